@@ -1,0 +1,1 @@
+"""Orderwise to Dotdigital, change by change."""

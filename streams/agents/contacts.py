@@ -1,0 +1,56 @@
+"""Contacts agent: buyers' parts by e-mail address in, desired contacts out."""
+
+from collections.abc import Sequence
+
+from streams.domain import contacts
+from streams.domain.cells import next_version, version_bytes
+from streams.domain.changes import Change, Kind, unpack
+from streams.engine.stage import Record
+from streams.engine.table import StateTable
+from streams.engine.unit import Codec, Unit
+from streams.mapping import Mapping
+from streams.observability.metrics import Metrics
+from streams.topics import Topics
+
+
+class ContactsHandler:
+    """Merges every buyer with an address into the one contact that Dotdigital should hold."""
+
+    name = "contacts"
+
+    def __init__(self, mapping: Mapping, topics: Topics, metrics: Metrics) -> None:
+        self._mapping = mapping
+        self._topics = topics
+        self._metrics = metrics
+        self._contacts = Codec("c", contacts.ContactRow)
+
+    def recovered(self, partition: int, table: StateTable) -> None:
+        """Nothing is kept in memory."""
+
+    def revoked(self) -> None:
+        """Nothing is kept in memory."""
+
+    def handle(self, unit: Unit, records: Sequence[Record]) -> None:
+        """Fold every part, then merge each touched contact once."""
+        touched: dict[str, tuple[contacts.ContactRow, int, int]] = {}
+        applied = stale = 0
+        for record in records:
+            for change in unpack(record.value or b""):
+                row, lane, born = touched.get(change.key) or (
+                    self._contacts.load(unit, change.key),
+                    change.lane,
+                    change.born,
+                )
+                if contacts.apply(row, change):
+                    touched[change.key] = (row, min(lane, change.lane), min(born, change.born))
+                    applied += 1
+                else:
+                    stale += 1
+        for address, (row, lane, born) in touched.items():
+            row.version = next_version(row.version, unit.now_us)
+            wanted = contacts.desired(row, self._mapping)
+            position = version_bytes(row.version)
+            unit.emit(self._topics.desired, Change(Kind.DESIRED, address, 0, position, lane, born, wanted))
+            self._contacts.save(unit, address, row)
+        self._metrics.changes.labels(self.name).inc(applied)
+        self._metrics.skipped.labels(self.name).inc(stale)

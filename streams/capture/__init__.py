@@ -1,0 +1,1 @@
+"""What Debezium wrote, read into typed rows: pure functions from bytes to values, no Kafka."""

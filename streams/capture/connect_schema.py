@@ -1,0 +1,103 @@
+"""Kafka Connect's inline schemas: turn logical types into the text that Debezium's recommended modes write.
+
+Sources: Debezium's temporal and decimal encodings (debezium.md 3.1, 3.2). Times become nominal ``...Z`` text, because the
+source column has no zone; decimals become plain text with their scale.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from streams.errors import RecordError
+
+Converter: TypeAlias = Callable[[Any, str], str]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def plain_row(schema: Any, part: str, row: dict[str, Any] | None) -> dict[str, Any] | None:
+    """``row`` with its logical types in plain text.
+
+    Args:
+        schema: the message's ``schema`` member.
+        part: ``before`` or ``after``, the field of the envelope that ``row`` is.
+
+    Raises:
+        RecordError: ``bad_schema`` when the schema does not describe the row; ``bad_decimal`` or ``bad_time`` when a value
+            is not what its schema says.
+    """
+    if row is None:
+        return None
+    converters = _converters(schema, part)
+    if not converters:
+        return row
+    plain = dict(row)
+    for column, convert in converters:
+        value = plain.get(column)
+        if value is not None:
+            plain[column] = convert(value, column)
+    return plain
+
+
+def _converters(schema: Any, part: str) -> list[tuple[str, Converter]]:
+    try:
+        fields = next(field["fields"] for field in schema["fields"] if field["field"] == part)
+        return [(field["field"], found) for field in fields if (found := _converter(field)) is not None]
+    except (StopIteration, KeyError, TypeError, ValueError):
+        raise RecordError("bad_schema", f"the schema does not describe {part}") from None
+
+
+def _converter(field: dict[str, Any]) -> Converter | None:
+    name = field.get("name")
+    if name == "org.apache.kafka.connect.data.Decimal":
+        scale = int(field["parameters"]["scale"])
+        return lambda value, column: _decimal(value, column, scale)
+    if name in _UNITS:
+        unit = _UNITS[name]
+        return lambda value, column: _instant(value, column, unit)
+    if name in ("io.debezium.time.Date", "org.apache.kafka.connect.data.Date"):
+        return _date
+    return None
+
+
+_UNITS = {
+    "io.debezium.time.Timestamp": 1_000,
+    "org.apache.kafka.connect.data.Timestamp": 1_000,
+    "io.debezium.time.MicroTimestamp": 1,
+    "io.debezium.time.NanoTimestamp": 0,
+}
+"""Microseconds in one unit of each logical type; 0 stands for nanoseconds."""
+
+
+def _decimal(value: Any, column: str, scale: int) -> str:
+    if type(value) is int:
+        return str(value)
+    try:
+        raw = base64.b64decode(value, validate=True)
+    except (TypeError, ValueError, binascii.Error):
+        raise RecordError("bad_decimal", f"{column}: not the base64 of a decimal") from None
+    if not raw:
+        raise RecordError("bad_decimal", f"{column}: empty")
+    return f"{Decimal(int.from_bytes(raw, 'big', signed=True)).scaleb(-scale):f}"
+
+
+def _instant(value: Any, column: str, unit: int) -> str:
+    if type(value) is not int:
+        raise RecordError("bad_time", f"{column}: not an integer, though its schema says epoch time")
+    try:
+        instant = _EPOCH + timedelta(microseconds=value * unit if unit else value // 1_000)
+    except OverflowError:
+        raise RecordError("time_out_of_range", f"{column}: beyond the years 1 to 9999") from None
+    return instant.isoformat().replace("+00:00", "Z")
+
+
+def _date(value: Any, column: str) -> str:
+    if type(value) is not int:
+        raise RecordError("bad_time", f"{column}: not an integer, though its schema says date")
+    try:
+        return f"{date(1970, 1, 1) + timedelta(days=value)}Z"
+    except OverflowError:
+        raise RecordError("time_out_of_range", f"{column}: beyond the years 1 to 9999") from None

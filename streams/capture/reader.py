@@ -1,0 +1,178 @@
+"""From a captured row's columns to the typed row that it means, as the site's mapping says.
+
+One :class:`TableReader` per mapped table. It keeps only mapped columns: everything else is dropped here, before it reaches
+any topic of ours.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from streams.capture import rows, values
+from streams.errors import RecordError
+from streams.mapping import Mapping
+from streams.mapping import model as mapped
+
+
+@dataclass(frozen=True, slots=True)
+class TableReader:
+    """How to read one table.
+
+    ``key`` is the primary-key column; ``routing`` the columns that decide where a row belongs (its parent's reference, for
+    contacts the address too); ``read`` turns columns into the typed row.
+    """
+
+    table: str
+    key: str
+    routing: tuple[str, ...]
+    read: Callable[[dict[str, Any]], rows.Row]
+    fields: dict[str, tuple[str, ...]]
+
+    def primary_key(self, key: dict[str, Any]) -> int:
+        """The row's key from the record's key.
+
+        Raises:
+            RecordError: ``key_column_missing`` or ``key_null`` besides what :func:`values.integer` raises.
+        """
+        if self.key not in key:
+            raise RecordError("key_column_missing", f"the record's key has no {self.key}")
+        number = values.integer(key[self.key], self.key)
+        if number is None:
+            raise RecordError("key_null", f"{self.key} is null in the record's key")
+        return number
+
+    def unavailable(self, columns: dict[str, Any], mark: str) -> tuple[str, ...]:
+        """The fields of the typed row whose column holds Debezium's "not available" mark."""
+        return tuple(field for field, names in self.fields.items() if any(columns.get(name) == mark for name in names))
+
+
+def readers(mapping: Mapping) -> dict[str, TableReader]:
+    """The reader of every mapped table, by table name."""
+    order = mapping.order
+    found = [
+        _customer(mapping.customer),
+        _contact(mapping.contact, mapping.consent),
+        _header(order.header, mapping),
+        _detail(order.detail),
+        _total(order.total),
+        _line(order.line),
+        _despatch(order.despatch, mapping),
+        _status(order.status),
+    ]
+    return {reader.table: reader for reader in found}
+
+
+def _column(row: dict[str, Any], column: str) -> Any:
+    try:
+        return row[column]
+    except KeyError:
+        raise RecordError("column_missing", f"{column} is mapped, but not in the row; is it captured?") from None
+
+
+def _first_addresses(row: dict[str, Any], columns: tuple[str, ...]) -> tuple[str, ...]:
+    return next((found for column in columns if (found := values.addresses(_column(row, column), column))), ())
+
+
+def _customer(table: mapped.Customer) -> TableReader:
+    def read(row: dict[str, Any]) -> rows.Customer:
+        return rows.Customer(
+            account=values.text(_column(row, table.account), table.account),
+            trade=values.flag(_column(row, table.trade), table.trade),
+            emails=_first_addresses(row, table.emails),
+        )
+
+    fields = {"account": (table.account,), "trade": (table.trade,), "emails": table.emails}
+    return TableReader(table.table, table.key, (), read, fields)
+
+
+def _contact(table: mapped.Contact, consent: mapped.Consent) -> TableReader:
+    def opted(row: dict[str, Any]) -> bool | None:
+        if consent.mode == "none" or consent.column is None:
+            return None
+        value = _column(row, consent.column)
+        answer = str(value).strip().casefold()
+        if answer in consent.opted_out:
+            return False
+        return True if answer in consent.opted_in else None
+
+    def name(row: dict[str, Any]) -> tuple[str | None, str | None]:
+        first = values.text(_column(row, table.first_name), table.first_name)
+        last = values.text(_column(row, table.last_name), table.last_name)
+        if first is None and last is None:
+            full = values.text(_column(row, table.full_name), table.full_name)
+            first, last = [*(full or "").split(None, 1), None, None][:2]
+        return first, last
+
+    def read(row: dict[str, Any]) -> rows.Contact:
+        first, last = name(row)
+        return rows.Contact(values.addresses(_column(row, table.email), table.email), first, last, opted(row))
+
+    names = (table.first_name, table.last_name, table.full_name)
+    fields = {"emails": (table.email,), "first_name": names, "last_name": names}
+    return TableReader(table.table, table.key, (table.customer, table.email), read, fields)
+
+
+def _header(table: mapped.Header, mapping: Mapping) -> TableReader:
+    zone = mapping.source.zone
+
+    def read(row: dict[str, Any]) -> rows.Header:
+        at = values.instant(_column(row, table.at), table.at, zone)
+        if at is None:
+            raise RecordError("null_not_allowed", f"{table.at} is null")
+        return rows.Header(
+            number=values.text(_column(row, table.number), table.number),
+            at=at,
+            customer=values.reference(_column(row, table.customer), table.customer),
+            type=values.integer(_column(row, table.type), table.type),
+            status=values.integer(_column(row, table.status), table.status),
+        )
+
+    return TableReader(table.table, table.key, (table.key,), read, {"number": (table.number,)})
+
+
+def _detail(table: mapped.Detail) -> TableReader:
+    def read(row: dict[str, Any]) -> rows.Detail:
+        currency = table.currency and values.reference(_column(row, table.currency), table.currency)
+        found = _first_addresses(row, table.emails)
+        return rows.Detail(email=found[0] if found else None, currency=currency or None)
+
+    return TableReader(table.table, table.key, (table.order,), read, {"email": table.emails})
+
+
+def _total(table: mapped.Total) -> TableReader:
+    def read(row: dict[str, Any]) -> rows.Total:
+        return rows.Total(net=values.decimal(_column(row, table.net), table.net))
+
+    return TableReader(table.table, table.key, (table.order,), read, {})
+
+
+def _line(table: mapped.Line) -> TableReader:
+    def read(row: dict[str, Any]) -> rows.Line:
+        return rows.Line(
+            original=values.reference(_column(row, table.original), table.original),
+            variant=values.reference(_column(row, table.variant), table.variant),
+            quantity=values.decimal(_column(row, table.quantity), table.quantity),
+            net=values.decimal(_column(row, table.net), table.net),
+        )
+
+    return TableReader(table.table, table.key, (table.order,), read, {})
+
+
+def _despatch(table: mapped.Despatch, mapping: Mapping) -> TableReader:
+    zone = mapping.source.zone
+
+    def read(row: dict[str, Any]) -> rows.Despatch:
+        return rows.Despatch(
+            at=values.instant(_column(row, table.at), table.at, zone),
+            consignment=values.text(_column(row, table.consignment), table.consignment),
+        )
+
+    return TableReader(table.table, table.key, (table.order,), read, {"consignment": (table.consignment,)})
+
+
+def _status(table: mapped.StatusTable) -> TableReader:
+    def read(row: dict[str, Any]) -> rows.StatusText:
+        text = values.text(_column(row, table.text), table.text)
+        return rows.StatusText(text=(text or "").casefold())
+
+    return TableReader(table.table, table.key, (), read, {"text": (table.text,)})

@@ -1,0 +1,84 @@
+"""The rows that the product works with: one small typed struct per mapped table.
+
+They are stored by the million and decoded for every change, hence msgspec structs written as arrays. The first array
+element is the tag, so the tags and the order of fields are a storage format: append, never reorder.
+"""
+
+from decimal import Decimal
+from enum import IntEnum
+
+import msgspec
+
+
+class Row(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="_tag"):
+    """Base of every captured row. Times are UTC epoch seconds; references are None for "none"."""
+
+
+class Customer(Row, tag=1):
+    """An account. ``emails`` are the addresses of the first mapped column that has any."""
+
+    account: str | None
+    trade: bool
+    emails: tuple[str, ...]
+
+
+class Contact(Row, tag=2):
+    """A person under an account. ``opted`` is the mapped consent: True in, False out, None unknown."""
+
+    emails: tuple[str, ...]
+    first_name: str | None
+    last_name: str | None
+    opted: bool | None
+
+
+class Header(Row, tag=3):
+    """The head of an order, credit note or quote."""
+
+    number: str | None
+    at: int
+    customer: int | None
+    type: int | None
+    status: int | None
+
+
+class Detail(Row, tag=4):
+    """The second head of an order."""
+
+    email: str | None
+    currency: int | None
+
+
+class Total(Row, tag=5):
+    """The money of an order; positive on credit notes too."""
+
+    net: Decimal | None
+
+
+class Line(Row, tag=6):
+    """One line; ``original`` is the line that a credit note's line gives back."""
+
+    original: int | None
+    variant: int | None
+    quantity: Decimal | None
+    net: Decimal | None
+
+
+class Despatch(Row, tag=7):
+    """One delivery against an order."""
+
+    at: int | None
+    consignment: str | None
+
+
+class StatusText(Row, tag=8):
+    """One row of the status lookup; ``text`` is trimmed and case-folded."""
+
+    text: str
+
+
+class Lane(IntEnum):
+    """How soon a change must reach Dotdigital; smaller is sooner."""
+
+    URGENT = 0
+    LIVE = 1
+    BULK = 2

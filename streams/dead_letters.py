@@ -1,0 +1,54 @@
+"""The dead-letter topic: records that cannot be processed, kept whole, with code, reason and coordinates.
+
+The record's key and value are the original bytes; everything about the failure is in headers, so that a repaired release
+can process the record again as it was. The key's hash stands for the key wherever a person might read it.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from streams.errors import RecordError
+
+Headers: TypeAlias = list[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinates:
+    """Where a record stands in Kafka."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}@{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One record on its way to the dead-letter topic."""
+
+    at: Coordinates
+    key: bytes | None
+    value: bytes | None
+    error: RecordError
+    stage: str
+
+    def headers(self, hash_key: bytes) -> Headers:
+        """What the topic's readers learn of the failure; no personal data."""
+        facts = {
+            "code": self.error.code,
+            "reason": self.error.detail,
+            "stage": self.stage,
+            "topic": self.at.topic,
+            "partition": str(self.at.partition),
+            "offset": str(self.at.offset),
+            "key-hash": keyed_hash(self.key or b"", hash_key),
+        }
+        return [(name, text.encode()) for name, text in facts.items()]
+
+
+def keyed_hash(data: bytes, hash_key: bytes) -> str:
+    """A short keyed hash that stands for personal data in logs and headers."""
+    return hashlib.blake2b(data, key=hash_key[:64], digest_size=8).hexdigest()

@@ -1,0 +1,1 @@
+"""Dispatch: the difference between desired and delivered contacts, sent once, in time, and answered for."""

@@ -1,0 +1,128 @@
+"""One buyer: an account with its persons, or a person known only by the address on house orders.
+
+Turns a buyer into one :class:`Part` per address (``docs/contact-rules.md`` section 3).
+"""
+
+from typing import Any
+
+import msgspec
+
+from streams.capture import rows
+from streams.domain.cells import Cell, accepts
+from streams.domain.changes import Change, Fact, Kind, Left, Part, Totals
+from streams.domain.ledger import Leaf, Node, Pages, find, merge, totals_of
+
+
+class BuyerRow(msgspec.Struct, array_like=True, gc=False):
+    """The state of one buyer.
+
+    ``root`` is the root of the ledger, ``next_page`` its next unused page; ``told`` maps every address that was ever told
+    of this buyer to the address that took its place (None: it is current, or nothing did).
+    """
+
+    customer: Cell[rows.Customer] | None = None
+    contacts: dict[int, Cell[rows.Contact]] = {}
+    root: Node = msgspec.field(default_factory=Leaf)
+    next_page: int = 1
+    told: dict[str, str | None] = {}
+    held: tuple[str, int] | None = None
+    version: int = 0
+
+
+def apply(row: BuyerRow, change: Change) -> bool:
+    """Write one customer or contact row into the buyer; False when it is older than what is there."""
+    if change.kind is Kind.CUSTOMER:
+        if not accepts(row.customer, change.position):
+            return False
+        row.customer = Cell(change.position, _kept(row.customer, change))
+        return True
+    pk = int(change.pk)
+    old = row.contacts.get(pk)
+    if not accepts(old, change.position):
+        return False
+    new: rows.Contact | None = _kept(old, change)
+    row.contacts[pk] = Cell(change.position, new)
+    if old is not None and old.row is not None and new is not None and new.emails:
+        for address in set(old.row.emails) - set(new.emails):
+            row.told[address] = new.emails[0]
+    return True
+
+
+def _kept(old: Cell[Any] | None, change: Change) -> Any:
+    if change.keep and change.row is not None and old is not None and old.row is not None:
+        return msgspec.structs.replace(change.row, **{field: getattr(old.row, field) for field in change.keep})
+    return change.row
+
+
+def apply_facts(row: BuyerRow, facts: list[tuple[int, Cell[Fact]]], pages: Pages) -> None:
+    """Merge orders and credit notes into the buyer's ledger."""
+    row.root = merge(row.root, facts, pages)
+
+
+def is_person(key: str) -> bool:
+    """Whether the buyer is an address on house orders (and not an account)."""
+    return key.startswith("e")
+
+
+def addresses(key: str, row: BuyerRow, totals: Totals) -> list[str]:
+    """The addresses to which this buyer belongs now, in a stable order."""
+    contacts = [cell.row for _, cell in sorted(row.contacts.items()) if cell.row is not None]
+    if is_person(key):
+        return [key[1:]] if contacts or totals.live else []
+    if row.customer is None or row.customer.row is None:
+        return []
+    found = dict.fromkeys(address for contact in contacts for address in contact.emails)
+    return list(found) or list(row.customer.row.emails)
+
+
+def held_code(key: str, row: BuyerRow, totals: Totals) -> str | None:
+    """Why an account's rows wait, if they do: its orders or persons are here, the account is not."""
+    if is_person(key) or (row.customer is not None and row.customer.row is not None):
+        return None
+    if totals.live:
+        return "customer_not_loaded"
+    return "contact_without_customer" if any(cell.row is not None for cell in row.contacts.values()) else None
+
+
+def parts(key: str, row: BuyerRow, pages: Pages) -> tuple[dict[str, Part | Left], str | None]:
+    """What every address must be told now, those that were left included; and the code if the buyer is held.
+
+    Remembers the addresses told, in ``row``.
+    """
+    totals = totals_of(row.root)
+    current = addresses(key, row, totals)
+    last = find(row.root, totals.last[1], pages) if totals.last is not None and current else None
+    told: dict[str, Part | Left] = {}
+    for address in current:
+        told[address] = _part(row, address, totals, last)
+        row.told[address] = None
+    for address, successor in row.told.items():
+        if address not in told:
+            told[address] = Left(successor if successor in told else None)
+    return told, held_code(key, row, totals)
+
+
+def _part(row: BuyerRow, address: str, totals: Totals, last: Fact | None) -> Part:
+    persons = [
+        cell.row for _, cell in sorted(row.contacts.items()) if cell.row is not None and address in cell.row.emails
+    ]
+    named = next((person for person in persons if person.first_name or person.last_name), None)
+    answers = {person.opted for person in persons}
+    customer = row.customer.row if row.customer is not None else None
+    return Part(
+        first_name=named.first_name if named else None,
+        last_name=named.last_name if named else None,
+        account=customer.account if customer else None,
+        trade=customer.trade if customer else False,
+        opted=strictest(answers),
+        totals=totals,
+        last_number=last.number if last else None,
+        last_status=last.status if last else None,
+    )
+
+
+def strictest(answers: set[bool | None]) -> bool | None:
+    """The consent that follows from several: out (False) beats in (True) beats unknown (None)."""
+    if False in answers:
+        return False
+    return True if True in answers else None

@@ -1,0 +1,112 @@
+"""One contact: every buyer's part for an address, merged into the content that Dotdigital should hold.
+
+``docs/contact-rules.md`` section 4. The merge is a function of the set of parts, so their order of arrival cannot matter.
+"""
+
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import msgspec
+import orjson
+
+from streams.domain.buyers import is_person, strictest
+from streams.domain.cells import Cell, accepts
+from streams.domain.changes import Change, Desired, Left, Part
+from streams.domain.totals import combined
+from streams.mapping import ContactFields, Mapping
+
+_CENT = Decimal("0.01")
+_DAY = 86_400
+
+
+class ContactRow(msgspec.Struct, array_like=True, gc=False):
+    """The state of one address: what each buyer says about it."""
+
+    parts: dict[str, Cell[Part | Left]] = {}
+    version: int = 0
+
+
+def apply(row: ContactRow, change: Change) -> bool:
+    """Write one buyer's part; False when it is older than what is there."""
+    if not isinstance(change.row, Part | Left):
+        raise TypeError(f"a contact takes parts, not {change.kind.name}")
+    buyer = str(change.pk)
+    if not accepts(row.parts.get(buyer), change.position):
+        return False
+    row.parts[buyer] = Cell(change.position, change.row)
+    return True
+
+
+def desired(row: ContactRow, mapping: Mapping) -> Desired:
+    """What the contact should look like now."""
+    live = {buyer: cell.row for buyer, cell in row.parts.items() if isinstance(cell.row, Part)}
+    if not live:
+        left = [cell for cell in row.parts.values() if isinstance(cell.row, Left) and cell.row.moved_to is not None]
+        newest = max(left, key=lambda cell: cell.position, default=None)
+        return Desired(None, None, newest.row.moved_to if newest and isinstance(newest.row, Left) else None)
+    fields = merged(live, mapping.contact_fields, mapping.exclude_days)
+    return Desired(
+        orjson.dumps(fields, option=orjson.OPT_SORT_KEYS), strictest({part.opted for part in live.values()}), None
+    )
+
+
+def cleared(names: ContactFields) -> bytes:
+    """The content that empties every data field of ours."""
+    return orjson.dumps(dict.fromkeys(names.model_dump().values()), option=orjson.OPT_SORT_KEYS)
+
+
+def ranked(parts: dict[str, Part]) -> list[Part]:
+    """Parts by their last order, latest first; without one last; then accounts before persons, the smaller id first."""
+
+    def rank(item: tuple[str, Part]) -> tuple[Any, ...]:
+        buyer, part = item
+        at, order = part.totals.last or (0, 0)
+        tie = (1, 0, buyer) if is_person(buyer) else (0, int(buyer[1:]), "")
+        return (part.totals.last is None, -at, -order, *tie)
+
+    return [part for _, part in sorted(parts.items(), key=rank)]
+
+
+def merged(parts: dict[str, Part], names: ContactFields, exclude_days: int) -> dict[str, Any]:
+    """Data fields by name, ready for JSON; money as exact JSON numbers, times as UTC text.
+
+    Args:
+        parts: at least one part, by buyer key.
+        names: the Dotdigital name of each field.
+        exclude_days: how long after an order the contact counts as a recent buyer.
+    """
+    order = ranked(parts)
+    named = next((part for part in order if part.first_name or part.last_name), None)
+    latest = order[0]
+    totals = combined([part.totals for part in order])
+    spend = totals.spend - totals.refunded
+    last_at = totals.last[0] if totals.last else None
+    return {
+        names.first_name: named.first_name if named else None,
+        names.last_name: named.last_name if named else None,
+        names.account: next((part.account for part in order if part.account), None),
+        names.trade: any(part.trade for part in order),
+        names.order_count: totals.orders,
+        names.total_spend: _money(spend),
+        names.average_order: _money(spend / totals.orders) if totals.orders else None,
+        names.first_order: _time(totals.first[0] if totals.first else None),
+        names.last_order: _time(last_at),
+        names.last_order_number: latest.last_number,
+        names.last_status: latest.last_status,
+        names.last_despatch: _time(totals.despatched),
+        names.refund_count: totals.refunds,
+        names.refund_total: _money(totals.refunded),
+        names.last_refund: _time(totals.last_refund),
+        names.refunded: totals.refunds > 0,
+        names.exclude_until: _time(None if last_at is None else last_at + exclude_days * _DAY),
+    }
+
+
+def _money(amount: Decimal) -> orjson.Fragment:
+    # A float could not hold every amount; the digits go out as they are.
+    return orjson.Fragment(f"{amount.quantize(_CENT, ROUND_HALF_UP) + Decimal(0):f}".encode())
+
+
+def _time(seconds: int | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

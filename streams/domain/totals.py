@@ -1,0 +1,42 @@
+"""Totals over facts: a commutative monoid, so the order in which facts arrive or are grouped cannot matter."""
+
+from collections.abc import Iterable
+
+from streams.domain.changes import Fact, Totals
+
+EMPTY = Totals()
+
+
+def of_fact(order: int, fact: Fact) -> Totals:
+    """The totals of a single order or credit note."""
+    if not fact.counts:
+        return Totals(live=1)
+    if fact.credit:
+        return Totals(live=1, refunds=1, refunded=fact.net, last_refund=fact.at)
+    moment = (fact.at, order)
+    return Totals(live=1, orders=1, spend=fact.net, first=moment, last=moment, despatched=fact.despatched)
+
+
+def combined(parts: Iterable[Totals]) -> Totals:
+    """The totals over all ``parts``."""
+    live = orders = refunds = 0
+    spend = refunded = EMPTY.spend
+    first: tuple[int, int] | None = None
+    last: tuple[int, int] | None = None
+    despatched: int | None = None
+    last_refund: int | None = None
+    for part in parts:
+        live += part.live
+        if part.orders:
+            orders += part.orders
+            spend += part.spend
+            first = part.first if first is None or (part.first is not None and part.first < first) else first
+            last = part.last if last is None or (part.last is not None and part.last > last) else last
+            if part.despatched is not None and (despatched is None or part.despatched > despatched):
+                despatched = part.despatched
+        if part.refunds:
+            refunds += part.refunds
+            refunded += part.refunded
+            if part.last_refund is not None and (last_refund is None or part.last_refund > last_refund):
+                last_refund = part.last_refund
+    return Totals(live, orders, spend, refunds, refunded, first, last, despatched, last_refund)

@@ -1,0 +1,1 @@
+"""Dotdigital's REST API: the calls that we make, typed, with every failure told apart."""

@@ -1,0 +1,44 @@
+"""Faust applications, set up so that nothing is lost.
+
+The settings that differ from Faust's defaults, and why: ``stream_wait_empty=False`` together with ``noack`` streams (else a
+stuck event blocks shutdown for ever, and an automatic ack loses the event in hand), raw bytes everywhere (a decode error
+inside Faust loses the record), no topic declaration (``owdd topics apply`` owns topics), no web server (ours serves
+metrics and health).
+"""
+
+import faust
+
+from streams.settings import Settings
+
+
+def create_app(app_id: str, settings: Settings) -> faust.App:
+    """A Faust application without agents or tables."""
+    app = faust.App(
+        app_id,
+        broker=[f"kafka://{server.strip()}" for server in settings.kafka_bootstrap.split(",")],
+        store="rocksdb://",
+        datadir=str(settings.data_dir.absolute() / app_id),
+        autodiscover=False,
+        key_serializer="raw",
+        value_serializer="raw",
+        processing_guarantee="at_least_once",
+        topic_partitions=settings.partitions,
+        topic_replication_factor=settings.replication,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+        broker_commit_interval=1.0,
+        broker_session_timeout=settings.session_timeout,
+        broker_heartbeat_interval=settings.session_timeout / 5,
+        broker_rebalance_timeout=max(settings.session_timeout * 2, 10.0),
+        broker_request_timeout=max(90.0, settings.session_timeout + 10),
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=4 * 2**20,
+        producer_request_timeout=60.0,
+        web_enabled=False,
+        worker_redirect_stdouts=False,
+    )
+    app.finalize()
+    return app

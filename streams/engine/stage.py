@@ -1,0 +1,197 @@
+"""A stage: a Faust agent whose work is done in batches and acknowledged in order.
+
+The agent only collects events; :meth:`Stage.run` takes all that wait, lets the handler turn them into state writes and
+outputs, makes both durable, and only then acknowledges the events, in offset order per partition. So an offset can only be
+committed after everything that it caused is in Kafka (law 3), and Faust's commit over unacknowledged messages (faust issue
+606) is never met.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import faust
+import structlog
+
+from streams.clock import Clock
+from streams.dead_letters import Coordinates, DeadLetter
+from streams.engine.producer import BatchProducer
+from streams.engine.table import StateTable
+from streams.engine.unit import Unit
+from streams.errors import RecordError
+from streams.observability.lag import Progress
+from streams.observability.metrics import Metrics
+
+log = structlog.get_logger()
+
+_MOST_RECORDS = 256
+_MOST_BYTES = 2 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as the handler sees it."""
+
+    topic: str
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+class Handler(Protocol):
+    """What a stage does with records; pure but for the unit that it is given."""
+
+    name: str
+
+    def handle(self, unit: Unit, records: Sequence[Record]) -> None:
+        """Apply records of one partition, in order. May raise: each record is then tried alone, and dead-lettered."""
+
+    def recovered(self, partition: int, table: StateTable) -> None:
+        """The partition's state is whole again: rebuild what is kept in memory."""
+
+    def revoked(self) -> None:
+        """Partitions may have gone to another worker: forget what is kept in memory."""
+
+
+class Stage:
+    """One handler over one table, fed by topics."""
+
+    def __init__(
+        self,
+        app: faust.App,
+        topics: Sequence[str],
+        table: StateTable,
+        handler: Handler,
+        producer: BatchProducer,
+        *,
+        partitions: int,
+        dead_letters: str,
+        hash_key: bytes,
+        clock: Clock,
+        metrics: Metrics,
+        progress: Progress,
+    ) -> None:
+        self._app = app
+        self._table = table
+        self._handler = handler
+        self._producer = producer
+        self._partitions = partitions
+        self._dead_letters = dead_letters
+        self._hash_key = hash_key
+        self._clock = clock
+        self._metrics = metrics
+        self._progress = progress
+        self._inbox: asyncio.Queue[Any] = asyncio.Queue(maxsize=2 * _MOST_RECORDS)
+        self._stream: Any = None
+        self._busy = asyncio.Lock()
+        topic = app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+        app.agent(topic, name=f"{handler.name}-agent")(self._collect)
+        table.faust.on_recover(self._on_recover)
+        app.on_partitions_revoked.connect(self._on_revoked, weak=False)
+
+    async def _collect(self, stream: Any) -> None:
+        self._stream = stream
+        async for event in stream.noack().events():
+            await self._inbox.put(event)
+
+    async def run(self) -> None:
+        """Work for ever.
+
+        Raises:
+            Exception: the broker or the disk failed. The worker must end: what was not acknowledged is done again.
+        """
+        while True:
+            batch = [await self._inbox.get()]
+            size = len(batch[0].message.value or b"")
+            while len(batch) < _MOST_RECORDS and size < _MOST_BYTES and not self._inbox.empty():
+                batch.append(self._inbox.get_nowait())
+                size += len(batch[-1].message.value or b"")
+            async with self._busy:
+                await self._cycle(batch)
+
+    async def _cycle(self, batch: list[Any]) -> None:
+        by_partition: dict[int, list[Any]] = defaultdict(list)
+        for event in batch:
+            if self._current(event):
+                by_partition[event.message.partition].append(event)
+        now_us = self._clock.now_us()
+        units: list[Unit] = []
+        for partition, events in by_partition.items():
+            units.extend(await self._work(partition, events, now_us))
+        ends = await asyncio.gather(*(self._log(unit) for unit in units), *self._sends(units))
+        for unit, end in zip(units, ends[: len(units)], strict=True):
+            if unit.writes and unit.partition in self._table.owned():
+                self._table.write(unit.partition, unit.writes, end)
+            for effect in unit.after:
+                effect()
+        for events in by_partition.values():
+            for event in events:
+                if self._current(event):
+                    await self._stream.ack(event)
+                    self._progress.done(event.message.tp, event.message.offset + 1, event.message.timestamp)
+        self._metrics.units.labels(self._handler.name).inc()
+
+    def _current(self, event: Any) -> bool:
+        # Work of an older generation belongs to whoever owns the partition now; it was never acknowledged.
+        return bool(event.message.generation_id == self._app.consumer_generation_id)
+
+    async def _work(self, partition: int, events: list[Any], now_us: int) -> list[Unit]:
+        records = [Record(e.message.topic, e.message.offset, e.message.key, e.message.value) for e in events]
+        unit = Unit(partition, self._partitions, self._table, now_us)
+        try:
+            self._handler.handle(unit, records)
+        except Exception as error:
+            log.warning(
+                "batch failed, trying its records one by one", stage=self._handler.name, error=type(error).__name__
+            )
+        else:
+            return [unit]
+        return [await self._alone(partition, record, now_us) for record in records]
+
+    async def _alone(self, partition: int, record: Record, now_us: int) -> Unit:
+        """One record in a unit of its own, durable before the next one is tried."""
+        unit = Unit(partition, self._partitions, self._table, now_us)
+        try:
+            self._handler.handle(unit, [record])
+        except Exception as error:
+            code = error.code if isinstance(error, RecordError) else "cannot_apply"
+            detail = error.detail if isinstance(error, RecordError) else type(error).__name__
+            at = Coordinates(record.topic, partition, record.offset)
+            letter = DeadLetter(at, record.key, record.value, RecordError(code, detail), self._handler.name)
+            headers = letter.headers(self._hash_key)
+            await self._producer.send_one(self._dead_letters, partition, record.key, record.value, headers)
+            self._metrics.dead_letters.labels(self._handler.name, code).inc()
+            log.error("record dead-lettered", stage=self._handler.name, code=code, detail=detail, at=str(at))
+            return Unit(partition, self._partitions, self._table, now_us)
+        end, *_ = await asyncio.gather(self._log(unit), *self._sends([unit]))
+        if unit.writes:
+            self._table.write(partition, unit.writes, end)
+        for effect in unit.after:
+            effect()
+        return Unit(partition, self._partitions, self._table, now_us)
+
+    async def _log(self, unit: Unit) -> int:
+        return await self._producer.send(self._table.changelog, unit.partition, unit.writes.items())
+
+    def _sends(self, units: Sequence[Unit]) -> list[Any]:
+        merged: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
+        for unit in units:
+            for place, records in unit.outputs():
+                merged[place].extend(records)
+        return [self._producer.send(topic, partition, records) for (topic, partition), records in merged.items()]
+
+    async def _on_recover(self) -> None:
+        # Faust swallows what is raised here (faust.md 2.4), and a stage without its memory would stay silent for ever.
+        try:
+            self._handler.revoked()
+            for partition in sorted(self._table.owned()):
+                self._handler.recovered(partition, self._table)
+        except Exception as error:
+            log.exception("cannot rebuild memory from state", stage=self._handler.name)
+            await self._app.crash(error)
+
+    async def _on_revoked(self, *_: Any, **__: Any) -> None:
+        async with self._busy:
+            self._handler.revoked()

@@ -1,0 +1,1 @@
+"""Ingest: captured records in; typed, trimmed, re-keyed and packed changes out."""

@@ -1,0 +1,120 @@
+"""Where a captured row belongs: which state rows of which stage must hear of it, and from which it must go.
+
+Pure. A row whose parent changed (an order line moved to another order, a contact to another account, a guest to another
+address) is sent to the new parent and, as a removal at the same position, to the old one.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from streams.capture import values
+from streams.capture.envelope import UNAVAILABLE, RowEvent
+from streams.capture.reader import TableReader, readers
+from streams.capture.rows import Lane, Row
+from streams.domain.changes import Change, Kind
+from streams.domain.orders import address_key, customer_key
+from streams.errors import RecordError
+from streams.mapping import Mapping
+from streams.topics import Topics
+
+EVERYWHERE = "*"
+"""The parent of a row that every partition must hear of."""
+
+Parents: TypeAlias = Callable[[dict[str, Any], int], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One mapped table: how to read it, what its changes are called, and to which keys of which topic they go."""
+
+    reader: TableReader
+    kind: Kind
+    topic: str
+    parents: Parents
+
+
+class Router:
+    """Turns row events into changes, as the mapping says."""
+
+    def __init__(self, mapping: Mapping, topics: Topics) -> None:
+        self._routes = {route.reader.table: route for route in _routes(mapping, topics)}
+
+    def route(self, event: RowEvent, born: int) -> Iterator[tuple[str, Change]]:
+        """The changes that ``event`` makes, each with its topic; ``born`` is its append time in epoch milliseconds.
+
+        Raises:
+            RecordError: the row cannot be read; ``not_mapped`` when the table is none of the mapping's.
+        """
+        route = self._routes.get(event.table)
+        if route is None:
+            raise RecordError("not_mapped", "source.table is not in the mapping")
+        key = route.reader.primary_key(event.key)
+        lane = _lane(route.kind, event)
+        row: Row | None = None
+        keep: tuple[str, ...] = ()
+        now: tuple[str, ...] = ()
+        if event.after is not None:
+            row, keep = _read(route.reader, event.after)
+            now = route.parents(event.after, key)
+            for parent in now:
+                yield route.topic, Change(route.kind, parent, key, event.position, lane, born, row, keep)
+        for parent in self._former(route, event, key, now):
+            yield route.topic, Change(route.kind, parent, key, event.position, lane, born, None)
+
+    @staticmethod
+    def _former(route: Route, event: RowEvent, key: int, now: tuple[str, ...]) -> Iterator[str]:
+        before, after = event.before, event.after
+        if before is None:
+            return
+        if after is not None and all(before.get(name) == after.get(name) for name in route.reader.routing):
+            return
+        yield from (parent for parent in route.parents(before, key) if parent not in now)
+
+
+def _read(reader: TableReader, columns: dict[str, Any]) -> tuple[Row, tuple[str, ...]]:
+    keep = reader.unavailable(columns, UNAVAILABLE) if UNAVAILABLE in columns.values() else ()
+    if keep:
+        # The mark stands where a value should; the fields that read it are taken from the stored row instead.
+        columns = {name: None if value == UNAVAILABLE else value for name, value in columns.items()}
+    return reader.read(columns), keep
+
+
+def _lane(kind: Kind, event: RowEvent) -> Lane:
+    if event.snapshot:
+        return Lane.BULK
+    return Lane.URGENT if kind is Kind.DESPATCH else Lane.LIVE
+
+
+def _routes(mapping: Mapping, topics: Topics) -> Iterator[Route]:
+    found = readers(mapping)
+    order, house = mapping.order, mapping.house_accounts
+
+    def of_order(column: str) -> Parents:
+        def parents(row: dict[str, Any], _: int) -> tuple[str, ...]:
+            parent = values.reference(row.get(column), column)
+            return () if parent is None else (str(parent),)
+
+        return parents
+
+    def of_contact(row: dict[str, Any], _: int) -> tuple[str, ...]:
+        customer = values.reference(row.get(mapping.contact.customer), mapping.contact.customer)
+        if customer is None:
+            return ()
+        if customer not in house:
+            return (customer_key(customer),)
+        return tuple(
+            address_key(email) for email in values.addresses(row.get(mapping.contact.email), mapping.contact.email)
+        )
+
+    def of_customer(_: dict[str, Any], key: int) -> tuple[str, ...]:
+        return () if key in house else (customer_key(key),)
+
+    yield Route(found[mapping.customer.table], Kind.CUSTOMER, topics.buyers, of_customer)
+    yield Route(found[mapping.contact.table], Kind.CONTACT, topics.buyers, of_contact)
+    yield Route(found[order.header.table], Kind.HEADER, topics.orders, lambda _, key: (str(key),))
+    yield Route(found[order.detail.table], Kind.DETAIL, topics.orders, of_order(order.detail.order))
+    yield Route(found[order.total.table], Kind.TOTAL, topics.orders, of_order(order.total.order))
+    yield Route(found[order.line.table], Kind.LINE, topics.orders, of_order(order.line.order))
+    yield Route(found[order.despatch.table], Kind.DESPATCH, topics.orders, of_order(order.despatch.order))
+    yield Route(found[order.status.table], Kind.STATUS, topics.orders, lambda *_: (EVERYWHERE,))

@@ -1,0 +1,133 @@
+"""The ingest loop: consume a poll, transform it, produce it, then commit.
+
+Plain aiokafka, a consumer group of its own. Offsets are committed only after the broker acknowledged everything that the
+poll caused, dead letters included. At idle a change leaves at once; under backlog one record carries hundreds.
+"""
+
+import asyncio
+from collections import Counter, defaultdict
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from streams.capture.envelope import Control, Tombstone, decode
+from streams.clock import Clock
+from streams.dead_letters import Coordinates, DeadLetter
+from streams.domain.changes import Change, partition_of
+from streams.engine.producer import BatchProducer
+from streams.engine.unit import packed
+from streams.errors import RecordError
+from streams.ingest.breaker import Breaker
+from streams.ingest.router import EVERYWHERE, Router
+from streams.mapping import Mapping
+from streams.observability.lag import Progress
+from streams.observability.metrics import Metrics
+from streams.settings import Settings
+from streams.topics import Topics, captured, ingest_group
+
+log = structlog.get_logger()
+
+
+class Ingest:
+    """Reads captured topics and writes packed changes."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        mapping: Mapping,
+        producer: BatchProducer,
+        metrics: Metrics,
+        clock: Clock,
+        progress: Progress,
+    ) -> None:
+        self._settings = settings
+        self._mapping = mapping
+        self._topics = Topics.of(settings.app_id)
+        self._router = Router(mapping, self._topics)
+        self._producer = producer
+        self._metrics = metrics
+        self._clock = clock
+        self._progress = progress
+        self._breaker = Breaker(settings.breaker_window, settings.breaker_share)
+        self._hash_key = settings.hash_key.get_secret_value().encode()
+        self.ready = False
+        self.stopping = False
+
+    async def run(self) -> None:
+        """Work until ``stopping`` is set.
+
+        Raises:
+            CircuitOpenError: nearly every record fails.
+            aiokafka.errors.KafkaError: the broker did not acknowledge; what was not committed is done again.
+        """
+        consumer = AIOKafkaConsumer(
+            *captured(self._mapping),
+            bootstrap_servers=self._settings.kafka_bootstrap,
+            group_id=ingest_group(self._settings),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=int(self._settings.session_timeout * 1000),
+            heartbeat_interval_ms=int(self._settings.session_timeout * 1000 / 5),
+            max_partition_fetch_bytes=4 * 2**20,
+        )
+        await consumer.start()
+        self.ready = True
+        try:
+            while not self.stopping:
+                polled = await consumer.getmany(timeout_ms=500, max_records=self._settings.ingest_batch)
+                if polled:
+                    await self._poll(consumer, polled)
+        finally:
+            self.ready = False
+            await consumer.stop()
+
+    async def _poll(self, consumer: AIOKafkaConsumer, polled: dict[TopicPartition, list[Any]]) -> None:
+        out: dict[tuple[str, int], list[Change]] = defaultdict(list)
+        letters: list[DeadLetter] = []
+        for tp, records in polled.items():
+            kinds: Counter[str] = Counter()
+            for record in records:
+                try:
+                    kinds[self._record(record, out)] += 1
+                    self._breaker.note(failed=False)
+                except RecordError as error:
+                    at = Coordinates(tp.topic, tp.partition, record.offset)
+                    letters.append(DeadLetter(at, record.key, record.value, error, "ingest"))
+                    self._breaker.note(failed=True)
+            for kind, count in kinds.items():
+                self._metrics.records.labels(tp.topic, kind).inc(count)
+        sends = [self._producer.send(topic, partition, packed(changes)) for (topic, partition), changes in out.items()]
+        await asyncio.gather(*sends, *(self._bury(letter) for letter in letters))
+        await consumer.commit({tp: records[-1].offset + 1 for tp, records in polled.items()})
+        for tp, records in polled.items():
+            self._progress.done(tp, records[-1].offset + 1, records[-1].timestamp / 1000)
+
+    def _record(self, record: Any, out: dict[tuple[str, int], list[Change]]) -> str:
+        event = decode(record.key, record.value, self._mapping.source.epoch)
+        if isinstance(event, Tombstone):
+            # The delete before it said everything; the tombstone only lets compaction forget.
+            return "tombstone"
+        if isinstance(event, Control):
+            return event.kind
+        partitions = self._settings.partitions
+        # Routed whole before any of it counts: a record is either processed or dead-lettered, never both.
+        routed = list(self._router.route(event, record.timestamp))
+        for topic, change in routed:
+            everywhere = change.key == EVERYWHERE
+            for partition in range(partitions) if everywhere else (partition_of(change.key, partitions),):
+                out[topic, partition].append(change)
+        return event.op if routed else "unrouted"
+
+    async def _bury(self, letter: DeadLetter) -> None:
+        partition = letter.at.partition % self._settings.partitions
+        headers = letter.headers(self._hash_key)
+        await self._producer.send_one(self._topics.dead_letters, partition, letter.key, letter.value, headers)
+        self._metrics.dead_letters.labels("ingest", letter.error.code).inc()
+        log.error(
+            "record dead-lettered",
+            stage="ingest",
+            code=letter.error.code,
+            reason=letter.error.detail,
+            at=str(letter.at),
+        )

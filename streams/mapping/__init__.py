@@ -1,0 +1,6 @@
+"""The site's mapping: one file that says where Orderwise keeps what, checked before anything runs."""
+
+from streams.mapping.loader import DEFAULT, load_mapping
+from streams.mapping.model import ContactFields, Kind, Mapping, Status
+
+__all__ = ["DEFAULT", "ContactFields", "Kind", "Mapping", "Status", "load_mapping"]

@@ -1,0 +1,67 @@
+"""Read ``mapping.yaml`` and say exactly where it is wrong: file, line and field."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from streams.errors import MappingError
+from streams.mapping.model import Mapping
+
+DEFAULT = Path(__file__).with_name("default.yaml")
+
+
+def load_mapping(path: Path | None = None) -> Mapping:
+    """Read and check a mapping file; without a path, the shipped default.
+
+    Raises:
+        MappingError: unreadable file, YAML that does not parse, or a value that the model refuses; the message has one
+            line per problem, ``file:line: field: what is wrong``.
+    """
+    file = path or DEFAULT
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MappingError(f"{file}: cannot be read: {error}") from error
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark is not None else 1
+        raise MappingError(f"{file}:{line}: not valid YAML: {getattr(error, 'problem', error)}") from error
+    if root is None or not isinstance(data, dict):
+        raise MappingError(f"{file}:1: expected a mapping of sections, such as 'source:' and 'order:'")
+    try:
+        return Mapping.model_validate(data)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        lines = [f"{file}:{_line(root, item['loc'])}: {_field(item['loc'])}: {item['msg']}" for item in problems]
+        raise MappingError("\n".join(lines)) from error
+
+
+def _field(location: Sequence[int | str]) -> str:
+    return ".".join(str(part) for part in location) or "(top level)"
+
+
+def _line(node: yaml.Node, location: Sequence[int | str]) -> int:
+    """The line (from 1) of the deepest node that ``location`` reaches; a missing key gives its parent's line."""
+    line = node.start_mark.line
+    for part in location:
+        child = _child(node, part)
+        if child is None:
+            break
+        key, node = child
+        line = key.start_mark.line
+    return int(line) + 1
+
+
+def _child(node: yaml.Node, part: int | str) -> tuple[yaml.Node, yaml.Node] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(part):
+                return key, value
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part], node.value[part]
+    return None

@@ -1,0 +1,265 @@
+"""The site's mapping as a typed model: which tables and columns hold what, and what each value means.
+
+Attribute names mirror the keys of ``mapping.yaml``; ``default.yaml`` beside this file is the commented example.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$#@]{0,127}$")]
+"""A SQL Server regular identifier; anything else is refused before it can reach SQL or a topic name."""
+
+FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,20}$")]
+"""A Dotdigital data field name: at most 20 letters, digits, ``_`` or ``-``."""
+
+Status = Literal["open", "held", "part_despatched", "despatched", "completed", "cancelled"]
+Kind = Literal["order", "credit", "ignore"]
+
+
+def _folded(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(key).strip().casefold(): item for key, item in value.items()}
+    return value
+
+
+def _texts(value: object) -> object:
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_text(item) for item in value]
+    return value
+
+
+def _text(value: object) -> object:
+    # YAML reads an unquoted true as a boolean and 1 as a number; a consent value is compared as text.
+    return str(value).strip().casefold() if isinstance(value, bool | int | str) else value
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(_Model):
+    """The captured database and how its wall clock reads."""
+
+    database: Identifier
+    schema_: Identifier = Field(alias="schema")
+    topic_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
+    timezone: str
+    epoch: Annotated[int, Field(ge=0, le=0xFFFF)] = 0
+
+    @model_validator(mode="after")
+    def _known_zone(self) -> Self:
+        try:
+            ZoneInfo(self.timezone)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"unknown time zone {self.timezone!r}; use an IANA name such as Europe/London") from error
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which the site's ``datetime`` columns are written."""
+        return ZoneInfo(self.timezone)
+
+
+class Customer(_Model):
+    """The account table."""
+
+    table: Identifier
+    key: Identifier
+    account: Identifier
+    trade: Identifier
+    emails: tuple[Identifier, ...] = ()
+
+
+class Contact(_Model):
+    """The table of named persons under an account."""
+
+    table: Identifier
+    key: Identifier
+    customer: Identifier
+    email: Identifier
+    first_name: Identifier
+    last_name: Identifier
+    full_name: Identifier
+
+
+class Consent(_Model):
+    """Where a marketing opt-in is recorded; by default nowhere, and then nobody is opted in."""
+
+    mode: Literal["none", "column"] = "none"
+    column: Identifier | None = None
+    opted_in: Annotated[frozenset[str], BeforeValidator(_texts)] = frozenset({"1", "true"})
+    opted_out: Annotated[frozenset[str], BeforeValidator(_texts)] = frozenset({"0", "false"})
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.mode == "column" and self.column is None:
+            raise ValueError("consent.mode is 'column', so consent.column must name a column of the contact table")
+        if both := self.opted_in & self.opted_out:
+            raise ValueError(f"consent values {sorted(both)} are in both opted_in and opted_out")
+        return self
+
+
+class Header(_Model):
+    """The order's head: one row per order, credit note or quote."""
+
+    table: Identifier
+    key: Identifier
+    number: Identifier
+    at: Identifier
+    customer: Identifier
+    type: Identifier
+    status: Identifier
+
+
+class Detail(_Model):
+    """The order's second head: addresses and currency."""
+
+    table: Identifier
+    key: Identifier
+    order: Identifier
+    emails: tuple[Identifier, ...] = ()
+    currency: Identifier | None = None
+
+
+class Total(_Model):
+    """The order's money."""
+
+    table: Identifier
+    key: Identifier
+    order: Identifier
+    net: Identifier
+
+
+class Line(_Model):
+    """One line of an order or credit note."""
+
+    table: Identifier
+    key: Identifier
+    order: Identifier
+    original: Identifier
+    variant: Identifier
+    quantity: Identifier
+    net: Identifier
+
+
+class Despatch(_Model):
+    """One delivery against an order."""
+
+    table: Identifier
+    key: Identifier
+    order: Identifier
+    at: Identifier
+    consignment: Identifier
+
+
+class StatusTable(_Model):
+    """The lookup that gives a status id its text."""
+
+    table: Identifier
+    key: Identifier
+    text: Identifier
+
+
+class OrderTypes(_Model):
+    """System order types (``oh_sot_id``) by what they mean for marketing."""
+
+    order: frozenset[int]
+    credit: frozenset[int]
+    ignore: frozenset[int] = frozenset()
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> Self:
+        seen: set[int] = set()
+        for group in (self.order, self.credit, self.ignore):
+            if both := seen & group:
+                raise ValueError(f"order types {sorted(both)} are listed twice")
+            seen |= group
+        return self
+
+    def kind(self, type_id: int | None) -> Kind | None:
+        """What a type id means, or None when the mapping does not say."""
+        if type_id is None:
+            return None
+        if type_id in self.order:
+            return "order"
+        if type_id in self.credit:
+            return "credit"
+        return "ignore" if type_id in self.ignore else None
+
+
+class Currency(_Model):
+    """One currency id: its ISO-4217 code and the value of one unit in the reporting currency."""
+
+    code: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+    rate: Annotated[Decimal, Field(gt=0)]
+
+
+class Order(_Model):
+    """Orders and credit notes: the tables they are spread over and what their codes mean."""
+
+    header: Header
+    detail: Detail
+    total: Total
+    line: Line
+    despatch: Despatch
+    status: StatusTable
+    types: OrderTypes
+    statuses: Annotated[dict[str, Status], BeforeValidator(_folded)]
+    currencies: dict[int, Currency]
+    default_currency: int
+
+    @model_validator(mode="after")
+    def _default_known(self) -> Self:
+        if self.default_currency not in self.currencies:
+            raise ValueError(f"order.default_currency {self.default_currency} is not in order.currencies")
+        return self
+
+
+class ContactFields(_Model):
+    """The Dotdigital data field that holds each value of a contact."""
+
+    first_name: FieldName
+    last_name: FieldName
+    account: FieldName
+    trade: FieldName
+    order_count: FieldName
+    total_spend: FieldName
+    average_order: FieldName
+    first_order: FieldName
+    last_order: FieldName
+    last_order_number: FieldName
+    last_status: FieldName
+    last_despatch: FieldName
+    refund_count: FieldName
+    refund_total: FieldName
+    last_refund: FieldName
+    refunded: FieldName
+    exclude_until: FieldName
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        names = [name.casefold() for name in self.model_dump().values()]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two values share the data field {twice}")
+        return self
+
+
+class Mapping(_Model):
+    """One site's mapping, whole and checked."""
+
+    version: Literal[1]
+    source: Source
+    customer: Customer
+    contact: Contact
+    house_accounts: frozenset[int] = frozenset()
+    consent: Consent = Consent()
+    order: Order
+    contact_fields: ContactFields
+    exclude_days: Annotated[int, Field(ge=0, le=3650)] = 30
+
+    def topic(self, table: str) -> str:
+        """The Kafka topic to which Debezium writes the changes of ``table``."""
+        return f"{self.source.topic_prefix}.{self.source.database}.{self.source.schema_}.{table}"

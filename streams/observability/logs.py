@@ -1,0 +1,27 @@
+"""Logs: structured, to standard error, without personal data (events carry codes, counts and keyed hashes only)."""
+
+import logging
+import sys
+
+import structlog
+
+from streams.settings import Settings
+
+
+def configure(settings: Settings) -> None:
+    """Set up structlog and the standard library's root logger once, at process start."""
+    level = getattr(logging, settings.log_level.upper())
+    logging.basicConfig(
+        level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
+    renderer = structlog.processors.JSONRenderer() if settings.log_json else structlog.dev.ConsoleRenderer(colors=False)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

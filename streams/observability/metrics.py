@@ -1,0 +1,68 @@
+"""Every metric of a worker, in one registry, each with a line on what it is for.
+
+Labels never hold personal data: topics, lanes, codes and table names only.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_LATENCY = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
+
+
+class Metrics:
+    """The metrics of one process."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        self.lag_records = Gauge(
+            "owdd_consumer_lag_records",
+            "Records not yet processed. Rising: add workers.",
+            ["group", "topic"],
+            registry=registry,
+        )
+        self.lag_seconds = Gauge(
+            "owdd_consumer_lag_seconds", "Age of the oldest unprocessed record.", ["group", "topic"], registry=registry
+        )
+        self.records = Counter(
+            "owdd_records_total", "Records read, by what they were.", ["topic", "kind"], registry=registry
+        )
+        self.skipped = Counter(
+            "owdd_stale_changes_total", "Changes older than the stored state, skipped.", ["stage"], registry=registry
+        )
+        self.changes = Counter("owdd_changes_total", "Changes applied, by stage.", ["stage"], registry=registry)
+        self.units = Counter("owdd_cycles_total", "Batches committed, by stage.", ["stage"], registry=registry)
+        self.dead_letters = Counter(
+            "owdd_dead_letters_total",
+            "Records dead-lettered. Look them up by code.",
+            ["stage", "code"],
+            registry=registry,
+        )
+        self.held = Gauge("owdd_held", "Documents held, by reason.", ["kind"], registry=registry)
+        self.held_age = Gauge(
+            "owdd_held_oldest_seconds", "Age of the oldest held document.", ["kind"], registry=registry
+        )
+        self.table_rows = Gauge("owdd_table_rows", "State rows (RocksDB's estimate).", ["table"], registry=registry)
+        self.table_bytes = Gauge("owdd_table_bytes", "State bytes (RocksDB's estimate).", ["table"], registry=registry)
+        self.pending = Gauge("owdd_pending", "Contacts waiting to be sent.", ["lane"], registry=registry)
+        self.in_flight = Gauge("owdd_in_flight", "Contacts being sent.", registry=registry)
+        self.delivered = Counter("owdd_delivered_total", "Contacts delivered, by how.", ["outcome"], registry=registry)
+        self.parked = Counter(
+            "owdd_parked_total", "Contacts refused by Dotdigital, by code.", ["code"], registry=registry
+        )
+        self.retries = Counter("owdd_retries_total", "Calls to be repeated, by reason.", ["reason"], registry=registry)
+        self.calls = Histogram(
+            "owdd_dotdigital_call_seconds",
+            "Calls to Dotdigital, by operation and status.",
+            ["operation", "status"],
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 121),
+            registry=registry,
+        )
+        self.latency = Histogram(
+            "owdd_change_to_delivery_seconds",
+            "From the change's append to Kafka to Dotdigital's answer.",
+            ["lane"],
+            buckets=_LATENCY,
+            registry=registry,
+        )
+        self.loop_lag = Gauge(
+            "owdd_loop_lag_seconds", "How late the event loop runs. High: the worker is overloaded.", registry=registry
+        )

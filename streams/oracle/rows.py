@@ -1,0 +1,94 @@
+"""Rows as the oracle reads them: whole tables, and the columns of one row by value kind (contract §1)."""
+
+import re
+from collections.abc import Mapping as Dict
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Context, Decimal
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from email_validator import EmailNotValidError, validate_email
+
+Row = Dict[str, Any]
+"""One row: column name to value, encoded as in a Debezium event (decimals and times are strings)."""
+
+Tables = Dict[str, Dict[str, Row]]
+"""Table name to primary key (as text) to row."""
+
+EXACT = Context(prec=60)
+_CENT = Decimal("0.01")
+_EPOCH = datetime(1970, 1, 1)
+_SEPARATORS = re.compile(r"[;,\s]+")
+
+
+def rows(tables: Tables, table: str, key: str) -> list[Row]:
+    """All rows of ``table``, lowest key first; a table that the snapshot lacks is empty."""
+    return sorted(tables.get(table, {}).values(), key=lambda row: int(row[key]))
+
+
+def reference(value: Any) -> int | None:
+    """A foreign key; ``NULL`` and ``0`` are both none."""
+    if value is None or value == "":
+        return None
+    return int(value) or None
+
+
+def text(value: Any) -> str | None:
+    """Text without surrounding white space; empty is none."""
+    return None if value is None else str(value).strip() or None
+
+
+def flag(value: Any) -> bool:
+    """A bit column; null is false."""
+    return value in (True, 1, "1") or (isinstance(value, str) and value.strip().lower() == "true")
+
+
+def money(value: Any) -> Decimal | None:
+    """An exact amount."""
+    return None if value is None else Decimal(str(value))
+
+
+def rounded(amount: Decimal) -> Decimal:
+    """Half up (away from zero) to two places; never a negative zero."""
+    cents = amount.quantize(_CENT, rounding=ROUND_HALF_UP, context=EXACT)
+    return cents if cents else Decimal("0.00")
+
+
+def instant(value: Any, zone: ZoneInfo) -> datetime | None:
+    """The UTC instant, in whole seconds, of a wall clock reading of the site.
+
+    ``fold=0`` is exactly the contract: the first of two autumn readings, and in the spring gap the offset before the change.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, int):
+        wall = _EPOCH + timedelta(seconds=value // 1000)
+    else:
+        wall = datetime.fromisoformat(str(value)[:19])
+    return wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
+
+
+def iso(moment: datetime | None) -> str | None:
+    """``YYYY-MM-DDTHH:MM:SSZ``."""
+    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def addresses(field: Any) -> list[str]:
+    """The valid addresses of an e-mail field, normalised, in order, each once."""
+    if field is None:
+        return []
+    found: list[str] = []
+    for piece in _SEPARATORS.split(str(field)):
+        address = _address(piece.lstrip("<>()\"'").rstrip("<>()\"'.").lower().removeprefix("mailto:"))
+        if address is not None and address not in found:
+            found.append(address)
+    return found
+
+
+@lru_cache(maxsize=1 << 16)
+def _address(piece: str) -> str | None:
+    try:
+        return validate_email(piece, check_deliverability=False).normalized.lower()
+    except EmailNotValidError:
+        return None

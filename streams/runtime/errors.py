@@ -1,0 +1,110 @@
+"""What can go wrong before there is a broker to talk to.
+
+    RuntimeUnavailable
+    ├── JavaMissing           no Java of the version that Kafka needs
+    ├── MavenMissing          the jars are not here yet, and nothing here can fetch them
+    ├── JarsUnavailable       Maven could not resolve a pom
+    ├── StorageFormatFailed   the data directory could not be prepared
+    ├── PortTaken             another program listens on the port asked for
+    ├── BrokerDied            the JVM ended before the broker answered
+    ├── BrokerNotReady        the JVM lives, the broker does not answer
+    └── BrokerNotStopped      the JVM outlives SIGKILL
+
+Every message has two parts: what happened, and what to do about it.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from streams.errors import OwddError
+
+
+class RuntimeUnavailable(OwddError):
+    """The local Kafka runtime cannot be used; ``what`` happened and what to ``do`` are kept apart for the CLI."""
+
+    def __init__(self, what: str, do: str, excerpt: Sequence[str] = ()) -> None:
+        quoted = "".join(f"\n  | {line}" for line in excerpt)
+        super().__init__(f"{what}{quoted}\n{do}")
+        self.what = what
+        self.do = do
+        self.excerpt = tuple(excerpt)
+
+
+class JavaMissing(RuntimeUnavailable):
+    """No usable Java; ``found`` lists those that are too old, as "17 at /path"."""
+
+    def __init__(self, needed: int, found: Sequence[str]) -> None:
+        seen = f"found only Java {', '.join(found)}." if found else "no Java was found."
+        super().__init__(
+            f"Kafka needs Java {needed} or newer; {seen}",
+            f"Install a JDK or JRE {needed}+ and put it on PATH, or point JAVA_HOME at it.",
+        )
+
+
+class MavenMissing(RuntimeUnavailable):
+    """The jars have to be fetched, and there is no ``mvn``."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Kafka's jars are not in the cache yet, and Maven (mvn), which fetches them, was not found.",
+            "Install Maven 3.6 or newer and put mvn on PATH. It is needed once: afterwards the jars are in the cache.",
+        )
+
+
+class JarsUnavailable(RuntimeUnavailable):
+    """Maven failed, or there is no pom to give it."""
+
+
+class StorageFormatFailed(RuntimeUnavailable):
+    """``StorageTool format`` refused the directory."""
+
+    def __init__(self, data_dir: Path, output: Sequence[str]) -> None:
+        super().__init__(
+            f"Kafka could not format its storage in {data_dir}.",
+            "Give it another data directory, or see that this one can be written and has room; then start again.",
+            output,
+        )
+
+
+class PortTaken(RuntimeUnavailable):
+    """Another program listens on ``port``."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(
+            f"Port {port} on 127.0.0.1 is taken by another program.",
+            "Stop that program, or start with another --port (without --port a free one is chosen).",
+        )
+        self.port = port
+
+
+class BrokerDied(RuntimeUnavailable):
+    """The JVM ended before the broker answered; the excerpt is the end of its log."""
+
+    def __init__(self, log: Path, last_lines: Sequence[str]) -> None:
+        super().__init__(
+            "The Kafka broker ended while it was starting. Its last words:",
+            f"The whole log is {log}. Correct what it names and start again; "
+            "if the data can go, delete the data directory to begin anew.",
+            last_lines,
+        )
+
+
+class BrokerNotReady(RuntimeUnavailable):
+    """The JVM lives and the broker did not answer in time."""
+
+    def __init__(self, pid: int, port: int, seconds: float, log: Path, last_lines: Sequence[str]) -> None:
+        super().__init__(
+            f"The Kafka broker (pid {pid}) did not answer on 127.0.0.1:{port} in {seconds:g} s. The end of its log:",
+            f"See {log}. If the machine is busy, start again; if the broker hangs, stop it first.",
+            last_lines,
+        )
+
+
+class BrokerNotStopped(RuntimeUnavailable):
+    """The process is still there after SIGKILL, as happens in uninterruptible disk waits."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(
+            f"The Kafka broker (pid {pid}) is still there after SIGKILL.",
+            f"Look at its state with 'ps -o stat,wchan -p {pid}'; a hung disk or network mount is the usual cause.",
+        )

@@ -1,0 +1,128 @@
+"""The door of the sandbox: credentials, faults and the request log, outside the Starlette stack.
+
+It is the outermost ASGI layer because losing a reply needs the server's own `send`, whose connection can be aborted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from time import perf_counter
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from streams.sandbox import faults as kinds
+from streams.sandbox.auth import BasicAuth
+from streams.sandbox.errors import denied, json_response
+from streams.sandbox.faults import Faults
+from streams.sandbox.store import Store
+
+ADMIN_PREFIX = "/_sandbox/"
+_REGION_FREE = "/v2/account-info"
+"""Answers in every region: it is how a client finds its own."""
+
+
+class Gate:
+    """Screens every API call, then lets it through to `app`; admin calls pass unscreened from loopback only."""
+
+    def __init__(self, app: ASGIApp, store: Store, faults: Faults) -> None:
+        self._app = app
+        self._store = store
+        self._faults = faults
+        self._auth = BasicAuth(store.config.user, store.config.password)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif scope["path"].startswith(ADMIN_PREFIX):
+            allowed = _is_loopback(scope)
+            refusal = json_response({"message": "The sandbox is administered from its own machine only"}, 403)
+            await (self._app if allowed else refusal)(scope, receive, send)
+        else:
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = perf_counter()
+        at = self._store.clock().timestamp()
+        if not self._faults.quiet and (delay := self._faults.delay()):
+            await asyncio.sleep(delay)
+        fault, refusal = self._screen(scope)
+        status = 500
+        held: list[Message] | None = [] if fault in (kinds.LOST_REPLY, kinds.HANG) else None
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            if held is None:
+                await send(message)
+            else:
+                held.append(message)
+
+        try:
+            await (refusal or self._app)(scope, receive, watch)
+            if fault == kinds.HANG:
+                await _wait_for_disconnect(receive, self._faults.settings.hang_seconds)
+        finally:
+            elapsed = (perf_counter() - started) * 1000
+            sent_path = scope["raw_path"].decode("latin-1")
+            self._store.log.add(at, scope["method"], sent_path, status, elapsed, fault)
+        if fault == kinds.LOST_REPLY:
+            await _drop_connection(receive, send)
+        else:
+            for message in held or ():
+                await send(message)
+
+    def _screen(self, scope: Scope) -> tuple[str | None, Response | None]:
+        """The fault that hits the call, and the reply that refuses it, if either."""
+        path: str = scope["path"]
+        settings = self._faults.settings
+        if settings.outage:
+            return "outage", self._faults.refusal("http_503", path)
+        if settings.wrong_region and path != _REGION_FREE:
+            return "wrong_region", kinds.wrong_region()
+        if settings.unauthorized or not self._auth.accepts(_header(scope, b"authorization")):
+            error = denied(path)
+            return "unauthorized" if settings.unauthorized else None, json_response(error.body, error.status)
+        fault = None if self._faults.quiet else self._faults.draw()
+        if fault is None or fault in (kinds.LOST_REPLY, kinds.HANG):
+            return fault, None
+        return fault, self._faults.refusal(fault, path)
+
+
+def _header(scope: Scope, wanted: bytes) -> bytes | None:
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    return next((value for name, value in headers if name == wanted), None)
+
+
+def _is_loopback(scope: Scope) -> bool:
+    client: tuple[str, int] | None = scope.get("client")
+    return client is None or ipaddress.ip_address(client[0]).is_loopback
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _wait_for_disconnect(receive: Receive, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await _disconnected(receive)
+    except TimeoutError:
+        pass
+
+
+async def _drop_connection(receive: Receive, send: Send) -> None:
+    """Abort the connection without a byte of reply.
+
+    uvicorn hands out `send` as a method of an object that holds the transport. Other servers, and httpx's in-memory
+    transport, are left by an exception instead: the latter shows it to the client as is.
+    """
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if transport is None:
+        raise ConnectionAbortedError("the sandbox lost this reply on purpose")
+    transport.abort()
+    # Until uvicorn has noticed, leaving would make it report an application that forgot to answer.
+    await _disconnected(receive)

@@ -1,0 +1,86 @@
+"""Every setting of the product: environment variables ``OWDD_*``, or files named so in the secrets directory.
+
+``owdd config show`` prints them with secrets masked, ``owdd config schema`` prints their JSON schema, and
+``docs/configuration.md`` is generated from this module.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from streams.domain.debounce import Debounce, Window
+from streams.errors import ConfigurationError
+
+_SECRETS = Path(os.environ.get("OWDD_SECRETS_DIR", "/run/secrets"))
+
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+
+
+class Settings(BaseSettings):
+    """Settings of one worker process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OWDD_", secrets_dir=_SECRETS if _SECRETS.is_dir() else None, extra="ignore", frozen=True
+    )
+
+    kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port, comma separated")
+    dotdigital_url: str = Field("http://127.0.0.1:8100", description="Dotdigital endpoint of the account's region")
+    dotdigital_user: str = Field("", description="API user")
+    dotdigital_password: SecretStr = Field(SecretStr(""), description="API user's password")
+    mapping: Path | None = Field(None, description="The site's mapping.yaml; none: the shipped default")
+    data_dir: Path = Field(
+        Path("data"), description="State of this worker; one directory per worker, on a disk that stays"
+    )
+    metrics_port: int = Field(9108, ge=0, le=65535, description="Port of /metrics and /health; 0 picks a free one")
+    metrics_host: str = Field("127.0.0.1", description="Address that /metrics and /health listen on")
+
+    app_id: str = Field("owdd", pattern=r"^[A-Za-z0-9._-]{1,80}$", description="Prefix of topics, groups and tables")
+    app_version: int = Field(1, ge=1, description="Raise to rebuild all state from the captured topics")
+    partitions: int = Field(8, ge=1, le=1024, description="Partitions of every topic and table; fixed for life")
+    replication: int = Field(1, ge=1, le=7, description="Replicas of every topic; 3 in production")
+    compression: Literal["none", "lz4", "zstd"] = Field("lz4", description="Compression of what we produce")
+    session_timeout: Seconds = Field(15.0, description="Seconds after which Kafka gives up a silent worker")
+    ingest_batch: int = Field(4000, ge=1, description="Records read from Kafka at a time by ingest")
+    breaker_window: int = Field(
+        500, ge=10, description="Dead-letter circuit breaker: how many recent records it looks at"
+    )
+    breaker_share: float = Field(0.9, gt=0, le=1, description="Share of failures in the window that stops the worker")
+
+    urgent_quiet: Seconds = Field(0.2, description="Urgent lane: send after this quiet time")
+    urgent_longest: Seconds = Field(1.0, description="Urgent lane: longest wait while changes keep coming")
+    live_quiet: Seconds = Field(2.0, description="Live lane: send after this quiet time")
+    live_longest: Seconds = Field(15.0, description="Live lane: longest wait while changes keep coming")
+    bulk_quiet: Seconds = Field(60.0, description="Bulk lane: send after this quiet time")
+    bulk_longest: Seconds = Field(300.0, description="Bulk lane: longest wait while changes keep coming")
+
+    dispatch_connections: int = Field(8, ge=1, le=8, description="Concurrent calls to Dotdigital")
+    dispatch_timeout: Seconds = Field(30.0, description="Timeout of one call to Dotdigital")
+    hash_key: SecretStr = Field(SecretStr("owdd"), description="Key of the hash that stands for an e-mail in logs")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log record shown")
+    log_json: bool = Field(False, description="Log as JSON lines")
+
+    @property
+    def debounce(self) -> Debounce:
+        """The debounce window of every lane."""
+        return Debounce(
+            Window(self.urgent_quiet, self.urgent_longest),
+            Window(self.live_quiet, self.live_longest),
+            Window(self.bulk_quiet, self.bulk_longest),
+        )
+
+
+def load_settings() -> Settings:
+    """Settings from environment and secret files.
+
+    Raises:
+        ConfigurationError: a value is wrong; the message names each variable, never a secret's value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        lines = [f"OWDD_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in problems]
+        raise ConfigurationError("\n".join(lines)) from error

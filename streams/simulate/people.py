@@ -1,0 +1,88 @@
+"""Made-up people and the e-mail fields that ERP users really type; every domain is reserved for examples."""
+
+import random
+from typing import NamedTuple
+
+FIRST = (
+    "Aisha Alan Amelia Andrew Anna Arthur Ava Ben Beth Callum Catherine Charlotte Chloé Clive Daniel David Diana Dylan Edith "
+    "Ella Emily Ethan Fatima Fiona Florence Freya George Grace Hannah Harriet Harry Henry Imogen Ines Iris Isla Jack James Jane "
+    "Jürgen Karen Kofi Leila Leo Liam Lucy Mabel Malik Maria Mary Maya Michał Mohammed Nadia Neil Noah Nora Olivia Oscar Owen "
+    "Paul Philippa Poppy Priya Quentin Rachel René Rhys Rosa Ruth Sally Samuel Sian Sofia Stephen Søren Tariq Theo Thomas Uma "
+    "Victoria Violet Wendy William Xavier Yasmin Zachary Zoë"
+).split()
+LAST = (
+    "Adams Akhtar Allen Anderson Armstrong Baker Bailey Begum Bell Bennett Brown Butler Carter Chapman Clarke Collins Cook "
+    "Cooper Cox Davies Dean Edwards Ellis Evans Fletcher Foster García Gibson Graham Gray Green Griffiths Hall Hamilton Harris "
+    "Harrison Hughes Hussain Jackson James Jenkins Johnson Jones Kaur Kelly Khan King Knight Lewis Lloyd MacDonald Marshall "
+    "Mason Mills Mitchell Moore Morgan Morris Müller Murphy Nguyen O'Brien O'Connor Owen Palmer Parker Patel Phillips Price "
+    "Reid Roberts Rogers Russell Scott Shaw Simpson Singh Smith Stewart Taylor Thomas Walker Ward Watson White Wilson Wright Young"
+).split()
+TOWNS = "Bath Belfast Bristol Cardiff Derby Exeter Glasgow Hull Leeds Lincoln Newport Norwich Oxford Perth Stoke York".split()
+STREETS = "Canal Street,Church Lane,Enterprise Way,High Street,Mill Road,Park Avenue,Station Road,The Green".split(",")
+TRADES = (
+    "Bathrooms Bearings Catering Electrical Flooring Gardens Hardware Interiors Lighting Marine Plumbing Tools".split()
+)
+DOMAINS = (
+    "example.com example.org example.net mail.example.com post.example.org shop.example.net web.example.com "
+    "inbox.example.net"
+).split()
+INTERNATIONAL_DOMAIN = "bücher.example"
+
+_ASCII = str.maketrans("éëíłøü", "eeilou", "'")
+_NOTHING = ("n/a", "none", "TBC", "-", "no email", "@", "unknown@", "@example.com", "refused", " ")
+
+
+class Person(NamedTuple):
+    """Somebody with an e-mail address of their own."""
+
+    first: str
+    last: str
+    email: str
+
+
+def person(rng: random.Random, number: int) -> Person:
+    """A new person; ``number`` makes the address unique."""
+    first, last = rng.choice(FIRST), rng.choice(LAST)
+    if rng.random() < 0.02:
+        # Addresses with letters beyond ASCII are valid and stay as they are.
+        local, domain = f"{first}.{last}{number}".lower().replace("'", ""), INTERNATIONAL_DOMAIN
+    else:
+        local, domain = f"{first}.{last}{number}".lower().translate(_ASCII), rng.choice(DOMAINS)
+    return Person(first, last, f"{local}@{domain}")
+
+
+def phone(rng: random.Random) -> str:
+    return f"07700 900{rng.randrange(1000):03d}"
+
+
+def postcode(rng: random.Random) -> str:
+    return f"ZZ{rng.randrange(1, 100)} {rng.randrange(1, 10)}ZZ"
+
+
+def junk(rng: random.Random) -> tuple[str, str]:
+    """A field without any address, and what kind of junk it is."""
+    if rng.random() < 0.4:
+        return rng.choice([phone(rng), f"tel. {phone(rng)}", "01632 960001"]), "email_phone_number"
+    return rng.choice(_NOTHING), "email_not_an_address"
+
+
+def typed(rng: random.Random, email: str, other: str) -> tuple[str, str]:
+    """``email`` as a user might type it into the field, with ``other`` where they type two, and the kind of liberty."""
+    style = rng.randrange(9)
+    if style == 0:
+        return email.upper(), "email_upper_case"
+    if style == 1:
+        return f"mailto:{email}", "email_mailto"
+    if style == 2:
+        return f"{email}; {other}", "email_two_addresses"
+    if style == 3:
+        return f"{email},{other.title()} ,{email}", "email_two_addresses"
+    if style == 4:
+        return f"{email} (accounts dept)", "email_trailing_text"
+    if style == 5:
+        return f"<{email}>.", "email_wrapped"
+    if style == 6:
+        return f"  {email}\t", "email_padded"
+    if style == 7:
+        return f'"{email}" DO NOT USE', "email_trailing_text"
+    return f"{phone(rng)} / {email}", "email_phone_number"

@@ -1,0 +1,87 @@
+"""The shop's tables under their usual Orderwise names, and how a site's mapping renames them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import BaseModel
+
+from streams.mapping import Mapping, load_mapping
+
+Value = str | int | bool | None
+Row = dict[str, Value]
+
+CUSTOMER: Final = "customer_detail"
+CONTACT: Final = "customer_contact"
+HEADER: Final = "order_header"
+DETAIL: Final = "order_header_detail"
+TOTAL: Final = "order_header_total"
+LINE: Final = "order_line_item"
+DESPATCH: Final = "delivery_header"
+STATUS: Final = "order_status"
+
+KEYS: Final = {
+    LINE: "oli_id",
+    TOTAL: "oht_id",
+    DESPATCH: "dh_id",
+    DETAIL: "ohd_id",
+    HEADER: "oh_id",
+    CONTACT: "cc_id",
+    CUSTOMER: "cd_id",
+    STATUS: "os_id",
+}
+"""Table to key column, in snapshot order: parts before wholes, and the statuses that explain them last of all."""
+
+LOB_COLUMN: Final = {DETAIL: "ohd_special_instructions"}
+"""The ``nvarchar(max)`` column, whose old image SQL Server does not keep."""
+
+OPT_IN: Final = "cc_marketing_opt_in"
+
+
+@dataclass(frozen=True, slots=True)
+class TableNames:
+    """One table as the site calls it; ``columns`` holds only the columns that the site renames."""
+
+    table: str
+    key: str
+    columns: dict[str, str]
+
+
+def site_names(mapping: Mapping) -> dict[str, TableNames]:
+    """Usual table name to the names that ``mapping`` gives it."""
+    usual = load_mapping()
+    names: dict[str, TableNames] = {}
+    for ours, theirs in zip(_sections(usual), _sections(mapping), strict=True):
+        columns = dict(_columns(ours, theirs))
+        if ours.table == CONTACT and mapping.consent.column is not None:
+            columns[OPT_IN] = mapping.consent.column
+        names[ours.table] = TableNames(
+            theirs.table, theirs.key, {old: new for old, new in columns.items() if old != new}
+        )
+    return names
+
+
+def _sections(mapping: Mapping) -> list[BaseModel]:
+    order = mapping.order
+    return [
+        mapping.customer,
+        mapping.contact,
+        order.header,
+        order.detail,
+        order.total,
+        order.line,
+        order.despatch,
+        order.status,
+    ]
+
+
+def _columns(ours: BaseModel, theirs: BaseModel) -> Iterator[tuple[str, str]]:
+    for name in type(ours).model_fields:
+        old, new = getattr(ours, name), getattr(theirs, name)
+        if name == "table" or new is None:
+            continue
+        if isinstance(old, tuple):
+            # A site that maps fewer columns still has the others.
+            yield from zip(old, new, strict=False)
+        else:
+            yield old, new

@@ -1,0 +1,127 @@
+"""Every topic of the product: its name, why it exists, and how it is kept.
+
+Topics are created from here by ``owdd topics apply`` and never by a worker, so that partitions, compaction and retention
+are explicit. All topics of one application have the same partition count: partition N of every one belongs to one worker.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from streams.mapping import Mapping
+from streams.settings import Settings
+
+_DAY = 86_400_000
+_LARGEST = str(4 * 2**20)
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Names of one application's topics."""
+
+    orders: str
+    buyers: str
+    contacts: str
+    desired: str
+    deliveries: str
+    dead_letters: str
+
+    @classmethod
+    def of(cls, app_id: str) -> "Topics":
+        """The names for an application id."""
+        return cls(
+            orders=f"{app_id}.order-changes",
+            buyers=f"{app_id}.buyer-changes",
+            contacts=f"{app_id}.contact-changes",
+            desired=f"{app_id}.desired-contacts",
+            deliveries=f"{app_id}.deliveries",
+            dead_letters=f"{app_id}.dead-letters",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic as it should be."""
+
+    name: str
+    partitions: int
+    replication: int
+    purpose: str
+    config: dict[str, str] = field(default_factory=dict)
+
+
+def agents_app(settings: Settings) -> str:
+    """The Faust application id of the agents; also their consumer group."""
+    return f"{settings.app_id}-agents-v{settings.app_version}"
+
+
+def dispatch_app(settings: Settings) -> str:
+    """The Faust application id of dispatch; also its consumer group."""
+    return f"{settings.app_id}-dispatch-v{settings.app_version}"
+
+
+def ingest_group(settings: Settings) -> str:
+    """The consumer group of ingest."""
+    return f"{settings.app_id}-ingest-v{settings.app_version}"
+
+
+def tables(settings: Settings) -> dict[str, str]:
+    """Changelog topic of every table, by table name (Faust's naming: ``<app id>-<table>-changelog``)."""
+    agents, dispatch = agents_app(settings), dispatch_app(settings)
+    owner = {"orders": agents, "buyers": agents, "contacts": agents, "outbox": dispatch}
+    return {table: f"{app}-{table}-changelog" for table, app in owner.items()}
+
+
+def captured(mapping: Mapping) -> list[str]:
+    """The captured topics that ingest reads."""
+    order = mapping.order
+    mapped = (
+        mapping.customer,
+        mapping.contact,
+        order.header,
+        order.detail,
+        order.total,
+        order.line,
+        order.despatch,
+        order.status,
+    )
+    return [mapping.topic(table.table) for table in mapped]
+
+
+def specs(settings: Settings, mapping: Mapping) -> Iterator[TopicSpec]:
+    """Every topic that must exist."""
+
+    def spec(name: str, purpose: str, **config: str) -> TopicSpec:
+        named = {key.replace("_", "."): value for key, value in config.items()}
+        return TopicSpec(name, settings.partitions, settings.replication, purpose, named)
+
+    week, month = str(7 * _DAY), str(30 * _DAY)
+    for topic in captured(mapping):
+        # A consumer that lags must still see a reference change and a delete, so compaction waits for a week.
+        yield spec(
+            topic,
+            "captured rows, keyed by primary key",
+            cleanup_policy="compact",
+            min_compaction_lag_ms=week,
+            delete_retention_ms=week,
+            max_message_bytes=str(16 * 2**20),
+        )
+    names = Topics.of(settings.app_id)
+    passing = {
+        names.orders: "order rows by order",
+        names.buyers: "customers, contacts and order facts by buyer",
+        names.contacts: "buyers' parts by e-mail",
+        names.desired: "desired contacts by e-mail",
+    }
+    for topic, purpose in passing.items():
+        yield spec(topic, purpose, cleanup_policy="delete", retention_ms=week, max_message_bytes=_LARGEST)
+    yield spec(names.deliveries, "what was sent and the answer", cleanup_policy="delete", retention_ms=month)
+    yield spec(
+        names.dead_letters,
+        "records that cannot be processed, with code and coordinates",
+        cleanup_policy="delete",
+        retention_ms=month,
+        max_message_bytes=str(16 * 2**20),
+    )
+    for table, changelog in tables(settings).items():
+        # Compact only: Faust's recovery stalls on changelogs that also delete (faust issue 176).
+        yield spec(changelog, f"changelog of table {table}", cleanup_policy="compact", max_message_bytes=_LARGEST)

@@ -1,0 +1,240 @@
+"""One worker process: the parts that it was asked to run, started in order and stopped within seconds.
+
+Crash-only: whatever a part cannot handle ends the process with a non-zero code; what was not acknowledged is done again by
+whoever takes over.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import faust
+import structlog
+
+from streams.agents.buyers import BuyersHandler
+from streams.agents.contacts import ContactsHandler
+from streams.agents.held import HeldIndex
+from streams.agents.orders import OrdersHandler
+from streams.capture.rows import Lane
+from streams.clock import SystemClock
+from streams.dispatch.outbox import OutboxHandler
+from streams.dispatch.schedule import Schedule
+from streams.dispatch.sender import Sender
+from streams.domain.contacts import cleared
+from streams.dotdigital.client import DotdigitalClient
+from streams.engine.app import create_app
+from streams.engine.producer import BatchProducer
+from streams.engine.stage import Handler, Stage
+from streams.engine.table import StateTable
+from streams.ingest.worker import Ingest
+from streams.mapping import Mapping
+from streams.observability.health import Health, serve
+from streams.observability.lag import LagProbe, Progress
+from streams.observability.metrics import Metrics
+from streams.settings import Settings
+from streams.topics import Topics, agents_app, dispatch_app, ingest_group
+
+log = structlog.get_logger()
+
+_STOP_SECONDS = 4.0
+
+
+class Role(StrEnum):
+    """A part of the pipeline that can run by itself."""
+
+    INGEST = "ingest"
+    AGENTS = "agents"
+    DISPATCH = "dispatch"
+
+
+@dataclass
+class _Parts:
+    """What runs in this process."""
+
+    tasks: list[tuple[str, Coroutine[Any, Any, None]]] = field(default_factory=list)
+    apps: list[faust.App] = field(default_factory=list)
+    progress: list[Progress] = field(default_factory=list)
+    stopping: list[Callable[[], None]] = field(default_factory=list)
+
+
+class Worker:
+    """Builds and runs the parts of ``roles``."""
+
+    def __init__(self, settings: Settings, mapping: Mapping, roles: set[Role]) -> None:
+        self._settings = settings
+        self._mapping = mapping
+        self._roles = roles
+        self._topics = Topics.of(settings.app_id)
+        self._clock = SystemClock()
+        self.metrics = Metrics()
+        self._health = Health(self.metrics)
+        self._hash_key = settings.hash_key.get_secret_value().encode()
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT.
+
+        Raises:
+            Exception: a part failed; the process should end with a non-zero code.
+        """
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        async with BatchProducer(self._settings) as producer, self._client() as client:
+            parts = self._build(producer, client)
+            probe = LagProbe(self._settings.kafka_bootstrap, parts.progress, self.metrics, self._clock)
+            parts.tasks.append(("lag probe", probe.run()))
+            parts.tasks.append(("loop watch", self._health.watch()))
+            parts.tasks.append(
+                ("health", serve(self._health, self._settings.metrics_host, self._settings.metrics_port))
+            )
+            await self._until(stop, parts)
+
+    async def _until(self, stop: asyncio.Event, parts: _Parts) -> None:
+        tasks = {asyncio.create_task(work, name=name) for name, work in parts.tasks}
+        tasks.add(asyncio.create_task(stop.wait(), name="stop signal"))
+        for app in parts.apps:
+            await app.start()
+            tasks.add(asyncio.create_task(_crash_of(app), name=str(app.conf.id)))
+        log.info("worker running", roles=sorted(self._roles))
+        done, running = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        log.info("worker stopping", because=sorted(task.get_name() for task in done))
+        for ask in parts.stopping:
+            ask()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_SECONDS):
+                await asyncio.gather(*(app.stop() for app in parts.apps), self._finish(running))
+        for task in done:
+            task.result()
+
+    async def _finish(self, running: set[asyncio.Task[Any]]) -> None:
+        ingest = [task for task in running if task.get_name() == Role.INGEST]
+        if ingest:
+            await asyncio.wait(ingest, timeout=2.0)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    @contextlib.asynccontextmanager
+    async def _client(self) -> AsyncIterator[DotdigitalClient | None]:
+        if Role.DISPATCH not in self._roles:
+            yield None
+            return
+
+        def observe(operation: str, status: str, seconds: float) -> None:
+            self.metrics.calls.labels(operation, status).observe(seconds)
+
+        async with DotdigitalClient(self._settings, observe) as client:
+            yield client
+
+    def _build(self, producer: BatchProducer, client: DotdigitalClient | None) -> _Parts:
+        parts = _Parts()
+        if Role.INGEST in self._roles:
+            progress = Progress(ingest_group(self._settings))
+            ingest = Ingest(self._settings, self._mapping, producer, self.metrics, self._clock, progress)
+            parts.tasks.append((Role.INGEST, ingest.run()))
+            parts.progress.append(progress)
+            parts.stopping.append(lambda: setattr(ingest, "stopping", True))
+            self._health.check(Role.INGEST, lambda: ingest.ready)
+        if Role.AGENTS in self._roles:
+            self._build_agents(parts, producer)
+        if client is not None:
+            self._build_dispatch(parts, producer, client)
+        return parts
+
+    def _build_agents(self, parts: _Parts, producer: BatchProducer) -> None:
+        app, progress = self._app(parts, agents_app(self._settings), Role.AGENTS)
+        orders = OrdersHandler(self._mapping, self._topics, self.metrics)
+        buyers = BuyersHandler(self._topics, self.metrics)
+        contacts = ContactsHandler(self._mapping, self._topics, self.metrics)
+        feeds: list[tuple[Handler, str]] = [
+            (orders, self._topics.orders),
+            (buyers, self._topics.buyers),
+            (contacts, self._topics.contacts),
+        ]
+        for handler, topic in feeds:
+            self._stage(parts, app, progress, producer, handler, [topic])
+        self._health.before_scrape(lambda: self._count_held([orders.held, buyers.held]))
+
+    def _build_dispatch(self, parts: _Parts, producer: BatchProducer, client: DotdigitalClient) -> None:
+        app, progress = self._app(parts, dispatch_app(self._settings), Role.DISPATCH)
+        schedule = Schedule(self._clock)
+        handler = OutboxHandler(self._topics, self._settings.debounce, schedule, self.metrics)
+        table = self._stage(parts, app, progress, producer, handler, [self._topics.desired, self._topics.deliveries])
+        sender = Sender(
+            schedule,
+            table,
+            client,
+            producer,
+            self._topics,
+            partitions=self._settings.partitions,
+            cleared=cleared(self._mapping.contact_fields),
+            hash_key=self._hash_key,
+            clock=self._clock,
+            metrics=self.metrics,
+        )
+        parts.tasks.append(("sender", sender.run(self._settings.dispatch_connections)))
+        self._health.before_scrape(lambda: self._count_pending(schedule))
+
+    def _app(self, parts: _Parts, app_id: str, role: Role) -> tuple[faust.App, Progress]:
+        app, progress = create_app(app_id, self._settings), Progress(app_id)
+        parts.apps.append(app)
+        parts.progress.append(progress)
+        self._health.check(role, lambda: bool(not app.rebalancing and app.tables.actives_ready and not app.in_recovery))
+        return app, progress
+
+    def _stage(
+        self,
+        parts: _Parts,
+        app: faust.App,
+        progress: Progress,
+        producer: BatchProducer,
+        handler: Handler,
+        topics: list[str],
+    ) -> StateTable:
+        table = StateTable(app, handler.name, self._settings.partitions)
+        stage = Stage(
+            app,
+            topics,
+            table,
+            handler,
+            producer,
+            partitions=self._settings.partitions,
+            dead_letters=self._topics.dead_letters,
+            hash_key=self._hash_key,
+            clock=self._clock,
+            metrics=self.metrics,
+            progress=progress,
+        )
+        parts.tasks.append((handler.name, stage.run()))
+        self._health.before_scrape(lambda: self._count_rows(table))
+        return table
+
+    def _count_rows(self, table: StateTable) -> None:
+        owned = table.owned()
+        self.metrics.table_rows.labels(table.name).set(sum(table.rows(partition) for partition in owned))
+        self.metrics.table_bytes.labels(table.name).set(sum(table.size_bytes(partition) for partition in owned))
+
+    def _count_held(self, indexes: list[HeldIndex]) -> None:
+        self.metrics.held.clear()
+        self.metrics.held_age.clear()
+        now = self._clock.now_ms()
+        for index in indexes:
+            for code, count in index.counts().items():
+                self.metrics.held.labels(code).set(count)
+            for code, since in index.oldest():
+                self.metrics.held_age.labels(code).set(max(0, now - since) / 1000)
+
+    def _count_pending(self, schedule: Schedule) -> None:
+        counts = schedule.counts()
+        for lane in Lane:
+            self.metrics.pending.labels(lane.name.lower()).set(counts[lane])
+
+
+async def _crash_of(app: faust.App) -> None:
+    await app._crashed.wait()
+    raise RuntimeError(f"{app.conf.id} crashed") from app.crash_reason
