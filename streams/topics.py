@@ -105,6 +105,9 @@ def specs(settings: Settings, mapping: Mapping) -> Iterator[TopicSpec]:
             delete_retention_ms=week,
             max_message_bytes=str(16 * 2**20),
         )
+    heartbeat = f"__debezium-heartbeat.{mapping.source.topic_prefix}"
+    config = {"cleanup.policy": "delete", "retention.ms": str(_DAY)}
+    yield TopicSpec(heartbeat, 1, settings.replication, "the connector's sign of life", config)
     names = Topics.of(settings.app_id)
     passing = {
         names.orders: "order rows by order",

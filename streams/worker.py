@@ -36,7 +36,7 @@ from streams.observability.health import Health, serve
 from streams.observability.lag import LagProbe, Progress
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
-from streams.topics import Topics, agents_app, dispatch_app, ingest_group
+from streams.topics import Topics, agents_app, captured, dispatch_app, ingest_group
 
 log = structlog.get_logger()
 
@@ -95,7 +95,7 @@ class Worker:
             await self._until(stop, parts)
 
     async def _until(self, stop: asyncio.Event, parts: _Parts) -> None:
-        tasks = {asyncio.create_task(work, name=name) for name, work in parts.tasks}
+        tasks: set[asyncio.Task[Any]] = {asyncio.create_task(work, name=name) for name, work in parts.tasks}
         tasks.add(asyncio.create_task(stop.wait(), name="stop signal"))
         for app in parts.apps:
             await app.start()
@@ -134,7 +134,7 @@ class Worker:
     def _build(self, producer: BatchProducer, client: DotdigitalClient | None) -> _Parts:
         parts = _Parts()
         if Role.INGEST in self._roles:
-            progress = Progress(ingest_group(self._settings))
+            progress = Progress(ingest_group(self._settings), captured(self._mapping))
             ingest = Ingest(self._settings, self._mapping, producer, self.metrics, self._clock, progress)
             parts.tasks.append((Role.INGEST, ingest.run()))
             parts.progress.append(progress)
@@ -181,7 +181,7 @@ class Worker:
         self._health.before_scrape(lambda: self._count_pending(schedule))
 
     def _app(self, parts: _Parts, app_id: str, role: Role) -> tuple[faust.App, Progress]:
-        app, progress = create_app(app_id, self._settings), Progress(app_id)
+        app, progress = create_app(app_id, self._settings), Progress(app_id, [])
         parts.apps.append(app)
         parts.progress.append(progress)
         self._health.check(role, lambda: bool(not app.rebalancing and app.tables.actives_ready and not app.in_recovery))
@@ -197,6 +197,7 @@ class Worker:
         topics: list[str],
     ) -> StateTable:
         table = StateTable(app, handler.name, self._settings.partitions)
+        progress.topics.extend(topics)
         stage = Stage(
             app,
             topics,

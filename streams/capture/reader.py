@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streams.capture import rows, values
+from streams.domain.changes import CapturedRow
 from streams.errors import RecordError
 from streams.mapping import Mapping
 from streams.mapping import model as mapped
@@ -25,7 +26,7 @@ class TableReader:
     table: str
     key: str
     routing: tuple[str, ...]
-    read: Callable[[dict[str, Any]], rows.Row]
+    read: Callable[[dict[str, Any]], CapturedRow]
     fields: dict[str, tuple[str, ...]]
 
     def primary_key(self, key: dict[str, Any]) -> int:

@@ -14,7 +14,7 @@ class Row(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="_ta
     """Base of every captured row. Times are UTC epoch seconds; references are None for "none"."""
 
 
-class Customer(Row, tag=1):
+class Customer(Row, frozen=True, tag=1):
     """An account. ``emails`` are the addresses of the first mapped column that has any."""
 
     account: str | None
@@ -22,7 +22,7 @@ class Customer(Row, tag=1):
     emails: tuple[str, ...]
 
 
-class Contact(Row, tag=2):
+class Contact(Row, frozen=True, tag=2):
     """A person under an account. ``opted`` is the mapped consent: True in, False out, None unknown."""
 
     emails: tuple[str, ...]
@@ -31,7 +31,7 @@ class Contact(Row, tag=2):
     opted: bool | None
 
 
-class Header(Row, tag=3):
+class Header(Row, frozen=True, tag=3):
     """The head of an order, credit note or quote."""
 
     number: str | None
@@ -41,20 +41,20 @@ class Header(Row, tag=3):
     status: int | None
 
 
-class Detail(Row, tag=4):
+class Detail(Row, frozen=True, tag=4):
     """The second head of an order."""
 
     email: str | None
     currency: int | None
 
 
-class Total(Row, tag=5):
+class Total(Row, frozen=True, tag=5):
     """The money of an order; positive on credit notes too."""
 
     net: Decimal | None
 
 
-class Line(Row, tag=6):
+class Line(Row, frozen=True, tag=6):
     """One line; ``original`` is the line that a credit note's line gives back."""
 
     original: int | None
@@ -63,14 +63,14 @@ class Line(Row, tag=6):
     net: Decimal | None
 
 
-class Despatch(Row, tag=7):
+class Despatch(Row, frozen=True, tag=7):
     """One delivery against an order."""
 
     at: int | None
     consignment: str | None
 
 
-class StatusText(Row, tag=8):
+class StatusText(Row, frozen=True, tag=8):
     """One row of the status lookup; ``text`` is trimmed and case-folded."""
 
     text: str

@@ -52,16 +52,22 @@ def decimal(value: Any, column: str) -> Decimal | None:
             raise RecordError("bad_decimal", f"{column}: not a decimal; is decimal.handling.mode 'string'?") from None
         if not number.is_finite():
             raise RecordError("bad_decimal", f"{column}: not a finite number")
-        if len(number.as_tuple().digits) > 38 or abs(number.adjusted()) > 38:
-            raise RecordError("decimal_out_of_range", f"{column}: more than 38 digits")
-        return number
+        return _bounded(number, column)
     if value is None:
         return None
-    if type(value) is int and abs(value) < 10**38:
-        return Decimal(value)
+    if type(value) is int:
+        return _bounded(Decimal(value), column)
     if type(value) is float:
         raise RecordError("decimal_as_float", f"{column}: a binary float; set decimal.handling.mode to 'string'")
     raise RecordError("bad_decimal", f"{column}: not a decimal")
+
+
+def _bounded(number: Decimal, column: str) -> Decimal:
+    # Dotdigital holds 18 digits before and 9 after the point; sums of such numbers stay exact in 28 digits.
+    exponent = number.as_tuple().exponent
+    if number.adjusted() >= 18 or (isinstance(exponent, int) and exponent < -9):
+        raise RecordError("decimal_out_of_range", f"{column}: more than 18 digits before or 9 after the point")
+    return number
 
 
 def instant(value: Any, column: str, zone: tzinfo) -> int | None:

@@ -2,7 +2,7 @@
 
 import typer
 
-from streams.cli import config, kafka, topics
+from streams.cli import config, dotdigital, kafka, topics
 from streams.cli.run import run
 from streams.cli.sandbox import sandbox
 
@@ -13,6 +13,7 @@ app.command()(run)
 app.command()(sandbox)
 app.add_typer(kafka.app, name="kafka")
 app.add_typer(topics.app, name="topics")
+app.add_typer(dotdigital.app, name="dotdigital")
 app.add_typer(config.app, name="config")
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import typer
 from aiokafka.errors import KafkaError
 
+from streams.dotdigital.errors import DotdigitalError
 from streams.errors import OwddError
 from streams.mapping import Mapping, load_mapping
 from streams.settings import Settings, load_settings
@@ -30,6 +31,9 @@ def guarded() -> Iterator[None]:
         yield
     except OwddError as error:
         typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(FAILED) from error
+    except DotdigitalError as error:
+        typer.echo(f"error: Dotdigital: {error}", err=True)
         raise typer.Exit(FAILED) from error
     except KafkaError as error:
         typer.echo(f"error: Kafka: {type(error).__name__}: {error}", err=True)

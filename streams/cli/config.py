@@ -4,7 +4,7 @@ from typing import Annotated
 
 import orjson
 import typer
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from rich.console import Console
 from rich.table import Table
 
@@ -41,7 +41,7 @@ def schema(
     of: Annotated[str, typer.Argument(help="settings or mapping")] = "mapping",
 ) -> None:
     """Print the JSON schema of the mapping file or of the settings."""
-    models = {"settings": Settings, "mapping": Mapping}
+    models: dict[str, type[BaseModel]] = {"settings": Settings, "mapping": Mapping}
     if of not in models:
         raise typer.BadParameter("settings or mapping")
     typer.echo(orjson.dumps(models[of].model_json_schema(), option=orjson.OPT_INDENT_2).decode())

@@ -4,6 +4,7 @@ The sequence of calls is decided here and nowhere else (laws 4 and 5; ``docs/con
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from streams.domain.delivery import Created, Outcome, OutboxRow
 from streams.dotdigital.client import SUBSCRIBED, UNSUBSCRIBED, Contact, DotdigitalClient
@@ -41,7 +42,7 @@ async def deliver(client: DotdigitalClient, email: str, row: OutboxRow, cleared:
 
 
 async def _create(client: DotdigitalClient, email: str, row: OutboxRow, fields: bytes) -> Answer:
-    status = SUBSCRIBED if row.may_subscribe else UNSUBSCRIBED
+    status = _initial(row)
     contact = await client.create(email, fields, status)
     return Answer("created", known=True, created=status, told_out=row.opted_out, tight=_unexpected(contact, status))
 
@@ -52,7 +53,7 @@ async def _update(client: DotdigitalClient, email: str, row: OutboxRow, fields: 
     contact, created = result.contact, row.created
     if result.created:
         # The contact vanished since we last saw it, and an update without status re-created it as subscribed.
-        created = SUBSCRIBED if row.may_subscribe else UNSUBSCRIBED
+        created = _initial(row)
         if not contact.tight and not row.may_subscribe:
             contact = (await client.update(email, fields, UNSUBSCRIBED)).contact
     tight = _unexpected(contact, created) and not row.opted_out
@@ -70,6 +71,10 @@ async def _retire(client: DotdigitalClient, email: str, row: OutboxRow, cleared:
         return Answer("deleted", known=False, created="no", told_out=False, tight=tight)
     await client.update(email, cleared)
     return Answer("cleared", known=True, created="no", told_out=row.told_out, tight=tight)
+
+
+def _initial(row: OutboxRow) -> Literal["subscribed", "unsubscribed"]:
+    return SUBSCRIBED if row.may_subscribe else UNSUBSCRIBED
 
 
 def _unexpected(contact: Contact, created: Created) -> bool:

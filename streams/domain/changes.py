@@ -41,27 +41,27 @@ class _Message(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field
     pass
 
 
-class Owner(_Message, tag=20):
+class Owner(_Message, frozen=True, tag=20):
     """Order ``order`` has the line (or had it: ``live`` False)."""
 
     order: int
     live: bool
 
 
-class Ask(_Message, tag=21):
+class Ask(_Message, frozen=True, tag=21):
     """Credit note ``credit`` gives back the line: tell it whether the line exists, now and whenever that changes."""
 
     credit: int
 
 
-class Answer(_Message, tag=22):
+class Answer(_Message, frozen=True, tag=22):
     """Whether the line that a credit note asked about exists."""
 
     line: int
     exists: bool
 
 
-class Fact(_Message, tag=23):
+class Fact(_Message, frozen=True, tag=23):
     """One live order or credit note, as its buyer needs it. ``net`` is in the reporting currency, exact."""
 
     number: str | None
@@ -77,7 +77,7 @@ class Fact(_Message, tag=23):
         return self.status != "cancelled"
 
 
-class Totals(_Message):
+class Totals(_Message, frozen=True):
     """Sums and extremes over facts; times are UTC epoch seconds, ``first``/``last`` are (time, order id)."""
 
     live: int = 0
@@ -91,7 +91,7 @@ class Totals(_Message):
     last_refund: int | None = None
 
 
-class Part(_Message, tag=24):
+class Part(_Message, frozen=True, tag=24):
     """What one buyer says about one address."""
 
     first_name: str | None
@@ -104,13 +104,13 @@ class Part(_Message, tag=24):
     last_status: OrderStatus | None
 
 
-class Left(_Message, tag=25):
+class Left(_Message, frozen=True, tag=25):
     """A buyer no longer has the address; ``moved_to`` is where the person went, if known."""
 
     moved_to: str | None
 
 
-class Desired(_Message, tag=26):
+class Desired(_Message, frozen=True, tag=26):
     """The content that a contact should have: JSON of its data fields, or None when it should not be ours any more."""
 
     fields: bytes | None
@@ -118,11 +118,11 @@ class Desired(_Message, tag=26):
     moved_to: str | None
 
 
-class Consent(_Message, tag=27):
+class Consent(_Message, frozen=True, tag=27):
     """An unsubscribe that another address of the same person brings along."""
 
 
-Message: TypeAlias = (
+CapturedRow: TypeAlias = (
     rows.Customer
     | rows.Contact
     | rows.Header
@@ -131,15 +131,8 @@ Message: TypeAlias = (
     | rows.Line
     | rows.Despatch
     | rows.StatusText
-    | Owner
-    | Ask
-    | Answer
-    | Fact
-    | Part
-    | Left
-    | Desired
-    | Consent
 )
+Message: TypeAlias = CapturedRow | Owner | Ask | Answer | Fact | Part | Left | Desired | Consent
 
 
 class Change(msgspec.Struct, array_like=True, gc=False):

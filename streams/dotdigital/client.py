@@ -123,6 +123,23 @@ class DotdigitalClient:
             raise
         return True
 
+    async def data_fields(self) -> dict[str, str]:
+        """The account's data fields: name to type."""
+        answer = await self._call("list-data-fields", "GET", "/v2/data-fields")
+        try:
+            return {str(item["name"]): str(item["type"]) for item in orjson.loads(answer.content)}
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            raise ConnectivityError("list-data-fields", "not-json") from None
+
+    async def create_data_field(self, name: str, kind: str) -> None:
+        """Create a private data field; a field that exists already is left as it is."""
+        body = orjson.dumps({"name": name, "type": kind, "visibility": "Private"})
+        try:
+            await self._call("create-data-field", "POST", "/v2/data-fields", body)
+        except DataError as error:
+            if error.code != "ERROR_NON_UNIQUE_DATAFIELD":
+                raise
+
     async def _call(self, operation: str, method: str, path: str, body: bytes | None = None) -> httpx.Response:
         started = time.perf_counter()
         outcome = "no-answer"

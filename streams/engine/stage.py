@@ -194,4 +194,5 @@ class Stage:
 
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
         async with self._busy:
+            self._progress.forget()
             self._handler.revoked()

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 from streams.capture import values
 from streams.capture.envelope import UNAVAILABLE, RowEvent
 from streams.capture.reader import TableReader, readers
-from streams.capture.rows import Lane, Row
-from streams.domain.changes import Change, Kind
+from streams.capture.rows import Lane
+from streams.domain.changes import CapturedRow, Change, Kind
 from streams.domain.orders import address_key, customer_key
 from streams.errors import RecordError
 from streams.mapping import Mapping
@@ -51,7 +51,7 @@ class Router:
             raise RecordError("not_mapped", "source.table is not in the mapping")
         key = route.reader.primary_key(event.key)
         lane = _lane(route.kind, event)
-        row: Row | None = None
+        row: CapturedRow | None = None
         keep: tuple[str, ...] = ()
         now: tuple[str, ...] = ()
         if event.after is not None:
@@ -72,7 +72,7 @@ class Router:
         yield from (parent for parent in route.parents(before, key) if parent not in now)
 
 
-def _read(reader: TableReader, columns: dict[str, Any]) -> tuple[Row, tuple[str, ...]]:
+def _read(reader: TableReader, columns: dict[str, Any]) -> tuple[CapturedRow, tuple[str, ...]]:
     keep = reader.unavailable(columns, UNAVAILABLE) if UNAVAILABLE in columns.values() else ()
     if keep:
         # The mark stands where a value should; the fields that read it are taken from the stored row instead.

@@ -1,10 +1,17 @@
-"""How far behind a consumer group is, in records and in seconds, per topic."""
+"""How far behind a consumer group is, in records and in seconds, per topic.
+
+Measured against the broker: end offsets against committed offsets (or what this worker has finished since), for every
+partition of the group's topics, also those that nobody owns at the moment.
+"""
 
 import asyncio
+import contextlib
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from streams.clock import Clock
@@ -12,22 +19,60 @@ from streams.observability.metrics import Metrics
 
 
 class Progress:
-    """What this worker has finished: the next offset and the last timestamp per partition."""
+    """What this worker has finished of a group's topics: the next offset and the last timestamp per partition."""
 
-    def __init__(self, group: str) -> None:
+    def __init__(self, group: str, topics: list[str]) -> None:
         self.group = group
-        self.next: dict[tuple[str, int], int] = {}
-        self.stamp: dict[tuple[str, int], float] = {}
+        self.topics = topics
+        self.next: dict[TopicPartition, int] = {}
+        self.stamp: dict[TopicPartition, float] = {}
 
     def done(self, tp: Any, next_offset: int, timestamp: float) -> None:
         """Everything below ``next_offset`` is finished; ``timestamp`` (epoch seconds) is that of the last record."""
-        place = (tp.topic, tp.partition)
+        place = TopicPartition(tp.topic, tp.partition)
         self.next[place] = next_offset
         self.stamp[place] = timestamp
 
+    def forget(self) -> None:
+        """Partitions may be another worker's now."""
+        self.next.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One partition as the broker sees it: the log's first and next offset, and where the group will go on."""
+
+    begin: int
+    end: int
+    committed: int
+
+    @property
+    def behind(self) -> int:
+        """Records that the group has not finished."""
+        return max(0, self.end - max(self.committed, self.begin))
+
+
+async def standings(
+    group: str, topics: list[str], consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient
+) -> dict[TopicPartition, Standing]:
+    """Where a group stands in each partition of ``topics``; topics that do not exist are left out.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    described = await admin.describe_topics(topics)
+    places = [TopicPartition(item["topic"], part["partition"]) for item in described for part in item["partitions"]]
+    if not places:
+        return {}
+    committed = await admin.list_consumer_group_offsets(group)
+    begins = await consumer.beginning_offsets(places)
+    ends = await consumer.end_offsets(places)
+    offsets = {place: committed[place].offset if place in committed else 0 for place in places}
+    return {place: Standing(begins[place], ends[place], offsets[place]) for place in places}
+
 
 class LagProbe:
-    """Compares :class:`Progress` with the broker's end offsets, every ``interval`` seconds."""
+    """Sets the lag gauges every ``interval`` seconds."""
 
     def __init__(
         self, bootstrap: str, progress: list[Progress], metrics: Metrics, clock: Clock, interval: float = 1.0
@@ -37,46 +82,43 @@ class LagProbe:
         self._metrics = metrics
         self._clock = clock
         self._interval = interval
-        self._caught_up: dict[tuple[str, str, int], float] = {}
-        self.records: dict[str, int] = {}
+        self._caught_up: dict[tuple[str, TopicPartition], float] = {}
 
     async def run(self) -> None:
         """Probe for ever."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
         await consumer.start()
+        await admin.start()
         try:
             while True:
-                try:
-                    await self._probe(consumer)
-                except KafkaError:
-                    pass  # the gauges keep their last value while the broker is away; the workers themselves report it
+                for progress in self._progress:
+                    # While the broker is away the gauges keep their last value; the workers themselves report it.
+                    with contextlib.suppress(KafkaError, TimeoutError):
+                        await self._probe(progress, consumer, admin)
                 await asyncio.sleep(self._interval)
         finally:
             await consumer.stop()
+            await admin.close()
 
-    async def _probe(self, consumer: AIOKafkaConsumer) -> None:
-        from aiokafka import TopicPartition
+    async def _probe(self, progress: Progress, consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> None:
+        found = await standings(progress.group, progress.topics, consumer, admin)
+        now = self._clock.now_ms() / 1000
+        records: dict[str, int] = defaultdict(int)
+        seconds: dict[str, float] = defaultdict(float)
+        for place, standing in found.items():
+            behind = min(standing.behind, max(0, standing.end - progress.next.get(place, 0)))
+            records[place.topic] += behind
+            seconds[place.topic] = max(seconds[place.topic], self._age(progress, place, behind, now))
+        for topic, behind in records.items():
+            self._metrics.lag_records.labels(progress.group, topic).set(behind)
+            self._metrics.lag_seconds.labels(progress.group, topic).set(seconds[topic])
 
-        for progress in self._progress:
-            places = list(progress.next)
-            if not places:
-                continue
-            ends = await consumer.end_offsets([TopicPartition(*place) for place in places])
-            now = self._clock.now_ms() / 1000
-            records: dict[str, int] = defaultdict(int)
-            seconds: dict[str, float] = defaultdict(float)
-            for tp, end in ends.items():
-                place = (progress.group, tp.topic, tp.partition)
-                behind = max(0, end - progress.next[tp.topic, tp.partition])
-                if not behind:
-                    self._caught_up[place] = now
-                    seconds[tp.topic] += 0
-                else:
-                    # The oldest waiting record is younger than the last finished one, and than the last time none waited.
-                    since = max(progress.stamp[tp.topic, tp.partition], self._caught_up.get(place, 0.0))
-                    seconds[tp.topic] = max(seconds[tp.topic], now - since)
-                records[tp.topic] += behind
-            for topic, behind in records.items():
-                self._metrics.lag_records.labels(progress.group, topic).set(behind)
-                self._metrics.lag_seconds.labels(progress.group, topic).set(seconds[topic])
-            self.records[progress.group] = sum(records.values())
+    def _age(self, progress: Progress, place: TopicPartition, behind: int, now: float) -> float:
+        """Seconds since the oldest waiting record was appended, at most: it is younger than the last finished one, and
+        than the last time that none waited."""
+        key = (progress.group, place)
+        if not behind:
+            self._caught_up[key] = now
+            return 0.0
+        return max(0.0, now - max(progress.stamp.get(place, 0.0), self._caught_up.setdefault(key, now)))

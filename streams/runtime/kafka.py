@@ -14,7 +14,6 @@ All functions block; from async code use ``asyncio.to_thread`` or ``embedded_bro
 import asyncio
 import base64
 import json
-import random
 import re
 import shutil
 import signal
@@ -34,8 +33,9 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped, unused-ig
 from streams.runtime.errors import BrokerDied, BrokerNotReady, BrokerNotStopped, PortTaken, StorageFormatFailed
 from streams.runtime.jars import Progress, file_lock, pom, resolve, silent
 from streams.runtime.java import Java, end, find_java, is_running, last_words, read_log, spawn_detached
+from streams.runtime.ports import HOST, choose_port, free_port
+from streams.runtime.properties import LOG4J2_PROPERTIES, server_properties
 
-HOST = "127.0.0.1"
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
@@ -45,59 +45,6 @@ _AFTER_SIGKILL_SECONDS = 10.0
 _PORT_TRIES = 5
 _LOG_BYTES = 16 * 1024 * 1024
 _BIND_FAILED = re.compile(r"failed to bind to \S*?:(\d+)")
-
-# Below the range that systems take outgoing ports from. A client that reconnects to a broker port inside that range
-# while the broker is down can be given that very port, connects to itself, and then keeps the broker from coming back.
-_PORTS = range(20_000, 32_000)
-
-_SERVER_PROPERTIES = """\
-process.roles=broker,controller
-node.id=1
-controller.quorum.bootstrap.servers={host}:{controller_port}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-inter.broker.listener.name=PLAINTEXT
-controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-log.dirs={storage}
-
-auto.create.topics.enable=false
-num.partitions=1
-default.replication.factor=1
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=4
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-share.coordinator.state.topic.num.partitions=4
-
-# Alone on its node, no member is worth waiting for, and tests want short sessions.
-group.initial.rebalance.delay.ms=0
-group.min.session.timeout.ms=1000
-
-# After a SIGKILL the controller refuses the new broker until the session of the dead one ends: 9 s by default.
-broker.heartbeat.interval.ms=300
-broker.session.timeout.ms=2000
-
-# About 600,000 keys in one pass, in an eighth of the memory of the default.
-log.cleaner.dedupe.buffer.size=16777216
-"""
-
-_LOG4J2_PROPERTIES = """\
-# Kafka says good-bye in a shutdown hook of its own, which Log4j's would silence.
-shutdownHook=disable
-appender.out.type=Console
-appender.out.name=out
-appender.out.layout.type=PatternLayout
-appender.out.layout.pattern=%d{ISO8601} %-5p %m (%c{1})%n%throwable
-rootLogger.level=INFO
-rootLogger.appenderRef.out.ref=out
-# Prints every setting, seven times over, at each start.
-logger.settings.name=org.apache.kafka.common.config.AbstractConfig
-logger.settings.level=WARN
-"""
 
 # The serial collector starts fastest and is the smallest; perf data would be left in /tmp after a SIGKILL.
 _JVM = ("-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true")
@@ -171,7 +118,7 @@ def start(
         jvm = (f"-Xmx{heap}", *_JVM, *([_NO_OPTIMISING_COMPILER] if short_lived else []))
         last = _read_state(data_dir)
         for tries_left in reversed(range(_PORT_TRIES)):
-            chosen = _choose_port(port, last.port if last else None)
+            chosen = choose_port(port, last.port if last else None)
             try:
                 return _launch(data_dir, chosen, java, jars, jvm, timeout, progress)
             except PortTaken as taken:
@@ -288,12 +235,12 @@ def _launch(
     data_dir: Path, port: int, java: Java, jars: Path, jvm: tuple[str, ...], timeout: float, progress: Progress
 ) -> BrokerInfo:
     base = (java.program, "-cp", f"{jars}/*")
-    controller_port = _free_port(besides=port)
+    controller_port = free_port(besides=port)
     cluster_id = _format_once(data_dir, base, port, controller_port, progress)
     config = data_dir / "server.properties"
-    config.write_text(_server_properties(data_dir / "storage", port, controller_port))
+    config.write_text(server_properties(data_dir / "storage", port, controller_port))
     log4j2 = data_dir / "log4j2.properties"
-    log4j2.write_text(_LOG4J2_PROPERTIES)
+    log4j2.write_text(LOG4J2_PROPERTIES)
     log = data_dir / "broker.log"
     if log.exists() and log.stat().st_size > _LOG_BYTES:
         log.replace(log.with_suffix(".log.1"))
@@ -328,7 +275,7 @@ def _format_once(
     partial = data_dir / "storage.partial"
     shutil.rmtree(partial, ignore_errors=True)
     config = data_dir / "format.properties"
-    config.write_text(_server_properties(partial, port, controller_port))
+    config.write_text(server_properties(partial, port, controller_port))
     cluster_id = _new_cluster_id()
     tool = ("-XX:+UseSerialGC", _NO_OPTIMISING_COMPILER, "kafka.tools.StorageTool")
     result = subprocess.run(
@@ -383,38 +330,6 @@ async def _cluster_id(bootstrap: str) -> str | None:
         await admin.close()
     # A broker that the controller has not let in yet answers too, with nobody on the list.
     return str(cluster["cluster_id"]) if cluster["brokers"] else None
-
-
-def _choose_port(asked: int | None, last: int | None) -> int:
-    if asked is not None:
-        if not _is_free(asked):
-            raise PortTaken(asked)
-        return asked
-    return last if last is not None and _is_free(last) else _free_port()
-
-
-def _free_port(besides: int | None = None) -> int:
-    """A port that nobody listens on now; others may take it before the caller does."""
-    for port in random.sample(_PORTS, 200):
-        if port != besides and _is_free(port):
-            return port
-    with socket.create_server((HOST, 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def _is_free(port: int) -> bool:
-    try:
-        # As Kafka binds it: with SO_REUSEADDR, so connections of a former broker that linger do not matter.
-        socket.create_server((HOST, port)).close()
-    except OSError:
-        return False
-    return True
-
-
-def _server_properties(storage: Path, port: int, controller_port: int) -> str:
-    # Java reads the file as Latin-1, with JSON's escapes for all else.
-    escaped = json.dumps(str(storage))[1:-1]
-    return _SERVER_PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, storage=escaped)
 
 
 def _new_cluster_id() -> str:

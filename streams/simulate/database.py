@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, KeysView
 
+import msgspec
 import orjson
 
 from streams.mapping import Mapping
@@ -16,6 +17,10 @@ from streams.simulate.envelopes import (
     commit_lsn,
 )
 from streams.simulate.tables import CONTACT, CUSTOMER, KEYS, LOB_COLUMN, OPT_IN, Row, TableNames, Value, site_names
+
+
+# Not orjson: it keeps the kilobytes of its working buffer for as long as the result lives, and these live long.
+_encode = msgspec.json.Encoder().encode
 
 
 class Database:
@@ -140,7 +145,7 @@ class Database:
     def _encoded(self, table: str, row: Row) -> bytes:
         if columns := self.names[table].columns:
             row = {columns.get(name, name): value for name, value in row.items()}
-        return orjson.dumps(row)
+        return _encode(row)
 
     def _old_image(self, table: str, key: int, row: Row, values: dict[str, Value]) -> bytes:
         lob = LOB_COLUMN.get(table)

@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from streams.mapping import Kind
 from streams.simulate import rows
 from streams.simulate.actions import Action
 from streams.simulate.order_life import OrderLife
@@ -10,7 +9,7 @@ from streams.simulate.shop import Order, Shop
 from streams.simulate.tables import DETAIL, HEADER, STATUS, TOTAL, Value
 
 REPAIR_SHARE = 0.5
-__all__ = ["Kind", "Mishaps"]
+"""How many mishaps somebody puts right."""
 
 
 class Mishaps:

@@ -189,6 +189,7 @@ class OrderEdits:
             return False
         order.totals.append(db.new_key(TOTAL))
         db.insert(TOTAL, rows.total(order.totals[-1], order=order.id, quantity=1, net=order.net + 10_000))
+        self._shop.doubled.add(order.id)
         return True
 
     def second_detail(self) -> bool:
@@ -199,20 +200,17 @@ class OrderEdits:
         order.details.append(db.new_key(DETAIL))
         copy: Row = db.row(DETAIL, order.details[0]) | {"ohd_id": order.details[-1], "ohd_delivery_email": other.email}
         db.insert(DETAIL, copy)
+        shop.doubled.add(order.id)
         return True
 
     def delete_first_part(self) -> bool:
         """The first of two totals or details goes; the second counts from now on."""
-        order, db = self._drawn(), self._shop.db
-        # Orders with two parts are rare: they are looked for among a few.
-        for _ in range(200):
-            if order is not None and len(order.totals) + len(order.details) > 2:
-                break
-            order = self._drawn()
-        else:
+        shop, db = self._shop, self._shop.db
+        key = shop.doubled.draw(shop.rng)
+        if key is None:
             return False
-        if order is None:
-            return False
+        order = shop.orders[key]
+        shop.doubled.discard(key)
         if len(order.totals) > 1:
             db.delete(TOTAL, order.totals.pop(0))
             order.net += 10_000

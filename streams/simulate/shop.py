@@ -81,6 +81,7 @@ class Shop:
         self.quotes = Pool()
         self.credits = Pool()
         self.house_orders = Pool()
+        self.doubled = Pool()
         self.buried_contacts: deque[Row] = deque(maxlen=_RECENT)
         self.follow_ups: list[tuple[int, Callable[[], bool]]] = []
         self._people = 0
@@ -348,7 +349,7 @@ class Shop:
 
     def forget(self, order: Order) -> None:
         """Keep further actions away from an order whose header is gone."""
-        for pool in (self.active, self.settled, self.quotes, self.credits, self.house_orders):
+        for pool in (self.active, self.settled, self.quotes, self.credits, self.house_orders, self.doubled):
             pool.discard(order.id)
         self.orders.pop(order.id, None)
 

@@ -193,8 +193,8 @@ def test_a_port_lost_between_the_look_and_the_bind_is_swapped(data_dir: Path, mo
     with socket.create_server(("127.0.0.1", 0)) as other:
         lost = other.getsockname()[1]
         choices = iter([lost])
-        choose = kafka._choose_port
-        monkeypatch.setattr(kafka, "_choose_port", lambda asked, last: next(choices, None) or choose(asked, last))
+        choose = kafka.choose_port
+        monkeypatch.setattr(kafka, "choose_port", lambda asked, last: next(choices, None) or choose(asked, last))
         running = start(data_dir, short_lived=True)
     assert running.port != lost
     assert status(data_dir).state == "running"

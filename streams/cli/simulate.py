@@ -1,0 +1,114 @@
+"""``owdd simulate``: a made-up Orderwise shop that writes to Kafka as Debezium would."""
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from streams.cli.common import guarded
+from streams.errors import ConfigurationError, OwddError
+from streams.mapping import load_mapping
+from streams.simulate import Simulation, SimulationConfig
+from streams.simulate.config import DEFAULT_SEED
+from streams.simulate.runner import Progress, Runner
+
+
+def simulate(
+    customers: Annotated[int, typer.Option(min=1, help="Accounts in all.")] = 300,
+    orders: Annotated[int, typer.Option(min=0, help="Orders in all, guest orders included.")] = 1500,
+    live: Annotated[int | None, typer.Option(min=0, help="Commits after the snapshot; default: as many as orders.")] = None,
+    rate: Annotated[float, typer.Option(min=0, help="Records a second; 0: as fast as possible.")] = 0,
+    seconds: Annotated[float | None, typer.Option(min=0, help="Make no new commit after this time.")] = None,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal shops.")] = DEFAULT_SEED,
+    house_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of orders booked on the mapping's house accounts.")
+    ] = 0.3,
+    consent: Annotated[bool, typer.Option(help="Fill the opt-in column of contacts.")] = False,
+    duplicates: Annotated[float, typer.Option(min=0, max=1, help="Probability that a record is sent again.")] = 0,
+    replays: Annotated[int, typer.Option(min=0, help="Connector restarts, each sending the end of the log again.")] = 0,
+    shuffle: Annotated[bool, typer.Option(help="Interleave topics and keys out of commit order.")] = False,
+    meta: Annotated[
+        bool, typer.Option(help="Also write schema-change and transaction records, where their topics exist.")
+    ] = False,
+    truth: Annotated[Path | None, typer.Option(dir_okay=False, help="File to write the final rows to.")] = None,
+    bootstrap: Annotated[
+        str, typer.Option(envvar="OWDD_KAFKA_BOOTSTRAP", help="Kafka bootstrap servers.")
+    ] = "127.0.0.1:9092",
+    mapping: Annotated[
+        Path | None, typer.Option(envvar="OWDD_MAPPING", dir_okay=False, help="The site's mapping; default: the shipped one.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Run a seeded Orderwise shop: its snapshot, then its changes, as Debezium records on Kafka.
+
+    Ctrl-C or SIGTERM ends the shop's day early: what is under way is still sent, and the truth file is right. A second one
+    gives up. Exit code 1: the broker or a topic is missing, or a record could not be sent; 2: the options do not fit together.
+    """
+    with guarded():
+        site = load_mapping(mapping)
+        try:
+            config = SimulationConfig(
+                mapping=site, customers=customers, orders=orders, live=live, house_share=house_share, consent=consent,
+                duplicates=duplicates, replays=replays, shuffle=shuffle, meta=meta, seed=seed,
+            )
+        except ConfigurationError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from error
+        simulation = Simulation(config)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+            done = loop.run(_run(simulation, Runner(simulation, rate=rate, seconds=seconds), bootstrap))
+        if truth is not None:
+            try:
+                simulation.write_truth(truth)
+            except OSError as error:
+                raise OwddError(f"the truth cannot be written: {error}") from error
+    summary = _summary(simulation, done, seed)
+    if as_json:
+        typer.echo(orjson.dumps(summary, option=orjson.OPT_INDENT_2).decode())
+    else:
+        _show(summary)
+
+
+async def _run(simulation: Simulation, runner: Runner, bootstrap: str) -> Progress:
+    loop = asyncio.get_running_loop()
+    console = Console(stderr=True)
+
+    def stop(number: signal.Signals) -> None:
+        simulation.stop()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)
+    with console.status("Simulating") as status:
+        return await runner.run(
+            bootstrap, lambda done: status.update(f"{done.records:,} records in {done.seconds:.1f} s")
+        )
+
+
+def _summary(simulation: Simulation, done: Progress, seed: int) -> dict[str, Any]:
+    return {
+        "seed": seed,
+        "records": done.records,
+        "bytes": done.bytes,
+        "seconds": round(done.seconds, 3),
+        "records_per_second": round(done.records / done.seconds) if done.seconds else None,
+        "rows": simulation.rows,
+        "phenomena": dict(sorted(simulation.phenomena.items())),
+    }
+
+
+def _show(summary: dict[str, Any]) -> None:
+    console = Console()
+    speed = summary["records_per_second"] or 0
+    console.print(f"{summary['records']:,} records in {summary['seconds']:.1f} s ({speed:,}/s), seed {summary['seed']}")
+    for title in ("rows", "phenomena"):
+        table = Table(title.removesuffix("s"), "count")
+        for name, count in summary[title].items():
+            table.add_row(name, f"{count:,}")
+        console.print(table)

@@ -1,0 +1,114 @@
+"""``owdd verify``: does the sandbox hold what the rows say?"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from streams.dead_letters import keyed_hash
+from streams.errors import OwddError
+from streams.mapping import Mapping, load_mapping
+from streams.oracle import Difference, compare, expected_contacts, expected_held
+from streams.oracle.sandbox import read_state
+from streams.settings import load_settings
+from streams.simulate.truth import read_truth
+
+DIFFERENT = 1
+UNUSABLE = 2
+
+
+def verify(
+    truth: Annotated[Path, typer.Option(dir_okay=False, help="Truth file of 'owdd simulate'.")],
+    url: Annotated[
+        str, typer.Option(envvar="OWDD_DOTDIGITAL_URL", help="URL of the sandbox.")
+    ] = "http://127.0.0.1:8100",
+    mapping: Annotated[
+        Path | None, typer.Option(envvar="OWDD_MAPPING", dir_okay=False, help="The site's mapping; default: the shipped one.")
+    ] = None,
+    preexisting: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            help="File with the addresses that the account had before, one a line; all others must be gone when no row has "
+            "them. Without it, a contact that no row has may stay if our fields are empty.",
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Show at most this many differences.")] = 50,
+    show_personal_data: Annotated[
+        bool, typer.Option("--show-personal-data", help="Show e-mails and names instead of keyed hashes.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Compute every contact from the rows alone and compare it with the sandbox, field by field.
+
+    Exit code 0: no difference; 1: at least one; 2: the truth, the mapping or the sandbox cannot be read.
+    """
+    try:
+        site = load_mapping(mapping)
+        rows = read_truth(truth)
+        before = None if preexisting is None else _addresses(preexisting)
+        actual = read_state(url)
+        hash_key = load_settings().hash_key.get_secret_value().encode()
+    except OwddError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(UNUSABLE) from error
+    expected = expected_contacts(rows.tables, site)
+    found = compare(expected, actual, site, opted_in_ever=frozenset(rows.opted_in_ever), preexisting=before)
+    shown = [_shown(difference, site, None if show_personal_data else hash_key) for difference in found[:limit]]
+    summary: dict[str, Any] = {
+        "contacts": len(expected),
+        "held_orders": dict(sorted(expected_held(rows.tables, site).items())),
+        "differences": len(found),
+        "by_field": dict(Counter(difference.field for difference in found).most_common()),
+        "shown": shown,
+    }
+    if as_json:
+        typer.echo(orjson.dumps(summary, option=orjson.OPT_INDENT_2, default=str).decode())
+    else:
+        _print(summary)
+    if found:
+        raise typer.Exit(DIFFERENT)
+
+
+def _addresses(file: Path) -> frozenset[str]:
+    try:
+        return frozenset(line.strip().lower() for line in file.read_text("utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise OwddError(f"{file}: cannot be read: {error}") from error
+
+
+def _shown(difference: Difference, mapping: Mapping, hash_key: bytes | None) -> dict[str, Any]:
+    """One difference for print; with a key, hashes stand for whatever names a person."""
+    row = {
+        "contact": difference.email,
+        "field": difference.field,
+        "expected": difference.expected,
+        "actual": difference.actual,
+    }
+    if hash_key is None:
+        return row
+    row["contact"] = keyed_hash(difference.email.encode(), hash_key)
+    if difference.field in (mapping.contact_fields.first_name, mapping.contact_fields.last_name):
+        for side in ("expected", "actual"):
+            row[side] = None if row[side] is None else keyed_hash(str(row[side]).encode(), hash_key)
+    return row
+
+
+def _print(summary: dict[str, Any]) -> None:
+    console = Console()
+    held = sum(summary["held_orders"].values())
+    if not summary["differences"]:
+        console.print(f"{summary['contacts']:,} contacts as the rows say; {held:,} orders held. No difference.")
+        return
+    table = Table("contact", "field", "expected", "actual")
+    for row in summary["shown"]:
+        table.add_row(*(escape(str(row[name])) for name in ("contact", "field", "expected", "actual")))
+    console.print(table)
+    console.print(f"{summary['differences']:,} differences in {summary['contacts']:,} contacts; {held:,} orders held.")
+    for name, count in summary["by_field"].items():
+        console.print(f"  {name}: {count:,}")

@@ -1,0 +1,1 @@
+"""The whole product on one machine: broker, sandbox, workers as processes; for the demonstration and for tests."""
