@@ -3,14 +3,20 @@
 import typer
 
 from streams.cli import config, dotdigital, kafka, topics
+from streams.cli.demo import demo
 from streams.cli.run import run
 from streams.cli.sandbox import sandbox
+from streams.cli.simulate import simulate
+from streams.cli.verify import verify
 
 app = typer.Typer(
     help="Orderwise to Dotdigital, change by change.", no_args_is_help=True, pretty_exceptions_show_locals=False
 )
+app.command()(demo)
 app.command()(run)
 app.command()(sandbox)
+app.command()(simulate)
+app.command()(verify)
 app.add_typer(kafka.app, name="kafka")
 app.add_typer(topics.app, name="topics")
 app.add_typer(dotdigital.app, name="dotdigital")

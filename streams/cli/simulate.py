@@ -22,7 +22,9 @@ from streams.simulate.runner import Progress, Runner
 def simulate(
     customers: Annotated[int, typer.Option(min=1, help="Accounts in all.")] = 300,
     orders: Annotated[int, typer.Option(min=0, help="Orders in all, guest orders included.")] = 1500,
-    live: Annotated[int | None, typer.Option(min=0, help="Commits after the snapshot; default: as many as orders.")] = None,
+    live: Annotated[
+        int | None, typer.Option(min=0, help="Commits after the snapshot; default: as many as orders.")
+    ] = None,
     rate: Annotated[float, typer.Option(min=0, help="Records a second; 0: as fast as possible.")] = 0,
     seconds: Annotated[float | None, typer.Option(min=0, help="Make no new commit after this time.")] = None,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal shops.")] = DEFAULT_SEED,
@@ -41,21 +43,31 @@ def simulate(
         str, typer.Option(envvar="OWDD_KAFKA_BOOTSTRAP", help="Kafka bootstrap servers.")
     ] = "127.0.0.1:9092",
     mapping: Annotated[
-        Path | None, typer.Option(envvar="OWDD_MAPPING", dir_okay=False, help="The site's mapping; default: the shipped one.")
+        Path | None,
+        typer.Option(envvar="OWDD_MAPPING", dir_okay=False, help="The site's mapping; default: the shipped one."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Run a seeded Orderwise shop: its snapshot, then its changes, as Debezium records on Kafka.
 
-    Ctrl-C or SIGTERM ends the shop's day early: what is under way is still sent, and the truth file is right. A second one
-    gives up. Exit code 1: the broker or a topic is missing, or a record could not be sent; 2: the options do not fit together.
+    Ctrl-C or SIGTERM ends the shop's day early: what is under way is still sent, and the truth file is right. A second
+    one gives up. Exit code 1: no broker, no topic, or a record that could not be sent; 2: the options do not fit.
     """
     with guarded():
         site = load_mapping(mapping)
         try:
             config = SimulationConfig(
-                mapping=site, customers=customers, orders=orders, live=live, house_share=house_share, consent=consent,
-                duplicates=duplicates, replays=replays, shuffle=shuffle, meta=meta, seed=seed,
+                mapping=site,
+                customers=customers,
+                orders=orders,
+                live=live,
+                house_share=house_share,
+                consent=consent,
+                duplicates=duplicates,
+                replays=replays,
+                shuffle=shuffle,
+                meta=meta,
+                seed=seed,
             )
         except ConfigurationError as error:
             typer.echo(f"error: {error}", err=True)

@@ -28,14 +28,15 @@ def verify(
         str, typer.Option(envvar="OWDD_DOTDIGITAL_URL", help="URL of the sandbox.")
     ] = "http://127.0.0.1:8100",
     mapping: Annotated[
-        Path | None, typer.Option(envvar="OWDD_MAPPING", dir_okay=False, help="The site's mapping; default: the shipped one.")
+        Path | None,
+        typer.Option(envvar="OWDD_MAPPING", dir_okay=False, help="The site's mapping; default: the shipped one."),
     ] = None,
     preexisting: Annotated[
         Path | None,
         typer.Option(
             dir_okay=False,
-            help="File with the addresses that the account had before, one a line; all others must be gone when no row has "
-            "them. Without it, a contact that no row has may stay if our fields are empty.",
+            help="File with the addresses that the account had before, one a line; all others must be gone when no row "
+            "has them. Without it, a contact that no row has may stay if our fields are empty.",
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="Show at most this many differences.")] = 50,

@@ -5,11 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from collections.abc import Mapping as Environment
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 import httpx
 from aiokafka import AIOKafkaConsumer
@@ -22,10 +23,14 @@ from streams.dotdigital.client import DotdigitalClient
 from streams.mapping import load_mapping
 from streams.observability.lag import standings
 from streams.runtime import kafka
+from streams.runtime.jars import Progress, silent
 from streams.runtime.ports import free_port
 from streams.settings import Settings
 from streams.topics import Topics, agents_app, captured, dispatch_app, ingest_group, specs
 from streams.worker import Role
+
+Samples: TypeAlias = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+"""Metric samples by name and sorted labels."""
 
 _USER, _PASSWORD = "demo@apiconnector.example", "demo-password"
 _START_SECONDS = 60.0
@@ -55,11 +60,13 @@ class LocalStack:
         directory: data, logs and state of all parts.
         mapping: the site's mapping file.
         overrides: more ``OWDD_*`` variables for the workers.
+        progress: told of what takes long.
     """
 
     directory: Path
     mapping: Path
     overrides: Environment[str, str] = field(default_factory=dict)
+    progress: Progress = silent
     workers: dict[str, WorkerProcess] = field(default_factory=dict)
     _sandbox: subprocess.Popen[bytes] | None = None
     _environment: dict[str, str] = field(default_factory=dict)
@@ -91,7 +98,9 @@ class LocalStack:
         return {**os.environ, **self._environment}
 
     async def _start(self) -> None:
-        broker = await asyncio.to_thread(kafka.start, self.directory / "kafka", short_lived=True)
+        broker = await asyncio.to_thread(
+            kafka.start, self.directory / "kafka", short_lived=True, progress=self.progress
+        )
         self._started_broker = not broker.already_running
         url = await self._start_sandbox()
         self._environment = {
@@ -168,9 +177,28 @@ class LocalStack:
         await asyncio.to_thread(worker.process.wait)
         await self.start_worker(worker.role, name, wait=False)
 
-    async def scrape(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    async def simulate(self, arguments: list[str]) -> None:
+        """Run ``owdd simulate`` to its end.
+
+        Raises:
+            RuntimeError: it failed; the message has the end of its log.
+        """
+        log_file = self.directory / "simulate.log"
+        with log_file.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "streams", "simulate", *arguments, env=self.environment, stdout=log, stderr=log
+            )
+            try:
+                code = await process.wait()
+            except asyncio.CancelledError:
+                process.kill()
+                raise
+        if code:
+            raise RuntimeError(f"the simulator ended with code {code}; its last lines:\n{_tail(log_file)}")
+
+    async def scrape(self) -> Samples:
         """All metrics of all workers, samples of equal name and labels added up."""
-        found: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+        found: Samples = {}
         async with httpx.AsyncClient(timeout=5.0) as http:
             for worker in list(self.workers.values()):
                 try:
@@ -237,7 +265,7 @@ class LocalStack:
             await asyncio.to_thread(kafka.stop, self.directory / "kafka")
 
 
-async def _until(condition, what: str, process: subprocess.Popen[bytes], log: Path) -> None:  # type: ignore[no-untyped-def]
+async def _until(condition: Callable[[], bool], what: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = asyncio.get_running_loop().time() + _START_SECONDS
     while not condition():
         _check(process, log, what, asyncio.get_running_loop().time() > deadline)
@@ -246,7 +274,9 @@ async def _until(condition, what: str, process: subprocess.Popen[bytes], log: Pa
 
 def _check(process: subprocess.Popen[bytes], log: Path, what: str, late: bool) -> None:
     if process.poll() is not None or late:
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-        raise RuntimeError(
-            f"{what}: {'not ready in time' if process.poll() is None else 'ended'}; its last lines:\n{tail}"
-        )
+        reason = "not ready in time" if process.poll() is None else f"ended with code {process.poll()}"
+        raise RuntimeError(f"{what}: {reason}; its last lines:\n{_tail(log)}")
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])

@@ -123,14 +123,7 @@ class Consent(_Message, frozen=True, tag=27):
 
 
 CapturedRow: TypeAlias = (
-    rows.Customer
-    | rows.Contact
-    | rows.Header
-    | rows.Detail
-    | rows.Total
-    | rows.Line
-    | rows.Despatch
-    | rows.StatusText
+    rows.Customer | rows.Contact | rows.Header | rows.Detail | rows.Total | rows.Line | rows.Despatch | rows.StatusText
 )
 Message: TypeAlias = CapturedRow | Owner | Ask | Answer | Fact | Part | Left | Desired | Consent
 

@@ -1,7 +1,7 @@
 """The second opinion: what Dotdigital must hold, computed from the Orderwise rows alone.
 
-Nothing here is shared with the pipeline except the mapping model and the e-mail validator: whole-table dictionaries and one
-plain function per rule of ``docs/contact-rules.md``, so that a fault in one of the two shows as a difference.
+Nothing here is shared with the pipeline except the mapping model and the e-mail validator: whole-table dictionaries and
+one plain function per rule of ``docs/contact-rules.md``, so that a fault in one of the two shows as a difference.
 """
 
 from streams.oracle.compare import Actual, Difference, compare

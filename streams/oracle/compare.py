@@ -5,7 +5,8 @@ subscribed who never opted in), and whether an unsubscribe moved along to a pers
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping as Dict
+from collections.abc import Collection, Iterable
+from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation

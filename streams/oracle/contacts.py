@@ -45,7 +45,7 @@ class _Projection:
 
     @property
     def rank(self) -> tuple[bool, float, int, bool, int]:
-        """Ascending: latest last order first, none last; customers before e-mail buyers; then the smaller customer id."""
+        """Ascending: latest last order first, none last; customers before e-mail buyers; then smaller customer ids."""
         last = self.dated[-1] if self.dated else None
         newest = (0.0, 0) if last is None or last.at is None else (-last.at.timestamp(), -last.id)
         return (last is None, *newest, self.customer is None, self.customer or 0)

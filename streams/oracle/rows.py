@@ -58,7 +58,7 @@ def rounded(amount: Decimal) -> Decimal:
 def instant(value: Any, zone: ZoneInfo) -> datetime | None:
     """The UTC instant, in whole seconds, of a wall clock reading of the site.
 
-    ``fold=0`` is exactly the contract: the first of two autumn readings, and in the spring gap the offset before the change.
+    ``fold=0`` is exactly the contract: the first of two autumn readings, and in the spring gap the offset before it.
     """
     if value is None or value == "":
         return None

@@ -1,4 +1,4 @@
-"""Order types, statuses and currencies as a site numbers them: those that the mapping knows, and some that it does not."""
+"""Order types, statuses and currencies as a site numbers them: those that the mapping knows, and some it does not."""
 
 from collections import defaultdict
 from typing import Final

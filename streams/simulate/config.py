@@ -47,8 +47,8 @@ class SimulationConfig:
             raise ConfigurationError("customers must be at least 1; orders, live and replays cannot be negative")
         if self.house_share > 0 and not self.mapping.house_accounts:
             raise ConfigurationError(
-                "the mapping lists no house account: add 'house_accounts: [1]' to the mapping file, or simulate without "
-                "guest orders (house share 0)"
+                "the mapping lists no house account: add 'house_accounts: [1]' to the mapping file, or simulate "
+                "without guest orders (house share 0)"
             )
 
     @property

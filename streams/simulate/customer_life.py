@@ -222,7 +222,7 @@ class CustomerLife:
         key, shop = self._customer(), self._shop
         if key is None:
             return False
-        account = shop.accounts.pop(key)
+        account = shop.accounts[key]
         shop.open_accounts.discard(key)
         if contacts:
             for contact in list(account.contacts):
@@ -232,7 +232,6 @@ class CustomerLife:
 
         def come_back() -> bool:
             shop.db.insert(CUSTOMER, row)
-            shop.accounts[key] = account
             shop.open_accounts.add(key)
             shop.seen["customer_reinserted"] += 1
             return True

@@ -18,7 +18,6 @@ from streams.simulate.envelopes import (
 )
 from streams.simulate.tables import CONTACT, CUSTOMER, KEYS, LOB_COLUMN, OPT_IN, Row, TableNames, Value, site_names
 
-
 # Not orjson: it keeps the kilobytes of its working buffer for as long as the result lives, and these live long.
 _encode = msgspec.json.Encoder().encode
 
@@ -79,7 +78,7 @@ class Database:
         return bool(self._open)
 
     def begin(self, at_ms: int, *, descending: bool = False) -> None:
-        """Open a transaction at ``at_ms`` (UTC); ``descending`` lets ``change_lsn`` fall inside it, as CDC sometimes does."""
+        """Open a transaction at ``at_ms`` (UTC); ``descending`` lets ``change_lsn`` fall inside it, as CDC may."""
         self._open = []
         self._at_ms = at_ms
         self._descending = descending

@@ -1,7 +1,7 @@
 """Debezium records, byte for byte: SQL Server connector 3.6, JSON without schemas, decimals as strings, ISO times.
 
-An envelope is built in two steps. The *head* (rows, ``source``, ``op``) belongs to the change and is the same each time the
-connector sends it; the *tail* (``ts_ms``, ``ts_us``, ``ts_ns``) says when this copy was sent.
+An envelope is built in two steps. The *head* (rows, ``source``, ``op``) belongs to the change and is the same each time
+the connector sends it; the *tail* (``ts_ms``, ``ts_us``, ``ts_ns``) says when this copy was sent.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """What can happen to records between the transaction log and a consumer, and nothing that cannot.
 
-Every fault keeps the order of one key of one topic as Kafka does, and keeps this true: whoever skips a row version with a
-lower ``commit_lsn`` than the one applied, and applies equal ones again in order of arrival, ends with the right row.
+Every fault keeps the order of one key of one topic as Kafka does, and keeps this true: whoever skips a row version with
+a lower ``commit_lsn`` than the one applied, and applies equal ones again in order of arrival, ends with the right row.
 """
 
 import heapq
@@ -22,9 +22,9 @@ _TOPICS_BEHIND = 3
 def duplicated(batches: Iterable[Batch], probability: float, rng: random.Random, seen: Counter[str]) -> Iterator[Batch]:
     """Send records again, at once (a producer's retry) or up to some thousands of records later.
 
-    Two versions that one transaction made of a row have one position. So a late repetition takes all of them, in order: the
-    older one alone, behind the newer, is nothing that Debezium can send. Tombstones have no position and are only repeated
-    at once.
+    Two versions that one transaction made of a row have one position. So a late repetition takes all of them, in order:
+    the older one alone, behind the newer, is nothing that Debezium can send. Tombstones have no position and are only
+    repeated at once.
     """
     late: list[tuple[int, int, Batch]] = []
     sent = number = 0
@@ -58,7 +58,7 @@ def _versions(change: Change, batch: Batch) -> Batch:
 def replayed(batches: Iterable[Batch], crashes: list[int], rng: random.Random, seen: Counter[str]) -> Iterator[Batch]:
     """Restart the connector in or after each commit of ``crashes`` (ascending): the end of the log is sent again.
 
-    A restart goes back to the last stored offset, anywhere in the log, and sends everything since then in its old order.
+    A restart goes back to the last stored offset, anywhere in the log, and sends everything since in its old order.
     Now and then the connector crashes again on the way and starts over from the same offset.
     """
     due = deque(crashes)

@@ -111,7 +111,7 @@ class Mishaps:
         return True
 
     def rename_status(self) -> bool:
-        """The text of a status is corrected long after orders used it, so that the mapping knows it now, or no longer."""
+        """The text of a status is corrected long after orders used it: the mapping knows it now, or no longer."""
         shop, codes = self._shop, self._shop.codes
         text = str(shop.db.row(STATUS, codes.late)["os_description"])
         known = f"  {codes.text('open').upper()} " if text == codes.texts[codes.late] else codes.texts[codes.late]

@@ -3,29 +3,43 @@
 import random
 from typing import NamedTuple
 
-FIRST = (
-    "Aisha Alan Amelia Andrew Anna Arthur Ava Ben Beth Callum Catherine Charlotte Chloé Clive Daniel David Diana Dylan Edith "
-    "Ella Emily Ethan Fatima Fiona Florence Freya George Grace Hannah Harriet Harry Henry Imogen Ines Iris Isla Jack James Jane "
-    "Jürgen Karen Kofi Leila Leo Liam Lucy Mabel Malik Maria Mary Maya Michał Mohammed Nadia Neil Noah Nora Olivia Oscar Owen "
-    "Paul Philippa Poppy Priya Quentin Rachel René Rhys Rosa Ruth Sally Samuel Sian Sofia Stephen Søren Tariq Theo Thomas Uma "
-    "Victoria Violet Wendy William Xavier Yasmin Zachary Zoë"
-).split()
-LAST = (
-    "Adams Akhtar Allen Anderson Armstrong Baker Bailey Begum Bell Bennett Brown Butler Carter Chapman Clarke Collins Cook "
-    "Cooper Cox Davies Dean Edwards Ellis Evans Fletcher Foster García Gibson Graham Gray Green Griffiths Hall Hamilton Harris "
-    "Harrison Hughes Hussain Jackson James Jenkins Johnson Jones Kaur Kelly Khan King Knight Lewis Lloyd MacDonald Marshall "
-    "Mason Mills Mitchell Moore Morgan Morris Müller Murphy Nguyen O'Brien O'Connor Owen Palmer Parker Patel Phillips Price "
-    "Reid Roberts Rogers Russell Scott Shaw Simpson Singh Smith Stewart Taylor Thomas Walker Ward Watson White Wilson Wright Young"
-).split()
-TOWNS = "Bath Belfast Bristol Cardiff Derby Exeter Glasgow Hull Leeds Lincoln Newport Norwich Oxford Perth Stoke York".split()
-STREETS = "Canal Street,Church Lane,Enterprise Way,High Street,Mill Road,Park Avenue,Station Road,The Green".split(",")
-TRADES = (
-    "Bathrooms Bearings Catering Electrical Flooring Gardens Hardware Interiors Lighting Marine Plumbing Tools".split()
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+FIRST = _words("""
+    Aisha Alan Amelia Andrew Anna Arthur Ava Ben Beth Callum Catherine Charlotte Chloé Clive Daniel David Diana
+    Dylan Edith Ella Emily Ethan Fatima Fiona Florence Freya George Grace Hannah Harriet Harry Henry Imogen Ines
+    Iris Isla Jack James Jane Jürgen Karen Kofi Leila Leo Liam Lucy Mabel Malik Maria Mary Maya Michał Mohammed
+    Nadia Neil Noah Nora Olivia Oscar Owen Paul Philippa Poppy Priya Quentin Rachel René Rhys Rosa Ruth Sally
+    Samuel Sian Sofia Stephen Søren Tariq Theo Thomas Uma Victoria Violet Wendy William Xavier Yasmin Zachary Zoë
+""")
+LAST = _words("""
+    Adams Akhtar Allen Anderson Armstrong Baker Bailey Begum Bell Bennett Brown Butler Carter Chapman Clarke
+    Collins Cook Cooper Cox Davies Dean Edwards Ellis Evans Fletcher Foster García Gibson Graham Gray Green
+    Griffiths Hall Hamilton Harris Harrison Hughes Hussain Jackson James Jenkins Johnson Jones Kaur Kelly Khan King
+    Knight Lewis Lloyd MacDonald Marshall Mason Mills Mitchell Moore Morgan Morris Müller Murphy Nguyen O'Brien
+    O'Connor Owen Palmer Parker Patel Phillips Price Reid Roberts Rogers Russell Scott Shaw Simpson Singh Smith
+    Stewart Taylor Thomas Walker Ward Watson White Wilson Wright Young
+""")
+TOWNS = _words(
+    "Bath Belfast Bristol Cardiff Derby Exeter Glasgow Hull Leeds Lincoln Newport Norwich Oxford Perth Stoke York"
+)
+STREETS = ("Canal Street", "Church Lane", "Enterprise Way", "High Street", "Mill Road", "Park Avenue", "The Green")
+TRADES = _words(
+    "Bathrooms Bearings Catering Electrical Flooring Gardens Hardware Interiors Lighting Marine Plumbing Tools"
 )
 DOMAINS = (
-    "example.com example.org example.net mail.example.com post.example.org shop.example.net web.example.com "
-    "inbox.example.net"
-).split()
+    "example.com",
+    "example.org",
+    "example.net",
+    "mail.example.com",
+    "post.example.org",
+    "shop.example.net",
+    "web.example.com",
+    "inbox.example.net",
+)
 INTERNATIONAL_DOMAIN = "bücher.example"
 
 _ASCII = str.maketrans("éëíłøü", "eeilou", "'")

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
@@ -40,7 +40,12 @@ class Runner:
     """One simulation on its way to one broker."""
 
     def __init__(
-        self, simulation: Simulation, *, rate: float = 0.0, seconds: float | None = None, now: Callable[[], float] = time.monotonic
+        self,
+        simulation: Simulation,
+        *,
+        rate: float = 0.0,
+        seconds: float | None = None,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         """``rate`` is in records a second, 0 for no limit; after ``seconds`` no further commit is made."""
         self._simulation = simulation
@@ -57,14 +62,14 @@ class Runner:
 
         Raises:
             TopicMissingError: the topic of a captured table does not exist.
-            aiokafka.errors.KafkaError: the broker cannot be reached or refuses a record; the truth is then ahead of Kafka.
+            aiokafka.errors.KafkaError: the broker is gone or refuses a record; the truth is then ahead of Kafka.
         """
         # Connect's producer waits for all replicas and keeps one request in flight: the order of a partition is kept.
         producer = AIOKafkaProducer(
             bootstrap_servers=bootstrap, acks="all", max_batch_size=_BATCH_BYTES, max_request_size=16 * 2**20
         )
-        await producer.start()
         try:
+            await producer.start()
             await self._look_up(producer)
             return await self._send_all(producer, progress)
         finally:
@@ -79,10 +84,15 @@ class Runner:
             if topic in existing.topics(exclude_internal_topics=False):
                 self._partitions[topic] = sorted(await producer.partitions_for(topic))
         if missing := [topic for topic in wanted if topic not in self._partitions]:
-            raise TopicMissingError(f"no such topic: {', '.join(missing)}; create it with 'owdd topics apply --execute'")
+            raise TopicMissingError(
+                f"no such topic: {', '.join(missing)}; create it with 'owdd topics apply --execute'"
+            )
 
     async def _send_all(self, producer: AIOKafkaProducer, progress: Callable[[Progress], None]) -> Progress:
-        events, start, done = self._simulation.events(), self._now(), Progress()
+        # The first record opens the shop, which takes a while for a large one: time runs from then on.
+        events = self._simulation.events()
+        events = chain(list(islice(events, 1)), events)
+        start, done = self._now(), Progress()
         flying: asyncio.Future[list[object]] | None = None
         while True:
             lanes, records, size = self._chunk(events, await self._allowance(done.records, start))
@@ -91,7 +101,9 @@ class Runner:
                 progress(done)
             if not records:
                 return done
-            flying = asyncio.gather(*[future for lane in lanes.items() for future in await self._submit(producer, *lane)])
+            flying = asyncio.gather(
+                *[future for lane in lanes.items() for future in await self._submit(producer, *lane)]
+            )
             done = Progress(done.records + records, done.bytes + size, self._now() - start)
             if self._seconds is not None and done.seconds >= self._seconds:
                 self._simulation.stop()

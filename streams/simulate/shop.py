@@ -72,7 +72,6 @@ class Shop:
         self.accounts: dict[int, Account] = {}
         self.open_accounts = Pool()
         self.contacts = Pool()
-        self.house_contacts: list[int] = []
         self.guests: list[Person] = []
         self.addresses: list[str] = []
         self.orders: dict[int, Order] = {}
@@ -226,9 +225,7 @@ class Shop:
                 at=self.clock(),
             ),
         )
-        if customer in self.house:
-            self.house_contacts.append(key)
-        elif customer in self.accounts:
+        if customer in self.accounts:
             self.accounts[customer].contacts.append(key)
         self.contacts.add(key)
         return key

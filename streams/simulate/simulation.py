@@ -76,8 +76,8 @@ class Simulation:
         """Every record in the order of sending, faults included. The shop is opened at the first one."""
         count, last = 0, 0
         for batch in self._batches():
-            now = self._clock_ns()
             for change in batch:
+                now = self._clock_ns()
                 if count % _HEARTBEAT_EVERY == 0:
                     yield heartbeat(self.config.mapping, now)
                 if self.config.meta and count == 0:

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from pydantic import BaseModel
-
 from streams.mapping import Mapping, load_mapping
+from streams.mapping.model import Contact, Customer, Despatch, Detail, Header, Line, StatusTable, Total
 
 Value = str | int | bool | None
 Row = dict[str, Value]
@@ -47,35 +46,29 @@ class TableNames:
     columns: dict[str, str]
 
 
+Section = Customer | Contact | Header | Detail | Total | Line | Despatch | StatusTable
+"""A part of the mapping that names a table and its columns."""
+
+
 def site_names(mapping: Mapping) -> dict[str, TableNames]:
     """Usual table name to the names that ``mapping`` gives it."""
-    usual = load_mapping()
     names: dict[str, TableNames] = {}
-    for ours, theirs in zip(_sections(usual), _sections(mapping), strict=True):
+    for ours, theirs in zip(_sections(load_mapping()), _sections(mapping), strict=True):
         columns = dict(_columns(ours, theirs))
         if ours.table == CONTACT and mapping.consent.column is not None:
             columns[OPT_IN] = mapping.consent.column
-        names[ours.table] = TableNames(
-            theirs.table, theirs.key, {old: new for old, new in columns.items() if old != new}
-        )
+        renamed = {old: new for old, new in columns.items() if old != new}
+        names[ours.table] = TableNames(theirs.table, theirs.key, renamed)
     return names
 
 
-def _sections(mapping: Mapping) -> list[BaseModel]:
+def _sections(mapping: Mapping) -> list[Section]:
     order = mapping.order
-    return [
-        mapping.customer,
-        mapping.contact,
-        order.header,
-        order.detail,
-        order.total,
-        order.line,
-        order.despatch,
-        order.status,
-    ]
+    parts: list[Section] = [order.header, order.detail, order.total, order.line, order.despatch, order.status]
+    return [mapping.customer, mapping.contact, *parts]
 
 
-def _columns(ours: BaseModel, theirs: BaseModel) -> Iterator[tuple[str, str]]:
+def _columns(ours: Section, theirs: Section) -> Iterator[tuple[str, str]]:
     for name in type(ours).model_fields:
         old, new = getattr(ours, name), getattr(theirs, name)
         if name == "table" or new is None:

@@ -1,0 +1,99 @@
+"""When a contender is done: every group committed to the end of every input, and the output stands still.
+
+CPU is counted until then, so that the last commit and the last state flush are paid for; the wall clock stops at the last
+record that was written (or, without output, at the last commit).
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from bench.child import Child
+from bench.errors import NotDrained
+
+_POLL_SECONDS = 0.1
+_STILL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What a contender reads and writes: input topics by consumer group, and the output topics that end it."""
+
+    inputs: Mapping[str, Sequence[str]]
+    outputs: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """Monotonic moments: ``last`` the last sign of progress, ``committed`` the first sight of lag zero after it."""
+
+    last: float
+    committed: float
+
+
+class Watch:
+    """Looks at offsets through one consumer and one admin client."""
+
+    def __init__(self, bootstrap: str, partitions: int) -> None:
+        self._partitions = partitions
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        await self._admin.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._admin.close()
+        await self._consumer.stop()
+
+    async def ends(self, topics: Sequence[str]) -> dict[TopicPartition, int]:
+        """The end offset of every partition."""
+        places = [TopicPartition(topic, number) for topic in topics for number in range(self._partitions)]
+        found: dict[TopicPartition, int] = await self._consumer.end_offsets(places)
+        return found
+
+    async def lag(self, inputs: Mapping[str, Sequence[str]]) -> tuple[int, int]:
+        """Records not yet committed, and records committed, over all groups."""
+        behind = committed = 0
+        for group, topics in inputs.items():
+            done = await self._admin.list_consumer_group_offsets(group)
+            for place, end in (await self.ends(topics)).items():
+                offset = max(0, done[place].offset) if place in done else 0
+                behind += end - offset
+                committed += offset
+        return behind, committed
+
+    async def drained(self, flow: Flow, child: Child, *, at_least: int = 1, timeout: float = 900.0) -> Drained:
+        """Wait until the contender has nothing left to do. ``at_least`` guards against a start that looks like an end.
+
+        Raises:
+            ChildDied: the contender ended.
+            NotDrained: it took longer than ``timeout`` seconds.
+        """
+        until = time.monotonic() + timeout
+        seen, last, committed = -1, time.monotonic(), 0.0
+        while time.monotonic() < until:
+            child.check()
+            behind, done = await self.lag(flow.inputs)
+            written = sum((await self.ends(flow.outputs)).values()) if flow.outputs else done
+            now = time.monotonic()
+            if written != seen:
+                seen, last, committed = written, now, 0.0
+            if behind or done < at_least:
+                committed = 0.0
+            elif not committed:
+                committed = now
+            if committed and now - max(last, committed) >= _STILL_SECONDS:
+                return Drained(last, committed)
+            await asyncio.sleep(_POLL_SECONDS)
+        raise NotDrained(f"{child.name} still lags by {behind} records after {timeout:g} s:\n{child.said(20)}")

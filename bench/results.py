@@ -1,0 +1,167 @@
+"""What was measured, with its spread, the machine and the versions; as a table and as JSON."""
+
+import platform
+import shlex
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+_PACKAGES = (
+    "owdd",
+    "faust-streaming",
+    "quixstreams",
+    "aiokafka",
+    "confluent-kafka",
+    "rocksdict",
+    "msgspec",
+    "orjson",
+    "uvloop",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Repeated measurements of one number."""
+
+    values: tuple[float, ...]
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """Of at least one value."""
+        return cls(tuple(values))
+
+    @property
+    def median(self) -> float:
+        """The middle one."""
+        return statistics.median(self.values)
+
+    def text(self, digits: int = 2) -> str:
+        """Median and range."""
+        if len(self.values) == 1:
+            return f"{self.median:,.{digits}f}"
+        return f"{self.median:,.{digits}f} ({min(self.values):,.{digits}f}–{max(self.values):,.{digits}f})"
+
+    def json(self) -> dict[str, Any]:
+        """For the result file."""
+        return {"median": self.median, "min": min(self.values), "max": max(self.values), "values": list(self.values)}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One measured run: seconds of wall clock and CPU for ``changes``; the broker's CPU beside it."""
+
+    changes: int
+    wall: float
+    cpu: float
+    broker_cpu: float
+    peak_rss: int
+
+    @property
+    def rate(self) -> float:
+        """Changes per second of wall clock."""
+        return self.changes / self.wall
+
+    @property
+    def cost(self) -> float:
+        """CPU seconds for 100,000 changes."""
+        return self.cpu / self.changes * 100_000
+
+    @property
+    def broker_cost(self) -> float:
+        """The broker's CPU seconds for 100,000 changes."""
+        return self.broker_cpu / self.changes * 100_000
+
+
+@dataclass(slots=True)
+class Result:
+    """One benchmark's outcome: ``rows`` for people, ``data`` for machines, ``failed`` the bars that were missed."""
+
+    name: str
+    workload: str
+    columns: list[str]
+    rows: list[list[str]] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """Where, when and with what."""
+
+    command: str
+    date: str
+    cpu: str
+    cores: int
+    memory_gib: float
+    load_before: float
+    system: str
+    python: str
+    kafka: str
+    versions: dict[str, str]
+
+    @classmethod
+    def now(cls, kafka: str, load_before: float) -> "Circumstances":
+        """Those of this run; ``kafka`` is the broker's version, ``load_before`` the load average before it began."""
+        return cls(
+            command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            cpu=_cpu_model(),
+            cores=psutil.cpu_count() or 0,
+            memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
+            load_before=load_before,
+            system=f"{platform.system()} {platform.release()}",
+            python=platform.python_version(),
+            kafka=kafka,
+            versions={package: version(package) for package in _PACKAGES},
+        )
+
+
+def show(result: Result, around: Circumstances) -> None:
+    """Print one benchmark."""
+    console = Console()
+    table = Table(title=f"{result.name}: {result.workload}", title_justify="left")
+    for number, column in enumerate(result.columns):
+        table.add_column(column, justify="right" if number else "left")
+    for row in result.rows:
+        table.add_row(*row)
+    console.print(table)
+    for note in result.notes:
+        console.print(f"- {note}", highlight=False)
+    for missed in result.failed:
+        console.print(f"[bold red]missed:[/] {missed}", highlight=False)
+    versions = ", ".join(f"{name} {number}" for name, number in around.versions.items())
+    console.print(
+        f"{around.command}\n{around.date}; {around.cpu}, {around.cores} cores, {around.memory_gib} GiB, "
+        f"load {around.load_before} before; {around.system}, Python {around.python}, Kafka {around.kafka}\n{versions}\n",
+        highlight=False,
+    )
+
+
+def as_json(result: Result, around: Circumstances) -> dict[str, Any]:
+    """One benchmark for the result file."""
+    return {
+        "benchmark": result.name,
+        "workload": result.workload,
+        "circumstances": asdict(around),
+        "results": result.data,
+        "notes": result.notes,
+        "failed": result.failed,
+    }
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

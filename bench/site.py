@@ -1,0 +1,143 @@
+"""The stage of a benchmark: an embedded broker in a temporary directory, topics, input, and contenders' processes."""
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
+
+import psutil
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from bench.child import Child, Meter, free_port
+from bench.drain import Watch
+from bench.workload import PREFIX, Message
+from streams.cli.topics import apply_topics
+from streams.engine.producer import BatchProducer, Entry
+from streams.mapping import load_mapping
+from streams.runtime.kafka import BrokerInfo, embedded_broker
+from streams.settings import Settings
+from streams.topics import TopicSpec, specs
+
+PARTITIONS = 4
+_PROGRAM = Path(sys.executable).parent / "owdd"
+_CHUNK = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Owdd:
+    """One application of ours: its settings, and the mapping file of its captured topics."""
+
+    settings: Settings
+    mapping: Path
+    data: Path
+    port: int
+
+    def environment(self) -> dict[str, str]:
+        """What the worker is started with."""
+        own = {
+            "OWDD_KAFKA_BOOTSTRAP": self.settings.kafka_bootstrap,
+            "OWDD_PARTITIONS": str(PARTITIONS),
+            "OWDD_APP_ID": self.settings.app_id,
+            "OWDD_DATA_DIR": str(self.data),
+            "OWDD_METRICS_PORT": str(self.port),
+            "OWDD_MAPPING": str(self.mapping),
+        }
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("OWDD_")}
+        return inherited | own
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A running broker with everything that a benchmark needs around it."""
+
+    directory: Path
+    broker: BrokerInfo
+    watch: Watch
+    meter: Meter
+    """The broker's own CPU."""
+
+    async def create(self, names: Iterable[str]) -> None:
+        """Make topics with the same partition count as everything else."""
+        wanted = [TopicSpec(name, PARTITIONS, 1, "benchmark") for name in names]
+        await apply_topics(self.broker.bootstrap, wanted, execute=True)
+
+    async def owdd(self, app_id: str, prefix: str = PREFIX) -> Owdd:
+        """One application of ours with its topics; captured topics are shared by all with the same ``prefix``."""
+        mapping = self.directory / f"mapping-{prefix}.yaml"
+        if not mapping.exists():
+            shipped = (Path(sys.modules["streams.mapping"].__file__ or "").parent / "default.yaml").read_text()
+            mapping.write_text(shipped.replace("topic_prefix: ow\n", f"topic_prefix: {prefix}\n"))
+        settings = Settings(kafka_bootstrap=self.broker.bootstrap, partitions=PARTITIONS, app_id=app_id)
+        await apply_topics(self.broker.bootstrap, list(specs(settings, load_mapping(mapping))), execute=True)
+        return Owdd(settings, mapping, self.directory / "data" / app_id, free_port())
+
+    def worker(self, app: Owdd, *roles: str) -> Child:
+        """``owdd run`` with only ``roles``."""
+        only = [part for role in roles for part in ("--only", role)]
+        name = f"owdd-{app.settings.app_id}-{'-'.join(roles)}"
+        return Child(name, [str(_PROGRAM), "run", *only], app.environment(), self.directory / f"{name}.log")
+
+    def peer(self, name: str, command: Sequence[str], **env: str) -> Child:
+        """A contender that is not ours, with its settings in ``BENCH_*`` variables."""
+        data = self.directory / "data" / name
+        data.mkdir(parents=True)
+        own = {"BENCH_BOOTSTRAP": self.broker.bootstrap, "BENCH_DATA": str(data), "BENCH_NAME": name} | env
+        return Child(name, [sys.executable, *command], os.environ | own, self.directory / f"{name}.log")
+
+    async def produce(self, messages: Iterable[Message]) -> int:
+        """Append ``messages`` to their topics, keys kept in order; how many."""
+        count = 0
+        async with BatchProducer(Settings(kafka_bootstrap=self.broker.bootstrap, compression="none")) as producer:
+            pending: dict[tuple[str, int], list[Entry]] = defaultdict(list)
+            for message in messages:
+                # Any partitioner will do that keeps a key's records together: every contender re-keys.
+                pending[message.topic, crc32(message.key) % PARTITIONS].append((message.key, message.value))
+                count += 1
+                if count % _CHUNK == 0:
+                    await _flush(producer, pending)
+            await _flush(producer, pending)
+        return count
+
+    async def read(self, topic: str) -> AsyncIterator[tuple[bytes | None, bytes | None]]:
+        """Key and value of every record of ``topic``, in offset order per partition."""
+        places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        left = {place: end for place, end in (await self.watch.ends([topic])).items() if end}
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.broker.bootstrap, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            consumer.assign(places)
+            while left:
+                for place, records in (await consumer.getmany(timeout_ms=500)).items():
+                    for record in records:
+                        yield record.key, record.value
+                    if place in left and records[-1].offset + 1 >= left[place]:
+                        del left[place]
+        finally:
+            await consumer.stop()
+
+
+@asynccontextmanager
+async def open_site() -> AsyncIterator[Site]:
+    """A broker with nothing in it; stopped, and its directory removed, at the end."""
+    with tempfile.TemporaryDirectory(prefix="owdd-bench-") as name:
+        directory = Path(name)
+        async with embedded_broker(directory / "kafka", heap="1g") as broker:
+            async with Watch(broker.bootstrap, PARTITIONS) as watch:
+                with Meter(broker.pid) as meter:
+                    yield Site(directory, broker, watch, meter)
+
+
+async def _flush(producer: BatchProducer, pending: dict[tuple[str, int], list[Entry]]) -> None:
+    await asyncio.gather(*(producer.send(topic, partition, rows) for (topic, partition), rows in pending.items()))
+    pending.clear()
+
+
+def load_average() -> float:
+    """Runnable processes over the last minute: above zero at the start, others share the machine."""
+    return round(psutil.getloadavg()[0], 2)

@@ -1,0 +1,65 @@
+"""``owdd demo``: the main job, end to end, on this machine."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from streams.cli.common import FAILED, guarded
+from streams.demo.run import DemoConfig, Report
+from streams.demo.run import demo as run_demo
+
+
+def demo(
+    customers: Annotated[int, typer.Option(min=1, help="Accounts in the simulated shop.")] = 2000,
+    orders: Annotated[int, typer.Option(min=0, help="Orders, guest orders included.")] = 10_000,
+    house_share: Annotated[float, typer.Option(min=0, max=1, help="Share of orders booked on a house account.")] = 0.3,
+    rate: Annotated[int, typer.Option(min=0, help="Events per second; 0: as fast as possible.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Seed of the shop.")] = 1,
+    report: Annotated[Path, typer.Option(dir_okay=False, help="Where to write the report.")] = Path("demo-report.json"),
+    directory: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Keep data and logs here; default: a temporary directory.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print only the report.")] = False,
+) -> None:
+    """Start broker, sandbox and workers, simulate a shop, and verify the result. Everything is stopped afterwards.
+
+    Exit code 0: Dotdigital equals the oracle's answer; 1: it does not, or something failed.
+    """
+    console = Console(stderr=as_json)
+    config = DemoConfig(customers, orders, house_share, rate, seed, report=report, directory=directory)
+    with guarded():
+        try:
+            found = asyncio.run(run_demo(config, console))
+        except (RuntimeError, TimeoutError) as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(FAILED) from error
+        except KeyboardInterrupt:
+            typer.echo("interrupted; everything is stopped", err=True)
+            raise typer.Exit(130) from None
+    if as_json:
+        typer.echo(report.read_text("utf-8"))
+    else:
+        _show(found, console)
+    if not found.converged:
+        raise typer.Exit(FAILED)
+
+
+def _show(found: Report, console: Console) -> None:
+    table = Table(title="Summary", show_header=False)
+    table.add_row("contacts", f"{found.contacts:,}")
+    table.add_row("differences", f"[{'green' if found.converged else 'red'}]{found.differences}")
+    table.add_row("events", f"{found.events:,}")
+    table.add_row("calls to Dotdigital", f"{found.calls:,}")
+    table.add_row("delivered", orjson.dumps(found.delivered).decode())
+    table.add_row("parked / dead letters", f"{found.parked} / {found.dead_letters}")
+    table.add_row("held, by reason", orjson.dumps(found.held).decode())
+    for lane, values in found.latency_seconds.items():
+        shown = ", ".join(f"{name} {value:.2f} s" for name, value in values.items() if value is not None)
+        table.add_row(f"change to delivery, {lane}", shown or "-")
+    table.add_row("seconds", f"{found.seconds}")
+    console.print(table)
