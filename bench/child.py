@@ -1,9 +1,7 @@
 """A process under test: started, its CPU sampled, and ended whatever happens."""
 
 import contextlib
-import ctypes
-import os
-import signal
+import shutil
 import socket
 import subprocess
 import threading
@@ -14,14 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import psutil
+import psutil  # type: ignore[import-untyped, unused-ignore]
 
 from bench.errors import ChildDied, NotDrained
 
 _SAMPLE_SECONDS = 0.05
 _STOP_SECONDS = 20.0
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None)
 
 
 @dataclass
@@ -79,12 +75,11 @@ class Child:
     def __enter__(self) -> Self:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                self.command,
+                [*_dying_with_us(), *self.command],
                 env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                preexec_fn=_die_with(os.getpid()),
             )
         self._meter = Meter(self._process.pid).__enter__()
         return self
@@ -102,6 +97,10 @@ class Child:
         if self._meter is None:
             raise RuntimeError("the child was not started")
         return self._meter
+
+    def rss(self) -> int:
+        """Bytes of memory it holds now."""
+        return int(psutil.Process(self.meter.pid).memory_info().rss)
 
     def end(self) -> None:
         """SIGTERM, then SIGKILL; returns once the process is gone."""
@@ -156,15 +155,10 @@ class Child:
         return self.meter.sample()[0]
 
 
-def _die_with(parent: int) -> Callable[[], None]:
-    """For the child, before exec: have the kernel kill it when ``parent`` dies, however that happens (Linux only)."""
-
-    def arrange() -> None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    return arrange
+def _dying_with_us() -> list[str]:
+    """A prefix that has the kernel kill the child should this process be killed; it execs the child, so the pid is its own."""
+    setpriv = shutil.which("setpriv")
+    return [] if setpriv is None else [setpriv, "--pdeathsig", "KILL", "--"]
 
 
 def free_port() -> int:

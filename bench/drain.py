@@ -9,10 +9,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from bench.child import Child
 from bench.errors import NotDrained
@@ -31,8 +32,9 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """Monotonic moments: ``last`` the last sign of progress, ``committed`` the first sight of lag zero after it."""
+    """Monotonic moments: ``first`` and ``last`` sign of progress, ``committed`` the first sight of lag zero."""
 
+    first: float
     last: float
     committed: float
 
@@ -66,34 +68,50 @@ class Watch:
         """Records not yet committed, and records committed, over all groups."""
         behind = committed = 0
         for group, topics in inputs.items():
-            done = await self._admin.list_consumer_group_offsets(group)
+            done = await self._committed(group)
             for place, end in (await self.ends(topics)).items():
                 offset = max(0, done[place].offset) if place in done else 0
                 behind += end - offset
                 committed += offset
         return behind, committed
 
-    async def drained(self, flow: Flow, child: Child, *, at_least: int = 1, timeout: float = 900.0) -> Drained:
-        """Wait until the contender has nothing left to do. ``at_least`` guards against a start that looks like an end.
+    async def _committed(self, group: str) -> dict[TopicPartition, Any]:
+        try:
+            found: dict[TopicPartition, Any] = await self._admin.list_consumer_group_offsets(group)
+        except KafkaError as error:
+            # The coordinator of a young broker or a new group may not be there yet.
+            if not error.retriable:
+                raise
+            return {}
+        return found
+
+    async def drained(self, flow: Flow, child: Child, timeout: float = 900.0) -> Drained:
+        """Wait until the contender has worked off input that is there already.
 
         Raises:
             ChildDied: the contender ended.
             NotDrained: it took longer than ``timeout`` seconds.
         """
+        before: tuple[int, int, int] | None = None
+        first = last = committed = 0.0
         until = time.monotonic() + timeout
-        seen, last, committed = -1, time.monotonic(), 0.0
         while time.monotonic() < until:
             child.check()
             behind, done = await self.lag(flow.inputs)
-            written = sum((await self.ends(flow.outputs)).values()) if flow.outputs else done
+            written = sum((await self.ends(flow.outputs)).values())
             now = time.monotonic()
-            if written != seen:
-                seen, last, committed = written, now, 0.0
-            if behind or done < at_least:
+            if before is None:
+                before = (behind, done, written)
+            elif before != (behind, done, written):
+                first = first or now
+                if written != before[2] or not flow.outputs:
+                    last = now
+                before = (behind, done, written)
+            if behind:
                 committed = 0.0
             elif not committed:
                 committed = now
             if committed and now - max(last, committed) >= _STILL_SECONDS:
-                return Drained(last, committed)
+                return Drained(first or now, last or now, committed)
             await asyncio.sleep(_POLL_SECONDS)
         raise NotDrained(f"{child.name} still lags by {behind} records after {timeout:g} s:\n{child.said(20)}")

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped, unused-ignore]
 from rich.console import Console
 from rich.table import Table
 
@@ -26,6 +26,7 @@ _PACKAGES = (
     "orjson",
     "uvloop",
 )
+_WIDTH = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,8 @@ class Circumstances:
 def show(result: Result, around: Circumstances) -> None:
     """Print one benchmark."""
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH)
     table = Table(title=f"{result.name}: {result.workload}", title_justify="left")
     for number, column in enumerate(result.columns):
         table.add_column(column, justify="right" if number else "left")

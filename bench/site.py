@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 import tempfile
 from collections import defaultdict
@@ -11,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
 
-import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench.child import Child, Meter, free_port
 from bench.drain import Watch
-from bench.workload import PREFIX, Message
+from bench.workload import PARTITIONS, PREFIX, Message
 from streams.cli.topics import apply_topics
 from streams.engine.producer import BatchProducer, Entry
 from streams.mapping import load_mapping
@@ -24,7 +24,6 @@ from streams.runtime.kafka import BrokerInfo, embedded_broker
 from streams.settings import Settings
 from streams.topics import TopicSpec, specs
 
-PARTITIONS = 4
 _PROGRAM = Path(sys.executable).parent / "owdd"
 _CHUNK = 20_000
 
@@ -62,6 +61,11 @@ class Site:
     meter: Meter
     """The broker's own CPU."""
 
+    def kafka_version(self) -> str:
+        """What the broker says of itself."""
+        found = re.search(r"Kafka version: (\S+)", self.broker.log.read_text(errors="replace"))
+        return found[1] if found else "unknown"
+
     async def create(self, names: Iterable[str]) -> None:
         """Make topics with the same partition count as everything else."""
         wanted = [TopicSpec(name, PARTITIONS, 1, "benchmark") for name in names]
@@ -90,14 +94,21 @@ class Site:
         own = {"BENCH_BOOTSTRAP": self.broker.bootstrap, "BENCH_DATA": str(data), "BENCH_NAME": name} | env
         return Child(name, [sys.executable, *command], os.environ | own, self.directory / f"{name}.log")
 
+    def producer(self) -> BatchProducer:
+        """What writes captured records: uncompressed, as Kafka Connect does by default."""
+        return BatchProducer(Settings(kafka_bootstrap=self.broker.bootstrap, compression="none"))
+
+    async def append(self, producer: BatchProducer, message: Message) -> None:
+        """Append one message."""
+        await producer.send(message.topic, _partition(message), [(message.key, message.value)])
+
     async def produce(self, messages: Iterable[Message]) -> int:
         """Append ``messages`` to their topics, keys kept in order; how many."""
         count = 0
-        async with BatchProducer(Settings(kafka_bootstrap=self.broker.bootstrap, compression="none")) as producer:
+        async with self.producer() as producer:
             pending: dict[tuple[str, int], list[Entry]] = defaultdict(list)
             for message in messages:
-                # Any partitioner will do that keeps a key's records together: every contender re-keys.
-                pending[message.topic, crc32(message.key) % PARTITIONS].append((message.key, message.value))
+                pending[message.topic, _partition(message)].append((message.key, message.value))
                 count += 1
                 if count % _CHUNK == 0:
                     await _flush(producer, pending)
@@ -127,10 +138,17 @@ async def open_site() -> AsyncIterator[Site]:
     """A broker with nothing in it; stopped, and its directory removed, at the end."""
     with tempfile.TemporaryDirectory(prefix="owdd-bench-") as name:
         directory = Path(name)
-        async with embedded_broker(directory / "kafka", heap="1g") as broker:
-            async with Watch(broker.bootstrap, PARTITIONS) as watch:
-                with Meter(broker.pid) as meter:
-                    yield Site(directory, broker, watch, meter)
+        async with (
+            embedded_broker(directory / "kafka", heap="1g") as broker,
+            Watch(broker.bootstrap, PARTITIONS) as watch,
+        ):
+            with Meter(broker.pid) as meter:
+                yield Site(directory, broker, watch, meter)
+
+
+def _partition(message: Message) -> int:
+    # Any partitioner will do that keeps a key's records together: every contender re-keys.
+    return crc32(message.key) % PARTITIONS
 
 
 async def _flush(producer: BatchProducer, pending: dict[tuple[str, int], list[Entry]]) -> None:
@@ -140,4 +158,4 @@ async def _flush(producer: BatchProducer, pending: dict[tuple[str, int], list[En
 
 def load_average() -> float:
     """Runnable processes over the last minute: above zero at the start, others share the machine."""
-    return round(psutil.getloadavg()[0], 2)
+    return round(os.getloadavg()[0], 2)

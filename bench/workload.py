@@ -18,6 +18,7 @@ Row = dict[str, Any]
 
 CHANGES_PER_ORDER: Final = 6
 PREFIX: Final = "ow"
+PARTITIONS: Final = 4
 TABLES: Final = {
     "order_status": "os_id",
     "customer_detail": "cd_id",
@@ -178,7 +179,9 @@ class Workload:
             yield self._second_update(rng, order)
 
     def _random_order(self, rng: random.Random, number: int) -> _Order:
-        return _Order(number, rng.randrange(1, self.customers + 1), rng.randrange(50_000, 5_000_000), _START + number * 60)
+        return _Order(
+            number, rng.randrange(1, self.customers + 1), rng.randrange(50_000, 5_000_000), _START + number * 60
+        )
 
     def _even_order(self, number: int) -> _Order:
         """An order that follows from its number alone: customers take turns, so each has as many as any other."""

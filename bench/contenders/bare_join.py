@@ -11,7 +11,7 @@ import uvloop
 from aiokafka import AIOKafkaConsumer
 
 from bench.contenders import naive
-from bench.contenders.common import SOURCES, STARTING, Names, bootstrap, data
+from bench.contenders.common import STARTING, Names, bootstrap, data, my_sources
 
 TOTALS = "totals.json"
 
@@ -57,7 +57,7 @@ async def main() -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     consumer = AIOKafkaConsumer(
-        *SOURCES,
+        *my_sources(),
         bootstrap_servers=bootstrap(),
         group_id=Names.here().group,
         enable_auto_commit=False,

@@ -4,15 +4,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.site import PARTITIONS
-from bench.workload import PREFIX, TABLES, topic
+from bench.workload import TABLES, topic
 
 STARTING = "contender: starting"
 """What a peer prints right before it joins its consumer group."""
 
-SOURCES = [topic(PREFIX, table) for table in TABLES]
-
-__all__ = ["PARTITIONS", "SOURCES", "STARTING", "Names", "bootstrap", "data"]
+IDLE = "idle"
+"""Prefix of captured topics that stay empty: what it costs to start is measured on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +22,16 @@ class Names:
     buyers: str
     contacts: str
     out: str
+
+    @property
+    def between(self) -> tuple[str, str, str]:
+        """The topics that it writes for itself."""
+        return self.orders, self.buyers, self.contacts
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Every topic that it writes."""
+        return *self.between, self.out
 
     @classmethod
     def of(cls, name: str) -> "Names":
@@ -44,3 +52,13 @@ def bootstrap() -> str:
 def data() -> Path:
     """This process's own directory."""
     return Path(os.environ["BENCH_DATA"])
+
+
+def sources(prefix: str) -> list[str]:
+    """The captured topics that peers read."""
+    return [topic(prefix, table) for table in TABLES]
+
+
+def my_sources() -> list[str]:
+    """The captured topics of this process."""
+    return sources(os.environ["BENCH_PREFIX"])

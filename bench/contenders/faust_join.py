@@ -11,7 +11,8 @@ import faust
 import orjson
 
 from bench.contenders import naive
-from bench.contenders.common import PARTITIONS, SOURCES, Names, bootstrap, data
+from bench.contenders.common import Names, bootstrap, data, my_sources
+from bench.workload import PARTITIONS
 
 names = Names.here()
 
@@ -87,7 +88,7 @@ async def merge(stream: Any) -> None:
             await out.send(key=key, value=orjson.dumps(naive.merged(contact)))
 
 
-app.agent(_topic(*SOURCES), name="rekey")(rekey)
+app.agent(_topic(*my_sources()), name="rekey")(rekey)
 app.agent(order_changes, name="assemble")(assemble)
 app.agent(buyer_changes, name="collect")(collect)
 app.agent(contact_changes, name="merge")(merge)

@@ -12,7 +12,8 @@ from quixstreams import Application, State
 from quixstreams.models import TopicConfig
 
 from bench.contenders import naive
-from bench.contenders.common import PARTITIONS, SOURCES, STARTING, Names, bootstrap, data
+from bench.contenders.common import STARTING, Names, bootstrap, data, my_sources
+from bench.workload import PARTITIONS
 
 _KEY = "to"
 
@@ -63,11 +64,9 @@ def build() -> Application:
     def between(name: str) -> Any:
         return app.topic(name, key_serializer="str", key_deserializer="str", config=config)
 
-    orders, buyers, contacts, out = (
-        between(name) for name in (names.orders, names.buyers, names.contacts, names.out)
-    )
+    orders, buyers, contacts, out = (between(name) for name in (names.orders, names.buyers, names.contacts, names.out))
     stages = {naive.ORDERS: orders, naive.BUYERS: buyers}
-    for name in SOURCES:
+    for name in my_sources():
         source = app.topic(name, key_deserializer="bytes", value_deserializer="bytes", config=config)
         changes = app.dataframe(source).apply(rekey, expand=True)
         changes.to_topic(lambda change, *_: stages[change["stage"]], key=itemgetter(_KEY))

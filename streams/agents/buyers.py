@@ -88,7 +88,7 @@ class BuyersHandler:
         """Forget what was read."""
         self.held.clear()
 
-    def handle(self, unit: Unit, records: Sequence[Record]) -> None:
+    def handle(self, unit: Unit, records: Sequence[Record]) -> int:
         """Fold every change, then project each touched buyer once."""
         touched: dict[str, _Touched] = {}
         applied = stale = 0
@@ -101,6 +101,7 @@ class BuyersHandler:
             self._project(unit, key, item)
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
+        return applied + stale
 
     def _fold(self, unit: Unit, change: Change, touched: dict[str, _Touched]) -> bool:
         item = touched.get(change.key)

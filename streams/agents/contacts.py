@@ -30,7 +30,7 @@ class ContactsHandler:
     def revoked(self) -> None:
         """Nothing is kept in memory."""
 
-    def handle(self, unit: Unit, records: Sequence[Record]) -> None:
+    def handle(self, unit: Unit, records: Sequence[Record]) -> int:
         """Fold every part, then merge each touched contact once."""
         touched: dict[str, tuple[contacts.ContactRow, int, int]] = {}
         applied = stale = 0
@@ -54,3 +54,4 @@ class ContactsHandler:
             self._contacts.save(unit, address, row)
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
+        return applied + stale

@@ -67,7 +67,7 @@ class OrdersHandler:
         self._texts.clear()
         self.held.clear()
 
-    def handle(self, unit: Unit, records: Sequence[Record]) -> None:
+    def handle(self, unit: Unit, records: Sequence[Record]) -> int:
         """Fold every change of ``records``, then project each touched order once."""
         texts = dict(self._texts.get(unit.partition, {}))
         touched: dict[int, _Touched] = {}
@@ -92,6 +92,7 @@ class OrdersHandler:
         unit.then(lambda: self._texts.__setitem__(unit.partition, texts))
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
+        return applied + stale
 
     def _changes(self, records: Iterable[Record]) -> Iterable[Change]:
         for record in records:

@@ -17,7 +17,6 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from streams.cli.topics import apply_topics
 from streams.dotdigital.bootstrap import apply_fields, plan_fields
 from streams.dotdigital.client import DotdigitalClient
 from streams.mapping import load_mapping
@@ -26,6 +25,7 @@ from streams.runtime import kafka
 from streams.runtime.jars import Progress, silent
 from streams.runtime.ports import free_port
 from streams.settings import Settings
+from streams.topic_admin import apply_topics
 from streams.topics import Topics, agents_app, captured, dispatch_app, ingest_group, specs
 from streams.worker import Role
 
@@ -41,7 +41,7 @@ class WorkerProcess:
     """One ``owdd run`` process, its name, and where it serves metrics."""
 
     name: str
-    role: Role
+    roles: tuple[Role, ...]
     port: int
     process: subprocess.Popen[bytes]
     log: Path
@@ -61,12 +61,14 @@ class LocalStack:
         mapping: the site's mapping file.
         overrides: more ``OWDD_*`` variables for the workers.
         progress: told of what takes long.
+        broker: directory of the broker; several stacks may share one that runs already.
     """
 
     directory: Path
     mapping: Path
     overrides: Environment[str, str] = field(default_factory=dict)
     progress: Progress = silent
+    broker: Path | None = None
     workers: dict[str, WorkerProcess] = field(default_factory=dict)
     _sandbox: subprocess.Popen[bytes] | None = None
     _environment: dict[str, str] = field(default_factory=dict)
@@ -87,6 +89,10 @@ class LocalStack:
         await self.stop()
 
     @property
+    def _broker_directory(self) -> Path:
+        return self.broker or self.directory / "kafka"
+
+    @property
     def settings(self) -> Settings:
         """Settings as the workers see them."""
         values = {name.removeprefix("OWDD_").lower(): value for name, value in self._environment.items()}
@@ -98,9 +104,7 @@ class LocalStack:
         return {**os.environ, **self._environment}
 
     async def _start(self) -> None:
-        broker = await asyncio.to_thread(
-            kafka.start, self.directory / "kafka", short_lived=True, progress=self.progress
-        )
+        broker = await asyncio.to_thread(kafka.start, self._broker_directory, short_lived=True, progress=self.progress)
         self._started_broker = not broker.already_running
         url = await self._start_sandbox()
         self._environment = {
@@ -122,7 +126,7 @@ class LocalStack:
         environment = {**os.environ, "OWDD_DOTDIGITAL_PASSWORD": _PASSWORD, "OWDD_DOTDIGITAL_USER": _USER}
         command = [sys.executable, "-m", "streams", "sandbox", "--port-file", str(port_file)]
         with (self.directory / "sandbox.log").open("ab") as log:
-            self._sandbox = subprocess.Popen(command, env=environment, stdout=log, stderr=log)  # noqa: ASYNC220, S603
+            self._sandbox = subprocess.Popen(command, env=environment, stdout=log, stderr=log)  # noqa: ASYNC220
 
         def published() -> bool:
             return port_file.exists() and bool(port_file.read_text())
@@ -130,13 +134,13 @@ class LocalStack:
         await _until(published, "the sandbox did not start", self._sandbox, self.directory / "sandbox.log")
         return port_file.read_text().strip()
 
-    async def start_worker(self, role: Role, name: str | None = None, *, wait: bool = True) -> WorkerProcess:
-        """Start one worker; the same name again takes up the same state directory.
+    async def start_worker(self, *roles: Role, name: str | None = None, wait: bool = True) -> WorkerProcess:
+        """Start one worker with some roles; the same name again takes up the same state directory.
 
         Raises:
             RuntimeError: it ended, or was not ready in time; the message has the end of its log.
         """
-        name = name or role.value
+        name = name or "-".join(roles)
         port = free_port()
         environment = self.environment | {
             "OWDD_DATA_DIR": str(self.directory / "state" / name),
@@ -145,12 +149,12 @@ class LocalStack:
         log_file = self.directory / f"{name}.log"
         with log_file.open("ab") as log:
             process = subprocess.Popen(  # noqa: ASYNC220
-                [sys.executable, "-m", "streams", "run", "--only", role.value],  # noqa: S603
+                [sys.executable, "-m", "streams", "run", *(f"--only={role.value}" for role in roles)],
                 env=environment,
                 stdout=log,
                 stderr=log,
             )
-        worker = self.workers[name] = WorkerProcess(name, role, port, process, log_file)
+        worker = self.workers[name] = WorkerProcess(name, roles, port, process, log_file)
         if wait:
             await self.ready(worker)
         return worker
@@ -175,7 +179,7 @@ class LocalStack:
         worker = self.workers[name]
         worker.process.send_signal(signal.SIGKILL)
         await asyncio.to_thread(worker.process.wait)
-        await self.start_worker(worker.role, name, wait=False)
+        await self.start_worker(*worker.roles, name=name, wait=False)
 
     async def simulate(self, arguments: list[str]) -> None:
         """Run ``owdd simulate`` to its end.
@@ -211,7 +215,7 @@ class LocalStack:
                         found[key] = found.get(key, 0.0) + sample.value
         return found
 
-    async def settled(self, timeout: float = 120.0) -> None:  # noqa: ASYNC109  # the caller's patience, not a cancellation
+    async def settled(self, timeout: float = 120.0) -> None:  # the caller's patience, not a cancellation
         """Wait until nothing is on its way: no group lags and no contact is pending, seen twice in a row.
 
         Raises:
@@ -262,7 +266,7 @@ class LocalStack:
             except subprocess.TimeoutExpired:
                 process.kill()
         if self._started_broker:
-            await asyncio.to_thread(kafka.stop, self.directory / "kafka")
+            await asyncio.to_thread(kafka.stop, self._broker_directory)
 
 
 async def _until(condition: Callable[[], bool], what: str, process: subprocess.Popen[bytes], log: Path) -> None:

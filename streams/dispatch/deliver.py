@@ -6,7 +6,7 @@ The sequence of calls is decided here and nowhere else (laws 4 and 5; ``docs/con
 from dataclasses import dataclass
 from typing import Literal
 
-from streams.domain.delivery import Created, Outcome, OutboxRow
+from streams.domain.delivery import Created, OutboxRow, Outcome
 from streams.dotdigital.client import SUBSCRIBED, UNSUBSCRIBED, Contact, DotdigitalClient
 from streams.dotdigital.errors import ContactExistsError
 

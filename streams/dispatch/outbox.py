@@ -48,7 +48,7 @@ class OutboxHandler:
         """Whoever owns the partitions next rebuilds the schedule."""
         self._schedule.clear()
 
-    def handle(self, unit: Unit, records: Sequence[Record]) -> None:
+    def handle(self, unit: Unit, records: Sequence[Record]) -> int:
         """Fold desired contacts and deliveries in order."""
         touched: dict[str, OutboxRow] = {}
         answered: set[str] = set()
@@ -67,6 +67,7 @@ class OutboxHandler:
             self._save(unit, email, row, answered=email in answered)
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
+        return applied + stale + len(answered)
 
     def _row(self, unit: Unit, email: str, touched: dict[str, OutboxRow]) -> OutboxRow:
         row = touched.get(email)

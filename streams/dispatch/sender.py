@@ -58,7 +58,7 @@ class Sender:
         self._clock = clock
         self._metrics = metrics
         self._retry = retry or RetryPolicy()
-        self._rng = rng or Random()  # noqa: S311  # jitter, not a secret
+        self._rng = rng or Random()  # jitter, not a secret
         self._failures = 0
         self.stopping = False
 

@@ -17,6 +17,7 @@ import structlog
 
 from streams.clock import Clock
 from streams.dead_letters import Coordinates, DeadLetter
+from streams.engine.pace import Pace
 from streams.engine.producer import BatchProducer
 from streams.engine.table import StateTable
 from streams.engine.unit import Unit
@@ -45,8 +46,11 @@ class Handler(Protocol):
 
     name: str
 
-    def handle(self, unit: Unit, records: Sequence[Record]) -> None:
-        """Apply records of one partition, in order. May raise: each record is then tried alone, and dead-lettered."""
+    def handle(self, unit: Unit, records: Sequence[Record]) -> int:
+        """Apply records of one partition, in order; the number of changes that they held.
+
+        May raise: each record is then tried alone, and dead-lettered.
+        """
 
     def recovered(self, partition: int, table: StateTable) -> None:
         """The partition's state is whole again: rebuild what is kept in memory."""
@@ -86,6 +90,8 @@ class Stage:
         self._inbox: asyncio.Queue[Any] = asyncio.Queue(maxsize=2 * _MOST_RECORDS)
         self._stream: Any = None
         self._busy = asyncio.Lock()
+        self._pace = Pace()
+        self._changes = 0
         topic = app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
         app.agent(topic, name=f"{handler.name}-agent")(self._collect)
         table.faust.on_recover(self._on_recover)
@@ -102,8 +108,12 @@ class Stage:
         Raises:
             Exception: the broker or the disk failed. The worker must end: what was not acknowledged is done again.
         """
+        loop = asyncio.get_running_loop()
         while True:
             batch = [await self._inbox.get()]
+            if (delay := self._pace.delay(loop.time())) > 0 and self._inbox.qsize() < _MOST_RECORDS:
+                await asyncio.sleep(delay)
+            self._pace.began(loop.time())
             size = len(batch[0].message.value or b"")
             while len(batch) < _MOST_RECORDS and size < _MOST_BYTES and not self._inbox.empty():
                 batch.append(self._inbox.get_nowait())
@@ -117,6 +127,7 @@ class Stage:
             if self._current(event):
                 by_partition[event.message.partition].append(event)
         now_us = self._clock.now_us()
+        self._changes = 0
         units: list[Unit] = []
         for partition, events in by_partition.items():
             units.extend(await self._work(partition, events, now_us))
@@ -131,6 +142,7 @@ class Stage:
                 if self._current(event):
                     await self._stream.ack(event)
                     self._progress.done(event.message.tp, event.message.offset + 1, event.message.timestamp)
+        self._pace.held(self._changes)
         self._metrics.units.labels(self._handler.name).inc()
 
     def _current(self, event: Any) -> bool:
@@ -141,7 +153,7 @@ class Stage:
         records = [Record(e.message.topic, e.message.offset, e.message.key, e.message.value) for e in events]
         unit = Unit(partition, self._partitions, self._table, now_us)
         try:
-            self._handler.handle(unit, records)
+            self._changes += self._handler.handle(unit, records)
         except Exception as error:
             log.warning(
                 "batch failed, trying its records one by one", stage=self._handler.name, error=type(error).__name__

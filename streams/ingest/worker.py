@@ -5,16 +5,19 @@ poll caused, dead letters included. At idle a change leaves at once; under backl
 """
 
 import asyncio
+import contextlib
 from collections import Counter, defaultdict
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from streams.capture.envelope import Control, Tombstone, decode
 from streams.clock import Clock
 from streams.dead_letters import Coordinates, DeadLetter
 from streams.domain.changes import Change, partition_of
+from streams.engine.pace import Pace
 from streams.engine.producer import BatchProducer
 from streams.engine.unit import packed
 from streams.errors import RecordError
@@ -27,6 +30,9 @@ from streams.settings import Settings
 from streams.topics import Topics, captured, ingest_group
 
 log = structlog.get_logger()
+
+_IDLE_MS = 250
+_COMMIT_SECONDS = 0.5
 
 
 class Ingest:
@@ -51,6 +57,7 @@ class Ingest:
         self._progress = progress
         self._breaker = Breaker(settings.breaker_window, settings.breaker_share)
         self._hash_key = settings.hash_key.get_secret_value().encode()
+        self._uncommitted: dict[TopicPartition, int] = {}
         self.ready = False
         self.stopping = False
 
@@ -74,15 +81,37 @@ class Ingest:
         await consumer.start()
         self.ready = True
         try:
-            while not self.stopping:
-                polled = await consumer.getmany(timeout_ms=500, max_records=self._settings.ingest_batch)
-                if polled:
-                    await self._poll(consumer, polled)
+            await self._loop(consumer)
         finally:
             self.ready = False
             await consumer.stop()
 
-    async def _poll(self, consumer: AIOKafkaConsumer, polled: dict[TopicPartition, list[Any]]) -> None:
+    async def _loop(self, consumer: AIOKafkaConsumer) -> None:
+        loop, pace, committed = asyncio.get_running_loop(), Pace(), 0.0
+        while not self.stopping:
+            if (delay := pace.delay(loop.time())) > 0:
+                await asyncio.sleep(delay)
+            pace.began(loop.time())
+            polled = await consumer.getmany(timeout_ms=_IDLE_MS, max_records=self._settings.ingest_batch)
+            if polled:
+                await self._poll(polled)
+            pace.held(sum(len(records) for records in polled.values()))
+            if self._uncommitted and (not polled or loop.time() - committed > _COMMIT_SECONDS):
+                await self._commit(consumer)
+                committed = loop.time()
+        if self._uncommitted:
+            await self._commit(consumer)
+
+    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
+        owned = consumer.assignment()
+        offsets = {tp: offset for tp, offset in self._uncommitted.items() if tp in owned}
+        self._uncommitted.clear()
+        if offsets:
+            # A rebalance in this moment refuses the commit; then the new owner does the work again.
+            with contextlib.suppress(CommitFailedError, IllegalStateError):
+                await consumer.commit(offsets)
+
+    async def _poll(self, polled: dict[TopicPartition, list[Any]]) -> None:
         out: dict[tuple[str, int], list[Change]] = defaultdict(list)
         letters: list[DeadLetter] = []
         for tp, records in polled.items():
@@ -99,8 +128,8 @@ class Ingest:
                 self._metrics.records.labels(tp.topic, kind).inc(count)
         sends = [self._producer.send(topic, partition, packed(changes)) for (topic, partition), changes in out.items()]
         await asyncio.gather(*sends, *(self._bury(letter) for letter in letters))
-        await consumer.commit({tp: records[-1].offset + 1 for tp, records in polled.items()})
         for tp, records in polled.items():
+            self._uncommitted[tp] = records[-1].offset + 1
             self._progress.done(tp, records[-1].offset + 1, records[-1].timestamp / 1000)
 
     def _record(self, record: Any, out: dict[tuple[str, int], list[Change]]) -> str:

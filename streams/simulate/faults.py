@@ -90,9 +90,11 @@ def _restarts(log: deque[Change], rng: random.Random, seen: Counter[str]) -> Ite
     seen["restarts"] += 1
     if rng.random() < 0.3:
         seen["restarts_cut_short"] += 1
-        yield segment[: rng.randrange(len(segment))]
-    yield segment
+        part = segment[: rng.randrange(len(segment))]
+        seen["replayed_records"] += len(part)
+        yield part
     seen["replayed_records"] += len(segment)
+    yield segment
 
 
 def shuffled(batches: Iterable[Batch], rng: random.Random, seen: Counter[str]) -> Iterator[Batch]:

@@ -4,7 +4,6 @@ from functools import partial
 
 from streams.simulate import rows
 from streams.simulate.actions import Action
-from streams.simulate.order_life import OrderLife
 from streams.simulate.shop import Order, Shop
 from streams.simulate.tables import DETAIL, HEADER, STATUS, TOTAL, Value
 
@@ -15,11 +14,27 @@ REPAIR_SHARE = 0.5
 class Mishaps:
     """Everything that makes an order wait, and the statuses whose meaning changes late."""
 
-    def __init__(self, shop: Shop, life: OrderLife) -> None:
+    def __init__(self, shop: Shop) -> None:
         self._shop = shop
-        self._life = life
+        self._repair_share = REPAIR_SHARE
+
+    def leave_behind(self, times: int) -> None:
+        """Let everything go wrong ``times`` times for good, as in any shop that has been open for years."""
+        self._repair_share = 0.0
+        for _ in range(times):
+            for action in self._of_orders():
+                action.run()
+        self._repair_share = REPAIR_SHARE
 
     def actions(self) -> list[Action]:
+        return [
+            *self._of_orders(),
+            Action("status_text_renamed", 2, self.rename_status),
+            Action("status_meaning_changed", 1, self.change_meaning),
+            Action("status_row_late", 1, self.load_tardy_status),
+        ]
+
+    def _of_orders(self) -> list[Action]:
         codes = self._shop.codes
         return [
             Action("type_unknown", 4, partial(self.spoil_header, "oh_sot_id", [codes.unknown_type, None, 0])),
@@ -31,9 +46,6 @@ class Mishaps:
             Action("order_email_lost", 5, self.lose_email),
             Action("total_null", 4, self.null_total),
             Action("total_deleted", 3, self.delete_total),
-            Action("status_text_renamed", 2, self.rename_status),
-            Action("status_meaning_changed", 1, self.change_meaning),
-            Action("status_row_late", 1, self.load_tardy_status),
         ]
 
     def _drawn(self) -> Order | None:
@@ -66,7 +78,7 @@ class Mishaps:
             return False
         total = order.totals[0]
         shop.db.update(TOTAL, total, **rows.total_money(None))
-        if shop.rng.random() < REPAIR_SHARE:
+        if shop.rng.random() < self._repair_share:
             shop.later(shop.rng.randint(1, 60), partial(self._restore_total, total, order.net))
         return True
 
@@ -90,7 +102,7 @@ class Mishaps:
             shop.enlist(order)
             return True
 
-        if shop.rng.random() < REPAIR_SHARE:
+        if shop.rng.random() < self._repair_share:
             shop.later(shop.rng.randint(1, 60), put_back)
         return True
 
@@ -99,7 +111,7 @@ class Mishaps:
         shop = self._shop
         old = shop.db.row(table, key)[column]
         shop.db.update(table, key, **{column: value})
-        if shop.rng.random() < REPAIR_SHARE:
+        if shop.rng.random() < self._repair_share:
             shop.later(shop.rng.randint(1, 60), partial(self._restore, table, key, column, value, old))
         return True
 

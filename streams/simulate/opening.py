@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from streams.mapping import Status
 from streams.simulate.calendar import HISTORY_START, LIVE_START
+from streams.simulate.mishaps import Mishaps
 from streams.simulate.order_life import OrderLife
 from streams.simulate.shop import Shop
 
@@ -13,7 +14,7 @@ _CREDIT_SHARE = 0.06
 _QUOTE_SHARE = 0.05
 
 
-def open_shop(shop: Shop, life: OrderLife, customers: int, orders: int) -> None:
+def open_shop(shop: Shop, life: OrderLife, mishaps: Mishaps, customers: int, orders: int) -> None:
     """Fill the database without a single event: accounts first, then orders over the years, credits among them."""
     rng, span = shop.rng, LIVE_START - HISTORY_START
     shop.now = HISTORY_START
@@ -48,3 +49,4 @@ def open_shop(shop: Shop, life: OrderLife, customers: int, orders: int) -> None:
         for who in shop.guests[::10]:
             shop.add_contact(rng.choice(shop.house), who, email=shop.email_field(who.email))
     shop.now = LIVE_START - timedelta(hours=1)
+    mishaps.leave_behind(max(1, min(10, orders // 300)))

@@ -35,6 +35,7 @@ _RETRIES = 50
 class Simulation:
     """A seeded shop. ``events`` runs it once; ``truth`` says at any time what its database holds.
 
+    ``actions`` is everything that can happen besides new orders and customers; ``phenomena`` counts what did.
     The database is ahead of the records while faults hold some back; after the last record they agree.
     """
 
@@ -46,6 +47,13 @@ class Simulation:
         self._shop = Shop(config, self._db)
         self._life = OrderLife(self._shop)
         self._customers = CustomerLife(self._shop)
+        self._mishaps = Mishaps(self._shop)
+        self.actions: list[Action] = [
+            *self._life.actions(),
+            *OrderEdits(self._shop, self._life).actions(),
+            *self._mishaps.actions(),
+            *self._customers.actions(),
+        ]
         self._faults = random.Random(f"faults {config.seed}")
         self._stopped = False
         self._transactions: dict[int, Counter[str]] = {}
@@ -112,7 +120,7 @@ class Simulation:
         config, shop, live = self.config, self._shop, self.config.commits
         new_orders = min(config.orders // 2, round(live * _NEW_ORDERS))
         new_customers = min((config.customers - 1) // 4, round(live * _NEW_CUSTOMERS))
-        open_shop(shop, self._life, config.customers - new_customers, config.orders - new_orders)
+        open_shop(shop, self._life, self._mishaps, config.customers - new_customers, config.orders - new_orders)
         deck = self._deck(live, new_orders, new_customers)
 
         overlap = list(self._deal(deck[:_OVERLAP], live))
@@ -133,13 +141,10 @@ class Simulation:
 
     def _deck(self, live: int, new_orders: int, new_customers: int) -> list[Action]:
         """What will happen, in order; how many orders and customers are new is exact."""
-        shop = self._shop
-        edits, mishaps = OrderEdits(shop, self._life), Mishaps(shop, self._life)
-        others = [*self._life.actions(), *edits.actions(), *mishaps.actions(), *self._customers.actions()]
         deck = [Action("order_placed", 0, self._life.place)] * new_orders
         deck += [Action("customer_opened", 0, self._customers.open_account)] * new_customers
-        deck += deal(others, live - len(deck), shop.rng)
-        shop.rng.shuffle(deck)
+        deck += deal(self.actions, live - len(deck), self._shop.rng)
+        self._shop.rng.shuffle(deck)
         return deck
 
     def _deal(self, deck: list[Action], live: int) -> Iterator[list[Change]]:

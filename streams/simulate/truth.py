@@ -75,5 +75,5 @@ def read_truth(path: Path) -> Truth:
     try:
         tables: Dict[str, Dict[str, Row]] = data["tables"]
         return Truth(data["seed"], {name: dict(rows) for name, rows in tables.items()}, list(data["opted_in_ever"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise TruthError(f"{path}: not a truth file of 'owdd simulate'") from error

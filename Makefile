@@ -1,0 +1,43 @@
+# Everything that a fresh machine needs besides Python 3.11+, Java 17+ and Maven is installed by these targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
+
+.PHONY: demo test check bench docs lock clean
+
+demo: $(VENV)/.installed ## the main job on an embedded broker; ends with proof that it is right
+	$(BIN)/owdd demo $(DEMO)
+
+test: $(VENV)/.installed ## all tests, on a real broker
+	$(BIN)/python -m pytest -q $(TESTS)
+
+check: $(VENV)/.installed ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.bench ## measure, beside peers, on a real broker
+	$(BIN)/python -m bench all
+
+docs: $(VENV)/.installed ## write the generated documents
+	$(BIN)/owdd config reference > docs/configuration.md
+
+lock: $(VENV)/.installed ## resolve the dependencies anew
+	$(BIN)/pip install -q uv
+	$(COMPILE) --extra dev --extra bench -o requirements/bench.lock
+	$(COMPILE) --extra dev -c requirements/bench.lock -o requirements/dev.lock
+	$(COMPILE) -c requirements/bench.lock -o requirements/run.lock
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-report.json data
+
+$(VENV)/.installed: requirements/dev.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.installed requirements/bench.lock
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/bench.lock
+	touch $@

@@ -1,0 +1,16 @@
+"""One real broker for all convergence tests; every test has topics, state and a sandbox of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.runtime import kafka
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The directory of a broker that runs."""
+    directory = tmp_path_factory.mktemp("kafka")
+    with kafka.embedded_broker(directory):
+        yield directory

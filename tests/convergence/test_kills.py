@@ -1,0 +1,72 @@
+"""Convergence through crashes: worker processes are killed while events flow, and nothing is lost or stale."""
+
+import asyncio
+from pathlib import Path
+from random import Random
+
+from streams.runtime import kafka
+from streams.worker import Role
+from tests.convergence.shop import simulate, stack, verdict
+
+_KILLS = 12
+
+
+async def test_killing_every_worker_again_and_again_loses_nothing(tmp_path: Path, broker: Path) -> None:
+    seed = 11
+    rng = Random(seed)
+    async with stack(tmp_path, broker, "kills") as running:
+        for role in Role:
+            await running.start_worker(role)
+        feeding = asyncio.create_task(
+            simulate(running, seed=seed, customers=400, orders=2500, duplicates=0.05, replays=2, rate=700)
+        )
+        # Every role in turn, so that none is spared; the moments and who comes first are random.
+        victims = [role for _ in range(_KILLS // len(Role)) for role in rng.sample(list(Role), len(Role))]
+        for victim in victims:
+            await asyncio.sleep(rng.uniform(0.5, 3.0))
+            await running.kill(victim.value)
+        await feeding
+        await running.settled(180)
+
+        differences, *_ = verdict(running)
+        assert differences == [], f"seed {seed}"
+
+
+async def test_two_workers_share_the_partitions_and_one_may_die_for_good(tmp_path: Path, broker: Path) -> None:
+    async with stack(tmp_path, broker, "share") as running:
+        await running.start_worker(Role.INGEST)
+        for number in (1, 2):
+            await running.start_worker(Role.AGENTS, name=f"agents-{number}", wait=False)
+            await running.start_worker(Role.DISPATCH, name=f"dispatch-{number}", wait=False)
+        feeding = asyncio.create_task(simulate(running, seed=12, customers=200, orders=1000, rate=600))
+        await asyncio.sleep(6)
+        for name in ("agents-2", "dispatch-1"):
+            lost = running.workers.pop(name)
+            lost.process.kill()
+            await asyncio.to_thread(lost.process.wait)
+        await feeding
+        await running.settled(180)
+
+        differences, *_ = verdict(running)
+        assert differences == []
+
+
+async def test_a_broker_that_dies_and_returns_loses_nothing(tmp_path: Path) -> None:
+    directory = tmp_path / "kafka"
+    with kafka.embedded_broker(directory):
+        async with stack(tmp_path, directory, "outage") as running:
+            for role in Role:
+                await running.start_worker(role)
+            feeding = asyncio.create_task(simulate(running, seed=13, customers=100, orders=500, rate=400))
+            await asyncio.sleep(4)
+            await asyncio.to_thread(kafka.kill, directory)
+            await asyncio.to_thread(kafka.start, directory)
+            await feeding
+            for name, worker in list(running.workers.items()):
+                if worker.process.poll() is not None:
+                    # Crash-only: a worker that could not write ends, and its supervisor starts it again.
+                    await running.start_worker(*worker.roles, name=name)
+            await running.settled(180)
+
+            differences, *_ = verdict(running)
+            assert differences == []

@@ -1,0 +1,28 @@
+"""Convergence: whatever the shop does and however its events are repeated and shuffled, Dotdigital equals the oracle."""
+
+from pathlib import Path
+
+import pytest
+
+from streams.worker import Role
+from tests.convergence.shop import expected_held_of, held, simulate, stack, verdict
+
+_BUYER_CODES = {"customer_not_loaded", "contact_without_customer"}
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_a_shop_with_duplicates_replays_and_reordering_converges(tmp_path: Path, broker: Path, seed: int) -> None:
+    consent = seed % 2 == 1
+    async with stack(tmp_path, broker, f"seed{seed}", consent=consent, partitions=1 + seed % 4) as running:
+        await running.start_worker(*Role)
+        options: dict[str, object] = {"consent": True} if consent else {}
+        await simulate(
+            running, seed=seed, customers=80, orders=400, duplicates=0.1, replays=2, shuffle=True, rate=0, **options
+        )
+        await running.settled()
+
+        differences, truth, mapping = verdict(running)
+        assert differences == [], f"seed {seed}"
+        assert {code: n for code, n in (await held(running)).items() if code not in _BUYER_CODES} == expected_held_of(
+            truth, mapping
+        ), f"seed {seed}"

@@ -1,0 +1,229 @@
+"""Several buyers, one contact: the merge looks at the set of parts and nothing else."""
+
+import json
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.domain import contacts
+from streams.domain.cells import version_bytes
+from streams.domain.changes import Change, Kind, Left, OrderStatus, Part, Totals
+from streams.domain.contacts import ContactRow, ranked
+from streams.domain.totals import combined
+from streams.mapping import load_mapping
+
+MAPPING = load_mapping()
+DAY = 86_400
+T = 1_700_000_000
+
+
+def part(
+    *,
+    name: str | None = None,
+    surname: str | None = None,
+    account: str | None = None,
+    trade: bool = False,
+    opted: bool | None = None,
+    number: str | None = None,
+    status: OrderStatus | None = None,
+    **totals: Any,
+) -> Part:
+    return Part(name, surname, account, trade, opted, Totals(**totals), number, status)
+
+
+def told(buyer: str, row: Part | Left, position: int = 1) -> Change:
+    return Change(Kind.PART, "a@example.com", buyer, version_bytes(position), 1, 0, row)
+
+
+def held(parts: dict[str, Part | Left]) -> ContactRow:
+    row = ContactRow()
+    for buyer, item in parts.items():
+        contacts.apply(row, told(buyer, item))
+    return row
+
+
+def fields(**parts: Part) -> dict[str, Any]:
+    """The merged data fields, numbers as exact text."""
+    content = contacts.desired(held(dict(parts)), MAPPING).fields
+    assert content is not None
+    found: dict[str, Any] = json.loads(content, parse_float=str, parse_int=str)
+    return found
+
+
+def orders(count: int, spend: str, at: int, order: int = 1, **more: Any) -> dict[str, Any]:
+    return {"orders": count, "spend": Decimal(spend), "first": (at, order), "last": (at, order), **more}
+
+
+moments = st.none() | st.tuples(st.integers(0, 3), st.integers(1, 3))
+money = st.decimals(-10_000, 10_000, places=4)
+made = st.builds(
+    Totals,
+    live=st.integers(0, 3),
+    orders=st.integers(0, 3),
+    spend=money,
+    refunds=st.integers(0, 3),
+    refunded=money,
+    first=moments,
+    last=moments,
+    despatched=st.none() | st.integers(0, 5),
+    last_refund=st.none() | st.integers(0, 5),
+)
+names = st.none() | st.sampled_from(["A", "B"])
+parts = st.builds(Part, names, names, names, st.booleans(), st.none() | st.booleans(), made, names, st.none())
+buyers = st.sampled_from(["c1", "c2", "c10", "ea@example.com"])
+
+
+@settings(deadline=None)
+@given(st.dictionaries(buyers, parts | st.builds(Left, names), min_size=1), st.data())
+def test_parts_may_arrive_in_any_order(found: dict[str, Part | Left], data: st.DataObject) -> None:
+    shuffled = dict(data.draw(st.permutations(list(found.items()))))
+    assert contacts.desired(held(found), MAPPING) == contacts.desired(held(shuffled), MAPPING)
+
+
+@settings(deadline=None)
+@given(st.lists(made), st.data())
+def test_totals_do_not_depend_on_order_or_grouping(found: list[Totals], data: st.DataObject) -> None:
+    shuffled = data.draw(st.permutations(found))
+    cut = data.draw(st.integers(0, len(found)))
+    assert combined([combined(shuffled[:cut]), combined(shuffled[cut:])]) == combined(found)
+
+
+def test_the_latest_order_gives_number_status_and_name() -> None:
+    found = fields(
+        c1=part(name="Old", number="N1", status="completed", **orders(1, "1", T, 5)),
+        c2=part(name="New", number="N2", status="open", **orders(1, "1", T + 1, 4)),
+    )
+    assert (found["OW_LAST_ORDER_NO"], found["OW_LAST_STATUS"], found["FIRSTNAME"]) == ("N2", "open", "New")
+
+
+def test_of_two_orders_at_one_time_the_higher_id_is_the_latest() -> None:
+    found = fields(c1=part(number="N1", **orders(1, "1", T, 5)), c2=part(number="N2", **orders(1, "1", T, 4)))
+    assert found["OW_LAST_ORDER_NO"] == "N1"
+
+
+def test_names_come_from_the_first_in_rank_that_has_either() -> None:
+    found = fields(
+        c1=part(**orders(1, "1", T + 1)), c2=part(surname="Smith", **orders(1, "1", T)), c3=part(name="Zoe", surname="Z")
+    )
+    assert (found["FIRSTNAME"], found["LASTNAME"]) == (None, "Smith")
+
+
+@pytest.mark.parametrize("before", [("c2", "c10"), ("c10", "ea@example.com"), ("c2", "ea@example.com")])
+def test_ties_go_to_accounts_before_persons_and_to_the_smaller_account(before: tuple[str, str]) -> None:
+    winner, loser = part(account="W"), part(account="L")
+    assert ranked({before[1]: loser, before[0]: winner}) == [winner, loser]
+
+
+def test_a_buyer_without_orders_comes_last() -> None:
+    none, some = part(), part(**orders(1, "1", 0))
+    assert ranked({"c1": none, "c2": some}) == [some, none]
+
+
+def test_sums_and_extremes_run_over_all_parts() -> None:
+    found = fields(
+        c1=part(**orders(2, "10.10", T, despatched=T + 5), refunds=1, refunded=Decimal("2.05"), last_refund=T + 9),
+        c2=part(**orders(1, "5.05", T + DAY), trade=True, account="ACC"),
+    )
+    assert {name: found[name] for name in found if name.startswith("OW_") and name not in _TEXT} == {
+        "OW_ORDER_COUNT": "3",
+        "OW_TOTAL_SPEND": "13.10",
+        "OW_AOV": "4.37",
+        "OW_REFUND_COUNT": "1",
+        "OW_REFUND_TOTAL": "2.05",
+        "OW_FIRST_ORDER": "2023-11-14T22:13:20Z",
+        "OW_LAST_ORDER": "2023-11-15T22:13:20Z",
+        "OW_LAST_DESPATCH": "2023-11-14T22:13:25Z",
+        "OW_LAST_REFUND": "2023-11-14T22:13:29Z",
+        "OW_EXCLUDE_UNTIL": "2023-12-15T22:13:20Z",
+    }
+    assert (found["OW_ACCOUNT"], found["OW_TRADE"], found["OW_REFUNDED"]) == ("ACC", True, True)
+
+
+_TEXT = {"OW_ACCOUNT", "OW_TRADE", "OW_REFUNDED", "OW_LAST_ORDER_NO", "OW_LAST_STATUS"}
+
+
+@pytest.mark.parametrize(
+    ("spend", "shown"),
+    [
+        ("0.005", "0.01"),
+        ("0.0049", "0.00"),
+        ("2.675", "2.68"),
+        ("-0.005", "-0.01"),
+        ("-0.004", "0.00"),
+        ("1E+3", "1000.00"),
+        ("12345678901234567.89", "12345678901234567.89"),
+    ],
+)
+def test_money_is_exact_rounded_half_up_and_never_minus_zero(spend: str, shown: str) -> None:
+    assert fields(c1=part(**orders(1, spend, T)))["OW_TOTAL_SPEND"] == shown
+
+
+def test_parts_are_rounded_once_and_not_one_by_one() -> None:
+    found = fields(c1=part(**orders(1, "0.004", T)), c2=part(**orders(1, "0.004", T)))
+    assert found["OW_TOTAL_SPEND"] == "0.01"
+
+
+def test_the_average_is_taken_before_rounding() -> None:
+    found = fields(c1=part(**orders(3, "0.014", T), refunded=Decimal("0.005"), refunds=1))
+    assert (found["OW_TOTAL_SPEND"], found["OW_AOV"]) == ("0.01", "0.00")
+
+
+def test_what_is_not_known_is_null() -> None:
+    found = fields(c1=part())
+    assert {name for name, value in found.items() if value is None} == {
+        "FIRSTNAME",
+        "LASTNAME",
+        "OW_ACCOUNT",
+        "OW_AOV",
+        "OW_FIRST_ORDER",
+        "OW_LAST_ORDER",
+        "OW_LAST_ORDER_NO",
+        "OW_LAST_STATUS",
+        "OW_LAST_DESPATCH",
+        "OW_LAST_REFUND",
+        "OW_EXCLUDE_UNTIL",
+    }
+    assert found["OW_ORDER_COUNT"] == "0" and found["OW_TOTAL_SPEND"] == "0.00" and found["OW_REFUNDED"] is False
+
+
+def test_an_address_that_everybody_left_has_no_content() -> None:
+    row = held({"c1": Left("b@example.com"), "c2": Left(None)})
+    desired = contacts.desired(row, MAPPING)
+    assert desired.fields is None and desired.moved_to == "b@example.com"
+
+
+def test_of_several_moves_the_newest_says_where_the_person_is() -> None:
+    row = ContactRow()
+    contacts.apply(row, told("c1", Left("new@example.com"), 9))
+    contacts.apply(row, told("c2", Left("old@example.com"), 3))
+    assert contacts.desired(row, MAPPING).moved_to == "new@example.com"
+
+
+def test_one_who_left_says_nothing_about_consent() -> None:
+    row = held({"c1": part(opted=True), "c2": Left(None)})
+    assert contacts.desired(row, MAPPING).opted is True
+
+
+def test_clearing_names_every_field_of_ours() -> None:
+    content = json.loads(contacts.cleared(MAPPING.contact_fields))
+    assert content == dict.fromkeys(fields(c1=part()))
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="OW_EXCLUDE_UNTIL overflows: the batch is dead-lettered")
+@pytest.mark.parametrize("at", [253_400_000_000, 253_402_214_400])
+def test_an_order_at_the_end_of_time_still_has_a_contact(at: int) -> None:
+    found = fields(c1=part(**orders(1, "1", at)))
+    assert found["OW_LAST_ORDER"].startswith("9999-")
+
+
+@pytest.mark.xfail(strict=True, raises=InvalidOperation, reason="more than 26 digits before the point cannot be rounded")
+def test_an_absurd_amount_still_has_a_contact() -> None:
+    assert fields(c1=part(**orders(1, "1E+30", T)))["OW_ORDER_COUNT"] == "1"
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="strftime does not pad the year")
+def test_years_have_four_digits() -> None:
+    assert fields(c1=part(**orders(1, "1", -62_135_596_800 + DAY)))["OW_LAST_ORDER"] == "0001-01-02T00:00:00Z"

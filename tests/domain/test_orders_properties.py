@@ -1,0 +1,309 @@
+"""One order from many rows: arrival order and repeats do not matter, and every reason to hold one is the documented one."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.capture import rows
+from streams.domain import orders
+from streams.domain.cells import Cell, version_bytes
+from streams.domain.changes import Change, Fact, Kind
+from streams.domain.orders import Held, Live, OrderRow
+from streams.mapping import Mapping, load_mapping
+from streams.mapping.model import Currency
+
+HOUSE = 900
+STATUSES = {1: "awaiting despatch", 2: "cancelled", 3: "no such text", 4: "dispatched"}
+RowId = tuple[Kind, int]
+Version = tuple[int, rows.Row | None]
+Histories = dict[RowId, list[Version]]
+
+
+def site() -> Mapping:
+    mapping = load_mapping()
+    currencies = {1: Currency(code="GBP", rate=Decimal(1)), 2: Currency(code="EUR", rate=Decimal("0.85"))}
+    order = mapping.order.model_copy(update={"currencies": currencies})
+    return mapping.model_copy(update={"house_accounts": frozenset({HOUSE}), "order": order})
+
+
+MAPPING = site()
+
+
+def change(kind: Kind, pk: int, row: rows.Row | None, position: int = 1, keep: tuple[str, ...] = ()) -> Change:
+    return Change(kind, "7", pk, version_bytes(position), 1, 0, row, keep)  # type: ignore[arg-type]  # Row's subclasses
+
+
+def assembled(changes: Sequence[Change]) -> OrderRow:
+    row = OrderRow()
+    for item in changes:
+        orders.apply(row, item)
+    return row
+
+
+HEADER = rows.Header("SO7", 1_700_000_000, 5, 1, 1)
+COMPLETE = [
+    change(Kind.HEADER, 7, HEADER),
+    change(Kind.DETAIL, 1, rows.Detail("ann@example.com", 1)),
+    change(Kind.TOTAL, 1, rows.Total(Decimal("10.50"))),
+    change(Kind.LINE, 70, rows.Line(None, 1, Decimal(1), Decimal("10.50"))),
+    change(Kind.DESPATCH, 1, rows.Despatch(1_700_000_500, "C1")),
+]
+
+
+def judged(*extra: Change, without: Kind | None = None) -> orders.Outcome:
+    row = assembled([item for item in COMPLETE if item.kind is not without])
+    for item in extra:
+        orders.apply(row, msgspec.structs.replace(item, position=version_bytes(2)))
+    return orders.outcome(row, STATUSES, MAPPING)
+
+
+def header(**fields: object) -> Change:
+    return change(Kind.HEADER, 7, msgspec.structs.replace(HEADER, **fields))
+
+
+numbers = st.none() | st.integers(0, 3)
+ROWS: dict[Kind, st.SearchStrategy[rows.Row]] = {
+    Kind.HEADER: st.builds(
+        rows.Header,
+        number=st.none() | st.just("SO7"),
+        at=st.integers(0, 5),
+        customer=st.sampled_from([None, 5, 6, HOUSE]),
+        type=st.sampled_from([None, 1, 4, 2, 77]),
+        status=st.sampled_from([None, 1, 2, 3, 4, 9]),
+    ),
+    Kind.DETAIL: st.builds(
+        rows.Detail, email=st.sampled_from([None, "a@example.com", "b@example.com"]), currency=numbers
+    ),
+    Kind.TOTAL: st.builds(rows.Total, net=st.none() | st.decimals(-9, 9, places=2)),
+    Kind.LINE: st.builds(
+        rows.Line, original=st.none() | st.integers(50, 52), variant=numbers, quantity=st.none(), net=st.none()
+    ),
+    Kind.DESPATCH: st.builds(rows.Despatch, at=numbers, consignment=st.none()),
+}
+ROW_IDS: list[RowId] = [
+    (Kind.HEADER, 7),
+    (Kind.DETAIL, 1),
+    (Kind.DETAIL, 2),
+    (Kind.TOTAL, 1),
+    (Kind.TOTAL, 2),
+    (Kind.LINE, 70),
+    (Kind.LINE, 71),
+    (Kind.DESPATCH, 1),
+]
+
+
+@st.composite
+def histories(draw: st.DrawFn, *, rising: bool) -> Histories:
+    """Versions of some rows, oldest first; positions rise, or may stand still when ``rising`` is False."""
+    found: Histories = {}
+    for row_id in draw(st.lists(st.sampled_from(ROW_IDS), unique=True, min_size=1)):
+        position, versions = 0, []
+        for value in draw(st.lists(st.none() | ROWS[row_id[0]], min_size=1, max_size=3)):
+            position += draw(st.integers(1 if rising else 0, 2))
+            versions.append((position, value))
+        found[row_id] = versions
+    return found
+
+
+@st.composite
+def arrivals(draw: st.DrawFn, history: Histories) -> list[Change]:
+    """The history's versions, rows interleaved at will, each row's own order kept."""
+    turns = draw(st.permutations([row_id for row_id, versions in history.items() for _ in versions]))
+    waiting = {row_id: iter(versions) for row_id, versions in history.items()}
+    found = []
+    for kind, pk in turns:
+        position, value = next(waiting[kind, pk])
+        found.append(change(kind, pk, value, position))
+    return found
+
+
+def known(row: OrderRow) -> OrderRow:
+    """The row with one of the credited lines answered, as the line index would."""
+    return msgspec.structs.replace(row, answers={50: Cell(version_bytes(1), True), 51: Cell(version_bytes(1), False)})
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_rows_may_arrive_in_any_order(data: st.DataObject) -> None:
+    history = data.draw(histories(rising=False))
+    one, other = (known(assembled(data.draw(arrivals(history)))) for _ in range(2))
+    assert one == other
+    assert orders.outcome(one, STATUSES, MAPPING) == orders.outcome(other, STATUSES, MAPPING)
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_an_old_version_may_come_again_at_any_time(data: st.DataObject) -> None:
+    history = data.draw(histories(rising=True))
+    arrived = data.draw(arrivals(history))
+    repeated = list(arrived)
+    for again in data.draw(st.lists(st.integers(0, len(arrived) - 1), max_size=6)):
+        place = data.draw(st.integers(repeated.index(arrived[again]) + 1, len(repeated)))
+        repeated.insert(place, arrived[again])
+    assert assembled(repeated) == assembled(arrived)
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_any_end_of_the_input_may_be_read_again(data: st.DataObject) -> None:
+    history = data.draw(histories(rising=False))
+    arrived = data.draw(arrivals(history))
+    again = data.draw(st.integers(0, len(arrived)))
+    assert assembled([*arrived, *arrived[again:]]) == assembled(arrived)
+
+
+def test_a_complete_order_is_live() -> None:
+    fact = Fact("SO7", 1_700_000_000, "open", False, Decimal("10.50"), 1_700_000_500)
+    assert judged() == Live(fact, "c5")
+
+
+def test_no_rows_are_no_order() -> None:
+    assert orders.outcome(OrderRow(), STATUSES, MAPPING) is None
+
+
+@pytest.mark.parametrize("kind", [Kind.DETAIL, Kind.TOTAL, Kind.LINE, Kind.DESPATCH])
+def test_parts_wait_for_their_header(kind: Kind) -> None:
+    row = assembled([item for item in COMPLETE if item.kind is kind])
+    assert orders.outcome(row, STATUSES, MAPPING) == Held("order_without_header")
+
+
+def test_an_order_whose_rows_are_all_deleted_is_gone() -> None:
+    row = assembled(COMPLETE)
+    for item in COMPLETE:
+        orders.apply(row, change(item.kind, int(item.pk), None, 2))
+    assert orders.outcome(row, STATUSES, MAPPING) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "extra"),
+    [
+        ("unknown_type", header(type=77)),
+        ("unknown_type", header(type=None)),
+        ("status_not_loaded", header(status=None)),
+        ("status_not_loaded", header(status=9)),
+        ("unknown_status", header(status=3)),
+        ("order_without_total", change(Kind.TOTAL, 1, rows.Total(None))),
+        ("order_without_total", change(Kind.TOTAL, 1, None)),
+        ("unknown_currency", change(Kind.DETAIL, 1, rows.Detail(None, 44))),
+        ("order_without_customer", header(customer=None)),
+    ],
+)
+def test_an_order_is_held(code: str, extra: Change) -> None:
+    assert judged(extra) == Held(code)
+
+
+@pytest.mark.parametrize("ignored", [2, 3, 5, 6, 11])
+def test_a_type_that_marketing_ignores_is_neither_live_nor_held(ignored: int) -> None:
+    assert judged(header(type=ignored, status=None, customer=None)) is None
+
+
+def test_the_first_reason_of_the_table_is_the_one_given() -> None:
+    everything_wrong = [
+        header(type=77, status=9, customer=None),
+        change(Kind.TOTAL, 1, None),
+        change(Kind.DETAIL, 1, rows.Detail(None, 44)),
+    ]
+    codes = []
+    for repaired in (
+        header(type=77, status=9, customer=None),
+        header(type=4, status=9, customer=None),
+        header(type=4, status=3, customer=None),
+        header(type=4, status=1, customer=None),
+    ):
+        outcome = judged(repaired, *everything_wrong[1:])
+        assert isinstance(outcome, Held)
+        codes.append(outcome.code)
+    assert codes == ["unknown_type", "status_not_loaded", "unknown_status", "order_without_total"]
+
+
+def credit(answers: dict[int, bool]) -> orders.Outcome:
+    extra = [
+        header(type=4),
+        change(Kind.LINE, 70, rows.Line(50, None, None, None)),
+        change(Kind.LINE, 71, rows.Line(51, None, None, None)),
+    ]
+    row = assembled(COMPLETE)
+    for item in extra:
+        orders.apply(row, msgspec.structs.replace(item, position=version_bytes(2)))
+    row.answers = {line: Cell(version_bytes(1), exists) for line, exists in answers.items()}
+    assert orders.credited_lines(row, MAPPING) == {50, 51}
+    return orders.outcome(row, STATUSES, MAPPING)
+
+
+@pytest.mark.parametrize("answers", [{}, {50: True}, {50: True, 51: False}])
+def test_a_credit_note_waits_for_every_line_that_it_gives_back(answers: dict[int, bool]) -> None:
+    assert credit(answers) == Held("credit_without_order")
+
+
+def test_a_credit_note_is_live_once_its_lines_exist() -> None:
+    outcome = credit({50: True, 51: True})
+    assert isinstance(outcome, Live) and outcome.fact.credit
+
+
+def test_a_credit_note_that_names_no_line_waits_for_none() -> None:
+    outcome = judged(header(type=9))
+    assert isinstance(outcome, Live) and outcome.fact.credit
+
+
+def test_an_order_asks_for_no_lines() -> None:
+    row = assembled([*COMPLETE, change(Kind.LINE, 71, rows.Line(51, None, None, None))])
+    assert orders.credited_lines(row, MAPPING) == set()
+
+
+def test_a_cancelled_order_is_live_but_does_not_count() -> None:
+    outcome = judged(header(status=2))
+    assert isinstance(outcome, Live) and not outcome.fact.counts
+
+
+def test_a_foreign_amount_is_converted_exactly() -> None:
+    outcome = judged(change(Kind.DETAIL, 1, rows.Detail(None, 2)))
+    assert isinstance(outcome, Live) and outcome.fact.net == Decimal("8.9250")
+
+
+def test_an_order_without_detail_has_the_default_currency() -> None:
+    outcome = judged(without=Kind.DETAIL)
+    assert isinstance(outcome, Live) and outcome.fact.net == Decimal("10.50")
+
+
+def test_of_several_totals_the_lowest_key_counts() -> None:
+    outcome = judged(change(Kind.TOTAL, 3, rows.Total(Decimal(99))), change(Kind.TOTAL, 0, rows.Total(Decimal(3))))
+    assert isinstance(outcome, Live) and outcome.fact.net == 3
+
+
+def test_when_the_lowest_total_is_deleted_the_next_one_counts() -> None:
+    outcome = judged(change(Kind.TOTAL, 3, rows.Total(Decimal(99))), change(Kind.TOTAL, 1, None))
+    assert isinstance(outcome, Live) and outcome.fact.net == 99
+
+
+def test_a_house_order_belongs_to_the_address_of_its_lowest_detail() -> None:
+    outcome = judged(header(customer=HOUSE), change(Kind.DETAIL, 2, rows.Detail("bob@example.com", 1)))
+    assert isinstance(outcome, Live) and outcome.buyer == "eann@example.com"
+
+
+@pytest.mark.parametrize("detail", [None, rows.Detail(None, 1)])
+def test_a_house_order_without_an_address_is_held(detail: rows.Detail | None) -> None:
+    outcome = judged(header(customer=HOUSE), change(Kind.DETAIL, 1, detail))
+    assert outcome == Held("order_without_email")
+
+
+def test_the_latest_despatch_is_the_one_that_counts() -> None:
+    outcome = judged(
+        change(Kind.DESPATCH, 2, rows.Despatch(1_700_000_900, None)), change(Kind.DESPATCH, 3, rows.Despatch(None, "X"))
+    )
+    assert isinstance(outcome, Live) and outcome.fact.despatched == 1_700_000_900
+
+
+def test_a_field_that_the_source_could_not_tell_keeps_its_value() -> None:
+    row = assembled(COMPLETE)
+    blank = msgspec.structs.replace(HEADER, number=None, at=9)
+    orders.apply(row, change(Kind.HEADER, 7, blank, 2, keep=("number",)))
+    assert row.header is not None and row.header.row == msgspec.structs.replace(HEADER, at=9)
+
+
+def test_a_field_to_keep_is_none_when_nothing_was_known() -> None:
+    row = assembled([change(Kind.DETAIL, 1, rows.Detail(None, 2), 1, keep=("email",))])
+    assert row.details[1].row == rows.Detail(None, 2)
