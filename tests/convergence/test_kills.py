@@ -53,7 +53,7 @@ async def test_two_workers_share_the_partitions_and_one_may_die_for_good(tmp_pat
 
 async def test_a_broker_that_dies_and_returns_loses_nothing(tmp_path: Path) -> None:
     directory = tmp_path / "kafka"
-    with kafka.embedded_broker(directory):
+    async with kafka.embedded_broker(directory):
         async with stack(tmp_path, directory, "outage") as running:
             for role in Role:
                 await running.start_worker(role)

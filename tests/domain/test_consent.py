@@ -211,6 +211,7 @@ class ConsentMachine(RuleBasedStateMachine):
         self.erp: dict[str, bool | None] = {}
         self.refused: set[str] = set()
         self.chosen: set[str] = set()
+        self.carried: set[str] = set()
         self.content = 0
 
     @rule(email=emails, opted=answers)
@@ -231,7 +232,7 @@ class ConsentMachine(RuleBasedStateMachine):
     @rule(data=st.data(), place=emails)
     def the_erp_moves_a_person(self, data: st.DataObject, place: str) -> None:
         email = data.draw(st.sampled_from(sorted(self.erp)))
-        if place == email:
+        if place == email or not self._simple(email):
             return
         opted = self.erp.pop(email)
         refused = email in self.refused and self.dispatch.status(email) is not None
@@ -241,8 +242,14 @@ class ConsentMachine(RuleBasedStateMachine):
         self._delivered(email)
         if refused and self._ours(email):
             self.refused.add(place)
+            self.carried.add(place)
             self.chosen.discard(place)
         self._delivered(place)
+
+    def _simple(self, email: str) -> bool:
+        """Whether the move is one of those that this machine judges; the others have tests of their own below."""
+        value = self.dispatch.rows.get(0, OUTBOX.key(email))
+        return value is not None and OUTBOX.decode(value).known and email not in self.carried
 
     def _ours(self, email: str) -> bool:
         """Whether the contact went, rather than staying behind without our fields."""

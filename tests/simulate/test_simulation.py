@@ -4,6 +4,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from functools import cache
 from itertools import count, pairwise
 from typing import Any
 
@@ -24,8 +25,13 @@ HELD = {
 NOT_ALWAYS = {"consent_changed"}
 
 
+@cache
+def default_mapping() -> Mapping:
+    return load_mapping()
+
+
 def site(**changes: Any) -> Mapping:
-    return load_mapping().model_copy(update={"house_accounts": frozenset({1}), **changes})
+    return default_mapping().model_copy(update={"house_accounts": frozenset({1}), **changes})
 
 
 def config(seed: int = 1, **changes: Any) -> SimulationConfig:

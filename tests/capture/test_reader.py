@@ -1,0 +1,247 @@
+"""Rows as the mapping reads them: each table's typed row, and what an unavailable column leaves unsaid."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from records import ROWS, Row
+
+from streams.capture import rows
+from streams.capture.envelope import UNAVAILABLE
+from streams.capture.reader import TableReader, readers
+from streams.errors import RecordError
+from streams.mapping import Mapping, load_mapping
+from streams.mapping.model import Consent
+
+MAPPING = load_mapping()
+READERS = readers(MAPPING)
+ORDERED = int(datetime(2026, 3, 5, 8, 41, 12, tzinfo=UTC).timestamp())
+
+
+def read(table: str, **columns: Any) -> object:
+    """The typed row of a table's sample row with other values in some columns."""
+    return READERS[table].read(ROWS[table] | columns)
+
+
+def contacts(consent: Consent) -> TableReader:
+    """The reader of the contact table under another consent rule."""
+    return readers(MAPPING.model_copy(update={"consent": consent}))[MAPPING.contact.table]
+
+
+class TestTables:
+    def test_every_mapped_table_has_a_reader(self) -> None:
+        assert READERS.keys() == ROWS.keys()
+
+    @pytest.mark.parametrize(
+        ("table", "row"),
+        [
+            ("customer_detail", rows.Customer("BRI001", True, ("accounts@bright.co.uk",))),
+            ("customer_contact", rows.Contact(("ann@bright.co.uk",), "Ann", "Lee", None)),
+            ("order_header", rows.Header("SO10042", ORDERED, 7, 1, 2)),
+            ("order_header_detail", rows.Detail("ann@bright.co.uk", 1)),
+            ("order_header_total", rows.Total(Decimal("140.0000"))),
+            ("order_line_item", rows.Line(None, 900, Decimal("2.0000"), Decimal("140.0000"))),
+            ("delivery_header", rows.Despatch(ORDERED, "JD000000000053GB")),
+            ("order_status", rows.StatusText("awaiting despatch")),
+        ],
+    )
+    def test_a_row_becomes_what_it_means(self, table: str, row: rows.Row) -> None:
+        assert READERS[table].read(ROWS[table]) == row
+
+    @pytest.mark.parametrize("table", ROWS)
+    def test_columns_that_nobody_mapped_are_dropped(self, table: str) -> None:
+        columns: Row = ROWS[table] | {"secret": "quagga", "oh_notes": "quagga", "cc_mobile": "quagga"}
+        assert b"quagga" not in msgspec.msgpack.encode(READERS[table].read(columns))
+
+    @pytest.mark.parametrize(
+        ("table", "column"),
+        [
+            (table, column)
+            for table, row in ROWS.items()
+            for column in row
+            if column in {name for names in READERS[table].fields.values() for name in names}
+        ],
+    )
+    def test_a_column_that_is_mapped_but_not_there_is_named(self, table: str, column: str) -> None:
+        without = {name: value for name, value in ROWS[table].items() if name != column}
+        if column == "cc_name" or column.endswith("invoice_email"):
+            # Read only when the columns before it say nothing.
+            without |= {"cc_first_name": "", "cc_last_name": None}
+            without |= {name: None for name in without if name.endswith("_email")}
+        with pytest.raises(RecordError, match=rf"^column_missing: {column} "):
+            READERS[table].read(without)
+
+
+class TestCustomers:
+    def test_the_first_column_with_an_address_counts_whole(self) -> None:
+        row = read("customer_detail", cd_statement_email="n/a", cd_invoice_email="zoe@bright.co.uk; ann@bright.co.uk")
+        assert row == rows.Customer("BRI001", True, ("zoe@bright.co.uk", "ann@bright.co.uk"))
+
+    def test_an_account_may_say_nothing_at_all(self) -> None:
+        row = read("customer_detail", cd_ow_account="  ", cd_account_customer=None, cd_statement_email=None)
+        assert row == rows.Customer(None, False, ())
+
+
+class TestContacts:
+    @pytest.mark.parametrize(
+        ("first", "last", "full", "name"),
+        [
+            ("Ann", "Lee", "Zoe Ray", ("Ann", "Lee")),
+            ("Ann", None, "Zoe Ray", ("Ann", None)),
+            (" ", "Lee", "Zoe Ray", (None, "Lee")),
+            (None, "", "Zoe  van der Ray ", ("Zoe", "van der Ray")),
+            (None, None, "Zoe", ("Zoe", None)),
+            (None, None, "Zoe\u00a0Ray", ("Zoe", "Ray")),
+            ("", "", "  ", (None, None)),
+            (None, None, None, (None, None)),
+        ],
+    )
+    def test_the_full_name_is_split_only_when_both_parts_are_empty(
+        self, first: str | None, last: str | None, full: str | None, name: tuple[str | None, str | None]
+    ) -> None:
+        row = read("customer_contact", cc_first_name=first, cc_last_name=last, cc_name=full)
+        assert row == rows.Contact(("ann@bright.co.uk",), *name, None)
+
+    def test_several_addresses_are_kept_in_order(self) -> None:
+        row = read("customer_contact", cc_email="zoe@bright.co.uk, Ann@bright.co.uk, ZOE@bright.co.uk")
+        assert isinstance(row, rows.Contact)
+        assert row.emails == ("zoe@bright.co.uk", "ann@bright.co.uk")
+
+
+class TestConsent:
+    RULE = Consent(
+        mode="column", column="cc_opt", opted_in=frozenset({"1", "true", "yes"}), opted_out=frozenset({"0", "false", ""})
+    )
+
+    @pytest.mark.parametrize(
+        ("value", "opted"),
+        [
+            (True, True),
+            (1, True),
+            ("1", True),
+            (" YES ", True),
+            (False, False),
+            (0, False),
+            ("False", False),
+            ("", False),
+            ("  ", False),
+            (None, None),
+            ("perhaps", None),
+            (2, None),
+            (1.0, None),
+            ([], None),
+        ],
+    )
+    def test_a_value_means_what_the_mapping_says(self, value: object, opted: bool | None) -> None:
+        row = contacts(self.RULE).read(ROWS["customer_contact"] | {"cc_opt": value})
+        assert isinstance(row, rows.Contact)
+        assert row.opted is opted
+
+    def test_no_value_is_no_answer_even_where_none_is_one(self) -> None:
+        rule = Consent(mode="column", column="cc_opt", opted_in=frozenset({"yes"}), opted_out=frozenset({"none"}))
+        row = contacts(rule).read(ROWS["customer_contact"] | {"cc_opt": None})
+        assert isinstance(row, rows.Contact)
+        assert row.opted is None
+
+    def test_without_a_rule_nobody_is_in_or_out(self) -> None:
+        row = contacts(Consent(mode="none", column="cc_opt")).read(ROWS["customer_contact"] | {"cc_opt": "1"})
+        assert isinstance(row, rows.Contact)
+        assert row.opted is None
+
+    def test_a_rule_whose_column_is_not_captured_is_an_error(self) -> None:
+        with pytest.raises(RecordError, match=r"^column_missing: cc_opt "):
+            contacts(self.RULE).read(ROWS["customer_contact"])
+
+    def test_an_unavailable_answer_keeps_the_one_before(self) -> None:
+        columns = ROWS["customer_contact"] | {"cc_opt": UNAVAILABLE}
+        assert contacts(self.RULE).unavailable(columns, UNAVAILABLE) == ("opted",)
+
+
+class TestOrders:
+    @pytest.mark.parametrize("none", [None, 0, "0"])
+    def test_a_reference_may_be_none(self, none: object) -> None:
+        assert read("order_header", oh_cd_id=none) == rows.Header("SO10042", ORDERED, None, 1, 2)
+        assert read("order_header_detail", ohd_c_id=none) == rows.Detail("ann@bright.co.uk", None)
+
+    def test_type_and_status_0_are_themselves(self) -> None:
+        assert read("order_header", oh_sot_id=0, oh_os_id=0) == rows.Header("SO10042", ORDERED, 7, 0, 0)
+
+    def test_an_order_without_a_time_is_refused(self) -> None:
+        with pytest.raises(RecordError, match=r"^null_not_allowed: oh_datetime "):
+            read("order_header", oh_datetime=None)
+
+    def test_a_despatch_without_a_time_is_one_that_has_not_left(self) -> None:
+        assert read("delivery_header", dh_datetime=None) == rows.Despatch(None, "JD000000000053GB")
+
+    def test_the_first_address_of_the_first_column_that_has_one_is_the_buyers(self) -> None:
+        row = read("order_header_detail", ohd_delivery_email="?", ohd_invoice_email="zoe@bright.co.uk ann@bright.co.uk")
+        assert row == rows.Detail("zoe@bright.co.uk", 1)
+
+    def test_a_site_without_currencies_maps_none(self) -> None:
+        detail = MAPPING.order.detail.model_copy(update={"currency": None})
+        order = MAPPING.order.model_copy(update={"detail": detail})
+        reader = readers(MAPPING.model_copy(update={"order": order}))["order_header_detail"]
+        assert reader.read(ROWS["order_header_detail"]) == rows.Detail("ann@bright.co.uk", None)
+
+    def test_money_may_be_null(self) -> None:
+        assert read("order_header_total", oht_net=None) == rows.Total(None)
+
+    def test_a_status_text_is_trimmed_and_folded(self) -> None:
+        assert read("order_status", os_description="  Straße ") == rows.StatusText("strasse")
+        assert read("order_status", os_description=None) == rows.StatusText("")
+
+
+class TestUnavailable:
+    @pytest.mark.parametrize(
+        ("table", "column", "fields"),
+        [
+            ("customer_detail", "cd_ow_account", ("account",)),
+            ("customer_detail", "cd_invoice_email", ("emails",)),
+            ("customer_contact", "cc_email", ("emails",)),
+            ("customer_contact", "cc_name", ("first_name", "last_name")),
+            ("order_header", "oh_order_number", ("number",)),
+            ("order_header_detail", "ohd_delivery_email", ("email",)),
+            ("delivery_header", "dh_consignment_number", ("consignment",)),
+            ("order_status", "os_description", ("text",)),
+            ("order_header", "oh_cust_order_ref", ()),
+        ],
+    )
+    def test_a_marked_column_leaves_its_fields_unsaid(self, table: str, column: str, fields: tuple[str, ...]) -> None:
+        reader = READERS[table]
+        assert reader.unavailable(ROWS[table] | {column: UNAVAILABLE}, UNAVAILABLE) == fields
+
+    @pytest.mark.parametrize("table", ROWS)
+    def test_every_field_named_is_one_of_the_row(self, table: str) -> None:
+        reader = READERS[table]
+        assert reader.fields.keys() <= set(type(reader.read(ROWS[table])).__struct_fields__)
+
+
+class TestPrimaryKeys:
+    @pytest.mark.parametrize(("key", "number"), [(5, 5), (0, 0), (-5, -5), ("5", 5), (2**63 - 1, 2**63 - 1)])
+    def test_a_key_is_a_whole_number(self, key: object, number: int) -> None:
+        assert READERS["order_header"].primary_key({"oh_id": key, "oh_company": 1}) == number
+
+    @pytest.mark.parametrize(
+        ("key", "code"),
+        [
+            ({"OH_ID": 5}, "key_column_missing"),
+            ({"oh_id": None}, "key_null"),
+            ({"oh_id": True}, "bad_integer"),
+            ({"oh_id": 5.0}, "bad_integer"),
+            ({"oh_id": 2**63}, "integer_out_of_range"),
+        ],
+    )
+    def test_a_key_that_names_no_row_is_refused(self, key: Row, code: str) -> None:
+        with pytest.raises(RecordError) as caught:
+            READERS["order_header"].primary_key(key)
+        assert caught.value.code == code
+
+
+def test_the_reader_of_a_table_follows_its_mapping() -> None:
+    header = MAPPING.order.header.model_copy(update={"table": "so_head", "number": "so_no"})
+    order = MAPPING.order.model_copy(update={"header": header})
+    mapping: Mapping = MAPPING.model_copy(update={"order": order})
+    row = readers(mapping)["so_head"].read(ROWS["order_header"] | {"so_no": "SO1"})
+    assert row == rows.Header("SO1", ORDERED, 7, 1, 2)

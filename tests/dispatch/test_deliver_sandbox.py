@@ -1,0 +1,278 @@
+"""Deliveries against the sandbox: the calls that are made, and what the account holds afterwards."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from pydantic import SecretStr
+
+from streams.dispatch.deliver import Answer, deliver
+from streams.domain.delivery import OutboxRow
+from streams.dotdigital.client import DotdigitalClient
+from streams.dotdigital.errors import AccessError, ConnectivityError, DataError, ThrottledError
+from streams.sandbox import SandboxApp, SandboxConfig, create_app
+from streams.sandbox.store import Contact
+from streams.settings import Settings
+
+EMAIL = "ann+shop@example.com"
+FIELDS = b'{"FIRSTNAME":"Ann","OW_SPEND":10.10,"OW_TRADE":false}'
+CLEARED = b'{"FIRSTNAME":null,"OW_SPEND":null,"OW_TRADE":null}'
+NEW = OutboxRow(fields=FIELDS, hash=b"h")
+
+
+@pytest.fixture
+def box() -> SandboxApp:
+    return create_app(
+        SandboxConfig("api-user", "password-1", data_fields={"OW_SPEND": "Numeric", "OW_TRADE": "Boolean"})
+    )
+
+
+@pytest.fixture
+def calls() -> list[str]:
+    return []
+
+
+@pytest.fixture
+async def client(box: SandboxApp, calls: list[str]) -> AsyncIterator[DotdigitalClient]:
+    settings = Settings(
+        dotdigital_url="http://sandbox", dotdigital_user="api-user", dotdigital_password=SecretStr("password-1")
+    )
+
+    def observe(operation: str, status: str, _: float) -> None:
+        calls.append(f"{operation} {status}")
+
+    async with DotdigitalClient(settings, observe, httpx.ASGITransport(box)) as made:
+        yield made
+
+
+def held(box: SandboxApp, email: str = EMAIL) -> Contact | None:
+    """The account's contact, unless it is in the bin."""
+    found = box.store.find("email", email)
+    return None if found is None or found.binned else found
+
+
+def status(box: SandboxApp) -> str | None:
+    found = held(box)
+    return found.email_status if found else None
+
+
+def seed(box: SandboxApp, email_status: str, **data: Any) -> Contact:
+    made = box.store.create({"email": EMAIL})
+    made.email_status = email_status
+    made.data.update(data)
+    return made
+
+
+def after(row: OutboxRow, answer: Answer, **changes: Any) -> OutboxRow:
+    """The row once the answer is settled, with other content wanted."""
+    known = {
+        "known": answer.known,
+        "created": answer.created,
+        "told_out": answer.told_out,
+        "tight": row.tight or answer.tight,
+    }
+    return msgspec.structs.replace(row, delivered=row.hash, **{**known, **changes})
+
+
+async def test_a_new_contact_is_looked_for_and_then_created_unsubscribed(
+    client: DotdigitalClient, box: SandboxApp, calls: list[str]
+) -> None:
+    answer = await deliver(client, EMAIL, NEW, CLEARED)
+    assert answer == Answer("created", known=True, created="unsubscribed", told_out=False, tight=False)
+    assert calls == ["get-contact 404", "create-contact 201"]
+    found = held(box)
+    assert found is not None and (found.email_status, found.data["FIRSTNAME"]) == ("unsubscribed", "Ann")
+
+
+async def test_an_opt_in_is_created_subscribed(client: DotdigitalClient, box: SandboxApp) -> None:
+    answer = await deliver(client, EMAIL, msgspec.structs.replace(NEW, opted=True), CLEARED)
+    assert answer.created == "subscribed" and status(box) == "subscribed"
+
+
+@pytest.mark.parametrize("barred", [{"carried": True}, {"tight": True}])
+async def test_an_opt_in_does_not_outweigh_an_unsubscribe(
+    client: DotdigitalClient, box: SandboxApp, barred: dict[str, bool]
+) -> None:
+    await deliver(client, EMAIL, msgspec.structs.replace(NEW, opted=True, **barred), CLEARED)
+    assert status(box) == "unsubscribed"
+
+
+@pytest.mark.parametrize("before", ["subscribed", "unsubscribed", "hardBounced", "pendingOptIn"])
+async def test_a_contact_that_was_there_keeps_its_status(
+    client: DotdigitalClient, box: SandboxApp, before: str, calls: list[str]
+) -> None:
+    seed(box, before)
+    answer = await deliver(client, EMAIL, msgspec.structs.replace(NEW, opted=True), CLEARED)
+    assert status(box) == before
+    assert (answer.outcome, answer.created) == ("updated", "no")
+    assert answer.tight is (before in ("unsubscribed", "hardBounced"))
+    assert calls == ["get-contact 200", "patch-contact 200"]
+
+
+async def test_a_known_contact_costs_one_call(client: DotdigitalClient, calls: list[str]) -> None:
+    row = after(NEW, await deliver(client, EMAIL, NEW, CLEARED), hash=b"i")
+    calls.clear()
+    await deliver(client, EMAIL, row, CLEARED)
+    assert calls == ["patch-contact 200"]
+
+
+@pytest.mark.parametrize("before", ["subscribed", "pendingOptIn"])
+async def test_an_opt_out_unsubscribes(client: DotdigitalClient, box: SandboxApp, before: str) -> None:
+    seed(box, before)
+    answer = await deliver(client, EMAIL, msgspec.structs.replace(NEW, opted=False), CLEARED)
+    assert status(box) == "unsubscribed" and answer.told_out
+
+
+async def test_an_opt_out_leaves_a_suppression_as_it_is(client: DotdigitalClient, box: SandboxApp) -> None:
+    seed(box, "suppressed")
+    answer = await deliver(client, EMAIL, msgspec.structs.replace(NEW, opted=False), CLEARED)
+    assert status(box) == "suppressed" and answer.told_out
+
+
+async def test_an_opt_out_is_told_once(client: DotdigitalClient, box: SandboxApp, calls: list[str]) -> None:
+    seed(box, "subscribed")
+    out = msgspec.structs.replace(NEW, opted=False)
+    row = after(out, await deliver(client, EMAIL, out, CLEARED), hash=b"i")
+    found = held(box)
+    assert found is not None
+    found.email_status = "subscribed"
+    calls.clear()
+    await deliver(client, EMAIL, row, CLEARED)
+    assert calls == ["patch-contact 200"] and status(box) == "subscribed"
+
+
+async def test_a_contact_that_vanished_comes_back_unsubscribed(client: DotdigitalClient, box: SandboxApp) -> None:
+    row = msgspec.structs.replace(NEW, known=True, created="subscribed", hash=b"i")
+    answer = await deliver(client, EMAIL, row, CLEARED)
+    assert status(box) == "unsubscribed" and answer.created == "unsubscribed"
+
+
+async def test_an_unsubscribe_in_the_bin_comes_back_with_the_contact(client: DotdigitalClient, box: SandboxApp) -> None:
+    opted_in = msgspec.structs.replace(NEW, opted=True)
+    row = after(opted_in, await deliver(client, EMAIL, opted_in, CLEARED), hash=b"i")
+    found = held(box)
+    assert found is not None
+    found.email_status = "unsubscribed"
+    box.store.bin(found)
+    answer = await deliver(client, EMAIL, row, CLEARED)
+    assert status(box) == "unsubscribed" and answer.tight
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="POST with a status re-subscribes what is in the bin")
+async def test_an_unsubscribe_in_the_bin_outlives_a_creation(client: DotdigitalClient, box: SandboxApp) -> None:
+    box.store.bin(seed(box, "unsubscribed"))
+    await deliver(client, EMAIL, msgspec.structs.replace(NEW, opted=True), CLEARED)
+    assert status(box) == "unsubscribed"
+
+
+async def test_whom_we_created_we_delete(client: DotdigitalClient, box: SandboxApp) -> None:
+    row = after(NEW, await deliver(client, EMAIL, NEW, CLEARED), fields=None, hash=b"i")
+    answer = await deliver(client, EMAIL, row, CLEARED)
+    assert held(box) is None
+    assert answer == Answer("deleted", known=False, created="no", told_out=False, tight=False)
+
+
+async def test_whom_we_did_not_create_keeps_everything_but_our_fields(
+    client: DotdigitalClient, box: SandboxApp
+) -> None:
+    seed(box, "subscribed", LASTNAME="Before")
+    row = after(NEW, await deliver(client, EMAIL, NEW, CLEARED), fields=None, hash=b"i")
+    assert (await deliver(client, EMAIL, row, CLEARED)).outcome == "cleared"
+    found = held(box)
+    assert found is not None and found.data == {"LASTNAME": "Before"} and found.email_status == "subscribed"
+
+
+async def test_who_was_never_delivered_is_left_alone(
+    client: DotdigitalClient, box: SandboxApp, calls: list[str]
+) -> None:
+    seed(box, "subscribed", FIRSTNAME="Theirs")
+    answer = await deliver(client, EMAIL, msgspec.structs.replace(NEW, fields=None), CLEARED)
+    found = held(box)
+    assert answer.outcome == "absent" and found is not None and found.data == {"FIRSTNAME": "Theirs"}
+    assert not [call for call in calls if not call.startswith("get-contact")]
+
+
+async def test_leaving_twice_is_leaving_once(client: DotdigitalClient, box: SandboxApp) -> None:
+    row = after(NEW, await deliver(client, EMAIL, NEW, CLEARED), fields=None, hash=b"i")
+    await deliver(client, EMAIL, row, CLEARED)
+    assert (await deliver(client, EMAIL, row, CLEARED)).outcome == "absent"
+    assert held(box) is None
+
+
+async def test_the_unsubscribe_of_who_leaves_is_reported(client: DotdigitalClient, box: SandboxApp) -> None:
+    opted_in = msgspec.structs.replace(NEW, opted=True)
+    row = after(opted_in, await deliver(client, EMAIL, opted_in, CLEARED), fields=None, hash=b"i")
+    found = held(box)
+    assert found is not None
+    found.email_status = "unsubscribed"
+    assert (await deliver(client, EMAIL, row, CLEARED)).tight
+
+
+async def test_who_turned_up_between_looking_and_creating_is_updated(
+    client: DotdigitalClient, box: SandboxApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = client.find
+
+    async def find_too_early(email: str) -> Any:
+        answer = await found(email)
+        if answer is None:
+            seed(box, "subscribed")
+        return answer
+
+    monkeypatch.setattr(client, "find", find_too_early)
+    answer = await deliver(client, EMAIL, NEW, CLEARED)
+    assert (answer.outcome, answer.created, status(box)) == ("updated", "no", "subscribed")
+    assert len(box.store) == 1
+
+
+async def test_a_lost_reply_to_a_creation_costs_no_second_contact(client: DotdigitalClient, box: SandboxApp) -> None:
+    box.faults.update({"next": ["none", "http_503"]})
+    with pytest.raises(ConnectivityError):
+        await deliver(client, EMAIL, NEW, CLEARED)
+    box.store.create({"email": EMAIL}).email_status = "unsubscribed"
+    answer = await deliver(client, EMAIL, NEW, CLEARED)
+    assert answer.outcome == "updated" and len(box.store) == 1 and status(box) == "unsubscribed"
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("http_500", ConnectivityError),
+        ("http_503", ConnectivityError),
+        ("bad_gateway_html", ConnectivityError),
+        ("http_429", ThrottledError),
+        ("flat_limit_400", ThrottledError),
+    ],
+)
+async def test_a_fault_of_the_service_is_told_apart(
+    client: DotdigitalClient, box: SandboxApp, fault: str, error: type[Exception]
+) -> None:
+    box.faults.update({"next": [fault]})
+    with pytest.raises(error):
+        await deliver(client, EMAIL, NEW, CLEARED)
+    assert (await deliver(client, EMAIL, NEW, CLEARED)).outcome == "created"
+
+
+@pytest.mark.parametrize("switch", ["unauthorized", "wrong_region"])
+async def test_refused_access_is_no_fault_of_the_contact(
+    client: DotdigitalClient, box: SandboxApp, switch: str
+) -> None:
+    box.faults.update({switch: True})
+    with pytest.raises(AccessError):
+        await deliver(client, EMAIL, NEW, CLEARED)
+
+
+async def test_a_field_that_the_account_lacks_is_a_data_error(client: DotdigitalClient, box: SandboxApp) -> None:
+    with pytest.raises(DataError):
+        await deliver(client, EMAIL, msgspec.structs.replace(NEW, fields=b'{"OW_NONE":1}'), CLEARED)
+    assert held(box) is None
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="the opt-out is refused along with the data")
+async def test_an_opt_out_goes_out_even_when_the_data_is_refused(client: DotdigitalClient, box: SandboxApp) -> None:
+    seed(box, "subscribed")
+    with pytest.raises(DataError):
+        await deliver(client, EMAIL, msgspec.structs.replace(NEW, fields=b'{"OW_NONE":1}', opted=False), CLEARED)
+    assert status(box) == "unsubscribed"

@@ -1,0 +1,277 @@
+"""The outbox in memory: what is dirty is known, survives a restart, and is cleared by the answer alone."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import cast
+
+import msgspec
+import pytest
+
+from streams.capture.rows import Lane
+from streams.clock import ManualClock
+from streams.dispatch.outbox import DIRTY, OUTBOX, OutboxHandler
+from streams.dispatch.schedule import Entry, Schedule
+from streams.domain.cells import version_bytes
+from streams.domain.changes import Change, Consent, Desired, Kind, pack
+from streams.domain.debounce import Debounce
+from streams.domain.delivery import Delivery, Outcome, OutboxRow
+from streams.engine.stage import Record
+from streams.engine.table import StateTable
+from streams.engine.unit import Unit
+from streams.observability.metrics import Metrics
+from streams.topics import Topics
+
+TOPICS = Topics.of("t")
+EMAIL = "a@example.com"
+A, B = b'{"FIRSTNAME":"A"}', b'{"FIRSTNAME":"B"}'
+
+
+@dataclass
+class Rows:
+    """State rows in memory, one partition."""
+
+    rows: dict[bytes, bytes] = field(default_factory=dict)
+
+    def get(self, partition: int, key: bytes) -> bytes | None:
+        return self.rows.get(key)
+
+    def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return iter([(key, value) for key, value in sorted(self.rows.items()) if key.startswith(prefix)])
+
+    def commit(self, unit: Unit) -> None:
+        for key, value in unit.writes.items():
+            if value is None:
+                self.rows.pop(key, None)
+            else:
+                self.rows[key] = value
+
+
+class Outbox:
+    """The handler under test with its surroundings."""
+
+    def __init__(self, rows: Rows | None = None) -> None:
+        self.rows = rows or Rows()
+        self.clock = ManualClock()
+        self.schedule = Schedule(self.clock)
+        self.handler = OutboxHandler(TOPICS, Debounce(), self.schedule, Metrics())
+        self.version = 0
+
+    def feed(self, *records: Record, durable: bool = True) -> None:
+        unit = Unit(0, 1, self.rows, self.clock.now_us())
+        self.handler.handle(unit, records)
+        if durable:
+            self.rows.commit(unit)
+            for effect in unit.after:
+                effect()
+
+    def wanted(self, fields: bytes | None, opted: bool | None = None, lane: Lane = Lane.LIVE) -> Record:
+        self.version += 1
+        change = Change(
+            Kind.DESIRED,
+            EMAIL,
+            0,
+            version_bytes(self.version),
+            lane,
+            self.clock.now_ms(),
+            Desired(fields, opted, None),
+        )
+        return Record(TOPICS.desired, self.version, None, pack([change]))
+
+    def answer(self, outcome: Outcome = "updated", *, hash_of: OutboxRow | None = None) -> Record:
+        row = hash_of or self.row
+        delivery = Delivery(
+            EMAIL, outcome, (row.hash or b"").hex(), "", 0, 1, known=True, created="no", told_out=row.opted_out
+        )
+        return Record(TOPICS.deliveries, 0, EMAIL.encode(), msgspec.json.encode(delivery))
+
+    @property
+    def row(self) -> OutboxRow:
+        return OUTBOX.decode(self.rows.rows[OUTBOX.key(EMAIL)])
+
+    @property
+    def dirty(self) -> tuple[int, int] | None:
+        value = self.rows.rows.get(f"{DIRTY}{EMAIL}".encode())
+        return None if value is None else msgspec.msgpack.decode(value, type=tuple[int, int])
+
+    async def take(self) -> Entry:
+        async with asyncio.timeout(5):
+            return await self.schedule.take()
+
+    def restarted(self) -> "Outbox":
+        """A new worker over the same state."""
+        other = Outbox(self.rows)
+        other.clock, other.version = self.clock, self.version
+        other.schedule = Schedule(self.clock)
+        other.handler = OutboxHandler(TOPICS, Debounce(), other.schedule, Metrics())
+        other.handler.recovered(0, cast(StateTable, other.rows))
+        return other
+
+
+@pytest.fixture
+def outbox() -> Outbox:
+    return Outbox()
+
+
+def test_a_change_waits_for_the_quiet_time_of_its_lane(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A))
+    assert outbox.dirty == (outbox.clock.now_ms() + 2_000, Lane.LIVE)
+    assert outbox.schedule.counts() == {Lane.LIVE: 1}
+
+
+def test_the_answer_clears_what_is_dirty(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A))
+    outbox.feed(outbox.answer("created"))
+    assert outbox.dirty is None
+    assert not outbox.schedule.counts()
+    assert outbox.row.known
+
+
+def test_time_alone_clears_nothing(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A))
+    outbox.clock.advance(86_400)
+    assert outbox.restarted().schedule.counts() == {Lane.LIVE: 1}
+
+
+async def test_a_restart_puts_everything_dirty_back_into_the_schedule(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A))
+    due = outbox.dirty
+    again = outbox.restarted()
+    again.clock.advance(2)
+    entry = await again.take()
+    assert (entry.email, entry.partition, (entry.due, entry.lane)) == (EMAIL, 0, due)
+
+
+def test_a_restart_after_the_answer_has_nothing_to_do(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A), outbox.answer("created", hash_of=_hashed(A)))
+    assert not outbox.restarted().schedule.counts()
+
+
+def _hashed(fields: bytes) -> OutboxRow:
+    """A row that wants ``fields``."""
+    other = Outbox()
+    other.feed(other.wanted(fields))
+    return other.row
+
+
+def test_revoked_partitions_are_forgotten(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A))
+    outbox.handler.revoked()
+    assert not outbox.schedule.counts()
+
+
+def test_what_is_not_durable_is_not_scheduled(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A), durable=False)
+    assert not outbox.schedule.counts()
+
+
+def test_the_same_content_again_is_not_scheduled(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A))
+    outbox.feed(outbox.answer("created"))
+    outbox.feed(outbox.wanted(A))
+    assert outbox.dirty is None and not outbox.schedule.counts()
+
+
+def test_content_withdrawn_before_it_was_due_is_dropped(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A))
+    outbox.feed(outbox.answer("created"))
+    outbox.feed(outbox.wanted(B))
+    outbox.feed(outbox.wanted(A))
+    assert outbox.dirty is None and not outbox.schedule.counts()
+
+
+async def test_a_change_while_the_call_is_under_way_is_sent_after_the_answer(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A))
+    outbox.clock.advance(2)
+    await outbox.take()
+    in_flight = outbox.row
+    outbox.feed(outbox.wanted(B))
+    outbox.clock.advance(20)
+    taker = asyncio.create_task(outbox.schedule.take())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not taker.done(), "one call at a time"
+    outbox.feed(outbox.answer("created", hash_of=in_flight))
+    assert outbox.dirty is not None
+    async with asyncio.timeout(5):
+        assert (await taker).email == EMAIL
+    outbox.feed(outbox.answer())
+    assert outbox.dirty is None and not outbox.schedule.counts()
+
+
+def test_an_answer_and_a_change_in_one_batch_leave_the_change_dirty(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A))
+    first = outbox.row
+    outbox.feed(outbox.wanted(B), outbox.answer("created", hash_of=first))
+    assert outbox.dirty is not None and outbox.row.fields == B
+
+
+def test_changes_that_keep_coming_are_due_after_the_longest_wait(outbox: Outbox) -> None:
+    start = outbox.clock.now_ms()
+    for count in range(20):
+        outbox.feed(outbox.wanted(b"%d" % count))
+        outbox.clock.advance(1)
+    assert outbox.dirty == (start + 15_000, Lane.LIVE)
+
+
+def test_a_bulk_change_does_not_slow_a_live_one_down(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A))
+    due = outbox.dirty
+    outbox.feed(outbox.wanted(B, lane=Lane.BULK))
+    assert outbox.dirty == due
+
+
+def test_a_live_change_takes_a_bulk_one_along(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A, lane=Lane.BULK))
+    outbox.clock.advance(1)
+    outbox.feed(outbox.wanted(B))
+    assert outbox.dirty == (outbox.clock.now_ms() + 2_000, Lane.LIVE)
+
+
+def test_an_opt_out_of_a_delivered_contact_is_urgent_whatever_brought_it(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A))
+    outbox.feed(outbox.answer("created"))
+    outbox.feed(outbox.wanted(A, opted=False, lane=Lane.BULK))
+    assert outbox.dirty == (outbox.clock.now_ms() + 200, Lane.URGENT)
+
+
+def test_an_unsubscribe_from_a_former_address_is_urgent(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A))
+    outbox.feed(outbox.answer("created"))
+    change = Change(Kind.CONSENT, EMAIL, 0, b"", Lane.BULK, outbox.clock.now_ms(), Consent())
+    outbox.feed(Record(TOPICS.desired, 0, None, pack([change])))
+    assert outbox.dirty == (outbox.clock.now_ms() + 200, Lane.URGENT)
+
+
+def test_an_unsubscribe_that_comes_before_the_contact_is_kept(outbox: Outbox) -> None:
+    change = Change(Kind.CONSENT, EMAIL, 0, b"", Lane.URGENT, 0, Consent())
+    outbox.feed(Record(TOPICS.desired, 0, None, pack([change])))
+    assert outbox.dirty is None
+    outbox.feed(outbox.wanted(A, opted=True))
+    assert not outbox.row.may_subscribe
+
+
+def test_older_content_changes_nothing(outbox: Outbox) -> None:
+    old = outbox.wanted(A)
+    outbox.feed(outbox.wanted(B))
+    before = outbox.row
+    outbox.feed(old)
+    assert outbox.row == before
+
+
+def test_reading_the_end_of_the_input_again_changes_nothing(outbox: Outbox) -> None:
+    outbox.feed(first := outbox.wanted(A))
+    inputs = [first, outbox.answer("created")]
+    outbox.feed(*inputs)
+    before = dict(outbox.rows.rows)
+    outbox.feed(*inputs)
+    assert outbox.rows.rows == before
+
+
+async def test_what_is_parked_is_not_sent_until_it_changes(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A))
+    outbox.feed(outbox.answer("parked"))
+    assert outbox.dirty is None and not outbox.schedule.counts()
+    outbox.feed(outbox.wanted(B))
+    outbox.clock.advance(2)
+    assert (await outbox.take()).email == EMAIL
