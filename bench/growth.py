@@ -105,15 +105,11 @@ def _result(shops: list[_Shop], burst: int, trickle: int) -> Result:
             ratio = spread.median / first[way]
             row += [spread.text(), f"{ratio:.2f}"]
             if ratio > BAR:
-                result.failed.append(
-                    f"{shop.history:,} orders, {way}: {ratio:.2f} × the cost with 10, the bar is {BAR}"
-                )
+                result.failed.append(f"{shop.history:,} orders, {way}: {ratio:.2f} × the cost with 10, the bar is {BAR}")
         result.rows.append(row)
         result.data[str(shop.history)] = {
             way: {"cpu_seconds_per_100k": spread.json(), "times_10_orders": spread.median / first[way]}
             for way, spread in spreads.items()
         }
-    result.notes.append(
-        "CPU of the agents process alone; the trickle also pays for every wake-up, in all three shops alike"
-    )
+    result.notes.append("CPU of the agents process alone; the trickle also pays for every wake-up, in all three shops alike")
     return result

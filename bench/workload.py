@@ -179,9 +179,7 @@ class Workload:
             yield self._second_update(rng, order)
 
     def _random_order(self, rng: random.Random, number: int) -> _Order:
-        return _Order(
-            number, rng.randrange(1, self.customers + 1), rng.randrange(50_000, 5_000_000), _START + number * 60
-        )
+        return _Order(number, rng.randrange(1, self.customers + 1), rng.randrange(50_000, 5_000_000), _START + number * 60)
 
     def _even_order(self, number: int) -> _Order:
         """An order that follows from its number alone: customers take turns, so each has as many as any other."""

@@ -31,9 +31,7 @@ class Settings(BaseSettings):
     dotdigital_user: str = Field("", description="API user")
     dotdigital_password: SecretStr = Field(SecretStr(""), description="API user's password")
     mapping: Path | None = Field(None, description="The site's mapping.yaml; none: the shipped default")
-    data_dir: Path = Field(
-        Path("data"), description="State of this worker; one directory per worker, on a disk that stays"
-    )
+    data_dir: Path = Field(Path("data"), description="State of this worker; one directory per worker, on a disk that stays")
     metrics_port: int = Field(9108, ge=0, le=65535, description="Port of /metrics and /health; 0 picks a free one")
     metrics_host: str = Field("127.0.0.1", description="Address that /metrics and /health listen on")
 
@@ -44,9 +42,7 @@ class Settings(BaseSettings):
     compression: Literal["none", "lz4", "zstd"] = Field("lz4", description="Compression of what we produce")
     session_timeout: Seconds = Field(15.0, description="Seconds after which Kafka gives up a silent worker")
     ingest_batch: int = Field(4000, ge=1, description="Records read from Kafka at a time by ingest")
-    breaker_window: int = Field(
-        500, ge=10, description="Dead-letter circuit breaker: how many recent records it looks at"
-    )
+    breaker_window: int = Field(500, ge=10, description="Dead-letter circuit breaker: how many recent records it looks at")
     breaker_share: float = Field(0.9, gt=0, le=1, description="Share of failures in the window that stops the worker")
 
     urgent_quiet: Seconds = Field(0.2, description="Urgent lane: send after this quiet time")

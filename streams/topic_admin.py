@@ -20,14 +20,11 @@ async def apply_topics(bootstrap: str, wanted: list[TopicSpec], *, execute: bool
     try:
         existing = set(await admin.list_topics())
         found = {
-            item["topic"]: item
-            for item in await admin.describe_topics([spec.name for spec in wanted if spec.name in existing])
+            item["topic"]: item for item in await admin.describe_topics([spec.name for spec in wanted if spec.name in existing])
         }
         missing = [spec for spec in wanted if spec.name not in existing]
         if missing and execute:
-            new = [
-                NewTopic(spec.name, spec.partitions, spec.replication, topic_configs=spec.config) for spec in missing
-            ]
+            new = [NewTopic(spec.name, spec.partitions, spec.replication, topic_configs=spec.config) for spec in missing]
             answer = await admin.create_topics(new, timeout_ms=30_000)
             failed = [f"{name}: {message}" for name, code, message in answer.topic_errors if code]
             if failed:

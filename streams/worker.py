@@ -89,9 +89,7 @@ class Worker:
             probe = LagProbe(self._settings.kafka_bootstrap, parts.progress, self.metrics, self._clock)
             parts.tasks.append(("lag probe", probe.run()))
             parts.tasks.append(("loop watch", self._health.watch()))
-            parts.tasks.append(
-                ("health", serve(self._health, self._settings.metrics_host, self._settings.metrics_port))
-            )
+            parts.tasks.append(("health", serve(self._health, self._settings.metrics_host, self._settings.metrics_port)))
             await self._until(stop, parts)
 
     async def _until(self, stop: asyncio.Event, parts: _Parts) -> None:

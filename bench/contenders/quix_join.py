@@ -56,9 +56,7 @@ def merge(part: naive.Doc, _: str, __: int, ___: Any, state: State) -> list[naiv
 def build() -> Application:
     """The application, ready to run."""
     names = Names.here()
-    app = Application(
-        broker_address=bootstrap(), consumer_group=names.group, auto_offset_reset="earliest", state_dir=data()
-    )
+    app = Application(broker_address=bootstrap(), consumer_group=names.group, auto_offset_reset="earliest", state_dir=data())
     config = TopicConfig(num_partitions=PARTITIONS, replication_factor=1)
 
     def between(name: str) -> Any:

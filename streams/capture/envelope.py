@@ -85,9 +85,7 @@ def decode(key: bytes | None, value: bytes | None, epoch: int = 0) -> Decoded:
         raise RecordError("unknown_op" if type(op) is str else "bad_op", "op is none of c, u, d, r")
     source = message.get("source")
     if type(source) is not dict:
-        raise RecordError(
-            "no_source" if source is None else "bad_source", "the source block is missing or not an object"
-        )
+        raise RecordError("no_source" if source is None else "bad_source", "the source block is missing or not an object")
     table = source.get("table")
     if type(table) is not str or not table:
         raise RecordError("no_table", "source.table is missing")
@@ -98,9 +96,7 @@ def decode(key: bytes | None, value: bytes | None, epoch: int = 0) -> Decoded:
         raise RecordError("bad_after", "after is not an object")
     if op == "d":
         if before is None:
-            raise RecordError(
-                "delete_without_before" if after is None else "delete_with_after", "a delete needs before"
-            )
+            raise RecordError("delete_without_before" if after is None else "delete_with_after", "a delete needs before")
         after = None
     elif after is None:
         raise RecordError("no_row" if before is None else "change_without_after", "a change needs after")

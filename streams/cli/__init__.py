@@ -9,9 +9,7 @@ from streams.cli.sandbox import sandbox
 from streams.cli.simulate import simulate
 from streams.cli.verify import verify
 
-app = typer.Typer(
-    help="Orderwise to Dotdigital, change by change.", no_args_is_help=True, pretty_exceptions_show_locals=False
-)
+app = typer.Typer(help="Orderwise to Dotdigital, change by change.", no_args_is_help=True, pretty_exceptions_show_locals=False)
 app.command()(demo)
 app.command()(run)
 app.command()(sandbox)

@@ -39,9 +39,7 @@ def apply(
         Console().print(table)
     actions = {field.action for field in plan}
     if "clash" in actions:
-        typer.echo(
-            "error: a data field exists with another type; map another name, or change it in Dotdigital", err=True
-        )
+        typer.echo("error: a data field exists with another type; map another name, or change it in Dotdigital", err=True)
         raise typer.Exit(1)
     if "create" in actions and not execute:
         raise typer.Exit(2)

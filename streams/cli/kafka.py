@@ -21,9 +21,7 @@ app = typer.Typer(help="Run a local Kafka broker on this machine's Java.", no_ar
 
 _DataDir = Annotated[
     Path,
-    typer.Option(
-        envvar="OWDD_DATA_DIR", file_okay=False, help="The broker lives in the subdirectory kafka of this directory."
-    ),
+    typer.Option(envvar="OWDD_DATA_DIR", file_okay=False, help="The broker lives in the subdirectory kafka of this directory."),
 ]
 _AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 _DATA_DIR = Path("~/.local/share/owdd")

@@ -22,9 +22,7 @@ from streams.simulate.runner import Progress, Runner
 def simulate(
     customers: Annotated[int, typer.Option(min=1, help="Accounts in all.")] = 300,
     orders: Annotated[int, typer.Option(min=0, help="Orders in all, guest orders included.")] = 1500,
-    live: Annotated[
-        int | None, typer.Option(min=0, help="Commits after the snapshot; default: as many as orders.")
-    ] = None,
+    live: Annotated[int | None, typer.Option(min=0, help="Commits after the snapshot; default: as many as orders.")] = None,
     rate: Annotated[float, typer.Option(min=0, help="Records a second; 0: as fast as possible.")] = 0,
     seconds: Annotated[float | None, typer.Option(min=0, help="Make no new commit after this time.")] = None,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal shops.")] = DEFAULT_SEED,
@@ -39,9 +37,7 @@ def simulate(
         bool, typer.Option(help="Also write schema-change and transaction records, where their topics exist.")
     ] = False,
     truth: Annotated[Path | None, typer.Option(dir_okay=False, help="File to write the final rows to.")] = None,
-    bootstrap: Annotated[
-        str, typer.Option(envvar="OWDD_KAFKA_BOOTSTRAP", help="Kafka bootstrap servers.")
-    ] = "127.0.0.1:9092",
+    bootstrap: Annotated[str, typer.Option(envvar="OWDD_KAFKA_BOOTSTRAP", help="Kafka bootstrap servers.")] = "127.0.0.1:9092",
     mapping: Annotated[
         Path | None,
         typer.Option(envvar="OWDD_MAPPING", dir_okay=False, help="The site's mapping; default: the shipped one."),
@@ -98,9 +94,7 @@ async def _run(simulation: Simulation, runner: Runner, bootstrap: str) -> Progre
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop, number)
     with console.status("Simulating") as status:
-        return await runner.run(
-            bootstrap, lambda done: status.update(f"{done.records:,} records in {done.seconds:.1f} s")
-        )
+        return await runner.run(bootstrap, lambda done: status.update(f"{done.records:,} records in {done.seconds:.1f} s"))
 
 
 def _summary(simulation: Simulation, done: Progress, seed: int) -> dict[str, Any]:

@@ -17,9 +17,7 @@ app = typer.Typer(help="Kafka topics of the product.", no_args_is_help=True)
 
 @app.command()
 def apply(
-    execute: Annotated[
-        bool, typer.Option("--execute/--dry-run", help="Create what is missing; default: only show.")
-    ] = False,
+    execute: Annotated[bool, typer.Option("--execute/--dry-run", help="Create what is missing; default: only show.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
     """Compare the topics with what they should be, and create the missing ones.

@@ -24,9 +24,7 @@ UNUSABLE = 2
 
 def verify(
     truth: Annotated[Path, typer.Option(dir_okay=False, help="Truth file of 'owdd simulate'.")],
-    url: Annotated[
-        str, typer.Option(envvar="OWDD_DOTDIGITAL_URL", help="URL of the sandbox.")
-    ] = "http://127.0.0.1:8100",
+    url: Annotated[str, typer.Option(envvar="OWDD_DOTDIGITAL_URL", help="URL of the sandbox.")] = "http://127.0.0.1:8100",
     mapping: Annotated[
         Path | None,
         typer.Option(envvar="OWDD_MAPPING", dir_okay=False, help="The site's mapping; default: the shipped one."),

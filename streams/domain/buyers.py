@@ -103,9 +103,7 @@ def parts(key: str, row: BuyerRow, pages: Pages) -> tuple[dict[str, Part | Left]
 
 
 def _part(row: BuyerRow, address: str, totals: Totals, last: Fact | None) -> Part:
-    persons = [
-        cell.row for _, cell in sorted(row.contacts.items()) if cell.row is not None and address in cell.row.emails
-    ]
+    persons = [cell.row for _, cell in sorted(row.contacts.items()) if cell.row is not None and address in cell.row.emails]
     named = next((person for person in persons if person.first_name or person.last_name), None)
     answers = {person.opted for person in persons}
     customer = row.customer.row if row.customer is not None else None

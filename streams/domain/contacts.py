@@ -46,9 +46,7 @@ def desired(row: ContactRow, mapping: Mapping) -> Desired:
         newest = max(left, key=lambda cell: cell.position, default=None)
         return Desired(None, None, newest.row.moved_to if newest and isinstance(newest.row, Left) else None)
     fields = merged(live, mapping.contact_fields, mapping.exclude_days)
-    return Desired(
-        orjson.dumps(fields, option=orjson.OPT_SORT_KEYS), strictest({part.opted for part in live.values()}), None
-    )
+    return Desired(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS), strictest({part.opted for part in live.values()}), None)
 
 
 def cleared(names: ContactFields) -> bytes:

@@ -123,9 +123,7 @@ def outcome(row: OrderRow, statuses: dict[int, str], mapping: Mapping) -> Outcom
     buyer = _buyer(header, detail, mapping)
     if isinstance(buyer, Held):
         return buyer
-    despatched = max(
-        (cell.row.at for cell in row.despatches.values() if cell.row and cell.row.at is not None), default=None
-    )
+    despatched = max((cell.row.at for cell in row.despatches.values() if cell.row and cell.row.at is not None), default=None)
     return Live(Fact(header.number, header.at, status, kind == "credit", total.net * currency.rate, despatched), buyer)
 
 

@@ -56,9 +56,7 @@ class Upserted:
 class DotdigitalClient:
     """One account's API. Safe to share between tasks of one event loop."""
 
-    def __init__(
-        self, settings: Settings, observe: Observer, transport: httpx.AsyncBaseTransport | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, observe: Observer, transport: httpx.AsyncBaseTransport | None = None) -> None:
         # A blank around the credentials is the most common reason for a 401.
         user = settings.dotdigital_user.strip()
         password = settings.dotdigital_password.get_secret_value().strip()
@@ -84,9 +82,7 @@ class DotdigitalClient:
     async def account(self) -> dict[str, str]:
         """The account's properties by name; all values are text."""
         answer = await self._call("account-info", "GET", "/v2/account-info")
-        return {
-            item["name"]: str(item.get("value", "")) for item in _json(answer, "account-info").get("properties", [])
-        }
+        return {item["name"]: str(item.get("value", "")) for item in _json(answer, "account-info").get("properties", [])}
 
     async def find(self, email: str) -> Contact | None:
         """The contact with that address, or None."""

@@ -155,9 +155,7 @@ class Stage:
         try:
             self._changes += self._handler.handle(unit, records)
         except Exception as error:
-            log.warning(
-                "batch failed, trying its records one by one", stage=self._handler.name, error=type(error).__name__
-            )
+            log.warning("batch failed, trying its records one by one", stage=self._handler.name, error=type(error).__name__)
         else:
             return [unit]
         return [await self._alone(partition, record, now_us) for record in records]

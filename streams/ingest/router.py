@@ -103,9 +103,7 @@ def _routes(mapping: Mapping, topics: Topics) -> Iterator[Route]:
             return ()
         if customer not in house:
             return (customer_key(customer),)
-        return tuple(
-            address_key(email) for email in values.addresses(row.get(mapping.contact.email), mapping.contact.email)
-        )
+        return tuple(address_key(email) for email in values.addresses(row.get(mapping.contact.email), mapping.contact.email))
 
     def of_customer(_: dict[str, Any], key: int) -> tuple[str, ...]:
         return () if key in house else (customer_key(key),)

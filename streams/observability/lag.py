@@ -74,9 +74,7 @@ async def standings(
 class LagProbe:
     """Sets the lag gauges every ``interval`` seconds."""
 
-    def __init__(
-        self, bootstrap: str, progress: list[Progress], metrics: Metrics, clock: Clock, interval: float = 1.0
-    ) -> None:
+    def __init__(self, bootstrap: str, progress: list[Progress], metrics: Metrics, clock: Clock, interval: float = 1.0) -> None:
         self._bootstrap = bootstrap
         self._progress = progress
         self._metrics = metrics

@@ -11,9 +11,7 @@ from streams.settings import Settings
 def configure(settings: Settings) -> None:
     """Set up structlog and the standard library's root logger once, at process start."""
     level = getattr(logging, settings.log_level.upper())
-    logging.basicConfig(
-        level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     renderer = structlog.processors.JSONRenderer() if settings.log_json else structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(
         processors=[

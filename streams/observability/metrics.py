@@ -22,9 +22,7 @@ class Metrics:
         self.lag_seconds = Gauge(
             "owdd_consumer_lag_seconds", "Age of the oldest unprocessed record.", ["group", "topic"], registry=registry
         )
-        self.records = Counter(
-            "owdd_records_total", "Records read, by what they were.", ["topic", "kind"], registry=registry
-        )
+        self.records = Counter("owdd_records_total", "Records read, by what they were.", ["topic", "kind"], registry=registry)
         self.skipped = Counter(
             "owdd_stale_changes_total", "Changes older than the stored state, skipped.", ["stage"], registry=registry
         )
@@ -37,17 +35,13 @@ class Metrics:
             registry=registry,
         )
         self.held = Gauge("owdd_held", "Documents held, by reason.", ["kind"], registry=registry)
-        self.held_age = Gauge(
-            "owdd_held_oldest_seconds", "Age of the oldest held document.", ["kind"], registry=registry
-        )
+        self.held_age = Gauge("owdd_held_oldest_seconds", "Age of the oldest held document.", ["kind"], registry=registry)
         self.table_rows = Gauge("owdd_table_rows", "State rows (RocksDB's estimate).", ["table"], registry=registry)
         self.table_bytes = Gauge("owdd_table_bytes", "State bytes (RocksDB's estimate).", ["table"], registry=registry)
         self.pending = Gauge("owdd_pending", "Contacts waiting to be sent.", ["lane"], registry=registry)
         self.in_flight = Gauge("owdd_in_flight", "Contacts being sent.", registry=registry)
         self.delivered = Counter("owdd_delivered_total", "Contacts delivered, by how.", ["outcome"], registry=registry)
-        self.parked = Counter(
-            "owdd_parked_total", "Contacts refused by Dotdigital, by code.", ["code"], registry=registry
-        )
+        self.parked = Counter("owdd_parked_total", "Contacts refused by Dotdigital, by code.", ["code"], registry=registry)
         self.retries = Counter("owdd_retries_total", "Calls to be repeated, by reason.", ["reason"], registry=registry)
         self.calls = Histogram(
             "owdd_dotdigital_call_seconds",

@@ -107,9 +107,7 @@ def _leftover(email: str, contact: Actual, mapping: Mapping, preexisting: frozen
         return [Difference(email, "contact", "none: no row has this address", "a live contact")]
     held = _folded(contact)
     ours = mapping.contact_fields.model_dump().values()
-    return [
-        Difference(email, name, None, held[name.casefold()]) for name in ours if held.get(name.casefold()) is not None
-    ]
+    return [Difference(email, name, None, held[name.casefold()]) for name in ours if held.get(name.casefold()) is not None]
 
 
 def _folded(contact: Actual) -> dict[str, Any]:

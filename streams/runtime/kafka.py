@@ -186,15 +186,11 @@ class EmbeddedBroker:
         self._ours = False
 
     def __enter__(self) -> BrokerInfo:
-        broker = start(
-            self._data_dir, self._port, heap=self._heap, short_lived=self._short_lived, progress=self._progress
-        )
+        broker = start(self._data_dir, self._port, heap=self._heap, short_lived=self._short_lived, progress=self._progress)
         self._ours = not broker.already_running
         return broker
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         if self._ours:
             stop(self._data_dir, progress=self._progress)
 
@@ -260,9 +256,7 @@ def _launch(
     return broker
 
 
-def _format_once(
-    data_dir: Path, base: tuple[Path, str, str], port: int, controller_port: int, progress: Progress
-) -> str:
+def _format_once(data_dir: Path, base: tuple[Path, str, str], port: int, controller_port: int, progress: Progress) -> str:
     """Format the storage if there is none; returns the cluster id, "" if the storage names none (Kafka will say)."""
     storage = data_dir / "storage"
     if storage.exists():

@@ -115,9 +115,7 @@ def _channels(channels: Mapping[str, object], verb: Verb, body: ContactBody, det
             details.append((path, "is not a channel"))
 
 
-def _email_channel(
-    members: Mapping[str, object], path: str, verb: Verb, body: ContactBody, details: list[Detail]
-) -> None:
+def _email_channel(members: Mapping[str, object], path: str, verb: Verb, body: ContactBody, details: list[Detail]) -> None:
     for name, value in members.items():
         where = f"{path}.{name}"
         if name == "emailType":
@@ -188,9 +186,7 @@ def _consents(items: list[object], body: ContactBody, details: list[Detail]) -> 
             value = members.get(name)
             if not isinstance(value, str) or not value:
                 # A consent record without its text is known to fail as the server's badJson, not the service's.
-                raise v3_error(
-                    400, "server:badJson", "A consent record is incomplete", [(f"{path}.{name}", "is required")]
-                )
+                raise v3_error(400, "server:badJson", "A consent record is incomplete", [(f"{path}.{name}", "is required")])
             record[name] = value
         if _CONSENT_TIME.fullmatch(record["dateTimeConsented"]) is None:
             details.append((f"{path}.dateTimeConsented", "must be an ISO-8601 date and time"))

@@ -129,9 +129,7 @@ class Contacts:
         if contact.email_status == consent.NO_CHANNEL:
             return consent.first_status(body.email_status, confirm=confirm or self._config.enforce_double_opt_in)
         try:
-            return consent.next_status(
-                contact.email_status, body.email_status, confirm=confirm, challenge=body.challenge
-            )
+            return consent.next_status(contact.email_status, body.email_status, confirm=confirm, challenge=body.challenge)
         except consent.ResubscribeError:
             detail = ("channelProperties.email.status", "the channel's status does not allow resubscribing")
             raise bad_request("The contact cannot be resubscribed", [detail]) from None

@@ -98,9 +98,7 @@ class Faults:
             elif name in _NUMBERS:
                 setattr(settings, name, _number(name, value))
             else:
-                raise ValueError(
-                    f"{name} is not a fault; known are {', '.join((*_NUMBERS, *SWITCHES, 'seed', 'next'))}"
-                )
+                raise ValueError(f"{name} is not a fault; known are {', '.join((*_NUMBERS, *SWITCHES, 'seed', 'next'))}")
         if HANG not in changes and "hang_seconds" in changes:
             settings.hang = 1.0 if settings.hang_seconds else 0.0
         if sum(getattr(settings, name) for name in RATES) > 1 + 1e-9:

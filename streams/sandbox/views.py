@@ -41,9 +41,7 @@ def full(contact: Contact, lists: Mapping[int, str] | None) -> dict[str, object]
     return shown
 
 
-def expand(
-    shown: dict[str, object], contact: Contact, wanted: Collection[str], lists: Mapping[int, str] | None
-) -> None:
+def expand(shown: dict[str, object], contact: Contact, wanted: Collection[str], lists: Mapping[int, str] | None) -> None:
     """Add the `wanted` expansions to a reply; a contact without preferences shows none, as its array is never empty."""
     if "channelProperties" in wanted:
         shown["channelProperties"] = _channels(contact)

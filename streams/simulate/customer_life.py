@@ -72,7 +72,7 @@ class CustomerLife:
         return True
 
     def add_house_contact(self) -> bool:
-        """The session adds a guest to the house account as a contact."""
+        """The web shop adds a guest to the house account as a contact."""
         shop = self._shop
         who = shop.guest()
         shop.add_contact(shop.rng.choice(shop.house), who, email=shop.email_field(who.email))
@@ -200,9 +200,7 @@ class CustomerLife:
     def touch(self) -> bool:
         """A save of columns that nobody mapped."""
         rng = self._shop.rng
-        return self._update_customer(
-            cd_statement_town=rng.choice(people.TOWNS), cd_statement_postcode=people.postcode(rng)
-        )
+        return self._update_customer(cd_statement_town=rng.choice(people.TOWNS), cd_statement_postcode=people.postcode(rng))
 
     def change_account_email(self) -> bool:
         shop = self._shop

@@ -137,9 +137,7 @@ class Database:
                     mark = b'"last"' if table == tables[-1] else b'"last_in_data_collection"'
                 elif index == 0:
                     mark = b'"first"' if table == tables[0] else b'"first_in_data_collection"'
-                yield Change(
-                    envelope.topic, envelope.key(key), envelope.head(b"r", NULL, row, position, at_ms, mark), 0
-                )
+                yield Change(envelope.topic, envelope.key(key), envelope.head(b"r", NULL, row, position, at_ms, mark), 0)
 
     def _encoded(self, table: str, row: Row) -> bytes:
         if columns := self.names[table].columns:

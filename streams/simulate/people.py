@@ -23,13 +23,9 @@ LAST = _words("""
     O'Connor Owen Palmer Parker Patel Phillips Price Reid Roberts Rogers Russell Scott Shaw Simpson Singh Smith
     Stewart Taylor Thomas Walker Ward Watson White Wilson Wright Young
 """)
-TOWNS = _words(
-    "Bath Belfast Bristol Cardiff Derby Exeter Glasgow Hull Leeds Lincoln Newport Norwich Oxford Perth Stoke York"
-)
+TOWNS = _words("Bath Belfast Bristol Cardiff Derby Exeter Glasgow Hull Leeds Lincoln Newport Norwich Oxford Perth Stoke York")
 STREETS = ("Canal Street", "Church Lane", "Enterprise Way", "High Street", "Mill Road", "Park Avenue", "The Green")
-TRADES = _words(
-    "Bathrooms Bearings Catering Electrical Flooring Gardens Hardware Interiors Lighting Marine Plumbing Tools"
-)
+TRADES = _words("Bathrooms Bearings Catering Electrical Flooring Gardens Hardware Interiors Lighting Marine Plumbing Tools")
 DOMAINS = (
     "example.com",
     "example.org",

@@ -84,9 +84,7 @@ class Runner:
             if topic in existing.topics(exclude_internal_topics=False):
                 self._partitions[topic] = sorted(await producer.partitions_for(topic))
         if missing := [topic for topic in wanted if topic not in self._partitions]:
-            raise TopicMissingError(
-                f"no such topic: {', '.join(missing)}; create it with 'owdd topics apply --execute'"
-            )
+            raise TopicMissingError(f"no such topic: {', '.join(missing)}; create it with 'owdd topics apply --execute'")
 
     async def _send_all(self, producer: AIOKafkaProducer, progress: Callable[[Progress], None]) -> Progress:
         # The first record opens the shop, which takes a while for a large one: time runs from then on.
@@ -101,9 +99,7 @@ class Runner:
                 progress(done)
             if not records:
                 return done
-            flying = asyncio.gather(
-                *[future for lane in lanes.items() for future in await self._submit(producer, *lane)]
-            )
+            flying = asyncio.gather(*[future for lane in lanes.items() for future in await self._submit(producer, *lane)])
             done = Progress(done.records + records, done.bytes + size, self._now() - start)
             if self._seconds is not None and done.seconds >= self._seconds:
                 self._simulation.stop()

@@ -190,9 +190,7 @@ class Shop:
         self.open_accounts.add(key)
         for number in range(contact_count):
             who = account.person if number == 0 else self.person()
-            self.add_contact(
-                key, who, email=None if chance < 0.12 else who.email if plain else self._contact_email(who)
-            )
+            self.add_contact(key, who, email=None if chance < 0.12 else who.email if plain else self._contact_email(who))
         return account
 
     def _contact_email(self, who: Person) -> Value:
@@ -239,10 +237,7 @@ class Shop:
 
     def some_lines(self) -> list[Line]:
         count = self.rng.choices((1, 2, 3, 5), (50, 30, 15, 5))[0]
-        return [
-            Line(self.rng.randrange(1, 2001), self.rng.randrange(1, 5), self.amount(), self.none())
-            for _ in range(count)
-        ]
+        return [Line(self.rng.randrange(1, 2001), self.rng.randrange(1, 5), self.amount(), self.none()) for _ in range(count)]
 
     def none(self) -> Value:
         """A reference to nothing: ``NULL`` or 0."""
@@ -267,9 +262,7 @@ class Shop:
         key, guest = db.new_key(HEADER), who if customer in self.house else None
         net = sum(line.net for line in lines) if net is None else net
         order = Order(key, customer, kind, status, net, guest, original)
-        types = {"order": self.codes.order_types, "credit": self.codes.credit_types, "quote": self.codes.ignored_types}[
-            kind
-        ]
+        types = {"order": self.codes.order_types, "credit": self.codes.credit_types, "quote": self.codes.ignored_types}[kind]
         type_id = types[0] if rng.random() < 0.8 else rng.choice(types)
         status_id = self.codes.status(status)
         number = f"{'CN' if kind == 'credit' else 'SO'}-{key:07d}"

@@ -32,9 +32,7 @@ class Truth:
 
 def truth_of(db: Database, mapping: Mapping, seed: int) -> Truth:
     """A copy of everything in ``db``."""
-    tables = {
-        db.names[table].table: {str(key): orjson.loads(row) for key, row in db.encoded(table).items()} for table in KEYS
-    }
+    tables = {db.names[table].table: {str(key): orjson.loads(row) for key, row in db.encoded(table).items()} for table in KEYS}
     return Truth(seed, tables, opted_in_ever(db, mapping))
 
 

@@ -216,12 +216,8 @@ def _columns() -> Iterator[Hostile]:
     yield _of("order_header", "the time is a flag", "bad_time", oh_datetime=True)
     yield _of("order_header", "the day does not exist", "bad_time", oh_datetime="2026-02-30T08:41:12Z")
     yield _of("order_header", "the year has five digits", "bad_time", oh_datetime="+10000-01-01T00:00:00Z")
-    yield _of(
-        "delivery_header", "the time ends after time", "time_out_of_range", dh_datetime="9999-12-31T23:59:59-01:00"
-    )
-    yield _of(
-        "delivery_header", "the time begins before time", "time_out_of_range", dh_datetime="0001-01-01T00:00:00+14:00"
-    )
+    yield _of("delivery_header", "the time ends after time", "time_out_of_range", dh_datetime="9999-12-31T23:59:59-01:00")
+    yield _of("delivery_header", "the time begins before time", "time_out_of_range", dh_datetime="0001-01-01T00:00:00+14:00")
     yield _of("order_header", "a status id is out of range", "integer_out_of_range", oh_os_id=2**63)
     yield Hostile("an id has 40 digits", _KEY, _number(str(NUMBER**3 * 10**4)), "bad_integer")
     yield _of("order_header", "a status id is a flag", "bad_integer", oh_os_id=True)

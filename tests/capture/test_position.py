@@ -11,9 +11,7 @@ from streams.errors import RecordError
 
 unhurried = settings(deadline=None)
 epochs = st.integers(0, 0xFFFF)
-lsns = st.builds(
-    "{:08x}:{:08x}:{:04x}".format, st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**16 - 1)
-)
+lsns = st.builds("{:08x}:{:08x}:{:04x}".format, st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**16 - 1))
 
 
 def position(lsn: object, epoch: int = 0, **source: Any) -> bytes:

@@ -23,7 +23,9 @@ QUICK = {
 
 
 @asynccontextmanager
-async def stack(directory: Path, broker: Path, name: str, *, consent: bool = False, partitions: int = 4) -> AsyncIterator[LocalStack]:
+async def stack(
+    directory: Path, broker: Path, name: str, *, consent: bool = False, partitions: int = 4
+) -> AsyncIterator[LocalStack]:
     """A stack with topics of its own on a shared broker."""
     data = yaml.safe_load(DEFAULT.read_text("utf-8"))
     data["house_accounts"] = [1]

@@ -16,9 +16,7 @@ async def test_a_shop_with_duplicates_replays_and_reordering_converges(tmp_path:
     async with stack(tmp_path, broker, f"seed{seed}", consent=consent, partitions=1 + seed % 4) as running:
         await running.start_worker(*Role)
         options: dict[str, object] = {"consent": True} if consent else {}
-        await simulate(
-            running, seed=seed, customers=80, orders=400, duplicates=0.1, replays=2, shuffle=True, rate=0, **options
-        )
+        await simulate(running, seed=seed, customers=80, orders=400, duplicates=0.1, replays=2, shuffle=True, rate=0, **options)
         await running.settled()
 
         differences, truth, mapping = verdict(running)

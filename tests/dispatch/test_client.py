@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import AsyncIterator, Iterator
+from typing import Literal
 
 import httpx
 import orjson
@@ -37,9 +38,7 @@ def seen() -> Seen:
 
 @pytest.fixture
 async def client(seen: Seen) -> AsyncIterator[DotdigitalClient]:
-    settings = Settings(
-        dotdigital_url=f"{URL}/", dotdigital_user=" api-user ", dotdigital_password=SecretStr(" secret\n")
-    )
+    settings = Settings(dotdigital_url=f"{URL}/", dotdigital_user=" api-user ", dotdigital_password=SecretStr(" secret\n"))
     async with DotdigitalClient(settings, lambda operation, status, _: seen.append((operation, status))) as made:
         yield made
 
@@ -98,18 +97,14 @@ async def test_429_without_a_usable_reset_is_still_throttling(
 
 @pytest.mark.xfail(strict=True, raises=AssertionError, reason="float() takes nan and inf, which no clock can wait for")
 @pytest.mark.parametrize("reset", ["nan", "inf", "-inf"])
-async def test_a_reset_that_is_no_number_is_no_reset(
-    client: DotdigitalClient, api: respx.MockRouter, reset: str
-) -> None:
+async def test_a_reset_that_is_no_number_is_no_reset(client: DotdigitalClient, api: respx.MockRouter, reset: str) -> None:
     answers(api, httpx.Response(429, text="slow down", headers={"X-RateLimit-Reset": reset}))
     error = await failure(client)
     assert isinstance(error, ThrottledError)
     assert error.reset_at is None
 
 
-async def test_the_old_flat_limit_is_throttling_though_it_answers_400(
-    client: DotdigitalClient, api: respx.MockRouter
-) -> None:
+async def test_the_old_flat_limit_is_throttling_though_it_answers_400(client: DotdigitalClient, api: respx.MockRouter) -> None:
     message = "Your account has generated excess API activity. ERROR_APIUSAGE_EXCEEDED"
     answers(api, httpx.Response(400, json={"message": message}))
     assert type(await failure(client)) is ThrottledError
@@ -196,9 +191,7 @@ async def test_another_conflict_is_a_refusal(client: DotdigitalClient, api: resp
     assert type(await failure(client)) is DataError
 
 
-async def test_who_is_not_found_is_none_and_deleting_them_is_nothing(
-    client: DotdigitalClient, api: respx.MockRouter
-) -> None:
+async def test_who_is_not_found_is_none_and_deleting_them_is_nothing(client: DotdigitalClient, api: respx.MockRouter) -> None:
     answers(api, v3(404, "contacts:contactNotFound"))
     assert await client.find(EMAIL) is None
     assert await client.delete(EMAIL) is False
@@ -246,8 +239,9 @@ async def test_an_opt_out_is_the_status_unsubscribed(client: DotdigitalClient, a
 
 async def test_a_creation_always_names_the_status(client: DotdigitalClient, api: respx.MockRouter) -> None:
     route = answers(api, httpx.Response(201, json=FOUND))
-    for status in ("subscribed", "unsubscribed"):
-        await client.create(EMAIL, FIELDS, status)  # type: ignore[arg-type]  # the two that it takes
+    statuses: tuple[Literal["subscribed", "unsubscribed"], ...] = ("subscribed", "unsubscribed")
+    for status in statuses:
+        await client.create(EMAIL, FIELDS, status)
         sent = orjson.loads(route.calls.last.request.content)
         assert sent["channelProperties"]["email"]["status"] == status
         assert sent["identifiers"] == {"email": EMAIL}
@@ -277,9 +271,7 @@ async def test_a_status_is_understood_in_any_casing(
     assert found is not None and found.tight is tight
 
 
-async def test_without_a_channel_the_contacts_own_status_counts(
-    client: DotdigitalClient, api: respx.MockRouter
-) -> None:
+async def test_without_a_channel_the_contacts_own_status_counts(client: DotdigitalClient, api: respx.MockRouter) -> None:
     answers(api, httpx.Response(200, json={"contactId": 7, "status": "Unsubscribed"}))
     found = await client.find(EMAIL)
     assert found is not None and found.tight
@@ -292,9 +284,7 @@ async def test_blanks_around_the_credentials_do_not_count(client: DotdigitalClie
     assert sent == httpx.BasicAuth("api-user", "secret")._auth_header
 
 
-async def test_every_call_is_observed_with_its_status(
-    client: DotdigitalClient, api: respx.MockRouter, seen: Seen
-) -> None:
+async def test_every_call_is_observed_with_its_status(client: DotdigitalClient, api: respx.MockRouter, seen: Seen) -> None:
     answers(api, v3(404, "contacts:contactNotFound"))
     await client.find(EMAIL)
     await client.delete(EMAIL)

@@ -24,9 +24,7 @@ NEW = OutboxRow(fields=FIELDS, hash=b"h")
 
 @pytest.fixture
 def box() -> SandboxApp:
-    return create_app(
-        SandboxConfig("api-user", "password-1", data_fields={"OW_SPEND": "Numeric", "OW_TRADE": "Boolean"})
-    )
+    return create_app(SandboxConfig("api-user", "password-1", data_fields={"OW_SPEND": "Numeric", "OW_TRADE": "Boolean"}))
 
 
 @pytest.fixture
@@ -174,9 +172,7 @@ async def test_whom_we_created_we_delete(client: DotdigitalClient, box: SandboxA
     assert answer == Answer("deleted", known=False, created="no", told_out=False, tight=False)
 
 
-async def test_whom_we_did_not_create_keeps_everything_but_our_fields(
-    client: DotdigitalClient, box: SandboxApp
-) -> None:
+async def test_whom_we_did_not_create_keeps_everything_but_our_fields(client: DotdigitalClient, box: SandboxApp) -> None:
     seed(box, "subscribed", LASTNAME="Before")
     row = after(NEW, await deliver(client, EMAIL, NEW, CLEARED), fields=None, hash=b"i")
     assert (await deliver(client, EMAIL, row, CLEARED)).outcome == "cleared"
@@ -184,9 +180,7 @@ async def test_whom_we_did_not_create_keeps_everything_but_our_fields(
     assert found is not None and found.data == {"LASTNAME": "Before"} and found.email_status == "subscribed"
 
 
-async def test_who_was_never_delivered_is_left_alone(
-    client: DotdigitalClient, box: SandboxApp, calls: list[str]
-) -> None:
+async def test_who_was_never_delivered_is_left_alone(client: DotdigitalClient, box: SandboxApp, calls: list[str]) -> None:
     seed(box, "subscribed", FIRSTNAME="Theirs")
     answer = await deliver(client, EMAIL, msgspec.structs.replace(NEW, fields=None), CLEARED)
     found = held(box)
@@ -256,9 +250,7 @@ async def test_a_fault_of_the_service_is_told_apart(
 
 
 @pytest.mark.parametrize("switch", ["unauthorized", "wrong_region"])
-async def test_refused_access_is_no_fault_of_the_contact(
-    client: DotdigitalClient, box: SandboxApp, switch: str
-) -> None:
+async def test_refused_access_is_no_fault_of_the_contact(client: DotdigitalClient, box: SandboxApp, switch: str) -> None:
     box.faults.update({switch: True})
     with pytest.raises(AccessError):
         await deliver(client, EMAIL, NEW, CLEARED)

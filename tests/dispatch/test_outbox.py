@@ -15,7 +15,7 @@ from streams.dispatch.schedule import Entry, Schedule
 from streams.domain.cells import version_bytes
 from streams.domain.changes import Change, Consent, Desired, Kind, pack
 from streams.domain.debounce import Debounce
-from streams.domain.delivery import Delivery, Outcome, OutboxRow
+from streams.domain.delivery import Delivery, OutboxRow, Outcome
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit import Unit
@@ -80,9 +80,7 @@ class Outbox:
 
     def answer(self, outcome: Outcome = "updated", *, hash_of: OutboxRow | None = None) -> Record:
         row = hash_of or self.row
-        delivery = Delivery(
-            EMAIL, outcome, (row.hash or b"").hex(), "", 0, 1, known=True, created="no", told_out=row.opted_out
-        )
+        delivery = Delivery(EMAIL, outcome, (row.hash or b"").hex(), "", 0, 1, known=True, created="no", told_out=row.opted_out)
         return Record(TOPICS.deliveries, 0, EMAIL.encode(), msgspec.json.encode(delivery))
 
     @property

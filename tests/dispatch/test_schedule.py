@@ -46,9 +46,7 @@ async def nothing(schedule: Schedule) -> None:
     (await waits(schedule)).cancel()
 
 
-async def test_urgent_goes_before_live_before_bulk_whatever_waited_longest(
-    schedule: Schedule, clock: ManualClock
-) -> None:
+async def test_urgent_goes_before_live_before_bulk_whatever_waited_longest(schedule: Schedule, clock: ManualClock) -> None:
     now = clock.now_ms()
     schedule.put("bulk", 0, now - HOUR, Lane.BULK)
     schedule.put("live", 0, now - 5, Lane.LIVE)
@@ -63,9 +61,7 @@ async def test_within_a_lane_the_longest_due_goes_first(schedule: Schedule, cloc
     assert [await taken(schedule) for _ in range(3)] == ["3 late", "2 late", "1 late"]
 
 
-async def test_an_urgent_contact_that_is_not_due_does_not_hold_up_a_bulk_one(
-    schedule: Schedule, clock: ManualClock
-) -> None:
+async def test_an_urgent_contact_that_is_not_due_does_not_hold_up_a_bulk_one(schedule: Schedule, clock: ManualClock) -> None:
     schedule.put("urgent", 0, clock.now_ms() + HOUR, Lane.URGENT)
     schedule.put("bulk", 0, clock.now_ms(), Lane.BULK)
     assert await taken(schedule) == "bulk"
@@ -124,9 +120,7 @@ async def test_a_contact_nobody_wants_any_more_is_not_given_out(schedule: Schedu
     assert not schedule.counts()
 
 
-async def test_while_a_call_is_under_way_the_contact_is_not_given_out_again(
-    schedule: Schedule, clock: ManualClock
-) -> None:
+async def test_while_a_call_is_under_way_the_contact_is_not_given_out_again(schedule: Schedule, clock: ManualClock) -> None:
     schedule.put("a", 0, clock.now_ms(), Lane.LIVE)
     await taken(schedule)
     schedule.put("a", 0, clock.now_ms(), Lane.URGENT)

@@ -106,7 +106,9 @@ def test_of_two_orders_at_one_time_the_higher_id_is_the_latest() -> None:
 
 def test_names_come_from_the_first_in_rank_that_has_either() -> None:
     found = fields(
-        c1=part(**orders(1, "1", T + 1)), c2=part(surname="Smith", **orders(1, "1", T)), c3=part(name="Zoe", surname="Z")
+        c1=part(**orders(1, "1", T + 1)),
+        c2=part(surname="Smith", **orders(1, "1", T)),
+        c3=part(name="Zoe", surname="Z"),
     )
     assert (found["FIRSTNAME"], found["LASTNAME"]) == (None, "Smith")
 

@@ -1,6 +1,6 @@
 """The ledger against a plain dictionary: same facts, same totals, bounded nodes, and nothing lost in a crash."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 import msgspec
@@ -16,7 +16,7 @@ from streams.domain.totals import combined, of_fact
 Model = dict[int, Cell[Fact]]
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Leaf | Branch).decode
+_decode: Callable[[bytes], Node] = msgspec.msgpack.Decoder(Leaf | Branch).decode
 
 
 class Disk:

@@ -75,9 +75,7 @@ ROWS: dict[Kind, st.SearchStrategy[rows.Row]] = {
         type=st.sampled_from([None, 1, 4, 2, 77]),
         status=st.sampled_from([None, 1, 2, 3, 4, 9]),
     ),
-    Kind.DETAIL: st.builds(
-        rows.Detail, email=st.sampled_from([None, "a@example.com", "b@example.com"]), currency=numbers
-    ),
+    Kind.DETAIL: st.builds(rows.Detail, email=st.sampled_from([None, "a@example.com", "b@example.com"]), currency=numbers),
     Kind.TOTAL: st.builds(rows.Total, net=st.none() | st.decimals(-9, 9, places=2)),
     Kind.LINE: st.builds(
         rows.Line, original=st.none() | st.integers(50, 52), variant=numbers, quantity=st.none(), net=st.none()

@@ -119,9 +119,7 @@ def test_subscribed_needs_an_opt_in_and_no_opt_out(value: bool | None, ever: boo
     rows = tables(customer(10), contact(1, 10, ANN, cc_marketing_opt_in=value))
     expected = expected_contacts(rows, with_consent())
     held = [Actual(ANN, "subscribed", as_sent(expected[ANN]))]
-    found = compare(
-        expected, held, with_consent(), opted_in_ever={ANN} if ever else (), preexisting={ANN} if before else None
-    )
+    found = compare(expected, held, with_consent(), opted_in_ever={ANN} if ever else (), preexisting={ANN} if before else None)
     assert [difference.field for difference in found] == ([] if right else ["status"])
 
 

@@ -321,6 +321,4 @@ def test_the_command_line_ends_with_a_message_and_not_a_traceback(bare_path: Pat
     failed = cli.invoke(app, ["start", "--data-dir", str(tmp_path)])
     assert failed.exit_code == 1
     assert "no Java was found" in failed.stderr
-    assert (
-        json.loads(cli.invoke(app, ["start", "--data-dir", str(tmp_path), "--json"]).stdout)["error"] == "JavaMissing"
-    )
+    assert json.loads(cli.invoke(app, ["start", "--data-dir", str(tmp_path), "--json"]).stdout)["error"] == "JavaMissing"

@@ -52,9 +52,7 @@ async def test_subscribing_a_waiting_or_barred_contact_is_refused_whole(api: htt
 
 
 @pytest.mark.parametrize(("silent", "after"), [(None, "subscribed"), (True, "subscribed"), (False, "unsubscribed")])
-async def test_resubscribing_follows_the_challenge_option(
-    api: httpx.AsyncClient, silent: bool | None, after: str
-) -> None:
+async def test_resubscribing_follows_the_challenge_option(api: httpx.AsyncClient, silent: bool | None, after: str) -> None:
     await seed(api, "unsubscribed")
     options = {} if silent is None else {"resubscribeOptions": {"resubscribeWithNoChallenge": silent}}
     assert status(await api.patch(ANN, json=channel(status="subscribed", **options))) == after
@@ -83,9 +81,7 @@ async def test_types_are_read_back_in_another_casing(api: httpx.AsyncClient) -> 
 async def test_verified_double_waits_for_the_holder_once(api: httpx.AsyncClient) -> None:
     await api.patch(ANN, json=channel())
     assert status(await api.patch(ANN, json=channel(optInType="verifiedDouble"))) == "pendingOptIn"
-    await api.post(
-        "/_sandbox/contacts", json={"contacts": [{"email": "ann@example.com", "optInType": "VerifiedDouble"}]}
-    )
+    await api.post("/_sandbox/contacts", json={"contacts": [{"email": "ann@example.com", "optInType": "VerifiedDouble"}]})
     assert status(await api.patch(ANN, json=channel(optInType="verifiedDouble"))) == "subscribed"
 
 

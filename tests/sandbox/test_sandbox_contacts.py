@@ -110,9 +110,7 @@ class TestRename:
         assert (await api.get(ANN)).json()["dataFields"] == {"FIRSTNAME": "Ann"}
 
     async def test_matching_by_mobile_does_not_get_around_it(self, api: httpx.AsyncClient) -> None:
-        await api.patch(
-            "/contacts/v3/mobileNumber/447123123123", json={"identifiers": {"mobileNumber": "447123123123"}}
-        )
+        await api.patch("/contacts/v3/mobileNumber/447123123123", json={"identifiers": {"mobileNumber": "447123123123"}})
         await api.patch(ANN, json=person())
         reply = await api.patch("/contacts/v3/mobileNumber/447123123123", json=person())
         assert reply.status_code == 409
@@ -149,9 +147,7 @@ async def test_an_update_needs_no_identifiers_but_the_contact_id_cannot_be_writt
         ("overwrite-if-empty", {"FIRSTNAME": "Ann", "LASTNAME": "Lee", "GENDER": "f"}),
     ],
 )
-async def test_merge_options_treat_blanks_differently(
-    api: httpx.AsyncClient, option: str, expected: dict[str, str]
-) -> None:
+async def test_merge_options_treat_blanks_differently(api: httpx.AsyncClient, option: str, expected: dict[str, str]) -> None:
     await api.patch(ANN, json=person(dataFields={"FIRSTNAME": "Ann", "LASTNAME": "Lee"}))
     changes = {"FIRSTNAME": None, "LASTNAME": "", "GENDER": "f"}
     reply = await api.patch(ANN, params={"merge-option": option}, json=person(dataFields=changes))

@@ -192,9 +192,7 @@ def test_an_old_image_lacks_the_text_that_sql_server_does_not_keep(default_run: 
         if event.topic.endswith("detail") and event.value and b'"op":"u"' in event.value
     ]
     of_orders = [envelope for envelope in updates if envelope["source"]["table"] == "order_header_detail"]
-    assert {envelope["before"]["ohd_special_instructions"] for envelope in of_orders} == {
-        "__debezium_unavailable_value"
-    }
+    assert {envelope["before"]["ohd_special_instructions"] for envelope in of_orders} == {"__debezium_unavailable_value"}
 
 
 def test_a_default_run_contains_every_phenomenon(default_run: tuple[Simulation, list[Event]]) -> None:
@@ -290,9 +288,7 @@ def test_two_versions_of_one_commit_are_only_repeated_together() -> None:
 
 
 def test_heartbeats_beat_and_other_topics_only_speak_when_asked(default_run: tuple[Simulation, list[Event]]) -> None:
-    assert {event.topic for event in default_run[1] if not event.topic.startswith(PREFIX)} == {
-        "__debezium-heartbeat.ow"
-    }
+    assert {event.topic for event in default_run[1] if not event.topic.startswith(PREFIX)} == {"__debezium-heartbeat.ow"}
     beat = next(event for event in default_run[1] if event.topic.startswith("__"))
     assert orjson.loads(beat.key) == {"serverName": "ow"}
     assert orjson.loads(beat.value or b"") == {"ts_ms": beat.ts_ms}

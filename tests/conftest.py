@@ -1,4 +1,4 @@
-"""One real broker for all convergence tests; every test has topics, state and a sandbox of its own."""
+"""One real broker for all tests that need one; every test uses topics of its own."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,0 +1,284 @@
+"""Routing: to whom a row's change is told, with what, and from whom the row is taken away."""
+
+from typing import Any
+
+import pytest
+
+from streams.capture import rows
+from streams.capture.envelope import UNAVAILABLE, RowEvent
+from streams.capture.rows import Lane
+from streams.domain.changes import Change, Kind, pack, unpack
+from streams.errors import RecordError
+from streams.ingest.router import EVERYWHERE, Router
+from streams.mapping import Mapping, load_mapping
+from streams.topics import Topics
+
+TOPICS = Topics.of("owdd")
+HOUSE = frozenset({1, 2})
+MAPPING = load_mapping().model_copy(update={"house_accounts": HOUSE})
+POSITION = b"\0\0" + b"\x01" * 10
+BORN = 1_772_700_073_190
+
+SAMPLES: dict[str, dict[str, Any]] = {
+    "customer_detail": {
+        "cd_id": 7,
+        "cd_ow_account": "BRI001",
+        "cd_account_customer": False,
+        "cd_statement_email": "accounts@bright.co.uk",
+        "cd_invoice_email": None,
+    },
+    "customer_contact": {
+        "cc_id": 70,
+        "cc_customer_id": 7,
+        "cc_name": None,
+        "cc_first_name": "Ann",
+        "cc_last_name": "Lee",
+        "cc_email": "ann@bright.co.uk",
+    },
+    "order_header": {
+        "oh_id": 5,
+        "oh_order_number": "SO10042",
+        "oh_datetime": "2026-03-05T08:41:12Z",
+        "oh_cd_id": 7,
+        "oh_sot_id": 1,
+        "oh_os_id": 2,
+    },
+    "order_header_detail": {
+        "ohd_id": 50,
+        "ohd_oh_id": 5,
+        "ohd_c_id": 1,
+        "ohd_delivery_email": "ann@bright.co.uk",
+        "ohd_invoice_email": None,
+    },
+    "order_header_total": {"oht_id": 51, "oht_oh_id": 5, "oht_net": "140.0000"},
+    "order_line_item": {
+        "oli_id": 52,
+        "oli_oh_id": 5,
+        "oli_vad_id": 900,
+        "oli_original_oli_id": None,
+        "oli_qty_required": "2.0000",
+        "oli_line_net": "140.0000",
+    },
+    "delivery_header": {"dh_id": 53, "dh_oh_id": 5, "dh_datetime": "2026-03-06T10:00:00Z", "dh_consignment_number": "JD1"},
+    "order_status": {"os_id": 2, "os_description": "Completed"},
+}
+REFERENCES = {
+    "order_header_detail": "ohd_oh_id",
+    "order_header_total": "oht_oh_id",
+    "order_line_item": "oli_oh_id",
+    "delivery_header": "dh_oh_id",
+}
+
+
+def event(
+    table: str,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    *,
+    op: str = "u",
+    snapshot: bool = False,
+) -> RowEvent:
+    """A change of the table's sample row; ``before`` and ``after`` say in which columns it differs on that side."""
+    sample = SAMPLES[table]
+    column, pk = next(iter(sample.items()))
+    old = None if before is None else sample | before
+    new = None if after is None else sample | after
+    return RowEvent(table, op, {column: pk}, old, new, POSITION, 1, snapshot)
+
+
+def routed(happening: RowEvent, mapping: Mapping = MAPPING) -> list[Change]:
+    """The changes that an event makes, in order."""
+    return [change for _, change in Router(mapping, TOPICS).route(happening, BORN)]
+
+
+def told(happening: RowEvent) -> list[tuple[str, bool]]:
+    """Whom an event is told to, and whether the row is theirs now (or theirs no more)."""
+    return [(change.key, change.row is not None) for change in routed(happening)]
+
+
+class TestParents:
+    @pytest.mark.parametrize(
+        ("table", "kind", "topic", "parent"),
+        [
+            ("customer_detail", Kind.CUSTOMER, TOPICS.buyers, "c7"),
+            ("customer_contact", Kind.CONTACT, TOPICS.buyers, "c7"),
+            ("order_header", Kind.HEADER, TOPICS.orders, "5"),
+            ("order_header_detail", Kind.DETAIL, TOPICS.orders, "5"),
+            ("order_header_total", Kind.TOTAL, TOPICS.orders, "5"),
+            ("order_line_item", Kind.LINE, TOPICS.orders, "5"),
+            ("delivery_header", Kind.DESPATCH, TOPICS.orders, "5"),
+            ("order_status", Kind.STATUS, TOPICS.orders, EVERYWHERE),
+        ],
+    )
+    def test_each_table_has_its_own(self, table: str, kind: Kind, topic: str, parent: str) -> None:
+        ((to, change),) = Router(MAPPING, TOPICS).route(event(table, after={}, op="c"), BORN)
+        pk = next(iter(SAMPLES[table].values()))
+        assert (to, change.kind, change.key, change.pk) == (topic, kind, parent, pk)
+        assert (change.position, change.born, change.keep) == (POSITION, BORN, ())
+        assert change.row is not None
+
+    @pytest.mark.parametrize("table", SAMPLES)
+    def test_an_update_in_place_is_told_once(self, table: str) -> None:
+        assert [there for _, there in told(event(table, before={}, after={}))] == [True]
+
+    @pytest.mark.parametrize("table", SAMPLES)
+    def test_a_delete_takes_the_row_from_its_parent(self, table: str) -> None:
+        created, deleted = told(event(table, after={}, op="c")), told(event(table, before={}, op="d"))
+        assert deleted == [(parent, False) for parent, _ in created]
+
+    @pytest.mark.parametrize(("table", "column"), REFERENCES.items())
+    @pytest.mark.parametrize("none", [None, 0])
+    def test_a_row_of_no_order_is_told_to_nobody(self, table: str, column: str, none: object) -> None:
+        assert told(event(table, after={column: none}, op="c")) == []
+        assert told(event(table, before={column: none}, op="d")) == []
+
+    @pytest.mark.parametrize(("table", "column"), [*REFERENCES.items(), ("customer_contact", "cc_customer_id")])
+    def test_a_row_without_the_column_of_its_parent_is_refused(self, table: str, column: str) -> None:
+        happening = event(table, after={}, op="c")
+        assert happening.after is not None
+        del happening.after[column]
+        with pytest.raises(RecordError, match=rf"^column_missing: {column} "):
+            routed(happening)
+
+    def test_an_id_may_be_negative(self) -> None:
+        assert told(event("order_line_item", after={"oli_oh_id": -5})) == [("-5", True)]
+        assert told(event("customer_contact", after={"cc_customer_id": -7})) == [("c-7", True)]
+
+    def test_a_table_that_is_not_mapped_is_refused(self) -> None:
+        stranger = RowEvent("stock_balance", "c", {"sb_id": 1}, None, {"sb_id": 1}, POSITION, 1, False)
+        with pytest.raises(RecordError, match="^not_mapped: "):
+            routed(stranger)
+
+
+class TestMoves:
+    @pytest.mark.parametrize(("table", "column"), REFERENCES.items())
+    def test_a_row_that_moves_to_another_order_is_told_to_both_at_one_position(self, table: str, column: str) -> None:
+        new, old = routed(event(table, before={column: 5}, after={column: 6}))
+        assert (new.key, old.key) == ("6", "5")
+        assert (new.position, old.position) == (POSITION, POSITION)
+        assert (new.pk, new.kind, new.lane, new.born) == (old.pk, old.kind, old.lane, old.born)
+        assert new.row is not None
+        assert old.row is None
+
+    @pytest.mark.parametrize(("table", "column"), REFERENCES.items())
+    def test_a_row_that_leaves_its_order_for_none_is_taken_away(self, table: str, column: str) -> None:
+        assert told(event(table, before={column: 5}, after={column: 0})) == [("5", False)]
+
+    @pytest.mark.parametrize(("table", "column"), REFERENCES.items())
+    def test_a_row_that_joins_an_order_has_no_former_one(self, table: str, column: str) -> None:
+        assert told(event(table, before={column: None}, after={column: 6})) == [("6", True)]
+
+    def test_text_and_number_of_one_reference_are_one_parent(self) -> None:
+        assert told(event("order_line_item", before={"oli_oh_id": "5"}, after={"oli_oh_id": 5})) == [("5", True)]
+
+    def test_a_contact_that_changes_account_is_told_to_both(self) -> None:
+        moved = event("customer_contact", before={"cc_customer_id": 7}, after={"cc_customer_id": 8})
+        assert told(moved) == [("c8", True), ("c7", False)]
+
+    def test_a_contact_that_changes_address_stays_with_its_account(self) -> None:
+        moved = event("customer_contact", before={"cc_email": "ann@bright.co.uk"}, after={"cc_email": "zoe@bright.co.uk"})
+        assert told(moved) == [("c7", True)]
+
+    def test_an_update_whose_former_row_is_unknown_removes_nothing(self) -> None:
+        assert told(event("order_line_item", after={"oli_oh_id": 6})) == [("6", True)]
+
+
+class TestHouseAccounts:
+    @pytest.mark.parametrize("account", sorted(HOUSE))
+    def test_their_own_rows_are_dropped(self, account: int) -> None:
+        row = SAMPLES["customer_detail"] | {"cd_id": account}
+        assert routed(RowEvent("customer_detail", "c", {"cd_id": account}, None, row, POSITION, 1, False)) == []
+        assert routed(RowEvent("customer_detail", "d", {"cd_id": account}, row, None, POSITION, 1, False)) == []
+
+    def test_their_contacts_belong_to_their_addresses(self) -> None:
+        happening = event("customer_contact", after={"cc_customer_id": 1, "cc_email": "Ann@Bright.co.uk; zoe@bright.co.uk"})
+        assert told(happening) == [("eann@bright.co.uk", True), ("ezoe@bright.co.uk", True)]
+
+    def test_a_contact_without_an_address_is_told_to_nobody(self) -> None:
+        assert told(event("customer_contact", after={"cc_customer_id": 1, "cc_email": "tbc"})) == []
+
+    def test_a_contact_that_changes_address_is_taken_from_the_old_one(self) -> None:
+        happening = event(
+            "customer_contact",
+            before={"cc_customer_id": 1, "cc_email": "ann@bright.co.uk, zoe@bright.co.uk"},
+            after={"cc_customer_id": 1, "cc_email": "zoe@bright.co.uk; bob@bright.co.uk"},
+        )
+        assert told(happening) == [("ezoe@bright.co.uk", True), ("ebob@bright.co.uk", True), ("eann@bright.co.uk", False)]
+
+    def test_another_spelling_of_one_address_moves_nothing(self) -> None:
+        happening = event(
+            "customer_contact",
+            before={"cc_customer_id": 1, "cc_email": "ANN@bright.co.uk"},
+            after={"cc_customer_id": 1, "cc_email": "<ann@bright.co.uk>"},
+        )
+        assert told(happening) == [("eann@bright.co.uk", True)]
+
+    @pytest.mark.parametrize(
+        ("before", "after", "expected"),
+        [
+            (1, 7, [("c7", True), ("eann@bright.co.uk", False)]),
+            (7, 1, [("eann@bright.co.uk", True), ("c7", False)]),
+            (1, 2, [("eann@bright.co.uk", True)]),
+            (1, 0, [("eann@bright.co.uk", False)]),
+        ],
+    )
+    def test_a_contact_may_move_in_and_out_of_them(self, before: int, after: int, expected: list[tuple[str, bool]]) -> None:
+        happening = event("customer_contact", before={"cc_customer_id": before}, after={"cc_customer_id": after})
+        assert told(happening) == expected
+
+
+class TestLanes:
+    @pytest.mark.parametrize("table", SAMPLES)
+    def test_a_despatch_is_urgent_and_the_rest_live(self, table: str) -> None:
+        lane = Lane.URGENT if table == "delivery_header" else Lane.LIVE
+        assert [change.lane for change in routed(event(table, after={}))] == [lane]
+        assert [change.lane for change in routed(event(table, before={}, op="d"))] == [lane]
+
+    @pytest.mark.parametrize("table", SAMPLES)
+    def test_a_snapshot_is_bulk_whatever_the_table(self, table: str) -> None:
+        assert [change.lane for change in routed(event(table, after={}, op="r", snapshot=True))] == [Lane.BULK]
+
+
+class TestUnavailableColumns:
+    def test_their_fields_are_empty_and_named(self) -> None:
+        (change,) = routed(event("customer_contact", before={}, after={"cc_email": UNAVAILABLE}))
+        assert change.keep == ("emails",)
+        assert change.row == rows.Contact((), "Ann", "Lee", None)
+
+    def test_an_unmapped_one_is_no_matter(self) -> None:
+        (change,) = routed(event("customer_contact", before={}, after={"cc_notes": UNAVAILABLE}))
+        assert change.keep == ()
+        assert change.row == rows.Contact(("ann@bright.co.uk",), "Ann", "Lee", None)
+
+    def test_the_mark_itself_is_never_taken_for_a_value(self) -> None:
+        (change,) = routed(event("order_header", before={}, after={"oh_order_number": UNAVAILABLE}))
+        assert change.keep == ("number",)
+        assert UNAVAILABLE.encode() not in pack([change])
+
+
+class TestUnmappedColumns:
+    PERSONAL = {
+        "cc_mobile": "07700 900123",
+        "cd_statement_address1": "12 Quagga Street",
+        "ohd_delivery_name": "Quagga",
+        "oh_cust_order_ref": "quagga",
+        "oli_vad_description": "quagga",
+        "nested": {"quagga": ["07700 900123"]},
+    }
+
+    @pytest.mark.parametrize("table", SAMPLES)
+    def test_nothing_of_them_reaches_our_topics(self, table: str) -> None:
+        happening = event(table, before=self.PERSONAL, after=self.PERSONAL)
+        packed = pack(routed(happening)).lower()
+        assert b"quagga" not in packed
+        assert b"07700" not in packed
+
+    @pytest.mark.parametrize("table", SAMPLES)
+    def test_what_is_told_survives_the_journey(self, table: str) -> None:
+        changes = routed(event(table, before={}, after={}))
+        assert unpack(pack(changes)) == changes
+
+    def test_the_record_says_nothing_more_than_the_row(self) -> None:
+        (change,) = routed(event("order_header_total", after=self.PERSONAL))
+        assert pack([change]).count(b"140.0000") == 1
+        assert len(pack([change])) < 64

@@ -1,0 +1,59 @@
+"""What ``BatchProducer`` relies on inside aiokafka, on a real broker."""
+
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from streams.engine.producer import BatchProducer
+from streams.runtime import kafka
+from streams.settings import Settings
+from tests.quirks.test_faust import create
+
+
+@pytest.fixture
+def settings(broker: Path, tmp_path: Path) -> Settings:
+    running = kafka.status(broker).broker
+    assert running is not None
+    return Settings(kafka_bootstrap=running.bootstrap, data_dir=tmp_path, partitions=1)
+
+
+async def test_records_beyond_one_batch_arrive_in_order_and_the_last_offset_is_returned(settings: Settings) -> None:
+    topic = f"quirk-{uuid4().hex[:8]}"
+    await create(settings, topic)
+    entries: list[tuple[bytes | None, bytes | None]] = [(b"%d" % number, bytes(9_000)) for number in range(300)]
+    async with BatchProducer(settings.model_copy(update={"compression": "none"})) as producer:
+        assert await producer.send(topic, 0, entries) == 299
+        assert await producer.send(topic, 0, [(b"last", None)]) == 300
+    assert await keys(settings, topic) == [key for key, _ in entries] + [b"last"]
+
+
+async def test_a_record_larger_than_the_batch_size_is_sent_alone(settings: Settings) -> None:
+    topic = f"quirk-{uuid4().hex[:8]}"
+    await create(settings, topic)
+    async with BatchProducer(settings) as producer:
+        assert await producer.send(topic, 0, [(b"a", b"x"), (b"big", bytes(3_000_000)), (b"c", b"y")]) == 2
+    assert await keys(settings, topic) == [b"a", b"big", b"c"]
+
+
+async def test_nothing_to_send_is_no_offset(settings: Settings) -> None:
+    async with BatchProducer(settings) as producer:
+        assert await producer.send("anywhere", 0, []) == -1
+
+
+async def keys(settings: Settings, topic: str) -> list[bytes | None]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        place = TopicPartition(topic, 0)
+        consumer.assign([place])
+        await consumer.seek_to_beginning(place)
+        end = (await consumer.end_offsets([place]))[place]
+        found: list[bytes | None] = []
+        while len(found) < end:
+            for records in (await consumer.getmany(timeout_ms=1000)).values():
+                found += [record.key for record in records]
+        return found
+    finally:
+        await consumer.stop()

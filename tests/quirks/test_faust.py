@@ -1,0 +1,197 @@
+"""What ``streams.engine`` relies on inside Faust 0.15.3, on a real broker. A Faust upgrade that changes one of these fails here."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import faust
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from faust.types import TP
+
+from streams.engine.app import create_app
+from streams.engine.producer import BatchProducer
+from streams.engine.table import StateTable
+from streams.runtime import kafka
+from streams.settings import Settings
+
+# Faust and mode are full of deprecated asyncio calls; they are not ours to mend.
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+@pytest.fixture
+def settings(broker: Path, tmp_path: Path) -> Settings:
+    running = kafka.status(broker).broker
+    assert running is not None
+    return Settings(kafka_bootstrap=running.bootstrap, data_dir=tmp_path, partitions=1, session_timeout=6)
+
+
+async def create(settings: Settings, *topics: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic(topic, 1, 1) for topic in topics])
+    await admin.close()
+
+
+class Probe:
+    """A Faust application with one table and one agent that only collects events."""
+
+    def __init__(self, settings: Settings, app_id: str, topic: str) -> None:
+        self.app: Any = create_app(app_id, settings)
+        self.table = StateTable(self.app, "state", 1)
+        self.events: asyncio.Queue[Any] = asyncio.Queue()
+        self.recovered = asyncio.Event()
+        self.stream: Any = None
+        source = self.app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+        async def collect(stream: Any) -> None:
+            self.stream = stream
+            async for event in stream.noack().events():
+                self.events.put_nowait(event)
+
+        async def note() -> None:
+            self.recovered.set()
+
+        self.app.agent(source, name="collect")(collect)
+        self.table.faust.on_recover(note)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        await self.app.start()
+        try:
+            async with asyncio.timeout(60):
+                await self.recovered.wait()
+            yield
+        finally:
+            await self.app.stop()
+
+    async def next(self) -> Any:
+        async with asyncio.timeout(30):
+            return await self.events.get()
+
+
+async def committed(settings: Settings, group: str, topic: str) -> int | None:
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, group_id=group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        offset: int | None = await consumer.committed(TopicPartition(topic, 0))
+        return offset
+    finally:
+        await consumer.stop()
+
+
+async def produce(settings: Settings, topic: str, *values: bytes | None) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap)
+    await producer.start()
+    for value in values:
+        await producer.send_and_wait(topic, value, b"k")
+    await producer.stop()
+
+
+@pytest.fixture
+def names() -> tuple[str, str]:
+    app_id = f"quirk-{uuid4().hex[:8]}"
+    return app_id, f"{app_id}.source"
+
+
+async def test_an_event_that_was_not_acknowledged_is_delivered_again_after_a_stop(
+    settings: Settings, names: tuple[str, str]
+) -> None:
+    app_id, topic = names
+    await create(settings, topic, f"{app_id}-state-changelog")
+    await produce(settings, topic, b"one", b"two")
+    first = Probe(settings, app_id, topic)
+    async with first.running():
+        one = await first.next()
+        await first.next()
+        await first.stream.ack(one)
+    assert await committed(settings, app_id, topic) == 1
+
+    second = Probe(settings, app_id, topic)
+    async with second.running():
+        assert (await second.next()).message.value == b"two"
+
+
+async def test_a_null_value_arrives_as_none_on_a_raw_topic(settings: Settings, names: tuple[str, str]) -> None:
+    app_id, topic = names
+    await create(settings, topic, f"{app_id}-state-changelog")
+    await produce(settings, topic, None)
+    probe = Probe(settings, app_id, topic)
+    async with probe.running():
+        assert (await probe.next()).message.value is None
+
+
+async def test_messages_carry_the_generation_that_they_were_fetched_in(settings: Settings, names: tuple[str, str]) -> None:
+    app_id, topic = names
+    await create(settings, topic, f"{app_id}-state-changelog")
+    await produce(settings, topic, b"one")
+    probe = Probe(settings, app_id, topic)
+    async with probe.running():
+        event = await probe.next()
+        assert event.message.generation_id == probe.app.consumer_generation_id
+
+
+async def test_recovery_goes_on_behind_the_offset_that_we_write_and_restores_what_local_state_lacks(
+    settings: Settings, names: tuple[str, str]
+) -> None:
+    app_id, topic = names
+    changelog = f"{app_id}-state-changelog"
+    await create(settings, topic, changelog)
+    async with BatchProducer(settings) as producer:
+        first = Probe(settings, app_id, topic)
+        async with first.running():
+            writes: dict[bytes, bytes | None] = {b"a": b"1", b"b": b"2", b"c": b"3"}
+            end = await producer.send(changelog, 0, writes.items())
+            assert end == 2
+            first.table.write(0, writes, end)
+            assert first.table.faust.data.persisted_offset(TP(changelog, 0)) == 2
+            # A crash after the changelog was acknowledged and before the local write: only the log has it.
+            await producer.send(changelog, 0, [(b"b", None), (b"d", b"4")])
+
+        second = Probe(settings, app_id, topic)
+        async with second.running():
+            rows = {key: value for key, value in second.table.scan(0, b"") if not key.startswith(b"__faust")}
+            assert rows == {b"a": b"1", b"c": b"3", b"d": b"4"}
+            assert second.table.get(0, b"b") is None
+
+
+async def test_a_worker_without_its_data_directory_recovers_everything_from_the_changelog(
+    settings: Settings, names: tuple[str, str], tmp_path: Path
+) -> None:
+    app_id, topic = names
+    changelog = f"{app_id}-state-changelog"
+    await create(settings, topic, changelog)
+    async with BatchProducer(settings) as producer:
+        await producer.send(changelog, 0, [(b"%d" % number, b"x") for number in range(5000)])
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    probe = Probe(settings.model_copy(update={"data_dir": elsewhere}), app_id, topic)
+    async with probe.running():
+        assert sum(not key.startswith(b"__faust") for key, _ in probe.table.scan(0, b"")) == 5000
+
+
+async def test_a_crash_of_a_part_is_seen_on_the_application(settings: Settings, names: tuple[str, str]) -> None:
+    app_id, topic = names
+    await create(settings, topic, f"{app_id}-state-changelog")
+    probe = Probe(settings, app_id, topic)
+    async with probe.running():
+        await probe.app.crash(RuntimeError("broken"))
+        async with asyncio.timeout(5):
+            await probe.app._crashed.wait()
+
+
+async def test_the_partition_of_a_table_is_open_only_while_it_is_assigned(settings: Settings, names: tuple[str, str]) -> None:
+    app_id, topic = names
+    await create(settings, topic, f"{app_id}-state-changelog")
+    probe = Probe(settings, app_id, topic)
+    async with probe.running():
+        assert probe.table.owned() == {0}
+    assert probe.table.owned() == set()
+
+
+def test_the_version_is_the_one_that_was_examined() -> None:
+    assert faust.__version__ == "0.15.3"
