@@ -17,11 +17,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from bench.child import Child, Meter, free_port
 from bench.drain import Watch
 from bench.workload import PARTITIONS, PREFIX, Message
-from streams.cli.topics import apply_topics
 from streams.engine.producer import BatchProducer, Entry
 from streams.mapping import load_mapping
 from streams.runtime.kafka import BrokerInfo, embedded_broker
 from streams.settings import Settings
+from streams.topic_admin import apply_topics
 from streams.topics import TopicSpec, specs
 
 _PROGRAM = Path(sys.executable).parent / "owdd"

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from streams.runtime import kafka
-from streams.runtime.errors import RuntimeUnavailable
+from streams.runtime.errors import RuntimeUnavailableError
 from streams.runtime.jars import Progress
 from streams.runtime.kafka import BrokerInfo
 
@@ -89,12 +89,12 @@ def status(data_dir: _DataDir = _DATA_DIR, as_json: _AsJson = False) -> None:
 
 @contextmanager
 def _reporting(as_json: bool, title: str) -> Iterator[Progress]:
-    """Show progress on standard error if that is a terminal; report a ``RuntimeUnavailable`` and exit with status 1."""
+    """Show progress on standard error if that is a terminal; report a ``RuntimeUnavailableError`` and exit with status 1."""
     console = Console(stderr=True)
     try:
         with console.status(title) as spinner:
             yield spinner.update
-    except RuntimeUnavailable as error:
+    except RuntimeUnavailableError as error:
         if as_json:
             _print_json({"state": "error", "error": type(error).__name__, "message": str(error)})
         else:

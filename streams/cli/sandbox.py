@@ -12,7 +12,7 @@ import uvicorn
 
 from streams.sandbox import SandboxConfig, create_app
 
-PASSWORD_VARIABLE = "OWDD_DOTDIGITAL_PASSWORD"
+PASSWORD_VARIABLE = "OWDD_DOTDIGITAL_PASSWORD"  # noqa: S105  # a name, not a password
 _SHUTDOWN_SECONDS = 2
 
 

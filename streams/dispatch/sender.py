@@ -90,7 +90,8 @@ class Sender:
             answer = await deliver(self._client, entry.email, row, self._cleared)
         except DataError as error:
             self._metrics.parked.labels(error.code).inc()
-            log.error("contact parked", code=error.code, operation=error.operation, contact=self._hashed(entry.email))
+            # The trace would end in the HTTP call; the code says it all.
+            log.error("contact parked", code=error.code, operation=error.operation, contact=self._hashed(entry.email))  # noqa: TRY400
             await self._write(entry, row, None, error.code)
         except (ConnectivityError, ThrottledError, AccessError) as error:
             self._again(entry, error)
@@ -143,7 +144,7 @@ class Sender:
             case AccessError():
                 wait, reason = 30_000, "access"
                 self._schedule.pause(now + wait)
-                log.error("Dotdigital refuses access; nothing is delivered until this is mended", error=str(error))
+                log.critical("Dotdigital refuses access; nothing is delivered until this is mended", error=str(error))
             case ConnectivityError():
                 reason = error.reason
                 if self._failures >= 5:

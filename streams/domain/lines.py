@@ -27,7 +27,7 @@ def block_key(line: int) -> str:
 
 
 def exists(block: LineBlock, line: int) -> bool:
-    """Whether any order has the line now. (A line that moved is, for a moment, owned by both or by neither.)"""
+    """Whether any order has the line now. A line that moves is, for a moment, owned by both or by neither."""
     return any(cell.row for cell in block.owners.get(line, {}).values())
 
 

@@ -128,15 +128,8 @@ class Stage:
                 by_partition[event.message.partition].append(event)
         now_us = self._clock.now_us()
         self._changes = 0
-        units: list[Unit] = []
-        for partition, events in by_partition.items():
-            units.extend(await self._work(partition, events, now_us))
-        ends = await asyncio.gather(*(self._log(unit) for unit in units), *self._sends(units))
-        for unit, end in zip(units, ends[: len(units)], strict=True):
-            if unit.writes and unit.partition in self._table.owned():
-                self._table.write(unit.partition, unit.writes, end)
-            for effect in unit.after:
-                effect()
+        units = [await self._work(partition, events, now_us) for partition, events in by_partition.items()]
+        await self._commit(units)
         for events in by_partition.values():
             for event in events:
                 if self._current(event):
@@ -149,38 +142,43 @@ class Stage:
         # Work of an older generation belongs to whoever owns the partition now; it was never acknowledged.
         return bool(event.message.generation_id == self._app.consumer_generation_id)
 
-    async def _work(self, partition: int, events: list[Any], now_us: int) -> list[Unit]:
+    async def _work(self, partition: int, events: list[Any], now_us: int) -> Unit:
+        """What the events of one partition amount to; if they fail together they are done, and committed, one by one."""
         records = [Record(e.message.topic, e.message.offset, e.message.key, e.message.value) for e in events]
         unit = Unit(partition, self._partitions, self._table, now_us)
         try:
             self._changes += self._handler.handle(unit, records)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever a record does to us, its neighbours must not suffer
             log.warning("batch failed, trying its records one by one", stage=self._handler.name, error=type(error).__name__)
         else:
-            return [unit]
-        return [await self._alone(partition, record, now_us) for record in records]
-
-    async def _alone(self, partition: int, record: Record, now_us: int) -> Unit:
-        """One record in a unit of its own, durable before the next one is tried."""
-        unit = Unit(partition, self._partitions, self._table, now_us)
-        try:
-            self._handler.handle(unit, [record])
-        except Exception as error:
-            code = error.code if isinstance(error, RecordError) else "cannot_apply"
-            detail = error.detail if isinstance(error, RecordError) else type(error).__name__
-            at = Coordinates(record.topic, partition, record.offset)
-            letter = DeadLetter(at, record.key, record.value, RecordError(code, detail), self._handler.name)
-            headers = letter.headers(self._hash_key)
-            await self._producer.send_one(self._dead_letters, partition, record.key, record.value, headers)
-            self._metrics.dead_letters.labels(self._handler.name, code).inc()
-            log.error("record dead-lettered", stage=self._handler.name, code=code, detail=detail, at=str(at))
-            return Unit(partition, self._partitions, self._table, now_us)
-        end, *_ = await asyncio.gather(self._log(unit), *self._sends([unit]))
-        if unit.writes:
-            self._table.write(partition, unit.writes, end)
-        for effect in unit.after:
-            effect()
+            return unit
+        for record in records:
+            unit = Unit(partition, self._partitions, self._table, now_us)
+            try:
+                self._changes += self._handler.handle(unit, [record])
+            except Exception as error:  # noqa: BLE001  # as above
+                await self._bury(partition, record, error)
+            else:
+                await self._commit([unit])
         return Unit(partition, self._partitions, self._table, now_us)
+
+    async def _bury(self, partition: int, record: Record, error: Exception) -> None:
+        if not isinstance(error, RecordError):
+            error = RecordError("cannot_apply", type(error).__name__)
+        at = Coordinates(record.topic, partition, record.offset)
+        headers = DeadLetter(at, record.key, record.value, error, self._handler.name).headers(self._hash_key)
+        await self._producer.send_one(self._dead_letters, partition, record.key, record.value, headers)
+        self._metrics.dead_letters.labels(self._handler.name, error.code).inc()
+        log.error("record dead-lettered", stage=self._handler.name, code=error.code, detail=error.detail, at=str(at))
+
+    async def _commit(self, units: Sequence[Unit]) -> None:
+        """Make units durable: changelog and outputs first, then the local state, then what is kept in memory."""
+        ends = await asyncio.gather(*(self._log(unit) for unit in units), *self._sends(units))
+        for unit, end in zip(units, ends[: len(units)], strict=True):
+            if unit.writes and unit.partition in self._table.owned():
+                self._table.write(unit.partition, unit.writes, end)
+            for effect in unit.after:
+                effect()
 
     async def _log(self, unit: Unit) -> int:
         return await self._producer.send(self._table.changelog, unit.partition, unit.writes.items())

@@ -113,8 +113,10 @@ class LagProbe:
             self._metrics.lag_seconds.labels(progress.group, topic).set(seconds[topic])
 
     def _age(self, progress: Progress, place: TopicPartition, behind: int, now: float) -> float:
-        """Seconds since the oldest waiting record was appended, at most: it is younger than the last finished one, and
-        than the last time that none waited."""
+        """Seconds since the oldest waiting record was appended, at most.
+
+        It is younger than the last finished record, and than the last time that none waited.
+        """
         key = (progress.group, place)
         if not behind:
             self._caught_up[key] = now

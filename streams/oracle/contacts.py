@@ -145,13 +145,13 @@ def _consent(people: list[Row], mapping: Mapping) -> Consent | None:
 
 def _contact(ranked: list[_Projection], mapping: Mapping) -> Expected:
     orders = [order for projection in ranked for order in projection.orders]
-    credits = [credit for projection in ranked for credit in projection.credits]
+    given_back = [credit for projection in ranked for credit in projection.credits]
     dated = sorted((order for order in orders if order.at is not None), key=_moment)
     newest = dated[-1] if dated else None
     named = next((p for p in ranked if p.first_name or p.last_name), None)
-    spend = EXACT.subtract(_total(orders), _total(credits))
+    spend = EXACT.subtract(_total(orders), _total(given_back))
     despatches = [order.despatched for order in orders if order.despatched is not None]
-    refunds = [credit.at for credit in credits if credit.at is not None]
+    refunds = [credit.at for credit in given_back if credit.at is not None]
     exclude = None if newest is None or newest.at is None else newest.at + timedelta(hours=24 * mapping.exclude_days)
     consents = {projection.consent for projection in ranked}
 
@@ -169,10 +169,10 @@ def _contact(ranked: list[_Projection], mapping: Mapping) -> Expected:
         f.last_order_number: newest.number if newest else None,
         f.last_status: newest.status if newest else None,
         f.last_despatch: iso(max(despatches, default=None)),
-        f.refund_count: len(credits),
-        f.refund_total: rounded(_total(credits)),
+        f.refund_count: len(given_back),
+        f.refund_total: rounded(_total(given_back)),
         f.last_refund: iso(max(refunds, default=None)),
-        f.refunded: len(credits) > 0,
+        f.refunded: len(given_back) > 0,
         f.exclude_until: iso(exclude),
     }
     return Expected(fields, "out" if "out" in consents else "in" if "in" in consents else None)

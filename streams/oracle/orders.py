@@ -27,6 +27,7 @@ class LiveOrder:
 
     @property
     def counts(self) -> bool:
+        """Whether it adds to anything."""
         return self.status != "cancelled"
 
 

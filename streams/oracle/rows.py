@@ -18,7 +18,7 @@ Tables = Dict[str, Dict[str, Row]]
 
 EXACT = Context(prec=60)
 _CENT = Decimal("0.01")
-_EPOCH = datetime(1970, 1, 1)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # a wall clock without a zone
 _SEPARATORS = re.compile(r"[;,\s]+")
 
 
@@ -52,7 +52,7 @@ def money(value: Any) -> Decimal | None:
 def rounded(amount: Decimal) -> Decimal:
     """Half up (away from zero) to two places; never a negative zero."""
     cents = amount.quantize(_CENT, rounding=ROUND_HALF_UP, context=EXACT)
-    return cents if cents else Decimal("0.00")
+    return cents or Decimal("0.00")
 
 
 def instant(value: Any, zone: ZoneInfo) -> datetime | None:

@@ -1,6 +1,6 @@
 """What can go wrong before there is a broker to talk to.
 
-    RuntimeUnavailable
+    RuntimeUnavailableError
     ├── JavaMissing           no Java of the version that Kafka needs
     ├── MavenMissing          the jars are not here yet, and nothing here can fetch them
     ├── JarsUnavailable       Maven could not resolve a pom
@@ -19,7 +19,7 @@ from pathlib import Path
 from streams.errors import OwddError
 
 
-class RuntimeUnavailable(OwddError):
+class RuntimeUnavailableError(OwddError):
     """The local Kafka runtime cannot be used; ``what`` happened and what to ``do`` are kept apart for the CLI."""
 
     def __init__(self, what: str, do: str, excerpt: Sequence[str] = ()) -> None:
@@ -30,7 +30,7 @@ class RuntimeUnavailable(OwddError):
         self.excerpt = tuple(excerpt)
 
 
-class JavaMissing(RuntimeUnavailable):
+class JavaMissing(RuntimeUnavailableError):
     """No usable Java; ``found`` lists those that are too old, as "17 at /path"."""
 
     def __init__(self, needed: int, found: Sequence[str]) -> None:
@@ -41,7 +41,7 @@ class JavaMissing(RuntimeUnavailable):
         )
 
 
-class MavenMissing(RuntimeUnavailable):
+class MavenMissing(RuntimeUnavailableError):
     """The jars have to be fetched, and there is no ``mvn``."""
 
     def __init__(self) -> None:
@@ -51,11 +51,11 @@ class MavenMissing(RuntimeUnavailable):
         )
 
 
-class JarsUnavailable(RuntimeUnavailable):
+class JarsUnavailable(RuntimeUnavailableError):
     """Maven failed, or there is no pom to give it."""
 
 
-class StorageFormatFailed(RuntimeUnavailable):
+class StorageFormatFailed(RuntimeUnavailableError):
     """``StorageTool format`` refused the directory."""
 
     def __init__(self, data_dir: Path, output: Sequence[str]) -> None:
@@ -66,7 +66,7 @@ class StorageFormatFailed(RuntimeUnavailable):
         )
 
 
-class PortTaken(RuntimeUnavailable):
+class PortTaken(RuntimeUnavailableError):
     """Another program listens on ``port``."""
 
     def __init__(self, port: int) -> None:
@@ -77,7 +77,7 @@ class PortTaken(RuntimeUnavailable):
         self.port = port
 
 
-class BrokerDied(RuntimeUnavailable):
+class BrokerDied(RuntimeUnavailableError):
     """The JVM ended before the broker answered; the excerpt is the end of its log."""
 
     def __init__(self, log: Path, last_lines: Sequence[str]) -> None:
@@ -89,7 +89,7 @@ class BrokerDied(RuntimeUnavailable):
         )
 
 
-class BrokerNotReady(RuntimeUnavailable):
+class BrokerNotReady(RuntimeUnavailableError):
     """The JVM lives and the broker did not answer in time."""
 
     def __init__(self, pid: int, port: int, seconds: float, log: Path, last_lines: Sequence[str]) -> None:
@@ -100,7 +100,7 @@ class BrokerNotReady(RuntimeUnavailable):
         )
 
 
-class BrokerNotStopped(RuntimeUnavailable):
+class BrokerNotStopped(RuntimeUnavailableError):
     """The process is still there after SIGKILL, as happens in uninterruptible disk waits."""
 
     def __init__(self, pid: int) -> None:

@@ -105,7 +105,7 @@ def start(
     Does nothing when it runs already. ``port`` is chosen when None: the last one if it is free, else any.
     ``heap`` is in the JVM's notation. ``short_lived`` leaves out the optimising compiler: about a second faster to
     start, and slower under load. ``timeout`` is in seconds, without the time that fetching the jars takes.
-    Raises any ``RuntimeUnavailable``, and leaves no broker of its own behind then.
+    Raises any ``RuntimeUnavailableError``, and leaves no broker of its own behind then.
     """
     data_dir = _prepared(data_dir)
     with _lock(data_dir, progress):

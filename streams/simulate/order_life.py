@@ -240,7 +240,7 @@ class OrderLife:
         """A delivery gets another time, or loses its time."""
         shop = self._shop
         at: Value = shop.clock() if shop.rng.random() < 0.7 else None
-        return self._with_despatch(lambda order, despatch: shop.db.update(DESPATCH, despatch, dh_datetime=at))
+        return self._with_despatch(lambda _, despatch: shop.db.update(DESPATCH, despatch, dh_datetime=at))
 
     def delete_despatch(self) -> bool:
         shop = self._shop

@@ -109,7 +109,7 @@ class Runner:
         if not self._rate:
             await asyncio.sleep(0)
             return _CHUNK
-        while (allowed := int((self._now() - start) * self._rate) - taken) < 1:
+        while (allowed := int((self._now() - start) * self._rate) - taken) < 1:  # noqa: ASYNC110  # it waits for time
             await asyncio.sleep(_TICK_S)
         return min(allowed, _CHUNK)
 

@@ -151,8 +151,8 @@ def of_order(kind: Kind, order: int, pk: int, row: Message | None, at: int = 1, 
     return step if former in (None, order) else [*step, change(TOPICS.orders, kind, str(former), pk, None, at)]
 
 
-def header(order: int, customer: int = 1, *, type: int = 1, status: int = 1, at: int = 1) -> Step:
-    return of_order(Kind.HEADER, order, order, rows.Header(f"SO{order}", 1_700_000_000 + order, customer, type, status), at)
+def header(order: int, customer: int = 1, *, sort: int = 1, status: int = 1, at: int = 1) -> Step:
+    return of_order(Kind.HEADER, order, order, rows.Header(f"SO{order}", 1_700_000_000 + order, customer, sort, status), at)
 
 
 def total(order: int, net: str = "10", at: int = 1) -> Step:
@@ -182,7 +182,7 @@ def person(pk: int, account: int, *emails: str, at: int = 1, former: int | None 
 LOOKUP = status(1, OPEN) + status(2, SENT)
 PEOPLE = customer(1, ANN) + customer(2, BOB)
 ORDER = header(10) + total(10) + line(10, 100)
-CREDIT = header(20, type=4) + total(20, "3") + line(20, 200, original=100)
+CREDIT = header(20, sort=4) + total(20, "3") + line(20, 200, original=100)
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ def test_what_is_held_is_known_after_a_restart(pipeline: Pipeline) -> None:
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.permutations([header(20, type=4), total(20, "3"), line(20, 200, original=100), line(10, 100), LOOKUP, PEOPLE]))
+@given(st.permutations([header(20, sort=4), total(20, "3"), line(20, 200, original=100), line(10, 100), LOOKUP, PEOPLE]))
 def test_a_credit_note_finds_the_line_that_it_gives_back_in_any_order_of_arrival(arrival: list[Step]) -> None:
     pipeline = Pipeline()
     for step in arrival:
@@ -296,7 +296,7 @@ def timelines(draw: st.DrawFn) -> list[list[Step]]:
     found: list[list[Step]] = []
     for order in (1, 2, 3):
         customers = st.sampled_from([1, 2, HOUSE])
-        found.append([header(order, draw(customers), type=draw(kinds), status=draw(some), at=at) for at in (1, 2)])
+        found.append([header(order, draw(customers), sort=draw(kinds), status=draw(some), at=at) for at in (1, 2)])
         found.append([total(order, draw(st.sampled_from(["1", "2.505"])), at) for at in range(1, draw(some) + 1)])
         place, moves = order, []
         for at in range(1, draw(some) + 1):

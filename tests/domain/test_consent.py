@@ -224,9 +224,8 @@ class ConsentMachine(RuleBasedStateMachine):
         email = data.draw(st.sampled_from(sorted(self.erp)))
         if place == email or not self._simple(email):
             return
-        opted = self.erp.pop(email)
         refused = email in self.refused and self.dispatch.status(email) is not None
-        self.erp[place] = opted
+        opted = self.erp[place] = self.erp.pop(email)
         self.dispatch.want(place, b"moved", opted)
         self.dispatch.want(email, None, moved_to=place)
         self._delivered(email)
@@ -310,7 +309,7 @@ def test_an_unsubscribe_moves_with_the_person(dispatch: Dispatch) -> None:
 
 
 def moved_after_unsubscribe(dispatch: Dispatch) -> None:
-    """The person at A unsubscribed and has just moved to B, opted in by the ERP all along."""
+    """The person at A unsubscribed and has just moved to B; to the ERP they are opted in."""
     dispatch.want(A, b"1", opted=True)
     dispatch.deliver(A)
     dispatch.dotdigital.contacts[A].status = "unsubscribed"

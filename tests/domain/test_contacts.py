@@ -41,7 +41,7 @@ def told(buyer: str, row: Part | Left, position: int = 1) -> Change:
 def held(parts: dict[str, Part | Left]) -> ContactRow:
     row = ContactRow()
     for buyer, item in parts.items():
-        contacts.apply(row, told(buyer, item))
+        contacts.apply(row, told(buyer, item, sum(buyer.encode())))
     return row
 
 
