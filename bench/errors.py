@@ -1,9 +1,11 @@
-"""What ends a benchmark without a number::
+"""What ends a benchmark without a number.
 
-BenchError
-├── ChildDied           a contender ended by itself: its last words are in the message
-├── NotDrained          a contender did not work off its input in time
-└── WrongResult         a contender was fast and wrong
+The tree::
+
+    BenchError
+    ├── ChildDied           a contender ended by itself: its last words are in the message
+    ├── NotDrained          a contender did not work off its input in time
+    └── WrongResult         a contender was fast and wrong
 """
 
 

@@ -1,7 +1,7 @@
 """``ingest``: decode, validate, trim, re-key and pack, alone."""
 
 from bench.join import CHANGES, QUICK_CHANGES
-from bench.measure import ingest_flow, measured, owdd_start
+from bench.measure import ingest_flow, owdd_measured
 from bench.results import Result, Sample, Spread
 from bench.site import Site
 from bench.workload import Workload
@@ -47,5 +47,4 @@ async def run(site: Site, *, quick: bool, repetitions: int) -> Result:
 
 async def _once(site: Site, workload: Workload, number: int) -> Sample:
     app = await site.owdd(f"ingest{number}", _PREFIX)
-    idle = await owdd_start(site, f"ingest{number}", "ingest")
-    return await measured(site, site.worker(app, "ingest"), ingest_flow(app), idle, workload.captured)
+    return await owdd_measured(site, app, ("ingest",), ingest_flow(app), workload.captured)

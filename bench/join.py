@@ -18,7 +18,7 @@ from bench.contenders.bare_join import TOTALS
 from bench.contenders.common import IDLE, STARTING, Names, sources
 from bench.drain import Flow
 from bench.errors import WrongResult
-from bench.measure import agents_flow, ingest_flow, measured, owdd_start, start_cost, whole_flow
+from bench.measure import Begun, agents_flow, idle_cost, ingest_flow, measured, owdd_measured, says, whole_flow
 from bench.results import Result, Sample, Spread
 from bench.site import Owdd, Site
 from bench.workload import PREFIX, Total, Workload, customer_of
@@ -62,9 +62,7 @@ async def run(site: Site, *, quick: bool, repetitions: int) -> Result:
 
 async def _together(run: _Run) -> Mapping[str, Sample]:
     app = await run.site.owdd(f"both{run.number}")
-    idle = await owdd_start(run.site, f"both{run.number}", "ingest", "agents")
-    worker = run.site.worker(app, "ingest", "agents")
-    sample = await measured(run.site, worker, whole_flow(app), idle, run.workload.captured)
+    sample = await owdd_measured(run.site, app, ("ingest", "agents"), whole_flow(app), run.workload.captured)
     _compare(BOTH, await _desired(run.site, app), run.workload.truth)
     return {BOTH: sample}
 
@@ -74,9 +72,7 @@ async def _apart(run: _Run) -> Mapping[str, Sample]:
     app = await run.site.owdd(f"apart{run.number}")
     samples: dict[str, Sample] = {}
     for label, role, flow in ((INGEST, "ingest", ingest_flow(app)), (AGENTS, "agents", agents_flow(app))):
-        idle = await owdd_start(run.site, f"{role}{run.number}", role)
-        worker = run.site.worker(app, role)
-        samples[label] = await measured(run.site, worker, flow, idle, run.workload.captured)
+        samples[label] = await owdd_measured(run.site, app, (role,), flow, run.workload.captured)
     _compare(AGENTS, await _desired(run.site, app), run.workload.truth)
     return samples
 
@@ -84,20 +80,20 @@ async def _apart(run: _Run) -> Mapping[str, Sample]:
 async def _faust(run: _Run) -> Mapping[str, Sample]:
     command = ["-m", "faust", "-A", "bench.contenders.faust_join", "-L", "uvloop"]
     command += ["worker", "-l", "info", "--without-web"]
-    return {FAUST: await _peer(run, FAUST, "faust", command, "[^Worker]: Ready")}
+    return {FAUST: await _peer(run, FAUST, "faust", command, says("[^-App]: Starting"))}
 
 
 async def _quix(run: _Run) -> Mapping[str, Sample]:
-    return {QUIX: await _peer(run, QUIX, "quix", ["-m", "bench.contenders.quix_join"], STARTING)}
+    return {QUIX: await _peer(run, QUIX, "quix", ["-m", "bench.contenders.quix_join"], says(STARTING))}
 
 
-async def _peer(run: _Run, label: str, name: str, command: list[str], ready: str) -> Sample:
+async def _peer(run: _Run, label: str, name: str, command: list[str], begun: Begun) -> Sample:
     idle_names, names = Names.of(f"{name}-{IDLE}{run.number}"), Names.of(f"{name}{run.number}")
     await run.site.create((*idle_names.topics, *names.topics))
-    idle = await start_cost(run.site.peer(idle_names.group, command, BENCH_PREFIX=IDLE), ready)
+    idle = await idle_cost(run.site.peer(idle_names.group, command, BENCH_PREFIX=IDLE), begun)
     flow = Flow({names.group: (*sources(PREFIX), *names.between)}, (names.out,))
     child = run.site.peer(names.group, command, BENCH_PREFIX=PREFIX)
-    sample = await measured(run.site, child, flow, idle, run.workload.captured)
+    sample = await measured(run.site, child, begun, flow, idle, run.workload.captured)
     found: dict[str, Any] = {}
     async for key, value in run.site.read(names.out):
         found[(key or b"").decode()] = orjson.loads(value or b"{}")
@@ -106,11 +102,11 @@ async def _peer(run: _Run, label: str, name: str, command: list[str], ready: str
 
 
 async def _bare(run: _Run) -> Mapping[str, Sample]:
-    command, name = ["-m", "bench.contenders.bare_join"], f"bare{run.number}"
-    idle = await start_cost(run.site.peer(f"{name}-{IDLE}", command, BENCH_PREFIX=IDLE), STARTING)
+    command, name, begun = ["-m", "bench.contenders.bare_join"], f"bare{run.number}", says(STARTING)
+    idle = await idle_cost(run.site.peer(f"{name}-{IDLE}", command, BENCH_PREFIX=IDLE), begun)
     flow = Flow({Names.of(name).group: sources(PREFIX)})
     child = run.site.peer(name, command, BENCH_PREFIX=PREFIX)
-    sample = await measured(run.site, child, flow, idle, run.workload.captured)
+    sample = await measured(run.site, child, begun, flow, idle, run.workload.captured)
     totals: Path = run.site.directory / "data" / name / TOTALS
     _compare(BARE, _totals(orjson.loads(totals.read_bytes())), run.workload.truth)
     return {BARE: sample}
@@ -185,7 +181,7 @@ def _result(workload: Workload, samples: Mapping[str, list[Sample]]) -> Result:
         result.failed.append(f"{quix / ours:.2f} × quixstreams, the bar is 1")
     result.notes += [
         "×: changes per CPU second, relative to the contender named; higher is better. Every customer's totals were checked.",
-        "CPU: user and system, of the contender's process, less what it takes to start on empty topics",
+        "CPU: user and system, of the contender's process, less what it uses while topics are empty",
         "ours alone has its JSON decoded by one process and joined by another; the peers do both in one, as `owdd` does",
     ]
     return result

@@ -1,10 +1,13 @@
 """How a run is measured: the same way for every contender.
 
-CPU is everything that the process used until it had nothing left to do, less what the same process uses to start on empty
-topics. The wall clock runs from the first sign of progress to the last.
+CPU counts from the moment before the process joins its consumer group to the moment when it has nothing left to do and has
+committed that, less what the same process uses when the topics are empty. The wall clock runs from the first sign of
+progress to the last.
 """
 
 import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from bench.child import Child
 from bench.contenders.common import IDLE
@@ -14,41 +17,57 @@ from bench.site import Owdd, Site
 from streams.mapping import load_mapping
 from streams.topics import Topics, agents_app, captured, ingest_group
 
-_SETTLE_SECONDS = 3.0
-_READY = "worker running"
+_SETTLE_SECONDS = 4.0
+
+Begun: TypeAlias = Callable[[Child], float]
+"""Waits until a child is about to join its group; the moment (monotonic)."""
 
 
-async def measured(site: Site, child: Child, flow: Flow, start_cpu: float, changes: int) -> Sample:
+async def measured(site: Site, child: Child, begun: Begun, flow: Flow, idle: float, changes: int) -> Sample:
     """Run ``child`` until ``flow`` is drained of ``changes``, end it, and say what it took.
+
+    ``idle`` is what :func:`idle_cost` found for the same kind of process.
 
     Raises:
         ChildDied: it ended by itself.
         NotDrained: it did not finish in time.
     """
     with child:
+        started = begun(child)
         done = await site.watch.drained(flow, child)
         return Sample(
             changes=changes,
             wall=done.last - done.first,
-            cpu=child.meter.at(done.committed) - start_cpu,
+            cpu=child.meter.at(done.committed) - child.meter.at(started) - idle,
             broker_cpu=site.meter.at(done.committed) - site.meter.at(done.first),
             peak_rss=child.meter.peak_rss,
         )
 
 
-async def start_cost(child: Child, ready: str) -> float:
-    """CPU seconds of a start with nothing to read; ``ready`` is what the process prints when it is about to."""
+async def idle_cost(child: Child, begun: Begun) -> float:
+    """CPU seconds of joining the group, opening tables and waiting, with nothing to read."""
     with child:
-        child.wait_for_text(ready)
+        started = begun(child)
         await asyncio.sleep(_SETTLE_SECONDS)
         child.check()
-        return child.meter.sample()[1]
+        return child.meter.sample()[1] - child.meter.at(started)
 
 
-async def owdd_start(site: Site, name: str, *roles: str) -> float:
-    """CPU seconds that ``owdd run`` with ``roles`` takes to start."""
-    app = await site.owdd(f"{IDLE}-{name}", IDLE)
-    return await start_cost(site.worker(app, *roles), _READY)
+async def owdd_measured(site: Site, app: Owdd, roles: Sequence[str], flow: Flow, changes: int) -> Sample:
+    """``owdd run`` with ``roles``, first on empty topics and then on those of ``app``. Raises as :func:`measured`."""
+    empty = await site.owdd(f"{IDLE}-{'-'.join(roles)}-{app.settings.app_id}", IDLE)
+    idle = await idle_cost(site.worker(empty, *roles), _listening(empty))
+    return await measured(site, site.worker(app, *roles), _listening(app), flow, idle, changes)
+
+
+def says(text: str) -> Begun:
+    """Begun when the child prints ``text``."""
+    return lambda child: child.wait_for_text(text)
+
+
+def _listening(app: Owdd) -> Begun:
+    # The metrics port opens with the first turn of the loop that starts everything else.
+    return lambda child: child.wait_for_port(app.port)
 
 
 def ingest_flow(app: Owdd) -> Flow:

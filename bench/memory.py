@@ -32,7 +32,7 @@ async def run(site: Site, *, quick: bool, repetitions: int) -> Result:
     await site.produce(workload.messages())
     found: dict[str, list[float]] = defaultdict(list)
     for number in range(repetitions):
-        for what, size in (await _once(site, workload, number)).items():
+        for what, size in (await _once(site, number)).items():
             found[what].append(size)
     result = Result(
         "memory",
@@ -50,7 +50,7 @@ async def run(site: Site, *, quick: bool, repetitions: int) -> Result:
     return result
 
 
-async def _once(site: Site, workload: Workload, number: int) -> dict[str, float]:
+async def _once(site: Site, number: int) -> dict[str, float]:
     app = await site.owdd(f"memory{number}", _PREFIX)
     sizes: dict[str, float] = {}
     with site.worker(app, "ingest", "agents") as worker:

@@ -101,7 +101,7 @@ class OrdersHandler:
     def _status(self, unit: Unit, change: Change, texts: dict[int, str], renamed: set[int]) -> bool:
         status = int(change.pk)
         row = self._statuses.load(unit, str(status))
-        if not accepts(row.cell, change.position) or not isinstance(change.row, rows.StatusText | None):
+        if change.keep or not accepts(row.cell, change.position) or not isinstance(change.row, rows.StatusText | None):
             return False
         self._statuses.save(unit, str(status), StatusRow(Cell(change.position, change.row)))
         if change.row is None:
@@ -175,6 +175,9 @@ class OrdersHandler:
             row.held = self.held.note(unit, str(order), row.held, code)
         if isinstance(result, orders.Live) and result.buyer not in row.buyers:
             row.buyers.append(result.buyer)
+        if isinstance(result, orders.Live) and result.fact.credit and item.lane == Lane.LIVE:
+            # A refund must stop the mail that asks for a review.
+            item.lane = Lane.URGENT
         position = version_bytes(row.version)
         for buyer in row.buyers:
             fact = result.fact if isinstance(result, orders.Live) and buyer == result.buyer else None

@@ -124,8 +124,8 @@ def _header(table: mapped.Header, mapping: Mapping) -> TableReader:
             number=values.text(_column(row, table.number), table.number),
             at=at,
             customer=values.reference(_column(row, table.customer), table.customer),
-            type=values.integer(_column(row, table.type), table.type),
-            status=values.integer(_column(row, table.status), table.status),
+            type=values.reference(_column(row, table.type), table.type),
+            status=values.reference(_column(row, table.status), table.status),
         )
 
     return TableReader(table.table, table.key, (table.key,), read, {"number": (table.number,)})

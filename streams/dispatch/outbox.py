@@ -57,7 +57,8 @@ class OutboxHandler:
             if record.topic == self._topics.deliveries:
                 delivery = _decode_delivery(record.value or b"")
                 self._settle(self._row(unit, delivery.email, touched), delivery, unit.now_ms)
-                answered.add(delivery.email)
+                if delivery.outcome != "noted":
+                    answered.add(delivery.email)
                 continue
             for change in unpack(record.value or b""):
                 done = self._want(self._row(unit, change.key, touched), change, unit.now_ms)
@@ -77,6 +78,9 @@ class OutboxHandler:
 
     def _want(self, row: OutboxRow, change: Change, now: int) -> bool:
         was_dirty = row.dirty
+        if was_dirty and row.due <= now:
+            # A call may have been made whose answer is lost: what was delivered before is no longer certain.
+            row.unsure = True
         if change.kind is Kind.CONSENT:
             carry_consent(row)
         elif not isinstance(change.row, Desired) or not want(row, change.row, change.position):
@@ -97,6 +101,8 @@ class OutboxHandler:
 
     def _settle(self, row: OutboxRow, delivery: Delivery, now: int) -> None:
         settle(row, delivery)
+        if delivery.outcome == "noted":
+            return
         if row.dirty and row.hash is not None:
             # Wanted content changed while the call was under way: its own debounce goes on, from now at the latest.
             row.first = now

@@ -66,7 +66,7 @@ class Schedule:
 
     def pause(self, until: int) -> None:
         """Give nothing out before ``until`` (epoch ms)."""
-        self._paused_until = until
+        self._paused_until = max(self._paused_until, until)
 
     def clear(self) -> None:
         """Forget everything."""

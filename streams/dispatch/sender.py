@@ -1,6 +1,7 @@
 """Sender: takes due contacts from the schedule, delivers them, and writes every answer to the ``deliveries`` topic."""
 
 import asyncio
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -14,7 +15,7 @@ from streams.dispatch.deliver import Answer, deliver
 from streams.dispatch.outbox import OUTBOX
 from streams.dispatch.schedule import Entry, Schedule
 from streams.domain.changes import Change, Consent, Kind, pack, partition_of
-from streams.domain.delivery import Delivery, OutboxRow
+from streams.domain.delivery import Created, Delivery, OutboxRow
 from streams.domain.retry import RetryPolicy
 from streams.dotdigital.client import DotdigitalClient
 from streams.dotdigital.errors import AccessError, ConnectivityError, DataError, ThrottledError
@@ -87,7 +88,7 @@ class Sender:
             self._schedule.answered(entry.email, None, entry.lane)
             return
         try:
-            answer = await deliver(self._client, entry.email, row, self._cleared)
+            answer = await deliver(self._client, entry.email, row, self._cleared, partial(self._note, entry, row))
         except DataError as error:
             self._metrics.parked.labels(error.code).inc()
             # The trace would end in the HTTP call; the code says it all.
@@ -115,13 +116,23 @@ class Sender:
             at=self._clock.now_ms(),
             lane=row.lane,
             code=code,
-            known=answer.known if answer else row.known,
+            contact=answer.contact if answer else row.contact,
             created=answer.created if answer else row.created,
             told_out=answer.told_out if answer else row.told_out,
             tight=answer.tight if answer else False,
         )
-        if answer is not None and answer.outcome == "deleted" and answer.tight and row.moved_to is not None:
+        await self._append(entry, delivery)
+
+    async def _note(self, entry: Entry, row: OutboxRow, created: Created, tight: bool) -> None:
+        """Write down what must be known even if the call that follows is never answered."""
+        if tight and row.moved_to is not None:
             await self._carry(row.moved_to, row)
+        at = self._clock.now_ms()
+        await self._append(
+            entry, Delivery(entry.email, "noted", "", row.position.hex(), at, row.lane, created=created, tight=tight)
+        )
+
+    async def _append(self, entry: Entry, delivery: Delivery) -> None:
         record: list[tuple[bytes | None, bytes | None]] = [(entry.email.encode(), _encode(delivery))]
         await self._producer.send(self._topics.deliveries, entry.partition, record)
 

@@ -96,10 +96,20 @@ def parts(key: str, row: BuyerRow, pages: Pages) -> tuple[dict[str, Part | Left]
     for address in current:
         told[address] = _part(row, address, totals, last)
         row.told[address] = None
-    for address, successor in row.told.items():
+    for address in row.told:
         if address not in told:
-            told[address] = Left(successor if successor in told else None)
+            told[address] = Left(_successor(row.told, address, current))
     return told, held_code(key, row, totals)
+
+
+def _successor(told: dict[str, str | None], address: str, current: list[str]) -> str | None:
+    """Where the person at ``address`` is now, through however many addresses in between."""
+    seen = {address}
+    following = told[address]
+    while following is not None and following not in current and following not in seen:
+        seen.add(following)
+        following = told.get(following)
+    return following if following in current else None
 
 
 def _part(row: BuyerRow, address: str, totals: Totals, last: Fact | None) -> Part:

@@ -4,7 +4,7 @@
 """
 
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 import msgspec
@@ -17,7 +17,9 @@ from streams.domain.totals import combined
 from streams.mapping import ContactFields, Mapping
 
 _CENT = Decimal("0.01")
+_EXACT = Context(prec=100)
 _DAY = 86_400
+_LAST_SECOND = 253_402_300_799
 
 
 class ContactRow(msgspec.Struct, array_like=True, gc=False):
@@ -42,7 +44,7 @@ def desired(row: ContactRow, mapping: Mapping) -> Desired:
     """What the contact should look like now."""
     live = {buyer: cell.row for buyer, cell in row.parts.items() if isinstance(cell.row, Part)}
     if not live:
-        left = [cell for cell in row.parts.values() if isinstance(cell.row, Left) and cell.row.moved_to is not None]
+        left = [cell for _, cell in sorted(row.parts.items()) if isinstance(cell.row, Left) and cell.row.moved_to is not None]
         newest = max(left, key=lambda cell: cell.position, default=None)
         return Desired(None, None, newest.row.moved_to if newest and isinstance(newest.row, Left) else None)
     fields = merged(live, mapping.contact_fields, mapping.exclude_days)
@@ -103,8 +105,11 @@ def merged(parts: dict[str, Part], names: ContactFields, exclude_days: int) -> d
 
 def _money(amount: Decimal) -> orjson.Fragment:
     # A float could not hold every amount; the digits go out as they are.
-    return orjson.Fragment(f"{amount.quantize(_CENT, ROUND_HALF_UP) + Decimal(0):f}".encode())
+    rounded = amount.quantize(_CENT, ROUND_HALF_UP, _EXACT)
+    return orjson.Fragment(f"{rounded if rounded else abs(rounded):f}".encode())
 
 
 def _time(seconds: int | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(min(seconds, _LAST_SECOND), UTC).replace(tzinfo=None).isoformat() + "Z"

@@ -7,7 +7,7 @@ import msgspec
 
 from streams.domain.changes import Desired
 
-Outcome: TypeAlias = Literal["created", "updated", "cleared", "deleted", "absent", "parked"]
+Outcome: TypeAlias = Literal["created", "updated", "cleared", "deleted", "absent", "parked", "noted"]
 Created: TypeAlias = Literal["no", "unsubscribed", "subscribed"]
 
 
@@ -15,7 +15,7 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
     """Delivery state of one address.
 
     ``hash`` is that of the desired content, ``delivered`` and ``parked`` those that Dotdigital took or refused last.
-    ``known``: Dotdigital has the contact. ``created``: we created it, and with which status. ``told_out``: the opt-out was
+    ``contact``: its id, once Dotdigital has it. ``created``: we created it, and with which status. ``told_out``: the opt-out was
     passed on. ``carried``: an unsubscribe came along from the person's former address. ``tight``: an unsubscribe was seen in
     Dotdigital; never forgotten. ``born``: append time of the oldest undelivered change; ``first``: when the row became
     dirty; both epoch ms.
@@ -29,7 +29,7 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
     delivered: bytes | None = None
     parked: bytes | None = None
     code: str | None = None
-    known: bool = False
+    contact: int | None = None
     created: Created = "no"
     told_out: bool = False
     carried: bool = False
@@ -38,11 +38,20 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
     born: int = 0
     first: int = 0
     due: int = 0
+    unsure: bool = False
+    tried: Created = "no"
+
+    @property
+    def known(self) -> bool:
+        """Whether Dotdigital had the contact when we last looked."""
+        return self.contact is not None
 
     @property
     def dirty(self) -> bool:
         """Whether something must be sent."""
-        return self.hash is not None and self.hash not in (self.delivered, self.parked)
+        if self.hash is None or self.hash == self.parked:
+            return False
+        return self.unsure or self.hash != self.delivered
 
     @property
     def opted_out(self) -> bool:
@@ -65,7 +74,7 @@ class Delivery(msgspec.Struct, gc=False):
     at: int
     lane: int
     code: str | None = None
-    known: bool = False
+    contact: int | None = None
     created: Created = "no"
     told_out: bool = False
     tight: bool = False
@@ -101,11 +110,18 @@ def carry_consent(row: OutboxRow) -> None:
 
 def settle(row: OutboxRow, delivery: Delivery) -> None:
     """Write Dotdigital's answer into the row; it stays dirty when the answer is to other content than is wanted now."""
+    row.tight = row.tight or delivery.tight
+    if delivery.outcome == "noted":
+        row.tried = delivery.created if delivery.created != "no" else row.tried
+        return
+    row.tried = "no"
     digest = bytes.fromhex(delivery.hash)
     if delivery.outcome == "parked":
         row.parked, row.code = digest, delivery.code
         return
-    row.delivered = digest
-    row.known, row.created = delivery.known, delivery.created
+    row.delivered, row.unsure = digest, False
+    # A repeated call finds the contact that its first try created.
+    ours = delivery.outcome == "updated" and delivery.created == "no" and row.known
+    row.created = row.created if ours else delivery.created
+    row.contact = delivery.contact
     row.told_out = delivery.told_out and row.opted_out
-    row.tight = row.tight or delivery.tight

@@ -82,7 +82,7 @@ def merge(root: Node, entries: Iterable[Entry], pages: Pages) -> Node:
     pieces = _merge(root, sorted(entries, key=lambda entry: entry[0]), pages)
     while len(pieces) > 1:
         children = [_saved(piece, pages.new(), pages) for piece in pieces]
-        pieces = [Branch(part) for part in _chunks(children, BRANCH_MAX)]
+        pieces = [Branch(part) for part in _chunks(children, BRANCH_MAX, at_end=True)]
     return pieces[0]
 
 
@@ -105,7 +105,8 @@ def _merge(node: Node, entries: Sequence[Entry], pages: Pages) -> list[Node]:
             children.extend(_saved(piece, pages.new(), pages) for piece in pieces)
             pages.free(child.page)
         start = stop
-    return [Branch(part) for part in _chunks(children, BRANCH_MAX)]
+    at_end = bool(entries) and _place(node, entries[0][0]) == len(node.children) - 1
+    return [Branch(part) for part in _chunks(children, BRANCH_MAX, at_end=at_end)]
 
 
 def _merge_leaf(leaf: Leaf, entries: Sequence[Entry]) -> list[Node]:
@@ -115,14 +116,20 @@ def _merge_leaf(leaf: Leaf, entries: Sequence[Entry]) -> list[Node]:
             facts[order] = cell
     if len(facts) <= LEAF_MAX:
         return [Leaf(facts)]
-    return [Leaf(dict(part)) for part in _chunks(sorted(facts.items()), LEAF_MAX)]
+    at_end = not leaf.facts or entries[0][0] > max(leaf.facts)
+    return [Leaf(dict(part)) for part in _chunks(sorted(facts.items()), LEAF_MAX, at_end=at_end)]
 
 
-def _chunks(items: list, most: int) -> list[list]:  # type: ignore[type-arg]  # any item type; TypeVar adds nothing
-    """``items`` in runs of at most ``most``; full ones first, because new orders have the highest ids."""
+def _chunks(items: list, most: int, *, at_end: bool) -> list[list]:  # type: ignore[type-arg]  # any item type; TypeVar adds nothing
+    """``items`` in runs of at most ``most``.
+
+    What grew ``at_end``, as new orders do, leaves full runs behind; anything else is cut evenly, or ids that arrive
+    descending would leave runs of one, and a tree as deep as it is wide.
+    """
     if len(items) <= most:
         return [items]
-    return [items[start : start + most] for start in range(0, len(items), most)]
+    size = most if at_end else -(-len(items) // -(-len(items) // most))
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def _place(branch: Branch, order: int) -> int:

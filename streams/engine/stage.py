@@ -9,14 +9,17 @@ committed after everything that it caused is in Kafka (law 3), and Faust's commi
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Protocol
 
 import faust
+import msgspec
 import structlog
 
 from streams.clock import Clock
 from streams.dead_letters import Coordinates, DeadLetter
+from streams.domain.changes import pack, unpack
 from streams.engine.pace import Pace
 from streams.engine.producer import BatchProducer
 from streams.engine.table import StateTable
@@ -39,6 +42,15 @@ class Record:
     offset: int
     key: bytes | None
     value: bytes | None
+
+
+def _apart(record: Record) -> list[Record]:
+    """A packed record as one record per change, so that a change that cannot be applied takes no other one along."""
+    try:
+        changes = unpack(record.value or b"")
+    except msgspec.MsgspecError:
+        return [record]
+    return [replace(record, value=pack([change])) for change in changes]
 
 
 class Handler(Protocol):
@@ -152,7 +164,7 @@ class Stage:
             log.warning("batch failed, trying its records one by one", stage=self._handler.name, error=type(error).__name__)
         else:
             return unit
-        for record in records:
+        for record in chain.from_iterable(map(_apart, records)):
             unit = Unit(partition, self._partitions, self._table, now_us)
             try:
                 self._changes += self._handler.handle(unit, [record])
@@ -172,9 +184,13 @@ class Stage:
         log.error("record dead-lettered", stage=self._handler.name, code=error.code, detail=error.detail, at=str(at))
 
     async def _commit(self, units: Sequence[Unit]) -> None:
-        """Make units durable: changelog and outputs first, then the local state, then what is kept in memory."""
-        ends = await asyncio.gather(*(self._log(unit) for unit in units), *self._sends(units))
-        for unit, end in zip(units, ends[: len(units)], strict=True):
+        """Make units durable: the changelog, the outputs, the local state, what is kept in memory.
+
+        In that order: what was told must be remembered, or a replay cannot take it back (from a buyer that an order left).
+        """
+        ends = await asyncio.gather(*(self._log(unit) for unit in units))
+        await asyncio.gather(*self._sends(units))
+        for unit, end in zip(units, ends, strict=True):
             if unit.writes and unit.partition in self._table.owned():
                 self._table.write(unit.partition, unit.writes, end)
             for effect in unit.after:

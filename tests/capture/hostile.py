@@ -7,7 +7,7 @@ may ever show up in an error.
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
-from records import LSN, ROWS, Row, decimal_type, encoded, key, message, source, time_type, with_schemas
+from tests.capture.records import LSN, ROWS, Row, decimal_type, encoded, key, message, source, time_type, with_schemas
 
 MARK: Final = "quagga"
 NUMBER: Final = 987654321987

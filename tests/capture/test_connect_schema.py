@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from records import Row, decimal_type, time_type
 
 from streams.capture import values
 from streams.capture.connect_schema import plain_row
+from tests.capture.records import Row, decimal_type, time_type
 
 unhurried = settings(deadline=None)
 

@@ -1,10 +1,10 @@
 """Dead letters: every code is explained to the person on call, and the headers tell enough and not too much."""
 
 import pytest
-from codes import HANDBOOK, explained, raised
 
 from streams.dead_letters import Coordinates, DeadLetter, keyed_hash
 from streams.errors import RecordError
+from tests.capture.codes import HANDBOOK, explained, raised
 
 LETTER = DeadLetter(
     at=Coordinates("ow.Orderwise.dbo.customer_contact", 3, 981),

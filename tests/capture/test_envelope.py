@@ -117,6 +117,11 @@ class TestRowEvents:
         assert (event.op, event.after) == ("d", None)
         assert event.before == {"oht_id": 51, "oht_oh_id": 5, "oht_net": "132.5000"}
 
+    def test_a_delete_that_has_both_rows_has_only_the_one_before(self) -> None:
+        value = orjson.loads(DELETE)
+        value["after"] = {"oht_id": 51}
+        assert row_event(orjson.dumps(value)) == row_event(DELETE)
+
     def test_a_snapshot_row_was_read_and_not_changed(self) -> None:
         event = row_event(SNAPSHOT)
         assert (event.op, event.snapshot, event.before) == ("r", True, None)
@@ -269,15 +274,19 @@ class TestControls:
             ),
             (
                 b'{"id":"0000003a:00001330:0006"}',
-                b'{"status":"END","id":"0000003a:00001330:0006","event_count":2,"data_collections":[{"data_collection":'
-                b'"Orderwise.dbo.order_header","event_count":2}],"ts_ms":8}',
+                (
+                    b'{"status":"END","id":"0000003a:00001330:0006","event_count":2,"data_collections":[{"data_collection":'
+                    b'"Orderwise.dbo.order_header","event_count":2}],"ts_ms":8}'
+                ),
                 Control("transaction", 8),
             ),
             (
                 b'{"databaseName":"Orderwise"}',
-                b'{"source":{"connector":"sqlserver","table":"order_header"},"ts_ms":9,"databaseName":"Orderwise",'
-                b'"schemaName":"dbo","ddl":"N/A","tableChanges":[{"type":"ALTER","id":"\\"Orderwise\\".\\"dbo\\"",'
-                b'"table":null}]}',
+                (
+                    b'{"source":{"connector":"sqlserver","table":"order_header"},"ts_ms":9,"databaseName":"Orderwise",'
+                    b'"schemaName":"dbo","ddl":"N/A","tableChanges":[{"type":"ALTER","id":"\\"Orderwise\\".\\"dbo\\"",'
+                    b'"table":null}]}'
+                ),
                 Control("schema_change", 9),
             ),
         ],

@@ -7,16 +7,16 @@ import json
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from codes import explained
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from records import ROWS, Row, decimal_type, encoded, key, message, time_type, with_schemas
 
 from streams.capture.envelope import RowEvent, decode
 from streams.errors import RecordError
 from streams.ingest.router import Router
 from streams.mapping import load_mapping
 from streams.topics import Topics
+from tests.capture.codes import explained
+from tests.capture.records import ROWS, Row, decimal_type, encoded, key, message, time_type, with_schemas
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -40,7 +40,7 @@ def known(code: str | None) -> bool:
     return code is None or code in EXPLAINED
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(st.none() | st.binary(max_size=200), st.none() | st.binary(max_size=200))
 @example(b"", b"")
 @example(b"{}", b"{}")
@@ -74,7 +74,7 @@ def _records() -> Iterator[tuple[str, Row]]:
         "order_header": {"oh_datetime": time_type("io.debezium.time.NanoTimestamp")},
         "delivery_header": {"dh_datetime": time_type("org.apache.kafka.connect.data.Timestamp")},
     }
-    values = {
+    values: dict[str, Row] = {
         "order_header_total": {"oht_net": "FVzA"},
         "order_line_item": {"oli_line_net": "AehI", "oli_date_required": 20512},
         "order_header": {"oh_datetime": 1772700072250000000},
@@ -150,7 +150,7 @@ def test_every_record_gets_through_before_it_is_changed() -> None:
     assert [processed(key(table), encoded(record)) for table, record in RECORDS] == [None] * len(RECORDS)
 
 
-@settings(deadline=None, max_examples=1500)
+@settings(deadline=None, max_examples=700)
 @given(st.sampled_from(PLACES), odd_values)
 def test_a_record_with_one_odd_value_is_refused_or_read(place: tuple[str, Row, Path], odd: object) -> None:
     table, record, path = place
@@ -165,7 +165,7 @@ def test_a_key_with_an_odd_value_is_refused_or_read(table: str, odd: object) -> 
     assert known(processed(_bytes({"schema": odd, "payload": odd}), encoded(message(table))))
 
 
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None, max_examples=300)
 @given(st.sampled_from(RECORDS), st.data())
 def test_a_record_with_damaged_bytes_is_refused_or_read(record: tuple[str, Row], data: st.DataObject) -> None:
     value = encoded(record[1])

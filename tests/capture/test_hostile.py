@@ -4,9 +4,6 @@ import re
 import traceback
 
 import pytest
-from codes import explained, raised
-from hostile import MARK, NUMBER, RECORDS, Hostile
-from records import ROWS, encoded, key, message
 
 from streams.capture.envelope import RowEvent, decode
 from streams.domain.changes import Change
@@ -14,6 +11,9 @@ from streams.errors import RecordError
 from streams.ingest.router import Router
 from streams.mapping import load_mapping
 from streams.topics import Topics
+from tests.capture.codes import explained, raised
+from tests.capture.hostile import MARK, NUMBER, RECORDS, Hostile
+from tests.capture.records import ROWS, encoded, key, message
 
 ROUTER = Router(load_mapping(), Topics.of("owdd"))
 

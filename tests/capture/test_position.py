@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.capture.position import POSITIONS, WIDTH, position_of
+from streams.capture.position import WIDTH, position_of
 from streams.errors import RecordError
 
 unhurried = settings(deadline=None)
@@ -105,7 +105,3 @@ def test_a_connector_that_nobody_can_read_is_refused(connector: object) -> None:
     with pytest.raises(RecordError) as caught:
         position_of({"connector": connector, "commit_lsn": None}, 0)
     assert caught.value.code == "unknown_connector"
-
-
-def test_sql_server_can_be_read() -> None:
-    assert "sqlserver" in POSITIONS

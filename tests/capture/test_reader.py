@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from records import ROWS, Row
 
 from streams.capture import rows
 from streams.capture.envelope import UNAVAILABLE
@@ -14,6 +13,7 @@ from streams.capture.reader import TableReader, readers
 from streams.errors import RecordError
 from streams.mapping import Mapping, load_mapping
 from streams.mapping.model import Consent
+from tests.capture.records import ROWS, Row
 
 MAPPING = load_mapping()
 READERS = readers(MAPPING)

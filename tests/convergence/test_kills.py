@@ -1,6 +1,7 @@
 """Convergence through crashes: worker processes are killed while events flow, and nothing is lost or stale."""
 
 import asyncio
+import shutil
 from pathlib import Path
 from random import Random
 
@@ -70,3 +71,38 @@ async def test_a_broker_that_dies_and_returns_loses_nothing(tmp_path: Path) -> N
 
             differences, *_ = verdict(running)
             assert differences == []
+
+
+async def test_a_stopped_worker_goes_within_five_seconds_and_leaves_nothing_undone(tmp_path: Path, broker: Path) -> None:
+    async with stack(tmp_path, broker, "stops") as running:
+        await running.start_worker(*Role, name="worker")
+        feeding = asyncio.create_task(simulate(running, seed=14, customers=100, orders=600, rate=500))
+        for _ in range(3):
+            await asyncio.sleep(2)
+            process = running.workers["worker"].process
+            process.terminate()
+            assert await asyncio.to_thread(process.wait, 5) == 0
+            await running.start_worker(*Role, name="worker")
+        await feeding
+        await running.settled()
+
+        differences, *_ = verdict(running)
+        assert differences == []
+
+
+async def test_a_worker_that_lost_its_data_directory_rebuilds_its_state_from_kafka(tmp_path: Path, broker: Path) -> None:
+    async with stack(tmp_path, broker, "wiped") as running:
+        await running.start_worker(*Role, name="worker")
+        feeding = asyncio.create_task(simulate(running, seed=15, customers=100, orders=500, rate=400))
+        for _ in range(2):
+            await asyncio.sleep(4)
+            process = running.workers["worker"].process
+            process.kill()
+            await asyncio.to_thread(process.wait)
+            await asyncio.to_thread(shutil.rmtree, tmp_path / "state")
+            await running.start_worker(*Role, name="worker")
+        await feeding
+        await running.settled()
+
+        differences, *_ = verdict(running)
+        assert differences == []

@@ -80,7 +80,7 @@ class Outbox:
 
     def answer(self, outcome: Outcome = "updated", *, hash_of: OutboxRow | None = None) -> Record:
         row = hash_of or self.row
-        delivery = Delivery(EMAIL, outcome, (row.hash or b"").hex(), "", 0, 1, known=True, created="no", told_out=row.opted_out)
+        delivery = Delivery(EMAIL, outcome, (row.hash or b"").hex(), "", 0, 1, contact=1, created="no", told_out=row.opted_out)
         return Record(TOPICS.deliveries, 0, EMAIL.encode(), msgspec.json.encode(delivery))
 
     @property

@@ -214,18 +214,15 @@ def test_clearing_names_every_field_of_ours() -> None:
     assert content == dict.fromkeys(fields(c1=part()))
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="OW_EXCLUDE_UNTIL overflows: the batch is dead-lettered")
 @pytest.mark.parametrize("at", [253_400_000_000, 253_402_214_400])
 def test_an_order_at_the_end_of_time_still_has_a_contact(at: int) -> None:
     found = fields(c1=part(**orders(1, "1", at)))
     assert found["OW_LAST_ORDER"].startswith("9999-")
 
 
-@pytest.mark.xfail(strict=True, raises=InvalidOperation, reason="more than 26 digits before the point cannot be rounded")
 def test_an_absurd_amount_still_has_a_contact() -> None:
     assert fields(c1=part(**orders(1, "1E+30", T)))["OW_ORDER_COUNT"] == "1"
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="strftime does not pad the year")
 def test_years_have_four_digits() -> None:
     assert fields(c1=part(**orders(1, "1", -62_135_596_800 + DAY)))["OW_LAST_ORDER"] == "0001-01-02T00:00:00Z"

@@ -15,7 +15,7 @@ def wanted(row: OutboxRow, fields: bytes | None, version: int, opted: bool | Non
 
 def answer(row: OutboxRow, outcome: Outcome = "updated", **facts: object) -> Delivery:
     """Dotdigital's answer to what the row wants at this moment."""
-    given = {"known": True, "created": row.created, "told_out": row.opted_out, **facts}
+    given = {"contact": 1, "created": row.created, "told_out": row.opted_out, **facts}
     return Delivery("a@example.com", outcome, (row.hash or b"").hex(), row.position.hex(), 0, 1, **given)  # type: ignore[arg-type]  # facts by name
 
 
@@ -105,7 +105,7 @@ def test_other_content_leaves_the_park() -> None:
 def test_parking_says_nothing_of_what_was_delivered_before() -> None:
     row = delivered(A)
     wanted(row, B, 2)
-    settle(row, answer(row, "parked", code="x", known=False))
+    settle(row, answer(row, "parked", code="x", contact=None))
     assert row.known
     wanted(row, A, 3)
     assert not row.dirty
@@ -149,7 +149,7 @@ def test_leaving_is_something_to_send() -> None:
     row = delivered(A)
     wanted(row, None, 2)
     assert row.dirty
-    settle(row, answer(row, "deleted", known=False, created="no"))
+    settle(row, answer(row, "deleted", contact=None, created="no"))
     assert not row.dirty and not row.known
 
 

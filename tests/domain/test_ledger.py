@@ -208,14 +208,12 @@ def test_one_fact_at_a_time_is_as_shallow_as_many() -> None:
     assert depth(*grown(range(2_000), 1)) <= 4
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="a split leaves one fact alone: descending ids degenerate")
 def test_descending_orders_stay_shallow() -> None:
     root, disk = grown(range(600, 0, -1), 1)
     assert depth(root, disk) <= 4
     assert len(disk.pages) <= 600 / 4
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="a split leaves one fact alone: pages stay nearly empty")
 def test_orders_in_any_order_leave_pages_at_least_a_third_full() -> None:
     shuffled = sorted(range(4_000), key=lambda order: order * 7919 % 4001)
     root, disk = grown(shuffled, 1)

@@ -146,7 +146,7 @@ class TestParents:
 
     def test_a_table_that_is_not_mapped_is_refused(self) -> None:
         stranger = RowEvent("stock_balance", "c", {"sb_id": 1}, None, {"sb_id": 1}, POSITION, 1, False)
-        with pytest.raises(RecordError, match="^not_mapped: "):
+        with pytest.raises(RecordError, match=r"^not_mapped: "):
             routed(stranger)
 
 
@@ -256,19 +256,21 @@ class TestUnavailableColumns:
         assert UNAVAILABLE.encode() not in pack([change])
 
 
-class TestUnmappedColumns:
-    PERSONAL = {
-        "cc_mobile": "07700 900123",
-        "cd_statement_address1": "12 Quagga Street",
-        "ohd_delivery_name": "Quagga",
-        "oh_cust_order_ref": "quagga",
-        "oli_vad_description": "quagga",
-        "nested": {"quagga": ["07700 900123"]},
-    }
+PERSONAL = {
+    "cc_mobile": "07700 900123",
+    "cd_statement_address1": "12 Quagga Street",
+    "ohd_delivery_name": "Quagga",
+    "oh_cust_order_ref": "quagga",
+    "oli_vad_description": "quagga",
+    "nested": {"quagga": ["07700 900123"]},
+}
+"""Columns that nobody mapped."""
 
+
+class TestUnmappedColumns:
     @pytest.mark.parametrize("table", SAMPLES)
     def test_nothing_of_them_reaches_our_topics(self, table: str) -> None:
-        happening = event(table, before=self.PERSONAL, after=self.PERSONAL)
+        happening = event(table, before=PERSONAL, after=PERSONAL)
         packed = pack(routed(happening)).lower()
         assert b"quagga" not in packed
         assert b"07700" not in packed
@@ -279,6 +281,6 @@ class TestUnmappedColumns:
         assert unpack(pack(changes)) == changes
 
     def test_the_record_says_nothing_more_than_the_row(self) -> None:
-        (change,) = routed(event("order_header_total", after=self.PERSONAL))
+        (change,) = routed(event("order_header_total", after=PERSONAL))
         assert pack([change]).count(b"140.0000") == 1
         assert len(pack([change])) < 64

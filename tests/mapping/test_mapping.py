@@ -211,7 +211,7 @@ class TestConsent:
         return consent.opted_in, consent.opted_out
 
     def test_without_values_a_bit_and_a_number_are_understood(self, file: Path) -> None:
-        assert self.rule(file) == ({"1", "true"}, {"0", "false"})
+        assert self.rule(file) == (frozenset({"1", "true"}), frozenset({"0", "false"}))
 
     @pytest.mark.parametrize("written", ["true", "True", "TRUE", '"true"', "' True '"])
     def test_a_boolean_is_its_text(self, file: Path, written: str) -> None:

@@ -1,0 +1,1 @@
+"""What Debezium writes, read or refused."""
