@@ -32,7 +32,7 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """Monotonic moments: ``first`` and ``last`` sign of progress, ``committed`` the first sight of lag zero."""
+    """Monotonic moments: ``first`` and ``last`` sign of progress; ``committed``: lag zero, and nothing written since."""
 
     first: float
     last: float
@@ -112,6 +112,6 @@ class Watch:
             elif not committed:
                 committed = now
             if committed and now - max(last, committed) >= _STILL_SECONDS:
-                return Drained(first or now, last or now, committed)
+                return Drained(first or now, last or now, max(last, committed))
             await asyncio.sleep(_POLL_SECONDS)
         raise NotDrained(f"{child.name} still lags by {behind} records after {timeout:g} s:\n{child.said(20)}")

@@ -80,6 +80,8 @@ async def _apart(run: _Run) -> Mapping[str, Sample]:
 async def _faust(run: _Run) -> Mapping[str, Sample]:
     command = ["-m", "faust", "-A", "bench.contenders.faust_join", "-L", "uvloop"]
     command += ["worker", "-l", "info", "--without-web"]
+    for name in (f"faust{run.number}", f"faust-{IDLE}{run.number}"):
+        await run.site.create(Names.of(name).changelogs, cleanup_policy="compact")
     return {FAUST: await _peer(run, FAUST, "faust", command, says("[^-App]: Starting"))}
 
 

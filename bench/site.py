@@ -66,9 +66,10 @@ class Site:
         found = re.search(r"Kafka version: (\S+)", self.broker.log.read_text(errors="replace"))
         return found[1] if found else "unknown"
 
-    async def create(self, names: Iterable[str]) -> None:
-        """Make topics with the same partition count as everything else."""
-        wanted = [TopicSpec(name, PARTITIONS, 1, "benchmark") for name in names]
+    async def create(self, names: Iterable[str], **config: str) -> None:
+        """Make topics with the same partition count as everything else; ``config`` with ``_`` for ``.``."""
+        named = {key.replace("_", "."): value for key, value in config.items()}
+        wanted = [TopicSpec(name, PARTITIONS, 1, "benchmark", named) for name in names]
         await apply_topics(self.broker.bootstrap, wanted, execute=True)
 
     async def owdd(self, app_id: str, prefix: str = PREFIX) -> Owdd:

@@ -33,6 +33,15 @@ class Names:
         """Every topic that it writes."""
         return *self.between, self.out
 
+    @property
+    def changelogs(self) -> tuple[str, ...]:
+        """What Faust calls the changelogs of its tables.
+
+        Made beforehand: an agent that starts before the metadata shows a changelog that Faust has just made crashes with
+        ``PartitionsMismatch``, and the event in its hand is acknowledged all the same.
+        """
+        return tuple(f"{self.group}-{table}-changelog" for table in ("orders", "buyers", "contacts"))
+
     @classmethod
     def of(cls, name: str) -> "Names":
         """The names for one run of one peer."""

@@ -24,7 +24,7 @@ QUICK = {
 
 @asynccontextmanager
 async def stack(
-    directory: Path, broker: Path, name: str, *, consent: bool = False, partitions: int = 4
+    directory: Path, broker: Path, name: str, *, consent: bool = False, partitions: int = 4, **variables: str
 ) -> AsyncIterator[LocalStack]:
     """A stack with topics of its own on a shared broker."""
     data = yaml.safe_load(DEFAULT.read_text("utf-8"))
@@ -34,7 +34,7 @@ async def stack(
         data["consent"] = {"mode": "column", "column": "cc_marketing_opt_in"}
     mapping = directory / "mapping.yaml"
     mapping.write_text(yaml.safe_dump(data), "utf-8")
-    overrides = QUICK | {"OWDD_APP_ID": name, "OWDD_PARTITIONS": str(partitions)}
+    overrides = QUICK | {"OWDD_APP_ID": name, "OWDD_PARTITIONS": str(partitions)} | variables
     async with LocalStack(directory, mapping, overrides, broker=broker) as running:
         yield running
 
