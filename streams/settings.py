@@ -23,7 +23,11 @@ class Settings(BaseSettings):
     """Settings of one worker process."""
 
     model_config = SettingsConfigDict(
-        env_prefix="OWDD_", secrets_dir=_SECRETS if _SECRETS.is_dir() else None, extra="ignore", frozen=True
+        env_prefix="OWDD_",
+        env_ignore_empty=True,
+        secrets_dir=_SECRETS if _SECRETS.is_dir() else None,
+        extra="ignore",
+        frozen=True,
     )
 
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port, comma separated")
@@ -53,7 +57,7 @@ class Settings(BaseSettings):
     bulk_longest: Seconds = Field(300.0, description="Bulk lane: longest wait while changes keep coming")
 
     dispatch_connections: int = Field(8, ge=1, le=8, description="Concurrent calls to Dotdigital")
-    dispatch_timeout: Seconds = Field(125.0, description="Timeout of one call; Dotdigital may take 121")
+    dispatch_timeout: Seconds = Field(30.0, description="Timeout of one call to Dotdigital")
     hash_key: SecretStr = Field(SecretStr("owdd"), description="Key of the hash that stands for an e-mail in logs")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log record shown")
     log_json: bool = Field(False, description="Log as JSON lines")

@@ -8,7 +8,7 @@ import base64
 import binascii
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, TypeAlias
 
 from streams.errors import RecordError
@@ -16,6 +16,9 @@ from streams.errors import RecordError
 Converter: TypeAlias = Callable[[Any, str], str]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_DIGITS = 38
+_MOST_BYTES = 16
+_EXACT = Context(prec=2 * _MOST_DIGITS)
 
 
 def plain_row(schema: Any, part: str, row: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -35,18 +38,18 @@ def plain_row(schema: Any, part: str, row: dict[str, Any] | None) -> dict[str, A
     if not converters:
         return row
     plain = dict(row)
-    for column, convert in converters:
+    for column, convert in converters.items():
         value = plain.get(column)
         if value is not None:
             plain[column] = convert(value, column)
     return plain
 
 
-def _converters(schema: Any, part: str) -> list[tuple[str, Converter]]:
+def _converters(schema: Any, part: str) -> dict[str, Converter]:
     try:
         fields = next(field["fields"] for field in schema["fields"] if field["field"] == part)
-        return [(field["field"], found) for field in fields if (found := _converter(field)) is not None]
-    except (StopIteration, KeyError, TypeError, ValueError):
+        return {field["field"]: found for field in fields if (found := _converter(field)) is not None}
+    except (StopIteration, AttributeError, KeyError, TypeError, ValueError):
         raise RecordError("bad_schema", f"the schema does not describe {part}") from None
 
 
@@ -54,6 +57,8 @@ def _converter(field: dict[str, Any]) -> Converter | None:
     name = field.get("name")
     if name == "org.apache.kafka.connect.data.Decimal":
         scale = int(field["parameters"]["scale"])
+        if not 0 <= scale <= _MOST_DIGITS:
+            raise ValueError
         return lambda value, column: _decimal(value, column, scale)
     if name in _UNITS:
         unit = _UNITS[name]
@@ -75,13 +80,18 @@ _UNITS = {
 def _decimal(value: Any, column: str, scale: int) -> str:
     if type(value) is int:
         return str(value)
+    if type(value) is float:
+        raise RecordError("decimal_as_float", f"{column}: a binary float; set decimal.handling.mode to 'string'")
     try:
         raw = base64.b64decode(value, validate=True)
     except (TypeError, ValueError, binascii.Error):
         raise RecordError("bad_decimal", f"{column}: not the base64 of a decimal") from None
     if not raw:
         raise RecordError("bad_decimal", f"{column}: empty")
-    return f"{Decimal(int.from_bytes(raw, 'big', signed=True)).scaleb(-scale):f}"
+    if len(raw) > _MOST_BYTES:
+        # Refused before it is converted: the time that takes grows with the square of the length.
+        raise RecordError("decimal_out_of_range", f"{column}: more than {_MOST_DIGITS} digits")
+    return f"{Decimal(int.from_bytes(raw, 'big', signed=True)).scaleb(-scale, _EXACT):f}"
 
 
 def _instant(value: Any, column: str, unit: int) -> str:

@@ -11,6 +11,9 @@ from streams.errors import RecordError
 
 WIDTH = 12
 
+BEFORE_EVERYTHING = bytes(10)
+"""The LSN of a row that was read before CDC's first commit."""
+
 
 def sqlserver(source: dict[str, Any], epoch: int) -> bytes:
     """The position of a SQL Server event: LSN text ``8:8:4`` in lower-case hex, null before CDC's first commit.
@@ -21,11 +24,11 @@ def sqlserver(source: dict[str, Any], epoch: int) -> bytes:
     lsn = source.get("commit_lsn")
     prefix = epoch.to_bytes(2, "big")
     if lsn is None or lsn == "NULL":
-        return prefix + bytes(10)
+        return prefix + BEFORE_EVERYTHING
     if type(lsn) is not str or len(lsn) != 22 or lsn[8] != ":" or lsn[17] != ":":
         raise RecordError("bad_lsn", "source.commit_lsn is not of the form 8:8:4")
     try:
-        number = bytes.fromhex(lsn[:8] + lsn[9:17] + lsn[18:])
+        number = bytes.fromhex(lsn.replace(":", ""))
     except ValueError:
         raise RecordError("bad_lsn", "source.commit_lsn is not hexadecimal") from None
     if len(number) != 10:

@@ -63,7 +63,12 @@ def readers(mapping: Mapping) -> dict[str, TableReader]:
     return {reader.table: reader for reader in found}
 
 
-def _column(row: dict[str, Any], column: str) -> Any:
+def column_of(row: dict[str, Any], column: str) -> Any:
+    """A mapped column of a row.
+
+    Raises:
+        RecordError: ``column_missing``.
+    """
     try:
         return row[column]
     except KeyError:
@@ -71,14 +76,14 @@ def _column(row: dict[str, Any], column: str) -> Any:
 
 
 def _first_addresses(row: dict[str, Any], columns: tuple[str, ...]) -> tuple[str, ...]:
-    return next((found for column in columns if (found := values.addresses(_column(row, column), column))), ())
+    return next((found for column in columns if (found := values.addresses(column_of(row, column), column))), ())
 
 
 def _customer(table: mapped.Customer) -> TableReader:
     def read(row: dict[str, Any]) -> rows.Customer:
         return rows.Customer(
-            account=values.text(_column(row, table.account), table.account),
-            trade=values.flag(_column(row, table.trade), table.trade),
+            account=values.text(column_of(row, table.account), table.account),
+            trade=values.flag(column_of(row, table.trade), table.trade),
             emails=_first_addresses(row, table.emails),
         )
 
@@ -90,26 +95,30 @@ def _contact(table: mapped.Contact, consent: mapped.Consent) -> TableReader:
     def opted(row: dict[str, Any]) -> bool | None:
         if consent.mode == "none" or consent.column is None:
             return None
-        value = _column(row, consent.column)
+        value = column_of(row, consent.column)
+        if value is None:
+            return None
         answer = str(value).strip().casefold()
         if answer in consent.opted_out:
             return False
         return True if answer in consent.opted_in else None
 
     def name(row: dict[str, Any]) -> tuple[str | None, str | None]:
-        first = values.text(_column(row, table.first_name), table.first_name)
-        last = values.text(_column(row, table.last_name), table.last_name)
+        first = values.text(column_of(row, table.first_name), table.first_name)
+        last = values.text(column_of(row, table.last_name), table.last_name)
         if first is None and last is None:
-            full = values.text(_column(row, table.full_name), table.full_name)
+            full = values.text(column_of(row, table.full_name), table.full_name)
             first, last = [*(full or "").split(None, 1), None, None][:2]
         return first, last
 
     def read(row: dict[str, Any]) -> rows.Contact:
         first, last = name(row)
-        return rows.Contact(values.addresses(_column(row, table.email), table.email), first, last, opted(row))
+        return rows.Contact(values.addresses(column_of(row, table.email), table.email), first, last, opted(row))
 
     names = (table.first_name, table.last_name, table.full_name)
     fields = {"emails": (table.email,), "first_name": names, "last_name": names}
+    if consent.mode == "column" and consent.column is not None:
+        fields["opted"] = (consent.column,)
     return TableReader(table.table, table.key, (table.customer, table.email), read, fields)
 
 
@@ -117,15 +126,15 @@ def _header(table: mapped.Header, mapping: Mapping) -> TableReader:
     zone = mapping.source.zone
 
     def read(row: dict[str, Any]) -> rows.Header:
-        at = values.instant(_column(row, table.at), table.at, zone)
+        at = values.instant(column_of(row, table.at), table.at, zone)
         if at is None:
             raise RecordError("null_not_allowed", f"{table.at} is null")
         return rows.Header(
-            number=values.text(_column(row, table.number), table.number),
+            number=values.text(column_of(row, table.number), table.number),
             at=at,
-            customer=values.reference(_column(row, table.customer), table.customer),
-            type=values.reference(_column(row, table.type), table.type),
-            status=values.reference(_column(row, table.status), table.status),
+            customer=values.reference(column_of(row, table.customer), table.customer),
+            type=values.reference(column_of(row, table.type), table.type),
+            status=values.reference(column_of(row, table.status), table.status),
         )
 
     return TableReader(table.table, table.key, (table.key,), read, {"number": (table.number,)})
@@ -133,7 +142,7 @@ def _header(table: mapped.Header, mapping: Mapping) -> TableReader:
 
 def _detail(table: mapped.Detail) -> TableReader:
     def read(row: dict[str, Any]) -> rows.Detail:
-        currency = table.currency and values.reference(_column(row, table.currency), table.currency)
+        currency = table.currency and values.reference(column_of(row, table.currency), table.currency)
         found = _first_addresses(row, table.emails)
         return rows.Detail(email=found[0] if found else None, currency=currency or None)
 
@@ -142,7 +151,7 @@ def _detail(table: mapped.Detail) -> TableReader:
 
 def _total(table: mapped.Total) -> TableReader:
     def read(row: dict[str, Any]) -> rows.Total:
-        return rows.Total(net=values.decimal(_column(row, table.net), table.net))
+        return rows.Total(net=values.decimal(column_of(row, table.net), table.net))
 
     return TableReader(table.table, table.key, (table.order,), read, {})
 
@@ -150,10 +159,10 @@ def _total(table: mapped.Total) -> TableReader:
 def _line(table: mapped.Line) -> TableReader:
     def read(row: dict[str, Any]) -> rows.Line:
         return rows.Line(
-            original=values.reference(_column(row, table.original), table.original),
-            variant=values.reference(_column(row, table.variant), table.variant),
-            quantity=values.decimal(_column(row, table.quantity), table.quantity),
-            net=values.decimal(_column(row, table.net), table.net),
+            original=values.reference(column_of(row, table.original), table.original),
+            variant=values.reference(column_of(row, table.variant), table.variant),
+            quantity=values.decimal(column_of(row, table.quantity), table.quantity),
+            net=values.decimal(column_of(row, table.net), table.net),
         )
 
     return TableReader(table.table, table.key, (table.order,), read, {})
@@ -164,8 +173,8 @@ def _despatch(table: mapped.Despatch, mapping: Mapping) -> TableReader:
 
     def read(row: dict[str, Any]) -> rows.Despatch:
         return rows.Despatch(
-            at=values.instant(_column(row, table.at), table.at, zone),
-            consignment=values.text(_column(row, table.consignment), table.consignment),
+            at=values.instant(column_of(row, table.at), table.at, zone),
+            consignment=values.text(column_of(row, table.consignment), table.consignment),
         )
 
     return TableReader(table.table, table.key, (table.order,), read, {"consignment": (table.consignment,)})
@@ -173,7 +182,7 @@ def _despatch(table: mapped.Despatch, mapping: Mapping) -> TableReader:
 
 def _status(table: mapped.StatusTable) -> TableReader:
     def read(row: dict[str, Any]) -> rows.StatusText:
-        text = values.text(_column(row, table.text), table.text)
+        text = values.text(column_of(row, table.text), table.text)
         return rows.StatusText(text=(text or "").casefold())
 
     return TableReader(table.table, table.key, (), read, {"text": (table.text,)})

@@ -15,7 +15,9 @@ from email_validator import EmailNotValidError, validate_email
 from streams.errors import RecordError
 
 _INT64 = 2**63
+_INTEGER = re.compile(r"\s*-?[0-9]{1,19}\s*")
 _SEPARATORS = re.compile(r"[;,\s]+")
+_LONGEST_FIELD = 4000
 _SIMPLE_ADDRESS = re.compile(
     r"(?=[^@]{1,64}@)(?=.{6,254}\Z)[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9](?:[a-z0-9]|-(?!-)){0,61}(?<!-)\.)+(?:com|net|org|co\.uk|uk)"
 )
@@ -30,7 +32,7 @@ def integer(value: Any, column: str) -> int | None:
         raise RecordError("integer_out_of_range", f"{column}: more than 64 bits")
     if value is None:
         return None
-    if type(value) is str and value.isascii() and value.strip().lstrip("-").isdigit() and len(value) <= 20:
+    if type(value) is str and _INTEGER.fullmatch(value):
         return integer(int(value), column)
     raise RecordError("bad_integer", f"{column}: not a whole number")
 
@@ -101,7 +103,7 @@ def instant(value: Any, column: str, zone: tzinfo) -> int | None:
 def text(value: Any, column: str, longest: int = 1000) -> str | None:
     """Text without surrounding white space, cut to ``longest``; empty is None."""
     if type(value) is str:
-        return value.strip()[:longest].replace("\0", "") or None
+        return value.replace("\0", "").strip()[:longest] or None
     if value is None:
         return None
     raise RecordError("bad_text", f"{column}: not text")
@@ -124,7 +126,10 @@ def addresses(value: Any, column: str) -> tuple[str, ...]:
         return ()
     if type(value) is not str:
         raise RecordError("bad_text", f"{column}: not text")
-    return _addresses(value[:4000])
+    if len(value) > _LONGEST_FIELD:
+        # An address that the cut would shorten might be somebody else's: the piece under the knife is dropped.
+        value = " ".join(_SEPARATORS.split(value[: _LONGEST_FIELD + 1])[:-1])
+    return _addresses(value)
 
 
 @lru_cache(maxsize=65_536)

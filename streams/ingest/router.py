@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from streams.capture import values
 from streams.capture.envelope import UNAVAILABLE, RowEvent
-from streams.capture.reader import TableReader, readers
+from streams.capture.reader import TableReader, column_of, readers
 from streams.capture.rows import Lane
 from streams.domain.changes import CapturedRow, Change, Kind
 from streams.domain.orders import address_key, customer_key
@@ -92,18 +92,20 @@ def _routes(mapping: Mapping, topics: Topics) -> Iterator[Route]:
 
     def of_order(column: str) -> Parents:
         def parents(row: dict[str, Any], _: int) -> tuple[str, ...]:
-            parent = values.reference(row.get(column), column)
+            parent = values.reference(column_of(row, column), column)
             return () if parent is None else (str(parent),)
 
         return parents
 
     def of_contact(row: dict[str, Any], _: int) -> tuple[str, ...]:
-        customer = values.reference(row.get(mapping.contact.customer), mapping.contact.customer)
+        contact = mapping.contact
+        customer = values.reference(column_of(row, contact.customer), contact.customer)
         if customer is None:
             return ()
         if customer not in house:
             return (customer_key(customer),)
-        return tuple(address_key(email) for email in values.addresses(row.get(mapping.contact.email), mapping.contact.email))
+        found = values.addresses(column_of(row, contact.email), contact.email)
+        return tuple(address_key(email) for email in found)
 
     def of_customer(_: dict[str, Any], key: int) -> tuple[str, ...]:
         return () if key in house else (customer_key(key),)

@@ -21,7 +21,11 @@ Kind = Literal["order", "credit", "ignore"]
 
 def _folded(value: object) -> object:
     if isinstance(value, dict):
-        return {str(key).strip().casefold(): item for key, item in value.items()}
+        folded = [(str(key).strip().casefold(), item) for key, item in value.items()]
+        names = [name for name, _ in folded]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"{twice} are listed twice, in other spellings")
+        return dict(folded)
     return value
 
 
@@ -259,6 +263,20 @@ class Mapping(_Model):
     order: Order
     contact_fields: ContactFields
     exclude_days: Annotated[int, Field(ge=0, le=3650)] = 30
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The mapped tables."""
+        order = self.order
+        parts = (order.header, order.detail, order.total, order.line, order.despatch, order.status)
+        return (self.customer.table, self.contact.table, *(part.table for part in parts))
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        names = [table.casefold() for table in self.tables]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"tables {twice} are mapped twice")
+        return self
 
     def topic(self, table: str) -> str:
         """The Kafka topic to which Debezium writes the changes of ``table``."""

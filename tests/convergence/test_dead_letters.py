@@ -47,27 +47,29 @@ def account(number: int) -> tuple[bytes, bytes]:
 async def test_every_hostile_record_is_dead_lettered_with_its_code_and_its_neighbours_get_through(
     tmp_path: Path, broker: Path
 ) -> None:
-    assert len(RECORDS) >= 40
+    # A compacted topic refuses a record without key, so those never get this far; tests/capture has them.
+    records = [record for record in RECORDS if record.key is not None]
+    assert len(records) >= 40
     overrides = {"OWDD_BREAKER_WINDOW": "1000"}
     async with stack(tmp_path, broker, "hostile", partitions=1, **overrides) as running:
         await running.start_worker(*Role)
         topic = "hostile.Orderwise.dbo.customer_detail"
         bootstrap = running.settings.kafka_bootstrap
         async with AIOKafkaProducer(bootstrap_servers=bootstrap, max_request_size=16 * 2**20) as producer:
-            for number, record in enumerate(RECORDS, 1):
+            for number, record in enumerate(records, 1):
                 key, value = account(number)
                 await producer.send_and_wait(topic, record.value, record.key)
                 await producer.send_and_wait(topic, value, key)
 
-        found = await letters(running, len(RECORDS))
+        found = await letters(running, len(records))
         await running.settled()
 
-        assert [letter["code"] for letter in found] == [record.code for record in RECORDS]
-        assert [(letter["key"], letter["value"]) for letter in found] == [(record.key, record.value) for record in RECORDS]
-        assert [(letter["topic"], letter["offset"]) for letter in found] == [(topic, str(2 * n)) for n in range(len(RECORDS))]
+        assert [letter["code"] for letter in found] == [record.code for record in records]
+        assert [(letter["key"], letter["value"]) for letter in found] == [(record.key, record.value) for record in records]
+        assert [(letter["topic"], letter["offset"]) for letter in found] == [(topic, str(2 * n)) for n in range(len(records))]
         state = httpx.get(f"{running.settings.dotdigital_url}/_sandbox/state").json()
         assert {contact["email"] for contact in state["contacts"]} == {
-            f"person{number}@example.com" for number in range(1, len(RECORDS) + 1)
+            f"person{number}@example.com" for number in range(1, len(records) + 1)
         }
 
 
