@@ -8,6 +8,7 @@ metrics and health).
 
 import faust
 
+from streams.engine.transport import install
 from streams.settings import Settings
 
 
@@ -41,4 +42,5 @@ def create_app(app_id: str, settings: Settings) -> faust.App:
         worker_redirect_stdouts=False,
     )
     app.finalize()
+    install(app)
     return app

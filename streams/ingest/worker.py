@@ -19,6 +19,7 @@ from streams.dead_letters import Coordinates, DeadLetter
 from streams.domain.changes import Change, partition_of
 from streams.engine.pace import Pace
 from streams.engine.producer import BatchProducer
+from streams.engine.transport import FETCH_WAIT_MS
 from streams.engine.unit import packed
 from streams.errors import RecordError
 from streams.ingest.breaker import Breaker
@@ -77,6 +78,7 @@ class Ingest:
             session_timeout_ms=int(self._settings.session_timeout * 1000),
             heartbeat_interval_ms=int(self._settings.session_timeout * 1000 / 5),
             max_partition_fetch_bytes=4 * 2**20,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
         )
         await consumer.start()
         self.ready = True

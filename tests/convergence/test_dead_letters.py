@@ -37,7 +37,13 @@ async def letters(running: LocalStack, count: int) -> list[dict[str, Any]]:
 
 def account(number: int) -> tuple[bytes, bytes]:
     """A harmless record: key and value."""
-    source = {"connector": "sqlserver", "table": "customer_detail", "commit_lsn": "00000001:00000001:0001", "ts_ms": 1, "snapshot": "false"}
+    source = {
+        "connector": "sqlserver",
+        "table": "customer_detail",
+        "commit_lsn": "00000001:00000001:0001",
+        "ts_ms": 1,
+        "snapshot": "false",
+    }
     row = {"cd_id": number, "cd_ow_account": None, "cd_account_customer": False}
     row |= {"cd_statement_email": f"person{number}@example.com", "cd_invoice_email": None}
     value = {"before": None, "after": row, "source": source, "op": "c", "ts_ms": 1}
