@@ -106,7 +106,7 @@ def merged(parts: dict[str, Part], names: ContactFields, exclude_days: int) -> d
 def _money(amount: Decimal) -> orjson.Fragment:
     # A float could not hold every amount; the digits go out as they are.
     rounded = amount.quantize(_CENT, ROUND_HALF_UP, _EXACT)
-    return orjson.Fragment(f"{rounded if rounded else abs(rounded):f}".encode())
+    return orjson.Fragment(f"{rounded or abs(rounded):f}".encode())
 
 
 def _time(seconds: int | None) -> str | None:

@@ -15,8 +15,8 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
     """Delivery state of one address.
 
     ``hash`` is that of the desired content, ``delivered`` and ``parked`` those that Dotdigital took or refused last.
-    ``contact``: its id, once Dotdigital has it. ``created``: we created it, and with which status. ``told_out``: the opt-out was
-    passed on. ``carried``: an unsubscribe came along from the person's former address. ``tight``: an unsubscribe was seen in
+    ``contact``: its id, once Dotdigital has it. ``created``: we created it, and with which status. ``told_out``: the opt-out
+    was passed on. ``carried``: an unsubscribe came along from the person's former address. ``tight``: one was seen in
     Dotdigital; never forgotten. ``born``: append time of the oldest undelivered change; ``first``: when the row became
     dirty; both epoch ms.
     """

@@ -44,7 +44,7 @@ def account(number: int) -> tuple[bytes, bytes]:
         "ts_ms": 1,
         "snapshot": "false",
     }
-    row = {"cd_id": number, "cd_ow_account": None, "cd_account_customer": False}
+    row: dict[str, Any] = {"cd_id": number, "cd_ow_account": None, "cd_account_customer": False}
     row |= {"cd_statement_email": f"person{number}@example.com", "cd_invoice_email": None}
     value = {"before": None, "after": row, "source": source, "op": "c", "ts_ms": 1}
     return orjson.dumps({"cd_id": number}), orjson.dumps(value)
@@ -56,8 +56,7 @@ async def test_every_hostile_record_is_dead_lettered_with_its_code_and_its_neigh
     # A compacted topic refuses a record without key, so those never get this far; tests/capture has them.
     records = [record for record in RECORDS if record.key is not None]
     assert len(records) >= 40
-    overrides = {"OWDD_BREAKER_WINDOW": "1000"}
-    async with stack(tmp_path, broker, "hostile", partitions=1, **overrides) as running:
+    async with stack(tmp_path, broker, "hostile", partitions=1, OWDD_BREAKER_WINDOW="1000") as running:
         await running.start_worker(*Role)
         topic = "hostile.Orderwise.dbo.customer_detail"
         bootstrap = running.settings.kafka_bootstrap

@@ -54,23 +54,22 @@ async def test_two_workers_share_the_partitions_and_one_may_die_for_good(tmp_pat
 
 async def test_a_broker_that_dies_and_returns_loses_nothing(tmp_path: Path) -> None:
     directory = tmp_path / "kafka"
-    async with kafka.embedded_broker(directory):
-        async with stack(tmp_path, directory, "outage") as running:
-            for role in Role:
-                await running.start_worker(role)
-            feeding = asyncio.create_task(simulate(running, seed=13, customers=100, orders=500, rate=400))
-            await asyncio.sleep(4)
-            await asyncio.to_thread(kafka.kill, directory)
-            await asyncio.to_thread(kafka.start, directory)
-            await feeding
-            for name, worker in list(running.workers.items()):
-                if worker.process.poll() is not None:
-                    # Crash-only: a worker that could not write ends, and its supervisor starts it again.
-                    await running.start_worker(*worker.roles, name=name)
-            await running.settled(180)
+    async with kafka.embedded_broker(directory), stack(tmp_path, directory, "outage") as running:
+        for role in Role:
+            await running.start_worker(role)
+        feeding = asyncio.create_task(simulate(running, seed=13, customers=100, orders=500, rate=400))
+        await asyncio.sleep(4)
+        await asyncio.to_thread(kafka.kill, directory)
+        await asyncio.to_thread(kafka.start, directory)
+        await feeding
+        for name, worker in list(running.workers.items()):
+            if worker.process.poll() is not None:
+                # Crash-only: a worker that could not write ends, and its supervisor starts it again.
+                await running.start_worker(*worker.roles, name=name)
+        await running.settled(180)
 
-            differences, *_ = verdict(running)
-            assert differences == []
+        differences, *_ = verdict(running)
+        assert differences == []
 
 
 async def test_a_stopped_worker_goes_within_five_seconds_and_leaves_nothing_undone(tmp_path: Path, broker: Path) -> None:

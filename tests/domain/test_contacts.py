@@ -1,7 +1,7 @@
 """Several buyers, one contact: the merge looks at the set of parts and nothing else."""
 
 import json
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import pytest

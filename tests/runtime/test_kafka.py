@@ -29,6 +29,7 @@ from streams.runtime.errors import (
 )
 from streams.runtime.java import Java, find_java
 from streams.runtime.kafka import BrokerInfo, embedded_broker, kill, start, status, stop
+from streams.runtime.ports import choose_port
 
 TOPIC = "orders"
 MAKE_A_JAR = 'for last; do :; done; target=${last#-DoutputDirectory=}; /bin/mkdir "$target" && echo >"$target/a.jar"'
@@ -193,7 +194,7 @@ def test_a_port_lost_between_the_look_and_the_bind_is_swapped(data_dir: Path, mo
     with socket.create_server(("127.0.0.1", 0)) as other:
         lost = other.getsockname()[1]
         choices = iter([lost])
-        choose = kafka.choose_port
+        choose = choose_port
         monkeypatch.setattr(kafka, "choose_port", lambda asked, last: next(choices, None) or choose(asked, last))
         running = start(data_dir, short_lived=True)
     assert running.port != lost
