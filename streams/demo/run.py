@@ -66,7 +66,7 @@ async def demo(config: DemoConfig, console: Console) -> Report:
     """Run the demonstration; everything that it started has stopped when it returns, also when it is interrupted.
 
     Raises:
-        RuntimeError: a process ended or did not start; the message has the end of its log.
+        RuntimeError: a process ended or did not start, with the end of its log; or the directory is not empty.
         TimeoutError: the pipeline did not come to rest in time.
     """
     directory = config.directory or Path(tempfile.mkdtemp(prefix="owdd-demo-"))
@@ -80,6 +80,8 @@ async def demo(config: DemoConfig, console: Console) -> Report:
 async def _demo(config: DemoConfig, console: Console, directory: Path) -> Report:
     started = time.monotonic()
     directory.mkdir(parents=True, exist_ok=True)
+    if any(directory.iterdir()):
+        raise RuntimeError(f"{directory} is not empty: a demonstration starts from nothing")
     mapping_file, truth_file = directory / "mapping.yaml", directory / "truth.json"
     write_mapping(mapping_file)
     # A demonstration has no patience for the bulk lane's minutes.
