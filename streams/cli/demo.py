@@ -18,7 +18,7 @@ def demo(
     customers: Annotated[int, typer.Option(min=1, help="Accounts in the simulated shop.")] = 2000,
     orders: Annotated[int, typer.Option(min=0, help="Orders, guest orders included.")] = 10_000,
     house_share: Annotated[float, typer.Option(min=0, max=1, help="Share of orders booked on a house account.")] = 0.3,
-    rate: Annotated[int, typer.Option(min=0, help="Events per second; 0: as fast as possible.")] = 1000,
+    rate: Annotated[int, typer.Option(min=0, help="Events per second; 0: as fast as possible.")] = 2000,
     seed: Annotated[int, typer.Option(help="Seed of the shop.")] = 1,
     report: Annotated[Path, typer.Option(dir_okay=False, help="Where to write the report.")] = Path("demo-report.json"),
     directory: Annotated[

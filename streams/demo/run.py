@@ -34,7 +34,7 @@ class DemoConfig:
     customers: int = 2000
     orders: int = 10_000
     house_share: float = 0.3
-    rate: int = 1000
+    rate: int = 2000
     seed: int = 1
     duplicates: float = 0.02
     replays: int = 2
