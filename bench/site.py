@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench.child import Child, Meter, free_port
 from bench.drain import Watch
+from bench.reaper import BROKER, reaped
 from bench.workload import PARTITIONS, PREFIX, Message
 from streams.engine.producer import BatchProducer, Entry
 from streams.mapping import load_mapping
@@ -137,10 +138,10 @@ class Site:
 @asynccontextmanager
 async def open_site() -> AsyncIterator[Site]:
     """A broker with nothing in it; stopped, and its directory removed, at the end."""
-    with tempfile.TemporaryDirectory(prefix="owdd-bench-") as name:
-        directory = Path(name)
+    directory = Path(tempfile.mkdtemp(prefix="owdd-bench-"))
+    with reaped(directory):
         async with (
-            embedded_broker(directory / "kafka", heap="1g") as broker,
+            embedded_broker(directory / BROKER, heap="1g") as broker,
             Watch(broker.bootstrap, PARTITIONS) as watch,
         ):
             with Meter(broker.pid) as meter:
