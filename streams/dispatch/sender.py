@@ -133,8 +133,7 @@ class Sender:
         )
 
     async def _append(self, entry: Entry, delivery: Delivery) -> None:
-        record: list[tuple[bytes | None, bytes | None]] = [(entry.email.encode(), _encode(delivery))]
-        await self._producer.send(self._topics.deliveries, entry.partition, record)
+        await self._producer.send_one(self._topics.deliveries, entry.partition, entry.email.encode(), _encode(delivery))
 
     async def _carry(self, email: str, row: OutboxRow) -> None:
         change = Change(Kind.CONSENT, email, 0, b"", Lane.URGENT, row.born, Consent())

@@ -63,9 +63,9 @@ class BatchProducer:
         return int(results[-1].offset) + count - 1 if results else -1  # type: ignore[attr-defined]  # RecordMetadata
 
     async def send_one(
-        self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
+        self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()
     ) -> None:
-        """Append one record with headers.
+        """Append one record, in one batch with others that are sent to the partition meanwhile.
 
         Raises:
             aiokafka.errors.KafkaError: as :meth:`send`.

@@ -1,9 +1,10 @@
 """What ``streams.engine`` relies on inside Faust 0.15.3, on a real broker. A Faust upgrade that changes one of these fails here."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from faust.types import TP
 from streams.engine.app import create_app
 from streams.engine.producer import BatchProducer
 from streams.engine.table import StateTable
+from streams.engine.transport import FETCH_WAIT_MS
 from streams.runtime import kafka
 from streams.settings import Settings
 
@@ -37,6 +39,11 @@ async def create(settings: Settings, *topics: str) -> None:
     await admin.close()
 
 
+async def until(met: Callable[[], bool]) -> None:
+    while not met():
+        await asyncio.sleep(0.01)
+
+
 class Probe:
     """A Faust application with one table and one agent that only collects events."""
 
@@ -44,6 +51,8 @@ class Probe:
         self.app: Any = create_app(app_id, settings)
         self.table = StateTable(self.app, "state", 1)
         self.events: asyncio.Queue[Any] = asyncio.Queue()
+        self.gate = asyncio.Event()
+        self.gate.set()
         self.recovered = asyncio.Event()
         self.stream: Any = None
         source = self.app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
@@ -51,6 +60,7 @@ class Probe:
         async def collect(stream: Any) -> None:
             self.stream = stream
             async for event in stream.noack().events():
+                await self.gate.wait()
                 self.events.put_nowait(event)
 
         async def note() -> None:
@@ -191,6 +201,68 @@ async def test_the_partition_of_a_table_is_open_only_while_it_is_assigned(settin
     async with probe.running():
         assert probe.table.owned() == {0}
     assert probe.table.owned() == set()
+
+
+async def test_the_consumer_asks_for_new_records_every_few_milliseconds(settings: Settings, names: tuple[str, str]) -> None:
+    app_id, topic = names
+    await create(settings, topic, f"{app_id}-state-changelog")
+    probe = Probe(settings, app_id, topic)
+    async with probe.running():
+        assert probe.app.consumer._thread._consumer._fetcher._fetch_max_wait_ms == FETCH_WAIT_MS
+
+
+async def test_what_one_fetch_brought_is_waited_for_once(settings: Settings, names: tuple[str, str]) -> None:
+    app_id, topic = names
+    await create(settings, topic, f"{app_id}-state-changelog")
+    async with BatchProducer(settings) as producer:
+        await producer.send(topic, 0, [(b"k", b"%d" % number) for number in range(2000)])
+    probe = Probe(settings, app_id, topic)
+    waits = 0
+    original = probe.app.consumer.wait_first
+
+    async def counting(*args: Any, **kwargs: Any) -> Any:
+        nonlocal waits
+        waits += 1
+        return await original(*args, **kwargs)
+
+    probe.app.consumer.wait_first = counting
+    async with probe.running():
+        values = [(await probe.next()).message.value for _ in range(2000)]
+    assert values == [b"%d" % number for number in range(2000)]
+    assert 0 < waits < 50
+
+
+async def test_a_delivery_that_waits_for_a_full_stream_ends_with_the_worker(settings: Settings, names: tuple[str, str]) -> None:
+    app_id, topic = names
+    await create(settings, topic, f"{app_id}-state-changelog")
+    async with BatchProducer(settings) as producer:
+        await producer.send(topic, 0, [(b"k", b"%d" % number) for number in range(10_000)])
+    stuck = Probe(settings, app_id, topic)
+    stuck.gate.clear()
+    async with stuck.running(), asyncio.timeout(30):
+        await until(lambda: stuck.stream is not None and stuck.stream.channel.queue.full())
+    assert not await committed(settings, app_id, topic)
+
+    second = Probe(settings, app_id, topic)
+    async with second.running():
+        assert [(await second.next()).message.value for _ in range(10_000)] == [b"%d" % number for number in range(10_000)]
+
+
+async def test_changelog_records_of_another_table_are_not_applied(settings: Settings, names: tuple[str, str]) -> None:
+    app_id, topic = names
+    changelog = f"{app_id}-state-changelog"
+    await create(settings, topic, changelog)
+    probe = Probe(settings, app_id, topic)
+    async with probe.running():
+
+        def event(where: str, offset: int) -> Any:
+            place = TP(where, 0)
+            message = SimpleNamespace(topic=where, partition=0, tp=place, offset=offset, key=b"%d" % offset, value=b"x")
+            return SimpleNamespace(message=message, key=message.key, value=message.value)
+
+        probe.table.faust.apply_changelog_batch([event(changelog, 7), event(f"{app_id}-other-changelog", 99)])
+        assert (probe.table.get(0, b"7"), probe.table.get(0, b"99")) == (b"x", None)
+        assert probe.table.faust.data.persisted_offset(TP(changelog, 0)) == 7
 
 
 def test_the_version_is_the_one_that_was_examined() -> None:
