@@ -73,18 +73,7 @@ def tables(settings: Settings) -> dict[str, str]:
 
 def captured(mapping: Mapping) -> list[str]:
     """The captured topics that ingest reads."""
-    order = mapping.order
-    mapped = (
-        mapping.customer,
-        mapping.contact,
-        order.header,
-        order.detail,
-        order.total,
-        order.line,
-        order.despatch,
-        order.status,
-    )
-    return [mapping.topic(table.table) for table in mapped]
+    return [mapping.topic(table) for table in mapping.tables]
 
 
 def specs(settings: Settings, mapping: Mapping) -> Iterator[TopicSpec]:

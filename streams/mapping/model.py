@@ -3,6 +3,7 @@
 Attribute names mirror the keys of ``mapping.yaml``; ``default.yaml`` beside this file is the commented example.
 """
 
+import re
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
@@ -14,6 +15,8 @@ Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$#@
 
 FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,20}$")]
 """A Dotdigital data field name: at most 20 letters, digits, ``_`` or ``-``."""
+
+_NOT_IN_TOPICS = re.compile(r"[^A-Za-z0-9._-]")
 
 Status = Literal["open", "held", "part_despatched", "despatched", "completed", "cancelled"]
 Kind = Literal["order", "credit", "ignore"]
@@ -67,21 +70,31 @@ class Source(_Model):
         return ZoneInfo(self.timezone)
 
 
-class Customer(_Model):
-    """The account table."""
+class Section(_Model):
+    """A part of the mapping that names a table, its primary key and the columns that the product reads."""
 
     table: Identifier
     key: Identifier
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that the section names, the key first, each once."""
+        values = [getattr(self, name) for name in type(self).model_fields if name != "table"]
+        named = [value if isinstance(value, tuple) else (value,) for value in values if value is not None]
+        return tuple(dict.fromkeys(column for group in named for column in group))
+
+
+class Customer(Section):
+    """The account table."""
+
     account: Identifier
     trade: Identifier
     emails: tuple[Identifier, ...] = ()
 
 
-class Contact(_Model):
+class Contact(Section):
     """The table of named persons under an account."""
 
-    table: Identifier
-    key: Identifier
     customer: Identifier
     email: Identifier
     first_name: Identifier
@@ -106,11 +119,9 @@ class Consent(_Model):
         return self
 
 
-class Header(_Model):
+class Header(Section):
     """The order's head: one row per order, credit note or quote."""
 
-    table: Identifier
-    key: Identifier
     number: Identifier
     at: Identifier
     customer: Identifier
@@ -118,30 +129,24 @@ class Header(_Model):
     status: Identifier
 
 
-class Detail(_Model):
+class Detail(Section):
     """The order's second head: addresses and currency."""
 
-    table: Identifier
-    key: Identifier
     order: Identifier
     emails: tuple[Identifier, ...] = ()
     currency: Identifier | None = None
 
 
-class Total(_Model):
+class Total(Section):
     """The order's money."""
 
-    table: Identifier
-    key: Identifier
     order: Identifier
     net: Identifier
 
 
-class Line(_Model):
+class Line(Section):
     """One line of an order or credit note."""
 
-    table: Identifier
-    key: Identifier
     order: Identifier
     original: Identifier
     variant: Identifier
@@ -149,21 +154,17 @@ class Line(_Model):
     net: Identifier
 
 
-class Despatch(_Model):
+class Despatch(Section):
     """One delivery against an order."""
 
-    table: Identifier
-    key: Identifier
     order: Identifier
     at: Identifier
     consignment: Identifier
 
 
-class StatusTable(_Model):
+class StatusTable(Section):
     """The lookup that gives a status id its text."""
 
-    table: Identifier
-    key: Identifier
     text: Identifier
 
 
@@ -265,11 +266,24 @@ class Mapping(_Model):
     exclude_days: Annotated[int, Field(ge=0, le=3650)] = 30
 
     @property
-    def tables(self) -> tuple[str, ...]:
-        """The mapped tables."""
+    def sections(self) -> tuple[Section, ...]:
+        """The parts that name a table."""
         order = self.order
         parts = (order.header, order.detail, order.total, order.line, order.despatch, order.status)
-        return (self.customer.table, self.contact.table, *(part.table for part in parts))
+        return (self.customer, self.contact, *parts)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The mapped tables."""
+        return tuple(section.table for section in self.sections)
+
+    @property
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """Table to the columns that are captured of it, the key first: all that the product reads, and nothing else."""
+        columns = {section.table: section.columns for section in self.sections}
+        if self.consent.mode == "column" and self.consent.column is not None:
+            columns[self.contact.table] = tuple(dict.fromkeys((*self.contact.columns, self.consent.column)))
+        return columns
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -279,5 +293,5 @@ class Mapping(_Model):
         return self
 
     def topic(self, table: str) -> str:
-        """The Kafka topic to which Debezium writes the changes of ``table``."""
-        return f"{self.source.topic_prefix}.{self.source.database}.{self.source.schema_}.{table}"
+        """The Kafka topic to which Debezium writes the changes of ``table``; what Kafka does not allow becomes ``_``."""
+        return _NOT_IN_TOPICS.sub("_", f"{self.source.topic_prefix}.{self.source.database}.{self.source.schema_}.{table}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from streams.mapping import Mapping, load_mapping
-from streams.mapping.model import Contact, Customer, Despatch, Detail, Header, Line, StatusTable, Total
+from streams.mapping.model import Section
 
 Value = str | int | bool | None
 Row = dict[str, Value]
@@ -46,26 +46,16 @@ class TableNames:
     columns: dict[str, str]
 
 
-Section = Customer | Contact | Header | Detail | Total | Line | Despatch | StatusTable
-"""A part of the mapping that names a table and its columns."""
-
-
 def site_names(mapping: Mapping) -> dict[str, TableNames]:
     """Usual table name to the names that ``mapping`` gives it."""
     names: dict[str, TableNames] = {}
-    for ours, theirs in zip(_sections(load_mapping()), _sections(mapping), strict=True):
+    for ours, theirs in zip(load_mapping().sections, mapping.sections, strict=True):
         columns = dict(_columns(ours, theirs))
         if ours.table == CONTACT and mapping.consent.column is not None:
             columns[OPT_IN] = mapping.consent.column
         renamed = {old: new for old, new in columns.items() if old != new}
         names[ours.table] = TableNames(theirs.table, theirs.key, renamed)
     return names
-
-
-def _sections(mapping: Mapping) -> list[Section]:
-    order = mapping.order
-    parts: list[Section] = [order.header, order.detail, order.total, order.line, order.despatch, order.status]
-    return [mapping.customer, mapping.contact, *parts]
 
 
 def _columns(ours: Section, theirs: Section) -> Iterator[tuple[str, str]]:
