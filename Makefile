@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: demo test check bench docs lock clean
 
@@ -25,9 +25,10 @@ docs: $(VENV)/.installed ## write the generated documents
 
 lock: $(VENV)/.installed ## resolve the dependencies anew
 	$(BIN)/pip install -q uv
-	$(COMPILE) --extra dev --extra bench -o requirements/bench.lock
-	$(COMPILE) --extra dev -c requirements/bench.lock -o requirements/dev.lock
-	$(COMPILE) -c requirements/bench.lock -o requirements/run.lock
+	$(COMPILE) pyproject.toml --extra dev --extra bench -o requirements/bench.lock
+	$(COMPILE) pyproject.toml --extra dev -c requirements/bench.lock -o requirements/dev.lock
+	$(COMPILE) pyproject.toml -c requirements/bench.lock -o requirements/run.lock
+	$(COMPILE) --group build -c requirements/bench.lock -o requirements/build.lock
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-report.json data
