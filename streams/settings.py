@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     dotdigital_password: SecretStr = Field(SecretStr(""), description="API user's password")
     mapping: Path | None = Field(None, description="The site's mapping.yaml; none: the shipped default")
     data_dir: Path = Field(Path("data"), description="State of this worker; one directory per worker, on a disk that stays")
+    data_shared: bool = Field(
+        False, description="Replicas of this worker share OWDD_DATA_DIR: each takes its first free subdirectory"
+    )
     metrics_port: int = Field(9108, ge=0, le=65535, description="Port of /metrics and /health; 0 picks a free one")
     metrics_host: str = Field("127.0.0.1", description="Address that /metrics and /health listen on")
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import gc
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
 import uvloop
 
 from streams.cli.common import guarded, load
+from streams.engine.slots import claimed
 from streams.observability.logs import configure
 from streams.worker import Role, Worker
 
@@ -20,10 +22,14 @@ def run(
         settings, mapping = load()
         configure(settings)
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        worker = Worker(settings, mapping, set(only or Role))
-        # A batch makes many small objects that die with it. What lives since the start need not be looked at again, and
-        # young generations may grow: a quarter of the worker's time went into collecting nothing (docs/performance.md).
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 50)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(worker.run())
+        with claimed(settings.data_dir) if settings.data_shared else nullcontext(settings.data_dir) as directory:
+            _work(Worker(settings.model_copy(update={"data_dir": directory}), mapping, set(only or Role)))
+
+
+def _work(worker: Worker) -> None:
+    # A batch makes many small objects that die with it. What lives since the start need not be looked at again, and
+    # young generations may grow: a quarter of the worker's time went into collecting nothing (docs/performance.md).
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(worker.run())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +9,10 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from streams.cli.common import guarded
 from streams.sandbox import SandboxConfig, create_app
+from streams.settings import load_settings
 
-PASSWORD_VARIABLE = "OWDD_DOTDIGITAL_PASSWORD"  # noqa: S105  # a name, not a password
 _SHUTDOWN_SECONDS = 2
 
 
@@ -29,11 +29,13 @@ def sandbox(
 ) -> None:
     """Run an offline Dotdigital that the bridge can be pointed at.
 
-    The password comes from OWDD_DOTDIGITAL_PASSWORD, never from the command line, where other users could read it.
+    The password is the setting OWDD_DOTDIGITAL_PASSWORD (a variable or a secret file), never on the command line, where other
+    users could read it.
     """
-    password = os.environ.get(PASSWORD_VARIABLE, "")
+    with guarded():
+        password = load_settings().dotdigital_password.get_secret_value()
     if not password.strip():
-        typer.echo(f"{PASSWORD_VARIABLE} is not set: set it to the password that the sandbox must accept.", err=True)
+        typer.echo("OWDD_DOTDIGITAL_PASSWORD is not set: set it to the password that the sandbox must accept.", err=True)
         raise typer.Exit(2)
     app = create_app(SandboxConfig(user, password), state_dir=state_dir)
     server = uvicorn.Server(

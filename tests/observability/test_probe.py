@@ -1,0 +1,46 @@
+"""The containers' health check, run as the container runs it, against a real page."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from streams.runtime.ports import free_port
+
+
+class _Page(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(503 if "unready" in self.path else 200)
+        self.end_headers()
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def page() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Page) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def probe(url: str) -> int:
+    return subprocess.run(
+        [sys.executable, "-m", "streams.observability.probe", url], check=False, capture_output=True
+    ).returncode
+
+
+def test_a_page_that_answers_is_healthy(page: str) -> None:
+    assert probe(f"{page}/ready") == 0
+
+
+def test_a_page_that_refuses_is_not(page: str) -> None:
+    assert probe(f"{page}/unready") == 1
+
+
+def test_nobody_there_is_not() -> None:
+    assert probe(f"http://127.0.0.1:{free_port()}/ready") == 1
