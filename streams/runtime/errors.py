@@ -46,7 +46,7 @@ class MavenMissing(RuntimeUnavailableError):
 
     def __init__(self) -> None:
         super().__init__(
-            "Kafka's jars are not in the cache yet, and Maven (mvn), which fetches them, was not found.",
+            "The jars are not in the cache yet, and Maven (mvn), which fetches them, was not found.",
             "Install Maven 3.6 or newer and put mvn on PATH. It is needed once: afterwards the jars are in the cache.",
         )
 
@@ -75,6 +75,66 @@ class PortTaken(RuntimeUnavailableError):
             "Stop that program, or start with another --port (without --port a free one is chosen).",
         )
         self.port = port
+
+
+class DirectoryUnusable(RuntimeUnavailableError):
+    """The data directory cannot be made, or has a name that the program would misread."""
+
+    def __init__(self, title: str, directory: Path, why: str) -> None:
+        super().__init__(f"{title} cannot use {directory}: {why}", "Give it another data directory.")
+
+
+class KafkaUnreachable(RuntimeUnavailableError):
+    """Nobody listens where the Connect worker would look for its Kafka."""
+
+    def __init__(self, bootstrap: str) -> None:
+        super().__init__(
+            f"No Kafka answers on {bootstrap}.",
+            "Start one with 'owdd kafka start', or name another with --bootstrap or OWDD_KAFKA_BOOTSTRAP.",
+        )
+
+
+class RunsOtherwise(RuntimeUnavailableError):
+    """A program of this directory runs already, started with other settings."""
+
+    def __init__(self, title: str, pid: int) -> None:
+        super().__init__(
+            f"{title} runs already (pid {pid}), for another Kafka or with another group or directory of secrets.",
+            "Stop it first, or give the new one another data directory.",
+        )
+
+
+class ProgramDied(RuntimeUnavailableError):
+    """The program ended before it answered; the excerpt is the end of its log."""
+
+    def __init__(self, title: str, log: Path, last_lines: Sequence[str]) -> None:
+        super().__init__(
+            f"{title} ended while it was starting. Its last words:",
+            f"The whole log is {log}. Correct what it names and start again; "
+            "if the data can go, delete the data directory to begin anew.",
+            last_lines,
+        )
+
+
+class ProgramNotReady(RuntimeUnavailableError):
+    """The program lives and did not answer in time."""
+
+    def __init__(self, title: str, pid: int, port: int, seconds: float, log: Path, last_lines: Sequence[str]) -> None:
+        super().__init__(
+            f"{title} (pid {pid}) did not answer on 127.0.0.1:{port} in {seconds:g} s. The end of its log:",
+            f"See {log}. If the machine is busy, start again; if the program hangs, stop it first.",
+            last_lines,
+        )
+
+
+class ProgramNotStopped(RuntimeUnavailableError):
+    """The process is still there after SIGKILL, as happens in uninterruptible disk waits."""
+
+    def __init__(self, title: str, pid: int) -> None:
+        super().__init__(
+            f"{title} (pid {pid}) is still there after SIGKILL.",
+            f"Look at its state with 'ps -o stat,wchan -p {pid}'; a hung disk or network mount is the usual cause.",
+        )
 
 
 class BrokerDied(RuntimeUnavailableError):

@@ -39,7 +39,7 @@ def pom(name: str) -> Path:
     found = Path(os.environ.get("OWDD_POM_DIR") or _CHECKOUT / "connectors" / "runtime", name, "pom.xml").absolute()
     if not found.is_file():
         raise JarsUnavailable(
-            f"There is no {found}, which lists the jars of the local Kafka.",
+            f"There is no {found}, which lists the jars of a local runtime.",
             "Run from a source checkout, or set OWDD_POM_DIR to the checkout's connectors/runtime directory.",
         )
     return found
@@ -80,7 +80,7 @@ def file_lock(path: Path, when_waiting: Callable[[], None] = lambda: None) -> It
 
 def _copy_dependencies(pom: Path, target: Path, java: Java, progress: Progress) -> None:
     goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={target}"]
-    progress("Asking Maven for Kafka's jars")
+    progress(f"Asking Maven for the jars of {pom.parent.name}")
     said: deque[str] = deque(maxlen=_LAST_LINES)
     with subprocess.Popen(
         [find_maven(), "-B", "-Dstyle.color=never", "-f", pom, *goal],

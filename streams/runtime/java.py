@@ -24,6 +24,11 @@ _LOG_LINES = 12
 _DETACH = 'log=$1; shift; "$@" >>"$log" 2>&1 </dev/null & echo $!'
 
 
+# The serial collector starts fastest and is the smallest; perf data would be left in /tmp after a SIGKILL.
+_JVM = ("-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true")
+NO_OPTIMISING_COMPILER = "-XX:TieredStopAtLevel=1"
+
+
 @dataclass(frozen=True, slots=True)
 class Java:
     """A Java installation: its ``java`` program, its home and its major version."""
@@ -71,6 +76,11 @@ def _ask(program: Path) -> Java | None:
     version = re.search(r"java\.specification\.version = (?:1\.)?(\d+)", said)
     home = re.search(r"java\.home = (.+)", said)
     return Java(program, Path(home[1].strip()), int(version[1])) if version and home else None
+
+
+def jvm_options(heap: str, short_lived: bool) -> list[str]:
+    """Options of a JVM with so much heap (``512m``); ``short_lived`` starts it faster and runs it slower."""
+    return [f"-Xmx{heap}", *_JVM, *([NO_OPTIMISING_COMPILER] if short_lived else [])]
 
 
 def spawn_detached(command: Sequence[str | Path], log: Path) -> int:

@@ -1,4 +1,4 @@
-"""Configuration files of the embedded broker."""
+"""Configuration files of the embedded broker and of the local Connect worker."""
 
 import json
 from pathlib import Path
@@ -40,6 +40,52 @@ broker.session.timeout.ms=2000
 log.cleaner.dedupe.buffer.size=16777216
 """
 
+IDENTITY_HEADER = "X-Owdd-Worker"
+"""The header by which a Connect worker says which one it is."""
+
+_WORKER_PROPERTIES = """\
+bootstrap.servers={bootstrap}
+group.id={group}
+listeners=http://{host}:{port}
+response.http.headers.config=set {header}: {identity}
+
+plugin.path={plugins}
+plugin.discovery=service_load
+
+config.storage.topic={group}-configs
+config.storage.replication.factor=1
+offset.storage.topic={group}-offsets
+offset.storage.replication.factor=1
+offset.storage.partitions=1
+status.storage.topic={group}-status
+status.storage.replication.factor=1
+status.storage.partitions=1
+
+# A null stays null, rather than becoming the column's default.
+key.converter=org.apache.kafka.connect.json.JsonConverter
+key.converter.schemas.enable=false
+key.converter.replace.null.with.default=false
+value.converter=org.apache.kafka.connect.json.JsonConverter
+value.converter.schemas.enable=false
+value.converter.replace.null.with.default=false
+
+# Connectors name secrets, and the worker reads them; it reads no other file for whoever reaches its REST API.
+config.providers=file,dir,env
+config.providers.file.class=org.apache.kafka.common.config.provider.FileConfigProvider
+config.providers.file.param.allowed.paths={secrets}
+config.providers.dir.class=org.apache.kafka.common.config.provider.DirectoryConfigProvider
+config.providers.dir.param.allowed.paths={secrets}
+config.providers.env.class=org.apache.kafka.common.config.provider.EnvVarConfigProvider
+
+# What was captured since the last flush is captured again after a crash.
+offset.flush.interval.ms=1000
+
+# Alone in its group: when it comes back after a crash, there is nobody to wait for.
+scheduled.rebalance.max.delay.ms=0
+session.timeout.ms=5000
+heartbeat.interval.ms=1000
+"""
+
 LOG4J2_PROPERTIES = """\
 # Kafka says good-bye in a shutdown hook of its own, which Log4j's would silence.
 shutdownHook=disable
@@ -57,6 +103,23 @@ logger.settings.level=WARN
 
 def server_properties(storage: Path, port: int, controller_port: int) -> str:
     """``server.properties`` of a node that is broker and controller in one."""
+    return _SERVER_PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, storage=_escaped(storage))
+
+
+def worker_properties(bootstrap: str, plugins: Path, port: int, *, group: str, secrets: Path, identity: str) -> str:
+    """``worker.properties`` of a Connect worker in distributed mode."""
+    return _WORKER_PROPERTIES.format(
+        bootstrap=bootstrap,
+        group=group,
+        host=HOST,
+        port=port,
+        header=IDENTITY_HEADER,
+        identity=identity,
+        plugins=_escaped(plugins),
+        secrets=_escaped(secrets),
+    )
+
+
+def _escaped(path: Path) -> str:
     # Java reads the file as Latin-1, with JSON's escapes for all else.
-    escaped = json.dumps(str(storage))[1:-1]
-    return _SERVER_PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, storage=escaped)
+    return json.dumps(str(path))[1:-1]
