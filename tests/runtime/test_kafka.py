@@ -16,7 +16,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic  # type: ignore[import-
 from aiokafka.errors import UnknownTopicOrPartitionError  # type: ignore[import-untyped, unused-ignore]
 from typer.testing import CliRunner
 
-from streams.cli.kafka import NOT_RUNNING, app
+from streams.cli.kafka import app
+from streams.cli.runtime import NOT_RUNNING
 from streams.runtime import jars, kafka
 from streams.runtime.errors import (
     BrokerDied,
