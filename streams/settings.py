@@ -16,6 +16,9 @@ from streams.errors import ConfigurationError
 
 _SECRETS = Path(os.environ.get("OWDD_SECRETS_DIR", "/run/secrets"))
 
+_DIRECTORY = r"^/[A-Za-z0-9._/-]+$"
+_LOGIN = r"^[A-Za-z_][A-Za-z0-9_@.-]{0,127}$"
+
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 
@@ -51,6 +54,19 @@ class Settings(BaseSettings):
     ingest_batch: int = Field(4000, ge=1, description="Records read from Kafka at a time by ingest")
     breaker_window: int = Field(500, ge=10, description="Dead-letter circuit breaker: how many recent records it looks at")
     breaker_share: float = Field(0.9, gt=0, le=1, description="Share of failures in the window that stops the worker")
+
+    source_host: str = Field("127.0.0.1", min_length=1, description="Capture: host of the source database")
+    source_port: int = Field(1433, ge=1, le=65535, description="Capture: port of the source database")
+    source_user: str = Field("owdd_capture", pattern=_LOGIN, description="Capture: login of the connector; no administrator")
+    source_tls: Literal["verify", "trust", "off"] = Field(
+        "verify", description="Capture: check the database's certificate, only encrypt (demonstrations), or neither"
+    )
+    source_truststore: str = Field(
+        "", description="Capture: PKCS12 file with the CA of the database, as Kafka Connect sees it; none: Java's own"
+    )
+    connect_credentials: str = Field(
+        "/run/secrets", pattern=_DIRECTORY, description="Capture: directory of password files, as Kafka Connect sees it"
+    )
 
     urgent_quiet: Seconds = Field(0.2, description="Urgent lane: send after this quiet time")
     urgent_longest: Seconds = Field(1.0, description="Urgent lane: longest wait while changes keep coming")

@@ -7,11 +7,18 @@ are explicit. All topics of one application have the same partition count: parti
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from streams.connect.names import CaptureNames, SourceKind
 from streams.mapping import Mapping
 from streams.settings import Settings
 
 _DAY = 86_400_000
 _LARGEST = str(4 * 2**20)
+
+LARGEST_CAPTURED = 16 * 2**20
+"""Bytes of the largest record that the connector may write."""
+
+PASSING = {"cleanup.policy": "delete", "retention.ms": str(7 * _DAY)}
+"""How a topic is kept that holds no rows, only news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,32 @@ def captured(mapping: Mapping) -> list[str]:
     return [mapping.topic(table) for table in mapping.tables]
 
 
+def capture_specs(settings: Settings, mapping: Mapping, kind: SourceKind = "sqlserver") -> Iterator[TopicSpec]:
+    """The topics of capture, those that ingest reads first. The connector's ``topic.creation`` is made from them too."""
+    names, week = CaptureNames.of(mapping, kind), str(7 * _DAY)
+    # A consumer that lags must still see a reference change and a delete, so compaction waits for a week.
+    rows = {
+        "cleanup.policy": "compact",
+        "min.compaction.lag.ms": week,
+        "delete.retention.ms": week,
+        "max.message.bytes": str(LARGEST_CAPTURED),
+    }
+    for topic in captured(mapping):
+        yield TopicSpec(topic, settings.partitions, settings.replication, "captured rows, keyed by primary key", rows)
+    passing = {
+        names.heartbeat_rows: "the database's sign of life, by way of its change log",
+        names.heartbeats: "the connector's sign of life",
+        names.schema_changes: "changed tables",
+        names.notifications: "what the connector reports",
+        names.signals: "what the connector is told",
+    }
+    for topic, purpose in passing.items():
+        yield TopicSpec(topic, 1, settings.replication, purpose, PASSING)
+    # Lost or shortened, the connector cannot start: one partition, kept for ever (debezium.md 4.2).
+    forever = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+    yield TopicSpec(names.history, 1, settings.replication, "the connector's memory of table schemas", forever)
+
+
 def specs(settings: Settings, mapping: Mapping) -> Iterator[TopicSpec]:
     """Every topic that must exist."""
 
@@ -83,20 +116,8 @@ def specs(settings: Settings, mapping: Mapping) -> Iterator[TopicSpec]:
         named = {key.replace("_", "."): value for key, value in config.items()}
         return TopicSpec(name, settings.partitions, settings.replication, purpose, named)
 
+    yield from capture_specs(settings, mapping)
     week, month = str(7 * _DAY), str(30 * _DAY)
-    for topic in captured(mapping):
-        # A consumer that lags must still see a reference change and a delete, so compaction waits for a week.
-        yield spec(
-            topic,
-            "captured rows, keyed by primary key",
-            cleanup_policy="compact",
-            min_compaction_lag_ms=week,
-            delete_retention_ms=week,
-            max_message_bytes=str(16 * 2**20),
-        )
-    heartbeat = f"__debezium-heartbeat.{mapping.source.topic_prefix}"
-    config = {"cleanup.policy": "delete", "retention.ms": str(_DAY)}
-    yield TopicSpec(heartbeat, 1, settings.replication, "the connector's sign of life", config)
     names = Topics.of(settings.app_id)
     passing = {
         names.orders: "order rows by order",

@@ -292,6 +292,7 @@ class Mapping(_Model):
             raise ValueError(f"tables {twice} are mapped twice")
         return self
 
-    def topic(self, table: str) -> str:
+    def topic(self, table: str, schema: str | None = None) -> str:
         """The Kafka topic to which Debezium writes the changes of ``table``; what Kafka does not allow becomes ``_``."""
-        return _NOT_IN_TOPICS.sub("_", f"{self.source.topic_prefix}.{self.source.database}.{self.source.schema_}.{table}")
+        source = self.source
+        return _NOT_IN_TOPICS.sub("_", f"{source.topic_prefix}.{source.database}.{schema or source.schema_}.{table}")

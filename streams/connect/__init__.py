@@ -1,0 +1,1 @@
+"""Capture: the connector's configuration, the DBA's SQL, and what keeps the connector at work."""

@@ -1,0 +1,190 @@
+"""The connector's configuration, rendered from the site's mapping, so that mapping and capture cannot drift.
+
+Every choice follows debezium.md 4; the comments say what goes wrong with Debezium's default. Secrets are references, which
+the Connect worker resolves by Kafka's DirectoryConfigProvider under the name ``dir``.
+"""
+
+import re
+
+from streams.connect import sql_names
+from streams.connect.names import HEARTBEAT, OUR_TABLES, SCHEMA, SIGNAL, CaptureNames, SourceKind
+from streams.errors import ConfigurationError
+from streams.mapping import Mapping
+from streams.settings import Settings
+from streams.topics import LARGEST_CAPTURED, PASSING, capture_specs, captured
+
+Config = dict[str, str]
+"""A connector's flat configuration, as Kafka Connect takes it."""
+
+CLASSES: dict[SourceKind, str] = {
+    "sqlserver": "io.debezium.connector.sqlserver.SqlServerConnector",
+    "postgres": "io.debezium.connector.postgresql.PostgresConnector",
+}
+"""The connector class of every kind of source."""
+
+PASSWORD_FILE = "owdd_source_password"  # noqa: S105 - the name of a file
+"""File with the password of the connector's login, in the directory of secrets that the Connect worker sees."""
+
+TRUSTSTORE_PASSWORD_FILE = "owdd_source_truststore_password"  # noqa: S105 - the name of a file
+"""File with the password of the trust store."""
+
+
+def connector(mapping: Mapping, kind: SourceKind, settings: Settings) -> Config:
+    """The configuration of the capture connector, sorted by key; the same input always gives the same text.
+
+    Raises:
+        ConfigurationError: the mapping's names cannot be captured together.
+    """
+    names = CaptureNames.of(mapping, kind)
+    database = _sqlserver(mapping, names, settings) if kind == "sqlserver" else _postgres(mapping, names, settings)
+    config = _connection(names, kind, settings) | database | _tables(mapping) | _VALUES | _FAILURES | _signals(names, settings)
+    config |= _topics(mapping, kind, settings)
+    return dict(sorted(config.items()))
+
+
+def _connection(names: CaptureNames, kind: SourceKind, settings: Settings) -> Config:
+    return {
+        "connector.class": CLASSES[kind],
+        "tasks.max": "1",
+        "topic.prefix": names.prefix,
+        "database.hostname": settings.source_host,
+        "database.port": str(settings.source_port),
+        "database.user": settings.source_user,
+        "database.password": _secret(settings, PASSWORD_FILE),
+        "snapshot.mode": "initial",
+    }
+
+
+def _sqlserver(mapping: Mapping, names: CaptureNames, settings: Settings) -> Config:
+    config = {
+        "database.names": mapping.source.database,
+        "driver.applicationName": names.connector,
+        "driver.encrypt": "false" if settings.source_tls == "off" else "true",
+        "driver.trustServerCertificate": "true" if settings.source_tls == "trust" else "false",
+        # The default, repeatable_read, blocks writers for as long as the snapshot takes.
+        "snapshot.isolation.mode": "snapshot",
+        "data.query.mode": "direct",
+        # Keeps the ERP's month-end transaction out of memory; 0, the default, reads it whole.
+        "streaming.fetch.size": "10000",
+        "max.iteration.transactions": "500",
+        "heartbeat.action.query": (
+            f"UPDATE {sql_names.qualified(mapping.source.database, SCHEMA, HEARTBEAT)} "
+            "SET [beat] = SYSUTCDATETIME() WHERE [id] = 1"
+        ),
+        "signal.data.collection": f"{mapping.source.database}.{SCHEMA}.{SIGNAL}",
+        "include.schema.changes": "true",
+        "schema.history.internal.kafka.bootstrap.servers": settings.kafka_bootstrap,
+        "schema.history.internal.kafka.topic": names.history,
+        # An ERP has thousands of tables that are none of ours.
+        "schema.history.internal.store.only.captured.tables.ddl": "true",
+    }
+    if settings.source_truststore:
+        config["driver.trustStore"] = settings.source_truststore
+        config["driver.trustStorePassword"] = _secret(settings, TRUSTSTORE_PASSWORD_FILE)
+    return config
+
+
+_SSL_MODES = {"verify": "verify-full", "trust": "require", "off": "disable"}
+
+
+def _postgres(mapping: Mapping, names: CaptureNames, settings: Settings) -> Config:
+    slot = re.sub(r"[^a-z0-9_]", "_", names.connector)
+    return {
+        "database.dbname": mapping.source.database,
+        "database.sslmode": _SSL_MODES[settings.source_tls],
+        "plugin.name": "pgoutput",
+        "slot.name": slot,
+        "publication.name": slot,
+        "publication.autocreate.mode": "filtered",
+        "heartbeat.action.query": f"UPDATE {SCHEMA}.{HEARTBEAT} SET beat = now() AT TIME ZONE 'UTC' WHERE id = 1",
+        "signal.data.collection": f"{SCHEMA}.{SIGNAL}",
+    }
+
+
+def _tables(mapping: Mapping) -> Config:
+    """Which tables and columns are read, and by which column each topic is keyed."""
+    schema = mapping.source.schema_
+    columns = {(schema, table): names for table, names in mapping.columns.items()}
+    if schema.casefold() == SCHEMA:
+        raise ConfigurationError(f"source.schema is {schema!r}, which is the schema of our own tables")
+    ours = {(SCHEMA, table): names for table, names in OUR_TABLES.items()}
+    return {
+        # Anchored by Debezium; the signal table is read without being listed, but its columns must be.
+        "table.include.list": ",".join(_pattern(*table) for table in [*columns, (SCHEMA, HEARTBEAT)]),
+        "column.include.list": ",".join(
+            rf"{_pattern(*table)}\.({'|'.join(re.escape(name) for name in names)})" for table, names in (columns | ours).items()
+        ),
+        # The mapped key is the topic's key, also where the table has another primary key, or none.
+        "message.key.columns": ";".join(f"{_pattern(*table)}:{names[0]}" for table, names in columns.items()),
+    }
+
+
+_VALUES: Config = {
+    # Decimals as bytes and times as numbers mean nothing without the schema; the ERP's "end of time" overflows them too.
+    "decimal.handling.mode": "string",
+    "time.precision.mode": "isostring",
+    "tombstones.on.delete": "true",
+    **{
+        f"{part}.converter{key}": value
+        for part in ("key", "value")
+        for key, value in {
+            "": "org.apache.kafka.connect.json.JsonConverter",
+            ".schemas.enable": "false",
+            # By default a NULL arrives as the column's DEFAULT, which Orderwise never said.
+            ".replace.null.with.default": "false",
+        }.items()
+    },
+}
+
+_FAILURES: Config = {
+    "event.processing.failure.handling.mode": "fail",
+    # Without end by default, and RUNNING all the while, also when the login is gone: ten minutes, then FAILED and seen.
+    "errors.max.retries": "60",
+    "retriable.restart.connector.wait.ms": "10000",
+    "max.batch.size": "2048",
+    "max.queue.size": "8192",
+    "max.queue.size.in.bytes": str(128 * 2**20),
+    "poll.interval.ms": "500",
+    # An idle database would let the stored position grow older than what CDC keeps.
+    "heartbeat.interval.ms": "10000",
+}
+
+
+def _signals(names: CaptureNames, settings: Settings) -> Config:
+    return {
+        "signal.enabled.channels": "source,kafka",
+        "signal.kafka.topic": names.signals,
+        "signal.kafka.bootstrap.servers": settings.kafka_bootstrap,
+        # Shared by default by every connector of the cluster, which would steal each other's signals.
+        "signal.kafka.groupId": f"{names.connector}-signals",
+        "incremental.snapshot.watermarking.strategy": "insert_delete",
+        "notification.enabled.channels": "sink,log",
+        "notification.sink.topic.name": names.notifications,
+    }
+
+
+def _topics(mapping: Mapping, kind: SourceKind, settings: Settings) -> Config:
+    """Topics as ``owdd topics apply`` makes them, should the connector come first.
+
+    By default not compacted: brokers refuse records without a key on compacted topics.
+    """
+    rows = next(spec for spec in capture_specs(settings, mapping, kind) if spec.name in captured(mapping))
+    groups = {"default": (1, PASSING), "rows": (rows.partitions, rows.config)}
+    config = {
+        "topic.creation.groups": "rows",
+        "topic.creation.rows.include": ",".join(re.escape(topic) for topic in captured(mapping)),
+        "producer.override.compression.type": settings.compression,
+        "producer.override.max.request.size": str(LARGEST_CAPTURED),
+    }
+    for group, (partitions, kept) in groups.items():
+        group_config = {"partitions": str(partitions), "replication.factor": str(settings.replication), **kept}
+        config |= {f"topic.creation.{group}.{key}": value for key, value in group_config.items()}
+    return config
+
+
+def _pattern(*parts: str) -> str:
+    return r"\.".join(re.escape(part) for part in parts)
+
+
+def _secret(settings: Settings, file: str) -> str:
+    return f"${{dir:{settings.connect_credentials}:{file}}}"
