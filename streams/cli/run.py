@@ -6,9 +6,9 @@ from contextlib import nullcontext
 from typing import Annotated
 
 import typer
-import uvloop
 
 from streams.cli.common import guarded, load
+from streams.engine.loop import new_event_loop
 from streams.engine.slots import claimed
 from streams.observability.logs import configure
 from streams.worker import Role, Worker
@@ -31,5 +31,5 @@ def _work(worker: Worker) -> None:
     # young generations may grow: a quarter of the worker's time went into collecting nothing (docs/performance.md).
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(worker.run())

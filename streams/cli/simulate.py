@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-import uvloop
 from rich.console import Console
 from rich.table import Table
 
 from streams.cli.common import guarded
+from streams.engine.loop import new_event_loop
 from streams.errors import ConfigurationError, OwddError
 from streams.mapping import load_mapping
 from streams.simulate import Simulation, SimulationConfig
@@ -69,7 +69,7 @@ def simulate(
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(2) from error
         simulation = Simulation(config)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+        with asyncio.Runner(loop_factory=new_event_loop) as loop:
             done = loop.run(_run(simulation, Runner(simulation, rate=rate, seconds=seconds), bootstrap))
         if truth is not None:
             try:

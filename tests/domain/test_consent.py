@@ -166,6 +166,10 @@ class Dispatch:
             metrics=metrics,
         )
 
+    async def send_one(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:
+        """As :meth:`send`, for one record."""
+        await self.send(topic, partition, [(key, value)])
+
     async def send(self, topic: str, partition: int, entries: list[tuple[bytes | None, bytes | None]]) -> int:
         """Stands in for the producer: what is appended is consumed at once."""
         for key, value in entries:

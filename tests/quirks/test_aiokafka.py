@@ -1,11 +1,16 @@
 """What ``BatchProducer`` relies on inside aiokafka, on a real broker."""
 
+import asyncio
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.conn import create_conn
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.protocol.metadata import MetadataRequest
 
+from streams.engine.loop import new_event_loop
 from streams.engine.producer import BatchProducer
 from streams.runtime import kafka
 from streams.settings import Settings
@@ -40,6 +45,20 @@ async def test_a_record_larger_than_the_batch_size_is_sent_alone(settings: Setti
 async def test_nothing_to_send_is_no_offset(settings: Settings) -> None:
     async with BatchProducer(settings) as producer:
         assert await producer.send("anywhere", 0, []) == -1
+
+
+def test_a_write_to_a_closed_connection_is_an_error_that_aiokafka_retries(settings: Settings) -> None:
+    async def write_after_close() -> None:
+        host, port = settings.kafka_bootstrap.split(":")
+        connection = await create_conn(host, int(port))
+        connection._writer.transport.abort()
+        # The metadata task knows this error; a RuntimeError would end it for good.
+        with pytest.raises(KafkaConnectionError):
+            await connection.send(MetadataRequest([]))
+        assert not connection.connected()
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(write_after_close())
 
 
 async def keys(settings: Settings, topic: str) -> list[bytes | None]:
