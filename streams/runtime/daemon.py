@@ -37,7 +37,7 @@ _POLL_SECONDS = 0.05
 _AFTER_SIGKILL_SECONDS = 10.0
 _PORT_TRIES = 5
 _LOG_BYTES = 16 * 1024 * 1024
-_BIND_FAILED = re.compile(r"failed to bind to \S*?:(\d+)", re.IGNORECASE)
+_BIND_FAILED = re.compile(r"(?:failed to bind to \S*?:|another postmaster already running on port )(\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,16 @@ class Daemon:
         name: begins the names of its files.
         title: what people call it.
         marker: an argument on its command line that no other program has; a pid alone may have been re-used.
+        stops: the signal that stops it.
+        crashes: the signal that ends it at once, its own child processes included.
     """
 
     directory: Path
     name: str
     title: str
     marker: str
+    stops: signal.Signals = signal.SIGTERM
+    crashes: signal.Signals = signal.SIGKILL
 
     @property
     def log(self) -> Path:
@@ -110,7 +114,7 @@ class Daemon:
             self._write(state)
             self.wait_until_ready(state, answers, timeout, log_start)
         except BaseException:
-            end(pid, self.marker, signal.SIGKILL, _AFTER_SIGKILL_SECONDS)
+            end(pid, self.marker, self.crashes, _AFTER_SIGKILL_SECONDS)
             self._write(State(None, port, identity))
             raise
         return state
@@ -131,9 +135,9 @@ class Daemon:
             time.sleep(_POLL_SECONDS)
 
     def stop(self, timeout: float, progress: Progress) -> StopOutcome:
-        """Stop it and return once it is gone; after ``timeout`` seconds with SIGKILL. Its data and port are kept.
+        """Stop it and return once it is gone; after ``timeout`` seconds by force. Its data and port are kept.
 
-        Raises ``ProgramNotStopped`` if not even SIGKILL ends it.
+        Raises ``ProgramNotStopped`` if not even that ends it.
         """
         if not self.directory.exists():
             return "not running"
@@ -144,22 +148,22 @@ class Daemon:
             outcome: StopOutcome = "not running"
             if is_running(state.pid, self.marker):
                 outcome = "stopped"
-                if not end(state.pid, self.marker, signal.SIGTERM, timeout):
-                    progress(f"{self.title} did not end within {timeout:g} s of SIGTERM: killing it")
+                if not end(state.pid, self.marker, self.stops, timeout):
+                    progress(f"{self.title} did not end within {timeout:g} s of {self.stops.name}: killing it")
                     self.kill()
                     outcome = "killed"
             self._write(State(None, state.port, state.identity))
             return outcome
 
     def kill(self) -> bool:
-        """SIGKILL it, as a crash would, and return once it is gone; False if it did not run.
+        """End it as a crash would, and return once it is gone; False if it did not run.
 
         Takes no lock, so that it can hit a program in the middle of its start.
         """
         state = self.state()
         if state is None or state.pid is None or not is_running(state.pid, self.marker):
             return False
-        if not end(state.pid, self.marker, signal.SIGKILL, _AFTER_SIGKILL_SECONDS):
+        if not end(state.pid, self.marker, self.crashes, _AFTER_SIGKILL_SECONDS):
             raise ProgramNotStopped(self.title, state.pid)
         return True
 

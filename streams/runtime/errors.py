@@ -137,6 +137,10 @@ class ProgramNotStopped(RuntimeUnavailableError):
         )
 
 
+class PostgresNotPrepared(RuntimeUnavailableError):
+    """Its programs could not be unpacked, its data could not be laid out, or nobody but root is there to run it."""
+
+
 class BrokerDied(RuntimeUnavailableError):
     """The JVM ended before the broker answered; the excerpt is the end of its log."""
 

@@ -16,6 +16,7 @@ MIN_JAVA = 17
 """Brokers of Kafka 4 need Java 17 (Kafka's upgrade notes, KIP-1013)."""
 
 _POLL_SECONDS = 0.02
+_LOOKS = 3
 _LOG_BYTES = 64 * 1024
 _LOG_LINES = 12
 
@@ -98,12 +99,22 @@ def spawn_detached(command: Sequence[str | Path], log: Path) -> int:
 def is_running(pid: int, marker: str) -> bool:
     """True while ``pid`` is the process that has ``marker`` among its arguments: a pid alone may have been re-used."""
     try:
-        return os.fsencode(marker) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return os.fsencode(marker) in _arguments(pid)
     except (FileNotFoundError, ProcessLookupError):
         if Path("/proc/self/cmdline").exists():
             return False
     shown = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return marker in shown.stdout
+
+
+def _arguments(pid: int) -> list[bytes]:
+    """The command line of a process; that of one which is just becoming another program is empty for a moment."""
+    file = Path(f"/proc/{pid}/cmdline")
+    for _ in range(_LOOKS):
+        if found := file.read_bytes():
+            return found.split(b"\0")
+        time.sleep(_POLL_SECONDS)
+    return []
 
 
 def end(pid: int, marker: str, how: signal.Signals, patience: float) -> bool:
