@@ -11,13 +11,15 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from streams.connect.names import SourceKind
 from streams.domain.debounce import Debounce, Window
 from streams.errors import ConfigurationError
 
 _SECRETS = Path(os.environ.get("OWDD_SECRETS_DIR", "/run/secrets"))
 
 _DIRECTORY = r"^/[A-Za-z0-9._/-]+$"
-_LOGIN = r"^[A-Za-z_][A-Za-z0-9_@.-]{0,127}$"
+_ADDRESS = r"^(https?://([A-Za-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?)?$"
+_LOGIN = r"^[A-Za-z_][A-Za-z0-9_$#@]{0,127}$"
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
@@ -66,6 +68,15 @@ class Settings(BaseSettings):
     )
     connect_credentials: str = Field(
         "/run/secrets", pattern=_DIRECTORY, description="Capture: directory of password files, as Kafka Connect sees it"
+    )
+
+    connect_url: str = Field(
+        "", pattern=_ADDRESS, description="Kafka Connect's REST address; empty: no capture guard"
+    )
+    source_kind: SourceKind = Field("sqlserver", description="Capture: kind of the source database; postgres is for tests")
+    connector_restarts: int = Field(8, ge=0, description="Capture guard: restarts of what failed before it gives up; 0: never")
+    retention_probe: str = Field(
+        "", description="Capture guard: file or http address that says how far back changes are kept (docs/operations.md)"
     )
 
     urgent_quiet: Seconds = Field(0.2, description="Urgent lane: send after this quiet time")

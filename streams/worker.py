@@ -21,6 +21,7 @@ from streams.agents.held import HeldIndex
 from streams.agents.orders import OrdersHandler
 from streams.capture.rows import Lane
 from streams.clock import SystemClock
+from streams.connect.guard import CaptureGuard
 from streams.dispatch.outbox import OutboxHandler
 from streams.dispatch.schedule import Schedule
 from streams.dispatch.sender import Sender
@@ -138,6 +139,10 @@ class Worker:
             parts.progress.append(progress)
             parts.stopping.append(lambda: setattr(ingest, "stopping", True))
             self._health.check(Role.INGEST, lambda: ingest.ready)
+            if self._settings.connect_url:
+                guard = CaptureGuard(self._settings, self._mapping, self.metrics, self._clock, ingest.leads)
+                parts.tasks.append(("capture guard", guard.run()))
+                self._health.before_scrape(guard.refresh)
         if Role.AGENTS in self._roles:
             self._build_agents(parts, producer)
         if client is not None:

@@ -2,7 +2,7 @@
 
 import typer
 
-from streams.cli import config, connect, dotdigital, kafka, topics
+from streams.cli import config, connect, connectors, dotdigital, kafka, topics
 from streams.cli.demo import demo
 from streams.cli.run import run
 from streams.cli.sandbox import sandbox
@@ -17,6 +17,7 @@ app.command()(simulate)
 app.command()(verify)
 app.add_typer(kafka.app, name="kafka")
 app.add_typer(connect.app, name="connect")
+app.add_typer(connectors.app, name="connectors")
 app.add_typer(topics.app, name="topics")
 app.add_typer(dotdigital.app, name="dotdigital")
 app.add_typer(config.app, name="config")

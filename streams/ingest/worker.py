@@ -7,6 +7,7 @@ poll caused, dead letters included. At idle a change leaves at once; under backl
 import asyncio
 import contextlib
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -59,6 +60,7 @@ class Ingest:
         self._breaker = Breaker(settings.breaker_window, settings.breaker_share)
         self._hash_key = settings.hash_key.get_secret_value().encode()
         self._uncommitted: dict[TopicPartition, int] = {}
+        self._assigned: Callable[[], set[TopicPartition]] = set
         self.ready = False
         self.stopping = False
 
@@ -81,12 +83,17 @@ class Ingest:
             fetch_max_wait_ms=FETCH_WAIT_MS,
         )
         await consumer.start()
+        self._assigned = consumer.assignment
         self.ready = True
         try:
             await self._loop(consumer)
         finally:
             self.ready = False
             await consumer.stop()
+
+    def leads(self) -> bool:
+        """Whether this is the one of all ingest workers that acts where only one may: who has the first partition."""
+        return TopicPartition(captured(self._mapping)[0], 0) in self._assigned()
 
     async def _loop(self, consumer: AIOKafkaConsumer) -> None:
         loop, pace, committed = asyncio.get_running_loop(), Pace(), 0.0

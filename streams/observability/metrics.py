@@ -60,3 +60,47 @@ class Metrics:
         self.loop_lag = Gauge(
             "owdd_loop_lag_seconds", "How late the event loop runs. High: the worker is overloaded.", registry=registry
         )
+        # The capture guard's have a label each, so that a worker without a guard exports none of them.
+        self.connect_up = Gauge(
+            "owdd_connect_up", "1 while Kafka Connect answers. 0: look at its worker.", ["connector"], registry=registry
+        )
+        self.connector_running = Gauge(
+            "owdd_connector_running",
+            "1 while the part runs. 0: 'owdd connectors status' says why.",
+            ["connector", "part"],
+            registry=registry,
+        )
+        self.connector_restarts = Counter(
+            "owdd_connector_restarts_total", "Restarts of what had failed, by the guard.", ["connector"], registry=registry
+        )
+        self.restarts_exhausted = Gauge(
+            "owdd_connector_restarts_exhausted",
+            "1 when restarts did not help and a person must act: 'owdd connectors status', then 'restart'.",
+            ["connector"],
+            registry=registry,
+        )
+        self.heartbeat_age = Gauge(
+            "owdd_capture_heartbeat_age_seconds",
+            "Age of the newest sign of life, at least. Only 'row' is old: CDC is dead, look at SQL Server Agent; "
+            "'connector' too: look at the connector.",
+            ["connector", "sign"],
+            registry=registry,
+        )
+        self.offset_age = Gauge(
+            "owdd_capture_offset_age_seconds",
+            "Since the connector's committed position last changed, at least. Old: after a crash it would read far back.",
+            ["connector"],
+            registry=registry,
+        )
+        self.retention_headroom = Gauge(
+            "owdd_capture_retention_headroom_seconds",
+            "Until changes are deleted unread, if the connector stood still. Low: raise CDC's retention first.",
+            ["connector"],
+            registry=registry,
+        )
+        self.guard_failures = Counter(
+            "owdd_capture_guard_failures_total",
+            "Times that the guard could not see something. Rising: what it shows is old.",
+            ["connector", "what"],
+            registry=registry,
+        )

@@ -1,0 +1,138 @@
+"""What ``owdd connectors`` says: one report for people and programs, and the exit code that goes with it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from enum import IntEnum
+from typing import Any
+
+import msgspec
+
+from streams.connect.answers import Offset, Part, Status
+from streams.connect.guard import Sightings
+from streams.connect.heartbeats import OVERDUE_SECONDS
+from streams.connect.plan import Difference, Plan
+from streams.connect.signals import Signal
+
+
+class ExitCode(IntEnum):
+    """How a command ended; stable, and listed in ``docs/operations.md``."""
+
+    OK = 0
+    ERROR = 1
+    CHANGES = 2
+    INVALID = 3
+    UNREACHABLE = 4
+    NOT_RUNNING = 5
+    REFUSED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """``data`` for ``--json``, ``lines`` for people."""
+
+    data: dict[str, Any]
+    lines: tuple[str, ...]
+    code: ExitCode
+
+    def __add__(self, later: "Report") -> "Report":
+        """Both, with the outcome of the later one."""
+        return Report(self.data | later.data, (*self.lines, *later.lines), later.code)
+
+
+def of_plan(plan: Plan) -> Report:
+    """What would change, and what speaks against it."""
+    lines = [f"{plan.name}: {'nothing to change' if plan.action == 'none' else plan.action}"]
+    lines += [f"  {_difference(item)}" for item in plan.differences]
+    lines += [f"  invalid: {text}" for text in plan.problems]
+    lines += [f"  database not reached: {text}" for text in plan.unreachable]
+    lines += [f"  refused without --force: {text}" for text in plan.refused]
+    return Report({"plan": asdict(plan)}, tuple(lines), _code_of_plan(plan))
+
+
+def _code_of_plan(plan: Plan) -> ExitCode:
+    if plan.problems:
+        return ExitCode.INVALID
+    if plan.refused:
+        return ExitCode.REFUSED
+    if plan.unreachable:
+        return ExitCode.UNREACHABLE
+    return ExitCode.OK if plan.action == "none" else ExitCode.CHANGES
+
+
+def _difference(item: Difference) -> str:
+    if item.running is None:
+        return f"+ {item.key} = {item.desired}"
+    if item.desired is None:
+        return f"- {item.key} (was {item.running})"
+    return f"~ {item.key}: {item.running} -> {item.desired}"
+
+
+def of_status(status: Status) -> Report:
+    """State of connector and tasks, with the first lines of the trace of what has failed."""
+    lines = [line for part in status.parts() for line in _part(status.name, part)]
+    if not status.tasks:
+        lines.append(f"{status.name}: no task; the connector could not say what there is to do")
+    if status.failed:
+        lines.append("What failed stays so until 'owdd connectors restart --execute', or the capture guard, restarts it.")
+    parts = [
+        {"part": part.name, "state": part.state, "worker": part.worker_id, "why": part.reasons()} for part in status.parts()
+    ]
+    code = ExitCode.OK if status.running else ExitCode.NOT_RUNNING
+    return Report({"connector": status.name, "parts": parts}, tuple(lines), code)
+
+
+def _part(name: str, part: Part) -> list[str]:
+    return [f"{name}: {part.name} {part.state} on {part.worker_id}", *(f"  | {line}" for line in part.reasons())]
+
+
+def of_sightings(status: Report, seen: Sightings, topics: Sequence[str], now_ms: int) -> Report:
+    """A status with what the capture guard looks at. The connector can be RUNNING while capture is dead."""
+    ages = {
+        sign: None if at is None else seen.age(at, now_ms)
+        for sign, at in (("row", seen.beats.row), ("connector", seen.beats.connector))
+    }
+    headroom = seen.headroom(now_ms)
+    offsets = [msgspec.to_builtins(offset) for offset in seen.offsets or ()]
+    lines = [
+        f"heartbeat through the database: {_age(ages['row'])}",
+        f"heartbeat of the connector: {_age(ages['connector'])}",
+        *(f"committed {offset['partition']}: {offset['offset']}" for offset in offsets),
+        f"topics written: {len(topics)}",
+    ]
+    if headroom is not None:
+        lines.append(f"changes not yet read are kept for {headroom / 3600:.1f} h more")
+    overdue = ages["row"] is None or ages["row"] > OVERDUE_SECONDS
+    if overdue and status.code is ExitCode.OK:
+        lines.append("The connector runs, but no heartbeat row came back: is SQL Server Agent's capture job running?")
+        status = replace(status, code=ExitCode.NOT_RUNNING)
+    data = {"heartbeat_age_seconds": ages, "offsets": offsets, "topics": sorted(topics), "headroom_seconds": headroom}
+    return Report(status.data | data, (*status.lines, *lines), status.code)
+
+
+def _age(seconds: float | None) -> str:
+    if seconds is None:
+        return "none in Kafka"
+    return f"{seconds:.0f} s ago" + (" (overdue)" if seconds > OVERDUE_SECONDS else "")
+
+
+def of_intent(name: str, what: str) -> Report:
+    """What a command would do, had it been told to ``--execute``."""
+    return Report({"connector": name, "would": what}, (f"would {what}; nothing done without --execute",), ExitCode.CHANGES)
+
+
+def of_nothing(name: str, why: str) -> Report:
+    """There is nothing to do."""
+    return Report({"connector": name, "nothing": why}, (f"{name}: {why}",), ExitCode.OK)
+
+
+def of_offsets(name: str, offsets: Sequence[Offset]) -> Report:
+    """The committed offsets, in the form that ``PATCH /connectors/…/offsets`` takes back."""
+    found = {"offsets": [msgspec.to_builtins(offset) for offset in offsets]}
+    lines = [f"{item['partition']}: {item['offset']}" for item in found["offsets"]]
+    return Report({"connector": name, **found}, tuple(lines or [f"{name}: nothing committed"]), ExitCode.OK)
+
+
+def of_signal(name: str, signal: Signal, notifications: str) -> Report:
+    """A signal that was sent."""
+    text = f"{name}: signal sent to {signal.topic}; topic {notifications} tells how far it is"
+    return Report({"connector": name, "sent": signal.value.decode(), "topic": signal.topic}, (text,), ExitCode.OK)

@@ -1,0 +1,298 @@
+"""``owdd connectors``: the capture connector, from its configuration to its offsets.
+
+What acts is dry unless it is told to ``--execute``. Exit codes: :class:`streams.cli.connector_reports.ExitCode`.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import orjson
+import typer
+from aiokafka.errors import KafkaError
+
+from streams.cli import connector_reports as reports
+from streams.cli.common import load
+from streams.cli.connector_reports import ExitCode, Report
+from streams.clock import SystemClock
+from streams.connect import control
+from streams.connect.answers import Status
+from streams.connect.control import Patience
+from streams.connect.errors import ConnectUnreachable
+from streams.connect.guard import Sightings
+from streams.connect.heartbeats import read_beats
+from streams.connect.names import CaptureNames, SourceKind
+from streams.connect.render import Config, connector
+from streams.connect.rest import ConnectClient
+from streams.connect.retention import read_retained
+from streams.connect.signals import send, snapshot_signal
+from streams.errors import ConfigurationError, OwddError
+from streams.mapping import Mapping
+from streams.settings import Settings
+
+app = typer.Typer(help="The capture connector in Kafka Connect.", no_args_is_help=True)
+
+_Kind = Annotated[SourceKind | None, typer.Option("--kind", help="Kind of the source database; default: OWDD_SOURCE_KIND.")]
+_Name = Annotated[str | None, typer.Option("--name", help="Another connector than the mapping's.")]
+_File = Annotated[
+    Path | None, typer.Option("--file", exists=True, dir_okay=False, help="A configuration instead of the rendered one.")
+]
+_Execute = Annotated[bool, typer.Option("--execute/--dry-run", help="Act; default: only show.")]
+_Force = Annotated[bool, typer.Option("--force", help="Allow changes of what offsets and history hang on.")]
+_Wait = Annotated[float, typer.Option("--wait", min=0, help="Longest wait for an end, in seconds.")]
+_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+_WAIT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What a command is about."""
+
+    settings: Settings
+    mapping: Mapping
+    names: CaptureNames
+    name: str
+    desired: Config
+
+
+@app.command()
+def plan(
+    kind: _Kind = None,
+    name: _Name = None,
+    file: _File = None,
+    force: _Force = False,
+    wait: _Wait = _WAIT,
+    as_json: _AsJson = False,
+) -> None:
+    """Show what apply would do: compare, and have the plugin in the worker try the configuration out. Changes nothing."""
+    apply(kind, name, file, force, False, wait, as_json)
+
+
+@app.command()
+def apply(
+    kind: _Kind = None,
+    name: _Name = None,
+    file: _File = None,
+    force: _Force = False,
+    execute: _Execute = False,
+    wait: _Wait = _WAIT,
+    as_json: _AsJson = False,
+) -> None:
+    """Give the connector its configuration, and wait until everything runs or something has failed.
+
+    A configuration that the plugin refuses is not applied; a database that does not answer is waited for.
+    """
+    patience = Patience(wait)
+
+    async def work(client: ConnectClient, target: _Target) -> Report:
+        await control.healthy(client, patience)
+        if not execute:
+            return reports.of_plan(await control.plan_for(client, target.name, target.desired, force=force))
+        plan = await control.plan_when_reachable(client, target.name, target.desired, force=force, patience=patience)
+        report = reports.of_plan(plan)
+        if not plan.possible:
+            return report
+        if plan.action != "none":
+            await client.put_config(target.name, target.desired)
+        return report + reports.of_status(await control.wait_for(client, target.name, control.ended, patience))
+
+    _run(work, kind, name, as_json, file)
+
+
+@app.command()
+def status(kind: _Kind = None, name: _Name = None, as_json: _AsJson = False) -> None:
+    """Say whether capture is alive: connector, tasks, heartbeats, offsets, retention. Exit code 5 if it is not."""
+
+    async def work(client: ConnectClient, target: _Target) -> Report:
+        report = reports.of_status(await client.status(target.name))
+        settings, now = target.settings, SystemClock().now_ms()
+        seen = Sightings(now, await read_beats(settings.kafka_bootstrap, target.names))
+        seen.offsets_are(await client.offsets(target.name), now)
+        if settings.retention_probe:
+            seen.retained = await read_retained(settings.retention_probe)
+        return reports.of_sightings(report, seen, await client.topics(target.name), now)
+
+    _run(work, kind, name, as_json)
+
+
+@app.command()
+def restart(
+    kind: _Kind = None, name: _Name = None, execute: _Execute = False, wait: _Wait = _WAIT, as_json: _AsJson = False
+) -> None:
+    """Restart what has failed, connector or task, and nothing else."""
+
+    async def work(client: ConnectClient, target: _Target) -> Report:
+        failed = (await client.status(target.name)).failed
+        if not failed:
+            return reports.of_nothing(target.name, "nothing has failed")
+        if not execute:
+            return reports.of_intent(target.name, f"restart {', '.join(part.name for part in failed)}")
+        await client.restart_failed(target.name)
+        return reports.of_status(await control.wait_for(client, target.name, control.ended, Patience(wait)))
+
+    _run(work, kind, name, as_json)
+
+
+@app.command()
+def pause(
+    kind: _Kind = None,
+    name: _Name = None,
+    stop: Annotated[bool, typer.Option("--stop", help="Free the tasks too, as changes of offsets need it.")] = False,
+    execute: _Execute = False,
+    wait: _Wait = _WAIT,
+    as_json: _AsJson = False,
+) -> None:
+    """Halt capture. CDC's retention goes on: changes are lost when it passes before you resume."""
+    verb = "stop" if stop else "pause"
+
+    async def work(client: ConnectClient, target: _Target) -> Report:
+        wanted = "STOPPED" if stop else "PAUSED"
+        if (await client.status(target.name)).connector.state == wanted:
+            return reports.of_nothing(target.name, f"is {wanted} already")
+        if not execute:
+            return reports.of_intent(target.name, verb)
+        await (client.stop if stop else client.pause)(target.name)
+        found = await control.wait_for(client, target.name, control.halted, Patience(wait))
+        report = reports.of_status(found)
+        return Report(report.data, report.lines, ExitCode.OK if control.halted(found) else ExitCode.NOT_RUNNING)
+
+    _run(work, kind, name, as_json)
+
+
+@app.command()
+def resume(
+    kind: _Kind = None, name: _Name = None, execute: _Execute = False, wait: _Wait = _WAIT, as_json: _AsJson = False
+) -> None:
+    """Let a paused or stopped connector go on from where it was."""
+
+    async def work(client: ConnectClient, target: _Target) -> Report:
+        if not (await client.status(target.name)).halted:
+            return reports.of_nothing(target.name, "is neither paused nor stopped")
+        if not execute:
+            return reports.of_intent(target.name, "resume")
+        await client.resume(target.name)
+        return reports.of_status(await control.wait_for(client, target.name, _resumed, Patience(wait)))
+
+    _run(work, kind, name, as_json)
+
+
+@app.command()
+def offsets(
+    kind: _Kind = None,
+    name: _Name = None,
+    save: Annotated[Path | None, typer.Option("--save", help="Write them to a new file too, before anything drastic.")] = None,
+    as_json: _AsJson = False,
+) -> None:
+    """Show how far the connector has read."""
+
+    async def work(client: ConnectClient, target: _Target) -> Report:
+        report = reports.of_offsets(target.name, await client.offsets(target.name))
+        if save is not None:
+            _save(save, orjson.dumps({"offsets": report.data["offsets"]}, option=orjson.OPT_INDENT_2))
+        return report
+
+    _run(work, kind, name, as_json)
+
+
+@app.command()
+def snapshot(
+    tables: Annotated[list[str], typer.Argument(help="Mapped tables.")],
+    kind: _Kind = None,
+    name: _Name = None,
+    execute: _Execute = False,
+    as_json: _AsJson = False,
+) -> None:
+    """Have tables read again while streaming goes on, chunk by chunk and without locks."""
+
+    async def work(client: ConnectClient, target: _Target) -> Report:
+        signal = snapshot_signal(await client.config(target.name), target.mapping, tables, f"owdd-{uuid.uuid4()}")
+        if not execute:
+            return reports.of_intent(target.name, f"send to {signal.topic}: {signal.value.decode()}")
+        await send(target.settings.kafka_bootstrap, signal)
+        return reports.of_signal(target.name, signal, target.names.notifications)
+
+    _run(work, kind, name, as_json)
+
+
+def _resumed(status: Status) -> bool:
+    return status.running or bool(status.failed)
+
+
+def _run(
+    work: Callable[[ConnectClient, _Target], Awaitable[Report]],
+    kind: SourceKind | None,
+    name: str | None,
+    as_json: bool,
+    file: Path | None = None,
+) -> None:
+    """Run one command, print its report, and exit with its code."""
+
+    async def run() -> Report:
+        target = _target(kind, name, file)
+        async with ConnectClient(target.settings.connect_url) as client:
+            return await work(client, target)
+
+    with _coded(as_json):
+        report = asyncio.run(run())
+    if as_json:
+        typer.echo(orjson.dumps(report.data | {"exit": report.code.name}, option=orjson.OPT_INDENT_2).decode())
+    else:
+        typer.echo("\n".join(report.lines))
+    raise typer.Exit(report.code)
+
+
+@contextmanager
+def _coded(as_json: bool) -> Iterator[None]:
+    """Give errors their exit code, and with ``--json`` their object."""
+    try:
+        yield
+    except ConnectUnreachable as error:
+        _fail(error, str(error), ExitCode.UNREACHABLE, as_json)
+    except (KafkaError, TimeoutError) as error:
+        _fail(error, f"Kafka: {str(error) or 'no answer in time'}", ExitCode.UNREACHABLE, as_json)
+    except ConfigurationError as error:
+        _fail(error, str(error), ExitCode.INVALID, as_json)
+    except OwddError as error:
+        _fail(error, str(error), ExitCode.ERROR, as_json)
+
+
+def _fail(error: Exception, message: str, code: ExitCode, as_json: bool) -> None:
+    if as_json:
+        typer.echo(orjson.dumps({"error": type(error).__name__, "message": message, "exit": code.name}).decode())
+    else:
+        typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(code) from error
+
+
+def _target(kind: SourceKind | None, name: str | None, file: Path | None) -> _Target:
+    settings, mapping = load()
+    if not settings.connect_url:
+        raise ConfigurationError("OWDD_CONNECT_URL is not set: give it Kafka Connect's REST address, http://host:8083")
+    kind = kind or settings.source_kind
+    names = CaptureNames.of(mapping, kind)
+    desired = _read(file) if file else connector(mapping, kind, settings)
+    return _Target(settings, mapping, names, name or desired.get("name") or names.connector, desired)
+
+
+def _read(file: Path) -> Config:
+    """A configuration file: flat, or with ``name`` and ``config`` as Kafka Connect's own tools write it."""
+    try:
+        found = orjson.loads(file.read_bytes())
+        if isinstance(found, dict) and isinstance(found.get("config"), dict):
+            found = {"name": found.get("name", ""), **found["config"]}
+        return msgspec.convert(found, Config, strict=False)
+    except (OSError, orjson.JSONDecodeError, msgspec.ValidationError) as error:
+        raise ConfigurationError(f"{file}: not a connector's configuration: {error}") from error
+
+
+def _save(file: Path, content: bytes) -> None:
+    try:
+        with file.open("xb") as out:
+            out.write(content + b"\n")
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be written: {error}") from error

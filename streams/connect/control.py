@@ -1,0 +1,119 @@
+"""What takes several calls: look and plan, change and wait until it shows.
+
+Kafka Connect says yes at once and acts later, and shows the state of the task before the last change until it has acted. So an
+end is believed when it has been seen unchanged for a while. Right after its creation a connector is not there (404).
+"""
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from streams.connect.answers import Status
+from streams.connect.errors import ConnectorMissing, ConnectUnreachable
+from streams.connect.plan import Plan, planned
+from streams.connect.render import Config
+from streams.connect.rest import ConnectClient
+from streams.domain.retry import RetryPolicy
+from streams.errors import ConfigurationError
+
+_POLL_SECONDS: Final = 0.25
+_AGAIN: Final = RetryPolicy(2.0, 15.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds: how long to wait for an end, and how long an end must last to be believed."""
+
+    longest: float = 60.0
+    lasting: float = 3.0
+
+
+async def healthy(client: ConnectClient, patience: Patience) -> None:
+    """Wait until the worker is ready.
+
+    Raises:
+        ConnectUnreachable: it was not, in time.
+    """
+    deadline = _now() + patience.longest
+    while True:
+        try:
+            return await client.health()
+        except ConnectUnreachable:
+            if _now() > deadline:
+                raise
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def running_config(client: ConnectClient, name: str) -> Config | None:
+    """The configuration that runs; None when there is no such connector."""
+    try:
+        return await client.config(name)
+    except ConnectorMissing:
+        return None
+
+
+async def plan_for(client: ConnectClient, name: str, desired: Config, *, force: bool) -> Plan:
+    """Compare ``desired`` with what runs, and have the plugin try it out.
+
+    Raises:
+        ConfigurationError: the plugin that it names is not installed.
+        ConnectError: the worker cannot be asked.
+    """
+    running = await running_config(client, name)
+    plugin = desired.get("connector.class", "")
+    installed = [found.cls for found in await client.plugins()]
+    if plugin not in installed:
+        raise ConfigurationError(f"connector.class {plugin!r} is not installed in the worker, which has {', '.join(installed)}")
+    validation = await client.validate({**desired, "name": name})
+    return planned(name, running, desired, validation, force=force)
+
+
+async def plan_when_reachable(client: ConnectClient, name: str, desired: Config, *, force: bool, patience: Patience) -> Plan:
+    """As :func:`plan_for`, again and again while nothing but the database's silence speaks against the plan."""
+    deadline, rng = _now() + patience.longest, Random()
+    for attempt in itertools.count(1):
+        plan = await plan_for(client, name, desired, force=force)
+        delay = _AGAIN.delay(attempt, rng)
+        if not plan.unreachable or plan.problems or plan.refused or _now() + delay > deadline:
+            return plan
+        await asyncio.sleep(delay)
+    raise AssertionError("counts for ever")
+
+
+def ended(status: Status) -> bool:
+    """Whether a change has come to an end, good or bad: all runs, something failed, or somebody has halted it."""
+    return status.running or bool(status.failed) or status.halted
+
+
+def halted(status: Status) -> bool:
+    """Whether nothing runs any more."""
+    return all(part.state in ("PAUSED", "STOPPED") for part in status.parts())
+
+
+async def wait_for(client: ConnectClient, name: str, end: Callable[[Status], bool], patience: Patience) -> Status:
+    """The status once ``end`` holds, unchanged for ``patience.lasting``; else the last one, when patience ends.
+
+    Raises:
+        ConnectorMissing: there is no such connector, not even in the end.
+        ConnectError: the worker cannot be asked.
+    """
+    deadline, seen, since = _now() + patience.longest, None, _now()
+    while True:
+        try:
+            status = await client.status(name)
+        except ConnectorMissing:
+            if _now() > deadline:
+                raise
+            status = None
+        if status != seen:
+            seen, since = status, _now()
+        if seen is not None and ((end(seen) and _now() - since >= patience.lasting) or _now() > deadline):
+            return seen
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,151 @@
+"""The capture guard: looks every few seconds whether capture is alive, says so in metrics, and restarts what has failed.
+
+Silent death is the worst failure of SQL Server CDC: the connector says RUNNING, and no change ever comes. The guard runs with
+ingest. Whatever happens to the guard is counted and logged; it never stops a worker.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import structlog
+
+from streams.clock import Clock
+from streams.connect.answers import Offset, Status
+from streams.connect.errors import ConnectError, ConnectorMissing
+from streams.connect.heartbeats import Beats, read_beats
+from streams.connect.names import CaptureNames
+from streams.connect.rest import Busy, ConnectClient
+from streams.connect.restarts import Act, RestartPolicy, Restarts
+from streams.connect.retention import Retained, headroom_seconds, read_retained
+from streams.mapping import Mapping
+from streams.observability.metrics import Metrics
+from streams.settings import Settings
+
+log = structlog.get_logger()
+
+_INTERVAL = 15.0
+_TIMEOUT = 10.0
+
+
+@dataclass
+class Sightings:
+    """What was seen last. Ages are counted from ``started`` for what has never been seen: they are at least that."""
+
+    started: int
+    beats: Beats = field(default_factory=Beats)
+    offsets: tuple[Offset, ...] | None = None
+    offsets_since: int = 0
+    retained: Retained | None = None
+
+    def offsets_are(self, offsets: tuple[Offset, ...], now_ms: int) -> None:
+        """Note the committed offsets, and when they last changed."""
+        if offsets != self.offsets:
+            self.offsets, self.offsets_since = offsets, now_ms
+
+    def beats_are(self, beats: Beats) -> None:
+        """Note the newest signs of life; Kafka may have forgotten what we have seen."""
+        self.beats = Beats(beats.row or self.beats.row, beats.connector or self.beats.connector)
+
+    def age(self, at: int | None, now_ms: int) -> float:
+        """Seconds since ``at``; the source's clock may be ahead of ours."""
+        return max(0, now_ms - (self.started if at is None else at)) / 1000
+
+    def headroom(self, now_ms: int) -> float | None:
+        """Seconds until changes are deleted unread, if the connector stood still from now on; None: unknown."""
+        if self.retained is None or self.beats.row is None:
+            return None
+        return headroom_seconds(self.retained, self.beats.row, now_ms)
+
+
+class CaptureGuard:
+    """Watches the connector of one site. ``leads`` says whether this worker is the one that may restart it."""
+
+    def __init__(self, settings: Settings, mapping: Mapping, metrics: Metrics, clock: Clock, leads: Callable[[], bool]) -> None:
+        self._settings = settings
+        self._names = CaptureNames.of(mapping, settings.source_kind)
+        self._metrics = metrics
+        self._clock = clock
+        self._leads = leads
+        self._restarts = Restarts(RestartPolicy(settings.connector_restarts))
+        self._seen = Sightings(clock.now_ms())
+        self._complaints: dict[str, str] = {}
+        self._given_up = False
+
+    async def run(self) -> None:
+        """Look for ever."""
+        async with ConnectClient(self._settings.connect_url, timeout=_TIMEOUT, busy=Busy(calls=1)) as client:
+            while True:
+                await self.look(client)
+                await asyncio.sleep(_INTERVAL)
+
+    async def look(self, client: ConnectClient) -> None:
+        """Look once at everything. What cannot be seen keeps its last value, and its age goes on."""
+        await self._try("connector", partial(self._connector, client))
+        await self._try("offsets", partial(self._offsets, client))
+        await self._try("heartbeats", self._heartbeats)
+        if self._settings.retention_probe:
+            await self._try("retention", self._retention)
+
+    def refresh(self) -> None:
+        """Set the gauges that change with time alone; called before each scrape, so that no age ever stands still."""
+        seen, now, name = self._seen, self._clock.now_ms(), self._names.connector
+        self._metrics.heartbeat_age.labels(name, "row").set(seen.age(seen.beats.row, now))
+        self._metrics.heartbeat_age.labels(name, "connector").set(seen.age(seen.beats.connector, now))
+        self._metrics.offset_age.labels(name).set(seen.age(seen.offsets_since or None, now))
+        self._metrics.retention_headroom.clear()
+        if (headroom := seen.headroom(now)) is not None:
+            self._metrics.retention_headroom.labels(name).set(headroom)
+
+    async def _connector(self, client: ConnectClient) -> None:
+        name, running = self._names.connector, self._metrics.connector_running
+        running.clear()
+        try:
+            status = await client.status(name)
+        except ConnectorMissing:
+            running.labels(name, "connector").set(0)
+            raise
+        except ConnectError:
+            # Neither running nor failed: unknown, which a gauge can only say by not being there.
+            self._metrics.connect_up.labels(name).set(0)
+            raise
+        self._metrics.connect_up.labels(name).set(1)
+        for part in status.parts():
+            running.labels(name, part.name).set(part.state == "RUNNING")
+        await self._restart(client, status)
+
+    async def _restart(self, client: ConnectClient, status: Status) -> None:
+        act = self._restarts.decide(status, self._clock.now_ms()) if self._leads() else Act.NOTHING
+        parts = [part.name for part in status.failed]
+        if act is Act.RESTART:
+            log.warning("restarting what failed", connector=status.name, parts=parts, attempt=self._restarts.done)
+            await client.restart_failed(status.name)
+            self._metrics.connector_restarts.labels(status.name).inc()
+        if act is Act.GIVE_UP and not self._given_up:
+            log.error("restarts did not help; see 'owdd connectors status'", connector=status.name, parts=parts)
+        self._given_up = act is Act.GIVE_UP
+        self._metrics.restarts_exhausted.labels(status.name).set(self._given_up)
+
+    async def _offsets(self, client: ConnectClient) -> None:
+        self._seen.offsets_are(await client.offsets(self._names.connector), self._clock.now_ms())
+
+    async def _heartbeats(self) -> None:
+        self._seen.beats_are(await read_beats(self._settings.kafka_bootstrap, self._names))
+
+    async def _retention(self) -> None:
+        self._seen.retained = None
+        self._seen.retained = await read_retained(self._settings.retention_probe)
+
+    async def _try(self, what: str, look: Callable[[], Awaitable[Any]]) -> None:
+        try:
+            await look()
+        except Exception as error:  # noqa: BLE001 - the guard must never stop the worker that it runs in
+            kind = type(error).__name__
+            self._metrics.guard_failures.labels(self._names.connector, what).inc()
+            if self._complaints.get(what) != kind:
+                log.warning("capture guard cannot look", at=what, reason=kind)
+            self._complaints[what] = kind
+        else:
+            self._complaints.pop(what, None)

@@ -1,0 +1,79 @@
+"""When the signs of life were last seen: the one thing that tells an idle shop from a dead capture.
+
+SQL Server's capture job can stop while the connector says RUNNING and its own heartbeats go on. So the connector writes to a
+table of ours (``heartbeat.action.query``), and only the row that comes back through CDC proves the whole way.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from streams.capture.envelope import Control, RowEvent, decode
+from streams.connect.names import CaptureNames
+from streams.errors import RecordError
+
+OVERDUE_SECONDS: Final = 60.0
+"""A healthy row is some 20 s old at most: 10 s between heartbeats, 5 s between scans of SQL Server's capture job, delivery."""
+
+_PATIENCE: Final = 10.0
+# The last offset may be a transaction marker, and a deleted or unreadable record may follow a good one.
+_LOOK_BACK: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Beats:
+    """When the newest sign of each kind was written, in epoch milliseconds; None: none is kept.
+
+    ``row`` is the source's time of the newest heartbeat row that came back, ``connector`` that of the connector's own.
+    """
+
+    row: int | None = None
+    connector: int | None = None
+
+
+async def read_beats(bootstrap: str, names: CaptureNames) -> Beats:
+    """The newest signs of life in Kafka, read without a consumer group.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer.
+        TimeoutError: or not in time.
+    """
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    async with asyncio.timeout(_PATIENCE):
+        try:
+            await consumer.start()
+            newest = await _newest(consumer, await consumer.topics() & {names.heartbeat_rows, names.heartbeats})
+        finally:
+            await consumer.stop()
+    return Beats(newest.get(names.heartbeat_rows), newest.get(names.heartbeats))
+
+
+async def _newest(consumer: AIOKafkaConsumer, topics: set[str]) -> dict[str, int]:
+    places = [TopicPartition(topic, 0) for topic in topics]
+    if not places:
+        return {}
+    consumer.assign(places)
+    begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+    for place in places:
+        consumer.seek(place, max(begins[place], ends[place] - _LOOK_BACK))
+    newest: dict[str, int] = {}
+    while any([await consumer.position(place) < ends[place] for place in places]):
+        for place, records in (await consumer.getmany(timeout_ms=250)).items():
+            for record in records:
+                if (at := beat_of(record)) is not None:
+                    newest[place.topic] = max(at, newest.get(place.topic, 0))
+    return newest
+
+
+def beat_of(record: ConsumerRecord) -> int | None:
+    """When the sign of life in ``record`` was written; None when it is none.
+
+    The source's clock, not the time of arrival: a row that CDC delivers an hour late is an hour old.
+    """
+    try:
+        found = decode(record.key, record.value)
+    except RecordError:
+        return None
+    return found.at or None if isinstance(found, RowEvent | Control) else None

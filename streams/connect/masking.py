@@ -1,0 +1,41 @@
+"""What may be shown of a connector's configuration.
+
+Kafka Connect answers with secrets in clear, unless they were given as references (``${file:…}``, ``${env:…}``) that only a
+worker resolves. References may be shown: they say where a secret is, not what it is.
+"""
+
+import re
+from collections.abc import Mapping
+
+MASK = "********"
+
+_SECRET = re.compile(
+    r"password|passwd|passphrase|secret|salt|token|credential|jaas|user\.info|keystore\.key|private.?key", re.IGNORECASE
+)
+_REFERENCE = re.compile(r"\$\{[^${}:]+:[^${}]+\}")
+# Debezium takes the salt of a hashed column in the *name* of the property (debezium.md 4.2).
+_SALT_IN_NAME = re.compile(r"(\.with\.salt\.).+$", re.IGNORECASE)
+
+
+def is_secret(key: str, value: str) -> bool:
+    """Whether ``value`` must not be shown: its key smells of a secret, and it is no reference to one."""
+    return bool(value) and _SECRET.search(key) is not None and _REFERENCE.fullmatch(value) is None
+
+
+def masked(key: str, value: str) -> str:
+    """``value`` as it may be shown."""
+    return MASK if is_secret(key, value) and not _SALT_IN_NAME.search(key) else value
+
+
+def masked_key(key: str) -> str:
+    """``key`` as it may be shown."""
+    return _SALT_IN_NAME.sub(rf"\1{MASK}", key)
+
+
+def scrubbed(text: str, *configs: Mapping[str, str]) -> str:
+    """``text``, which somebody else wrote about ``configs``, without their secrets."""
+    hidden = [value for config in configs for key, value in config.items() if is_secret(key, value)]
+    hidden += [key[found.end(1) :] for config in configs for key in config if (found := _SALT_IN_NAME.search(key))]
+    for secret in sorted(hidden, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text

@@ -1,0 +1,126 @@
+"""What applying a configuration would do, and whether it may: pure, from the answers of a worker.
+
+Shown differences and messages are masked here, so that nobody behind this module holds a secret to print.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from streams.connect.answers import Validation
+from streams.connect.masking import masked, masked_key, scrubbed
+from streams.connect.render import Config
+
+IDENTITY: Final = {
+    "connector.class": "the offsets are another connector's",
+    "topic.prefix": "offsets, topics and the schema history are kept under it",
+    "schema.history.internal.kafka.topic": "without its history the connector cannot read on",
+    "database.names": "a database that is left out or renamed leaves its offsets behind",
+    "database.dbname": "offsets and replication slot belong to one database",
+    "slot.name": "the database keeps changes for the slot, and a new one starts from now",
+}
+"""What makes a connector the one that it is, with what goes wrong when that changes."""
+
+# Debezium reports whatever goes wrong with its trial connection on the host (``validateConnection`` of its connectors), also
+# that the database answered and refused, so the text must tell. A refusal nobody mends by waiting.
+_TRIAL: Final = re.compile(r"unable to connect|connection validation|while validating connector config", re.IGNORECASE)
+_REFUSED: Final = re.compile(
+    r"login failed|cannot open database|password authentication|no pg_hba|does not exist|certificate|PKIX", re.IGNORECASE
+)
+_HOST: Final = "database.hostname"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One property that would change, as it may be shown; None where there is none."""
+
+    key: str
+    running: str | None
+    desired: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would be done.
+
+    Attributes:
+        name: the connector's.
+        action: ``none`` when what runs is what is desired.
+        differences: by property, masked.
+        problems: what is wrong with the configuration; it cannot be applied.
+        unreachable: why the worker could not try the database; waiting may help.
+        refused: changes of the connector's identity that were not forced.
+    """
+
+    name: str
+    action: Literal["create", "update", "none"]
+    differences: tuple[Difference, ...] = ()
+    problems: tuple[str, ...] = ()
+    unreachable: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+    @property
+    def possible(self) -> bool:
+        """Whether nothing speaks against it."""
+        return not (self.problems or self.unreachable or self.refused)
+
+
+def planned(
+    name: str,
+    running: Config | None,
+    desired: Config,
+    validation: Validation,
+    unknown: tuple[str, ...] = (),
+    *,
+    force: bool = False,
+) -> Plan:
+    """The plan that turns ``running`` (None: there is no such connector) into ``desired``.
+
+    Args:
+        name: the connector's.
+        running: what the worker has.
+        desired: what it should have.
+        validation: the plugin's opinion of ``desired``.
+        unknown: what the lint found wrong with ``desired``.
+        force: let the connector's identity change.
+    """
+    found = tuple(_differences(running or {}, desired))
+    action: Literal["create", "update", "none"] = "create" if running is None else "update" if found else "none"
+    problems, unreachable = judged(validation, desired)
+    refused = () if force or running is None else tuple(_identity_changes(running, desired))
+    return Plan(name, action, found, (*unknown, *problems), unreachable, refused)
+
+
+def judged(validation: Validation, desired: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The plugin's errors, those of the configuration apart from those of a database that does not answer."""
+    problems: list[str] = []
+    unreachable: list[str] = []
+    for key, errors in validation.errors.items():
+        for error in errors:
+            waiting_helps = key == _HOST and _TRIAL.search(error) and not _REFUSED.search(error)
+            (unreachable if waiting_helps else problems).append(f"{masked_key(key)}: {scrubbed(error, desired)}")
+    if validation.error_count and not validation.errors:
+        problems.append(f"the plugin counts {validation.error_count} errors and names none; see the worker's log")
+    return tuple(problems), tuple(unreachable)
+
+
+def _differences(running: Config, desired: Config) -> Iterator[Difference]:
+    # The worker adds the connector's name to what it was given.
+    for key in sorted((running.keys() | desired.keys()) - {"name"}):
+        old, new = running.get(key), desired.get(key)
+        if old != new:
+            shown = [None if value is None else masked(key, value) for value in (old, new)]
+            yield Difference(masked_key(key), *shown)
+
+
+def _identity_changes(running: Config, desired: Config) -> Iterator[str]:
+    for key, reason in IDENTITY.items():
+        old, new = running.get(key), desired.get(key)
+        if old is not None and _names(old) != _names(new or ""):
+            yield f"{key}: {old} -> {new}: {reason}"
+
+
+def _names(value: str) -> frozenset[str]:
+    """The names in a list, whose order means nothing; SQL Server looks up the case of a database's name itself."""
+    return frozenset(name.strip() for name in value.split(","))

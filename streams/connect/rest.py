@@ -1,0 +1,176 @@
+"""Kafka Connect's REST API, typed.
+
+A call that meets a rebalance (409) is repeated with jitter; any other failure becomes an error that says what to do. The API
+has no authentication of its own: keep it on a private network.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from random import Random
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from streams.connect.answers import Offset, Offsets, Plugin, PluginProperty, Refusal, Status, Validation
+from streams.connect.errors import ConnectBusy, ConnectorMissing, ConnectRefused, ConnectUnreachable
+from streams.connect.masking import scrubbed
+from streams.connect.render import Config
+from streams.domain.retry import RetryPolicy
+
+VALIDATION_SECONDS: Final = 95.0
+"""A worker answers within 90 s (``HerderRequestHandler``), of which Debezium gives an unreachable database up to 60."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """How long a rebalance is waited out: so many calls, so far apart."""
+
+    calls: int = 12
+    wait: RetryPolicy = field(default_factory=lambda: RetryPolicy(0.5, 5.0))
+
+
+class ConnectClient:
+    """The workers behind one address. Safe to share between tasks of one event loop.
+
+    Every method raises :class:`ConnectUnreachable`, :class:`ConnectBusy`, :class:`ConnectorMissing` or
+    :class:`ConnectRefused`; ``timeout`` is in seconds for one call.
+    """
+
+    def __init__(self, url: str, *, timeout: float = VALIDATION_SECONDS, busy: Busy | None = None) -> None:
+        # Workers are on a private network: no proxy of the environment knows the way.
+        self._http = httpx.AsyncClient(
+            base_url=url.rstrip("/"), timeout=httpx.Timeout(timeout, connect=min(5.0, timeout)), trust_env=False
+        )
+        self._busy = busy or Busy()
+        self._rng = Random()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def health(self) -> None:
+        """Return if the worker is ready to serve.
+
+        Raises:
+            ConnectUnreachable: it is not there, or still starting.
+        """
+        await self._call("GET", "/health")
+
+    async def plugins(self) -> list[Plugin]:
+        """The connector plugins that the worker found."""
+        return await self._get("/connector-plugins", list[Plugin])
+
+    async def plugin_properties(self, plugin: str) -> frozenset[str]:
+        """The properties that ``plugin`` (its class) publishes; Debezium reads some that it does not publish."""
+        found = await self._get(f"/connector-plugins/{_part(plugin)}/config", list[PluginProperty])
+        return frozenset(item.name for item in found)
+
+    async def validate(self, config: Config) -> Validation:
+        """What the plugin says of ``config``, which it tries out: this call connects to the database."""
+        path = f"/connector-plugins/{_part(config['connector.class'])}/config/validate"
+        return _read("PUT " + path, await self._call("PUT", path, config), Validation)
+
+    async def config(self, name: str) -> dict[str, str]:
+        """The running configuration, **secrets in clear** unless they are references."""
+        return await self._get(f"{_connector(name)}/config", dict[str, str])
+
+    async def put_config(self, name: str, config: Config) -> None:
+        """Create the connector, or give it another configuration."""
+        await self._call("PUT", f"{_connector(name)}/config", config)
+
+    async def status(self, name: str) -> Status:
+        """State of connector and tasks. For some seconds after creation the answer is :class:`ConnectorMissing`."""
+        return await self._get(f"{_connector(name)}/status", Status)
+
+    async def restart_failed(self, name: str) -> None:
+        """Restart what has failed, connector or task, and leave alone what runs."""
+        await self._call("POST", f"{_connector(name)}/restart?includeTasks=true&onlyFailed=true")
+
+    async def pause(self, name: str) -> None:
+        """Ask the connector to pause; its tasks keep their place."""
+        await self._call("PUT", f"{_connector(name)}/pause")
+
+    async def resume(self, name: str) -> None:
+        """Ask a paused or stopped connector to go on."""
+        await self._call("PUT", f"{_connector(name)}/resume")
+
+    async def stop(self, name: str) -> None:
+        """Ask the connector to stop and free its tasks; offsets can be changed only then."""
+        await self._call("PUT", f"{_connector(name)}/stop")
+
+    async def offsets(self, name: str) -> tuple[Offset, ...]:
+        """The committed offsets; none before the first commit."""
+        return (await self._get(f"{_connector(name)}/offsets", Offsets)).offsets
+
+    async def topics(self, name: str) -> list[str]:
+        """The topics that the connector has written to since it was created."""
+        found = await self._get(f"{_connector(name)}/topics", dict[str, dict[str, list[str]]])
+        return found[name]["topics"]
+
+    async def _get(self, path: str, shape: type[_T]) -> _T:
+        return _read(f"GET {path}", await self._call("GET", path), shape)
+
+    async def _call(self, method: str, path: str, config: Config | None = None) -> bytes:
+        call = f"{method} {path.partition('?')[0]}"
+        for count in range(1, self._busy.calls + 1):
+            answer = await self._send(call, method, path, config)
+            if answer.status_code != httpx.codes.CONFLICT:
+                break
+            if count < self._busy.calls:
+                await asyncio.sleep(self._busy.wait.delay(count, self._rng))
+        if answer.is_success:
+            return answer.content
+        raise _failure(call, answer, config or {})
+
+    async def _send(self, call: str, method: str, path: str, config: Config | None) -> httpx.Response:
+        try:
+            return await self._http.request(method, path, json=config)
+        except httpx.TimeoutException as error:
+            raise ConnectUnreachable(call, f"no answer within {error.request.extensions['timeout']['read']:g} s") from None
+        except httpx.HTTPError as error:
+            raise ConnectUnreachable(call, f"no connection ({type(error).__name__})") from None
+
+
+def _connector(name: str) -> str:
+    return f"/connectors/{_part(name)}"
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _read(call: str, body: bytes, shape: type[_T]) -> _T:
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        raise ConnectUnreachable(call, "the answer is not Kafka Connect's") from None
+
+
+def _failure(call: str, answer: httpx.Response, config: Config) -> Exception:
+    status = answer.status_code
+    said = scrubbed(_said(answer.content), config) or answer.reason_phrase
+    if status == httpx.codes.CONFLICT:
+        return ConnectBusy(call, said)
+    if status >= 500:
+        return ConnectUnreachable(call, f"HTTP {status}: {said}")
+    if status == httpx.codes.NOT_FOUND:
+        return ConnectorMissing(call, said)
+    return ConnectRefused(call, status, said)
+
+
+def _said(body: bytes) -> str:
+    """The message of an error, if Kafka Connect wrote it; a proxy's page says nothing to us."""
+    try:
+        found: Any = msgspec.json.decode(body, type=Refusal)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return ""
+    return str(found.message).strip().rstrip(".")

@@ -1,0 +1,67 @@
+"""When a failed connector or task is restarted, as a pure decision: Kafka Connect itself never does it."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from streams.connect.answers import Status
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPolicy:
+    """Restart ``limit`` times, first after ``base`` seconds of failure, then after twice as long each time, at most ``cap``.
+
+    After ``well`` seconds without failure all is forgotten.
+    """
+
+    limit: int = 8
+    base: float = 30.0
+    cap: float = 1800.0
+    well: float = 900.0
+
+    def wait_ms(self, done: int) -> int:
+        """How long a failure must last before the restart that follows ``done`` others, in milliseconds."""
+        return int(min(self.cap, self.base * 2.0 ** min(done, 30)) * 1000)
+
+
+class Act(Enum):
+    """What to do now."""
+
+    NOTHING = "nothing"
+    RESTART = "restart"
+    GIVE_UP = "give up"
+
+
+class Restarts:
+    """The memory of a policy: how often it restarted, and since when the connector is well or is not."""
+
+    def __init__(self, policy: RestartPolicy) -> None:
+        self._policy = policy
+        self.done = 0
+        self._failed_since: int | None = None
+        self._well_since: int | None = None
+
+    def decide(self, status: Status, now_ms: int) -> Act:
+        """What a look at ``status`` calls for. A restart that it returns counts as done."""
+        if not status.failed:
+            self._failed_since = None
+            self._recovered(status, now_ms)
+            return Act.NOTHING
+        self._well_since = None
+        if self._failed_since is None:
+            self._failed_since = now_ms
+        if self.done >= self._policy.limit:
+            return Act.GIVE_UP
+        if now_ms - self._failed_since < self._policy.wait_ms(self.done):
+            return Act.NOTHING
+        self.done += 1
+        # The next wait begins now, whether or not the failure is still shown when we look again.
+        self._failed_since = now_ms
+        return Act.RESTART
+
+    def _recovered(self, status: Status, now_ms: int) -> None:
+        if not status.running:
+            self._well_since = None
+        elif self._well_since is None:
+            self._well_since = now_ms
+        elif now_ms - self._well_since >= self._policy.well * 1000:
+            self.done = 0

@@ -1,0 +1,60 @@
+"""Tell the connector to read tables again while it goes on streaming: an incremental snapshot, asked for over Kafka.
+
+What the running connector listens to is read from its own configuration (debezium.md 2.8): a key that is not its
+``topic.prefix`` would be ignored without a word.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+
+from streams.connect.render import CLASSES, Config
+from streams.errors import ConfigurationError
+from streams.mapping import Mapping
+
+_MILLISECONDS = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One message to the connector."""
+
+    topic: str
+    key: str
+    value: bytes
+
+
+def snapshot_signal(running: Config, mapping: Mapping, tables: Sequence[str], signal_id: str) -> Signal:
+    """The signal that makes the ``running`` connector read ``tables`` of ``mapping`` again.
+
+    Raises:
+        ConfigurationError: a table is not mapped, or the connector does not listen.
+    """
+    spelt = {table.casefold(): table for table in mapping.tables}
+    if strange := [table for table in tables if table.casefold() not in spelt]:
+        raise ConfigurationError(f"not in the mapping: {', '.join(strange)}; mapped are {', '.join(sorted(mapping.tables))}")
+    if "kafka" not in running.get("signal.enabled.channels", "source").split(","):
+        raise ConfigurationError("the running connector takes no signals from Kafka; apply the rendered configuration first")
+    if "signal.data.collection" not in running:
+        raise ConfigurationError("the running connector has no signal table, in which it marks the windows of a snapshot")
+    source = mapping.source
+    # SQL Server's collections carry the database, PostgreSQL's do not.
+    parts = [source.schema_] if running["connector.class"] == CLASSES["postgres"] else [source.database, source.schema_]
+    collections = [r"\.".join(re.escape(part) for part in (*parts, spelt[table.casefold()])) for table in tables]
+    data = {"data-collections": collections, "type": "INCREMENTAL"}
+    value = msgspec.json.encode({"id": signal_id, "type": "execute-snapshot", "data": data})
+    prefix = running["topic.prefix"]
+    return Signal(running.get("signal.kafka.topic", f"{prefix}-signal"), prefix, value)
+
+
+async def send(bootstrap: str, signal: Signal) -> None:
+    """Write the signal, acknowledged by all replicas.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer or has no such topic.
+    """
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", request_timeout_ms=_MILLISECONDS) as producer:
+        await producer.send_and_wait(signal.topic, signal.value, signal.key.encode(), partition=0)
