@@ -70,9 +70,7 @@ class Settings(BaseSettings):
         "/run/secrets", pattern=_DIRECTORY, description="Capture: directory of password files, as Kafka Connect sees it"
     )
 
-    connect_url: str = Field(
-        "", pattern=_ADDRESS, description="Kafka Connect's REST address; empty: no capture guard"
-    )
+    connect_url: str = Field("", pattern=_ADDRESS, description="Kafka Connect's REST address; empty: no capture guard")
     source_kind: SourceKind = Field("sqlserver", description="Capture: kind of the source database; postgres is for tests")
     connector_restarts: int = Field(8, ge=0, description="Capture guard: restarts of what failed before it gives up; 0: never")
     retention_probe: str = Field(
