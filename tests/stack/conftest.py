@@ -1,0 +1,63 @@
+"""The Compose file as Compose itself reads it, and the real Prometheus."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.stack import prometheus
+
+ROOT = Path(__file__).parents[2]
+COMPOSE_FILE = ROOT / "docker-compose.yml"
+
+Service = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def secrets_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What docker/secrets.sh makes."""
+    directory = tmp_path_factory.mktemp("stack") / "secrets"
+    subprocess.run(["sh", ROOT / "docker" / "secrets.sh", directory], check=True, capture_output=True)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def compose(secrets_directory: Path) -> dict[str, Any]:
+    """The whole stack, all profiles, after anchors, defaults and variables: what Compose would run."""
+    return resolved(secrets_directory, "--profile", "*")
+
+
+@pytest.fixture(scope="session")
+def services(compose: dict[str, Any]) -> dict[str, Service]:
+    """Every service by name."""
+    found: dict[str, Service] = compose["services"]
+    return found
+
+
+@pytest.fixture(scope="session")
+def ours(services: dict[str, Service]) -> dict[str, Service]:
+    """The services that run our image."""
+    return {name: service for name, service in services.items() if "build" in service}
+
+
+def resolved(secrets: Path, *options: str) -> dict[str, Any]:
+    """The Compose file, resolved by Compose; fails with Compose's own message where it refuses the file."""
+    program = Path(sys.executable).with_name("docker-compose")
+    environment = os.environ | {"ACCEPT_EULA": "Y", "OWDD_SECRETS": str(secrets)}
+    files = ["--file", str(COMPOSE_FILE), "--env-file", str(ROOT / ".env.example")]
+    done = subprocess.run(
+        [program, *files, *options, "config", "--format", "json"], env=environment, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="session")
+def prometheus_programs() -> prometheus.Programs:
+    """``prometheus`` and ``promtool``."""
+    return prometheus.programs()

@@ -1,0 +1,194 @@
+"""docker-compose.yml: valid, pinned, checked, confined, and in step with the settings, the commands and the versions."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import SecretStr
+from typer.testing import CliRunner
+
+from streams.cli import app
+from streams.settings import Settings
+from tests.stack.conftest import COMPOSE_FILE, ROOT, Service, resolved
+
+WORKERS = ("ingest", "agents", "dispatch")
+JOBS = {"orderwise", "topics", "connectors", "fields", "simulator"}
+_SECRET_NAME = re.compile("password|secret|token|_key$", re.IGNORECASE)
+
+
+def test_it_fits_the_compose_specification() -> None:
+    program = Path(sys.executable).with_name("check-jsonschema")
+    done = subprocess.run(
+        [program, "--builtin-schema", "vendor.compose-spec", COMPOSE_FILE], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_without_profiles_neither_sandbox_nor_simulator_runs(secrets_directory: Path, services: dict[str, Service]) -> None:
+    assert set(services) - set(resolved(secrets_directory)["services"]) == {"sandbox", "simulator"}
+
+
+class TestImages:
+    def test_every_image_is_pinned_to_a_version(self, services: dict[str, Service]) -> None:
+        loose = {name for name, service in services.items() if not re.search(r":v?[\w-]*\d+[.-]\w+", service["image"])}
+        assert loose == set()
+
+    def test_our_image_carries_the_package_s_version(self, ours: dict[str, Service]) -> None:
+        version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+        assert {service["image"] for service in ours.values()} == {f"owdd:{version}"}
+
+    @pytest.mark.parametrize(
+        ("service", "pom", "name"),
+        [("kafka", "broker", "kafka.version"), ("connect", "plugin-sqlserver", "debezium.version")],
+    )
+    def test_the_stack_runs_the_versions_that_the_tests_run(
+        self, services: dict[str, Service], service: str, pom: str, name: str
+    ) -> None:
+        text = (ROOT / "connectors" / "runtime" / pom / "pom.xml").read_text()
+        found = re.search(f"<{name}>(.+)</{name}>", text)
+        assert found is not None
+        assert services[service]["image"].endswith(f":{found[1]}")
+
+
+class TestOrder:
+    def test_every_service_is_checked_or_is_a_job_that_ends(self, services: dict[str, Service]) -> None:
+        jobs = {name for name, service in services.items() if service.get("restart") == "no"}
+        assert jobs == JOBS
+        assert {name for name, service in services.items() if "healthcheck" in service} == set(services) - jobs
+        assert all(services[name]["restart"] == "unless-stopped" for name in set(services) - jobs)
+
+    def test_services_wait_for_health_and_jobs_for_their_end(self, services: dict[str, Service]) -> None:
+        waits = [
+            (name, other, wait["condition"])
+            for name, it in services.items()
+            for other, wait in it.get("depends_on", {}).items()
+        ]
+        assert len(waits) >= len(services) - 3
+        for name, other, condition in waits:
+            expected = "service_completed_successfully" if other in JOBS else "service_healthy"
+            assert condition == expected, f"{name} waits for {other}"
+
+    def test_everything_follows_from_the_database_the_broker_and_the_account(self, services: dict[str, Service]) -> None:
+        first = {name for name, service in services.items() if not service.get("depends_on")}
+        assert first == {"sqlserver", "kafka", "sandbox", "prometheus"}
+
+
+class TestSettings:
+    def test_every_variable_of_ours_is_a_setting_with_a_value_that_it_takes(self, ours: dict[str, Service]) -> None:
+        for name, service in ours.items():
+            values = {key.removeprefix("OWDD_").lower(): value for key, value in service["environment"].items()}
+            assert set(values) <= set(Settings.model_fields), name
+            Settings.model_validate(values)
+
+    def test_every_command_is_one_that_the_program_has(self, ours: dict[str, Service]) -> None:
+        for name, service in ours.items():
+            # Asked for help, a command still refuses options that it does not have.
+            done = CliRunner().invoke(app, [*service["command"], "--help"])
+            assert done.exit_code == 0, f"{name}: {done.output}"
+
+    def test_the_example_names_every_variable_that_the_stack_reads(self) -> None:
+        read = set(re.findall(r"\$\{(\w+)", COMPOSE_FILE.read_text()))
+        named = set(re.findall(r"^#?(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+        assert named == read
+
+    def test_connect_reads_passwords_where_the_connector_s_configuration_says(self, services: dict[str, Service]) -> None:
+        providers = services["connect"]["environment"]
+        assert providers["CONNECT_CONFIG_PROVIDERS"] == "dir"
+        assert providers["CONNECT_CONFIG_PROVIDERS_DIR_PARAM_ALLOWED_PATHS"] == Settings().connect_credentials == "/run/secrets"
+
+
+class TestSecrets:
+    def test_no_secret_is_in_an_environment_or_a_command(self, services: dict[str, Service]) -> None:
+        for name, service in services.items():
+            shown = {key for key in service.get("environment", {}) if _SECRET_NAME.search(key) and not key.endswith("__FILE")}
+            assert shown == set(), name
+            assert not any(_SECRET_NAME.search(str(word)) for word in service.get("command") or []), name
+
+    def test_the_script_makes_exactly_the_files_that_the_stack_mounts(
+        self, compose: dict[str, Any], services: dict[str, Service], secrets_directory: Path
+    ) -> None:
+        made = {file.name: file for file in secrets_directory.iterdir()}
+        used = {secret["source"] for service in services.values() for secret in service.get("secrets", [])}
+        assert set(made) == set(compose["secrets"]) == used
+        assert {name: Path(secret["file"]) for name, secret in compose["secrets"].items()} == made
+
+    def test_the_files_are_random_have_no_newline_and_are_behind_a_closed_door(self, secrets_directory: Path) -> None:
+        contents = [file.read_text() for file in secrets_directory.iterdir()]
+        assert len(set(contents)) == len(contents)
+        assert all(re.fullmatch(r"Aa1[0-9a-f]{48}", content) for content in contents)
+        assert secrets_directory.stat().st_mode & 0o777 == 0o700
+        assert {file.stat().st_mode & 0o777 for file in secrets_directory.iterdir()} == {0o444}
+
+    def test_the_script_keeps_what_exists(self, tmp_path: Path) -> None:
+        (tmp_path / "owdd_dotdigital_password").write_text("chosen")
+        subprocess.run(["sh", ROOT / "docker" / "secrets.sh", tmp_path], check=True, capture_output=True)
+        assert (tmp_path / "owdd_dotdigital_password").read_text() == "chosen"
+
+    def test_our_secrets_are_named_as_the_settings_read_them(self, ours: dict[str, Service]) -> None:
+        secret = {f"owdd_{name}" for name, info in Settings.model_fields.items() if info.annotation is SecretStr}
+        given = {item["source"] for name in WORKERS for item in ours[name]["secrets"]}
+        assert given == secret & given
+        assert {"owdd_dotdigital_password", "owdd_hash_key"} <= given
+
+
+class TestConfinement:
+    def test_our_containers_can_neither_write_nor_gain_rights(self, ours: dict[str, Service]) -> None:
+        for name, service in ours.items():
+            assert service["read_only"] is True, name
+            assert service["cap_drop"] == ["ALL"], name
+            assert service["security_opt"] == ["no-new-privileges:true"], name
+            assert service["init"] is True, name
+            assert "/tmp" in service["tmpfs"], name
+
+    def test_only_the_watching_has_ports_and_only_on_loopback(self, services: dict[str, Service]) -> None:
+        ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
+        assert set(ports) == {"prometheus", "grafana"}
+        assert {port["host_ip"] for mapped in ports.values() for port in mapped} == {"127.0.0.1"}
+
+    def test_everything_is_limited(self, services: dict[str, Service]) -> None:
+        for name, service in services.items():
+            limits = service["deploy"]["resources"]["limits"]
+            assert float(limits["cpus"]) > 0, name
+            assert int(limits["memory"]) >= 256 * 2**20, name
+            assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}, name
+
+    def test_there_is_one_network_and_every_volume_is_named_and_used(
+        self, compose: dict[str, Any], services: dict[str, Service]
+    ) -> None:
+        assert {tuple(service["networks"]) for service in services.values()} == {("owdd",)}
+        mounted = {
+            volume["source"] for it in services.values() for volume in it.get("volumes", []) if volume["type"] == "volume"
+        }
+        assert mounted == set(compose["volumes"])
+
+    def test_what_is_mounted_from_the_checkout_exists_and_is_read_only(self, services: dict[str, Service]) -> None:
+        binds = [volume for service in services.values() for volume in service.get("volumes", []) if volume["type"] == "bind"]
+        assert len(binds) >= 4
+        assert all(volume["read_only"] and Path(volume["source"]).exists() for volume in binds)
+
+
+class TestScaling:
+    @pytest.mark.parametrize("name", WORKERS)
+    def test_a_worker_can_have_replicas(self, services: dict[str, Service], name: str) -> None:
+        worker = services[name]
+        assert not {"container_name", "ports", "hostname"} & set(worker)
+        assert worker["environment"]["OWDD_DATA_SHARED"] == "true"
+
+    def test_a_worker_has_the_time_that_it_needs_to_stop(self, services: dict[str, Service]) -> None:
+        assert all(services[name]["stop_grace_period"] == "10s" for name in WORKERS)
+
+    def test_prometheus_finds_every_replica_of_every_worker(self) -> None:
+        jobs = yaml.safe_load((ROOT / "grafana" / "prometheus.yml").read_text())["scrape_configs"]
+        (found,) = next(job for job in jobs if job["job_name"] == "owdd")["dns_sd_configs"]
+        assert (tuple(found["names"]), found["port"]) == (WORKERS, Settings.model_fields["metrics_port"].default)
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "docker").rglob("*.sh")), ids=lambda path: path.name)
+def test_every_script_parses(script: Path) -> None:
+    done = subprocess.run(["bash", "-n", script], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
