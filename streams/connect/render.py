@@ -6,8 +6,8 @@ the Connect worker resolves by Kafka's DirectoryConfigProvider under the name ``
 
 import re
 
-from streams.connect import sql_names
 from streams.connect.names import HEARTBEAT, OUR_TABLES, SCHEMA, SIGNAL, CaptureNames, SourceKind
+from streams.connect.sql.names import qualified
 from streams.errors import ConfigurationError
 from streams.mapping import Mapping
 from streams.settings import Settings
@@ -68,8 +68,7 @@ def _sqlserver(mapping: Mapping, names: CaptureNames, settings: Settings) -> Con
         "streaming.fetch.size": "10000",
         "max.iteration.transactions": "500",
         "heartbeat.action.query": (
-            f"UPDATE {sql_names.qualified(mapping.source.database, SCHEMA, HEARTBEAT)} "
-            "SET [beat] = SYSUTCDATETIME() WHERE [id] = 1"
+            f"UPDATE {qualified(mapping.source.database, SCHEMA, HEARTBEAT)} SET [beat] = SYSUTCDATETIME() WHERE [id] = 1"
         ),
         "signal.data.collection": f"{mapping.source.database}.{SCHEMA}.{SIGNAL}",
         "include.schema.changes": "true",

@@ -1,0 +1,61 @@
+"""The reverse of ``enable.sql`` and ``login.sql``."""
+
+from streams.connect.names import HEARTBEAT, SCHEMA, SIGNAL
+from streams.connect.sql.layout import layout, stop_if, when
+from streams.connect.sql.names import FILEGROUP, ROLE, CapturedTable, captured_tables, identifier, qualified, text
+from streams.connect.sql.rotate import disable_table
+from streams.mapping import Mapping
+from streams.settings import Settings
+
+_ABOUT = f"""
+Takes away all that enable.sql and login.sql made. Stop and delete the connector first. Changes that it has not read are gone.
+Run by: a sysadmin. To come back: enable.sql, login.sql and a new snapshot. Schema [{SCHEMA}] goes, with its two tables.
+Change data capture stays on for the database while others have capture instances. ALLOW_SNAPSHOT_ISOLATION stays on:
+others may use it by now; to switch it off as well, ALTER DATABASE ... SET ALLOW_SNAPSHOT_ISOLATION OFF.
+"""
+
+
+def disable(mapping: Mapping, settings: Settings) -> str:
+    """The script ``disable.sql``."""
+    database, user, role = identifier(mapping.source.database), identifier(settings.source_user), identifier(ROLE)
+    login = text(settings.source_user)
+    batches = [
+        stop_if(
+            f"EXISTS (SELECT 1 FROM sys.dm_exec_sessions WHERE login_name = {login})",
+            "The connector is still connected. Stop it first. Nothing was done.",
+        ),
+        *(_drop_instances(table) for table in captured_tables(mapping)),
+        when(
+            "EXISTS (SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND is_cdc_enabled = 1)",
+            when("NOT EXISTS (SELECT 1 FROM cdc.change_tables)", "EXEC sys.sp_cdc_disable_db;"),
+        ),
+        "\n".join(f"DROP TABLE IF EXISTS {qualified(SCHEMA, table)};" for table in (SIGNAL, HEARTBEAT))
+        + f"\nDROP SCHEMA IF EXISTS {identifier(SCHEMA)};",
+        f"DROP USER IF EXISTS {user};\nDROP ROLE IF EXISTS {role};",
+        when(f"SUSER_ID({login}) IS NOT NULL", f"DROP LOGIN {user};"),
+        _drop_files(database),
+    ]
+    return layout("disable", mapping, _ABOUT, batches)
+
+
+def _drop_instances(table: CapturedTable) -> str:
+    found = f"FROM cdc.change_tables\n    WHERE {table.instances}"
+    return when(
+        "OBJECT_ID(N'[cdc].[change_tables]', N'U') IS NOT NULL",
+        "DECLARE @instance sysname;",
+        f"WHILE EXISTS (SELECT 1 {found})\n"
+        "BEGIN\n"
+        f"    SELECT TOP (1) @instance = capture_instance {found};\n"
+        f"    {disable_table(table, '@instance')}\n"
+        "END;",
+    )
+
+
+def _drop_files(database: str) -> str:
+    # A file that the DBA put into the filegroup instead of ours is the DBA's to remove, and the filegroup with it.
+    file = when("FILE_ID(N'owdd_cdc') IS NOT NULL", f"ALTER DATABASE {database} REMOVE FILE [owdd_cdc];")
+    group = when(
+        f"FILEGROUP_ID({text(FILEGROUP)}) NOT IN (SELECT data_space_id FROM sys.database_files)",
+        f"ALTER DATABASE {database} REMOVE FILEGROUP {identifier(FILEGROUP)};",
+    )
+    return f"{file}\n{group}"

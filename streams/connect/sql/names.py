@@ -1,0 +1,104 @@
+"""What the DBA's scripts name: quoted, validated, and each thing in one place."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from streams.connect.names import OUR_TABLES, SCHEMA
+from streams.errors import ConfigurationError
+from streams.mapping import Mapping
+
+ROLE = "owdd_reader"
+"""The gating role of every capture instance; the connector's user is its only member."""
+
+FILEGROUP = "OWDD_CDC"
+"""Filegroup of the change tables, apart from the ERP's data."""
+
+_REGULAR = re.compile(r"[A-Za-z_][A-Za-z0-9_$#@]{0,127}")
+_LONGEST_INSTANCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedTable:
+    """A table that CDC captures, with the columns that it captures."""
+
+    schema: str
+    table: str
+    columns: tuple[str, ...]
+
+    @property
+    def stem(self) -> str:
+        """Names of its capture instances, up to the version: ``<stem>1`` is the first.
+
+        Versioned from the first day, because a table may have two instances at a time, under different names.
+        """
+        return f"{self.table}_v" if self.schema != SCHEMA else f"{SCHEMA}_{self.table}_v"
+
+    @property
+    def name(self) -> str:
+        """The table in brackets, with its schema."""
+        return qualified(self.schema, self.table)
+
+    @property
+    def key(self) -> str:
+        """The mapped key column."""
+        return self.columns[0]
+
+    @property
+    def instances(self) -> str:
+        """Condition on ``cdc.change_tables`` that finds its instances, ours only: others may capture the table too."""
+        pattern = re.sub(r"([_\[%])", r"[\1]", self.stem) + "[0-9]%"
+        return f"source_object_id = OBJECT_ID({text(self.name)})\n        AND capture_instance LIKE {text(pattern)}"
+
+
+def mapped_tables(mapping: Mapping) -> list[CapturedTable]:
+    """The ERP's tables, as the mapping has them.
+
+    Raises:
+        ConfigurationError: a table's name leaves no room for the name of a capture instance.
+    """
+    tables = [CapturedTable(mapping.source.schema_, table, columns) for table, columns in mapping.columns.items()]
+    for table in tables:
+        if len(table.stem) + 3 > _LONGEST_INSTANCE:
+            raise ConfigurationError(f"table {table.table}: a capture instance may have {_LONGEST_INSTANCE} characters at most")
+    return tables
+
+
+def captured_tables(mapping: Mapping) -> list[CapturedTable]:
+    """The mapped tables and our own two."""
+    return mapped_tables(mapping) + [CapturedTable(SCHEMA, table, columns) for table, columns in OUR_TABLES.items()]
+
+
+def identifier(name: str) -> str:
+    """``name`` in brackets.
+
+    Raises:
+        ConfigurationError: not a regular identifier of SQL Server; nothing else is ever needed, so nothing else gets in.
+    """
+    if not _REGULAR.fullmatch(name):
+        raise ConfigurationError(f"{name!r} is not a regular SQL Server identifier (letters, digits, _ $ # @; at most 128)")
+    return f"[{name}]"
+
+
+def qualified(*names: str) -> str:
+    """Identifiers in brackets, joined by dots."""
+    return ".".join(identifier(name) for name in names)
+
+
+def text(value: str) -> str:
+    """``value`` as a Unicode literal."""
+    return "N'" + value.replace("'", "''") + "'"
+
+
+def mapped_columns(tables: Iterable[CapturedTable]) -> str:
+    """A batch that fills ``#mapped ([table], [column])``, for the batches after it."""
+    rows = [f"    ({text(table.name)}, {text(column)})" for table in tables for column in table.columns]
+    # Without COLLATE its texts have tempdb's collation, and cannot be compared with the database's.
+    return (
+        "DROP TABLE IF EXISTS #mapped;\n"
+        "CREATE TABLE #mapped (\n"
+        "    [table] nvarchar(300) COLLATE DATABASE_DEFAULT NOT NULL,\n"
+        "    [column] nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL\n"
+        ");\n"
+        "INSERT INTO #mapped ([table], [column]) VALUES\n" + ",\n".join(rows) + ";"
+    )
