@@ -100,18 +100,19 @@ class CaptureGuard:
             self._metrics.retention_headroom.labels(name).set(headroom)
 
     async def _connector(self, client: ConnectClient) -> None:
-        name, running = self._names.connector, self._metrics.connector_running
+        name, running, up = self._names.connector, self._metrics.connector_running, self._metrics.connect_up
+        # What is not known from now on: a gauge can say that only by not being there.
         running.clear()
         try:
             status = await client.status(name)
         except ConnectorMissing:
+            up.labels(name).set(1)
             running.labels(name, "connector").set(0)
             raise
         except ConnectError:
-            # Neither running nor failed: unknown, which a gauge can only say by not being there.
-            self._metrics.connect_up.labels(name).set(0)
+            up.labels(name).set(0)
             raise
-        self._metrics.connect_up.labels(name).set(1)
+        up.labels(name).set(1)
         for part in status.parts():
             running.labels(name, part.name).set(part.state == "RUNNING")
         await self._restart(client, status)

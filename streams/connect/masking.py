@@ -19,12 +19,13 @@ _SALT_IN_NAME = re.compile(r"(\.with\.salt\.).+$", re.IGNORECASE)
 
 def is_secret(key: str, value: str) -> bool:
     """Whether ``value`` must not be shown: its key smells of a secret, and it is no reference to one."""
-    return bool(value) and _SECRET.search(key) is not None and _REFERENCE.fullmatch(value) is None
+    smells = _SECRET.search(key) and not _SALT_IN_NAME.search(key)
+    return bool(value and smells) and not _REFERENCE.fullmatch(value)
 
 
 def masked(key: str, value: str) -> str:
     """``value`` as it may be shown."""
-    return MASK if is_secret(key, value) and not _SALT_IN_NAME.search(key) else value
+    return MASK if is_secret(key, value) else value
 
 
 def masked_key(key: str) -> str:
