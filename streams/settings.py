@@ -77,6 +77,10 @@ class Settings(BaseSettings):
         "", description="Capture guard: file or http address that says how far back changes are kept (docs/operations.md)"
     )
 
+    orderwise_password: SecretStr = Field(
+        SecretStr(""), description="Simulator: password of the login with which it writes to a database"
+    )
+
     urgent_quiet: Seconds = Field(0.2, description="Urgent lane: send after this quiet time")
     urgent_longest: Seconds = Field(1.0, description="Urgent lane: longest wait while changes keep coming")
     live_quiet: Seconds = Field(2.0, description="Live lane: send after this quiet time")

@@ -1,7 +1,8 @@
-"""``owdd simulate``: a made-up Orderwise shop that writes to Kafka as Debezium would."""
+"""``owdd simulate``: a made-up Orderwise shop that writes to Kafka as Debezium would, or to a database as an ERP does."""
 
 import asyncio
 import signal
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,16 +15,20 @@ from streams.cli.common import guarded
 from streams.engine.loop import new_event_loop
 from streams.errors import ConfigurationError, OwddError
 from streams.mapping import load_mapping
+from streams.settings import load_settings
 from streams.simulate import Simulation, SimulationConfig
 from streams.simulate.config import DEFAULT_SEED
 from streams.simulate.runner import Progress, Runner
+from streams.simulate.sql_runner import Part, Report, SqlRunner
 
 
 def simulate(
     customers: Annotated[int, typer.Option(min=1, help="Accounts in all.")] = 300,
     orders: Annotated[int, typer.Option(min=0, help="Orders in all, guest orders included.")] = 1500,
     live: Annotated[int | None, typer.Option(min=0, help="Commits after the snapshot; default: as many as orders.")] = None,
-    rate: Annotated[float, typer.Option(min=0, help="Records a second; 0: as fast as possible.")] = 0,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Records a second, or commits with --sql-url; 0: as fast as possible.")
+    ] = 0,
     seconds: Annotated[float | None, typer.Option(min=0, help="Make no new commit after this time.")] = None,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal shops.")] = DEFAULT_SEED,
     house_share: Annotated[
@@ -36,6 +41,16 @@ def simulate(
     meta: Annotated[
         bool, typer.Option(help="Also write schema-change and transaction records, where their topics exist.")
     ] = False,
+    sql_url: Annotated[
+        str | None,
+        typer.Option(
+            help="Write SQL to this database, and nothing to Kafka: mssql://user@host:1433/database or postgresql://... "
+            "The password is OWDD_ORDERWISE_PASSWORD or the secret file owdd_orderwise_password."
+        ),
+    ] = None,
+    part: Annotated[
+        Part, typer.Option(help="With --sql-url: make the tables and their opening rows, what follows, or all.")
+    ] = Part.ALL,
     truth: Annotated[Path | None, typer.Option(dir_okay=False, help="File to write the final rows to.")] = None,
     bootstrap: Annotated[str, typer.Option(envvar="OWDD_KAFKA_BOOTSTRAP", help="Kafka bootstrap servers.")] = "127.0.0.1:9092",
     mapping: Annotated[
@@ -44,10 +59,14 @@ def simulate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Run a seeded Orderwise shop: its snapshot, then its changes, as Debezium records on Kafka.
+    """Run a seeded Orderwise shop: its snapshot, then its changes, as Debezium records on Kafka or as SQL.
+
+    With --sql-url and the same seed, --part opening and then --part live do together what --part all does: in between, a
+    connector can take its snapshot.
 
     Ctrl-C or SIGTERM ends the shop's day early: what is under way is still sent, and the truth file is right. A second
-    one gives up. Exit code 1: no broker, no topic, or a record that could not be sent; 2: the options do not fit.
+    one gives up. Exit code 1: no broker, no topic, no database, or a record or row that was refused; 2: the options do
+    not fit.
     """
     with guarded():
         site = load_mapping(mapping)
@@ -65,12 +84,17 @@ def simulate(
                 meta=meta,
                 seed=seed,
             )
+            simulation = Simulation(config)
+            if sql_url is None:
+                work = _to_kafka(Runner(simulation, rate=rate, seconds=seconds), bootstrap)
+            else:
+                password = load_settings().orderwise_password.get_secret_value()
+                work = _to_database(SqlRunner(simulation, sql_url, password, rate=rate, seconds=seconds), part)
         except ConfigurationError as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(2) from error
-        simulation = Simulation(config)
         with asyncio.Runner(loop_factory=new_event_loop) as loop:
-            done = loop.run(_run(simulation, Runner(simulation, rate=rate, seconds=seconds), bootstrap))
+            done = loop.run(_run(simulation, work))
         if truth is not None:
             try:
                 simulation.write_truth(truth)
@@ -83,7 +107,19 @@ def simulate(
         _show(summary)
 
 
-async def _run(simulation: Simulation, runner: Runner, bootstrap: str) -> Progress:
+def _to_kafka(runner: Runner, bootstrap: str) -> Callable[[Report], Awaitable[Progress]]:
+    return lambda report: runner.run(bootstrap, report)
+
+
+def _to_database(runner: SqlRunner, part: Part) -> Callable[[Report], Awaitable[Progress]]:
+    def write(report: Report) -> Progress:
+        done = runner.opening(write=part != Part.LIVE, report=report)
+        return done if part == Part.OPENING else runner.live(report=report)
+
+    return lambda report: asyncio.to_thread(write, report)
+
+
+async def _run(simulation: Simulation, work: Callable[[Report], Awaitable[Progress]]) -> Progress:
     loop = asyncio.get_running_loop()
     console = Console(stderr=True)
 
@@ -94,7 +130,7 @@ async def _run(simulation: Simulation, runner: Runner, bootstrap: str) -> Progre
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop, number)
     with console.status("Simulating") as status:
-        return await runner.run(bootstrap, lambda done: status.update(f"{done.records:,} records in {done.seconds:.1f} s"))
+        return await work(lambda done: status.update(f"{done.records:,} records in {done.seconds:.1f} s"))
 
 
 def _summary(simulation: Simulation, done: Progress, seed: int) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class Simulation:
             *self._mishaps.actions(),
             *self._customers.actions(),
         ]
+        self._plan: list[Action] = []
         self._faults = random.Random(f"faults {config.seed}")
         self._stopped = False
         self._transactions: dict[int, Counter[str]] = {}
@@ -98,6 +99,16 @@ class Simulation:
                 count += 1
         yield from self._end(last, self._clock_ns())
 
+    def opening(self) -> Iterator[list[Change]]:
+        """Instead of ``events``, with ``live`` after it: the rows that the shop opens with, as a snapshot reads them."""
+        self._plan = self._open()
+        yield from self._snapshot()
+
+    def live(self) -> Iterator[list[Change]]:
+        """After ``opening``: the changes of one transaction after the other, without faults."""
+        yield from self._deal(self._plan, self.config.commits)
+        yield from self._flush()
+
     def _end(self, commit: int, now_ns: int) -> Iterator[Event]:
         """The end of a transaction, which Debezium only sends when the next one begins."""
         if counts := self._transactions.pop(commit, None):
@@ -117,17 +128,21 @@ class Simulation:
         return batches
 
     def _commits(self) -> Iterator[list[Change]]:
-        config, shop, live = self.config, self._shop, self.config.commits
-        new_orders = min(config.orders // 2, round(live * _NEW_ORDERS))
-        new_customers = min((config.customers - 1) // 4, round(live * _NEW_CUSTOMERS))
-        open_shop(shop, self._life, self._mishaps, config.customers - new_customers, config.orders - new_orders)
-        deck = self._deck(live, new_orders, new_customers)
-
+        deck, live = self._open(), self.config.commits
         overlap = list(self._deal(deck[:_OVERLAP], live))
         yield from self._snapshot()
         yield from overlap
         yield from self._deal(deck[_OVERLAP:], live)
         yield from self._flush()
+
+    def _open(self) -> list[Action]:
+        """Give the shop its history; returns what will happen to it."""
+        config, live = self.config, self.config.commits
+        new_orders = min(config.orders // 2, round(live * _NEW_ORDERS))
+        new_customers = min((config.customers - 1) // 4, round(live * _NEW_CUSTOMERS))
+        opening = (config.customers - new_customers, config.orders - new_orders)
+        open_shop(self._shop, self._life, self._mishaps, *opening)
+        return self._deck(live, new_orders, new_customers)
 
     def _snapshot(self) -> Iterator[list[Change]]:
         chunk: list[Change] = []

@@ -1,0 +1,229 @@
+"""The shop's tables as SQL sees them: the types of their columns, in SQL Server's words, and the names that a site gives them.
+
+Types and nullability follow the proposed tables of ``orderwise.md`` 2.2. ``IDENTITY`` is left out: the shop numbers its rows
+itself, and now and then changes a number, which an identity column does not allow.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from streams.mapping import Mapping
+from streams.simulate.tables import (
+    CONTACT,
+    CUSTOMER,
+    DESPATCH,
+    DETAIL,
+    HEADER,
+    KEYS,
+    LINE,
+    OPT_IN,
+    STATUS,
+    TOTAL,
+    site_names,
+)
+
+INT: Final = "int"
+BIT: Final = "bit"
+DECIMAL: Final = "decimal(18,4)"
+DATETIME: Final = "datetime"
+MEMO: Final = "nvarchar(max)"
+
+
+def _text(length: int) -> str:
+    return f"nvarchar({length})"
+
+
+COLUMNS: Final[dict[str, dict[str, str]]] = {
+    STATUS: {"os_id": INT, "os_description": _text(100)},
+    CUSTOMER: {
+        "cd_id": INT,
+        "cd_ow_account": _text(30),
+        "cd_statement_name": _text(100),
+        "cd_statement_address1": _text(100),
+        "cd_statement_address2": _text(100),
+        "cd_statement_address3": _text(100),
+        "cd_statement_town": _text(100),
+        "cd_statement_county": _text(100),
+        "cd_statement_country": _text(100),
+        "cd_statement_country_code": _text(3),
+        "cd_statement_postcode": _text(20),
+        "cd_statement_email": _text(255),
+        "cd_statement_telephone": _text(50),
+        "cd_statement_fax": _text(50),
+        "cd_statement_website": _text(255),
+        "cd_invoice_name": _text(100),
+        "cd_invoice_address1": _text(100),
+        "cd_invoice_address2": _text(100),
+        "cd_invoice_address3": _text(100),
+        "cd_invoice_town": _text(100),
+        "cd_invoice_county": _text(100),
+        "cd_invoice_country": _text(100),
+        "cd_invoice_country_code": _text(3),
+        "cd_invoice_postcode": _text(20),
+        "cd_invoice_email": _text(255),
+        "cd_invoice_telephone": _text(50),
+        "cd_vat_number": _text(30),
+        "cd_account_customer": BIT,
+        "cd_c_id": INT,
+        "cd_input_datetime": DATETIME,
+        "cd_last_amended_datetime": DATETIME,
+    },
+    CONTACT: {
+        "cc_id": INT,
+        "cc_customer_id": INT,
+        "cc_name": _text(100),
+        "cc_first_name": _text(50),
+        "cc_last_name": _text(50),
+        "cc_position": _text(100),
+        "cc_telephone": _text(50),
+        "cc_email": _text(255),
+        "cc_mobile": _text(50),
+        "cc_fax": _text(50),
+        "cc_extension": _text(20),
+        "cc_salutation": _text(50),
+        "cc_default": BIT,
+        OPT_IN: BIT,
+        "cc_input_datetime": DATETIME,
+        "cc_last_amended_datetime": DATETIME,
+    },
+    HEADER: {
+        "oh_id": INT,
+        "oh_order_number": _text(30),
+        "oh_datetime": DATETIME,
+        "oh_cd_id": INT,
+        "oh_sot_id": INT,
+        "oh_os_id": INT,
+        "oh_sl_id": INT,
+        "oh_cust_order_ref": _text(100),
+        "oh_order_complete": BIT,
+        "oh_ot_id": INT,
+        "oh_cc_id": INT,
+    },
+    DETAIL: {
+        "ohd_id": INT,
+        "ohd_oh_id": INT,
+        "ohd_dm_id": INT,
+        "ohd_last_amended_datetime": DATETIME,
+        "ohd_input_datetime": DATETIME,
+        "ohd_taken_by": INT,
+        "ohd_special_instructions": MEMO,
+        "ohd_required_date": DATETIME,
+        "ohd_c_id": INT,
+        "ohd_delivery_name": _text(100),
+        "ohd_delivery_address1": _text(100),
+        "ohd_delivery_address2": _text(100),
+        "ohd_delivery_address3": _text(100),
+        "ohd_delivery_town": _text(100),
+        "ohd_delivery_county": _text(100),
+        "ohd_delivery_country_code": _text(3),
+        "ohd_delivery_postcode": _text(20),
+        "ohd_delivery_email": _text(255),
+        "ohd_delivery_telephone": _text(50),
+        "ohd_invoice_name": _text(100),
+        "ohd_invoice_email": _text(255),
+    },
+    TOTAL: {
+        "oht_id": INT,
+        "oht_oh_id": INT,
+        "oht_total_quantity": DECIMAL,
+        "oht_net": DECIMAL,
+        "oht_vat": DECIMAL,
+        "oht_gross": DECIMAL,
+        "oht_weight": DECIMAL,
+        "oht_total_margin": DECIMAL,
+        "oht_delivery_net": DECIMAL,
+        "oht_delivery_gross": DECIMAL,
+    },
+    LINE: {
+        "oli_id": INT,
+        "oli_oh_id": INT,
+        "oli_vad_id": INT,
+        "oli_sl_id": INT,
+        "oli_os_id": INT,
+        "oli_pol_id": INT,
+        "oli_original_oli_id": INT,
+        "oli_vad_description": _text(250),
+        "oli_rsp_net": DECIMAL,
+        "oli_item_price": DECIMAL,
+        "oli_price_per": DECIMAL,
+        "oli_item_net": DECIMAL,
+        "oli_item_vat": DECIMAL,
+        "oli_item_gross": DECIMAL,
+        "oli_line_net": DECIMAL,
+        "oli_line_vat": DECIMAL,
+        "oli_line_gross": DECIMAL,
+        "oli_qty_required": DECIMAL,
+        "oli_qty_sent": DECIMAL,
+        "oli_qty_tbsent": DECIMAL,
+        "oli_qty_cancelled": DECIMAL,
+        "oli_date_required": DATETIME,
+        "oli_date_promised": DATETIME,
+        "oli_direct": BIT,
+        "oli_back_to_back": BIT,
+        "oli_last_amended_datetime": DATETIME,
+    },
+    DESPATCH: {
+        "dh_id": INT,
+        "dh_oh_id": INT,
+        "dh_number": _text(30),
+        "dh_datetime": DATETIME,
+        "dh_consignment_number": _text(100),
+    },
+}
+"""Usual table name to usual column name to type; the key comes first."""
+
+REQUIRED: Final = frozenset(
+    {
+        *KEYS.values(),
+        "os_description",
+        "cd_statement_name",
+        "oh_order_number",
+        "oh_datetime",
+        "oh_order_complete",
+        "ohd_oh_id",
+        "oht_oh_id",
+    }
+)
+"""Columns that are never NULL. An account's flag and a contact's customer may be: the shop empties them now and then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column at a site; ``type`` is SQL Server's."""
+
+    name: str
+    type: str
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table at a site."""
+
+    schema: str
+    name: str
+    key: str
+    columns: tuple[Column, ...]
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Column name to type."""
+        return {column.name: column.type for column in self.columns}
+
+
+def site_tables(mapping: Mapping) -> list[Table]:
+    """The shop's tables under the names that ``mapping`` gives them."""
+    found: list[Table] = []
+    for usual, names in site_names(mapping).items():
+        columns = tuple(
+            Column(names.columns.get(name, name), _type(mapping, name, kind), name in REQUIRED)
+            for name, kind in COLUMNS[usual].items()
+        )
+        found.append(Table(mapping.source.schema_, names.table, names.key, columns))
+    return found
+
+
+def _type(mapping: Mapping, column: str, usual: str) -> str:
+    """The type of a column at a site: consent that is not told by true and false is told by words."""
+    consent = mapping.consent
+    return _text(50) if column == OPT_IN and "true" not in consent.opted_in | consent.opted_out else usual
