@@ -73,7 +73,7 @@ def discovery(mapping: Mapping) -> str:
 
 
 def _words() -> str:
-    likes = " OR ".join(f"c.name LIKE {text(f'%{word}%')}" for word in _WORDS)
+    likes = "\n    OR ".join(f"c.name LIKE {text(f'%{word}%')}" for word in _WORDS)
     return (
         "SELECT t.name AS [table], c.name AS [column]\n"
         f"FROM sys.columns AS c JOIN sys.tables AS t ON t.object_id = c.object_id\nWHERE {likes}\nORDER BY t.name, c.name;"

@@ -1,0 +1,81 @@
+"""``owdd connectors render`` and ``sql``: the connector's configuration and the DBA's scripts, from the mapping.
+
+Both print, or write files with ``--out``; with ``--check`` they only compare, and end with exit code 2 when a file is
+missing or out of date. Neither talks to a server.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from streams.cli.common import guarded, load
+from streams.cli.connector_reports import ExitCode
+from streams.connect.files import Rendered, configuration_file, script_files
+from streams.connect.names import SourceKind
+from streams.connect.sql import script
+from streams.errors import OwddError
+
+_Out = Annotated[Path | None, typer.Option("--out", file_okay=False, help="Write into this directory instead of printing.")]
+_Check = Annotated[
+    bool, typer.Option("--check", help="Write nothing: compare with the files in --out. Exit code 2: out of date.")
+]
+_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def render(
+    kind: Annotated[
+        SourceKind | None, typer.Option("--kind", help="Kind of the source database; default: OWDD_SOURCE_KIND.")
+    ] = None,
+    out: _Out = None,
+    check: _Check = False,
+    as_json: _AsJson = False,
+) -> None:
+    """Render the connector's configuration from the mapping. Passwords stay references."""
+    with guarded():
+        settings, mapping = load()
+        file = configuration_file(mapping, kind or settings.source_kind, settings)
+        _hand_out([file], out, check, as_json)
+
+
+def sql(
+    script_name: Annotated[
+        str | None, typer.Option("--script", help="One of discovery, preflight, enable, login, rotate, disable; default: all.")
+    ] = None,
+    table: Annotated[list[str] | None, typer.Option("--table", help="Only for rotate: this table; may be repeated.")] = None,
+    out: _Out = None,
+    check: _Check = False,
+    as_json: _AsJson = False,
+) -> None:
+    """Write the SQL that a DBA reviews and runs. It is never run by us."""
+    with guarded():
+        settings, mapping = load()
+        if script_name is None and table:
+            raise OwddError("--table goes with --script rotate")
+        if script_name is None:
+            files = script_files(mapping, settings)
+        else:
+            files = [Rendered(f"{script_name}.sql", script(script_name, mapping, settings, table or ()))]
+        _hand_out(files, out, check, as_json)
+
+
+def _hand_out(files: list[Rendered], out: Path | None, check: bool, as_json: bool) -> None:
+    if check and out is None:
+        raise OwddError("--check needs --out, the directory to compare with")
+    if out is None:
+        shown = _json({file.name: file.text for file in files}) + "\n" if as_json else "\n".join(file.text for file in files)
+        typer.echo(shown, nl=False)
+        return
+    stale = [file for file in files if not file.is_current(out)]
+    if not check:
+        for file in stale:
+            file.write(out)
+    done = {file.name: ("stale" if check else "written") if file in stale else "current" for file in files}
+    typer.echo(_json(done) if as_json else "\n".join(f"{out / name}: {state}" for name, state in done.items()))
+    if check and stale:
+        raise typer.Exit(ExitCode.CHANGES)
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()

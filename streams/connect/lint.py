@@ -1,0 +1,107 @@
+"""Keys of a connector's configuration that nobody reads.
+
+Kafka Connect accepts any key, so a typing error is a default in force that nobody chose (debezium.md 4.2). Known are the
+keys that the plugin itself publishes (``keys/*.json``, written by ``make connector-keys``), those that its source code reads
+without publishing them, and the name spaces that are handed on to the JDBC driver, to Kafka's clients, and the like.
+"""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from streams.connect.render import Config
+
+KEYS = Path(__file__).with_name("keys")
+"""One file for each connector class: what it publishes."""
+
+_UNPUBLISHED = frozenset(
+    {
+        "database.sqlserver.agent.status.query",
+        "event.converting.failure.handling.mode",
+        "query.fetch.size",
+        "skip.messages.without.change",
+        "snapshot.locking.mode",
+        "snapshot.query.mode",
+        "topic.delimiter",
+        "topic.heartbeat.prefix",
+        "topic.transaction",
+        "unavailable.value.placeholder",
+    }
+)
+
+_HANDED_ON = (
+    "admin.override.",
+    "column.mask.hash.",
+    "column.mask.with.",
+    "column.truncate.to.",
+    "consumer.override.",
+    "driver.",
+    "header.converter.",
+    "predicates.",
+    "producer.override.",
+    "schema.history.internal.consumer.",
+    "schema.history.internal.producer.",
+    "signal.consumer.",
+    "snapshot.select.statement.overrides.",
+    "transforms.",
+)
+
+_JSON_CONVERTER = "org.apache.kafka.connect.json.JsonConverter"
+_JSON_CONVERTER_KEYS = ("decimal.format", "replace.null.with.default", "schemas.cache.size", "schemas.enable")
+
+
+class PublishedKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """What one release of a connector, in one release of Kafka Connect, says that it reads."""
+
+    connector: str
+    version: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A key that has no effect, and the keys that may have been meant, the likeliest first."""
+
+    key: str
+    meant: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """One line for the operator."""
+        hint = f"; did you mean {' or '.join(self.meant)}?" if self.meant else ""
+        return f"{self.key}: no such key{hint}"
+
+
+def lint(config: Config) -> list[Finding]:
+    """The keys of ``config`` that have no effect; nothing is known, and nothing found, of other connectors than ours."""
+    published = published_keys().get(config.get("connector.class", ""))
+    if published is None:
+        return []
+    known = {*published.keys, *_UNPUBLISHED, *_converter_keys(config)}
+    groups = tuple(f"topic.creation.{group.strip()}." for group in _groups(config))
+    unknown = [key for key in config if key not in known and not key.startswith((*_HANDED_ON, *groups))]
+    return [Finding(key, tuple(get_close_matches(key, known))) for key in unknown]
+
+
+@cache
+def published_keys() -> dict[str, PublishedKeys]:
+    """What each connector class publishes, by class."""
+    found = [msgspec.json.decode(file.read_bytes(), type=PublishedKeys) for file in KEYS.glob("*.json")]
+    return {published.connector: published for published in found}
+
+
+def _groups(config: Config) -> list[str]:
+    return ["default", *filter(None, config.get("topic.creation.groups", "").split(","))]
+
+
+def _converter_keys(config: Config) -> list[str]:
+    """The keys of JSON converters; those of other converters are theirs to know."""
+    keys = []
+    for converter in ("key.converter", "value.converter"):
+        if config.get(converter, _JSON_CONVERTER) == _JSON_CONVERTER:
+            keys += [f"{converter}.{key}" for key in _JSON_CONVERTER_KEYS]
+        else:
+            keys += [key for key in config if key.startswith(f"{converter}.")]
+    return keys
