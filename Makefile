@@ -22,6 +22,7 @@ bench: $(VENV)/.bench ## measure, beside peers, on a real broker
 
 docs: $(VENV)/.installed ## write the generated documents
 	$(BIN)/owdd config reference > docs/configuration.md
+	$(BIN)/python -m streams.simulate.sql_script > docker/sqlserver/orderwise.sql
 
 lock: $(VENV)/.installed ## resolve the dependencies anew
 	$(BIN)/pip install -q uv

@@ -20,6 +20,7 @@ from streams.simulate import Simulation, SimulationConfig
 from streams.simulate.config import DEFAULT_SEED
 from streams.simulate.runner import Progress, Runner
 from streams.simulate.sql_runner import Part, Report, SqlRunner
+from streams.simulate.sql_writer import NotEmptyError
 
 
 def simulate(
@@ -51,6 +52,9 @@ def simulate(
     part: Annotated[
         Part, typer.Option(help="With --sql-url: make the tables and their opening rows, what follows, or all.")
     ] = Part.ALL,
+    if_empty: Annotated[
+        bool, typer.Option("--if-empty", help="With --sql-url: where there are rows already, change nothing and end well.")
+    ] = False,
     truth: Annotated[Path | None, typer.Option(dir_okay=False, help="File to write the final rows to.")] = None,
     bootstrap: Annotated[str, typer.Option(envvar="OWDD_KAFKA_BOOTSTRAP", help="Kafka bootstrap servers.")] = "127.0.0.1:9092",
     mapping: Annotated[
@@ -89,7 +93,7 @@ def simulate(
                 work = _to_kafka(Runner(simulation, rate=rate, seconds=seconds), bootstrap)
             else:
                 password = load_settings().orderwise_password.get_secret_value()
-                work = _to_database(SqlRunner(simulation, sql_url, password, rate=rate, seconds=seconds), part)
+                work = _to_database(SqlRunner(simulation, sql_url, password, rate=rate, seconds=seconds), part, if_empty)
         except ConfigurationError as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(2) from error
@@ -111,9 +115,14 @@ def _to_kafka(runner: Runner, bootstrap: str) -> Callable[[Report], Awaitable[Pr
     return lambda report: runner.run(bootstrap, report)
 
 
-def _to_database(runner: SqlRunner, part: Part) -> Callable[[Report], Awaitable[Progress]]:
+def _to_database(runner: SqlRunner, part: Part, if_empty: bool) -> Callable[[Report], Awaitable[Progress]]:
     def write(report: Report) -> Progress:
-        done = runner.opening(write=part != Part.LIVE, report=report)
+        try:
+            done = runner.opening(write=part != Part.LIVE, report=report)
+        except NotEmptyError:
+            if if_empty:
+                return Progress()
+            raise
         return done if part == Part.OPENING else runner.live(report=report)
 
     return lambda report: asyncio.to_thread(write, report)

@@ -256,4 +256,5 @@ def test_the_command_writes_in_two_parts_and_the_truth(
     again = CliRunner().invoke(app, ["simulate", *options])
     assert again.exit_code == 1
     assert "has rows already" in again.output
+    assert CliRunner().invoke(app, ["simulate", *options, "--if-empty"]).exit_code == 0
     assert CliRunner().invoke(app, ["simulate", *options, "--duplicates", "0.1"]).exit_code == 2

@@ -17,7 +17,7 @@ from streams.settings import Settings
 from tests.stack.conftest import COMPOSE_FILE, ROOT, Service, resolved
 
 WORKERS = ("ingest", "agents", "dispatch")
-JOBS = {"orderwise", "topics", "connectors", "fields", "simulator"}
+JOBS = {"orderwise", "seed", "topics", "connectors", "fields", "simulator"}
 _SECRET_NAME = re.compile("password|secret|token|_key$", re.IGNORECASE)
 
 

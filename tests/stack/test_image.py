@@ -38,12 +38,11 @@ class Stage:
 def stages() -> list[Stage]:
     """The stages, first to last."""
     found: list[Stage] = []
-    with DOCKERFILE.open("rb") as handle:
-        for step in DockerfileParser(fileobj=handle).structure:
-            if step["instruction"] == "FROM":
-                found.append(Stage(step["value"].split()[0]))
-            elif step["instruction"] != "COMMENT":
-                found[-1].steps.append((step["instruction"], step["value"]))
+    for step in DockerfileParser(path=str(DOCKERFILE)).structure:
+        if step["instruction"] == "FROM":
+            found.append(Stage(step["value"].split()[0]))
+        elif step["instruction"] != "COMMENT":
+            found[-1].steps.append((step["instruction"], step["value"]))
     return found
 
 

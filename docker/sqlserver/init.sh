@@ -1,0 +1,16 @@
+#!/bin/bash
+# One-shot: the Orderwise-like database, and what a site's DBA does to have it captured. Every script may run again.
+set -euo pipefail
+source /owdd/sqlcmd.sh
+# sqlcmd puts these in where a script says $(NAME).
+OWDD_SOURCE_PASSWORD=$(</run/secrets/owdd_source_password)
+OWDD_ORDERWISE_PASSWORD=$(</run/secrets/owdd_orderwise_password)
+export OWDD_SOURCE_PASSWORD OWDD_ORDERWISE_PASSWORD
+run() {
+    echo "$2"
+    sqlcmd -S sqlserver -d "$1" -i "$2"
+}
+run master /owdd/database.sql
+run Orderwise /owdd/orderwise.sql
+run Orderwise /capture/enable.sql
+run Orderwise /capture/login.sql

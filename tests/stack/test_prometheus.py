@@ -1,0 +1,171 @@
+"""Prometheus' configuration and every expression of the dashboard, judged by Prometheus itself beside a worker at work."""
+
+import asyncio
+import json
+import math
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import httpx
+import pytest
+import yaml
+from aiokafka import AIOKafkaProducer
+
+from streams.connect.names import CaptureNames
+from streams.demo.stack import LocalStack
+from streams.mapping import load_mapping
+from streams.runtime.ports import free_port
+from streams.worker import Role
+from tests.capture.records import CUSTOMER, encoded, message
+from tests.convergence.shop import simulate, stack
+from tests.stack.conftest import ROOT
+from tests.stack.dashboard import Query, queries
+from tests.stack.prometheus import Programs
+
+CONFIG = ROOT / "grafana" / "prometheus.yml"
+PATIENCE = 50.0
+
+
+class _Connect(BaseHTTPRequestHandler):
+    """Kafka Connect with one connector that runs, and a task of it that has failed."""
+
+    def do_GET(self) -> None:
+        part = {"state": "RUNNING", "worker_id": "w:8083"}
+        answers = {
+            "status": {"name": "orderwise-sqlserver", "connector": part, "tasks": [part | {"id": 0, "state": "FAILED"}]},
+            "offsets": {"offsets": [{"partition": {"server": "ow"}, "offset": {"commit_lsn": "1"}}]},
+        }
+        body = json.dumps(answers[self.path.rsplit("/", 1)[1]]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def connect() -> Iterator[str]:
+    """The address of Kafka Connect."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Connect) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_promtool_accepts_the_configuration(prometheus_programs: Programs) -> None:
+    done = subprocess.run(
+        [prometheus_programs.promtool, "check", "config", CONFIG], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+async def test_every_panel_shows_data_while_a_worker_works_and_things_go_wrong(
+    prometheus_programs: Programs, tmp_path: Path, broker: Path, connect: str
+) -> None:
+    probe = tmp_path / "retention.json"
+    now = datetime.now(UTC)
+    probe.write_text(json.dumps({"oldest": str(now - timedelta(days=7)), "at": str(now)}))
+    watched = stack(tmp_path, broker, "watched", partitions=2, OWDD_CONNECT_URL=connect, OWDD_RETENTION_PROBE=str(probe))
+    async with watched as running:
+        await heart_beats(running, now)
+        worker = await running.start_worker(*Role)
+        with prometheus(prometheus_programs, tmp_path, worker.port) as url:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(bad_day(running))
+                await all_show_data(url, queries())
+        metrics = httpx.get(f"{worker.url}/metrics").text
+    done = subprocess.run(
+        [prometheus_programs.promtool, "check", "metrics"], input=metrics, check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+async def bad_day(running: LocalStack) -> None:
+    """A shop at work, with everything that the dashboard shows: refusals, repetitions, and records that cannot be read."""
+    sandbox = f"{running.settings.dotdigital_url}/_sandbox"
+    await send(running, "customer_detail", b"{not json", b'{"cd_id": 1}')
+    httpx.post(f"{sandbox}/faults", json={"next": ["http_503"] * 3}).raise_for_status()
+    await simulate(running, customers=60, orders=150, rate=60)
+    # Somebody empties the account, data fields and all: what is sent from now on is refused.
+    httpx.post(f"{sandbox}/reset").raise_for_status()
+    row = CUSTOMER | {"cd_id": 90_001, "cd_statement_email": "late@example.com"}
+    await send(running, "customer_detail", encoded(message("customer_detail", after=row)), b'{"cd_id": 90001}')
+
+
+async def heart_beats(running: LocalStack, at: datetime) -> None:
+    """The heartbeat row has just come back through the database's log."""
+    names = CaptureNames.of(load_mapping(running.mapping))
+    beat = message("heartbeat_row", after={"id": 1, "beat": "2026-03-05T08:41:12.25Z"}) | {"ts_ms": int(at.timestamp() * 1000)}
+    beat["source"]["ts_ms"] = beat["ts_ms"]
+    async with AIOKafkaProducer(bootstrap_servers=running.settings.kafka_bootstrap) as producer:
+        await producer.send_and_wait(names.heartbeat_rows, encoded(beat), b'{"id": 1}')
+
+
+async def send(running: LocalStack, table: str, value: bytes, key: bytes) -> None:
+    """One record on the topic of a captured table."""
+    async with AIOKafkaProducer(bootstrap_servers=running.settings.kafka_bootstrap) as producer:
+        await producer.send_and_wait(load_mapping(running.mapping).topic(table), value, key)
+
+
+@contextmanager
+def prometheus(programs: Programs, directory: Path, worker: int) -> Iterator[str]:
+    """The real one, with the stack's configuration, except that it looks every second and finds its worker without DNS."""
+    config = yaml.safe_load(CONFIG.read_text())
+    config["global"] |= {"scrape_interval": "1s", "scrape_timeout": "1s"}
+    job = next(job for job in config["scrape_configs"] if job["job_name"] == "owdd")
+    del job["dns_sd_configs"], job["relabel_configs"]
+    job["static_configs"] = [{"targets": [f"127.0.0.1:{worker}"], "labels": {"role": "all"}}]
+    config["scrape_configs"] = [job]
+    (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
+    address = f"127.0.0.1:{free_port()}"
+    options = {
+        "config.file": directory / "prometheus.yml",
+        "storage.tsdb.path": directory / "tsdb",
+        "web.listen-address": address,
+    }
+    with (directory / "prometheus.log").open("wb") as log:
+        arguments = [f"--{name}={value}" for name, value in options.items()]
+        process = subprocess.Popen([programs.prometheus, *arguments], stdout=log, stderr=log)
+    try:
+        yield f"http://{address}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+async def all_show_data(url: str, wanted: list[Query]) -> None:
+    """Wait until each query has shown a number, not necessarily all at once.
+
+    Raises:
+        AssertionError: one has not in time, or is wrong.
+    """
+    missing, loop = set(wanted), asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE
+    async with httpx.AsyncClient(base_url=url) as api:
+        while missing:
+            missing -= {query for query in missing if await shows_data(api, query)}
+            assert loop.time() < deadline, f"no data: {sorted(f'{query.panel}: {query.expression}' for query in missing)}"
+            await asyncio.sleep(0.5)
+
+
+async def shows_data(api: httpx.AsyncClient, query: Query) -> bool:
+    """Whether Prometheus answers with at least one number now.
+
+    Raises:
+        AssertionError: the expression is wrong.
+    """
+    try:
+        answer = await api.get("/api/v1/query", params={"query": query.over("30s")})
+    except httpx.TransportError:  # it starts
+        return False
+    if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        return False
+    assert answer.is_success, f"{query.panel}: {answer.text}"
+    return any(math.isfinite(float(sample["value"][1])) for sample in answer.json()["data"]["result"])
