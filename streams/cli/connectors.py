@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from streams.cli import connector_reports as reports
 from streams.cli.common import load
+from streams.cli.connector_files import render, sql
 from streams.cli.connector_reports import ExitCode, Report
 from streams.clock import SystemClock
 from streams.connect import control
@@ -36,6 +37,8 @@ from streams.mapping import Mapping
 from streams.settings import Settings
 
 app = typer.Typer(help="The capture connector in Kafka Connect.", no_args_is_help=True)
+app.command()(render)
+app.command()(sql)
 
 _Kind = Annotated[SourceKind | None, typer.Option("--kind", help="Kind of the source database; default: OWDD_SOURCE_KIND.")]
 _Name = Annotated[str | None, typer.Option("--name", help="Another connector than the mapping's.")]
@@ -157,9 +160,10 @@ def pause(
         if not execute:
             return reports.of_intent(target.name, verb)
         await (client.stop if stop else client.pause)(target.name)
-        found = await control.wait_for(client, target.name, control.halted, Patience(wait))
+        end = control.all_are(wanted)
+        found = await control.wait_for(client, target.name, end, Patience(wait))
         report = reports.of_status(found)
-        return Report(report.data, report.lines, ExitCode.OK if control.halted(found) else ExitCode.NOT_RUNNING)
+        return Report(report.data, report.lines, ExitCode.OK if end(found) else ExitCode.NOT_RUNNING)
 
     _run(work, kind, name, as_json)
 

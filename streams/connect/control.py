@@ -13,6 +13,7 @@ from typing import Final
 
 from streams.connect.answers import Status
 from streams.connect.errors import ConnectorMissing, ConnectUnreachable
+from streams.connect.lint import lint
 from streams.connect.plan import Plan, planned
 from streams.connect.render import Config
 from streams.connect.rest import ConnectClient
@@ -68,7 +69,8 @@ async def plan_for(client: ConnectClient, name: str, desired: Config, *, force: 
     if plugin not in installed:
         raise ConfigurationError(f"connector.class {plugin!r} is not installed in the worker, which has {', '.join(installed)}")
     validation = await client.validate({**desired, "name": name})
-    return planned(name, running, desired, validation, force=force)
+    unknown = tuple(str(finding) for finding in lint(desired))
+    return planned(name, running, desired, validation, unknown, force=force)
 
 
 async def plan_when_reachable(client: ConnectClient, name: str, desired: Config, *, force: bool, patience: Patience) -> Plan:
@@ -88,9 +90,9 @@ def ended(status: Status) -> bool:
     return status.running or bool(status.failed) or status.halted
 
 
-def halted(status: Status) -> bool:
-    """Whether nothing runs any more."""
-    return all(part.state in ("PAUSED", "STOPPED") for part in status.parts())
+def all_are(state: str) -> Callable[[Status], bool]:
+    """The end that is reached when every part is in ``state``."""
+    return lambda status: all(part.state == state for part in status.parts())
 
 
 async def wait_for(client: ConnectClient, name: str, end: Callable[[Status], bool], patience: Patience) -> Status:
