@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BARE := env -i PATH="$$PATH" HOME="$$HOME" OWDD_SECRETS_DIR=/nonexistent
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: demo test check bench docs lock clean
+.PHONY: demo test check bench docs golden connector-keys lock clean
 
 demo: $(VENV)/.installed ## the main job on an embedded broker; ends with proof that it is right
 	$(BIN)/owdd demo $(DEMO)
@@ -20,9 +21,17 @@ check: $(VENV)/.installed ## style and types
 bench: $(VENV)/.bench ## measure, beside peers, on a real broker
 	$(BIN)/python -m bench all
 
-docs: $(VENV)/.installed ## write the generated documents
+docs: $(VENV)/.installed ## write the generated documents, and the connector's files for the default mapping
 	$(BIN)/owdd config reference > docs/configuration.md
+	$(BARE) $(BIN)/owdd connectors render --out connectors
+	$(BARE) $(BIN)/owdd connectors sql --out connectors/sql
 	$(BIN)/python -m streams.simulate.sql_script > docker/sqlserver/orderwise.sql
+
+connector-keys: $(VENV)/.installed ## ask the real connectors which keys they know, for the lint
+	$(BIN)/python -m streams.connect.publish
+
+golden: $(VENV)/.installed ## write Debezium's own events anew, for the tests of our decoder
+	$(BIN)/python -m tests.golden
 
 lock: $(VENV)/.installed ## resolve the dependencies anew
 	$(BIN)/pip install -q uv

@@ -1,0 +1,142 @@
+-- preflight.sql, written by "owdd connectors sql" from the mapping: change the mapping, not this file.
+-- Changes nothing but a temporary table of its own.
+-- sqlcmd -S <server> -E -W -i preflight.sql -o preflight.txt
+--
+-- Whether the server and the database are fit for change data capture, and once it is on, whether it works. Reads only.
+-- Run by: anyone with VIEW SERVER STATE and VIEW ANY DEFINITION; before enable.sql, after it, and when something is odd.
+-- Verdicts: ok; look (decide yourself); stop (capture will not work like this).
+GO
+
+USE [Orderwise];
+GO
+
+SET NOCOUNT ON;
+SET XACT_ABORT ON;
+IF DB_NAME() <> N'Orderwise'
+BEGIN
+    RAISERROR (N'The database Orderwise is not here, or may not be used. Nothing was done.', 16, 1);
+    SET NOEXEC ON;
+END;
+GO
+
+SELECT N'edition' AS [check], CAST(SERVERPROPERTY('Edition') AS nvarchar(128)) AS found,
+    N'Standard, Enterprise or Developer' AS wanted,
+    CASE WHEN CAST(SERVERPROPERTY('EngineEdition') AS int) = 4 THEN N'stop' ELSE N'ok' END AS verdict
+UNION ALL
+SELECT N'version', CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)), N'13.0.4001 (2016 SP1) or newer',
+    CASE WHEN CAST(PARSENAME(CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)), 4) AS int) >= 13
+        THEN N'ok' ELSE N'stop' END
+UNION ALL
+SELECT N'server name', @@SERVERNAME, CAST(SERVERPROPERTY('ServerName') AS nvarchar(128)),
+    CASE WHEN @@SERVERNAME = CAST(SERVERPROPERTY('ServerName') AS nvarchar(128)) THEN N'ok' ELSE N'look' END
+UNION ALL
+SELECT N'agent: ' + servicename, status_desc + N', ' + startup_type_desc, N'Running, Automatic',
+    CASE WHEN status_desc <> N'Running' THEN N'stop' WHEN startup_type_desc <> N'Automatic' THEN N'look' ELSE N'ok' END
+FROM sys.dm_server_services WHERE servicename LIKE N'SQL Server Agent%'
+UNION ALL
+SELECT N'you are', SUSER_SNAME(), N'sysadmin, to run enable.sql',
+    CASE WHEN IS_SRVROLEMEMBER(N'sysadmin') = 1 THEN N'ok' ELSE N'look' END;
+GO
+
+SELECT name, is_cdc_enabled, snapshot_isolation_state_desc, is_read_committed_snapshot_on, recovery_model_desc,
+    compatibility_level, collation_name, is_published, log_reuse_wait_desc,
+    CASE WHEN log_reuse_wait_desc = N'REPLICATION' AND is_cdc_enabled = 1
+        THEN N'look: the log waits for the capture job' ELSE N'ok' END AS verdict
+FROM sys.databases WHERE database_id = DB_ID();
+SELECT N'user or schema called cdc' AS [in the way of sp_cdc_enable_db], name
+FROM sys.database_principals WHERE name = N'cdc'
+    AND NOT EXISTS (SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND is_cdc_enabled = 1);
+GO
+
+SELECT total_log_size_in_bytes / 1048576 AS log_mb, used_log_space_in_percent FROM sys.dm_db_log_space_usage;
+SELECT DISTINCT v.volume_mount_point, v.total_bytes / 1048576 AS total_mb, v.available_bytes / 1048576 AS free_mb,
+    CASE WHEN v.available_bytes * 10 < v.total_bytes THEN N'look' ELSE N'ok' END AS verdict
+FROM sys.database_files AS f CROSS APPLY sys.dm_os_volume_stats(DB_ID(), f.file_id) AS v;
+SELECT SUM(unallocated_extent_page_count) / 128 AS tempdb_free_mb,
+    SUM(version_store_reserved_page_count) / 128 AS version_store_mb
+FROM tempdb.sys.dm_db_file_space_usage;
+GO
+
+DROP TABLE IF EXISTS #mapped;
+CREATE TABLE #mapped (
+    [table] nvarchar(300) COLLATE DATABASE_DEFAULT NOT NULL,
+    [column] nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL
+);
+INSERT INTO #mapped ([table], [column]) VALUES
+    (N'[dbo].[customer_detail]', N'cd_id'),
+    (N'[dbo].[customer_detail]', N'cd_ow_account'),
+    (N'[dbo].[customer_detail]', N'cd_account_customer'),
+    (N'[dbo].[customer_detail]', N'cd_statement_email'),
+    (N'[dbo].[customer_detail]', N'cd_invoice_email'),
+    (N'[dbo].[customer_contact]', N'cc_id'),
+    (N'[dbo].[customer_contact]', N'cc_customer_id'),
+    (N'[dbo].[customer_contact]', N'cc_email'),
+    (N'[dbo].[customer_contact]', N'cc_first_name'),
+    (N'[dbo].[customer_contact]', N'cc_last_name'),
+    (N'[dbo].[customer_contact]', N'cc_name'),
+    (N'[dbo].[order_header]', N'oh_id'),
+    (N'[dbo].[order_header]', N'oh_order_number'),
+    (N'[dbo].[order_header]', N'oh_datetime'),
+    (N'[dbo].[order_header]', N'oh_cd_id'),
+    (N'[dbo].[order_header]', N'oh_sot_id'),
+    (N'[dbo].[order_header]', N'oh_os_id'),
+    (N'[dbo].[order_header_detail]', N'ohd_id'),
+    (N'[dbo].[order_header_detail]', N'ohd_oh_id'),
+    (N'[dbo].[order_header_detail]', N'ohd_delivery_email'),
+    (N'[dbo].[order_header_detail]', N'ohd_invoice_email'),
+    (N'[dbo].[order_header_detail]', N'ohd_c_id'),
+    (N'[dbo].[order_header_total]', N'oht_id'),
+    (N'[dbo].[order_header_total]', N'oht_oh_id'),
+    (N'[dbo].[order_header_total]', N'oht_net'),
+    (N'[dbo].[order_line_item]', N'oli_id'),
+    (N'[dbo].[order_line_item]', N'oli_oh_id'),
+    (N'[dbo].[order_line_item]', N'oli_original_oli_id'),
+    (N'[dbo].[order_line_item]', N'oli_vad_id'),
+    (N'[dbo].[order_line_item]', N'oli_qty_required'),
+    (N'[dbo].[order_line_item]', N'oli_line_net'),
+    (N'[dbo].[delivery_header]', N'dh_id'),
+    (N'[dbo].[delivery_header]', N'dh_oh_id'),
+    (N'[dbo].[delivery_header]', N'dh_datetime'),
+    (N'[dbo].[delivery_header]', N'dh_consignment_number'),
+    (N'[dbo].[order_status]', N'os_id'),
+    (N'[dbo].[order_status]', N'os_description');
+GO
+
+SELECT m.[table], m.[column], t.name AS [type], c.is_computed,
+    CASE
+        WHEN c.column_id IS NULL THEN N'stop: not in the database'
+        WHEN c.is_computed = 1 THEN N'stop: CDC stores NULL for computed columns'
+        WHEN c.max_length = -1 OR t.name IN (N'text', N'ntext', N'image') THEN N'look: old values of large columns are lost'
+        ELSE N'ok'
+    END AS verdict
+FROM #mapped AS m
+LEFT JOIN sys.columns AS c ON c.object_id = OBJECT_ID(m.[table]) AND c.name = m.[column]
+LEFT JOIN sys.types AS t ON t.user_type_id = c.user_type_id;
+SELECT DISTINCT m.[table], N'stop: clustered columnstore' AS verdict
+FROM #mapped AS m JOIN sys.indexes AS i ON i.object_id = OBJECT_ID(m.[table]) AND i.type = 5;
+SELECT DISTINCT m.[table], N'look: no primary key, the mapped key must be unique and never null' AS verdict
+FROM #mapped AS m
+WHERE OBJECT_ID(m.[table]) IS NOT NULL AND OBJECTPROPERTY(OBJECT_ID(m.[table]), 'TableHasPrimaryKey') = 0;
+GO
+
+IF EXISTS (SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND is_cdc_enabled = 1)
+BEGIN
+    SELECT OBJECT_SCHEMA_NAME(source_object_id) AS [schema], OBJECT_NAME(source_object_id) AS [table], capture_instance,
+        role_name, filegroup_name, start_lsn, sys.fn_cdc_map_lsn_to_time(sys.fn_cdc_get_min_lsn(capture_instance)) AS changes_since
+    FROM cdc.change_tables ORDER BY capture_instance;
+    SELECT m.[table], m.[column] AS [mapped, but in no capture instance] FROM #mapped AS m
+    WHERE NOT EXISTS (
+        SELECT 1 FROM cdc.change_tables AS t JOIN cdc.captured_columns AS c ON c.object_id = t.object_id
+        WHERE t.source_object_id = OBJECT_ID(m.[table]) AND c.column_name = m.[column]
+    );
+    SELECT job_type, pollinginterval, maxtrans, maxscans, retention / 1440.0 AS retention_days, threshold
+    FROM msdb.dbo.cdc_jobs WHERE database_id = DB_ID();
+    SELECT TOP (5) start_time, end_time, duration, error_count, latency AS latency_seconds, empty_scan_count, tran_count
+    FROM sys.dm_cdc_log_scan_sessions ORDER BY session_id DESC;
+    SELECT TOP (20) entry_time, error_number, error_severity, error_message FROM sys.dm_cdc_errors ORDER BY entry_time DESC;
+    SELECT DATEDIFF(SECOND, MAX(tran_end_time), SYSDATETIME()) AS seconds_since_last_captured_commit FROM cdc.lsn_time_mapping;
+END;
+GO
+
+SET NOEXEC OFF;
+GO
