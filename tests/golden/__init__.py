@@ -1,0 +1,1 @@
+"""Records made by Debezium's own SQL Server classes, and what our decoder makes of them."""
