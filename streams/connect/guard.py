@@ -69,6 +69,8 @@ class CaptureGuard:
         self._metrics = metrics
         self._clock = clock
         self._leads = leads
+        # At 0 from the start, so that the first restart is seen as a rise.
+        metrics.connector_restarts.labels(self._names.connector)
         self._restarts = Restarts(RestartPolicy(settings.connector_restarts))
         self._seen = Sightings(clock.now_ms())
         self._complaints: dict[str, str] = {}

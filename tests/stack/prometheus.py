@@ -43,7 +43,7 @@ def programs() -> Programs:
         pytest.skip("neither Prometheus nor apt is on this machine; install Prometheus to check the dashboard")
     kept = cache_dir() / f"prometheus-{VERSION}"
     kept.parent.mkdir(parents=True, exist_ok=True)
-    with file_lock(kept.with_suffix(".lock")):
+    with file_lock(kept.with_name(f"{kept.name}.lock")):
         if not kept.is_dir():
             _fetch(kept)
     return Programs(kept / "usr/bin/prometheus", kept / "usr/bin/promtool")

@@ -91,6 +91,18 @@ class TestSettings:
             done = CliRunner().invoke(app, [*service["command"], "--help"])
             assert done.exit_code == 0, f"{name}: {done.output}"
 
+    @pytest.mark.parametrize("name", ["seed", "simulator"])
+    def test_the_shop_would_open_if_only_there_were_a_database(self, ours: dict[str, Service], name: str) -> None:
+        nowhere = [word.replace("sqlserver:1433", "127.0.0.1:1") for word in ours[name]["command"]]
+        done = CliRunner().invoke(app, nowhere, env={"OWDD_ORDERWISE_PASSWORD": "any"})
+        assert done.exit_code == 1, done.output
+        assert "127.0.0.1: OperationalError" in done.output
+
+    def test_the_simulator_goes_on_with_the_shop_that_the_seed_opened(self, ours: dict[str, Service]) -> None:
+        seed, simulator = (ours[name]["command"] for name in ("seed", "simulator"))
+        assert set(seed) - set(simulator) == {"opening", "--if-empty"}
+        assert set(simulator) - set(seed) == {"live", "--rate", "2"}
+
     def test_the_example_names_every_variable_that_the_stack_reads(self) -> None:
         read = set(re.findall(r"\$\{(\w+)", COMPOSE_FILE.read_text()))
         named = set(re.findall(r"^#?(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
