@@ -1,14 +1,18 @@
-"""What can go wrong before there is a broker to talk to.
+"""What can go wrong before a local program answers: Kafka, Kafka Connect or PostgreSQL.
 
     RuntimeUnavailableError
     ├── JavaMissing           no Java of the version that Kafka needs
     ├── MavenMissing          the jars are not here yet, and nothing here can fetch them
     ├── JarsUnavailable       Maven could not resolve a pom
-    ├── StorageFormatFailed   the data directory could not be prepared
+    ├── DirectoryUnusable     the data directory cannot be made or named
+    ├── StorageFormatFailed   Kafka's storage could not be prepared
+    ├── PostgresNotPrepared   PostgreSQL's programs or its cluster could not be prepared
     ├── PortTaken             another program listens on the port asked for
-    ├── BrokerDied            the JVM ended before the broker answered
-    ├── BrokerNotReady        the JVM lives, the broker does not answer
-    └── BrokerNotStopped      the JVM outlives SIGKILL
+    ├── KafkaUnreachable      a Connect worker would find no Kafka
+    ├── RunsOtherwise         it runs already, with other settings
+    ├── ProgramDied           it ended before it answered
+    ├── ProgramNotReady       it lives and does not answer
+    └── ProgramNotStopped     it outlives SIGKILL
 
 Every message has two parts: what happened, and what to do about it.
 """
@@ -20,7 +24,7 @@ from streams.errors import OwddError
 
 
 class RuntimeUnavailableError(OwddError):
-    """The local Kafka runtime cannot be used; ``what`` happened and what to ``do`` are kept apart for the CLI."""
+    """A local program cannot be used; ``what`` happened and what to ``do`` are kept apart for the CLI."""
 
     def __init__(self, what: str, do: str, excerpt: Sequence[str] = ()) -> None:
         quoted = "".join(f"\n  | {line}" for line in excerpt)
@@ -139,36 +143,3 @@ class ProgramNotStopped(RuntimeUnavailableError):
 
 class PostgresNotPrepared(RuntimeUnavailableError):
     """Its programs could not be unpacked, its data could not be laid out, or nobody but root is there to run it."""
-
-
-class BrokerDied(RuntimeUnavailableError):
-    """The JVM ended before the broker answered; the excerpt is the end of its log."""
-
-    def __init__(self, log: Path, last_lines: Sequence[str]) -> None:
-        super().__init__(
-            "The Kafka broker ended while it was starting. Its last words:",
-            f"The whole log is {log}. Correct what it names and start again; "
-            "if the data can go, delete the data directory to begin anew.",
-            last_lines,
-        )
-
-
-class BrokerNotReady(RuntimeUnavailableError):
-    """The JVM lives and the broker did not answer in time."""
-
-    def __init__(self, pid: int, port: int, seconds: float, log: Path, last_lines: Sequence[str]) -> None:
-        super().__init__(
-            f"The Kafka broker (pid {pid}) did not answer on 127.0.0.1:{port} in {seconds:g} s. The end of its log:",
-            f"See {log}. If the machine is busy, start again; if the broker hangs, stop it first.",
-            last_lines,
-        )
-
-
-class BrokerNotStopped(RuntimeUnavailableError):
-    """The process is still there after SIGKILL, as happens in uninterruptible disk waits."""
-
-    def __init__(self, pid: int) -> None:
-        super().__init__(
-            f"The Kafka broker (pid {pid}) is still there after SIGKILL.",
-            f"Look at its state with 'ps -o stat,wchan -p {pid}'; a hung disk or network mount is the usual cause.",
-        )

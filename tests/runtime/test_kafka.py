@@ -18,15 +18,15 @@ from typer.testing import CliRunner
 
 from streams.cli.kafka import app
 from streams.cli.runtime import NOT_RUNNING
-from streams.runtime import jars, kafka
+from streams.runtime import daemon, jars
 from streams.runtime.errors import (
-    BrokerDied,
-    BrokerNotReady,
+    DirectoryUnusable,
     JarsUnavailable,
     JavaMissing,
     MavenMissing,
     PortTaken,
-    StorageFormatFailed,
+    ProgramDied,
+    ProgramNotReady,
 )
 from streams.runtime.java import Java, find_java
 from streams.runtime.kafka import BrokerInfo, embedded_broker, kill, start, status, stop
@@ -178,7 +178,7 @@ async def test_giving_up_on_a_start_leaves_no_broker(data_dir: Path) -> None:
 
 
 def test_a_broker_that_does_not_answer_in_time_is_ended(data_dir: Path) -> None:
-    with pytest.raises(BrokerNotReady, match="did not answer"):
+    with pytest.raises(ProgramNotReady, match="did not answer"):
         start(data_dir, timeout=0)
     assert status(data_dir).state == "stopped"
 
@@ -196,7 +196,7 @@ def test_a_port_lost_between_the_look_and_the_bind_is_swapped(data_dir: Path, mo
         lost = other.getsockname()[1]
         choices = iter([lost])
         choose = choose_port
-        monkeypatch.setattr(kafka, "choose_port", lambda asked, last: next(choices, None) or choose(asked, last))
+        monkeypatch.setattr(daemon, "choose_port", lambda asked, last: next(choices, None) or choose(asked, last))
         running = start(data_dir, short_lived=True)
     assert running.port != lost
     assert status(data_dir).state == "running"
@@ -205,7 +205,7 @@ def test_a_port_lost_between_the_look_and_the_bind_is_swapped(data_dir: Path, mo
 def test_a_broken_storage_is_explained_with_the_brokers_last_words(data_dir: Path) -> None:
     (data_dir / "storage").mkdir(parents=True)
     (data_dir / "storage" / "meta.properties").write_text("version=1\nnode.id=7\ncluster.id=AAAAAAAAAAAAAAAAAAAAAQ\n")
-    with pytest.raises(BrokerDied) as died:
+    with pytest.raises(ProgramDied) as died:
         start(data_dir, short_lived=True)
     assert "node" in " ".join(died.value.excerpt)
     assert "7" in " ".join(died.value.excerpt)
@@ -215,19 +215,19 @@ def test_a_broken_storage_is_explained_with_the_brokers_last_words(data_dir: Pat
 
 def test_a_directory_that_cannot_be_used_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageFormatFailed, match="Not a directory"):
+    with pytest.raises(DirectoryUnusable, match="Not a directory"):
         start(tmp_path / "file" / "below")
-    with pytest.raises(StorageFormatFailed, match="comma"):
+    with pytest.raises(DirectoryUnusable, match="comma"):
         start(tmp_path / "a,b")
 
 
 def test_a_heap_that_java_refuses_is_explained(data_dir: Path) -> None:
-    with pytest.raises(BrokerDied, match="Invalid maximum heap size"):
+    with pytest.raises(ProgramDied, match="Invalid maximum heap size"):
         start(data_dir, heap="plenty")
 
 
 def test_a_pid_that_is_another_program_by_now_is_stale_and_left_alone(tmp_path: Path) -> None:
-    state = {"pid": os.getpid(), "port": 29_999, "cluster_id": "AAAAAAAAAAAAAAAAAAAAAQ"}
+    state = {"pid": os.getpid(), "port": 29_999, "identity": "AAAAAAAAAAAAAAAAAAAAAQ"}
     (tmp_path / "broker.json").write_text(json.dumps(state))
     assert status(tmp_path).state == "stale"
     assert not kill(tmp_path)
