@@ -13,13 +13,12 @@ import msgspec
 import orjson
 
 from streams.capture.connect_schema import plain_row
-from streams.capture.position import BEFORE_EVERYTHING, position_of
+from streams.capture.position import BEFORE_EVERYTHING, STREAMED, position_of
 from streams.errors import RecordError
 
 UNAVAILABLE: Final = "__debezium_unavailable_value"
 """Debezium's mark for a large column that the change table did not hold: keep what we have (debezium.md 3.3)."""
 
-_STREAMING: Final = (None, False, "false")
 _MAX_BYTES: Final = 8 * 1024 * 1024
 
 Row: TypeAlias = dict[str, Any]
@@ -108,7 +107,7 @@ def decode(key: bytes | None, value: bytes | None, epoch: int = 0) -> Decoded:
     snapshot = source.get("snapshot")
     if snapshot is not None and type(snapshot) not in (str, bool):
         raise RecordError("bad_snapshot", "source.snapshot is neither text nor a flag")
-    read = op == "r" or snapshot not in _STREAMING
+    read = op == "r" or snapshot not in STREAMED
     position = position_of(source, epoch)
     if not read and position.endswith(BEFORE_EVERYTHING):
         raise RecordError("bad_lsn", "source.commit_lsn is null, though the row was not read by a snapshot")

@@ -100,7 +100,7 @@ def test_text_is_an_lsn_or_refused(text: str) -> None:
         assert error.code == "bad_lsn"
 
 
-@pytest.mark.parametrize("connector", ["postgresql", "SQLServer", "", None, 5, ["sqlserver"], {}], ids=repr)
+@pytest.mark.parametrize("connector", ["mysql", "SQLServer", "", None, 5, ["sqlserver"], {}], ids=repr)
 def test_a_connector_that_nobody_can_read_is_refused(connector: object) -> None:
     with pytest.raises(RecordError) as caught:
         position_of({"connector": connector, "commit_lsn": None}, 0)
