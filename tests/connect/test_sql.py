@@ -1,6 +1,7 @@
 """The DBA's scripts are T-SQL that may be run again, name only what the mapping names, and can all be taken back."""
 
 import re
+from pathlib import Path
 
 import pytest
 import sqlglot
@@ -10,6 +11,7 @@ from sqlglot import exp
 
 from streams.connect.names import OUR_TABLES
 from streams.connect.sql import SCRIPTS, script
+from streams.connect.sql.enable import RETENTION_MINUTES
 from streams.connect.sql.names import captured_tables, identifier, text
 from streams.errors import ConfigurationError
 from tests.connect.site import MAPPING, mapping, settings
@@ -280,3 +282,24 @@ class TestDisable:
     def test_the_database_keeps_cdc_while_others_use_it(self) -> None:
         last = next(line for line in map(plain, statements(rendered("disable"))) if "sp_cdc_disable_db" in line)
         assert "IF NOT EXISTS(SELECT 1 FROM cdc.change_tables) BEGIN EXECUTE sys.sp_cdc_disable_db" in last
+
+
+class TestHandbook:
+    PAGE = (Path(__file__).parents[2] / "docs" / "capture.md").read_text("utf-8")
+
+    def test_it_tells_the_dba_every_right_of_the_connector(self) -> None:
+        table = self.PAGE.split("### The connector's rights")[1].split("\n\n")[0]
+        told = {
+            place.replace("`", ""): set(re.findall(r"`([A-Z ]+)`", rights))
+            for place, rights in re.findall(r"^\| (.+?) \| (.+?) \|", table, re.M)
+        }
+        granted: dict[str, set[str]] = {}
+        for right, securable, _ in TestLogin.GRANTS:
+            place = right.split()[1].lower() if right.startswith("VIEW") else re.sub(r"[\[\]]", "", securable)
+            place = "the mapped tables" if place.startswith("dbo.") else place.replace("SCHEMA::", "schema ")
+            granted.setdefault(place, set()).add(right)
+        assert {place: rights for place, rights in told.items() if rights} == granted
+
+    def test_it_names_every_script_and_the_numbers_in_them(self) -> None:
+        assert {name for name in SCRIPTS if f"`{name}.sql`" not in self.PAGE} == set()
+        assert f"keeps changes: {RETENTION_MINUTES // 1440} days" in self.PAGE
