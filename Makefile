@@ -5,10 +5,13 @@ BIN := $(VENV)/bin
 BARE := env -i PATH="$$PATH" HOME="$$HOME" OWDD_SECRETS_DIR=/nonexistent
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: demo test check bench docs golden connector-keys lock clean
+.PHONY: demo demo-cdc test check bench docs golden connector-keys lock clean
 
 demo: $(VENV)/.installed ## the main job on an embedded broker; ends with proof that it is right
 	$(BIN)/owdd demo $(DEMO)
+
+demo-cdc: $(VENV)/.installed ## the same behind real capture: the shop writes SQL, Debezium reads the database's log
+	$(BIN)/owdd demo-cdc $(DEMO)
 
 test: $(VENV)/.installed ## all tests, on a real broker
 	$(BIN)/python -m pytest -q $(TESTS)
@@ -41,7 +44,7 @@ lock: $(VENV)/.installed ## resolve the dependencies anew
 	$(COMPILE) --group build -c requirements/bench.lock -o requirements/build.lock
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-report.json data
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-report.json demo-cdc-report.json data
 
 $(VENV)/.installed: requirements/dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

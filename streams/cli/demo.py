@@ -1,4 +1,4 @@
-"""``owdd demo``: the main job, end to end, on this machine."""
+"""``owdd demo`` and ``owdd demo-cdc``: the main job, end to end, on this machine."""
 
 import asyncio
 from pathlib import Path
@@ -13,25 +13,51 @@ from streams.cli.common import FAILED, guarded
 from streams.demo.run import DemoConfig, Report
 from streams.demo.run import demo as run_demo
 
+_Directory = Annotated[
+    Path | None, typer.Option(file_okay=False, help="Keep data and logs here; default: a temporary directory.")
+]
+_Report = Annotated[Path, typer.Option(dir_okay=False, help="Where to write the report.")]
+_HouseShare = Annotated[float, typer.Option(min=0, max=1, help="Share of orders booked on a house account.")]
+_Seed = Annotated[int, typer.Option(help="Seed of the shop.")]
+_AsJson = Annotated[bool, typer.Option("--json", help="Print only the report.")]
+
 
 def demo(
     customers: Annotated[int, typer.Option(min=1, help="Accounts in the simulated shop.")] = 2000,
     orders: Annotated[int, typer.Option(min=0, help="Orders, guest orders included.")] = 10_000,
-    house_share: Annotated[float, typer.Option(min=0, max=1, help="Share of orders booked on a house account.")] = 0.3,
+    house_share: _HouseShare = 0.3,
     rate: Annotated[int, typer.Option(min=0, help="Events per second; 0: as fast as possible.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Seed of the shop.")] = 1,
-    report: Annotated[Path, typer.Option(dir_okay=False, help="Where to write the report.")] = Path("demo-report.json"),
-    directory: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Keep data and logs here; default: a temporary directory.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print only the report.")] = False,
+    seed: _Seed = 1,
+    report: _Report = Path("demo-report.json"),
+    directory: _Directory = None,
+    as_json: _AsJson = False,
 ) -> None:
     """Start broker, sandbox and workers, simulate a shop, and verify the result. Everything is stopped afterwards.
 
     Exit code 0: Dotdigital equals the oracle's answer; 1: it does not, or something failed.
     """
+    _run(DemoConfig(customers, orders, house_share, rate, seed, report=report, directory=directory), as_json)
+
+
+def demo_cdc(
+    customers: Annotated[int, typer.Option(min=1, help="Accounts in the simulated shop.")] = 300,
+    orders: Annotated[int, typer.Option(min=0, help="Orders, guest orders included.")] = 1_500,
+    house_share: _HouseShare = 0.3,
+    rate: Annotated[int, typer.Option(min=0, help="Commits per second; 0: as fast as possible.")] = 60,
+    seed: _Seed = 1,
+    report: _Report = Path("demo-cdc-report.json"),
+    directory: _Directory = None,
+    as_json: _AsJson = False,
+) -> None:
+    """As demo, behind real capture: the shop writes SQL, and Debezium reads the log of its database (PostgreSQL).
+
+    Exit code 0: Dotdigital equals the oracle's answer; 1: it does not, or something failed.
+    """
+    _run(DemoConfig(customers, orders, house_share, rate, seed, report=report, directory=directory, capture=True), as_json)
+
+
+def _run(config: DemoConfig, as_json: bool) -> None:
     console = Console(stderr=as_json)
-    config = DemoConfig(customers, orders, house_share, rate, seed, report=report, directory=directory)
     with guarded():
         try:
             found = asyncio.run(run_demo(config, console))
@@ -42,7 +68,7 @@ def demo(
             typer.echo("interrupted; everything is stopped", err=True)
             raise typer.Exit(130) from None
     if as_json:
-        typer.echo(report.read_text("utf-8"))
+        typer.echo(config.report.read_text("utf-8"))
     else:
         _show(found, console)
     if not found.converged:

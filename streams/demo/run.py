@@ -1,4 +1,4 @@
-"""``make demo``: a shop changes, Dotdigital follows, and an oracle checks the answer."""
+"""``make demo`` and ``make demo-cdc``: a shop changes, Dotdigital follows, and an oracle checks the answer."""
 
 import asyncio
 import contextlib
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from streams.demo.capture import CaptureStack
 from streams.demo.quantiles import quantile
 from streams.demo.stack import LocalStack, Samples
 from streams.mapping import DEFAULT, load_mapping
@@ -29,7 +30,7 @@ _LATENCY = "owdd_change_to_delivery_seconds_bucket"
 
 @dataclass(frozen=True, slots=True)
 class DemoConfig:
-    """How large the demonstration is."""
+    """How large the demonstration is; with ``capture`` the shop writes to a database, and ``rate`` is in commits."""
 
     customers: int = 2000
     orders: int = 10_000
@@ -41,6 +42,7 @@ class DemoConfig:
     kills: int = 0
     report: Path = Path("demo-report.json")
     directory: Path | None = None
+    capture: bool = False
     patience: float = 170.0
 
 
@@ -86,7 +88,8 @@ async def _demo(config: DemoConfig, console: Console, directory: Path) -> Report
     write_mapping(mapping_file)
     # A demonstration has no patience for the bulk lane's minutes.
     overrides = {"OWDD_BULK_QUIET": "3", "OWDD_BULK_LONGEST": "10"}
-    stack = LocalStack(directory, mapping_file, overrides, progress=lambda text: console.print(f"[dim]{text}"))
+    kind = CaptureStack if config.capture else LocalStack
+    stack = kind(directory, mapping_file, overrides, progress=lambda text: console.print(f"[dim]{text}"))
     async with stack:
         console.print(f"Kafka on {stack.settings.kafka_bootstrap}, sandbox on {stack.settings.dotdigital_url}")
         for role in Role:
@@ -119,16 +122,17 @@ def write_mapping(file: Path) -> None:
 
 
 async def _simulate(config: DemoConfig, stack: LocalStack, truth: Path) -> None:
-    arguments = {
+    arguments: dict[str, object] = {
         "--customers": config.customers,
         "--orders": config.orders,
         "--house-share": config.house_share,
         "--rate": config.rate,
         "--seed": config.seed,
-        "--duplicates": config.duplicates,
-        "--replays": config.replays,
         "--truth": truth,
     }
+    if not config.capture:
+        # A real connector repeats itself without being asked to.
+        arguments |= {"--duplicates": config.duplicates, "--replays": config.replays}
     await stack.simulate([str(part) for pair in arguments.items() for part in pair])
 
 
