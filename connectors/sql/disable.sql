@@ -12,7 +12,7 @@ USE [Orderwise];
 GO
 
 SET NOCOUNT ON;
-SET XACT_ABORT ON;
+SET QUOTED_IDENTIFIER ON;
 IF DB_NAME() <> N'Orderwise'
 BEGIN
     RAISERROR (N'The database Orderwise is not here, or may not be used. Nothing was done.', 16, 1);
@@ -29,150 +29,180 @@ GO
 
 IF OBJECT_ID(N'[cdc].[change_tables]', N'U') IS NOT NULL
 BEGIN
-    DECLARE @instance sysname;
-    WHILE EXISTS (SELECT 1 FROM cdc.change_tables
-        WHERE source_object_id = OBJECT_ID(N'[dbo].[customer_detail]')
-            AND capture_instance LIKE N'customer[_]detail[_]v[0-9]%')
+    DECLARE @first sysname, @last sysname;
+    SELECT @first = MIN(capture_instance), @last = MAX(capture_instance)
+    FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[dbo].[customer_detail]')
+        AND capture_instance LIKE N'customer[_]detail[_]v[0-9]%';
+    IF @first IS NOT NULL
     BEGIN
-        SELECT TOP (1) @instance = capture_instance FROM cdc.change_tables
-        WHERE source_object_id = OBJECT_ID(N'[dbo].[customer_detail]')
-            AND capture_instance LIKE N'customer[_]detail[_]v[0-9]%';
-        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'customer_detail', @capture_instance = @instance;
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'customer_detail', @capture_instance = @first;
+    END;
+    IF @last <> @first
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'customer_detail', @capture_instance = @last;
     END;
 END;
 GO
 
 IF OBJECT_ID(N'[cdc].[change_tables]', N'U') IS NOT NULL
 BEGIN
-    DECLARE @instance sysname;
-    WHILE EXISTS (SELECT 1 FROM cdc.change_tables
-        WHERE source_object_id = OBJECT_ID(N'[dbo].[customer_contact]')
-            AND capture_instance LIKE N'customer[_]contact[_]v[0-9]%')
+    DECLARE @first sysname, @last sysname;
+    SELECT @first = MIN(capture_instance), @last = MAX(capture_instance)
+    FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[dbo].[customer_contact]')
+        AND capture_instance LIKE N'customer[_]contact[_]v[0-9]%';
+    IF @first IS NOT NULL
     BEGIN
-        SELECT TOP (1) @instance = capture_instance FROM cdc.change_tables
-        WHERE source_object_id = OBJECT_ID(N'[dbo].[customer_contact]')
-            AND capture_instance LIKE N'customer[_]contact[_]v[0-9]%';
-        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'customer_contact', @capture_instance = @instance;
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'customer_contact', @capture_instance = @first;
+    END;
+    IF @last <> @first
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'customer_contact', @capture_instance = @last;
     END;
 END;
 GO
 
 IF OBJECT_ID(N'[cdc].[change_tables]', N'U') IS NOT NULL
 BEGIN
-    DECLARE @instance sysname;
-    WHILE EXISTS (SELECT 1 FROM cdc.change_tables
-        WHERE source_object_id = OBJECT_ID(N'[dbo].[order_header]')
-            AND capture_instance LIKE N'order[_]header[_]v[0-9]%')
+    DECLARE @first sysname, @last sysname;
+    SELECT @first = MIN(capture_instance), @last = MAX(capture_instance)
+    FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[dbo].[order_header]')
+        AND capture_instance LIKE N'order[_]header[_]v[0-9]%';
+    IF @first IS NOT NULL
     BEGIN
-        SELECT TOP (1) @instance = capture_instance FROM cdc.change_tables
-        WHERE source_object_id = OBJECT_ID(N'[dbo].[order_header]')
-            AND capture_instance LIKE N'order[_]header[_]v[0-9]%';
-        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'order_header', @capture_instance = @instance;
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'order_header', @capture_instance = @first;
+    END;
+    IF @last <> @first
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'order_header', @capture_instance = @last;
     END;
 END;
 GO
 
 IF OBJECT_ID(N'[cdc].[change_tables]', N'U') IS NOT NULL
 BEGIN
-    DECLARE @instance sysname;
-    WHILE EXISTS (SELECT 1 FROM cdc.change_tables
-        WHERE source_object_id = OBJECT_ID(N'[dbo].[order_header_detail]')
-            AND capture_instance LIKE N'order[_]header[_]detail[_]v[0-9]%')
+    DECLARE @first sysname, @last sysname;
+    SELECT @first = MIN(capture_instance), @last = MAX(capture_instance)
+    FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[dbo].[order_header_detail]')
+        AND capture_instance LIKE N'order[_]header[_]detail[_]v[0-9]%';
+    IF @first IS NOT NULL
     BEGIN
-        SELECT TOP (1) @instance = capture_instance FROM cdc.change_tables
-        WHERE source_object_id = OBJECT_ID(N'[dbo].[order_header_detail]')
-            AND capture_instance LIKE N'order[_]header[_]detail[_]v[0-9]%';
-        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'order_header_detail', @capture_instance = @instance;
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'order_header_detail', @capture_instance = @first;
+    END;
+    IF @last <> @first
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'order_header_detail', @capture_instance = @last;
     END;
 END;
 GO
 
 IF OBJECT_ID(N'[cdc].[change_tables]', N'U') IS NOT NULL
 BEGIN
-    DECLARE @instance sysname;
-    WHILE EXISTS (SELECT 1 FROM cdc.change_tables
-        WHERE source_object_id = OBJECT_ID(N'[dbo].[order_header_total]')
-            AND capture_instance LIKE N'order[_]header[_]total[_]v[0-9]%')
+    DECLARE @first sysname, @last sysname;
+    SELECT @first = MIN(capture_instance), @last = MAX(capture_instance)
+    FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[dbo].[order_header_total]')
+        AND capture_instance LIKE N'order[_]header[_]total[_]v[0-9]%';
+    IF @first IS NOT NULL
     BEGIN
-        SELECT TOP (1) @instance = capture_instance FROM cdc.change_tables
-        WHERE source_object_id = OBJECT_ID(N'[dbo].[order_header_total]')
-            AND capture_instance LIKE N'order[_]header[_]total[_]v[0-9]%';
-        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'order_header_total', @capture_instance = @instance;
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'order_header_total', @capture_instance = @first;
+    END;
+    IF @last <> @first
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'order_header_total', @capture_instance = @last;
     END;
 END;
 GO
 
 IF OBJECT_ID(N'[cdc].[change_tables]', N'U') IS NOT NULL
 BEGIN
-    DECLARE @instance sysname;
-    WHILE EXISTS (SELECT 1 FROM cdc.change_tables
-        WHERE source_object_id = OBJECT_ID(N'[dbo].[order_line_item]')
-            AND capture_instance LIKE N'order[_]line[_]item[_]v[0-9]%')
+    DECLARE @first sysname, @last sysname;
+    SELECT @first = MIN(capture_instance), @last = MAX(capture_instance)
+    FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[dbo].[order_line_item]')
+        AND capture_instance LIKE N'order[_]line[_]item[_]v[0-9]%';
+    IF @first IS NOT NULL
     BEGIN
-        SELECT TOP (1) @instance = capture_instance FROM cdc.change_tables
-        WHERE source_object_id = OBJECT_ID(N'[dbo].[order_line_item]')
-            AND capture_instance LIKE N'order[_]line[_]item[_]v[0-9]%';
-        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'order_line_item', @capture_instance = @instance;
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'order_line_item', @capture_instance = @first;
+    END;
+    IF @last <> @first
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'order_line_item', @capture_instance = @last;
     END;
 END;
 GO
 
 IF OBJECT_ID(N'[cdc].[change_tables]', N'U') IS NOT NULL
 BEGIN
-    DECLARE @instance sysname;
-    WHILE EXISTS (SELECT 1 FROM cdc.change_tables
-        WHERE source_object_id = OBJECT_ID(N'[dbo].[delivery_header]')
-            AND capture_instance LIKE N'delivery[_]header[_]v[0-9]%')
+    DECLARE @first sysname, @last sysname;
+    SELECT @first = MIN(capture_instance), @last = MAX(capture_instance)
+    FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[dbo].[delivery_header]')
+        AND capture_instance LIKE N'delivery[_]header[_]v[0-9]%';
+    IF @first IS NOT NULL
     BEGIN
-        SELECT TOP (1) @instance = capture_instance FROM cdc.change_tables
-        WHERE source_object_id = OBJECT_ID(N'[dbo].[delivery_header]')
-            AND capture_instance LIKE N'delivery[_]header[_]v[0-9]%';
-        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'delivery_header', @capture_instance = @instance;
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'delivery_header', @capture_instance = @first;
+    END;
+    IF @last <> @first
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'delivery_header', @capture_instance = @last;
     END;
 END;
 GO
 
 IF OBJECT_ID(N'[cdc].[change_tables]', N'U') IS NOT NULL
 BEGIN
-    DECLARE @instance sysname;
-    WHILE EXISTS (SELECT 1 FROM cdc.change_tables
-        WHERE source_object_id = OBJECT_ID(N'[dbo].[order_status]')
-            AND capture_instance LIKE N'order[_]status[_]v[0-9]%')
+    DECLARE @first sysname, @last sysname;
+    SELECT @first = MIN(capture_instance), @last = MAX(capture_instance)
+    FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[dbo].[order_status]')
+        AND capture_instance LIKE N'order[_]status[_]v[0-9]%';
+    IF @first IS NOT NULL
     BEGIN
-        SELECT TOP (1) @instance = capture_instance FROM cdc.change_tables
-        WHERE source_object_id = OBJECT_ID(N'[dbo].[order_status]')
-            AND capture_instance LIKE N'order[_]status[_]v[0-9]%';
-        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'order_status', @capture_instance = @instance;
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'order_status', @capture_instance = @first;
+    END;
+    IF @last <> @first
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'order_status', @capture_instance = @last;
     END;
 END;
 GO
 
 IF OBJECT_ID(N'[cdc].[change_tables]', N'U') IS NOT NULL
 BEGIN
-    DECLARE @instance sysname;
-    WHILE EXISTS (SELECT 1 FROM cdc.change_tables
-        WHERE source_object_id = OBJECT_ID(N'[owdd].[heartbeat]')
-            AND capture_instance LIKE N'owdd[_]heartbeat[_]v[0-9]%')
+    DECLARE @first sysname, @last sysname;
+    SELECT @first = MIN(capture_instance), @last = MAX(capture_instance)
+    FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[owdd].[heartbeat]')
+        AND capture_instance LIKE N'owdd[_]heartbeat[_]v[0-9]%';
+    IF @first IS NOT NULL
     BEGIN
-        SELECT TOP (1) @instance = capture_instance FROM cdc.change_tables
-        WHERE source_object_id = OBJECT_ID(N'[owdd].[heartbeat]')
-            AND capture_instance LIKE N'owdd[_]heartbeat[_]v[0-9]%';
-        EXEC sys.sp_cdc_disable_table @source_schema = N'owdd', @source_name = N'heartbeat', @capture_instance = @instance;
+        EXEC sys.sp_cdc_disable_table @source_schema = N'owdd', @source_name = N'heartbeat', @capture_instance = @first;
+    END;
+    IF @last <> @first
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'owdd', @source_name = N'heartbeat', @capture_instance = @last;
     END;
 END;
 GO
 
 IF OBJECT_ID(N'[cdc].[change_tables]', N'U') IS NOT NULL
 BEGIN
-    DECLARE @instance sysname;
-    WHILE EXISTS (SELECT 1 FROM cdc.change_tables
-        WHERE source_object_id = OBJECT_ID(N'[owdd].[signal]')
-            AND capture_instance LIKE N'owdd[_]signal[_]v[0-9]%')
+    DECLARE @first sysname, @last sysname;
+    SELECT @first = MIN(capture_instance), @last = MAX(capture_instance)
+    FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[owdd].[signal]')
+        AND capture_instance LIKE N'owdd[_]signal[_]v[0-9]%';
+    IF @first IS NOT NULL
     BEGIN
-        SELECT TOP (1) @instance = capture_instance FROM cdc.change_tables
-        WHERE source_object_id = OBJECT_ID(N'[owdd].[signal]')
-            AND capture_instance LIKE N'owdd[_]signal[_]v[0-9]%';
-        EXEC sys.sp_cdc_disable_table @source_schema = N'owdd', @source_name = N'signal', @capture_instance = @instance;
+        EXEC sys.sp_cdc_disable_table @source_schema = N'owdd', @source_name = N'signal', @capture_instance = @first;
+    END;
+    IF @last <> @first
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'owdd', @source_name = N'signal', @capture_instance = @last;
     END;
 END;
 GO

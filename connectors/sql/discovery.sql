@@ -12,7 +12,7 @@ USE [Orderwise];
 GO
 
 SET NOCOUNT ON;
-SET XACT_ABORT ON;
+SET QUOTED_IDENTIFIER ON;
 IF DB_NAME() <> N'Orderwise'
 BEGIN
     RAISERROR (N'The database Orderwise is not here, or may not be used. Nothing was done.', 16, 1);

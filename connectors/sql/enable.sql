@@ -11,7 +11,7 @@ USE [Orderwise];
 GO
 
 SET NOCOUNT ON;
-SET XACT_ABORT ON;
+SET QUOTED_IDENTIFIER ON;
 IF DB_NAME() <> N'Orderwise'
 BEGIN
     RAISERROR (N'The database Orderwise is not here, or may not be used. Nothing was done.', 16, 1);
@@ -101,9 +101,9 @@ GO
 IF FILEGROUP_ID(N'OWDD_CDC') NOT IN (SELECT data_space_id FROM sys.database_files)
 BEGIN
     DECLARE @folder nvarchar(260) = CAST(SERVERPROPERTY('InstanceDefaultDataPath') AS nvarchar(260));
-    DECLARE @add nvarchar(max) = N'ALTER DATABASE [Orderwise] ADD FILE (NAME = N''owdd_cdc'', SIZE = 256MB, FILEGROWTH = 256MB, FILENAME = '
-        + QUOTENAME(@folder + DB_NAME() + N'_owdd_cdc.ndf', N'''')
-        + N') TO FILEGROUP [OWDD_CDC]';
+    DECLARE @add nvarchar(max) = N'ALTER DATABASE [Orderwise] ADD FILE (NAME = owdd_cdc, FILENAME = '''
+        + REPLACE(@folder + DB_NAME(), N'''', N'''''')
+        + N'_owdd_cdc.ndf'', SIZE = 256MB, FILEGROWTH = 256MB) TO FILEGROUP [OWDD_CDC]';
     EXEC (@add);
 END;
 GO
@@ -116,7 +116,7 @@ GO
 
 IF SCHEMA_ID(N'owdd') IS NULL
 BEGIN
-    EXEC sys.sp_executesql @statement = N'CREATE SCHEMA [owdd] AUTHORIZATION [dbo]';
+    EXEC sys.sp_executesql @stmt = N'CREATE SCHEMA [owdd] AUTHORIZATION [dbo]';
 END;
 GO
 
@@ -146,7 +146,7 @@ GO
 IF NOT EXISTS (
     SELECT 1 FROM cdc.change_tables
     WHERE source_object_id = OBJECT_ID(N'[dbo].[customer_detail]')
-        AND capture_instance LIKE N'customer[_]detail[_]v[0-9]%'
+    AND capture_instance LIKE N'customer[_]detail[_]v[0-9]%'
 )
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'customer_detail',
@@ -159,7 +159,7 @@ GO
 IF NOT EXISTS (
     SELECT 1 FROM cdc.change_tables
     WHERE source_object_id = OBJECT_ID(N'[dbo].[customer_contact]')
-        AND capture_instance LIKE N'customer[_]contact[_]v[0-9]%'
+    AND capture_instance LIKE N'customer[_]contact[_]v[0-9]%'
 )
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'customer_contact',
@@ -172,7 +172,7 @@ GO
 IF NOT EXISTS (
     SELECT 1 FROM cdc.change_tables
     WHERE source_object_id = OBJECT_ID(N'[dbo].[order_header]')
-        AND capture_instance LIKE N'order[_]header[_]v[0-9]%'
+    AND capture_instance LIKE N'order[_]header[_]v[0-9]%'
 )
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'order_header',
@@ -185,7 +185,7 @@ GO
 IF NOT EXISTS (
     SELECT 1 FROM cdc.change_tables
     WHERE source_object_id = OBJECT_ID(N'[dbo].[order_header_detail]')
-        AND capture_instance LIKE N'order[_]header[_]detail[_]v[0-9]%'
+    AND capture_instance LIKE N'order[_]header[_]detail[_]v[0-9]%'
 )
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'order_header_detail',
@@ -198,7 +198,7 @@ GO
 IF NOT EXISTS (
     SELECT 1 FROM cdc.change_tables
     WHERE source_object_id = OBJECT_ID(N'[dbo].[order_header_total]')
-        AND capture_instance LIKE N'order[_]header[_]total[_]v[0-9]%'
+    AND capture_instance LIKE N'order[_]header[_]total[_]v[0-9]%'
 )
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'order_header_total',
@@ -211,7 +211,7 @@ GO
 IF NOT EXISTS (
     SELECT 1 FROM cdc.change_tables
     WHERE source_object_id = OBJECT_ID(N'[dbo].[order_line_item]')
-        AND capture_instance LIKE N'order[_]line[_]item[_]v[0-9]%'
+    AND capture_instance LIKE N'order[_]line[_]item[_]v[0-9]%'
 )
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'order_line_item',
@@ -224,7 +224,7 @@ GO
 IF NOT EXISTS (
     SELECT 1 FROM cdc.change_tables
     WHERE source_object_id = OBJECT_ID(N'[dbo].[delivery_header]')
-        AND capture_instance LIKE N'delivery[_]header[_]v[0-9]%'
+    AND capture_instance LIKE N'delivery[_]header[_]v[0-9]%'
 )
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'delivery_header',
@@ -237,7 +237,7 @@ GO
 IF NOT EXISTS (
     SELECT 1 FROM cdc.change_tables
     WHERE source_object_id = OBJECT_ID(N'[dbo].[order_status]')
-        AND capture_instance LIKE N'order[_]status[_]v[0-9]%'
+    AND capture_instance LIKE N'order[_]status[_]v[0-9]%'
 )
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'order_status',
@@ -250,7 +250,7 @@ GO
 IF NOT EXISTS (
     SELECT 1 FROM cdc.change_tables
     WHERE source_object_id = OBJECT_ID(N'[owdd].[heartbeat]')
-        AND capture_instance LIKE N'owdd[_]heartbeat[_]v[0-9]%'
+    AND capture_instance LIKE N'owdd[_]heartbeat[_]v[0-9]%'
 )
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'owdd', @source_name = N'heartbeat',
@@ -263,7 +263,7 @@ GO
 IF NOT EXISTS (
     SELECT 1 FROM cdc.change_tables
     WHERE source_object_id = OBJECT_ID(N'[owdd].[signal]')
-        AND capture_instance LIKE N'owdd[_]signal[_]v[0-9]%'
+    AND capture_instance LIKE N'owdd[_]signal[_]v[0-9]%'
 )
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'owdd', @source_name = N'signal',

@@ -14,7 +14,7 @@ USE [Orderwise];
 GO
 
 SET NOCOUNT ON;
-SET XACT_ABORT ON;
+SET QUOTED_IDENTIFIER ON;
 IF DB_NAME() <> N'Orderwise'
 BEGIN
     RAISERROR (N'The database Orderwise is not here, or may not be used. Nothing was done.', 16, 1);
@@ -29,13 +29,20 @@ BEGIN
 END;
 GO
 
+IF OBJECT_ID(N'[cdc].[change_tables]', N'U') IS NULL
+BEGIN
+    RAISERROR (N'Run enable.sql first. Nothing was done.', 16, 1);
+    SET NOEXEC ON;
+END;
+GO
+
 DECLARE @instances int, @oldest int, @newest int, @instance sysname;
 SELECT @instances = COUNT(*),
     @oldest = MIN(TRY_CAST(STUFF(capture_instance, 1, 17, N'') AS int)),
     @newest = ISNULL(MAX(TRY_CAST(STUFF(capture_instance, 1, 17, N'') AS int)), 0)
 FROM cdc.change_tables
 WHERE source_object_id = OBJECT_ID(N'[dbo].[customer_detail]')
-        AND capture_instance LIKE N'customer[_]detail[_]v[0-9]%';
+    AND capture_instance LIKE N'customer[_]detail[_]v[0-9]%';
 IF N'$(OWDD_ROTATE)' = N'begin' AND @instances < 2
 BEGIN
     SET @instance = CONCAT(N'customer_detail_v', @newest + 1);
@@ -57,7 +64,7 @@ SELECT @instances = COUNT(*),
     @newest = ISNULL(MAX(TRY_CAST(STUFF(capture_instance, 1, 18, N'') AS int)), 0)
 FROM cdc.change_tables
 WHERE source_object_id = OBJECT_ID(N'[dbo].[customer_contact]')
-        AND capture_instance LIKE N'customer[_]contact[_]v[0-9]%';
+    AND capture_instance LIKE N'customer[_]contact[_]v[0-9]%';
 IF N'$(OWDD_ROTATE)' = N'begin' AND @instances < 2
 BEGIN
     SET @instance = CONCAT(N'customer_contact_v', @newest + 1);
@@ -79,7 +86,7 @@ SELECT @instances = COUNT(*),
     @newest = ISNULL(MAX(TRY_CAST(STUFF(capture_instance, 1, 14, N'') AS int)), 0)
 FROM cdc.change_tables
 WHERE source_object_id = OBJECT_ID(N'[dbo].[order_header]')
-        AND capture_instance LIKE N'order[_]header[_]v[0-9]%';
+    AND capture_instance LIKE N'order[_]header[_]v[0-9]%';
 IF N'$(OWDD_ROTATE)' = N'begin' AND @instances < 2
 BEGIN
     SET @instance = CONCAT(N'order_header_v', @newest + 1);
@@ -101,7 +108,7 @@ SELECT @instances = COUNT(*),
     @newest = ISNULL(MAX(TRY_CAST(STUFF(capture_instance, 1, 21, N'') AS int)), 0)
 FROM cdc.change_tables
 WHERE source_object_id = OBJECT_ID(N'[dbo].[order_header_detail]')
-        AND capture_instance LIKE N'order[_]header[_]detail[_]v[0-9]%';
+    AND capture_instance LIKE N'order[_]header[_]detail[_]v[0-9]%';
 IF N'$(OWDD_ROTATE)' = N'begin' AND @instances < 2
 BEGIN
     SET @instance = CONCAT(N'order_header_detail_v', @newest + 1);
@@ -123,7 +130,7 @@ SELECT @instances = COUNT(*),
     @newest = ISNULL(MAX(TRY_CAST(STUFF(capture_instance, 1, 20, N'') AS int)), 0)
 FROM cdc.change_tables
 WHERE source_object_id = OBJECT_ID(N'[dbo].[order_header_total]')
-        AND capture_instance LIKE N'order[_]header[_]total[_]v[0-9]%';
+    AND capture_instance LIKE N'order[_]header[_]total[_]v[0-9]%';
 IF N'$(OWDD_ROTATE)' = N'begin' AND @instances < 2
 BEGIN
     SET @instance = CONCAT(N'order_header_total_v', @newest + 1);
@@ -145,7 +152,7 @@ SELECT @instances = COUNT(*),
     @newest = ISNULL(MAX(TRY_CAST(STUFF(capture_instance, 1, 17, N'') AS int)), 0)
 FROM cdc.change_tables
 WHERE source_object_id = OBJECT_ID(N'[dbo].[order_line_item]')
-        AND capture_instance LIKE N'order[_]line[_]item[_]v[0-9]%';
+    AND capture_instance LIKE N'order[_]line[_]item[_]v[0-9]%';
 IF N'$(OWDD_ROTATE)' = N'begin' AND @instances < 2
 BEGIN
     SET @instance = CONCAT(N'order_line_item_v', @newest + 1);
@@ -167,7 +174,7 @@ SELECT @instances = COUNT(*),
     @newest = ISNULL(MAX(TRY_CAST(STUFF(capture_instance, 1, 17, N'') AS int)), 0)
 FROM cdc.change_tables
 WHERE source_object_id = OBJECT_ID(N'[dbo].[delivery_header]')
-        AND capture_instance LIKE N'delivery[_]header[_]v[0-9]%';
+    AND capture_instance LIKE N'delivery[_]header[_]v[0-9]%';
 IF N'$(OWDD_ROTATE)' = N'begin' AND @instances < 2
 BEGIN
     SET @instance = CONCAT(N'delivery_header_v', @newest + 1);
@@ -189,7 +196,7 @@ SELECT @instances = COUNT(*),
     @newest = ISNULL(MAX(TRY_CAST(STUFF(capture_instance, 1, 14, N'') AS int)), 0)
 FROM cdc.change_tables
 WHERE source_object_id = OBJECT_ID(N'[dbo].[order_status]')
-        AND capture_instance LIKE N'order[_]status[_]v[0-9]%';
+    AND capture_instance LIKE N'order[_]status[_]v[0-9]%';
 IF N'$(OWDD_ROTATE)' = N'begin' AND @instances < 2
 BEGIN
     SET @instance = CONCAT(N'order_status_v', @newest + 1);
@@ -211,7 +218,7 @@ SELECT @instances = COUNT(*),
     @newest = ISNULL(MAX(TRY_CAST(STUFF(capture_instance, 1, 16, N'') AS int)), 0)
 FROM cdc.change_tables
 WHERE source_object_id = OBJECT_ID(N'[owdd].[heartbeat]')
-        AND capture_instance LIKE N'owdd[_]heartbeat[_]v[0-9]%';
+    AND capture_instance LIKE N'owdd[_]heartbeat[_]v[0-9]%';
 IF N'$(OWDD_ROTATE)' = N'begin' AND @instances < 2
 BEGIN
     SET @instance = CONCAT(N'owdd_heartbeat_v', @newest + 1);
@@ -233,7 +240,7 @@ SELECT @instances = COUNT(*),
     @newest = ISNULL(MAX(TRY_CAST(STUFF(capture_instance, 1, 13, N'') AS int)), 0)
 FROM cdc.change_tables
 WHERE source_object_id = OBJECT_ID(N'[owdd].[signal]')
-        AND capture_instance LIKE N'owdd[_]signal[_]v[0-9]%';
+    AND capture_instance LIKE N'owdd[_]signal[_]v[0-9]%';
 IF N'$(OWDD_ROTATE)' = N'begin' AND @instances < 2
 BEGIN
     SET @instance = CONCAT(N'owdd_signal_v', @newest + 1);

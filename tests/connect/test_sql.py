@@ -150,6 +150,18 @@ class TestEnable:
             f"(N'[dbo].[{table}]', N'{column}')" in inserted for table, names in MAPPING.columns.items() for column in names
         )
 
+    def test_the_file_of_the_change_tables_stands_in_the_servers_own_directory(self) -> None:
+        found = re.search(
+            r"@add nvarchar\(max\) = (N'.+')\n +\+ REPLACE\(@folder \+ DB_NAME\(\), N'{4}, N'{6}\)\n +\+ (N'.+');",
+            rendered("enable"),
+        )
+        assert found is not None
+        head, tail = (part[2:-1].replace("''", "'") for part in found.groups())
+        assert head + r"E:\Data\Orderwise" + tail == (
+            r"ALTER DATABASE [Orderwise] ADD FILE (NAME = owdd_cdc, FILENAME = 'E:\Data\Orderwise_owdd_cdc.ndf', "
+            "SIZE = 256MB, FILEGROWTH = 256MB) TO FILEGROUP [OWDD_CDC]"
+        )
+
     def test_our_tables_have_the_columns_that_the_connector_expects(self) -> None:
         made = [statement for statement in every_statement(rendered("enable")) if isinstance(statement, exp.Create)]
         columns = {create.this.this.name: tuple(column.name for column in create.find_all(exp.ColumnDef)) for create in made}
@@ -277,7 +289,7 @@ class TestDisable:
     def test_our_instances_go_and_those_of_others_stay(self) -> None:
         dropped = calls(rendered("disable"), "sp_cdc_disable_table")
         assert {(call["source_schema"], call["source_name"]) for call in dropped} == set(TABLES)
-        assert all(call["capture_instance"] == "instance" for call in dropped)
+        assert [call["capture_instance"] for call in dropped] == ["first", "last"] * len(TABLES)
 
     def test_the_database_keeps_cdc_while_others_use_it(self) -> None:
         last = next(line for line in map(plain, statements(rendered("disable"))) if "sp_cdc_disable_db" in line)

@@ -65,12 +65,12 @@ def calls(script: str, procedure: str) -> list[dict[str, str]]:
 
 
 def every_statement(script: str) -> Iterator[exp.Expr]:
-    """The statements of a script, those inside IF and WHILE too, without IF and WHILE themselves."""
+    """The statements of a script, those inside IF too, without IF itself."""
     return (statement for _, statement in with_depth(script))
 
 
 def with_depth(script: str) -> Iterator[tuple[int, exp.Expr]]:
-    """Every statement, and in how many IFs and WHILEs it stands."""
+    """Every statement, and in how many IFs it stands."""
     for batch in batches(script):
         depth = 0
         for step in (step for statement in parsed(batch) for step in _steps(statement)):
@@ -85,7 +85,7 @@ def with_depth(script: str) -> Iterator[tuple[int, exp.Expr]]:
 
 def _steps(statement: exp.Expr) -> Iterator[exp.Expr]:
     """A block, what is in it, and its END; to sqlglot, what follows END in the batch stands in the block too."""
-    if isinstance(statement, exp.IfBlock | exp.WhileBlock):
+    if isinstance(statement, exp.IfBlock):
         block = statement.find(exp.Block)
         assert block is not None
         yield block

@@ -39,15 +39,14 @@ def disable(mapping: Mapping, settings: Settings) -> str:
 
 
 def _drop_instances(table: CapturedTable) -> str:
-    found = f"FROM cdc.change_tables\n    WHERE {table.instances}"
+    # A table has two at most. No loop: one that cannot be dropped would hold it for ever.
     return when(
         "OBJECT_ID(N'[cdc].[change_tables]', N'U') IS NOT NULL",
-        "DECLARE @instance sysname;",
-        f"WHILE EXISTS (SELECT 1 {found})\n"
-        "BEGIN\n"
-        f"    SELECT TOP (1) @instance = capture_instance {found};\n"
-        f"    {disable_table(table, '@instance')}\n"
-        "END;",
+        "DECLARE @first sysname, @last sysname;",
+        "SELECT @first = MIN(capture_instance), @last = MAX(capture_instance)\n"
+        f"FROM cdc.change_tables\nWHERE {table.instances};",
+        when("@first IS NOT NULL", disable_table(table, "@first")),
+        when("@last <> @first", disable_table(table, "@last")),
     )
 
 

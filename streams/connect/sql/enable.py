@@ -71,7 +71,7 @@ def enable(mapping: Mapping) -> str:
         ),
         when(
             f"SCHEMA_ID({text(SCHEMA)}) IS NULL",
-            f"EXEC sys.sp_executesql @statement = N'CREATE SCHEMA {identifier(SCHEMA)} AUTHORIZATION [dbo]';",
+            f"EXEC sys.sp_executesql @stmt = N'CREATE SCHEMA {identifier(SCHEMA)} AUTHORIZATION [dbo]';",
         ),
         _own_table(HEARTBEAT, _HEARTBEAT) + "\n" + _first_beat(),
         _own_table(SIGNAL, _SIGNAL),
@@ -105,13 +105,12 @@ def _columns_exist() -> str:
 
 def _file(database: str) -> str:
     # The path is the server's to say; a DBA who wants another disk adds a file to the filegroup first.
-    add = f"ALTER DATABASE {database} ADD FILE (NAME = N'owdd_cdc', SIZE = 256MB, FILEGROWTH = 256MB, FILENAME = "
+    head = text(f"ALTER DATABASE {database} ADD FILE (NAME = owdd_cdc, FILENAME = '")
+    tail = text(f"_owdd_cdc.ndf', SIZE = 256MB, FILEGROWTH = 256MB) TO FILEGROUP {identifier(FILEGROUP)}")
     return when(
         f"FILEGROUP_ID({text(FILEGROUP)}) NOT IN (SELECT data_space_id FROM sys.database_files)",
         "DECLARE @folder nvarchar(260) = CAST(SERVERPROPERTY('InstanceDefaultDataPath') AS nvarchar(260));",
-        f"DECLARE @add nvarchar(max) = {text(add)}\n"
-        "    + QUOTENAME(@folder + DB_NAME() + N'_owdd_cdc.ndf', N'''')\n"
-        f"    + N') TO FILEGROUP {identifier(FILEGROUP)}';",
+        f"DECLARE @add nvarchar(max) = {head}\n    + REPLACE(@folder + DB_NAME(), N'''', N'''''')\n    + {tail};",
         "EXEC (@add);",
     )
 

@@ -29,7 +29,7 @@ def layout(name: str, mapping: Mapping, about: str, batches: Iterable[str], *, r
     parts = [
         head + how + "--\n" + indent(about.strip(), "-- "),
         f"USE {identifier(database)};",
-        f"SET NOCOUNT ON;\nSET XACT_ABORT ON;\n{guard}",
+        f"SET NOCOUNT ON;\nSET QUOTED_IDENTIFIER ON;\n{guard}",
         *(batch.strip() for batch in batches),
         "SET NOEXEC OFF;",
     ]

@@ -48,7 +48,7 @@ class CapturedTable:
     def instances(self) -> str:
         """Condition on ``cdc.change_tables`` that finds its instances, ours only: others may capture the table too."""
         pattern = re.sub(r"([_\[%])", r"[\1]", self.stem) + "[0-9]%"
-        return f"source_object_id = OBJECT_ID({text(self.name)})\n        AND capture_instance LIKE {text(pattern)}"
+        return f"source_object_id = OBJECT_ID({text(self.name)})\n    AND capture_instance LIKE {text(pattern)}"
 
 
 def mapped_tables(mapping: Mapping) -> list[CapturedTable]:

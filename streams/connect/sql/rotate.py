@@ -30,11 +30,12 @@ def rotate(mapping: Mapping, tables: Collection[str] = ()) -> str:
     found = [table for table in captured_tables(mapping) if not tables or table.table in tables]
     if unknown := sorted(set(tables) - {table.table for table in found}):
         raise ConfigurationError(f"tables {unknown} are not in the mapping")
-    guard = stop_if(
-        "N'$(OWDD_ROTATE)' NOT IN (N'begin', N'finish')", "OWDD_ROTATE is neither begin nor finish. Nothing was done."
-    )
+    guards = [
+        stop_if("N'$(OWDD_ROTATE)' NOT IN (N'begin', N'finish')", "OWDD_ROTATE is neither begin nor finish. Nothing was done."),
+        stop_if("OBJECT_ID(N'[cdc].[change_tables]', N'U') IS NULL", "Run enable.sql first. Nothing was done."),
+    ]
     shown = "SELECT capture_instance, start_lsn, create_date FROM cdc.change_tables ORDER BY capture_instance;"
-    return layout("rotate", mapping, _ABOUT, [guard, *(_rotate(table) for table in found), shown])
+    return layout("rotate", mapping, _ABOUT, [*guards, *(_rotate(table) for table in found), shown])
 
 
 def _rotate(table: CapturedTable) -> str:
