@@ -116,7 +116,7 @@ def specs(settings: Settings, mapping: Mapping) -> Iterator[TopicSpec]:
         named = {key.replace("_", "."): value for key, value in config.items()}
         return TopicSpec(name, settings.partitions, settings.replication, purpose, named)
 
-    yield from capture_specs(settings, mapping)
+    yield from capture_specs(settings, mapping, settings.source_kind)
     week, month = str(7 * _DAY), str(30 * _DAY)
     names = Topics.of(settings.app_id)
     passing = {

@@ -70,7 +70,7 @@ def _difference(item: Difference) -> str:
 def of_status(status: Status) -> Report:
     """State of connector and tasks, with the first lines of the trace of what has failed."""
     lines = [line for part in status.parts() for line in _part(status.name, part)]
-    if not status.tasks:
+    if not status.tasks and not status.halted:
         lines.append(f"{status.name}: no task; the connector could not say what there is to do")
     if status.failed:
         lines.append("What failed stays so until 'owdd connectors restart --execute', or the capture guard, restarts it.")

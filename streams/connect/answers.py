@@ -77,9 +77,9 @@ class CheckedValue(msgspec.Struct, frozen=True):
 
 
 class CheckedProperty(msgspec.Struct, frozen=True):
-    """The wrapper around a checked property."""
+    """The wrapper around a checked property; empty for some of Debezium's internal ones when others have errors."""
 
-    value: CheckedValue
+    value: CheckedValue | None = None
 
 
 class Validation(msgspec.Struct, frozen=True):
@@ -91,7 +91,7 @@ class Validation(msgspec.Struct, frozen=True):
     @property
     def errors(self) -> dict[str, tuple[str, ...]]:
         """The errors by property."""
-        return {item.value.name: item.value.errors for item in self.configs if item.value.errors}
+        return {item.value.name: item.value.errors for item in self.configs if item.value and item.value.errors}
 
 
 class Plugin(msgspec.Struct, frozen=True, rename={"cls": "class"}):

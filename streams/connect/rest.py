@@ -151,8 +151,8 @@ def _part(text: str) -> str:
 def _read(call: str, body: bytes, shape: type[_T]) -> _T:
     try:
         return msgspec.json.decode(body, type=shape)
-    except (msgspec.DecodeError, msgspec.ValidationError):
-        raise ConnectUnreachable(call, "the answer is not Kafka Connect's") from None
+    except msgspec.DecodeError as error:
+        raise ConnectUnreachable(call, f"the answer is not Kafka Connect's ({error})") from None
 
 
 def _failure(call: str, answer: httpx.Response, config: Config) -> Exception:
@@ -171,6 +171,6 @@ def _said(body: bytes) -> str:
     """The message of an error, if Kafka Connect wrote it; a proxy's page says nothing to us."""
     try:
         found: Any = msgspec.json.decode(body, type=Refusal)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except msgspec.DecodeError:
         return ""
     return str(found.message).strip().rstrip(".")

@@ -38,7 +38,7 @@ async def read_retained(probe: str) -> Retained:
     """
     try:
         return msgspec.json.decode(await _content(probe), type=Retained)
-    except (OSError, httpx.HTTPError, msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (OSError, httpx.HTTPError, msgspec.DecodeError) as error:
         raise ConfigurationError(f"OWDD_RETENTION_PROBE cannot be read: {type(error).__name__}: {error}") from error
 
 

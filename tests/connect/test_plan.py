@@ -122,6 +122,10 @@ def test_what_the_lint_finds_makes_a_plan_impossible() -> None:
     assert (plan.problems, plan.possible) == (("topic.prefiks: unknown",), False)
 
 
+def test_a_property_that_the_plugin_did_not_look_at_has_no_error() -> None:
+    assert Validation(0, (CheckedProperty(None),)).errors == {}
+
+
 def test_errors_that_are_counted_and_not_named_are_errors() -> None:
     assert not planned("orderwise", None, {}, Validation(2)).possible
 
