@@ -20,7 +20,7 @@ LABEL org.opencontainers.image.title="owdd" \
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin owdd \
     && install --directory --owner owdd --group owdd --mode 0750 /var/lib/owdd
 COPY --from=build /opt/owdd /opt/owdd
-# The root file system may be read-only: state is written to the volume, and nothing anywhere else.
+# The root file system may be read-only: state is written to OWDD_DATA_DIR, where a volume belongs, and nothing anywhere else.
 ENV PATH=/opt/owdd/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
@@ -30,7 +30,6 @@ ENV PATH=/opt/owdd/bin:$PATH \
     OWDD_LOG_JSON=true
 USER 10001:10001
 WORKDIR /var/lib/owdd
-VOLUME /var/lib/owdd
 EXPOSE 9108
 # Alive, not ready: a worker that recovers a large state is not ready for minutes, and must not be killed for it.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=6 \

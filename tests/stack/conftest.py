@@ -41,7 +41,7 @@ def services(compose: dict[str, Any]) -> dict[str, Service]:
 @pytest.fixture(scope="session")
 def ours(services: dict[str, Service]) -> dict[str, Service]:
     """The services that run our image."""
-    return {name: service for name, service in services.items() if "build" in service}
+    return {name: service for name, service in services.items() if service["image"].startswith("owdd:")}
 
 
 def resolved(secrets: Path, *options: str) -> dict[str, Any]:

@@ -42,6 +42,10 @@ class TestImages:
         version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
         assert {service["image"] for service in ours.values()} == {f"owdd:{version}"}
 
+    def test_one_service_that_always_runs_builds_it(self, secrets_directory: Path) -> None:
+        builders = {name for name, service in resolved(secrets_directory)["services"].items() if "build" in service}
+        assert builders == {"topics"}
+
     @pytest.mark.parametrize(
         ("service", "pom", "name"),
         [("kafka", "broker", "kafka.version"), ("connect", "plugin-sqlserver", "debezium.version")],
