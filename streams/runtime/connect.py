@@ -90,7 +90,8 @@ def start(
 
     Does nothing when it runs already with the same settings. ``bootstrap`` is Kafka's ``host:port``; ``port`` the REST
     API's, chosen when None: the last one if it is free, else any. Workers of one ``group`` share connectors. Connectors may
-    refer to files below ``secrets``, the subdirectory of that name when None, and to environment variables of this process.
+    refer to files below ``secrets``, the subdirectory of that name when None, and to the variables ``OWDD_SOURCE_...`` of
+    this process.
     ``heap``, ``short_lived`` and ``timeout`` as for ``kafka.start``.
 
     Raises any ``RuntimeUnavailableError``, and leaves no worker of its own behind then.

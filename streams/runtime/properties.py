@@ -69,13 +69,14 @@ value.converter=org.apache.kafka.connect.json.JsonConverter
 value.converter.schemas.enable=false
 value.converter.replace.null.with.default=false
 
-# Connectors name secrets, and the worker reads them; it reads no other file for whoever reaches its REST API.
+# Connectors name secrets, and the worker reads them; nothing else is read for whoever reaches its REST API.
 config.providers=file,dir,env
 config.providers.file.class=org.apache.kafka.common.config.provider.FileConfigProvider
 config.providers.file.param.allowed.paths={secrets}
 config.providers.dir.class=org.apache.kafka.common.config.provider.DirectoryConfigProvider
 config.providers.dir.param.allowed.paths={secrets}
 config.providers.env.class=org.apache.kafka.common.config.provider.EnvVarConfigProvider
+config.providers.env.param.allowlist.pattern=OWDD_SOURCE_.*
 
 # What was captured since the last flush is captured again after a crash.
 offset.flush.interval.ms=1000
