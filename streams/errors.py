@@ -6,7 +6,8 @@
     ├── RecordError             one record cannot be used: it goes to the dead-letter topic with ``code``
     └── CircuitOpenError        nearly every record fails: the worker stops before it drains the topic
 
-The Dotdigital client has a tree of its own (``streams.dotdigital.errors``), the embedded broker too.
+Kafka Connect's errors and those of the local programs branch off here (``streams.connect.errors``,
+``streams.runtime.errors``); the Dotdigital client has a tree of its own (``streams.dotdigital.errors``).
 """
 
 

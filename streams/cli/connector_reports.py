@@ -102,11 +102,19 @@ def of_sightings(status: Report, seen: Sightings, topics: Sequence[str], now_ms:
     if headroom is not None:
         lines.append(f"changes not yet read are kept for {headroom / 3600:.1f} h more")
     overdue = ages["row"] is None or ages["row"] > OVERDUE_SECONDS
-    if overdue and status.code is ExitCode.OK:
+    if overdue and _snapshotting(seen.offsets or ()):
+        lines.append("The first snapshot is under way; heartbeat rows come back after it.")
+    elif overdue and status.code is ExitCode.OK:
         lines.append("The connector runs, but no heartbeat row came back: is SQL Server Agent's capture job running?")
         status = replace(status, code=ExitCode.NOT_RUNNING)
     data = {"heartbeat_age_seconds": ages, "offsets": offsets, "topics": sorted(topics), "headroom_seconds": headroom}
     return Report(status.data | data, (*status.lines, *lines), status.code)
+
+
+def _snapshotting(offsets: Sequence[Offset]) -> bool:
+    """Whether a committed offset says so; streaming, and with it the heartbeat's way back, begins afterwards."""
+    found = [offset.offset or {} for offset in offsets]
+    return any(offset.get("snapshot") and not offset.get("snapshot_completed") for offset in found)
 
 
 def _age(seconds: float | None) -> str:

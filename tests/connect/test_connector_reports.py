@@ -88,6 +88,13 @@ def test_a_connector_that_runs_without_heartbeat_rows_is_not_alive(row: int | No
     assert reports.of_sightings(reports.of_status(RUNNING), seen, ["ow.t"], NOW).code is code
 
 
+@pytest.mark.parametrize(("completed", "code"), [(False, ExitCode.OK), (True, ExitCode.NOT_RUNNING)])
+def test_during_the_first_snapshot_nobody_waits_for_heartbeat_rows(completed: bool, code: ExitCode) -> None:
+    seen = Sightings(NOW, Beats(connector=NOW))
+    seen.offsets_are((Offset({"server": "ow"}, {"snapshot": "INITIAL", "snapshot_completed": completed}),), NOW)
+    assert reports.of_sightings(reports.of_status(RUNNING), seen, [], NOW).code is code
+
+
 def test_a_report_is_json_whatever_is_in_it() -> None:
     seen = Sightings(NOW, Beats(NOW, NOW))
     seen.offsets_are((Offset({"server": "ow"}, {"commit_lsn": "1"}), Offset({"server": "b"})), NOW)
