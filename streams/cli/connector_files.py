@@ -1,7 +1,7 @@
 """``owdd connectors render`` and ``sql``: the connector's configuration and the DBA's scripts, from the mapping.
 
 Both print, or write files with ``--out``; with ``--check`` they only compare, and end with exit code 2 when a file is
-missing or out of date. Neither talks to a server.
+missing or out of date. Neither talks to a server. Exit codes: :class:`ExitCode`.
 """
 
 from pathlib import Path
@@ -10,12 +10,13 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from streams.cli.common import guarded, load
+from streams.cli.common import load
+from streams.cli.connector_errors import coded
 from streams.cli.connector_reports import ExitCode
 from streams.connect.files import Rendered, configuration_file, script_files
 from streams.connect.names import SourceKind
 from streams.connect.sql import script
-from streams.errors import OwddError
+from streams.errors import ConfigurationError
 
 _Out = Annotated[Path | None, typer.Option("--out", file_okay=False, help="Write into this directory instead of printing.")]
 _Check = Annotated[
@@ -33,7 +34,7 @@ def render(
     as_json: _AsJson = False,
 ) -> None:
     """Render the connector's configuration from the mapping. Passwords stay references."""
-    with guarded():
+    with coded(as_json):
         settings, mapping = load()
         file = configuration_file(mapping, kind or settings.source_kind, settings)
         _hand_out([file], out, check, as_json)
@@ -49,10 +50,10 @@ def sql(
     as_json: _AsJson = False,
 ) -> None:
     """Write the SQL that a DBA reviews and runs. It is never run by us."""
-    with guarded():
+    with coded(as_json):
         settings, mapping = load()
         if script_name is None and table:
-            raise OwddError("--table goes with --script rotate")
+            raise ConfigurationError("--table goes with --script rotate")
         if script_name is None:
             files = script_files(mapping, settings)
         else:
@@ -62,7 +63,7 @@ def sql(
 
 def _hand_out(files: list[Rendered], out: Path | None, check: bool, as_json: bool) -> None:
     if check and out is None:
-        raise OwddError("--check needs --out, the directory to compare with")
+        raise ConfigurationError("--check needs --out, the directory to compare with")
     if out is None:
         shown = _json({file.name: file.text for file in files}) + "\n" if as_json else "\n".join(file.text for file in files)
         typer.echo(shown, nl=False)

@@ -5,8 +5,7 @@ What acts is dry unless it is told to ``--execute``. Exit codes: :class:`streams
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,17 +13,16 @@ from typing import Annotated
 import msgspec
 import orjson
 import typer
-from aiokafka.errors import KafkaError
 
 from streams.cli import connector_reports as reports
 from streams.cli.common import load
+from streams.cli.connector_errors import coded
 from streams.cli.connector_files import render, sql
 from streams.cli.connector_reports import ExitCode, Report
 from streams.clock import SystemClock
 from streams.connect import control
 from streams.connect.answers import Status
 from streams.connect.control import Patience
-from streams.connect.errors import ConnectUnreachable
 from streams.connect.guard import Sightings
 from streams.connect.heartbeats import read_beats
 from streams.connect.names import CaptureNames, SourceKind
@@ -32,7 +30,7 @@ from streams.connect.render import Config, connector
 from streams.connect.rest import ConnectClient
 from streams.connect.retention import read_retained
 from streams.connect.signals import send, snapshot_signal
-from streams.errors import ConfigurationError, OwddError
+from streams.errors import ConfigurationError
 from streams.mapping import Mapping
 from streams.settings import Settings
 
@@ -241,36 +239,13 @@ def _run(
         async with ConnectClient(target.settings.connect_url) as client:
             return await work(client, target)
 
-    with _coded(as_json):
+    with coded(as_json):
         report = asyncio.run(run())
     if as_json:
         typer.echo(orjson.dumps(report.data | {"exit": report.code.name}, option=orjson.OPT_INDENT_2).decode())
     else:
         typer.echo("\n".join(report.lines))
     raise typer.Exit(report.code)
-
-
-@contextmanager
-def _coded(as_json: bool) -> Iterator[None]:
-    """Give errors their exit code, and with ``--json`` their object."""
-    try:
-        yield
-    except ConnectUnreachable as error:
-        _fail(error, str(error), ExitCode.UNREACHABLE, as_json)
-    except (KafkaError, TimeoutError) as error:
-        _fail(error, f"Kafka: {str(error) or 'no answer in time'}", ExitCode.UNREACHABLE, as_json)
-    except ConfigurationError as error:
-        _fail(error, str(error), ExitCode.INVALID, as_json)
-    except OwddError as error:
-        _fail(error, str(error), ExitCode.ERROR, as_json)
-
-
-def _fail(error: Exception, message: str, code: ExitCode, as_json: bool) -> None:
-    if as_json:
-        typer.echo(orjson.dumps({"error": type(error).__name__, "message": message, "exit": code.name}).decode())
-    else:
-        typer.echo(f"error: {message}", err=True)
-    raise typer.Exit(code) from error
 
 
 def _target(kind: SourceKind | None, name: str | None, file: Path | None) -> _Target:

@@ -9,6 +9,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from streams.cli.connector_files import render, sql
+from streams.cli.connector_reports import ExitCode
 from streams.connect.files import Rendered, configuration_file, script_files
 from streams.connect.sql import SCRIPTS
 from streams.mapping import DEFAULT
@@ -77,21 +78,24 @@ class TestRender:
         assert owdd("render", "--check", "--out", str(tmp_path)).exit_code == 0
         monkeypatch.setenv("OWDD_SOURCE_PORT", "1444")
         result = owdd("render", "--check", "--out", str(tmp_path), "--json")
-        assert (result.exit_code, json.loads(result.stdout)) == (2, {"orderwise-sqlserver.json": "stale"})
+        assert (result.exit_code, json.loads(result.stdout)) == (ExitCode.CHANGES, {"orderwise-sqlserver.json": "stale"})
         assert '"1433"' in (tmp_path / "orderwise-sqlserver.json").read_text("utf-8")
 
     def test_checking_tells_a_file_that_is_not_there(self, tmp_path: Path) -> None:
-        assert owdd("render", "--check", "--out", str(tmp_path)).exit_code == 2
+        assert owdd("render", "--check", "--out", str(tmp_path)).exit_code == ExitCode.CHANGES
         assert list(tmp_path.iterdir()) == []
 
     def test_checking_needs_something_to_compare_with(self) -> None:
         result = owdd("render", "--check")
-        assert (result.exit_code, result.stderr) == (1, "error: --check needs --out, the directory to compare with\n")
+        assert (result.exit_code, result.stderr) == (
+            ExitCode.INVALID,
+            "error: --check needs --out, the directory to compare with\n",
+        )
 
     def test_a_wrong_mapping_is_one_message(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("OWDD_MAPPING", str(tmp_path / "none.yaml"))
         result = owdd("render")
-        assert result.exit_code == 1
+        assert result.exit_code == ExitCode.INVALID
         assert "cannot be read" in result.stderr
 
 
@@ -125,5 +129,5 @@ class TestSql:
     )
     def test_what_does_not_fit_is_told(self, arguments: tuple[str, ...], message: str) -> None:
         result = owdd("sql", *arguments)
-        assert result.exit_code == 1
+        assert result.exit_code == ExitCode.INVALID
         assert message in result.stderr
