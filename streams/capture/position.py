@@ -7,6 +7,8 @@ compared. Between equal positions the order of arrival rules.
 from collections.abc import Callable
 from typing import Any, Final
 
+import orjson
+
 from streams.errors import RecordError
 
 WIDTH = 12
@@ -44,33 +46,42 @@ def sqlserver(source: dict[str, Any], epoch: int) -> bytes:
 
 
 def postgres(source: dict[str, Any], epoch: int) -> bytes:
-    """The position of a PostgreSQL event: ``lsn`` of a streamed change; for a row that a snapshot read, before everything.
+    """The position of a PostgreSQL event: the last commit that Debezium had passed on before it.
 
     What Debezium 3.6 writes, measured on PostgreSQL 17 with pgoutput (``tests/capture/postgres_events.jsonl``):
 
-    * Streamed: ``lsn`` is where the change itself stands in the log, so it rises inside a transaction. ``sequence`` is JSON
-      text of two numbers as text, the LSN with which the transaction began and ``lsn`` again; null in place of the first
-      until one has begun after the snapshot. No member says where the transaction was committed, and ``lsn`` does not
-      follow the order of commits: of two transactions that overlap, the one that wrote first may commit last.
-    * Of one row the versions still have rising LSNs: whoever changes it next has to wait for the commit of whoever changed
-      it last, and a key is free again only after the commit of its delete (row locks, unique index).
-    * Initial snapshot: ``lsn`` is the same for all rows, where the slot became consistent. Incremental: ``lsn`` is that of
-      the last streamed change. A transaction that was open then has changes with smaller LSNs, which the read did not see
-      and which arrive after it. So the LSN of a read says nothing against a streamed one, and the read has to give way;
-      rows of two reads are taken in order of arrival.
-
-    When a slot was lost, and with it changes, raise ``source.epoch``: then the rows of the new snapshot win.
+    * ``sequence`` is JSON text of two LSNs as text. The first is where the last transaction before this one ended that
+      changed a captured table; transactions arrive in the order of their commits, so it rises with each of them and is
+      the same for all rows of one. It is null until one has been committed after the connector's first start.
+    * ``lsn`` of a streamed row is where the change itself stands in the log, and that does not follow the commits: of two
+      transactions that overlap, the one that wrote first may be committed last. So it only serves while the first LSN of
+      ``sequence`` is null; no position before it is then needed, since of one row the LSNs do rise (row locks).
+    * Initial snapshot: ``lsn`` is where the slot became consistent, for all rows; the first LSN of ``sequence`` is null. A
+      transaction that was open at that moment has smaller LSNs, and yet arrives after the read and wins: the read comes
+      before everything. So when the slot was lost, and with it changes, raise ``source.epoch`` with the new snapshot.
+    * Incremental snapshot: ``lsn`` is null, and ``sequence`` as in a streamed change. The read has seen every transaction up
+      to that commit; those that it has not seen arrive later, with a higher one (Debezium's watermarks).
 
     Raises:
-        RecordError: ``bad_lsn`` when a streamed change has no LSN.
+        RecordError: ``bad_lsn`` when ``sequence`` or ``lsn`` is not what it should be.
     """
     prefix = epoch.to_bytes(2, "big")
-    if source.get("snapshot") not in STREAMED:
-        return prefix + BEFORE_EVERYTHING
-    lsn = source.get("lsn")
-    if type(lsn) is not int or not 0 < lsn <= _LARGEST_LSN:
-        raise RecordError("bad_lsn", "source.lsn is not a positive number of 63 bits")
-    return prefix + lsn.to_bytes(10, "big")
+    committed = _last_commit(source.get("sequence"))
+    if committed is None:
+        if source.get("snapshot") not in STREAMED:
+            return prefix + BEFORE_EVERYTHING
+        committed = source.get("lsn")
+    if type(committed) is not int or not 0 < committed <= _LARGEST_LSN:
+        raise RecordError("bad_lsn", "source has no LSN that is a positive number of 63 bits")
+    return prefix + committed.to_bytes(10, "big")
+
+
+def _last_commit(sequence: Any) -> int | None:
+    try:
+        commit, _ = orjson.loads(sequence)
+        return None if commit is None else int(commit)
+    except (TypeError, ValueError):
+        raise RecordError("bad_lsn", "source.sequence is not JSON text of two LSNs") from None
 
 
 POSITIONS: dict[str, Callable[[dict[str, Any], int], bytes]] = {"sqlserver": sqlserver, "postgresql": postgres}
