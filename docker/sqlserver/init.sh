@@ -1,6 +1,7 @@
 #!/bin/bash
 # One-shot: the Orderwise-like database, and what a site's DBA does to have it captured. Every script may run again.
 set -euo pipefail
+# shellcheck source=sqlcmd.sh
 source /owdd/sqlcmd.sh
 # sqlcmd puts these in where a script says $(NAME).
 OWDD_SOURCE_PASSWORD=$(</run/secrets/owdd_source_password)

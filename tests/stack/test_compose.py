@@ -209,9 +209,3 @@ class TestScaling:
         jobs = yaml.safe_load((ROOT / "grafana" / "prometheus.yml").read_text())["scrape_configs"]
         (found,) = next(job for job in jobs if job["job_name"] == "owdd")["dns_sd_configs"]
         assert (tuple(found["names"]), found["port"]) == (WORKERS, Settings.model_fields["metrics_port"].default)
-
-
-@pytest.mark.parametrize("script", sorted((ROOT / "docker").rglob("*.sh")), ids=lambda path: path.name)
-def test_every_script_parses(script: Path) -> None:
-    done = subprocess.run(["bash", "-n", script], check=False, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")

@@ -135,9 +135,17 @@ class Rehearsal:
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
     def process(self) -> dict[str, str]:
-        """The environment of a step. The download cache of this machine stays in use: it changes no result."""
+        """The environment of a step. Downloads are kept on this machine, and nothing is compiled ahead: neither changes what runs."""
         kept = {name: value for name, value in os.environ.items() if name in ("HOME", "LANG") or name.startswith("PIP_")}
-        return kept | self.variables | {"PATH": str(self.python.parent), "PIP_NO_CACHE_DIR": "false"}
+        return (
+            kept
+            | self.variables
+            | {
+                "PATH": str(self.python.parent),
+                "PIP_NO_CACHE_DIR": "false",
+                "PIP_NO_COMPILE": "true",
+            }
+        )
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +194,7 @@ def packages(built: Rehearsal) -> Path:
 def owdd(built: Rehearsal, directory: Path, *arguments: str) -> str:
     """What the installed program says."""
     program = built.environment / "bin" / "owdd"
-    environment = {"PATH": str(built.environment / "bin"), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {"PATH": str(built.environment / "bin")}
     done = subprocess.run([program, *arguments], cwd=directory, env=environment, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout

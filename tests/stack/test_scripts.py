@@ -1,4 +1,4 @@
-"""The scripts of SQL Server's containers, run here with a stand-in for sqlcmd and their paths moved into a directory."""
+"""The stack's scripts: checked by shellcheck; SQL Server's run with a stand-in for sqlcmd, their paths moved into a directory."""
 
 import json
 import os
@@ -58,6 +58,14 @@ def container(tmp_path: Path, secrets_directory: Path) -> Container:
     program.write_text(_STAND_IN.format(python=sys.executable, calls=str(tmp_path / "calls")))
     program.chmod(0o700)
     return Container(tmp_path, secrets_directory)
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "docker").rglob("*.sh")), ids=lambda path: path.name)
+def test_shellcheck_finds_nothing(script: Path) -> None:
+    program = Path(sys.executable).with_name("shellcheck")
+    options = ["--external-sources", "--source-path=SCRIPTDIR"]
+    done = subprocess.run([program, *options, script], check=False, capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("", 0)
 
 
 def secret(container: Container, name: str) -> str:
