@@ -12,7 +12,7 @@ from typing import Final, LiteralString
 import psycopg
 from psycopg import sql
 
-from streams.connect.control import Patience, ended, healthy, wait_for
+from streams.connect.control import Patience, healthy, wait_for
 from streams.connect.names import HEARTBEAT, SCHEMA, CaptureNames
 from streams.connect.render import PASSWORD_FILE, connector
 from streams.connect.rest import ConnectClient
@@ -99,6 +99,8 @@ class CaptureStack(LocalStack):
             short_lived=True,
             progress=self.progress,
         )
+        # Workers that start from now on watch over the connector.
+        self._environment["OWDD_CONNECT_URL"] = self.connect.url
         async with self.client() as client:
             await healthy(client, _PATIENCE)
 
@@ -124,7 +126,7 @@ class CaptureStack(LocalStack):
             RuntimeError: it failed, or does not run in time; with the reason that it gives.
         """
         async with self.client() as client:
-            status = await wait_for(client, self.connector, ended, _PATIENCE)
+            status = await wait_for(client, self.connector, lambda seen: seen.running or bool(seen.failed), _PATIENCE)
         if not status.running:
             reasons = [line for part in status.parts() for line in part.reasons()]
             raise RuntimeError(f"the connector does not run: {' / '.join(reasons) or status.connector.state}")
