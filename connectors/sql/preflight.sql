@@ -138,5 +138,21 @@ BEGIN
 END;
 GO
 
+SELECT USER_NAME(grantee_principal_id) AS grantee, permission_name, state_desc,
+    CASE class
+        WHEN 1 THEN OBJECT_SCHEMA_NAME(major_id) + N'.' + OBJECT_NAME(major_id)
+        WHEN 3 THEN SCHEMA_NAME(major_id)
+        ELSE class_desc COLLATE DATABASE_DEFAULT
+    END AS [on]
+FROM sys.database_permissions
+WHERE grantee_principal_id IN (DATABASE_PRINCIPAL_ID(N'owdd_reader'), DATABASE_PRINCIPAL_ID(N'owdd_capture'));
+SELECT r.name AS [the connector is in role], CASE WHEN r.name = N'owdd_reader' THEN N'ok' ELSE N'look: not needed' END AS verdict
+FROM sys.database_role_members AS m JOIN sys.database_principals AS r ON r.principal_id = m.role_principal_id
+WHERE m.member_principal_id = DATABASE_PRINCIPAL_ID(N'owdd_capture');
+SELECT r.name AS [the connector is in server role], N'look: not needed' AS verdict
+FROM sys.server_role_members AS m JOIN sys.server_principals AS r ON r.principal_id = m.role_principal_id
+WHERE m.member_principal_id = SUSER_ID(N'owdd_capture');
+GO
+
 SET NOEXEC OFF;
 GO

@@ -1,8 +1,9 @@
 """Is this server fit for change data capture, and is what was set up still in force? Reads only."""
 
 from streams.connect.sql.layout import layout, when
-from streams.connect.sql.names import mapped_columns, mapped_tables
+from streams.connect.sql.names import ROLE, mapped_columns, mapped_tables, text
 from streams.mapping import Mapping
+from streams.settings import Settings
 
 _ABOUT = """
 Whether the server and the database are fit for change data capture, and once it is on, whether it works. Reads only.
@@ -87,10 +88,37 @@ SELECT DATEDIFF(SECOND, MAX(tran_end_time), SYSDATETIME()) AS seconds_since_last
 """
 
 
-def preflight(mapping: Mapping) -> str:
+def preflight(mapping: Mapping, settings: Settings) -> str:
     """The script ``preflight.sql``."""
     is_on = "EXISTS (SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND is_cdc_enabled = 1)"
-    columns = mapped_columns(mapped_tables(mapping))
-    return layout(
-        "preflight", mapping, _ABOUT, [_SERVER, _DATABASE, _ROOM, columns, _TABLES, when(is_on, _CAPTURE)], reads=True
-    )
+    batches = [
+        _SERVER,
+        _DATABASE,
+        _ROOM,
+        mapped_columns(mapped_tables(mapping)),
+        _TABLES,
+        when(is_on, _CAPTURE),
+        _rights(text(settings.source_user)),
+    ]
+    return layout("preflight", mapping, _ABOUT, batches, reads=True)
+
+
+def _rights(user: str) -> str:
+    """What the connector's login may do; no rows before ``login.sql``."""
+    role = text(ROLE)
+    return f"""
+SELECT USER_NAME(grantee_principal_id) AS grantee, permission_name, state_desc,
+    CASE class
+        WHEN 1 THEN OBJECT_SCHEMA_NAME(major_id) + N'.' + OBJECT_NAME(major_id)
+        WHEN 3 THEN SCHEMA_NAME(major_id)
+        ELSE class_desc COLLATE DATABASE_DEFAULT
+    END AS [on]
+FROM sys.database_permissions
+WHERE grantee_principal_id IN (DATABASE_PRINCIPAL_ID({role}), DATABASE_PRINCIPAL_ID({user}));
+SELECT r.name AS [the connector is in role], CASE WHEN r.name = {role} THEN N'ok' ELSE N'look: not needed' END AS verdict
+FROM sys.database_role_members AS m JOIN sys.database_principals AS r ON r.principal_id = m.role_principal_id
+WHERE m.member_principal_id = DATABASE_PRINCIPAL_ID({user});
+SELECT r.name AS [the connector is in server role], N'look: not needed' AS verdict
+FROM sys.server_role_members AS m JOIN sys.server_principals AS r ON r.principal_id = m.role_principal_id
+WHERE m.member_principal_id = SUSER_ID({user});
+"""

@@ -14,7 +14,7 @@ from streams.settings import Settings
 
 SCRIPTS: dict[str, Callable[[Mapping, Settings], str]] = {
     "discovery": lambda mapping, _: discovery(mapping),
-    "preflight": lambda mapping, _: preflight(mapping),
+    "preflight": preflight,
     "enable": lambda mapping, _: enable(mapping),
     "login": login,
     "rotate": lambda mapping, _: rotate(mapping),
