@@ -15,27 +15,16 @@ All functions block; from async code use ``asyncio.to_thread``.
 import hashlib
 import socket
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import httpx
 
-from streams.runtime.daemon import (
-    START_SECONDS,
-    STOP_SECONDS,
-    Condition,
-    Daemon,
-    State,
-    StopOutcome,
-    absolute,
-    on_a_port,
-    prepare,
-)
+from streams.runtime.daemon import START_SECONDS, STOP_SECONDS, Command, Condition, Daemon, Program, StopOutcome, absolute
 from streams.runtime.errors import KafkaUnreachable, RunsOtherwise
 from streams.runtime.jars import Progress, pom, resolve, silent
 from streams.runtime.java import Java, find_java, jvm_options
 from streams.runtime.ports import HOST
-from streams.runtime.properties import IDENTITY_HEADER, LOG4J2_PROPERTIES, worker_properties
+from streams.runtime.properties import IDENTITY_HEADER, logging_option, worker_properties
 
 PLUGINS = ("sqlserver", "postgres")
 """The connectors of every worker; each has a pom, ``plugin-NAME``, and a directory of ``plugin.path`` of its own."""
@@ -97,36 +86,24 @@ def start(
     Raises any ``RuntimeUnavailableError``, and leaves no worker of its own behind then.
     """
     daemon = _daemon(data_dir)
-    prepare(daemon.directory, daemon.title)
     secrets = absolute(secrets) if secrets else daemon.directory / "secrets"
     identity = _identity(daemon.directory, bootstrap, group, secrets)
-    with daemon.lock(progress):
-        last = daemon.state()
-        if last and last.pid and daemon.condition() == "running":
-            if last.identity != identity:
-                raise RunsOtherwise(daemon.title, last.pid)
-            daemon.wait_until_ready(last, _answers, timeout)
-            return WorkerInfo(daemon.directory, last.pid, last.port, already_running=True)
+
+    def configure(chosen: int) -> Command:
         _look_for_kafka(bootstrap)
         java = find_java()
         jars = resolve(pom("connect"), java, progress)
-        _link_plugins(daemon.directory / "plugins", java, progress)
+        plugins = _linked_plugins(daemon.directory, java, progress)
         secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
-        configure = partial(worker_properties, bootstrap, group=group, secrets=secrets, identity=identity)
+        config = daemon.directory / "worker.properties"
+        config.write_text(worker_properties(bootstrap, plugins, chosen, group=group, secrets=secrets, identity=identity))
+        options = [*jvm_options(heap, short_lived), daemon.marker, logging_option(daemon.directory)]
+        return Command([java.program, "-cp", f"{jars}/*", *options, _MAIN, config], identity)
 
-        def launch(chosen: int) -> State:
-            config = daemon.directory / "worker.properties"
-            config.write_text(configure(daemon.directory / "plugins", chosen))
-            log4j2 = daemon.directory / "log4j2.properties"
-            log4j2.write_text(LOG4J2_PROPERTIES)
-            progress(f"Starting Kafka Connect on {HOST}:{chosen}")
-            options = [*jvm_options(heap, short_lived), daemon.marker, f"-Dlog4j2.configurationFile={log4j2.as_uri()}"]
-            command: list[str | Path] = [java.program, "-cp", f"{jars}/*", *options, _MAIN, config]
-            return daemon.launch(command, chosen, identity, _answers, timeout)
-
-        started = on_a_port(port, last.port if last else None, launch)
-    assert started.pid is not None
-    return WorkerInfo(daemon.directory, started.pid, started.port)
+    program, already = daemon.start(configure, port, timeout, progress)
+    if program.identity != identity:
+        raise RunsOtherwise(daemon.title, program.pid)
+    return WorkerInfo(daemon.directory, program.pid, program.port, already)
 
 
 def stop(data_dir: Path, *, timeout: float = STOP_SECONDS, progress: Progress = silent) -> StopOutcome:
@@ -145,15 +122,13 @@ def kill(data_dir: Path) -> bool:
 def status(data_dir: Path) -> WorkerStatus:
     """Whether the worker of ``data_dir`` runs; looks at the process and does not connect."""
     daemon = _daemon(data_dir)
-    state = daemon.state()
-    if state is None or state.pid is None:
-        return WorkerStatus("stopped")
-    return WorkerStatus(daemon.condition(), WorkerInfo(daemon.directory, state.pid, state.port))
+    state, program = daemon.status()
+    return WorkerStatus(state, WorkerInfo(daemon.directory, program.pid, program.port) if program else None)
 
 
 def _daemon(data_dir: Path) -> Daemon:
     directory = absolute(data_dir)
-    return Daemon(directory, "connect", "Kafka Connect", f"-Dowdd.connect={directory}")
+    return Daemon(directory, "connect", "Kafka Connect", f"-Dowdd.connect={directory}", _answers)
 
 
 def _identity(*settings: object) -> str:
@@ -173,20 +148,22 @@ def _look_for_kafka(bootstrap: str) -> None:
     raise KafkaUnreachable(bootstrap)
 
 
-def _link_plugins(directory: Path, java: Java, progress: Progress) -> None:
-    """Below ``directory``, a link to the jars of each plugin, resolved apart so that their libraries do not mix."""
+def _linked_plugins(data_dir: Path, java: Java, progress: Progress) -> Path:
+    """A directory with a link to the jars of each plugin, resolved apart so that their libraries do not mix."""
+    directory = data_dir / "plugins"
     directory.mkdir(exist_ok=True)
     for name in PLUGINS:
         link = directory / name
         link.unlink(missing_ok=True)
         link.symlink_to(resolve(pom(f"plugin-{name}"), java, progress))
+    return directory
 
 
-def _answers(state: State) -> bool:
+def _answers(program: Program) -> bool:
     """True if the worker, and no other, is a member of its group and has found its plugins."""
-    with httpx.Client(base_url=f"http://{HOST}:{state.port}", timeout=_ANSWER_SECONDS, trust_env=False) as http:
+    with httpx.Client(base_url=f"http://{HOST}:{program.port}", timeout=_ANSWER_SECONDS, trust_env=False) as http:
         try:
             answers = [http.get("/health"), http.get("/connector-plugins")]
         except httpx.HTTPError:
             return False
-    return all(answer.is_success and answer.headers.get(IDENTITY_HEADER) == state.identity for answer in answers)
+    return all(answer.is_success and answer.headers.get(IDENTITY_HEADER) == program.identity for answer in answers)

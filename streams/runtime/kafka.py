@@ -23,22 +23,12 @@ from types import TracebackType
 from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped, unused-ignore]
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped, unused-ignore]
 
-from streams.runtime.daemon import (
-    START_SECONDS,
-    STOP_SECONDS,
-    Condition,
-    Daemon,
-    State,
-    StopOutcome,
-    absolute,
-    on_a_port,
-    prepare,
-)
+from streams.runtime.daemon import START_SECONDS, STOP_SECONDS, Command, Condition, Daemon, Program, StopOutcome, absolute
 from streams.runtime.errors import StorageFormatFailed
 from streams.runtime.jars import Progress, pom, resolve, silent
 from streams.runtime.java import NO_OPTIMISING_COMPILER, find_java, jvm_options, last_words
 from streams.runtime.ports import HOST, free_port
-from streams.runtime.properties import LOG4J2_PROPERTIES, server_properties
+from streams.runtime.properties import logging_option, server_properties
 
 _ANSWER_MS = 2_000
 
@@ -89,22 +79,19 @@ def start(
     Raises any ``RuntimeUnavailableError``, and leaves no broker of its own behind then.
     """
     daemon = _daemon(data_dir)
-    prepare(daemon.directory, daemon.title)
-    with daemon.lock(progress):
-        last = daemon.state()
-        if last and last.pid and daemon.condition() == "running":
-            daemon.wait_until_ready(last, _answers, timeout)
-            return BrokerInfo(daemon.directory, last.pid, last.port, last.identity, already_running=True)
+
+    def configure(chosen: int) -> Command:
         java = find_java()
-        jars = resolve(pom("broker"), java, progress)
-        base = (java.program, "-cp", f"{jars}/*")
+        base = (java.program, "-cp", f"{resolve(pom('broker'), java, progress)}/*")
+        controller_port = free_port(besides=chosen)
+        cluster_id = _format_once(daemon.directory, base, chosen, controller_port, progress)
+        config = daemon.directory / "server.properties"
+        config.write_text(server_properties(daemon.directory / "storage", chosen, controller_port))
+        options = [*jvm_options(heap, short_lived), daemon.marker, logging_option(daemon.directory)]
+        return Command([*base, *options, "kafka.Kafka", config], cluster_id)
 
-        def launch(chosen: int) -> State:
-            return _launch(daemon, chosen, base, jvm_options(heap, short_lived), timeout, progress)
-
-        started = on_a_port(port, last.port if last else None, launch)
-    assert started.pid is not None
-    return BrokerInfo(daemon.directory, started.pid, started.port, started.identity)
+    program, already = daemon.start(configure, port, timeout, progress)
+    return BrokerInfo(daemon.directory, program.pid, program.port, program.identity, already)
 
 
 def stop(data_dir: Path, *, timeout: float = STOP_SECONDS, progress: Progress = silent) -> StopOutcome:
@@ -126,10 +113,8 @@ def kill(data_dir: Path) -> bool:
 def status(data_dir: Path) -> BrokerStatus:
     """Whether the broker of ``data_dir`` runs; looks at the process and does not connect."""
     daemon = _daemon(data_dir)
-    state = daemon.state()
-    if state is None or state.pid is None:
-        return BrokerStatus("stopped")
-    return BrokerStatus(daemon.condition(), BrokerInfo(daemon.directory, state.pid, state.port, state.identity))
+    state, program = daemon.status()
+    return BrokerStatus(state, BrokerInfo(daemon.directory, program.pid, program.port, program.identity) if program else None)
 
 
 class EmbeddedBroker:
@@ -187,21 +172,7 @@ def embedded_broker(
 
 def _daemon(data_dir: Path) -> Daemon:
     directory = absolute(data_dir)
-    return Daemon(directory, "broker", "The Kafka broker", f"-Dowdd.broker={directory}")
-
-
-def _launch(
-    daemon: Daemon, port: int, base: tuple[Path, str, str], jvm: list[str], timeout: float, progress: Progress
-) -> State:
-    controller_port = free_port(besides=port)
-    cluster_id = _format_once(daemon.directory, base, port, controller_port, progress)
-    config = daemon.directory / "server.properties"
-    config.write_text(server_properties(daemon.directory / "storage", port, controller_port))
-    log4j2 = daemon.directory / "log4j2.properties"
-    log4j2.write_text(LOG4J2_PROPERTIES)
-    progress(f"Starting Kafka on {HOST}:{port}")
-    options = [*jvm, daemon.marker, f"-Dlog4j2.configurationFile={log4j2.as_uri()}"]
-    return daemon.launch([*base, *options, "kafka.Kafka", config], port, cluster_id, _answers, timeout)
+    return Daemon(directory, "broker", "Kafka", f"-Dowdd.broker={directory}", _answers)
 
 
 def _format_once(data_dir: Path, base: tuple[Path, str, str], port: int, controller_port: int, progress: Progress) -> str:
@@ -236,14 +207,14 @@ def _format_once(data_dir: Path, base: tuple[Path, str, str], port: int, control
     return cluster_id
 
 
-def _answers(state: State) -> bool:
+def _answers(program: Program) -> bool:
     """True if a metadata request is answered, and by this cluster rather than one that came first to the port."""
     # The client logs an error when nobody listens, which is the normal case here.
     try:
-        socket.create_connection((HOST, state.port), timeout=_ANSWER_MS / 1000).close()
+        socket.create_connection((HOST, program.port), timeout=_ANSWER_MS / 1000).close()
     except OSError:
         return False
-    return asyncio.run(_cluster_id(f"{HOST}:{state.port}")) == state.identity
+    return asyncio.run(_cluster_id(f"{HOST}:{program.port}")) == program.identity
 
 
 async def _cluster_id(bootstrap: str) -> str | None:

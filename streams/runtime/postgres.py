@@ -26,17 +26,7 @@ from typing import Final
 
 import psycopg
 
-from streams.runtime.daemon import (
-    START_SECONDS,
-    STOP_SECONDS,
-    Condition,
-    Daemon,
-    State,
-    StopOutcome,
-    absolute,
-    on_a_port,
-    prepare,
-)
+from streams.runtime.daemon import START_SECONDS, STOP_SECONDS, Command, Condition, Daemon, Program, StopOutcome, absolute
 from streams.runtime.errors import PostgresNotPrepared
 from streams.runtime.jars import Progress, cache_dir, file_lock, pom, resolve, silent
 from streams.runtime.java import find_java, last_words
@@ -100,27 +90,18 @@ def start(
     Raises any ``RuntimeUnavailableError``, and leaves no server of its own behind then.
     """
     daemon = _daemon(data_dir)
-    prepare(daemon.directory, daemon.title)
-    with daemon.lock(progress):
-        last = daemon.state()
-        if last and last.pid and daemon.condition() == "running":
-            daemon.wait_until_ready(last, _answers, timeout)
-            return PostgresInfo(daemon.directory, last.pid, last.port, already_running=True)
+
+    def configure(chosen: int) -> Command:
         programs = _programs(progress)
         _initialise_once(daemon.directory, programs, progress)
+        settings = _SETTINGS | {"port": str(chosen)}
+        arguments: list[str | Path] = [*_identity(), programs / "bin" / "postgres", "-D", daemon.directory / "cluster"]
+        for option in [*(f"{name}={value}" for name, value in settings.items()), daemon.marker]:
+            arguments += ["-c", option]
+        return Command(arguments, str(daemon.directory))
 
-        def launch(chosen: int) -> State:
-            progress(f"Starting {daemon.title} on {HOST}:{chosen}")
-            settings = _SETTINGS | {"port": str(chosen)}
-            options = [*(f"{name}={value}" for name, value in settings.items()), daemon.marker]
-            command: list[str | Path] = [programs / "bin" / "postgres", "-D", daemon.directory / "cluster"]
-            for option in options:
-                command += ["-c", option]
-            return daemon.launch([*_identity(), *command], chosen, str(daemon.directory), _answers, timeout)
-
-        started = on_a_port(port, last.port if last else None, launch)
-    assert started.pid is not None
-    return PostgresInfo(daemon.directory, started.pid, started.port)
+    program, already = daemon.start(configure, port, timeout, progress)
+    return PostgresInfo(daemon.directory, program.pid, program.port, already)
 
 
 def stop(data_dir: Path, *, timeout: float = STOP_SECONDS, progress: Progress = silent) -> StopOutcome:
@@ -139,10 +120,8 @@ def kill(data_dir: Path) -> bool:
 def status(data_dir: Path) -> PostgresStatus:
     """Whether the server of ``data_dir`` runs; looks at the process and does not connect."""
     daemon = _daemon(data_dir)
-    state = daemon.state()
-    if state is None or state.pid is None:
-        return PostgresStatus("stopped")
-    return PostgresStatus(daemon.condition(), PostgresInfo(daemon.directory, state.pid, state.port))
+    state, program = daemon.status()
+    return PostgresStatus(state, PostgresInfo(daemon.directory, program.pid, program.port) if program else None)
 
 
 def _daemon(data_dir: Path) -> Daemon:
@@ -150,16 +129,16 @@ def _daemon(data_dir: Path) -> Daemon:
     # SIGINT is the "fast" shutdown, which does not wait for clients. SIGQUIT takes the server's own processes along;
     # after a SIGKILL they would hold the data for a while.
     signals = {"stops": signal.SIGINT, "crashes": signal.SIGQUIT}
-    return Daemon(directory, "postgres", "PostgreSQL", f"owdd.directory={directory}", **signals)
+    return Daemon(directory, "postgres", "PostgreSQL", f"owdd.directory={directory}", _answers, **signals)
 
 
 def _password_file(directory: Path) -> Path:
     return directory / "password"
 
 
-def _answers(state: State) -> bool:
+def _answers(program: Program) -> bool:
     """True if the user of this very data directory is let in."""
-    server = PostgresInfo(Path(state.identity), state.pid or 0, state.port)
+    server = PostgresInfo(Path(program.identity), program.pid, program.port)
     try:
         psycopg.connect(server.url("postgres"), password=server.password, connect_timeout=2).close()
     except psycopg.OperationalError:

@@ -87,7 +87,7 @@ session.timeout.ms=5000
 heartbeat.interval.ms=1000
 """
 
-LOG4J2_PROPERTIES = """\
+_LOG4J2_PROPERTIES = """\
 # Kafka says good-bye in a shutdown hook of its own, which Log4j's would silence.
 shutdownHook=disable
 appender.out.type=Console
@@ -100,6 +100,13 @@ rootLogger.appenderRef.out.ref=out
 logger.settings.name=org.apache.kafka.common.config.AbstractConfig
 logger.settings.level=WARN
 """
+
+
+def logging_option(directory: Path) -> str:
+    """The JVM's option to log as we want it; what it names is written into ``directory``."""
+    file = directory / "log4j2.properties"
+    file.write_text(_LOG4J2_PROPERTIES)
+    return f"-Dlog4j2.configurationFile={file.as_uri()}"
 
 
 def server_properties(storage: Path, port: int, controller_port: int) -> str:
