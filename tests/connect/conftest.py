@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from streams.cli import app
 from streams.cli.connector_reports import ExitCode
+from streams.connect.names import SourceKind
 from streams.connect.render import PASSWORD_FILE, connector
 from streams.mapping import load_mapping
 from streams.runtime import connect, kafka, postgres
@@ -58,12 +59,11 @@ class Site:
         assert self.password not in result.output
         return Said(ExitCode(result.exit_code), json.loads(result.stdout), result.output)
 
-    def file(self, **changes: str | None) -> str:
-        """A file with the rendered configuration and some changes; ``__`` stands for a dot, None takes a property away."""
-        config: dict[str, str | None] = dict(connector(MAPPING, "postgres", self.settings))
-        config |= {key.replace("__", "."): value for key, value in changes.items()}
+    def file(self, kind: SourceKind = "postgres", **changes: str) -> str:
+        """A file with the rendered configuration and some changes; ``__`` stands for a dot."""
+        config = connector(MAPPING, kind, self.settings)
         path = self.directory / "changed.json"
-        path.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
+        path.write_text(json.dumps(config | {key.replace("__", "."): value for key, value in changes.items()}))
         return str(path)
 
 

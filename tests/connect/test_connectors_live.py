@@ -83,13 +83,20 @@ def test_a_plan_shows_everything_and_changes_nothing(site: Site) -> None:
     assert httpx.get(f"{site.settings.connect_url}/connectors/another", trust_env=False).status_code == 404
 
 
-@pytest.mark.parametrize("command", [("apply", "--execute", "--wait", "1"), ("plan", "--kind", "sqlserver")])
-def test_a_database_that_nobody_answers_for_is_unreachable_and_nothing_is_applied(site: Site, command: tuple[str, ...]) -> None:
-    said = site.owdd(*command, "--name", "nowhere", OWDD_SOURCE_PORT=NOBODY)
+def test_a_database_that_nobody_answers_for_is_unreachable_and_nothing_is_applied(site: Site) -> None:
+    said = site.owdd("apply", "--execute", "--wait", "1", "--name", "nowhere", OWDD_SOURCE_PORT=NOBODY)
     assert said.code is ExitCode.UNREACHABLE
     assert not said.data["plan"]["problems"]
     assert "database.hostname" in said.data["plan"]["unreachable"][0]
     assert httpx.get(f"{site.settings.connect_url}/connectors/nowhere", trust_env=False).status_code == 404
+
+
+def test_a_sql_server_that_nobody_answers_for_is_unreachable_too(site: Site) -> None:
+    file = site.file("sqlserver", database__port=NOBODY, driver__loginTimeout="1", driver__connectRetryCount="0")
+    said = site.owdd("plan", "--file", file, "--name", "nowhere")
+    assert said.code is ExitCode.UNREACHABLE
+    assert not said.data["plan"]["problems"]
+    assert "The TCP/IP connection to the host 127.0.0.1, port 1 has failed" in said.data["plan"]["unreachable"][0]
 
 
 def test_a_refused_login_is_a_wrong_configuration(site: Site) -> None:
