@@ -37,7 +37,7 @@ def connector(mapping: Mapping, kind: SourceKind, settings: Settings) -> Config:
     """
     names = CaptureNames.of(mapping, kind)
     database = _sqlserver(mapping, names, settings) if kind == "sqlserver" else _postgres(mapping, names, settings)
-    config = _connection(names, kind, settings) | database | _tables(mapping) | _VALUES | _FAILURES | _signals(names, settings)
+    config = _connection(names, kind, settings) | database | _tables(mapping) | _VALUES | _FLOW | _signals(names, settings)
     config |= _topics(mapping, kind, settings)
     return dict(sorted(config.items()))
 
@@ -114,7 +114,7 @@ def _tables(mapping: Mapping) -> Config:
             rf"{_pattern(*table)}\.({'|'.join(re.escape(name) for name in names)})" for table, names in (columns | ours).items()
         ),
         # The mapped key is the topic's key, also where the table has another primary key, or none.
-        "message.key.columns": ";".join(f"{_pattern(*table)}:{names[0]}" for table, names in columns.items()),
+        "message.key.columns": ";".join(f"{_pattern(*table)}:{re.escape(names[0])}" for table, names in columns.items()),
     }
 
 
@@ -135,7 +135,7 @@ _VALUES: Config = {
     },
 }
 
-_FAILURES: Config = {
+_FLOW: Config = {
     "event.processing.failure.handling.mode": "fail",
     # Without end by default, and RUNNING all the while, also when the login is gone: ten minutes, then FAILED and seen.
     "errors.max.retries": "60",

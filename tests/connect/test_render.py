@@ -83,6 +83,7 @@ class TestWhatIsCaptured:
         assert matches(config, "table.include.list", "dbo.order$header")
         assert matches(config, "column.include.list", "dbo.order$header.oh$id")
         assert not matches(config, "table.include.list", "dbo.order")
+        assert r"dbo\.order\$header:oh\$id" in config["message.key.columns"].split(";")
 
     @BY_KIND
     def test_every_topic_is_keyed_by_the_mapped_key(self, kind: SourceKind) -> None:
