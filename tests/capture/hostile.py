@@ -241,7 +241,7 @@ def _columns() -> Iterator[Hostile]:
     yield _of("order_header_total", "money is a flag", "bad_decimal", oht_net=True)
     yield _of("order_header_total", "money is an object", "bad_decimal", oht_net={MARK: 1})
     yield _of("order_header_total", "money has an endless exponent", "bad_decimal", oht_net="1e98765432198798765432")
-    yield _of("order_header_total", "money has a large exponent", "decimal_out_of_range", oht_net="1e987654")
+    yield _of("order_header_total", "money has an exponent", "bad_decimal", oht_net="1e5")
     yield _of("order_line_item", "a quantity is too large", "decimal_out_of_range", oli_qty_required=str(NUMBER**4))
     yield _of("order_line_item", "a quantity has a million digits", "decimal_out_of_range", oli_line_net="9" * 10**6)
     yield _of("customer_detail", "a flag is text", "bad_flag", cd_account_customer=MARK)

@@ -91,7 +91,11 @@ class TestDecimals:
     def test_what_is_no_number_is_refused(self, value: object) -> None:
         assert code(lambda: values.decimal(value, "column")) == "bad_decimal"
 
-    @pytest.mark.parametrize("value", ["1e18", "-1e999999", "1e-10", "0.0000000001", 10**18, "9" * 100_000])
+    @pytest.mark.parametrize("value", ["12E4", "+123", "1_00", "1e18", "-1e999999", "1e-10", " 1.0", "1.", ".1", "٣", "1.0\n"])
+    def test_text_is_a_number_only_as_debezium_writes_it(self, value: str) -> None:
+        assert code(lambda: values.decimal(value, "column")) == "bad_decimal"
+
+    @pytest.mark.parametrize("value", ["1" + "0" * 18, "-0.0000000001", 10**18, "9" * 100_000])
     def test_what_dotdigital_could_not_hold_is_refused(self, value: object) -> None:
         assert code(lambda: values.decimal(value, "column")) == "decimal_out_of_range"
 
