@@ -37,6 +37,7 @@ def start(
     secrets: Annotated[
         Path | None,
         typer.Option(
+            envvar="OWDD_CONNECT_CREDENTIALS",
             file_okay=False,
             help="What connectors may read as ${file:...} and ${dir:...}; without it the worker's own directory for that.",
         ),
