@@ -71,7 +71,9 @@ async def test_every_panel_shows_data_while_a_worker_works_and_things_go_wrong(
 ) -> None:
     probe = tmp_path / "retention.json"
     now = datetime.now(UTC)
-    watched = stack(tmp_path, broker, "watched", partitions=2, OWDD_CONNECT_URL=connect, OWDD_RETENTION_PROBE=str(probe))
+    watched = stack(
+        tmp_path, broker, "watched", OWDD_CONNECT_URL=connect, OWDD_RETENTION_PROBE=str(probe), OWDD_DATA_SHARED="true"
+    )
     async with watched as running:
         await heart_beats(running, now)
         worker = await running.start_worker(*Role)
@@ -82,6 +84,7 @@ async def test_every_panel_shows_data_while_a_worker_works_and_things_go_wrong(
                 group.create_task(bad_day(running))
                 await all_show_data(url, queries())
         metrics = httpx.get(f"{worker.url}/metrics").text
+        assert (tmp_path / "state" / worker.name / "0" / "watched-agents-v1").is_dir()
     done = subprocess.run(
         [prometheus_programs.promtool, "check", "metrics"], input=metrics, check=False, capture_output=True, text=True
     )
