@@ -13,6 +13,8 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from streams.cli import app
+from streams.connect.render import connector
+from streams.mapping import load_mapping
 from streams.settings import Settings
 from tests.stack.conftest import COMPOSE_FILE, ROOT, Service, resolved
 
@@ -113,10 +115,20 @@ class TestSettings:
         named = set(re.findall(r"^#?(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
         assert named == read
 
-    def test_connect_reads_passwords_where_the_connector_s_configuration_says(self, services: dict[str, Service]) -> None:
+    def test_the_connector_that_is_applied_names_what_the_stack_has(self, services: dict[str, Service]) -> None:
+        variables = services["connectors"]["environment"].items()
+        settings = Settings.model_validate({key.removeprefix("OWDD_").lower(): value for key, value in variables})
+        config = connector(load_mapping(), "sqlserver", settings)
+        references = re.findall(r"\$\{(\w+):([^:]+):(\w+)\}", " ".join(config.values()))
         providers = services["connect"]["environment"]
-        assert providers["CONNECT_CONFIG_PROVIDERS"] == "dir"
-        assert providers["CONNECT_CONFIG_PROVIDERS_DIR_PARAM_ALLOWED_PATHS"] == Settings().connect_credentials == "/run/secrets"
+        mounted = {secret["target"] for secret in services["connect"]["secrets"]}
+        assert references
+        for provider, directory, name in references:
+            assert provider == providers["CONNECT_CONFIG_PROVIDERS"]
+            assert directory == providers["CONNECT_CONFIG_PROVIDERS_DIR_PARAM_ALLOWED_PATHS"]
+            assert f"{directory}/{name}" in mounted
+        assert config["database.hostname"] in services
+        assert f"CREATE LOGIN [{config['database.user']}]" in (ROOT / "connectors" / "sql" / "login.sql").read_text()
 
 
 class TestSecrets:
