@@ -1,6 +1,6 @@
 """What differs between the databases that the shop can write to: names, types, and what surrounds a table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Protocol
 from urllib.parse import SplitResult, unquote
 
@@ -13,27 +13,11 @@ from streams.errors import ConfigurationError
 from streams.simulate.sql_schema import BIT, DATETIME, DECIMAL, INT, MEMO, Table
 
 
-class Cursor(Protocol):
-    """What we use of a DB-API cursor; parameters are ``%s`` in both drivers."""
-
-    def execute(self, operation: str, parameters: Sequence[Any], /) -> object:
-        """Run one statement."""
-        ...
-
-    def executemany(self, operation: str, parameters: Sequence[Sequence[Any]], /) -> object:
-        """Run one statement for many rows."""
-        ...
-
-    def fetchone(self) -> Any:
-        """The next row of the answer."""
-        ...
-
-
 class Connection(Protocol):
     """What we use of a DB-API connection; a transaction is open from the first statement until ``commit``."""
 
     def cursor(self) -> Any:
-        """A new cursor."""
+        """A new cursor; parameters are ``%s`` in both drivers."""
         ...
 
     def commit(self) -> None:
