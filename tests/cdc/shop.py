@@ -61,10 +61,27 @@ class Shop:
             value for (found, pairs), value in samples.items() if found == name and labels.items() <= dict(pairs).items()
         )
 
-    async def worker_runs(self) -> None:
-        """Start the worker again if it has ended, as its supervisor does."""
-        if self.stack.workers[WORKER].process.poll() is not None:
-            await self.stack.start_worker(*Role, name=WORKER)
+    async def flowing(self, topic: str, records: int) -> None:
+        """Wait until so many more records of a captured topic have come through."""
+        wanted = await self.metric("owdd_records_total", topic=topic) + records
+        while await self.metric("owdd_records_total", topic=topic) < wanted:
+            await asyncio.sleep(0.02)
+
+    @asynccontextmanager
+    async def supervised(self) -> AsyncIterator[None]:
+        """Start the worker again whenever it ends, as its supervisor does: without its broker it does not live on."""
+
+        async def supervise() -> None:
+            while True:
+                if self.stack.workers[WORKER].process.poll() is not None:
+                    await self.stack.start_worker(*Role, name=WORKER, wait=False)
+                await asyncio.sleep(0.1)
+
+        supervising = asyncio.create_task(supervise())
+        try:
+            yield
+        finally:
+            supervising.cancel()
 
     async def events(self) -> dict[tuple[str, bytes], list[RowEvent]]:
         """Every captured row event by topic and key, in the order of arrival."""

@@ -103,9 +103,7 @@ async def test_a_killed_connect_worker_repeats_itself_and_does_no_harm(shop: Sho
     for _ in range(4):
         async with heated(shop, hot):
             trading = shop.trade(100, rate=100)
-            before = await shop.metric("owdd_records_total", topic=topic)
-            while await shop.metric("owdd_records_total", topic=topic) < before + 100:
-                await asyncio.sleep(0.02)
+            await shop.flowing(topic, 100)
             await shop.stack.kill_connect()
         await shop.stack.start_connect()
         await trading
@@ -139,12 +137,12 @@ async def heated(shop: Shop, customer: int) -> AsyncIterator[None]:
 
 
 async def test_a_broker_that_dies_and_returns_loses_nothing(shop: Shop) -> None:
-    trading = shop.trade(200, rate=60)
-    await asyncio.sleep(1)
     directory = shop.stack.directory / "kafka"
-    await asyncio.to_thread(kafka.kill, directory)
-    await asyncio.to_thread(kafka.start, directory, short_lived=True)
-    await trading
-    await shop.worker_runs()
-    await shop.stack.capturing()
-    assert await shop.differences() == []
+    async with shop.supervised():
+        trading = shop.trade(200, rate=60)
+        await shop.flowing(shop.mapping.topic("order_header"), 20)
+        await asyncio.to_thread(kafka.kill, directory)
+        await asyncio.to_thread(kafka.start, directory, short_lived=True)
+        await trading
+        await shop.stack.capturing()
+        assert await shop.differences() == []
