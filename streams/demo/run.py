@@ -48,12 +48,13 @@ class DemoConfig:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of it; the content of ``demo-report.json``."""
+    """What came of it; the content of the report. ``skipped`` are changes that came again behind a newer one."""
 
     converged: bool
     contacts: int
     differences: int
     events: int
+    skipped: int
     calls: int
     parked: int
     dead_letters: int
@@ -165,6 +166,7 @@ def _report(samples: Samples, contacts: int, differences: int, seconds: float, s
         contacts=contacts,
         differences=differences,
         events=int(_total(samples, "owdd_records_total")),
+        skipped=int(_total(samples, "owdd_stale_changes_total")),
         calls=int(_total(samples, "owdd_dotdigital_call_seconds_count")),
         parked=int(_total(samples, "owdd_parked_total")),
         dead_letters=int(_total(samples, "owdd_dead_letters_total")),
