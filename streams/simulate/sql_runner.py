@@ -115,5 +115,7 @@ class SqlRunner:
 
 
 def _first_line(error: Exception) -> str:
-    """What the database said, without the row that it quotes."""
-    return str(error).partition("\n")[0]
+    """What the database said, without the row that it quotes; pymssql has it as bytes behind a number."""
+    said = error.args[-1] if error.args else ""
+    text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+    return text.strip().partition("\n")[0].partition(" Truncated value:")[0]

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
+import pymssql
 import pytest
 import sqlglot
 from psycopg import sql
@@ -22,7 +23,7 @@ from streams.runtime.postgres import PostgresInfo
 from streams.simulate import Simulation, SimulationConfig, Truth
 from streams.simulate.envelopes import UNAVAILABLE
 from streams.simulate.sql_dialects import DIALECTS, dialect_of
-from streams.simulate.sql_runner import DatabaseError, SqlRunner
+from streams.simulate.sql_runner import DatabaseError, SqlRunner, _first_line
 from streams.simulate.sql_schema import COLUMNS, site_tables
 from streams.simulate.sql_writer import NotEmptyError, Sql, Statement
 from streams.simulate.tables import CONTACT, DETAIL
@@ -151,6 +152,20 @@ def test_a_refused_row_is_told_without_its_content(server: PostgresInfo, databas
     assert "\n" not in str(caught.value)
     assert "WEB-" not in str(caught.value)
     assert caught.value.__suppress_context__
+
+
+def test_sql_server_is_quoted_without_the_value_that_it_quotes() -> None:
+    said = b"String or binary data would be truncated in table 'dbo.t', column 'cc_name'. Truncated value: 'Ann Le'.\nDB-Lib"
+    message = _first_line(pymssql.OperationalError(2628, said))
+    assert message == "String or binary data would be truncated in table 'dbo.t', column 'cc_name'."
+
+
+def test_the_day_ends_early_and_the_truth_is_right(server: PostgresInfo, database: str) -> None:
+    simulation = shop()
+    runner = SqlRunner(simulation, database, server.password, seconds=0)
+    opening = runner.opening().records
+    assert 0 < runner.live().records - opening < 100
+    assert held(database, server.password, simulation.truth()) == told(simulation.truth())
 
 
 def test_a_key_change_is_one_update_of_the_key() -> None:
