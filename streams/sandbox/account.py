@@ -1,19 +1,17 @@
-"""The v2 calls that a v3 integration still needs: account information, server time, data fields.
-
-v2 keys are matched without regard to case, as connectors send both camelCase and PascalCase.
-"""
+"""The v2 calls about the account itself: information, server time, data fields."""
 
 from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from streams.sandbox.codec import BadJsonError, loads
-from streams.sandbox.errors import json_response, v2_error
+from streams.sandbox import v2
+from streams.sandbox.errors import json_response
 from streams.sandbox.faults import Faults
 from streams.sandbox.store import Store
 
 _FLAT_LIMIT = 2000
+"""What account information speaks of, also where tiers or nothing bound the calls."""
 
 
 class Account:
@@ -25,6 +23,7 @@ class Account:
 
     async def info(self, request: Request) -> Response:
         """`{id, properties: [{name, type, value}]}`, every value a string; `ApiEndpoint` is where to call."""
+        allowed = self._store.limits.flat or _FLAT_LIMIT
         used = self._store.log.last_hour(self._store.clock().timestamp())
         endpoint = f"{request.url.scheme}://{request.url.netloc}/"
         if self._faults.settings.wrong_region:
@@ -35,7 +34,7 @@ class Account:
             ("MainEmail", "String", self._store.config.user),
             ("ApiEndpoint", "String", endpoint),
             ("ApiCallsInLastHour", "Int", str(used)),
-            ("ApiCallsRemaining", "Int", str(max(0, _FLAT_LIMIT - used))),
+            ("ApiCallsRemaining", "Int", str(max(0, allowed - used))),
             ("APILocale", "String", "en-GB"),
             ("CurrencyCode", "String", "GBP"),
             ("TimeZoneIana", "String", "Europe/London"),
@@ -51,17 +50,18 @@ class Account:
         return json_response([made.as_reply() for made in self._store.fields])
 
     async def create_data_field(self, request: Request) -> Response:
-        try:
-            members = loads(await request.body())
-        except BadJsonError:
-            members = None
-        if not isinstance(members, dict):
-            raise v2_error(400, "The request body is not a JSON object. ERROR_MALFORMED_REQUEST")
-        folded = {name.lower(): value for name, value in members.items()}
+        members = await v2.object_body(request)
         made = self._store.fields.define(
-            folded.get("name"),
-            folded.get("type"),
-            folded.get("visibility") or "Private",
-            folded.get("defaultvalue"),
+            members.get("name"),
+            members.get("type"),
+            members.get("visibility") or "Private",
+            members.get("defaultvalue"),
         )
         return json_response(made.as_reply(), 201)
+
+    async def delete_data_field(self, request: Request) -> Response:
+        """Every value of the field goes with it; nothing in the sandbox depends on a field."""
+        name = self._store.fields.remove(request.path_params["name"])
+        for contact in self._store:
+            contact.data.pop(name, None)
+        return json_response({"dependencies": None, "result": True})

@@ -6,6 +6,7 @@ Mistakes in an admin call are a 400 with `{"message"}`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,6 +20,8 @@ from streams.sandbox.faults import Faults
 from streams.sandbox.gate import ADMIN_PREFIX
 from streams.sandbox.identifiers import EMAIL, normalise
 from streams.sandbox.instants import parse_instant, stamp
+from streams.sandbox.programs import STATUSES as STATUSES_OF_PROGRAMS
+from streams.sandbox.records import shown
 from streams.sandbox.store import Contact, Store
 
 DEFAULT_LIMIT = 1000
@@ -42,16 +45,24 @@ class Admin:
                 ("contacts", self.seed, ["POST"]),
                 ("unsubscribe", self.unsubscribe, ["POST"]),
                 ("faults", self.faults, ["GET", "POST"]),
+                ("limits", self.limits, ["GET", "POST"]),
+                ("limits/consume", self.consume, ["POST"]),
+                ("jobs", self.jobs, ["GET"]),
+                ("jobs/release", self.release, ["POST"]),
+                ("records", self.records, ["GET"]),
+                ("events", self.events, ["GET"]),
+                ("programs", self.programs, ["GET", "POST"]),
             )
         ]
 
     async def state(self, _request: Request) -> Response:
-        """`{now, contacts: [...], dataFields: [...]}`, contacts by ascending id and binned ones included."""
+        """`{now, contacts, dataFields, lists}`, contacts by ascending id and binned ones included."""
         return json_response(
             {
                 "now": self._store.now(),
                 "contacts": [_shown(contact) for contact in self._store],
                 "dataFields": [made.as_reply() for made in self._store.fields],
+                "lists": [asdict(book) for book in self._store.lists],
             }
         )
 
@@ -65,7 +76,7 @@ class Admin:
         return json_response(self._store.log.counters())
 
     async def reset(self, _request: Request) -> Response:
-        """Back to the configured start: contacts, data fields, log, counters and faults."""
+        """Back to the configured start: everything in the account, log, counters, budgets and faults."""
         self._store.reset()
         self._faults.reset()
         return json_response({"reset": True})
@@ -86,8 +97,8 @@ class Admin:
         contact = self._store.find(EMAIL, email)
         if contact is None or contact.binned is not None:
             raise HTTPException(404, "no contact has this e-mail")
-        contact.email_status = "unsubscribed"
-        contact.updated = self._store.now()
+        contact.updated = now = self._store.now()
+        contact.set_email_status("unsubscribed", now)
         return json_response(_shown(contact))
 
     async def faults(self, request: Request) -> Response:
@@ -98,6 +109,69 @@ class Admin:
             except ValueError as error:
                 raise _wrong(str(error)) from None
         return json_response(self._faults.show())
+
+    async def limits(self, request: Request) -> Response:
+        """Show the budgets and what is used of them; POST sets budgets first, null lifts one."""
+        if request.method == "POST":
+            try:
+                self._store.limits.update(await _body(request))
+            except ValueError as error:
+                raise _wrong(str(error)) from None
+        return json_response(self._store.limits.show(self._store.clock().timestamp()))
+
+    async def consume(self, request: Request) -> Response:
+        """Use up `{tier, calls}`, as another system with the same account would."""
+        members = await _body(request)
+        calls = members.get("calls")
+        if not isinstance(calls, int) or isinstance(calls, bool) or calls < 1:
+            raise _wrong("calls must be a whole number from 1")
+        now = self._store.clock().timestamp()
+        try:
+            self._store.limits.consume(str(members.get("tier")), calls, now)
+        except ValueError as error:
+            raise _wrong(str(error)) from None
+        return json_response(self._store.limits.show(now))
+
+    async def jobs(self, _request: Request) -> Response:
+        """`{jobs: [{id, kind, state, accepted, due, fault}]}`; the due time of a stuck one is null."""
+        names = ("id", "kind", "state", "accepted", "due", "fault")
+        return json_response({"jobs": [{name: getattr(job, name) for name in names} for job in self._store.jobs]})
+
+    async def release(self, _request: Request) -> Response:
+        """Let stuck imports finish."""
+        return json_response({"released": self._store.jobs.release()})
+
+    async def records(self, _request: Request) -> Response:
+        """`{collections: [{name, scope, type, records: [...]}]}`, records of binned contacts included."""
+        rows = [
+            {
+                "name": held.name,
+                "scope": held.scope,
+                "type": held.type,
+                "records": [shown(row) for row in held.records.values()],
+            }
+            for held in self._store.insight
+        ]
+        return json_response({"collections": rows})
+
+    async def events(self, _request: Request) -> Response:
+        """`{events: [...]}`: what was imported for contacts that existed, oldest first."""
+        return json_response({"events": self._store.events})
+
+    async def programs(self, request: Request) -> Response:
+        """`{programs: [{id, status, contacts}]}`; POST takes `{id, status}` and makes or changes one first."""
+        programs = self._store.programs
+        if request.method == "POST":
+            members = await _body(request)
+            number, status = members.get("id"), members.get("status")
+            if not isinstance(number, int) or status not in STATUSES_OF_PROGRAMS:
+                raise _wrong(f"id must be a number and status one of {', '.join(STATUSES_OF_PROGRAMS)}")
+            programs.statuses[number] = str(status)
+        rows = [
+            {"id": number, "status": status, "contacts": programs.enrolled.get(number, [])}
+            for number, status in programs.statuses.items()
+        ]
+        return json_response({"programs": rows})
 
     def _put(self, row: Mapping[str, object]) -> Contact:
         """Create or overwrite one contact; data fields and identifiers left out keep their value."""
@@ -132,7 +206,7 @@ class Admin:
                 contact.data.pop(name, None)
             else:
                 contact.data[name] = value
-        contact.email_status = str(status)
+        contact.set_email_status(str(status), self._store.now())
         contact.opt_in = str(opt_in)
         contact.created = _instant(row, "created", contact.created)
         contact.updated = _instant(row, "updated", self._store.now())

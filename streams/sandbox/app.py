@@ -15,14 +15,24 @@ from starlette.types import ASGIApp
 
 from streams.sandbox import snapshot
 from streams.sandbox.account import Account
+from streams.sandbox.addressbooks import AddressBookCalls
 from streams.sandbox.admin import Admin
 from streams.sandbox.config import Clock, SandboxConfig, utc_now
+from streams.sandbox.contactimport import ContactImport
 from streams.sandbox.contacts import Contacts
+from streams.sandbox.deletion import Deletion
+from streams.sandbox.enrolments import Enrolments
 from streams.sandbox.errors import ApiError, json_response, no_route, render_error
+from streams.sandbox.events import Events
 from streams.sandbox.faults import Faults
 from streams.sandbox.gate import ADMIN_PREFIX, Gate
+from streams.sandbox.insightcollections import Collections
+from streams.sandbox.insightimport import InsightImport
 from streams.sandbox.listing import Listing
+from streams.sandbox.records import Records
 from streams.sandbox.store import Store
+from streams.sandbox.subscriptions import Subscriptions
+from streams.sandbox.writing import Writer
 
 CONTACTS = "/contacts/v3"
 CONTACT = "/contacts/v3/{identifier}/{value:path}"
@@ -60,26 +70,107 @@ def create_app(config: SandboxConfig, *, clock: Clock = utc_now, state_dir: Path
     """The sandbox for one account.
 
     With `state_dir` the ASGI lifespan loads the account from that directory and saves it there. Raises ApiError when
-    `config` defines a data field that Dotdigital would refuse.
+    `config` defines a data field that Dotdigital would refuse, ValueError when it holds a budget, a program or a fault
+    that cannot be.
     """
-    return SandboxApp(Store(config, clock), Faults(config.seed, clock), state_dir)
+    return SandboxApp(Store(config, clock), Faults(config.seed, clock, config.faults), state_dir)
 
 
 def _routes(store: Store, faults: Faults) -> list[Route]:
-    contacts, listing, account = Contacts(store), Listing(store), Account(store, faults)
+    writer = Writer(store)
+    contacts, imports, deletion = Contacts(store, writer), ContactImport(store, writer, faults), Deletion(store, faults)
     return [
         # Routes are tried in order, and nearly every call of a sync is this one.
         Route(CONTACT, contacts.merge, methods=["PATCH"]),
+        Route("/contacts/v3/import/{importId}", imports.status, methods=["GET"]),
+        Route("/contacts/v3/delete/{deleteId}", deletion.status, methods=["GET"]),
         Route(CONTACT, contacts.read, methods=["GET"]),
+        Route("/contacts/v3/import", imports.start, methods=["PUT"]),
         Route(CONTACT, contacts.replace, methods=["PUT"]),
         Route(CONTACT, contacts.delete, methods=["DELETE"]),
         Route(CONTACTS, contacts.create, methods=["POST"]),
-        Route(CONTACTS, listing.read, methods=["GET"]),
+        Route(CONTACTS, Listing(store).read, methods=["GET"]),
+        Route("/contacts/v3/delete", deletion.start, methods=["POST"]),
+        *_insight_routes(store, faults),
+        Route("/events/v3/import", Events(store).start, methods=["POST"]),
+        *_v2_routes(store, faults, writer, deletion),
+        *Admin(store, faults).routes(),
+    ]
+
+
+def _insight_routes(store: Store, faults: Faults) -> list[Route]:
+    records, imports = Records(store), InsightImport(store, faults)
+    collections = Collections(store, records)
+    root = "/insightData/v3"
+    account, contact = f"{root}/account", f"{root}/contacts/{{identifier}}/{{value}}"
+    collection, owned = f"{root}/collections/{{collectionName}}", f"{contact}/{{collectionName}}"
+    return [
+        Route(f"{root}/import", imports.start, methods=["PUT"]),
+        Route(f"{root}/import/{{importId}}", imports.status, methods=["GET"]),
+        Route(f"{root}/async/{{jobId}}", collections.job, methods=["GET"]),
+        Route(f"{root}/collections", collections.all, methods=["GET"]),
+        Route(collection, collections.create, methods=["POST"]),
+        Route(collection, collections.delete, methods=["DELETE"]),
+        Route(f"{collection}/empty", collections.empty, methods=["DELETE"]),
+        Route(f"{collection}/schema", collections.schema, methods=["GET"]),
+        Route(account, collections.of_account, methods=["GET"]),
+        Route(f"{root}/accounts/{{collectionName}}/deleteRecords", records.delete_keys, methods=["DELETE"]),
+        Route(f"{account}/{{collectionName}}", records.page, methods=["GET"]),
+        *_record_routes(f"{account}/{{collectionName}}/{{recordId}}", records),
+        Route(f"{root}/contacts/{{collectionName}}", records.page, methods=["GET"]),
+        Route(contact, collections.of_contact, methods=["GET"]),
+        Route(owned, records.page, methods=["GET"]),
+        Route(f"{owned}/empty", collections.empty, methods=["DELETE"]),
+        Route(f"{owned}/deleteRecords", records.delete_keys, methods=["DELETE"]),
+        *_record_routes(f"{owned}/{{recordId}}", records),
+    ]
+
+
+def _record_routes(path: str, records: Records) -> list[Route]:
+    return [
+        Route(path, records.put, methods=["PUT"]),
+        Route(path, records.read, methods=["GET"]),
+        Route(path, records.delete, methods=["DELETE"]),
+    ]
+
+
+def _v2_routes(store: Store, faults: Faults, writer: Writer, deletion: Deletion) -> list[Route]:
+    account, books = Account(store, faults), AddressBookCalls(store, writer)
+    enrolments, consents = Enrolments(store), Subscriptions(store)
+    book = "/v2/address-books/{list}"
+    return [
         Route("/v2/account-info", account.info, methods=["GET"]),
         Route("/v2/server-time", account.server_time, methods=["GET"]),
         Route("/v2/data-fields", account.data_fields, methods=["GET"]),
         Route("/v2/data-fields", account.create_data_field, methods=["POST"]),
-        *Admin(store, faults).routes(),
+        Route("/v2/data-fields/{name}", account.delete_data_field, methods=["DELETE"]),
+        Route("/v2/accounts/empty-recycle-bin", deletion.empty_bin, methods=["POST"]),
+        Route("/v2/address-books", books.all, methods=["GET"]),
+        Route("/v2/address-books", books.create, methods=["POST"]),
+        Route(book, books.read, methods=["GET"]),
+        Route(book, books.change, methods=["PUT"]),
+        Route(book, books.delete, methods=["DELETE"]),
+        Route(f"{book}/contacts", books.contacts, methods=["GET"]),
+        Route(f"{book}/contacts", books.add, methods=["POST"]),
+        Route(f"{book}/contacts/delete", books.remove_many, methods=["POST"]),
+        Route(f"{book}/contacts/delete-all", books.remove_all, methods=["POST"]),
+        Route(f"{book}/contacts/{{contactId}}", books.remove, methods=["DELETE"]),
+        Route("/v2/contacts/deletion/{id}", books.removal, methods=["GET"]),
+        Route("/v2/contacts/{id}/address-books", books.of_contact, methods=["GET"]),
+        Route("/v2/contacts/unsubscribe", consents.unsubscribe, methods=["POST"]),
+        Route("/v2/contacts/suppress-contacts", consents.suppress, methods=["PUT"]),
+        Route("/v2/contacts/resubscribe", consents.resubscribe, methods=["POST"]),
+        Route("/v2/contacts/resubscribe-with-no-challenge", consents.resubscribe_silently, methods=["POST"]),
+        Route("/v2/contacts/unsubscribed-since/{date}", consents.unsubscribed_since, methods=["GET"]),
+        Route("/v2/contacts/suppressed-since/{date}", consents.suppressed_since, methods=["GET"]),
+        Route("/v2/contacts/modified-since/{date}", consents.modified_since, methods=["GET"]),
+        Route("/v2/contacts/{id}", deletion.read_one, methods=["GET"]),
+        Route("/v2/contacts/{id}", deletion.delete_one, methods=["DELETE"]),
+        Route("/v2/programs", enrolments.programs, methods=["GET"]),
+        Route("/v2/programs/enrolments", enrolments.start, methods=["POST"]),
+        Route("/v2/programs/enrolments/{id}", enrolments.read, methods=["GET"]),
+        Route("/v2/programs/enrolments/{id}/report-faults", enrolments.faults, methods=["GET"]),
+        Route("/v2/programs/{id}", enrolments.program, methods=["GET"]),
     ]
 
 

@@ -21,6 +21,9 @@ from streams.sandbox.store import Store
 
 Verb = Literal["POST", "PATCH", "PUT"]
 
+MOST_LISTS = 100
+"""List ids that one write may add (contacts specification)."""
+
 _EMAIL_TYPES = {"html": "Html", "plainText": "PlainText"}
 _OPT_IN_TYPES = {"unknown": "Unknown", "single": "Single", "double": "Double", "verifiedDouble": "VerifiedDouble"}
 _EMAIL_STATUSES = {name: name for name in ("subscribed", "unsubscribed", "suppressed")}
@@ -64,19 +67,29 @@ def read_contact(raw: bytes, store: Store, verb: Verb) -> ContactBody:
         raise bad_request("The contact has no identifiers", [("identifiers", "is required")])
     if "dataFields" in members:
         body.data, details = store.fields.check(_object(members["dataFields"], "dataFields"))
+    read_relations(members, store.lists.names, verb, body, details)
+    if details:
+        raise invalid_value(details)
+    return body
+
+
+def read_relations(
+    members: Mapping[str, object], known: Collection[int] | None, verb: Verb, body: ContactBody, details: list[Detail]
+) -> None:
+    """Read what is neither identifier nor data field; `known` are the lists there are, None to let any id through.
+
+    Adds what is wrong to `details`. Raises ApiError 400 for a wrong structure.
+    """
     if "channelProperties" in members:
         _channels(_object(members["channelProperties"], "channelProperties"), verb, body, details)
     if "lists" in members:
-        _lists(_array(members["lists"], "lists", 100), store.config.lists, body, details)
+        _lists(_array(members["lists"], "lists", MOST_LISTS), known, body, details)
     if "preferences" in members:
         _preferences(_array(members["preferences"], "preferences", None), body, details)
     if "consentRecords" in members:
         if verb == "PUT":
             raise bad_request("A replacement takes no consent records", [("consentRecords", "is not allowed")])
         _consents(_array(members["consentRecords"], "consentRecords", 5), body, details)
-    if details:
-        raise invalid_value(details)
-    return body
 
 
 def _object(value: object, path: str) -> dict[str, object]:
@@ -150,7 +163,7 @@ def _choice(value: object, choices: Mapping[str, str], path: str, details: list[
     return chosen
 
 
-def _lists(items: list[object], known: Mapping[int, str] | None, body: ContactBody, details: list[Detail]) -> None:
+def _lists(items: list[object], known: Collection[int] | None, body: ContactBody, details: list[Detail]) -> None:
     for position, item in enumerate(items):
         if not _is_id(item):
             details.append((f"lists[{position}]", "must be an integer list id"))

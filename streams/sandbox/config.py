@@ -19,7 +19,14 @@ class SandboxConfig:
     """The account behind the sandbox.
 
     `data_fields` maps a name to one of String, Numeric, Date, Boolean and adds to the built-in fields.
-    `lists` maps list ids to names; None accepts any id, a mapping makes unknown ids a 400.
+    `lists` maps the ids of the lists that exist at the start to their names.
+    `most_lists` bounds the lists that can be created; no published number does.
+    `programs` maps program ids to a status: Draft, Active, Deactivated or ReadOnly.
+    `tiers` maps lowCallRate, mediumCallRate or highCallRate to calls a minute, and `flat_limit` is calls a rolling hour
+    (2000 on old accounts); without either no call is counted.
+    `import_seconds` is how long an import or another asynchronous job takes.
+    `most_import_bytes` bounds the body of an import (50 MB, Dotdigital's import pages; read as the smaller of its senses).
+    `faults` is what an admin call to `faults` would take, in force from the start.
     `custom_identifiers` names the identifiers allowed beside contactId, email and mobileNumber.
     `bin_days` is how long a deleted contact can be revived (about 30 days, Dotdigital's right-to-be-forgotten page).
     `seed` starts the fault generator, so that the same calls in the same order meet the same faults.
@@ -29,7 +36,14 @@ class SandboxConfig:
     user: str
     password: str = field(repr=False)
     data_fields: Mapping[str, str] = field(default_factory=dict)
-    lists: Mapping[int, str] | None = None
+    lists: Mapping[int, str] = field(default_factory=dict)
+    most_lists: int | None = None
+    programs: Mapping[int, str] = field(default_factory=dict)
+    tiers: Mapping[str, int] = field(default_factory=dict)
+    flat_limit: int | None = None
+    import_seconds: float = 1.0
+    most_import_bytes: int = 50_000_000
+    faults: Mapping[str, object] = field(default_factory=dict)
     custom_identifiers: frozenset[str] = frozenset()
     enforce_double_opt_in: bool = False
     bin_days: float = 30.0

@@ -30,6 +30,19 @@ HARD_STATUSES = frozenset(
 )
 """Statuses that no contact leaves through the API."""
 
+GLOBAL_STATUSES = frozenset(
+    (
+        "spamTrap",
+        "blockedlocalpart",
+        "sharedsuppression",
+        "sharedDomainSuppression",
+        "purchased",
+        "knownComplainer",
+        "knownLitigator",
+    )
+)
+"""Addresses that Dotdigital bars by itself, whatever the account holds."""
+
 MAILABLE = frozenset(("subscribed", "softBounced"))
 STATUSES = HARD_STATUSES | MAILABLE | frozenset((NO_CHANNEL, "unsubscribed", "pendingOptIn", "binned"))
 

@@ -144,6 +144,14 @@ class DataFields:
         made = self._fields[name.upper()] = DataField(name, canonical, shown, default)
         return made
 
+    def remove(self, name: str) -> str:
+        """Forget a definition; returns its name as defined. Raises ApiError 404 ERROR_DATAFIELD_NOTFOUND."""
+        definition = self.find(name)
+        if definition is None:
+            raise v2_error(404, "Error: ERROR_DATAFIELD_NOTFOUND")
+        del self._fields[definition.name.upper()]
+        return definition.name
+
     def restore(self, definitions: Iterable[DataField]) -> None:
         self._fields = {made.name.upper(): made for made in definitions}
 

@@ -1,4 +1,4 @@
-"""The door of the sandbox: credentials, faults and the request log, outside the Starlette stack.
+"""The door of the sandbox: credentials, budgets, faults and the request log, outside the Starlette stack.
 
 It is the outermost ASGI layer because losing a reply needs the server's own `send`, whose connection can be aborted.
 """
@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from collections.abc import Mapping
 from time import perf_counter
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streams.sandbox import faults as kinds
+from streams.sandbox import refusals, rewrites
 from streams.sandbox.auth import BasicAuth
-from streams.sandbox.errors import denied, json_response
+from streams.sandbox.errors import json_response
 from streams.sandbox.faults import Faults
 from streams.sandbox.store import Store
 
 ADMIN_PREFIX = "/_sandbox/"
 _REGION_FREE = "/v2/account-info"
 """Answers in every region: it is how a client finds its own."""
+
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 class Gate:
@@ -38,6 +42,7 @@ class Gate:
         elif scope["path"].startswith(ADMIN_PREFIX):
             allowed = _is_loopback(scope)
             refusal = json_response({"message": "The sandbox is administered from its own machine only"}, 403)
+            self._store.jobs.settle(self._store.clock().timestamp())
             await (self._app if allowed else refusal)(scope, receive, send)
         else:
             await self._serve(scope, receive, send)
@@ -47,14 +52,19 @@ class Gate:
         at = self._store.clock().timestamp()
         if not self._faults.quiet and (delay := self._faults.delay()):
             await asyncio.sleep(delay)
-        fault, refusal = self._screen(scope)
+        if at >= self._store.jobs.due:
+            self._store.jobs.settle(at)
+        sent_path = scope["raw_path"].decode("latin-1")
+        fault, refusal, headers = self._screen(scope, sent_path, at)
         status = 500
-        held: list[Message] | None = [] if fault in (kinds.LOST_REPLY, kinds.HANG) else None
+        held: list[Message] | None = [] if fault in kinds.AFTERWARDS else None
 
         async def watch(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if headers:
+                    message["headers"] = [*message["headers"], *_encoded(headers)]
             if held is None:
                 await send(message)
             else:
@@ -66,29 +76,36 @@ class Gate:
                 await _wait_for_disconnect(receive, self._faults.settings.hang_seconds)
         finally:
             elapsed = (perf_counter() - started) * 1000
-            sent_path = scope["raw_path"].decode("latin-1")
             self._store.log.add(at, scope["method"], sent_path, status, elapsed, fault)
         if fault == kinds.LOST_REPLY:
             await _drop_connection(receive, send)
         else:
-            for message in held or ():
+            for message in rewrites.apply(fault, held) if held else ():
                 await send(message)
 
-    def _screen(self, scope: Scope) -> tuple[str | None, Response | None]:
-        """The fault that hits the call, and the reply that refuses it, if either."""
+    def _screen(self, scope: Scope, sent_path: str, at: float) -> tuple[str | None, Response | None, Mapping[str, str]]:
+        """The fault that hits the call, the reply that refuses it, and headers for the reply it gets otherwise."""
         path: str = scope["path"]
         settings = self._faults.settings
         if settings.outage:
-            return "outage", self._faults.refusal("http_503", path)
+            return "outage", self._faults.refusal("http_503", path), _NO_HEADERS
         if settings.wrong_region and path != _REGION_FREE:
-            return "wrong_region", kinds.wrong_region()
+            return "wrong_region", refusals.wrong_region(), _NO_HEADERS
         if settings.unauthorized or not self._auth.accepts(_header(scope, b"authorization")):
-            error = denied(path)
-            return "unauthorized" if settings.unauthorized else None, json_response(error.body, error.status)
+            return "unauthorized" if settings.unauthorized else None, refusals.unauthorized(path), _NO_HEADERS
+        headers = _NO_HEADERS
+        if self._store.limits.active:
+            headers, refusal = self._store.limits.take(scope["method"], sent_path, at)
+            if refusal is not None:
+                return None, refusal, _NO_HEADERS
         fault = None if self._faults.quiet else self._faults.draw()
-        if fault is None or fault in (kinds.LOST_REPLY, kinds.HANG):
-            return fault, None
-        return fault, self._faults.refusal(fault, path)
+        if fault is None or fault in kinds.AFTERWARDS:
+            return fault, None, headers
+        return fault, self._faults.refusal(fault, path), _NO_HEADERS
+
+
+def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
 def _header(scope: Scope, wanted: bytes) -> bytes | None:

@@ -7,17 +7,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import NamedTuple
 
+from streams.sandbox.calls import call_of
 from streams.sandbox.instants import stamp
-
-_CONTACT = "/contacts/v3/{identifier}/{value}"
-_FIXED = frozenset(("/contacts/v3", "/v2/account-info", "/v2/data-fields", "/v2/server-time"))
-
-
-def route_of(path: str) -> str:
-    """The path template that `path` belongs to; `(other)` for what the sandbox does not serve."""
-    if path.startswith("/contacts/v3/") and "/" in path[13:]:
-        return _CONTACT
-    return path if path in _FIXED else "(other)"
 
 
 class LoggedRequest(NamedTuple):
@@ -66,7 +57,7 @@ class RequestLog:
     def add(self, at: float, method: str, path: str, status: int, ms: float, fault: str | None) -> None:
         """Record a call under the next number; numbers start at 1 and never repeat until `clear`."""
         self.total += 1
-        route = route_of(path)
+        route = call_of(path).route
         self._ring.append(LoggedRequest(self.total, at, method, path, route, status, ms, fault))
         self._calls[method, route, status] += 1
         if fault is not None:

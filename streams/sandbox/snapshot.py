@@ -1,6 +1,7 @@
 """Keeps the account over a restart: one JSON file, written on shutdown and read on start.
 
-A killed sandbox loses what happened since its last orderly stop, and the request log is never kept.
+A killed sandbox loses what happened since its last orderly stop. The request log and the faults are never kept: a
+restart is how one gets rid of the latter.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from streams.sandbox.datafields import DataField
 from streams.sandbox.store import Contact, Store
 
 STATE_FILE = "sandbox.json"
+_PARTS = frozenset(("lists", "insight", "programs", "jobs", "limits"))
 
 
 def save(store: Store, directory: Path) -> None:
@@ -23,6 +25,8 @@ def save(store: Store, directory: Path) -> None:
         "nextId": store.next_id,
         "dataFields": [asdict(made) for made in store.fields],
         "contacts": [asdict(contact) | {"preferences": list(contact.preferences.items())} for contact in store],
+        "events": store.events,
+        **{name: getattr(store, name).dump() for name in _PARTS},
     }
     draft = directory / f"{STATE_FILE}.tmp"
     draft.write_bytes(dumps(state))
@@ -40,3 +44,7 @@ def load(store: Store, directory: Path) -> None:
         [DataField(**row) for row in state["dataFields"]],
         [Contact(**(row | {"preferences": dict(row["preferences"])})) for row in state["contacts"]],
     )
+    # A file that an older sandbox wrote has contacts and data fields only.
+    store.events = state.get("events", [])
+    for name in _PARTS & state.keys():
+        getattr(store, name).restore(state[name])

@@ -1,4 +1,4 @@
-"""The account's state in memory: contacts, their identifiers, data-field definitions, and the request log.
+"""The account's state in memory: contacts and their identifiers, and the parts that live in modules of their own.
 
 Handlers never await between reading and writing the store, so one event loop is all the locking there is.
 """
@@ -9,11 +9,17 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from streams.sandbox.config import Clock, SandboxConfig, utc_now
-from streams.sandbox.consent import NO_CHANNEL
+from streams.sandbox.consent import MAILABLE, NO_CHANNEL
 from streams.sandbox.datafields import DataField, DataFields, Scalar
+from streams.sandbox.insight import Insight
 from streams.sandbox.instants import stamp
+from streams.sandbox.jobs import Jobs
+from streams.sandbox.limits import Limits
+from streams.sandbox.lists import AddressBooks
+from streams.sandbox.programs import Programs
 from streams.sandbox.requestlog import RequestLog
 
 FIRST_CONTACT_ID = 100_001
@@ -38,20 +44,37 @@ class Contact:
     consents: list[dict[str, str]] = field(default_factory=list)
     binned: str | None = None
     """When it went to the recycle bin."""
+    removed: str | None = None
+    """When its e-mail channel last stopped being mailable."""
 
     @property
     def email(self) -> str | None:
         return self.identifiers.get("email")
+
+    def set_email_status(self, status: str, now: str) -> None:
+        """Move the e-mail channel to `status`, and note when it stopped being mailable."""
+        if status != self.email_status:
+            self.removed = None if status in MAILABLE else now
+            self.email_status = status
 
 
 class Store:
     """Contacts by id and by identifier. A binned contact keeps its identifiers until its bin period ends."""
 
     def __init__(self, config: SandboxConfig, clock: Clock = utc_now) -> None:
-        """Raises ApiError when `config.data_fields` holds a name or type that Dotdigital would refuse."""
+        """Raises ApiError when `config.data_fields` holds a name or type that Dotdigital would refuse.
+
+        Raises ValueError when `config` holds a budget or a program that cannot be.
+        """
         self.config = config
         self.clock = clock
         self.fields = DataFields(config.data_fields)
+        self.lists = AddressBooks(config.lists, config.most_lists)
+        self.insight = Insight(clock)
+        self.programs = Programs(config.programs)
+        self.jobs = Jobs(clock, config.import_seconds)
+        self.limits = Limits(config.tiers, config.flat_limit)
+        self.events: list[dict[str, Any]] = []
         self.log = RequestLog(config.log_size)
         self._contacts: dict[int, Contact] = {}
         self._ids: list[int] = []
@@ -60,7 +83,9 @@ class Store:
 
     def reset(self) -> None:
         """Back to the state before the first call."""
-        self.fields.reset()
+        for part in (self.fields, self.lists, self.insight, self.programs, self.jobs, self.limits):
+            part.reset()
+        self.events.clear()
         self.log.clear()
         self._contacts.clear()
         self._ids.clear()
@@ -124,6 +149,16 @@ class Store:
         contact.binned = contact.updated = self.now()
         contact.lists.clear()
 
+    def purge(self) -> None:
+        """Empty the recycle bin; data fields and insight records of what was in it are gone for good."""
+        for contact in [held for held in self if held.binned is not None]:
+            self._forget(contact)
+
+    def purge_expired(self) -> None:
+        """Forget contacts whose bin period is over, which `find` does for the one it is asked for."""
+        for contact in [held for held in self if held.binned is not None and self._expired(held.binned)]:
+            self._forget(contact)
+
     @property
     def next_id(self) -> int:
         """The id that the next new contact gets."""
@@ -150,6 +185,7 @@ class Store:
         del self._contacts[contact.id]
         for key in contact.identifiers.items():
             self._index.pop(key, None)
+        self.insight.forget(contact.id)
 
     def _expired(self, binned: str) -> bool:
         return binned <= stamp(self.clock() - timedelta(days=self.config.bin_days))

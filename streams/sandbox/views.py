@@ -33,7 +33,7 @@ def basics(contact: Contact) -> dict[str, object]:
     }
 
 
-def full(contact: Contact, lists: Mapping[int, str] | None) -> dict[str, object]:
+def full(contact: Contact, lists: Mapping[int, str]) -> dict[str, object]:
     """The reply to a read or a write of one contact; data fields without a value are absent."""
     shown = basics(contact)
     shown["dataFields"] = contact.data
@@ -41,7 +41,7 @@ def full(contact: Contact, lists: Mapping[int, str] | None) -> dict[str, object]
     return shown
 
 
-def expand(shown: dict[str, object], contact: Contact, wanted: Collection[str], lists: Mapping[int, str] | None) -> None:
+def expand(shown: dict[str, object], contact: Contact, wanted: Collection[str], lists: Mapping[int, str]) -> None:
     """Add the `wanted` expansions to a reply; a contact without preferences shows none, as its array is never empty."""
     if "channelProperties" in wanted:
         shown["channelProperties"] = _channels(contact)
@@ -79,7 +79,6 @@ def _country(mobile: str) -> str:
     return _UNKNOWN_COUNTRY
 
 
-def _membership(contact: Contact, number: int, lists: Mapping[int, str] | None) -> dict[str, object]:
+def _membership(contact: Contact, number: int, lists: Mapping[int, str]) -> dict[str, object]:
     status = {"subscribed": "subscribed", "pendingOptIn": "pending"}.get(overall_status(contact.email_status))
-    name = f"List {number}" if lists is None else lists.get(number, f"List {number}")
-    return {"id": number, "name": name, "status": status or "suppressed"}
+    return {"id": number, "name": lists[number], "status": status or "suppressed"}

@@ -86,7 +86,7 @@ async def test_verified_double_waits_for_the_holder_once(api: httpx.AsyncClient)
 
 
 async def test_an_account_may_enforce_double_opt_in() -> None:
-    app = create_app(SandboxConfig("user", "password", enforce_double_opt_in=True))
+    app = create_app(SandboxConfig("user", "password", lists={1: "News"}, enforce_double_opt_in=True))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://sandbox", auth=("user", "password")
     ) as api:

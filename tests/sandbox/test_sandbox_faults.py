@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from streams.sandbox import SandboxApp
-from streams.sandbox.faults import RATES, Faults
+from streams.sandbox.faults import AFTERWARDS, RATES, Faults
 
 ANN = "/contacts/v3/email/ann%40example.com"
 BODY = {"identifiers": {"email": "ann@example.com"}}
@@ -64,7 +64,7 @@ class TestRefusals:
         assert (reply.status_code, reply.headers["content-type"]) == (502, "text/html; charset=utf-8")
         assert reply.text.startswith("<html>")
 
-    @pytest.mark.parametrize("name", sorted(set(RATES) - {"lost_reply", "hang"}))
+    @pytest.mark.parametrize("name", sorted(set(RATES) - set(AFTERWARDS)))
     async def test_a_refused_call_has_no_effect(self, api: httpx.AsyncClient, name: str) -> None:
         await turn(api, **{name: 1})
         await api.patch(ANN, json=BODY)
