@@ -152,6 +152,8 @@ _FLOW: Config = {
 def _signals(names: CaptureNames, settings: Settings) -> Config:
     return {
         "signal.enabled.channels": "source,kafka",
+        # The channel asks for assignments and messages in turn: at the default of 5 s the first signal takes 25 s to be heard.
+        "signal.poll.interval.ms": "1000",
         "signal.kafka.topic": names.signals,
         "signal.kafka.bootstrap.servers": settings.kafka_bootstrap,
         # Shared by default by every connector of the cluster, which would steal each other's signals.
