@@ -30,7 +30,9 @@ Observer: TypeAlias = Callable[[str, str, float], None]
 
 SUBSCRIBED: Final = "subscribed"
 UNSUBSCRIBED: Final = "unsubscribed"
-_MAILABLE: Final = frozenset({"subscribed", "pendingoptin", "softbounced", "nosubscription"})
+_NOT_REFUSED: Final = frozenset({"subscribed", "pendingoptin", "softbounced", "hardbounced", "nosubscription"})
+"""Statuses without anybody's refusal. A bounce says something of the mailbox, and does not follow the person to another."""
+
 _V2_CODE: Final = re.compile(r"ERROR_[A-Z_]+")
 
 
@@ -44,8 +46,8 @@ class Contact:
 
     @property
     def tight(self) -> bool:
-        """Whether the contact cannot be mailed: unsubscribed, suppressed, complained, ..."""
-        return self.email_status not in _MAILABLE
+        """Whether somebody refused: unsubscribed, suppressed, complained, and every status that we do not know."""
+        return self.email_status not in _NOT_REFUSED
 
 
 @dataclass(frozen=True, slots=True)
