@@ -10,7 +10,7 @@ import typer
 import uvicorn
 
 from streams.cli.common import guarded
-from streams.sandbox import SandboxConfig, create_app
+from streams.sandbox import ApiError, create_app, load_config
 from streams.settings import load_settings
 
 _SHUTDOWN_SECONDS = 2
@@ -26,6 +26,10 @@ def sandbox(
     state_dir: Annotated[
         Path | None, typer.Option(file_okay=False, help="Directory that keeps the account between runs.")
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="YAML file with the account's start, its budgets and faults."),
+    ] = None,
 ) -> None:
     """Run an offline Dotdigital that the bridge can be pointed at.
 
@@ -37,7 +41,12 @@ def sandbox(
     if not password.strip():
         typer.echo("OWDD_DOTDIGITAL_PASSWORD is not set: set it to the password that the sandbox must accept.", err=True)
         raise typer.Exit(2)
-    app = create_app(SandboxConfig(user, password), state_dir=state_dir)
+    try:
+        app = create_app(load_config(config, user, password), state_dir=state_dir)
+    except (ValueError, ApiError) as error:
+        reason = error.body["message"] if isinstance(error, ApiError) else error
+        typer.echo(f"The sandbox cannot be set up: {reason}", err=True)
+        raise typer.Exit(2) from error
     server = uvicorn.Server(
         uvicorn.Config(
             app,

@@ -1,11 +1,14 @@
 """An offline server that answers as Dotdigital does, so that the bridge can be proved without an account.
 
-It keeps contacts and data fields in memory, obeys the rules of the v3 contacts and v2 data-field services that a
-data sync meets, and can be told to misbehave (`streams.sandbox.faults`). Where Dotdigital's published material is
-silent or contradicts itself the choice made here is written beside the code that makes it.
+It keeps one account in memory: contacts and their imports, insight data, events, lists, programs and consent. It obeys
+the rules that a data sync meets, counts calls against budgets (`streams.sandbox.limits`) and can be told to misbehave
+(`streams.sandbox.faults`). Where Dotdigital's published material is silent or contradicts itself the choice made here
+is written beside the code that makes it, and in docs/sandbox.md.
 """
 
 from streams.sandbox.app import SandboxApp, create_app
 from streams.sandbox.config import SandboxConfig
+from streams.sandbox.configfile import load_config
+from streams.sandbox.errors import ApiError
 
-__all__ = ["SandboxApp", "SandboxConfig", "create_app"]
+__all__ = ["ApiError", "SandboxApp", "SandboxConfig", "create_app", "load_config"]

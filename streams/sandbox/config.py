@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import ClassVar
+
+from pydantic import ConfigDict
 
 Clock = Callable[[], datetime]
 
@@ -32,6 +35,8 @@ class SandboxConfig:
     `seed` starts the fault generator, so that the same calls in the same order meet the same faults.
     `log_size` bounds the request log, in requests.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     user: str
     password: str = field(repr=False)

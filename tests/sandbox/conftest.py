@@ -41,6 +41,7 @@ def config() -> SandboxConfig:
         *CREDENTIALS,
         data_fields={"OW_SPEND": "Numeric", "OW_LAST": "Date", "OW_TRADE": "Boolean", "OW_ACCOUNT": "String"},
         lists={7: "Recent buyers"},
+        programs={5: "Active", 6: "Draft"},
         custom_identifiers=frozenset({"erpId"}),
         seed=11,
     )
