@@ -154,11 +154,6 @@ class Store:
         for contact in [held for held in self if held.binned is not None]:
             self._forget(contact)
 
-    def purge_expired(self) -> None:
-        """Forget contacts whose bin period is over, which `find` does for the one it is asked for."""
-        for contact in [held for held in self if held.binned is not None and self._expired(held.binned)]:
-            self._forget(contact)
-
     @property
     def next_id(self) -> int:
         """The id that the next new contact gets."""

@@ -79,7 +79,7 @@ class TestRows:
         self, api: httpx.AsyncClient, advance: Advance
     ) -> None:
         (ann,) = await add(api, "ann", mobileNumber="+447123123123")
-        by_id = {"matchIdentifier": "contactId", "identifiers": {"contactId": ann, "email": "ann.new@example.com"}}
+        by_id: dict[str, object] = {"matchIdentifier": "contactId", "identifiers": {"contactId": ann, "email": "ann.new@example.com"}}
         await start_import(api, by_id)
         advance(SECOND)
         assert (await read(api, "ann.new")).json()["contactId"] == ann

@@ -64,6 +64,11 @@ class TestRefusals:
         assert (reply.status_code, reply.headers["content-type"]) == (502, "text/html; charset=utf-8")
         assert reply.text.startswith("<html>")
 
+    @pytest.mark.parametrize(("name", "status"), [("http_401", 401), ("http_403", 403)])
+    async def test_credentials_and_region_can_fail_for_a_while(self, api: httpx.AsyncClient, name: str, status: int) -> None:
+        await turn(api, next=[{"fault": name, "times": 2}])
+        assert [(await api.patch(ANN, json=BODY)).status_code for _ in range(3)] == [status, status, 201]
+
     @pytest.mark.parametrize("name", sorted(set(RATES) - set(AFTERWARDS)))
     async def test_a_refused_call_has_no_effect(self, api: httpx.AsyncClient, name: str) -> None:
         await turn(api, **{name: 1})
@@ -162,6 +167,10 @@ def test_the_same_seed_draws_the_same_faults_at_the_given_rates() -> None:
         {"outage": 1},
         {"next": ["boom"]},
         {"next": "http_500"},
+        {"next": ["import_stuck"]},
+        {"next": [{"fault": "http_500", "times": 0}]},
+        {"next_import": ["http_500"]},
+        {"import_failed": 0.6, "import_stuck": 0.6},
         {"seed": 1.5},
     ],
 )
@@ -172,3 +181,36 @@ def test_a_wrong_switch_is_refused_whole(changes: dict[str, object]) -> None:
         faults.update({"latency_ms": 5, **changes})
     assert faults.show() == before
     assert faults.quiet
+
+
+def test_imports_meet_the_same_faults_however_many_calls_come_between() -> None:
+    busy, idle = Faults(5), Faults(5)
+    for faults in (busy, idle):
+        faults.update({"import_failed": 0.3, "import_partial": 0.3, "http_500": 0.5})
+    drawn = []
+    for _ in range(200):
+        busy.draw()
+        drawn.append(busy.draw_import())
+    assert drawn == [idle.draw_import() for _ in range(200)]
+    assert set(drawn) == {None, "import_failed", "import_partial"}
+
+
+@pytest.mark.parametrize("name", ["casing", "extra_members"])
+async def test_a_changed_reply_is_still_that_of_a_call_that_took_effect(api: httpx.AsyncClient, name: str) -> None:
+    await turn(api, next=[name])
+    reply = await api.patch(ANN, json=BODY | {"dataFields": {"FIRSTNAME": "status"}})
+    assert reply.status_code == 201
+    body = reply.json()
+    assert (body["identifiers"], body["dataFields"]) == (BODY["identifiers"], {"FIRSTNAME": "status"})
+    cased = body["channelProperties"]["email"] == {"emailType": "html", "optInType": "unknown", "status": "Subscribed"}
+    assert (cased, "addedLater" in body) == (name == "casing", name == "extra_members")
+
+
+async def test_a_reply_without_a_body_is_left_alone(api: httpx.AsyncClient) -> None:
+    await api.patch(ANN, json=BODY)
+    await api.post("/insightData/v3/collections/Orders?collectionScope=contact&collectionType=orders")
+    record = "/insightData/v3/contacts/email/ann%40example.com/Orders/1"
+    await api.put(record, json={"n": 1})
+    await turn(api, next=["extra_members"])
+    reply = await api.put(record, json={"n": 1})
+    assert (reply.status_code, reply.content) == (204, b"")

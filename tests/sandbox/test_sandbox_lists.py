@@ -101,7 +101,7 @@ class TestMembers:
         ],
     )
     async def test_a_bad_contact_is_not_added(self, api: httpx.AsyncClient, more: dict[str, object], code: str) -> None:
-        assert failed(await put_on(api, **more)) == (400, code)
+        assert failed(await put_on(api, "ann", **more)) == (400, code)
         assert await members(api) == []
 
     async def test_a_suppressed_contact_is_not_added(self, api: httpx.AsyncClient) -> None:

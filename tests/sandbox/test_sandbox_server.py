@@ -26,7 +26,7 @@ ANN = "/contacts/v3/email/ann%40example.com"
 BODY = {"identifiers": {"email": "ann@example.com"}, "dataFields": {"FIRSTNAME": "Ann"}}
 START = "import typer; from streams.cli.sandbox import sandbox; typer.run(sandbox)"
 
-Run = Callable[[], AbstractContextManager[httpx.Client]]
+Run = Callable[..., AbstractContextManager[httpx.Client]]
 
 
 @pytest.fixture
@@ -34,12 +34,12 @@ def run(tmp_path: Path) -> Run:
     """Starts the command, hands out a client, and stops it in an orderly way; the state directory is kept."""
 
     @contextmanager
-    def running() -> Iterator[httpx.Client]:
+    def running(*more: str) -> Iterator[httpx.Client]:
         port_file = tmp_path / "url"
         port_file.unlink(missing_ok=True)
         options = ["--user", "robot", "--port-file", str(port_file), "--state-dir", str(tmp_path / "state")]
         process = subprocess.Popen(
-            [sys.executable, "-c", START, *options],
+            [sys.executable, "-c", START, *options, *more],
             env=os.environ | {"OWDD_DOTDIGITAL_PASSWORD": PASSWORD},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -83,6 +83,40 @@ def test_replies_are_lost_calls_hang_and_the_account_outlives_the_process(run: R
         kept = api.get(ANN).json()
         assert (kept["contactId"], kept["dataFields"]) == (again.json()["contactId"], {"FIRSTNAME": "Ann"})
         assert api.post("/v2/data-fields", json={"name": "OW_X", "type": "Numeric"}).status_code == 400
+
+
+def test_an_account_is_set_up_from_a_file(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "account.yaml").write_text("lists: {7: Recent buyers}\nfaults: {next: [http_503]}\n")
+    with run("--config", str(tmp_path / "account.yaml")) as api:
+        assert [api.get("/v2/address-books").status_code for _ in range(2)] == [503, 200]
+        assert api.get("/v2/address-books").json()[0]["name"] == "Recent buyers"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("boom: 1", "boom: Unexpected keyword argument"),
+        ("lists: 3", "lists: Input should be a valid dictionary"),
+        ("password: x", "password does not belong into the file"),
+        ("- 1", "must hold a mapping"),
+        ("{", "cannot be read"),
+        ("faults: {boom: 1}", "boom is not a fault"),
+        ("tiers: {boom: 1}", "boom is not a budget"),
+        ("programs: {1: Ready}", "the status of a program must be one of"),
+        ("data_fields: {OW_X: Money}", "ERROR_DATAFIELD_INVALID"),
+    ],
+)
+def test_a_wrong_file_is_named_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, complaint: str
+) -> None:
+    monkeypatch.setenv("OWDD_DOTDIGITAL_PASSWORD", PASSWORD)
+    (tmp_path / "account.yaml").write_text(text)
+    app = typer.Typer()
+    app.command()(sandbox)
+    result = CliRunner().invoke(app, ["--config", str(tmp_path / "account.yaml")])
+    assert result.exit_code == 2
+    assert complaint in result.output
+    assert PASSWORD not in result.output
 
 
 def test_the_password_never_comes_from_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
