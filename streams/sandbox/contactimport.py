@@ -113,8 +113,8 @@ class ContactImport:
     def _read(self, row: Row) -> ContactBody:
         body = ContactBody()
         for kind, value in row["identifiers"].items():
-            if kind == CONTACT_ID and isinstance(value, int):
-                body.contact_id = value
+            if kind == CONTACT_ID:
+                body.contact_id = _contact_id(value)
                 continue
             try:
                 body.identifiers[kind] = normalise(kind, value, self._store.config.custom_identifiers)
@@ -153,6 +153,12 @@ class ContactImport:
             self._writer.update(contact, body, option)
         except ApiError:
             raise _RowError("InvalidContactStatus", "The channel's status does not allow resubscribing") from None
+
+
+def _contact_id(value: object) -> int:
+    if not isinstance(value, int):
+        raise _RowError("InvalidContactId", "The contactId must be a number")
+    return value
 
 
 class _Report:

@@ -22,6 +22,7 @@ Fields = dict[str, dict[str, Any]]
 _KEY = re.compile(r"[-A-Za-z0-9_]+")
 _KEY_LIMIT = 255
 _NUMBER_LIMIT = 10**18
+_DEPTH_LIMIT = 32
 
 
 class MisfitError(ValueError):
@@ -53,6 +54,8 @@ def describe(fields: Fields) -> list[dict[str, Any]]:
 
 
 def _take_object(fields: Fields, value: Mapping[str, Any], path: str, undo: list[Callable[[], object]]) -> None:
+    if path.count(".") >= _DEPTH_LIMIT:
+        raise MisfitError("InvalidJson", path, f"is nested over {_DEPTH_LIMIT} deep")
     for name, item in value.items():
         where = f"{path}.{name}" if path else name
         _check_name(name, where, fields)

@@ -79,7 +79,10 @@ class TestRows:
         self, api: httpx.AsyncClient, advance: Advance
     ) -> None:
         (ann,) = await add(api, "ann", mobileNumber="+447123123123")
-        by_id: dict[str, object] = {"matchIdentifier": "contactId", "identifiers": {"contactId": ann, "email": "ann.new@example.com"}}
+        by_id: dict[str, object] = {
+            "matchIdentifier": "contactId",
+            "identifiers": {"contactId": ann, "email": "ann.new@example.com"},
+        }
         await start_import(api, by_id)
         advance(SECOND)
         assert (await read(api, "ann.new")).json()["contactId"] == ann
@@ -126,6 +129,7 @@ class TestRows:
                 "invalidEntries",
             ),
             ({"matchIdentifier": "contactId", "identifiers": {"contactId": 9}}, "InvalidContactId", "invalidEntries"),
+            ({"matchIdentifier": "email", "identifiers": {"contactId": "9"}}, "InvalidContactId", "invalidEntries"),
             ({"matchIdentifier": "erpId", "identifiers": {"erpId": "9"}}, "NoValidIdentifiers", "invalidEntries"),
             (
                 {"matchIdentifier": "erpId", "identifiers": {"erpId": "9", "email": "bob@example.com"}},

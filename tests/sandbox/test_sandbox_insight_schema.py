@@ -83,6 +83,15 @@ def test_a_record_must_be_well_made(record: dict[str, Any], reason: str) -> None
     assert caught.value.reason == reason
 
 
+def test_depth_has_a_bound() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(900):
+        deep = {"a": deep}
+    with pytest.raises(MisfitError) as caught:
+        absorb({}, deep)
+    assert caught.value.reason == "InvalidJson"
+
+
 def test_an_array_inside_an_array_of_objects_is_fine() -> None:
     absorb({}, {"products": [{"categories": [{"name": "Hats"}]}]})
 
