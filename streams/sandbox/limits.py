@@ -67,13 +67,12 @@ class Limits:
 
     def take(self, method: str, path: str, at: float) -> Verdict:
         """Count one call at epoch second `at`."""
-        if self.flat is not None and self._flat_used(at) >= self.flat:
-            return Verdict({}, refusals.capped())
-        tier = tier_of(method, path)
-        verdict = _UNCOUNTED if tier is None or tier not in self.tiers else self._spend(tier, at)
-        if self.flat is not None and verdict.refusal is None:
+        if self.flat is not None:
+            if self._flat_used(at) >= self.flat:
+                return Verdict({}, refusals.capped())
             self._hour.append(at)
-        return verdict
+        tier = tier_of(method, path)
+        return _UNCOUNTED if tier is None or tier not in self.tiers else self._spend(tier, at)
 
     def consume(self, tier: str, calls: int, at: float) -> None:
         """Use up calls as another system of the same account would. Raises ValueError on a tier without a budget."""

@@ -40,11 +40,11 @@ def _recase(value: Any) -> Any:
         return [_recase(item) for item in value]
     if not isinstance(value, dict):
         return value
-    return {
-        name: _other(item) if name in _ENUMERATIONS and isinstance(item, str) else _recase(item)
-        for name, item in value.items()
-        if name not in _STORED
-    } | {name: value[name] for name in _STORED & value.keys()}
+    return {name: item if name in _STORED else _member(name, item) for name, item in value.items()}
+
+
+def _member(name: str, item: Any) -> Any:
+    return _other(item) if name in _ENUMERATIONS and isinstance(item, str) else _recase(item)
 
 
 def _other(word: str) -> str:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from streams.sandbox.config import Clock, SandboxConfig, utc_now
-from streams.sandbox.consent import MAILABLE, NO_CHANNEL
+from streams.sandbox.consent import NO_CHANNEL
 from streams.sandbox.datafields import DataField, DataFields, Scalar
 from streams.sandbox.insight import Insight
 from streams.sandbox.instants import stamp
@@ -44,18 +44,17 @@ class Contact:
     consents: list[dict[str, str]] = field(default_factory=list)
     binned: str | None = None
     """When it went to the recycle bin."""
-    removed: str | None = None
-    """When its e-mail channel last stopped being mailable."""
+    email_moved: str | None = None
+    """When the status of its e-mail channel last changed."""
 
     @property
     def email(self) -> str | None:
         return self.identifiers.get("email")
 
     def set_email_status(self, status: str, now: str) -> None:
-        """Move the e-mail channel to `status`, and note when it stopped being mailable."""
+        """Move the e-mail channel to `status`, and note when it changed."""
         if status != self.email_status:
-            self.removed = None if status in MAILABLE else now
-            self.email_status = status
+            self.email_status, self.email_moved = status, now
 
 
 class Store:

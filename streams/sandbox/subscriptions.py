@@ -98,7 +98,7 @@ class Subscriptions:
 
 
 def _removed(contact: Contact) -> str:
-    return contact.removed or contact.updated
+    return contact.email_moved or contact.updated
 
 
 def _removal(contact: Contact) -> dict[str, Any]:

@@ -48,10 +48,21 @@ class TestTime:
 
     async def test_imports_are_done_in_the_order_of_their_acceptance(self, api: httpx.AsyncClient, advance: Advance) -> None:
         await start_import(api, row(dataFields={"FIRSTNAME": "First"}))
-        advance(SECOND / 2)
         await start_import(api, row(dataFields={"FIRSTNAME": "Second"}))
-        advance(SECOND)
+        advance(SECOND / 2)
+        await start_import(api, row(dataFields={"FIRSTNAME": "Third"}))
+        advance(SECOND / 2)
         assert (await read(api)).json()["dataFields"] == {"FIRSTNAME": "Second"}
+        advance(SECOND / 2)
+        assert (await read(api)).json()["dataFields"] == {"FIRSTNAME": "Third"}
+
+    async def test_what_was_sent_is_let_go_when_it_is_done(
+        self, api: httpx.AsyncClient, advance: Advance, box: SandboxApp
+    ) -> None:
+        await start_import(api, row())
+        advance(SECOND)
+        await read(api)
+        assert [job.payload for job in box.store.jobs] == [None]
 
     async def test_twenty_five_may_be_in_flight(self, api: httpx.AsyncClient, advance: Advance) -> None:
         for _ in range(25):

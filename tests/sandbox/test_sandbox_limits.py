@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from streams.sandbox import SandboxConfig, create_app
-from streams.sandbox.calls import HIGH, LOW, call_of
+from streams.sandbox.calls import HIGH, LOW, MEDIUM, call_of
 from streams.sandbox.config import Clock
 from tests.sandbox.calls import CONTACT_IMPORT, add, read, row, turn
 from tests.sandbox.conftest import CREDENTIALS
@@ -57,6 +57,11 @@ class TestTiers:
         polls = [await tiered.get(f"{CONTACT_IMPORT}/{started.json()['importId']}") for _ in range(5)]
         assert {(poll.status_code, bool(limits(poll))) for poll in polls} == {(200, False)}
         assert (await read(tiered)).status_code == 404
+
+    async def test_reading_page_by_page_is_another_tier_than_creating(self, api: httpx.AsyncClient) -> None:
+        await api.post("/_sandbox/limits", json={MEDIUM: 9, HIGH: 9})
+        assert limits(await api.get("/contacts/v3"))["scope"] == MEDIUM
+        assert limits(await api.post("/contacts/v3", json={}))["scope"] == HIGH
 
     async def test_a_stranger_uses_nothing_up(self, tiered: httpx.AsyncClient) -> None:
         for _ in range(5):
