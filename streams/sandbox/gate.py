@@ -42,6 +42,7 @@ class Gate:
         elif scope["path"].startswith(ADMIN_PREFIX):
             allowed = _is_loopback(scope)
             refusal = json_response({"message": "The sandbox is administered from its own machine only"}, 403)
+            # What an admin call shows must not wait for the next API call.
             self._store.jobs.settle(self._store.clock().timestamp())
             await (self._app if allowed else refusal)(scope, receive, send)
         else:
