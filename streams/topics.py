@@ -28,9 +28,13 @@ class Topics:
     orders: str
     buyers: str
     contacts: str
+    products: str
     desired: str
     deliveries: str
+    parked: str
     dead_letters: str
+    retries: str
+    erasures: str
 
     @classmethod
     def of(cls, app_id: str) -> "Topics":
@@ -39,9 +43,13 @@ class Topics:
             orders=f"{app_id}.order-changes",
             buyers=f"{app_id}.buyer-changes",
             contacts=f"{app_id}.contact-changes",
-            desired=f"{app_id}.desired-contacts",
+            products=f"{app_id}.product-changes",
+            desired=f"{app_id}.desired",
             deliveries=f"{app_id}.deliveries",
+            parked=f"{app_id}.parked-deliveries",
             dead_letters=f"{app_id}.dead-letters",
+            retries=f"{app_id}.retries",
+            erasures=f"{app_id}.erasures",
         )
 
 
@@ -74,7 +82,7 @@ def ingest_group(settings: Settings) -> str:
 def tables(settings: Settings) -> dict[str, str]:
     """Changelog topic of every table, by table name (Faust's naming: ``<app id>-<table>-changelog``)."""
     agents, dispatch = agents_app(settings), dispatch_app(settings)
-    owner = {"orders": agents, "buyers": agents, "contacts": agents, "outbox": dispatch}
+    owner = {"orders": agents, "buyers": agents, "contacts": agents, "products": agents, "outbox": dispatch}
     return {table: f"{app}-{table}-changelog" for table, app in owner.items()}
 
 
@@ -123,11 +131,15 @@ def specs(settings: Settings, mapping: Mapping) -> Iterator[TopicSpec]:
         names.orders: "order rows by order",
         names.buyers: "customers, contacts and order facts by buyer",
         names.contacts: "buyers' parts by e-mail",
-        names.desired: "desired contacts by e-mail",
+        names.products: "products, variants, prices and stock by variant",
+        names.desired: "desired contacts, records and follow-ups by e-mail; catalogue records by variant",
+        names.retries: "captured records to be read again after a repair",
     }
     for topic, purpose in passing.items():
         yield spec(topic, purpose, cleanup_policy="delete", retention_ms=week, max_message_bytes=_LARGEST)
     yield spec(names.deliveries, "what was sent and the answer", cleanup_policy="delete", retention_ms=month)
+    yield spec(names.parked, "deliveries that Dotdigital refused", cleanup_policy="delete", retention_ms=month)
+    yield spec(names.erasures, "who must be forgotten, by keyed digest", cleanup_policy="compact")
     yield spec(
         names.dead_letters,
         "records that cannot be processed, with code and coordinates",

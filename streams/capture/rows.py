@@ -76,6 +76,56 @@ class StatusText(Row, frozen=True, tag=8):
     text: str
 
 
+class Product(Row, frozen=True, tag=9):
+    """What several variants have in common."""
+
+    code: str | None
+    name: str | None
+
+
+class Variant(Row, frozen=True, tag=10):
+    """What can be bought; ``code`` is the SKU, ``sold`` False for what the shop does not offer."""
+
+    product: int | None
+    code: str | None
+    name: str | None
+    sold: bool
+
+
+class Price(Row, frozen=True, tag=11):
+    """A variant's price without tax for ``per`` units in one currency; ``base`` is preferred among several."""
+
+    currency: int | None
+    amount: Decimal | None
+    per: Decimal | None
+    base: bool
+
+
+class Stock(Row, frozen=True, tag=12):
+    """Free stock of a variant at one place."""
+
+    free: Decimal | None
+
+
+class Category(Row, frozen=True, tag=13):
+    """A product category."""
+
+    name: str | None
+
+
+class Membership(Row, frozen=True, tag=14):
+    """A category of a variant."""
+
+    category: int | None
+
+
+class Return(Row, frozen=True, tag=15):
+    """A customer's return against an order."""
+
+    number: str | None
+    at: int | None
+
+
 class Lane(IntEnum):
     """How soon a change must reach Dotdigital; smaller is sooner."""
 

@@ -35,6 +35,23 @@ class Kind(IntEnum):
     PART = 13
     DESIRED = 14
     CONSENT = 15
+    PRODUCT = 16
+    VARIANT = 17
+    PRICE = 18
+    STOCK = 19
+    CATEGORY = 20
+    MEMBERSHIP = 21
+    RETURN = 22
+    ITEM = 23
+    SEEK = 24
+    RECIPIENTS = 25
+    CREDITED = 26
+    RECORD = 27
+    CATALOGUE = 28
+    FOLLOW_UP = 29
+    FOUND = 30
+    ERASE = 31
+    RESEND = 32
 
 
 class _Message(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="_tag"):
@@ -55,14 +72,18 @@ class Ask(_Message, frozen=True, tag=21):
 
 
 class Answer(_Message, frozen=True, tag=22):
-    """Whether the line that a credit note asked about exists."""
+    """Whether the line that a credit note asked about exists, and in which order."""
 
     line: int
     exists: bool
+    order: int | None = None
 
 
 class Fact(_Message, frozen=True, tag=23):
-    """One live order or credit note, as its buyer needs it. ``net`` is in the reporting currency, exact."""
+    """One live order or credit note, as its buyer needs it.
+
+    ``net`` is in the reporting currency, exact; ``skus`` is what was bought, as text.
+    """
 
     number: str | None
     at: int
@@ -70,6 +91,7 @@ class Fact(_Message, frozen=True, tag=23):
     credit: bool
     net: Decimal
     despatched: int | None
+    skus: str | None = None
 
     @property
     def counts(self) -> bool:
@@ -102,6 +124,7 @@ class Part(_Message, frozen=True, tag=24):
     totals: Totals
     last_number: str | None
     last_status: OrderStatus | None
+    last_skus: str | None = None
 
 
 class Left(_Message, frozen=True, tag=25):
@@ -111,21 +134,111 @@ class Left(_Message, frozen=True, tag=25):
 
 
 class Desired(_Message, frozen=True, tag=26):
-    """The content that a contact should have: JSON of its data fields, or None when it should not be ours any more."""
+    """The content that a contact should have: JSON of its data fields, or None when it should not be ours any more.
+
+    ``despatched``: when something was last despatched to it (UTC epoch seconds), which decides on the recent buyers' list.
+    """
 
     fields: bytes | None
     opted: bool | None
     moved_to: str | None
+    despatched: int | None = None
 
 
 class Consent(_Message, frozen=True, tag=27):
     """An unsubscribe that another address of the same person brings along."""
 
 
+class Item(_Message, frozen=True, tag=28):
+    """What orders need to know of a variant."""
+
+    product: int | None
+    sku: str | None
+    name: str | None
+
+
+class Seek(_Message, frozen=True, tag=29):
+    """An order asks its buyer whom its record belongs to: tell it the buyer's addresses, now and whenever they change."""
+
+
+class Recipients(_Message, frozen=True, tag=30):
+    """The addresses of an order's buyer, in the buyer's stable order."""
+
+    addresses: tuple[str, ...]
+
+
+class Credited(_Message, frozen=True, tag=31):
+    """What one credit note gives back of an order, in the reporting currency, exact."""
+
+    amount: Decimal
+    at: int
+
+
+class Wanted(_Message, frozen=True, tag=32):
+    """An insight record as it should be: its JSON, and the id (order or variant) that can be asked to tell it again."""
+
+    content: bytes
+    source: int
+
+
+class FollowUp(_Message, frozen=True, tag=33):
+    """One credit note of which Dotdigital is told once; ``amount`` in ``currency``."""
+
+    number: str | None
+    at: int
+    amount: Decimal
+    currency: str
+
+
+class Found(_Message, frozen=True, tag=34):
+    """What a reading of Dotdigital says of a contact: its id, the status of its e-mail channel (lower case)."""
+
+    contact: int
+    status: str
+
+
+class Erase(_Message, frozen=True, tag=35):
+    """A person must be forgotten; ``digest`` is the keyed digest of the address."""
+
+    digest: bytes
+
+
 CapturedRow: TypeAlias = (
-    rows.Customer | rows.Contact | rows.Header | rows.Detail | rows.Total | rows.Line | rows.Despatch | rows.StatusText
+    rows.Customer
+    | rows.Contact
+    | rows.Header
+    | rows.Detail
+    | rows.Total
+    | rows.Line
+    | rows.Despatch
+    | rows.StatusText
+    | rows.Product
+    | rows.Variant
+    | rows.Price
+    | rows.Stock
+    | rows.Category
+    | rows.Membership
+    | rows.Return
 )
-Message: TypeAlias = CapturedRow | Owner | Ask | Answer | Fact | Part | Left | Desired | Consent
+Message: TypeAlias = (
+    CapturedRow
+    | Owner
+    | Ask
+    | Answer
+    | Fact
+    | Part
+    | Left
+    | Desired
+    | Consent
+    | Item
+    | Seek
+    | Recipients
+    | Credited
+    | Wanted
+    | FollowUp
+    | Found
+    | Erase
+)
 
 
 class Change(msgspec.Struct, array_like=True, gc=False):

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$#@]{0,127}$")]
 """A SQL Server regular identifier; anything else is refused before it can reach SQL or a topic name."""
@@ -20,6 +20,10 @@ _NOT_IN_TOPICS = re.compile(r"[^A-Za-z0-9._-]")
 
 Status = Literal["open", "held", "part_despatched", "despatched", "completed", "cancelled"]
 Kind = Literal["order", "credit", "ignore"]
+RecordStatus = Literal[
+    "open", "held", "part_despatched", "despatched", "completed", "cancelled", "returning", "part_refunded", "refunded"
+]
+"""What an order's record can show: the order's status, or what became of the order afterwards."""
 
 
 def _folded(value: object) -> object:
@@ -168,6 +172,71 @@ class StatusTable(Section):
     text: Identifier
 
 
+class Return(Section):
+    """A customer's return against an order, before it is credited."""
+
+    order: Identifier
+    number: Identifier
+    at: Identifier
+
+
+class Product(Section):
+    """What variants have in common."""
+
+    code: Identifier
+    name: Identifier
+
+
+class Variant(Section):
+    """What can be bought. ``sold``: a flag that is false for variants which are only components or purchases."""
+
+    product: Identifier
+    code: Identifier
+    name: Identifier
+    sold: Identifier | None = None
+
+
+class Price(Section):
+    """A variant's price in one currency, for ``per`` units; ``base`` marks the one that counts when there are several."""
+
+    variant: Identifier
+    currency: Identifier
+    amount: Identifier
+    per: Identifier | None = None
+    base: Identifier | None = None
+
+
+class Stock(Section):
+    """A variant's free stock; several rows (locations) add up."""
+
+    variant: Identifier
+    free: Identifier
+
+
+class Category(Section):
+    """A product category."""
+
+    name: Identifier
+
+
+class Membership(Section):
+    """That a variant belongs to a category."""
+
+    variant: Identifier
+    category: Identifier
+
+
+class Products(_Model):
+    """The tables of what is sold."""
+
+    product: Product
+    variant: Variant
+    price: Price
+    stock: Stock
+    category: Category
+    membership: Membership
+
+
 class OrderTypes(_Model):
     """System order types (``oh_sot_id``) by what they mean for marketing."""
 
@@ -238,6 +307,7 @@ class ContactFields(_Model):
     last_order_number: FieldName
     last_status: FieldName
     last_despatch: FieldName
+    last_skus: FieldName
     refund_count: FieldName
     refund_total: FieldName
     last_refund: FieldName
@@ -252,6 +322,64 @@ class ContactFields(_Model):
         return self
 
 
+class Erasure(_Model):
+    """A column of the contact table by which the ERP asks for a person to be forgotten."""
+
+    column: Identifier
+    erased: Annotated[frozenset[str], BeforeValidator(_texts)] = frozenset({"1", "true"})
+
+
+Collection = Annotated[str, StringConstraints(pattern=r"^[-A-Za-z_][-A-Za-z0-9_]{1,255}$")]
+"""The name of an insight data collection."""
+
+
+class OrderRecords(_Model):
+    """The collection with one record per order. ``statuses``: the word that a record shows for a status of ours."""
+
+    collection: Collection = "Orders"
+    statuses: dict[RecordStatus, str] = Field(default_factory=dict)
+
+
+class Catalogue(_Model):
+    """The collection with one record per variant; ``{sku}``, ``{code}`` and ``{id}`` in ``url`` and ``image`` are filled in."""
+
+    collection: Annotated[Collection, StringConstraints(pattern=r"^(?i:catalog_)")] = "catalog_orderwise"
+    url: str | None = None
+    image: str | None = None
+
+
+class RecentBuyers(_Model):
+    """The list of those to whom something was despatched in the last ``days``; by name, or by id."""
+
+    list: Annotated[int, Field(gt=0)] | Annotated[str, StringConstraints(min_length=1, max_length=128)] = "OW recent buyers"
+    days: Annotated[int, Field(ge=1, le=3650)] = 30
+
+
+class RefundEvent(_Model):
+    """A custom event for every credit note dated ``since`` or later."""
+
+    kind: Literal["event"]
+    type: Annotated[str, StringConstraints(min_length=1, max_length=80)] = "refund"
+    since: AwareDatetime
+
+
+class RefundEnrolment(_Model):
+    """An enrolment in a programme for every credit note dated ``since`` or later."""
+
+    kind: Literal["enrolment"]
+    program: Annotated[int, Field(gt=0)]
+    since: AwareDatetime
+
+
+class Delivery(_Model):
+    """What Dotdigital gets besides contacts; a part that is null is not delivered."""
+
+    orders: OrderRecords | None = OrderRecords()
+    catalogue: Catalogue | None = Catalogue()
+    recent_buyers: RecentBuyers | None = RecentBuyers()
+    follow_up: Annotated[RefundEvent | RefundEnrolment, Field(discriminator="kind")] | None = None
+
+
 class Mapping(_Model):
     """One site's mapping, whole and checked."""
 
@@ -262,15 +390,24 @@ class Mapping(_Model):
     house_accounts: frozenset[int] = frozenset()
     consent: Consent = Consent()
     order: Order
+    returns: Return | None = None
+    products: Products | None = None
+    erasure: Erasure | None = None
     contact_fields: ContactFields
     exclude_days: Annotated[int, Field(ge=0, le=3650)] = 30
+    delivery: Delivery = Delivery()
+
+    @property
+    def named_sections(self) -> dict[str, Section]:
+        """The parts that name a table, by what they are: ``customer``, ``header``, ``variant`` and so on."""
+        groups = [{"customer": self.customer, "contact": self.contact}, _sections(self.order), _sections(self.products)]
+        found = {name: section for group in groups for name, section in group.items()}
+        return found if self.returns is None else found | {"return": self.returns}
 
     @property
     def sections(self) -> tuple[Section, ...]:
         """The parts that name a table."""
-        order = self.order
-        parts = (order.header, order.detail, order.total, order.line, order.despatch, order.status)
-        return (self.customer, self.contact, *parts)
+        return tuple(self.named_sections.values())
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -281,8 +418,9 @@ class Mapping(_Model):
     def columns(self) -> dict[str, tuple[str, ...]]:
         """Table to the columns that are captured of it, the key first: all that the product reads, and nothing else."""
         columns = {section.table: section.columns for section in self.sections}
-        if self.consent.mode == "column" and self.consent.column is not None:
-            columns[self.contact.table] = tuple(dict.fromkeys((*self.contact.columns, self.consent.column)))
+        consent = self.consent.column if self.consent.mode == "column" else None
+        more = [consent, self.erasure.column if self.erasure is not None else None]
+        columns[self.contact.table] = tuple(dict.fromkeys((*self.contact.columns, *filter(None, more))))
         return columns
 
     @model_validator(mode="after")
@@ -296,3 +434,8 @@ class Mapping(_Model):
         """The Kafka topic to which Debezium writes the changes of ``table``; what Kafka does not allow becomes ``_``."""
         source = self.source
         return _NOT_IN_TOPICS.sub("_", f"{source.topic_prefix}.{source.database}.{schema or source.schema_}.{table}")
+
+
+def _sections(group: Order | Products | None) -> dict[str, Section]:
+    members = {} if group is None else {name: getattr(group, name) for name in type(group).model_fields}
+    return {name: member for name, member in members.items() if isinstance(member, Section)}
