@@ -52,6 +52,8 @@ class Kind(IntEnum):
     FOUND = 30
     ERASE = 31
     RESEND = 32
+    MARK = 33
+    RETRY = 34
 
 
 class _Message(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="_tag"):
@@ -197,6 +199,12 @@ class Found(_Message, frozen=True, tag=34):
     status: str
 
 
+class Mark(_Message, frozen=True, tag=36):
+    """Everything that Dotdigital knew at ``upto`` (UTC epoch seconds) stands before this in the partition."""
+
+    upto: int
+
+
 class Erase(_Message, frozen=True, tag=35):
     """A person must be forgotten; ``digest`` is the keyed digest of the address."""
 
@@ -237,6 +245,7 @@ Message: TypeAlias = (
     | Wanted
     | FollowUp
     | Found
+    | Mark
     | Erase
 )
 
