@@ -14,6 +14,9 @@ import msgspec
 
 from streams.capture import rows
 
+EVERYWHERE = "*"
+"""The key of a change that every partition must hear of."""
+
 OrderStatus: TypeAlias = Literal["open", "held", "part_despatched", "despatched", "completed", "cancelled"]
 
 

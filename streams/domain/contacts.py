@@ -4,7 +4,6 @@
 """
 
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 import msgspec
@@ -13,11 +12,10 @@ import orjson
 from streams.domain.buyers import is_person, strictest
 from streams.domain.cells import Cell, accepts
 from streams.domain.changes import Change, Desired, Left, Part
+from streams.domain.money import money
 from streams.domain.totals import combined
 from streams.mapping import ContactFields, Mapping
 
-_CENT = Decimal("0.01")
-_EXACT = Context(prec=100)
 _DAY = 86_400
 _LAST_SECOND = 253_402_300_799
 
@@ -88,25 +86,19 @@ def merged(parts: dict[str, Part], names: ContactFields, exclude_days: int) -> d
         names.account: next((part.account for part in order if part.account), None),
         names.trade: any(part.trade for part in order),
         names.order_count: totals.orders,
-        names.total_spend: _money(spend),
-        names.average_order: _money(spend / totals.orders) if totals.orders else None,
+        names.total_spend: money(spend),
+        names.average_order: money(spend / totals.orders) if totals.orders else None,
         names.first_order: _time(totals.first[0] if totals.first else None),
         names.last_order: _time(last_at),
         names.last_order_number: latest.last_number,
         names.last_status: latest.last_status,
         names.last_despatch: _time(totals.despatched),
         names.refund_count: totals.refunds,
-        names.refund_total: _money(totals.refunded),
+        names.refund_total: money(totals.refunded),
         names.last_refund: _time(totals.last_refund),
         names.refunded: totals.refunds > 0,
         names.exclude_until: _time(None if last_at is None else last_at + exclude_days * _DAY),
     }
-
-
-def _money(amount: Decimal) -> orjson.Fragment:
-    # A float could not hold every amount; the digits go out as they are.
-    rounded = amount.quantize(_CENT, ROUND_HALF_UP, _EXACT)
-    return orjson.Fragment(f"{rounded or abs(rounded):f}".encode())
 
 
 def _time(seconds: int | None) -> str | None:

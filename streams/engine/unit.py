@@ -63,6 +63,11 @@ class Unit:
         """Tell the owner of ``change.key``, through ``topic``."""
         self._out[topic, partition_of(change.key, self._partitions)].append(change)
 
+    def emit_everywhere(self, topic: str, change: Change) -> None:
+        """Tell every partition, through ``topic``."""
+        for partition in range(self._partitions):
+            self._out[topic, partition].append(change)
+
     def emit_raw(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:
         """Append one record as it is."""
         self._raw[topic, partition].append((key, value))

@@ -12,14 +12,11 @@ from streams.capture import values
 from streams.capture.envelope import UNAVAILABLE, RowEvent
 from streams.capture.reader import TableReader, column_of, readers
 from streams.capture.rows import Lane
-from streams.domain.changes import CapturedRow, Change, Kind
+from streams.domain.changes import EVERYWHERE, CapturedRow, Change, Kind
 from streams.domain.orders import address_key, customer_key
 from streams.errors import RecordError
 from streams.mapping import Mapping
 from streams.topics import Topics
-
-EVERYWHERE = "*"
-"""The parent of a row that every partition must hear of."""
 
 Parents: TypeAlias = Callable[[dict[str, Any], int], tuple[str, ...]]
 

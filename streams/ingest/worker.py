@@ -17,14 +17,14 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 from streams.capture.envelope import Control, Tombstone, decode
 from streams.clock import Clock
 from streams.dead_letters import Coordinates, DeadLetter
-from streams.domain.changes import Change, partition_of
+from streams.domain.changes import EVERYWHERE, Change, partition_of
 from streams.engine.pace import Pace
 from streams.engine.producer import BatchProducer
 from streams.engine.transport import FETCH_WAIT_MS
 from streams.engine.unit import packed
 from streams.errors import RecordError
 from streams.ingest.breaker import Breaker
-from streams.ingest.router import EVERYWHERE, Router
+from streams.ingest.router import Router
 from streams.mapping import Mapping
 from streams.observability.lag import Progress
 from streams.observability.metrics import Metrics

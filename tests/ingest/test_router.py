@@ -7,9 +7,9 @@ import pytest
 from streams.capture import rows
 from streams.capture.envelope import UNAVAILABLE, RowEvent
 from streams.capture.rows import Lane
-from streams.domain.changes import Change, Kind, pack, unpack
+from streams.domain.changes import EVERYWHERE, Change, Kind, pack, unpack
 from streams.errors import RecordError
-from streams.ingest.router import EVERYWHERE, Router
+from streams.ingest.router import Router
 from streams.mapping import Mapping, load_mapping
 from streams.topics import Topics
 

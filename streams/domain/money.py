@@ -1,0 +1,15 @@
+"""Money as Dotdigital is told of it: two decimal places, rounded once, digit for digit."""
+
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+import orjson
+
+_CENT = Decimal("0.01")
+_EXACT = Context(prec=100)
+
+
+def money(amount: Decimal) -> orjson.Fragment:
+    """An amount as an exact JSON number with two decimal places, rounded half up; never a negative zero."""
+    # A float could not hold every amount; the digits go out as they are.
+    rounded = amount.quantize(_CENT, ROUND_HALF_UP, _EXACT)
+    return orjson.Fragment(f"{rounded or abs(rounded):f}".encode())
