@@ -35,6 +35,7 @@ class Topics:
     dead_letters: str
     retries: str
     erasures: str
+    audit: str
 
     @classmethod
     def of(cls, app_id: str) -> "Topics":
@@ -50,6 +51,7 @@ class Topics:
             dead_letters=f"{app_id}.dead-letters",
             retries=f"{app_id}.retries",
             erasures=f"{app_id}.erasures",
+            audit=f"{app_id}.audit",
         )
 
 
@@ -91,6 +93,11 @@ def captured(mapping: Mapping) -> list[str]:
     return [mapping.topic(table) for table in mapping.tables]
 
 
+def ingested(settings: Settings, mapping: Mapping) -> list[str]:
+    """The topics that ingest reads: the captured ones, and what is to be read again."""
+    return [*captured(mapping), Topics.of(settings.app_id).retries]
+
+
 def capture_specs(settings: Settings, mapping: Mapping, kind: SourceKind = "sqlserver") -> Iterator[TopicSpec]:
     """The topics of capture, those that ingest reads first. The connector's ``topic.creation`` is made from them too."""
     names, week = CaptureNames.of(mapping, kind), str(7 * _DAY)
@@ -125,7 +132,7 @@ def specs(settings: Settings, mapping: Mapping) -> Iterator[TopicSpec]:
         return TopicSpec(name, settings.partitions, settings.replication, purpose, named)
 
     yield from capture_specs(settings, mapping, settings.source_kind)
-    week, month = str(7 * _DAY), str(30 * _DAY)
+    week, month, years = str(7 * _DAY), str(30 * _DAY), str(5 * 365 * _DAY)
     names = Topics.of(settings.app_id)
     passing = {
         names.orders: "order rows by order",
@@ -133,20 +140,17 @@ def specs(settings: Settings, mapping: Mapping) -> Iterator[TopicSpec]:
         names.contacts: "buyers' parts by e-mail",
         names.products: "products, variants, prices and stock by variant",
         names.desired: "desired contacts, records and follow-ups by e-mail; catalogue records by variant",
-        names.retries: "captured records to be read again after a repair",
     }
     for topic, purpose in passing.items():
         yield spec(topic, purpose, cleanup_policy="delete", retention_ms=week, max_message_bytes=_LARGEST)
     yield spec(names.deliveries, "what was sent and the answer", cleanup_policy="delete", retention_ms=month)
     yield spec(names.parked, "deliveries that Dotdigital refused", cleanup_policy="delete", retention_ms=month)
     yield spec(names.erasures, "who must be forgotten, by keyed digest", cleanup_policy="compact")
-    yield spec(
-        names.dead_letters,
-        "records that cannot be processed, with code and coordinates",
-        cleanup_policy="delete",
-        retention_ms=month,
-        max_message_bytes=str(16 * 2**20),
-    )
+    yield spec(names.audit, "what operators did, and what was erased where", cleanup_policy="delete", retention_ms=years)
+    # As large as a captured record may be, for they hold such records whole.
+    whole = {"cleanup_policy": "delete", "max_message_bytes": str(LARGEST_CAPTURED)}
+    yield spec(names.retries, "captured records to be read again after a repair", retention_ms=week, **whole)
+    yield spec(names.dead_letters, "records that cannot be processed, with code and coordinates", retention_ms=month, **whole)
     for table, changelog in tables(settings).items():
         # Compact only: Faust's recovery stalls on changelogs that also delete (faust issue 176).
         yield spec(changelog, f"changelog of table {table}", cleanup_policy="compact", max_message_bytes=_LARGEST)

@@ -1,0 +1,52 @@
+"""What Dotdigital refused for good, as it stands in topic ``<app>.parked-deliveries``.
+
+The outbox tells when it parks a task and when that ends; ``owdd dlq`` reads it. A task is named by its partition key and its
+own key; of the records of one task the latest counts.
+"""
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from streams.dead_letters import keyed_hash
+
+Task: TypeAlias = Literal["contact", "record", "catalogue", "list", "follow_up", "erasure"]
+
+
+class Parked(msgspec.Struct, frozen=True, gc=False, rename={"error_class": "class"}):
+    """A delivery that is parked, or (``state`` cleared) no longer is.
+
+    ``key`` is the partition key, an e-mail or a variant's id, and personal data; ``reason`` is short and holds none.
+    ``error_class`` groups codes by what must be mended; ``first`` and ``last`` are the epoch milliseconds of the first and the
+    last of ``attempts``; ``hash`` is that of the refused content, in hex.
+    """
+
+    task: Task
+    key: str
+    task_key: str
+    code: str
+    error_class: str
+    reason: str
+    attempts: int
+    first: int
+    last: int
+    hash: str
+    state: Literal["parked", "cleared"] = "parked"
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Parked).decode
+
+
+def parked_record(parked: Parked, hash_key: bytes) -> tuple[bytes, bytes]:
+    """Key and value of the record that tells ``parked``; the key is the keyed hash of the partition key."""
+    return keyed_hash(parked.key.encode(), hash_key).encode(), _encode(parked)
+
+
+def read_parked(value: bytes) -> Parked:
+    """What one record tells.
+
+    Raises:
+        msgspec.DecodeError: the value was not written by :func:`parked_record`.
+    """
+    return _decode(value)
