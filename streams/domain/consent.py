@@ -1,0 +1,192 @@
+"""Consent: what every source says of one address, and what follows from it (law 5, law 6).
+
+The sources are the ERP, Dotdigital's own record of the contact, the record of an address that the person had before, and an
+erasure. Each is a register that keeps its latest statement, a stricter one among equally late ones, so :func:`join` is
+commutative, associative and idempotent: replays and reordering cannot change an answer. Between sources the strictest wins:
+erased, then out, then in, then unknown. ``docs/delivery-rules.md`` section 8 is the table that this module obeys.
+
+Positions compare within one source only: the ERP's are versions of the desired content, Dotdigital's are the microseconds of
+the contact's ``updated``, both as :func:`streams.domain.cells.version_bytes`.
+"""
+
+from enum import IntEnum
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+Status: TypeAlias = Literal["subscribed", "unsubscribed"]
+"""What we may ask of Dotdigital."""
+Created: TypeAlias = Literal["no", "unsubscribed", "subscribed"]
+"""Whether we created the contact, and with which status."""
+
+SUBSCRIBED: Final = "subscribed"
+UNSUBSCRIBED: Final = "unsubscribed"
+
+_NOBODY_REFUSED: Final = frozenset(
+    {
+        "subscribed",
+        # The person was asked to confirm and has not answered yet.
+        "pendingoptin",
+        # The mailbox speaks, not the person.
+        "softbounced",
+        "hardbounced",
+        "nomxrecord",
+        # Never had the channel, or was deleted: a delete is no unsubscribe (Dotdigital's right-to-be-forgotten article).
+        "nosubscription",
+        "binned",
+    }
+)
+
+
+class Word(IntEnum):
+    """What a source says, the stricter the higher."""
+
+    SILENT = 0
+    IN = 1
+    OUT = 2
+
+
+class Verdict(IntEnum):
+    """What all sources together say, the stricter the higher."""
+
+    UNKNOWN = 0
+    IN = 1
+    OUT = 2
+    ERASED = 3
+
+
+class Said(msgspec.Struct, array_like=True, frozen=True, order=True, gc=False):
+    """One source's latest statement, and its position. Compares by position, then by strictness."""
+
+    at: bytes = b""
+    word: Word = Word.SILENT
+
+
+class Consent(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Everything that was ever said of one address and still counts.
+
+    ``carried`` is the position of the newest refusal that came along from a former address of the person; ``lifted`` is that
+    of the newest one which the person has taken back since, by subscribing again at this address.
+    """
+
+    erp: Said = Said()
+    dotdigital: Said = Said()
+    carried: bytes = b""
+    lifted: bytes = b""
+    erased: bool = False
+
+
+def join(one: Consent, other: Consent) -> Consent:
+    """What is known when both are known."""
+    return Consent(
+        max(one.erp, other.erp),
+        max(one.dotdigital, other.dotdigital),
+        max(one.carried, other.carried),
+        max(one.lifted, other.lifted),
+        one.erased or other.erased,
+    )
+
+
+def erp_said(consent: Consent, opted: bool | None, position: bytes) -> Consent:
+    """The ERP says in (True), out (False) or nothing (None); its silence takes back what it said before."""
+    word = Word.SILENT if opted is None else Word.IN if opted else Word.OUT
+    return join(consent, Consent(erp=Said(position, word)))
+
+
+def seen(consent: Consent, status: str, updated: bytes, created: Created, *, told: bool) -> Consent:
+    """Dotdigital shows the contact with ``status``.
+
+    A refusal is kept until the contact is seen subscribed again: only the person can do that, as we never do. An absent
+    contact says nothing, nor do bounces and a confirmation that is still pending.
+
+    Args:
+        consent: what was known before.
+        status: of the e-mail channel, in any casing.
+        updated: position of the contact's ``updated``.
+        created: whether we created it; the status that a contact got from us is nobody's refusal.
+        told: every opt-out that we owed was passed on, so a subscription that is newer than a refusal is the person's own.
+    """
+    if refused(status):
+        if created == UNSUBSCRIBED == _folded(status):
+            return consent
+        return join(consent, Consent(dotdigital=Said(updated, Word.OUT)))
+    if _folded(status) != SUBSCRIBED:
+        return consent
+    after = join(consent, Consent(dotdigital=Said(updated, Word.IN)))
+    back = consent.dotdigital.word is Word.OUT and after.dotdigital.word is Word.IN
+    return join(after, Consent(lifted=consent.carried)) if back and told else after
+
+
+def came_along(consent: Consent, position: bytes) -> Consent:
+    """A refusal at a former address of the person applies here too; ``position`` is the version of the row that tells it."""
+    return join(consent, Consent(carried=position))
+
+
+def erase(consent: Consent) -> Consent:
+    """The person must be forgotten, for ever."""
+    return join(consent, Consent(erased=True))
+
+
+def verdict(consent: Consent) -> Verdict:
+    """The strictest of what the sources say."""
+    if consent.erased:
+        return Verdict.ERASED
+    carried = Word.OUT if consent.carried > consent.lifted else Word.SILENT
+    return Verdict(max(consent.erp.word, consent.dotdigital.word, carried))
+
+
+def creation_status(consent: Consent, *, external: bool) -> Status | None:
+    """The status with which a new contact is created; never left out, because Dotdigital would subscribe it then.
+
+    None: it is not ours to create. In mode ``external`` another system does, and a reading finds it; an erased person's
+    contact is created by nobody.
+    """
+    if external or consent.erased:
+        return None
+    return SUBSCRIBED if consent.erp.word is Word.IN and verdict(consent) is Verdict.IN else UNSUBSCRIBED
+
+
+def opted_out(consent: Consent) -> bool:
+    """Whether Dotdigital must hear of a refusal that was said elsewhere: in the ERP, or at a former address."""
+    return consent.erp.word is Word.OUT or consent.carried > consent.lifted
+
+
+def must_tell_out(consent: Consent, status: str | None, *, told: bool) -> bool:
+    """Whether the next call must unsubscribe the contact; a pending one too.
+
+    Told once: who subscribes again afterwards has had the last word. ``status`` is what Dotdigital shows, None if nobody
+    looked; a contact that is refused already keeps its status, which may be a stricter one.
+    """
+    return opted_out(consent) and not told and not (status is not None and refused(status))
+
+
+def still_told(before: Consent, after: Consent, *, told: bool) -> bool:
+    """Whether the opt-outs of ``after`` were passed on, given that those of ``before`` were (``told``): none is new."""
+    erp_new = after.erp.word is Word.OUT and before.erp.word is not Word.OUT
+    carried_new = after.carried > max(before.carried, after.lifted)
+    return told and opted_out(after) and not (erp_new or carried_new)
+
+
+def goes_along(consent: Consent) -> bool:
+    """Whether a refusal follows the person to the next address: Dotdigital's; the ERP speaks of the next one itself."""
+    return consent.dotdigital.word is Word.OUT or consent.carried > consent.lifted
+
+
+def still_created(created: Created, status: str) -> Created:
+    """How we created the contact, as far as that still explains its ``status``.
+
+    Once somebody else has changed the status that we gave it, an unsubscribe from then on is theirs and not ours.
+    """
+    return SUBSCRIBED if created == UNSUBSCRIBED and not refused(status) else created
+
+
+def refused(status: str) -> bool:
+    """Whether somebody refused: unsubscribed, suppressed, complained, and every status that we do not know.
+
+    ``status`` is that of an e-mail channel, v2 or v3, in any casing.
+    """
+    return _folded(status) not in _NOBODY_REFUSED
+
+
+def _folded(status: str) -> str:
+    return status.strip().lower()
