@@ -4,7 +4,7 @@ One :class:`TableReader` per mapped table. It keeps only mapped columns: everyth
 any topic of ours.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,14 +52,17 @@ def readers(mapping: Mapping) -> dict[str, TableReader]:
     order = mapping.order
     found = [
         _customer(mapping.customer),
-        _contact(mapping.contact, mapping.consent),
+        _contact(mapping.contact, mapping.consent, mapping.erasure),
         _header(order.header, mapping),
         _detail(order.detail),
         _total(order.total),
         _line(order.line),
         _despatch(order.despatch, mapping),
         _status(order.status),
+        *_products(mapping.products),
     ]
+    if mapping.returns is not None:
+        found.append(_return(mapping.returns, mapping))
     return {reader.table: reader for reader in found}
 
 
@@ -79,6 +82,12 @@ def _first_addresses(row: dict[str, Any], columns: tuple[str, ...]) -> tuple[str
     return next((found for column in columns if (found := values.addresses(column_of(row, column), column))), ())
 
 
+def _answer(row: dict[str, Any], column: str) -> str | None:
+    """A column whose values the mapping lists, in the spelling of that list."""
+    value = column_of(row, column)
+    return None if value is None else str(value).strip().casefold()
+
+
 def _customer(table: mapped.Customer) -> TableReader:
     def read(row: dict[str, Any]) -> rows.Customer:
         return rows.Customer(
@@ -91,17 +100,17 @@ def _customer(table: mapped.Customer) -> TableReader:
     return TableReader(table.table, table.key, (), read, fields)
 
 
-def _contact(table: mapped.Contact, consent: mapped.Consent) -> TableReader:
+def _contact(table: mapped.Contact, consent: mapped.Consent, erasure: mapped.Erasure | None) -> TableReader:
     def opted(row: dict[str, Any]) -> bool | None:
-        if consent.mode == "none" or consent.column is None:
+        if consent.mode != "column" or consent.column is None:
             return None
-        value = column_of(row, consent.column)
-        if value is None:
-            return None
-        answer = str(value).strip().casefold()
+        answer = _answer(row, consent.column)
         if answer in consent.opted_out:
             return False
         return True if answer in consent.opted_in else None
+
+    def erased(row: dict[str, Any]) -> bool:
+        return erasure is not None and _answer(row, erasure.column) in erasure.erased
 
     def name(row: dict[str, Any]) -> tuple[str | None, str | None]:
         first = values.text(column_of(row, table.first_name), table.first_name)
@@ -113,12 +122,15 @@ def _contact(table: mapped.Contact, consent: mapped.Consent) -> TableReader:
 
     def read(row: dict[str, Any]) -> rows.Contact:
         first, last = name(row)
-        return rows.Contact(values.addresses(column_of(row, table.email), table.email), first, last, opted(row))
+        emails = values.addresses(column_of(row, table.email), table.email)
+        return rows.Contact(emails, first, last, opted(row), erased(row))
 
     names = (table.first_name, table.last_name, table.full_name)
     fields = {"emails": (table.email,), "first_name": names, "last_name": names}
     if consent.mode == "column" and consent.column is not None:
         fields["opted"] = (consent.column,)
+    if erasure is not None:
+        fields["erased"] = (erasure.column,)
     return TableReader(table.table, table.key, (table.customer, table.email), read, fields)
 
 
@@ -186,3 +198,85 @@ def _status(table: mapped.StatusTable) -> TableReader:
         return rows.StatusText(text=(text or "").casefold())
 
     return TableReader(table.table, table.key, (), read, {"text": (table.text,)})
+
+
+def _products(tables: mapped.Products | None) -> Iterator[TableReader]:
+    if tables is not None:
+        yield _product(tables.product)
+        yield _variant(tables.variant)
+        yield _price(tables.price)
+        yield _stock(tables.stock)
+        yield _category(tables.category)
+        yield _membership(tables.membership)
+
+
+def _product(table: mapped.Product) -> TableReader:
+    def read(row: dict[str, Any]) -> rows.Product:
+        return rows.Product(
+            code=values.text(column_of(row, table.code), table.code),
+            name=values.text(column_of(row, table.name), table.name),
+        )
+
+    return TableReader(table.table, table.key, (), read, {"code": (table.code,), "name": (table.name,)})
+
+
+def _variant(table: mapped.Variant) -> TableReader:
+    def read(row: dict[str, Any]) -> rows.Variant:
+        return rows.Variant(
+            product=values.reference(column_of(row, table.product), table.product),
+            code=values.text(column_of(row, table.code), table.code),
+            name=values.text(column_of(row, table.name), table.name),
+            sold=table.sold is None or _sold(column_of(row, table.sold), table.sold),
+        )
+
+    return TableReader(table.table, table.key, (), read, {"code": (table.code,), "name": (table.name,)})
+
+
+def _sold(value: Any, column: str) -> bool:
+    # A site that never used the flag has nulls in it, and sells everything.
+    return value is None or values.flag(value, column)
+
+
+def _price(table: mapped.Price) -> TableReader:
+    def read(row: dict[str, Any]) -> rows.Price:
+        return rows.Price(
+            currency=values.reference(column_of(row, table.currency), table.currency),
+            amount=values.decimal(column_of(row, table.amount), table.amount),
+            per=None if table.per is None else values.decimal(column_of(row, table.per), table.per),
+            base=table.base is not None and values.flag(column_of(row, table.base), table.base),
+        )
+
+    return TableReader(table.table, table.key, (table.variant,), read, {})
+
+
+def _stock(table: mapped.Stock) -> TableReader:
+    def read(row: dict[str, Any]) -> rows.Stock:
+        return rows.Stock(free=values.decimal(column_of(row, table.free), table.free))
+
+    return TableReader(table.table, table.key, (table.variant,), read, {})
+
+
+def _category(table: mapped.Category) -> TableReader:
+    def read(row: dict[str, Any]) -> rows.Category:
+        return rows.Category(name=values.text(column_of(row, table.name), table.name))
+
+    return TableReader(table.table, table.key, (), read, {"name": (table.name,)})
+
+
+def _membership(table: mapped.Membership) -> TableReader:
+    def read(row: dict[str, Any]) -> rows.Membership:
+        return rows.Membership(category=values.reference(column_of(row, table.category), table.category))
+
+    return TableReader(table.table, table.key, (table.variant,), read, {})
+
+
+def _return(table: mapped.Return, mapping: Mapping) -> TableReader:
+    zone = mapping.source.zone
+
+    def read(row: dict[str, Any]) -> rows.Return:
+        return rows.Return(
+            number=values.text(column_of(row, table.number), table.number),
+            at=values.instant(column_of(row, table.at), table.at, zone),
+        )
+
+    return TableReader(table.table, table.key, (table.order,), read, {"number": (table.number,)})

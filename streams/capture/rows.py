@@ -23,12 +23,16 @@ class Customer(Row, frozen=True, tag=1):
 
 
 class Contact(Row, frozen=True, tag=2):
-    """A person under an account. ``opted`` is the mapped consent: True in, False out, None unknown."""
+    """A person under an account. ``opted`` is the mapped consent: True in, False out, None unknown.
+
+    ``erased``: the ERP asks for the person to be forgotten.
+    """
 
     emails: tuple[str, ...]
     first_name: str | None
     last_name: str | None
     opted: bool | None
+    erased: bool = False
 
 
 class Header(Row, frozen=True, tag=3):

@@ -5,11 +5,12 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 import orjson
 
 _CENT = Decimal("0.01")
-_EXACT = Context(prec=100)
+EXACT = Context(prec=100)
+"""Digits enough that a quotient of captured numbers is rounded to cents as the exact one would be."""
 
 
 def money(amount: Decimal) -> orjson.Fragment:
     """An amount as an exact JSON number with two decimal places, rounded half up; never a negative zero."""
     # A float could not hold every amount; the digits go out as they are.
-    rounded = amount.quantize(_CENT, ROUND_HALF_UP, _EXACT)
+    rounded = amount.quantize(_CENT, ROUND_HALF_UP, EXACT)
     return orjson.Fragment(f"{rounded or abs(rounded):f}".encode())

@@ -16,6 +16,7 @@ from streams.domain.changes import EVERYWHERE, CapturedRow, Change, Kind
 from streams.domain.orders import address_key, customer_key
 from streams.errors import RecordError
 from streams.mapping import Mapping
+from streams.mapping.model import Products
 from streams.topics import Topics
 
 Parents: TypeAlias = Callable[[dict[str, Any], int], tuple[str, ...]]
@@ -83,16 +84,27 @@ def _lane(kind: Kind, event: RowEvent) -> Lane:
     return Lane.URGENT if kind is Kind.DESPATCH else Lane.LIVE
 
 
+def _own(_: dict[str, Any], key: int) -> tuple[str, ...]:
+    return (str(key),)
+
+
+def _everywhere(_: dict[str, Any], __: int) -> tuple[str, ...]:
+    return (EVERYWHERE,)
+
+
+def _named_by(column: str) -> Parents:
+    """The one row to which ``column`` refers; without a reference, none."""
+
+    def parents(row: dict[str, Any], _: int) -> tuple[str, ...]:
+        parent = values.reference(column_of(row, column), column)
+        return () if parent is None else (str(parent),)
+
+    return parents
+
+
 def _routes(mapping: Mapping, topics: Topics) -> Iterator[Route]:
     found = readers(mapping)
     order, house = mapping.order, mapping.house_accounts
-
-    def of_order(column: str) -> Parents:
-        def parents(row: dict[str, Any], _: int) -> tuple[str, ...]:
-            parent = values.reference(column_of(row, column), column)
-            return () if parent is None else (str(parent),)
-
-        return parents
 
     def of_contact(row: dict[str, Any], _: int) -> tuple[str, ...]:
         contact = mapping.contact
@@ -109,9 +121,23 @@ def _routes(mapping: Mapping, topics: Topics) -> Iterator[Route]:
 
     yield Route(found[mapping.customer.table], Kind.CUSTOMER, topics.buyers, of_customer)
     yield Route(found[mapping.contact.table], Kind.CONTACT, topics.buyers, of_contact)
-    yield Route(found[order.header.table], Kind.HEADER, topics.orders, lambda _, key: (str(key),))
-    yield Route(found[order.detail.table], Kind.DETAIL, topics.orders, of_order(order.detail.order))
-    yield Route(found[order.total.table], Kind.TOTAL, topics.orders, of_order(order.total.order))
-    yield Route(found[order.line.table], Kind.LINE, topics.orders, of_order(order.line.order))
-    yield Route(found[order.despatch.table], Kind.DESPATCH, topics.orders, of_order(order.despatch.order))
-    yield Route(found[order.status.table], Kind.STATUS, topics.orders, lambda *_: (EVERYWHERE,))
+    yield Route(found[order.header.table], Kind.HEADER, topics.orders, _own)
+    yield Route(found[order.detail.table], Kind.DETAIL, topics.orders, _named_by(order.detail.order))
+    yield Route(found[order.total.table], Kind.TOTAL, topics.orders, _named_by(order.total.order))
+    yield Route(found[order.line.table], Kind.LINE, topics.orders, _named_by(order.line.order))
+    yield Route(found[order.despatch.table], Kind.DESPATCH, topics.orders, _named_by(order.despatch.order))
+    yield Route(found[order.status.table], Kind.STATUS, topics.orders, _everywhere)
+    if mapping.returns is not None:
+        table = mapping.returns
+        yield Route(found[table.table], Kind.RETURN, topics.orders, _named_by(table.order))
+    if mapping.products is not None:
+        yield from _product_routes(found, mapping.products, topics.products)
+
+
+def _product_routes(found: dict[str, TableReader], tables: Products, topic: str) -> Iterator[Route]:
+    yield Route(found[tables.product.table], Kind.PRODUCT, topic, _everywhere)
+    yield Route(found[tables.variant.table], Kind.VARIANT, topic, _own)
+    yield Route(found[tables.price.table], Kind.PRICE, topic, _named_by(tables.price.variant))
+    yield Route(found[tables.stock.table], Kind.STOCK, topic, _named_by(tables.stock.variant))
+    yield Route(found[tables.category.table], Kind.CATEGORY, topic, _everywhere)
+    yield Route(found[tables.membership.table], Kind.MEMBERSHIP, topic, _named_by(tables.membership.variant))

@@ -64,6 +64,32 @@ DESPATCH: Final[Row] = {
     "dh_consignment_number": "JD000000000053GB",
 }
 STATUS: Final[Row] = {"os_id": 2, "os_description": "Awaiting Despatch "}
+PRODUCT: Final[Row] = {"pd_id": 90, "pd_product_code": "KET", "pd_description": "Kettle", "pd_option_1_description": "Colour"}
+VARIANT: Final[Row] = {
+    "vad_id": 900,
+    "vad_pd_id": 90,
+    "vad_variant_code": " KET-RED ",
+    "vad_description": "Kettle, red",
+    "vad_sale_variant": True,
+    "vad_weight": "1.2000",
+}
+PRICE: Final[Row] = {
+    "vafp_id": 91,
+    "vafp_vad_id": 900,
+    "vafp_c_id": 1,
+    "vafp_rsp_exc_vat": "140.0000",
+    "vafp_rsp_inc_vat": "168.0000",
+    "vafp_price_per": "2.0000",
+    "vafp_base_price": True,
+}
+STOCK: Final[Row] = {
+    "vasq_id": 92,
+    "vasq_vad_id": 900,
+    "vasq_free_stock_quantity": "12.0000",
+    "vasq_overall_stock_quantity": "14.0000",
+}
+CATEGORY: Final[Row] = {"ctn_id": 93, "ctn_parent_id": 0, "ctn_description": "Kitchen"}
+MEMBERSHIP: Final[Row] = {"vac_id": 94, "vac_vad_id": 900, "vac_ctn_id": 93}
 
 ROWS: Final[dict[str, Row]] = {
     "customer_detail": CUSTOMER,
@@ -74,6 +100,12 @@ ROWS: Final[dict[str, Row]] = {
     "order_line_item": LINE,
     "delivery_header": DESPATCH,
     "order_status": STATUS,
+    "product_detail": PRODUCT,
+    "variant_detail": VARIANT,
+    "variant_foreign_price": PRICE,
+    "variant_stock_quantity": STOCK,
+    "category_treeview_node": CATEGORY,
+    "variant_category": MEMBERSHIP,
 }
 """One row of every mapped table; its primary key is its first column."""
 

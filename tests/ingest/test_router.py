@@ -11,11 +11,13 @@ from streams.domain.changes import EVERYWHERE, Change, Kind, pack, unpack
 from streams.errors import RecordError
 from streams.ingest.router import Router
 from streams.mapping import Mapping, load_mapping
+from streams.mapping.model import Return
 from streams.topics import Topics
 
 TOPICS = Topics.of("owdd")
 HOUSE = frozenset({1, 2})
-MAPPING = load_mapping().model_copy(update={"house_accounts": HOUSE})
+RETURNS = Return(table="return_header", key="crh_id", order="crh_oh_id", number="crh_number", at="crh_at")
+MAPPING = load_mapping().model_copy(update={"house_accounts": HOUSE, "returns": RETURNS})
 POSITION = b"\0\0" + b"\x01" * 10
 BORN = 1_772_700_073_190
 
@@ -61,13 +63,38 @@ SAMPLES: dict[str, dict[str, Any]] = {
     },
     "delivery_header": {"dh_id": 53, "dh_oh_id": 5, "dh_datetime": "2026-03-06T10:00:00Z", "dh_consignment_number": "JD1"},
     "order_status": {"os_id": 2, "os_description": "Completed"},
+    "return_header": {"crh_id": 54, "crh_oh_id": 5, "crh_number": "RT1", "crh_at": "2026-03-09T09:00:00Z"},
+    "product_detail": {"pd_id": 90, "pd_product_code": "KET", "pd_description": "Kettle"},
+    "variant_detail": {
+        "vad_id": 900,
+        "vad_pd_id": 90,
+        "vad_variant_code": "KET-RED",
+        "vad_description": "Kettle, red",
+        "vad_sale_variant": True,
+    },
+    "variant_foreign_price": {
+        "vafp_id": 91,
+        "vafp_vad_id": 900,
+        "vafp_c_id": 1,
+        "vafp_rsp_exc_vat": "140.0000",
+        "vafp_price_per": "1.0000",
+        "vafp_base_price": True,
+    },
+    "variant_stock_quantity": {"vasq_id": 92, "vasq_vad_id": 900, "vasq_free_stock_quantity": "12.0000"},
+    "category_treeview_node": {"ctn_id": 93, "ctn_description": "Kitchen"},
+    "variant_category": {"vac_id": 94, "vac_vad_id": 900, "vac_ctn_id": 93},
 }
 REFERENCES = {
     "order_header_detail": "ohd_oh_id",
     "order_header_total": "oht_oh_id",
     "order_line_item": "oli_oh_id",
     "delivery_header": "dh_oh_id",
+    "return_header": "crh_oh_id",
+    "variant_foreign_price": "vafp_vad_id",
+    "variant_stock_quantity": "vasq_vad_id",
+    "variant_category": "vac_vad_id",
 }
+"""The column by which a row belongs to an order or a variant."""
 
 
 def event(
@@ -108,6 +135,13 @@ class TestParents:
             ("order_line_item", Kind.LINE, TOPICS.orders, "5"),
             ("delivery_header", Kind.DESPATCH, TOPICS.orders, "5"),
             ("order_status", Kind.STATUS, TOPICS.orders, EVERYWHERE),
+            ("return_header", Kind.RETURN, TOPICS.orders, "5"),
+            ("product_detail", Kind.PRODUCT, TOPICS.products, EVERYWHERE),
+            ("variant_detail", Kind.VARIANT, TOPICS.products, "900"),
+            ("variant_foreign_price", Kind.PRICE, TOPICS.products, "900"),
+            ("variant_stock_quantity", Kind.STOCK, TOPICS.products, "900"),
+            ("category_treeview_node", Kind.CATEGORY, TOPICS.products, EVERYWHERE),
+            ("variant_category", Kind.MEMBERSHIP, TOPICS.products, "900"),
         ],
     )
     def test_each_table_has_its_own(self, table: str, kind: Kind, topic: str, parent: str) -> None:
@@ -128,7 +162,7 @@ class TestParents:
 
     @pytest.mark.parametrize(("table", "column"), REFERENCES.items())
     @pytest.mark.parametrize("none", [None, 0])
-    def test_a_row_of_no_order_is_told_to_nobody(self, table: str, column: str, none: object) -> None:
+    def test_a_row_that_names_no_parent_is_told_to_nobody(self, table: str, column: str, none: object) -> None:
         assert told(event(table, after={column: none}, op="c")) == []
         assert told(event(table, before={column: none}, op="d")) == []
 
@@ -144,6 +178,16 @@ class TestParents:
         assert told(event("order_line_item", after={"oli_oh_id": -5})) == [("-5", True)]
         assert told(event("customer_contact", after={"cc_customer_id": -7})) == [("c-7", True)]
 
+    def test_a_variant_that_changes_product_stays_itself(self) -> None:
+        assert told(event("variant_detail", before={"vad_pd_id": 90}, after={"vad_pd_id": 91})) == [("900", True)]
+
+    @pytest.mark.parametrize("table", ["return_header", "product_detail", "variant_foreign_price", "category_treeview_node"])
+    def test_a_site_without_products_and_returns_has_no_such_tables(self, table: str) -> None:
+        bare = MAPPING.model_copy(update={"products": None, "returns": None})
+        with pytest.raises(RecordError, match=r"^not_mapped: "):
+            routed(event(table, after={}, op="c"), bare)
+        assert routed(event("order_line_item", after={}, op="c"), bare)
+
     def test_a_table_that_is_not_mapped_is_refused(self) -> None:
         stranger = RowEvent("stock_balance", "c", {"sb_id": 1}, None, {"sb_id": 1}, POSITION, 1, False)
         with pytest.raises(RecordError, match=r"^not_mapped: "):
@@ -152,7 +196,7 @@ class TestParents:
 
 class TestMoves:
     @pytest.mark.parametrize(("table", "column"), REFERENCES.items())
-    def test_a_row_that_moves_to_another_order_is_told_to_both_at_one_position(self, table: str, column: str) -> None:
+    def test_a_row_that_moves_to_another_parent_is_told_to_both_at_one_position(self, table: str, column: str) -> None:
         new, old = routed(event(table, before={column: 5}, after={column: 6}))
         assert (new.key, old.key) == ("6", "5")
         assert (new.position, old.position) == (POSITION, POSITION)
@@ -161,11 +205,11 @@ class TestMoves:
         assert old.row is None
 
     @pytest.mark.parametrize(("table", "column"), REFERENCES.items())
-    def test_a_row_that_leaves_its_order_for_none_is_taken_away(self, table: str, column: str) -> None:
+    def test_a_row_that_leaves_its_parent_for_none_is_taken_away(self, table: str, column: str) -> None:
         assert told(event(table, before={column: 5}, after={column: 0})) == [("5", False)]
 
     @pytest.mark.parametrize(("table", "column"), REFERENCES.items())
-    def test_a_row_that_joins_an_order_has_no_former_one(self, table: str, column: str) -> None:
+    def test_a_row_that_joins_a_parent_has_no_former_one(self, table: str, column: str) -> None:
         assert told(event(table, before={column: None}, after={column: 6})) == [("6", True)]
 
     def test_text_and_number_of_one_reference_are_one_parent(self) -> None:
