@@ -8,7 +8,16 @@ from decimal import Decimal
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$#@]{0,127}$")]
 """A SQL Server regular identifier; anything else is refused before it can reach SQL or a topic name."""
@@ -107,9 +116,12 @@ class Contact(Section):
 
 
 class Consent(_Model):
-    """Where a marketing opt-in is recorded; by default nowhere, and then nobody is opted in."""
+    """Where a marketing opt-in is recorded; by default nowhere, and then nobody is opted in.
 
-    mode: Literal["none", "column"] = "none"
+    ``external``: another system owns consent and creates the contacts; we only fill in those that exist.
+    """
+
+    mode: Literal["none", "column", "external"] = "none"
     column: Identifier | None = None
     opted_in: Annotated[frozenset[str], BeforeValidator(_texts)] = frozenset({"1", "true"})
     opted_out: Annotated[frozenset[str], BeforeValidator(_texts)] = frozenset({"0", "false"})
@@ -340,12 +352,26 @@ class OrderRecords(_Model):
     statuses: dict[RecordStatus, str] = Field(default_factory=dict)
 
 
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+"""What is filled in in a template: ``{sku}``, ``{code}`` (of the product) and ``{id}`` (of the variant)."""
+
+
+def _template(text: str) -> str:
+    if unknown := sorted(set(PLACEHOLDER.findall(text)) - {"sku", "code", "id"}):
+        raise ValueError(f"{unknown} cannot be filled in; use {{sku}}, {{code}} or {{id}}")
+    return text
+
+
+Template = Annotated[str, AfterValidator(_template)]
+"""An address with placeholders."""
+
+
 class Catalogue(_Model):
-    """The collection with one record per variant; ``{sku}``, ``{code}`` and ``{id}`` in ``url`` and ``image`` are filled in."""
+    """The collection with one record per variant; ``url`` and ``image`` are filled in for each."""
 
     collection: Annotated[Collection, StringConstraints(pattern=r"^(?i:catalog_)")] = "catalog_orderwise"
-    url: str | None = None
-    image: str | None = None
+    url: Template | None = None
+    image: Template | None = None
 
 
 class RecentBuyers(_Model):

@@ -250,6 +250,16 @@ def _columns() -> Iterator[Hostile]:
     yield _of("customer_contact", "a name is an object", "bad_text", cc_first_name={MARK: MARK})
     yield _of("customer_contact", "an address is an array", "bad_text", cc_email=[MARK])
     yield _of("order_status", "a status text is a flag", "bad_text", os_description=False)
+    yield _of("variant_foreign_price", "a price is a float", "decimal_as_float", vafp_rsp_exc_vat=NUMBER + 0.25)
+    yield _of("variant_foreign_price", "a price's currency is text", "bad_integer", vafp_c_id=MARK)
+    yield _of("variant_foreign_price", "a price's variant is missing", "column_missing", vafp_vad_id=...)
+    yield _of("variant_stock_quantity", "stock is text", "bad_decimal", vasq_free_stock_quantity=MARK)
+    yield _of("variant_stock_quantity", "stock's variant is out of range", "integer_out_of_range", vasq_vad_id=2**63)
+    yield _of("variant_detail", "a flag of sale is text", "bad_flag", vad_sale_variant=MARK)
+    yield _of("variant_detail", "a SKU is a number", "bad_text", vad_variant_code=NUMBER)
+    yield _of("product_detail", "a product's name is an array", "bad_text", pd_description=[MARK])
+    yield _of("category_treeview_node", "a category's name is an object", "bad_text", ctn_description={MARK: 1})
+    yield _of("variant_category", "a category is a fraction", "bad_integer", vac_ctn_id=NUMBER + 0.5)
 
 
 RECORDS: Final = [*_unreadable(), *_keys(), *_envelopes(), *_schemas(), *_columns()]

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -12,7 +12,7 @@ from streams.capture.envelope import UNAVAILABLE
 from streams.capture.reader import TableReader, readers
 from streams.errors import RecordError
 from streams.mapping import Mapping, load_mapping
-from streams.mapping.model import Consent
+from streams.mapping.model import Consent, Erasure, Return
 from tests.capture.records import ROWS, Row
 
 MAPPING = load_mapping()
@@ -25,9 +25,17 @@ def read(table: str, **columns: Any) -> object:
     return READERS[table].read(ROWS[table] | columns)
 
 
-def contacts(consent: Consent) -> TableReader:
-    """The reader of the contact table under another consent rule."""
-    return readers(MAPPING.model_copy(update={"consent": consent}))[MAPPING.contact.table]
+def contacts(consent: Consent, erasure: Erasure | None = None) -> TableReader:
+    """The reader of the contact table under other rules of consent and erasure."""
+    return readers(MAPPING.model_copy(update={"consent": consent, "erasure": erasure}))[MAPPING.contact.table]
+
+
+def of_products(part: str, **columns: Any) -> TableReader:
+    """The reader of one of the products' tables whose mapping differs."""
+    assert MAPPING.products is not None
+    section = getattr(MAPPING.products, part).model_copy(update=columns)
+    products = MAPPING.products.model_copy(update={part: section})
+    return readers(MAPPING.model_copy(update={"products": products}))[section.table]
 
 
 class TestTables:
@@ -45,6 +53,12 @@ class TestTables:
             ("order_line_item", rows.Line(None, 900, Decimal("2.0000"), Decimal("140.0000"))),
             ("delivery_header", rows.Despatch(ORDERED, "JD000000000053GB")),
             ("order_status", rows.StatusText("awaiting despatch")),
+            ("product_detail", rows.Product("KET", "Kettle")),
+            ("variant_detail", rows.Variant(90, "KET-RED", "Kettle, red", True)),
+            ("variant_foreign_price", rows.Price(1, Decimal("140.0000"), Decimal("2.0000"), True)),
+            ("variant_stock_quantity", rows.Stock(Decimal("12.0000"))),
+            ("category_treeview_node", rows.Category("Kitchen")),
+            ("variant_category", rows.Membership(93)),
         ],
     )
     def test_a_row_becomes_what_it_means(self, table: str, row: rows.Row) -> None:
@@ -145,8 +159,9 @@ class TestConsent:
         assert isinstance(row, rows.Contact)
         assert row.opted is None
 
-    def test_without_a_rule_nobody_is_in_or_out(self) -> None:
-        row = contacts(Consent(mode="none", column="cc_opt")).read(ROWS["customer_contact"] | {"cc_opt": "1"})
+    @pytest.mark.parametrize("mode", ["none", "external"])
+    def test_a_site_that_does_not_say_has_nobody_in_or_out(self, mode: Literal["none", "external"]) -> None:
+        row = contacts(Consent(mode=mode, column="cc_opt")).read(ROWS["customer_contact"] | {"cc_opt": "1"})
         assert isinstance(row, rows.Contact)
         assert row.opted is None
 
@@ -157,6 +172,41 @@ class TestConsent:
     def test_an_unavailable_answer_keeps_the_one_before(self) -> None:
         columns = ROWS["customer_contact"] | {"cc_opt": UNAVAILABLE}
         assert contacts(self.RULE).unavailable(columns, UNAVAILABLE) == ("opted",)
+
+
+class TestErasure:
+    RULE = Erasure(column="cc_erased", erased=frozenset({"1", "true", "erased"}))
+
+    @pytest.mark.parametrize(
+        ("value", "erased"),
+        [
+            (True, True),
+            (1, True),
+            (" Erased ", True),
+            (False, False),
+            (0, False),
+            ("", False),
+            (None, False),
+            ("none", False),
+            ([], False),
+        ],
+    )
+    def test_a_value_means_what_the_mapping_says(self, value: object, erased: bool) -> None:
+        row = contacts(Consent(), self.RULE).read(ROWS["customer_contact"] | {"cc_erased": value})
+        assert row == rows.Contact(("ann@bright.co.uk",), "Ann", "Lee", None, erased)
+
+    def test_without_a_rule_nobody_is_erased(self) -> None:
+        row = contacts(Consent()).read(ROWS["customer_contact"] | {"cc_erased": "1"})
+        assert isinstance(row, rows.Contact)
+        assert not row.erased
+
+    def test_a_rule_whose_column_is_not_captured_is_an_error(self) -> None:
+        with pytest.raises(RecordError, match=r"^column_missing: cc_erased "):
+            contacts(Consent(), self.RULE).read(ROWS["customer_contact"])
+
+    def test_an_unavailable_answer_keeps_the_one_before(self) -> None:
+        columns = ROWS["customer_contact"] | {"cc_erased": UNAVAILABLE}
+        assert contacts(Consent(), self.RULE).unavailable(columns, UNAVAILABLE) == ("erased",)
 
 
 class TestOrders:
@@ -191,6 +241,52 @@ class TestOrders:
         assert read("order_status", os_description=None) == rows.StatusText("")
 
 
+class TestProducts:
+    @pytest.mark.parametrize(("value", "sold"), [(None, True), (True, True), ("1", True), (False, False), (0, False)])
+    def test_only_a_flag_that_says_no_keeps_a_variant_back(self, value: object, sold: bool) -> None:
+        row = read("variant_detail", vad_sale_variant=value)
+        assert row == rows.Variant(90, "KET-RED", "Kettle, red", sold)
+
+    def test_a_site_without_the_flag_sells_everything(self) -> None:
+        reader = of_products("variant", sold=None)
+        assert reader.read(ROWS["variant_detail"]) == rows.Variant(90, "KET-RED", "Kettle, red", True)
+
+    def test_a_price_may_be_for_one_and_in_no_order_of_preference(self) -> None:
+        reader = of_products("price", per=None, base=None)
+        assert reader.read(ROWS["variant_foreign_price"]) == rows.Price(1, Decimal("140.0000"), None, False)
+
+    def test_a_row_may_say_nothing_at_all(self) -> None:
+        silent: dict[str, rows.Row] = {
+            "product_detail": rows.Product(None, None),
+            "variant_detail": rows.Variant(None, None, None, True),
+            "variant_foreign_price": rows.Price(None, None, None, False),
+            "variant_stock_quantity": rows.Stock(None),
+            "category_treeview_node": rows.Category(None),
+            "variant_category": rows.Membership(None),
+        }
+        assert {table: READERS[table].read(dict.fromkeys(ROWS[table])) for table in silent} == silent
+
+    @pytest.mark.parametrize("none", [0, "0", None])
+    def test_a_reference_may_be_none(self, none: object) -> None:
+        assert read("variant_detail", vad_pd_id=none) == rows.Variant(None, "KET-RED", "Kettle, red", True)
+        assert read("variant_category", vac_ctn_id=none) == rows.Membership(None)
+
+
+class TestReturns:
+    RETURN = Return(table="return_header", key="crh_id", order="crh_oh_id", number="crh_number", at="crh_at")
+
+    @pytest.mark.parametrize(("at", "seconds"), [("2026-03-05T08:41:12.25Z", ORDERED), (None, None)])
+    def test_a_return_has_a_number_and_perhaps_a_time(self, at: str | None, seconds: int | None) -> None:
+        reader = readers(MAPPING.model_copy(update={"returns": self.RETURN}))["return_header"]
+        row = {"crh_id": 54, "crh_oh_id": 5, "crh_number": " RT1 ", "crh_at": at}
+        assert reader.read(row) == rows.Return("RT1", seconds)
+        assert reader.routing == ("crh_oh_id",)
+
+    def test_a_site_without_them_has_no_reader(self) -> None:
+        assert "return_header" not in READERS
+        assert MAPPING.returns is None
+
+
 class TestUnavailable:
     @pytest.mark.parametrize(
         ("table", "column", "fields"),
@@ -204,6 +300,9 @@ class TestUnavailable:
             ("delivery_header", "dh_consignment_number", ("consignment",)),
             ("order_status", "os_description", ("text",)),
             ("order_header", "oh_cust_order_ref", ()),
+            ("product_detail", "pd_description", ("name",)),
+            ("variant_detail", "vad_variant_code", ("code",)),
+            ("category_treeview_node", "ctn_description", ("name",)),
         ],
     )
     def test_a_marked_column_leaves_its_fields_unsaid(self, table: str, column: str, fields: tuple[str, ...]) -> None:

@@ -243,5 +243,51 @@ class TestConsent:
     def test_a_mode_is_written_as_in_the_manual(self, file: Path, mode: str) -> None:
         assert ": consent.mode: " in problem(file, "mode: none", f"mode: {mode}")
 
+    def test_another_system_that_owns_it_needs_no_column(self, file: Path) -> None:
+        mapping = loaded(file, "mode: none", "mode: external")
+        assert (mapping.consent.mode, mapping.consent.column) == ("external", None)
+
+    @pytest.mark.parametrize(("mode", "captured"), [("none", False), ("external", False), ("column", True)])
+    def test_its_column_is_captured_only_where_it_is_read(self, file: Path, mode: str, captured: bool) -> None:
+        mapping = loaded(file, "mode: none", f"mode: {mode}\n  column: cc_opt")
+        assert ("cc_opt" in mapping.columns["customer_contact"]) == captured
+
     def test_without_a_rule_a_column_may_be_named_and_is_not_used(self, file: Path) -> None:
         assert loaded(file, "mode: none", "mode: none\n  column: cc_opt").consent.mode == "none"
+
+
+class TestErasure:
+    def test_its_column_is_captured_and_its_values_are_texts(self, file: Path) -> None:
+        mapping = loaded(file, "erasure: null", "erasure: {column: cc_erased, erased: [true, ' Yes ', 1]}")
+        assert mapping.erasure is not None
+        assert mapping.erasure.erased == {"true", "yes", "1"}
+        assert mapping.columns["customer_contact"][-1] == "cc_erased"
+
+    def test_it_needs_a_column(self, file: Path) -> None:
+        assert ": erasure.column: Field required" in problem(file, "erasure: null", "erasure: {erased: [1]}")
+
+
+class TestCatalogue:
+    def test_an_address_may_hold_what_is_filled_in(self, file: Path) -> None:
+        mapping = loaded(file, "url: null", "url: 'https://shop.example/{code}/{sku}?v={id}'")
+        assert mapping.delivery.catalogue is not None
+        assert mapping.delivery.catalogue.url == "https://shop.example/{code}/{sku}?v={id}"
+
+    @pytest.mark.parametrize("placeholder", ["slug", "SKU", "", " id "])
+    def test_an_address_with_anything_else_is_refused(self, file: Path, placeholder: str) -> None:
+        said = problem(file, "image: null", f"image: 'https://shop.example/{{{placeholder}}}'")
+        assert f": delivery.catalogue.image: Value error, ['{placeholder}'] cannot be filled in" in said
+
+    def test_a_site_may_have_no_products(self, file: Path) -> None:
+        with_products = load_mapping()
+        start, end = TEXT.index("products: #"), TEXT.index("erasure: null")
+        without = loaded(file, TEXT[start:end], "products: null\n\n")
+        assert without.products is None
+        assert set(with_products.tables) - set(without.tables) == {
+            "product_detail",
+            "variant_detail",
+            "variant_foreign_price",
+            "variant_stock_quantity",
+            "category_treeview_node",
+            "variant_category",
+        }
