@@ -1,128 +1,184 @@
 """Bring one contact to its desired state: look before creating, never loosen a status, answer for what was done.
 
-The sequence of calls is decided here and nowhere else (laws 4 and 5; ``docs/contact-rules.md`` sections 5 and 6). A contact
+The sequence of calls is decided here and nowhere else (laws 4 to 6; ``docs/contact-rules.md`` sections 5 and 6). A contact
 that we know is changed by its id: such a call cannot create, so a contact that vanished is not brought back subscribed.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from streams.domain.delivery import Created, OutboxRow, Outcome
-from streams.dotdigital.client import SUBSCRIBED, UNSUBSCRIBED, Contact, DotdigitalClient
+from streams.domain import consent
+from streams.domain.cells import version_bytes
+from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED, Created
+from streams.domain.delivery import OutboxRow, Outcome
+from streams.dotdigital.client import Api
+from streams.dotdigital.contacts import Contact
 from streams.dotdigital.errors import AccessError, ContactExistsError, DataError
+
+NOTHING = b"{}"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was done, and what is now known of the contact; ``contact`` is its id, None when there is none."""
+    """What was done, and what is now known of the contact; ``contact`` is its id, None when there is none.
+
+    ``seen`` is the contact as Dotdigital showed it last, None where that would only tell what we said ourselves.
+    """
 
     outcome: Outcome
-    contact: int | None
-    created: Created
-    told_out: bool
-    tight: bool
+    contact: int | None = None
+    created: Created = "no"
+    told_out: bool = False
+    seen: Contact | None = None
+    listed: bool | None = None
 
 
-Note: TypeAlias = Callable[[Created, bool], Awaitable[None]]
-"""Makes durable, before a call, what its lost answer would lose: the status we create with, an unsubscribe that was seen."""
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One contact's row, and what there is to do besides.
+
+    ``cleared`` is the content that empties every field of ours; ``join`` the list that the contact must be put on; ``records``
+    the keys of the order records that it holds in ``collection``; ``external``: contacts are another system's to create.
+    """
+
+    email: str
+    row: OutboxRow
+    cleared: bytes
+    join: int | None = None
+    records: Sequence[str] = ()
+    collection: str | None = None
+    external: bool = False
+
+    @property
+    def fields(self) -> bytes:
+        """The data fields to send; none when only the list is wanted."""
+        return self.row.fields if self.row.fields is not None and self.row.dirty else NOTHING
+
+    @property
+    def lists(self) -> Sequence[int]:
+        """The lists to send."""
+        return () if self.join is None else (self.join,)
 
 
-async def _forget(_created: Created, _tight: bool) -> None:
-    """A note that nobody keeps."""
+Note: TypeAlias = Callable[[Created, Contact | None], Awaitable[None]]
+"""Makes durable, before a call, what its lost answer would lose: the status we create with, a refusal that was seen."""
 
 
-async def deliver(client: DotdigitalClient, email: str, row: OutboxRow, cleared: bytes, note: Note = _forget) -> Answer:
-    """Send what ``row`` wants; ``cleared`` is the content that empties every field of ours.
+async def deliver(api: Api, job: Job, note: Note) -> Answer:
+    """Send what the job's row wants.
 
     Raises:
         DotdigitalError: as the client raises; the calls made so far may be repeated safely.
     """
+    row = job.row
+    if row.erase is not None:
+        return await _erase(api, job)
     if row.fields is None:
-        return await _retire(client, email, row, cleared, note)
-    if row.contact is not None and not (row.opted_out and not row.told_out):
-        contact = await _change(client, email, row.contact, row.fields)
+        return await _retire(api, job, note)
+    if row.contact is not None and not row.must_tell_out:
+        contact = await _change(api, job, row.contact)
         if contact is not None:
-            return _updated(row, contact, _creation(row))
-    found = await client.find(email)
+            return _updated(job, contact, row.creation, told=False)
+    found = await api.find(job.email)
+    if found is None and job.external:
+        return Answer("vanished")
     if found is None:
         try:
-            return await _create(client, email, row, row.fields, note)
+            return await _create(api, job, note)
         except ContactExistsError:
-            found = await client.find(email)
-    return await _update(client, email, row, row.fields, found)
+            found = await api.find(job.email)
+    return await _update(api, job, found)
 
 
-async def _change(client: DotdigitalClient, email: str, contact_id: int, fields: bytes) -> Contact | None:
+async def _change(api: Api, job: Job, contact_id: int) -> Contact | None:
     """The contact after the change; None when it must be looked for: it is gone, or has another address by now."""
     try:
-        contact = await client.change(contact_id, fields)
+        contact = await api.change(contact_id, job.fields, lists=job.lists)
     except (DataError, AccessError):
         # What is refused by id for its content is refused by address too, and parked then.
         return None
-    return contact if contact.email in ("", email) else None
+    return contact if contact.email in ("", job.email) else None
 
 
-async def _create(client: DotdigitalClient, email: str, row: OutboxRow, fields: bytes, note: Note) -> Answer:
-    status: Created = SUBSCRIBED if row.may_subscribe else UNSUBSCRIBED
-    await note(status, False)
-    if row.may_subscribe:
+async def _create(api: Api, job: Job, note: Note) -> Answer:
+    status: Created = consent.creation_status(job.row.consent, external=job.external) or UNSUBSCRIBED
+    await note(status, None)
+    if status == SUBSCRIBED:
         # Without a status a new contact is subscribed, and one that comes back from the bin keeps the status it had.
-        result = await client.update(email, fields)
+        result = await api.update(job.email, job.fields, lists=job.lists)
         status, contact = (status if result.created else "no"), result.contact
     else:
-        contact = await client.create(email, fields, UNSUBSCRIBED)
-    return Answer("created", contact.contact_id, status, row.opted_out, _unexpected(contact, status))
+        contact = await api.create(job.email, job.fields, UNSUBSCRIBED, lists=job.lists)
+    told = consent.opted_out(job.row.consent)
+    return Answer("created", contact.contact_id, status, told, contact, _listed(job))
 
 
-async def _update(client: DotdigitalClient, email: str, row: OutboxRow, fields: bytes, found: Contact | None) -> Answer:
-    tighten = row.opted_out and not row.told_out and not (found is not None and found.tight)
+async def _update(api: Api, job: Job, found: Contact | None) -> Answer:
+    row = job.row
+    tighten = consent.must_tell_out(row.consent, found.email_status if found is not None else None, told=row.told_out)
     try:
-        result = await client.update(email, fields, UNSUBSCRIBED if tighten else None)
+        result = await api.update(job.email, job.fields, UNSUBSCRIBED if tighten else None, lists=job.lists)
     except DataError:
         if tighten:
             # The opt-out goes out even when the data cannot.
-            await client.update(email, b"{}", UNSUBSCRIBED)
+            await api.update(job.email, NOTHING, UNSUBSCRIBED)
         raise
-    contact, created = result.contact, _creation(row)
+    contact, created = result.contact, row.creation
     if result.created:
         # It vanished between the look and the update, which without a status made it subscribed.
-        created = SUBSCRIBED if row.may_subscribe else UNSUBSCRIBED
-        if not contact.tight and not row.may_subscribe:
-            contact = (await client.update(email, fields, UNSUBSCRIBED)).contact
-    return _updated(row, contact, created)
+        created = consent.creation_status(row.consent, external=False) or UNSUBSCRIBED
+        if created == UNSUBSCRIBED and not consent.refused(contact.email_status):
+            contact = (await api.update(job.email, job.fields, UNSUBSCRIBED)).contact
+    return _updated(job, contact, created, told=tighten)
 
 
-def _updated(row: OutboxRow, contact: Contact, created: Created) -> Answer:
-    if created == UNSUBSCRIBED and not contact.tight:
-        # The person subscribed in the meantime: an unsubscribe from now on is theirs, not ours.
-        created = SUBSCRIBED
-    tight = _unexpected(contact, created) and not row.opted_out
-    return Answer("updated", contact.contact_id, created, row.told_out or row.opted_out, tight)
+def _updated(job: Job, contact: Contact, created: Created, *, told: bool) -> Answer:
+    told_out = consent.opted_out(job.row.consent)
+    ours = (told or job.row.told_out) and contact.email_status == UNSUBSCRIBED
+    created = consent.still_created(created, contact.email_status)
+    return Answer("updated", contact.contact_id, created, told_out, None if ours else contact, _listed(job))
 
 
-async def _retire(client: DotdigitalClient, email: str, row: OutboxRow, cleared: bytes, note: Note) -> Answer:
+def _listed(job: Job) -> bool | None:
+    return None if job.join is None else True
+
+
+async def _retire(api: Api, job: Job, note: Note) -> Answer:
+    row = job.row
     ours = row.delivered is not None or row.known or row.unsure or row.tried != "no"
-    found = await client.find(email) if ours or row.moved_to is not None else None
-    created = _creation(row)
-    tight = row.tight or (found is not None and _unexpected(found, created))
-    if tight or row.carried:
+    found = await api.find(job.email) if ours or row.moved_to is not None else None
+    if found is not None or consent.goes_along(row.consent):
         # Before the contact goes: once it is gone, a lost answer would take the unsubscribe along.
-        await note("no", True)
+        await note("no", found)
     if found is None or not ours:
-        return Answer("absent", None, "no", told_out=False, tight=tight)
-    if created != "no":
-        await client.delete(email)
-        return Answer("deleted", None, "no", told_out=False, tight=tight)
-    await client.update(email, cleared)
-    return Answer("cleared", found.contact_id, "no", row.told_out, tight)
+        return Answer("absent")
+    if row.creation != "no":
+        await _delete(api, job)
+        return Answer("deleted", seen=found)
+    await api.update(job.email, job.cleared)
+    return Answer("cleared", found.contact_id, told_out=row.told_out, seen=found)
 
 
-def _unexpected(contact: Contact, created: Created) -> bool:
-    """Whether Dotdigital holds an unsubscribe that is not merely the status with which we created the contact."""
-    return contact.tight and not (created == UNSUBSCRIBED == contact.email_status)
+async def _erase(api: Api, job: Job) -> Answer:
+    if await api.find(job.email) is not None:
+        await api.unsubscribe(job.email)
+        await _delete(api, job)
+    return Answer("erased")
 
 
-def _creation(row: OutboxRow) -> Created:
-    """Whether and how we created the contact; a creation that was never answered counts."""
-    return row.created if row.created != "no" else row.tried
+async def _delete(api: Api, job: Job) -> None:
+    # The bin keeps a contact's records for thirty days, and with them their keys from whoever has the orders next.
+    if job.records and job.collection is not None:
+        await api.delete_records(job.email, job.collection, job.records)
+    await api.delete(job.email)
+
+
+def goes_along(row: OutboxRow, seen: Contact | None) -> bool:
+    """Whether a refusal must follow the person to the next address."""
+    if seen is None:
+        return consent.goes_along(row.consent)
+    after = consent.seen(
+        row.consent, seen.email_status, version_bytes(seen.updated * 1_000_000), row.creation, told=row.told_out
+    )
+    return consent.goes_along(after)

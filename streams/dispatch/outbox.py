@@ -1,18 +1,25 @@
-"""Outbox: desired contacts and deliveries in; the delivery state of every contact, and the schedule that follows from it.
+"""Outbox: what should be and what was delivered in; the delivery state of every task, and the schedule that follows from it.
 
-The dirty mark of a contact is cleared by consuming its delivery, never by a timer, so it survives restarts and rebalances.
-Dirty contacts have a small row of their own under the prefix ``d``, from which the schedule is rebuilt.
+The dirty mark of a task is cleared by consuming its delivery, never by a timer, so it survives restarts and rebalances.
+Tasks that wait have a small row of their own under the prefix ``d``, from which the schedule is rebuilt. Records and
+follow-ups wait, unscheduled, until their contact exists.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import msgspec
 
 from streams.capture.rows import Lane
+from streams.dispatch.running import RunningImports
 from streams.dispatch.schedule import Schedule
-from streams.domain.changes import Change, Desired, Kind, unpack
+from streams.dispatch.tasks import Family, family_of, owner_of, task_of
+from streams.domain import deliverables, delivery
+from streams.domain.changes import Change, Desired, Erase, FollowUp, Found, Kind, Mark, Wanted, unpack
 from streams.domain.debounce import Debounce
-from streams.domain.delivery import Delivery, OutboxRow, carry_consent, settle, want
+from streams.domain.deliverables import GONE, FollowUpRow, RecordRow
+from streams.domain.delivery import Delivery, OutboxRow
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit import Codec, Unit
@@ -20,11 +27,92 @@ from streams.observability.metrics import Metrics
 from streams.topics import Topics
 
 DIRTY = "d"
-OUTBOX: Codec[OutboxRow] = Codec("e", OutboxRow)
+MARK = b"w"
+TOMBSTONE = b"t"
+
+CODECS: dict[Family, Codec[Any]] = {
+    Family.CONTACT: Codec("", OutboxRow),
+    Family.RECORD: Codec("", RecordRow),
+    Family.CATALOGUE: Codec("", RecordRow),
+    Family.FOLLOW_UP: Codec("", FollowUpRow),
+}
+"""How the row of a task is stored; the task key is the row's key."""
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_dirty = msgspec.msgpack.Decoder(tuple[int, int]).decode
+_decode_dirty = msgspec.msgpack.Decoder(tuple[int, int, bool]).decode
+_decode_int = msgspec.msgpack.Decoder(int).decode
 _decode_delivery = msgspec.json.Decoder(Delivery).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the outbox must know of the site.
+
+    ``listed_for``: how long after a despatch a contact is a recent buyer, in seconds; None: no list. ``external``: another
+    system owns consent and creates contacts. ``digest``: the keyed digest of an address.
+    """
+
+    listed_for: int | None
+    external: bool
+    digest: Callable[[str], bytes]
+
+    def listed_until(self, row: OutboxRow) -> int:
+        """Until when the contact is a recent buyer (epoch seconds); 0: it is none."""
+        if self.listed_for is None or row.despatched is None or row.fields is None or row.erase is not None:
+            return 0
+        return row.despatched + self.listed_for
+
+    def joins(self, row: OutboxRow, now_s: float) -> bool:
+        """Whether the contact must be put on the recent buyers' list."""
+        return not row.listed and self.listed_until(row) > now_s
+
+    def leaves(self, row: OutboxRow, now_s: float) -> bool:
+        """Whether the contact must be taken off the list."""
+        return row.listed and self.listed_until(row) <= now_s
+
+
+class _Wait(Protocol):
+    lane: int
+    born: int
+    first: int
+    due: int
+
+
+@dataclass(slots=True)
+class _Touched:
+    row: Any
+    was_parked: bool
+    answered: bool = False
+
+
+class _Work:
+    """The rows that one call of the handler touches."""
+
+    def __init__(self, unit: Unit) -> None:
+        self.unit = unit
+        self.rows: dict[str, _Touched] = {}
+
+    def touch(self, task: str) -> _Touched:
+        """The task's row, to be saved in the end."""
+        item = self.rows.get(task)
+        if item is None:
+            row = CODECS[family_of(task)].load(self.unit, task)
+            item = self.rows[task] = _Touched(row, row.parked is not None)
+        return item
+
+    def contact(self, email: str) -> OutboxRow:
+        """The row of a contact, to look at only."""
+        task = task_of(Family.CONTACT, email)
+        item = self.rows.get(task)
+        row: OutboxRow = item.row if item is not None else CODECS[Family.CONTACT].load(self.unit, task)
+        return row
+
+    def parts(self, email: str) -> Iterator[str]:
+        """The tasks of a contact besides itself."""
+        for family in (Family.RECORD, Family.FOLLOW_UP):
+            prefix = task_of(family, email, "")
+            found = {key.decode() for key, _ in self.unit.scan(prefix.encode())}
+            yield from sorted(found | {task for task in self.rows if task.startswith(prefix)})
 
 
 class OutboxHandler:
@@ -32,94 +120,269 @@ class OutboxHandler:
 
     name = "outbox"
 
-    def __init__(self, topics: Topics, debounce: Debounce, schedule: Schedule, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        topics: Topics,
+        rules: Rules,
+        debounce: Debounce,
+        schedule: Schedule,
+        running: RunningImports,
+        metrics: Metrics,
+    ) -> None:
         self._topics = topics
+        self._rules = rules
         self._debounce = debounce
         self._schedule = schedule
+        self._running = running
         self._metrics = metrics
+        self._since: dict[int, int] = {}
+        self._marks: dict[int, int] = {}
+        self._erased: set[bytes] = set()
 
     def recovered(self, partition: int, table: StateTable) -> None:
-        """Put every dirty contact of the partition back into the schedule."""
+        """Put every task of the partition that waits back into the schedule, and pick up its imports."""
+        self._since[partition] = self._schedule.now_ms()
         for key, value in table.scan(partition, DIRTY.encode()):
-            due, lane = _decode_dirty(value)
-            self._schedule.put(key[len(DIRTY) :].decode(), partition, due, lane)
+            due, lane, timer = _decode_dirty(value)
+            self._schedule.put(key[len(DIRTY) :].decode(), partition, due, Lane(lane), timer=timer)
+        self._erased.update(key[len(TOMBSTONE) :] for key, _ in table.scan(partition, TOMBSTONE))
+        if (mark := table.get(partition, MARK)) is not None:
+            self._marks[partition] = _decode_int(mark)
+        self._running.recovered(partition, table)
 
     def revoked(self) -> None:
         """Whoever owns the partitions next rebuilds the schedule."""
         self._schedule.clear()
+        self._running.clear()
+        self._since.clear()
+        self._marks.clear()
+        self._erased.clear()
+
+    def mark(self) -> int | None:
+        """Until when every partition of this worker knows what Dotdigital has (UTC epoch seconds); None: not wholly read."""
+        if not self._since or self._since.keys() - self._marks.keys():
+            return None
+        return min(self._marks.values())
 
     def handle(self, unit: Unit, records: Sequence[Record]) -> int:
-        """Fold desired contacts and deliveries in order."""
-        touched: dict[str, OutboxRow] = {}
-        answered: set[str] = set()
+        """Fold wishes and answers in order."""
+        work = _Work(unit)
         applied = stale = 0
         for record in records:
             if record.topic == self._topics.deliveries:
-                delivery = _decode_delivery(record.value or b"")
-                self._settle(self._row(unit, delivery.email, touched), delivery, unit.now_ms)
-                if delivery.outcome != "noted":
-                    answered.add(delivery.email)
+                self._answer(work, _decode_delivery(record.value or b""))
+                applied += 1
                 continue
             for change in unpack(record.value or b""):
-                done = self._want(self._row(unit, change.key, touched), change, unit.now_ms)
+                done = self._fold(work, change)
                 applied += done
                 stale += not done
-        for email, row in touched.items():
-            self._save(unit, email, row, answered=email in answered)
+        for task, item in work.rows.items():
+            self._save(work, task, item)
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
-        return applied + stale + len(answered)
+        return applied + stale
 
-    def _row(self, unit: Unit, email: str, touched: dict[str, OutboxRow]) -> OutboxRow:
-        row = touched.get(email)
-        if row is None:
-            row = touched[email] = OUTBOX.load(unit, email)
-        return row
+    # What is wanted
 
-    def _want(self, row: OutboxRow, change: Change, now: int) -> bool:
-        was_dirty = row.dirty
-        if was_dirty and row.due <= now:
-            # A call may have been made whose answer is lost: what was delivered before is no longer certain.
-            row.unsure = True
-        if change.kind is Kind.CONSENT:
-            carry_consent(row)
-        elif not isinstance(change.row, Desired) or not want(row, change.row, change.position):
-            return False
-        if not row.dirty:
-            return True
-        urgent = row.opted_out and row.known and not row.told_out
-        lane = Lane.URGENT if urgent else Lane(change.lane)
-        if not was_dirty:
-            row.first, row.born, row.lane = now, change.born, lane
-            row.due = self._debounce.due(lane, now, now, None)
-        else:
-            row.born = min(row.born, change.born)
-            waiting = row.due if row.lane < lane else None
-            row.due = self._debounce.due(lane, now, row.first, waiting)
-            row.lane = min(row.lane, lane)
+    def _fold(self, work: _Work, change: Change) -> bool:
+        match change.kind, change.row:
+            case Kind.MARK, Mark() as mark:
+                self._marked(work.unit, mark.upto)
+            case Kind.RETRY, _:
+                self._unpark(work, str(change.pk), change)
+            case Kind.CATALOGUE, Wanted() | None as wanted:
+                return self._want_record(work, task_of(Family.CATALOGUE, change.key), wanted, change)
+            case _ if self._is_erased(work.unit, change.key):
+                return False
+            case Kind.ERASE, Erase() as erase:
+                self._erase(work, change.key, erase, change)
+            case Kind.RECORD, Wanted() | None as wanted:
+                return self._want_record(work, task_of(Family.RECORD, change.key, change.pk), wanted, change)
+            case Kind.FOLLOW_UP, FollowUp() as wanted:
+                self._want_follow_up(work, task_of(Family.FOLLOW_UP, change.key, change.pk), wanted, change)
+            case Kind.DESIRED | Kind.CONSENT | Kind.FOUND, _:
+                return self._want_contact(work, change)
+            case _:
+                raise TypeError(f"the outbox takes no {change.kind.name}")
         return True
 
-    def _settle(self, row: OutboxRow, delivery: Delivery, now: int) -> None:
-        settle(row, delivery)
-        if delivery.outcome == "noted":
-            return
-        if row.dirty and row.hash is not None:
-            # Wanted content changed while the call was under way: its own debounce goes on, from now at the latest.
-            row.first = now
-            row.due = max(row.due, now)
+    def _want_contact(self, work: _Work, change: Change) -> bool:
+        task = task_of(Family.CONTACT, change.key)
+        row = work.touch(task).row
+        known, was_dirty = row.known, row.dirty or self._rules.joins(row, work.unit.now_ms / 1000)
+        self._doubt(work, task, row, row)
+        match change.row:
+            case Desired() as desired:
+                done = delivery.want(row, desired, change.position)
+            case Found() as found:
+                done = delivery.find(row, found, change.position)
+                if done and not known:
+                    self._wake(work, change.key)
+            case _:
+                delivery.carry_consent(row)
+                done = True
+        if done and (row.dirty or self._rules.joins(row, work.unit.now_ms / 1000)):
+            lane = Lane.URGENT if row.known and row.must_tell_out else Lane(change.lane)
+            self._mark(work, row, lane, change.born, was_dirty=was_dirty)
+        return done
 
-    def _save(self, unit: Unit, email: str, row: OutboxRow, *, answered: bool) -> None:
-        OUTBOX.save(unit, email, row)
-        key = f"{DIRTY}{email}".encode()
-        dirty, due, lane, partition = row.dirty, row.due, row.lane, unit.partition
-        unit.put(key, _encode((due, lane)) if dirty else None)
+    def _want_record(self, work: _Work, task: str, wanted: Wanted | None, change: Change) -> bool:
+        row = work.touch(task).row
+        was_dirty = row.dirty
+        self._doubt(work, task, row, row.wait)
+        if not deliverables.want_record(row, wanted, change.position):
+            return False
+        if row.dirty:
+            self._mark(work, row.wait, Lane(change.lane), change.born, was_dirty=was_dirty)
+        return True
+
+    def _want_follow_up(self, work: _Work, task: str, wanted: FollowUp, change: Change) -> None:
+        row = work.touch(task).row
+        was_dirty = row.dirty
+        row.wanted = wanted
+        if row.dirty:
+            self._mark(work, row.wait, Lane(change.lane), change.born, was_dirty=was_dirty)
+
+    def _unpark(self, work: _Work, task: str, change: Change) -> None:
+        row = work.touch(task).row
+        row.parked, row.code = None, None
+        if row.dirty:
+            wait = row if isinstance(row, OutboxRow) else row.wait
+            self._mark(work, wait, Lane(change.lane), change.born, was_dirty=False)
+
+    def _erase(self, work: _Work, email: str, erase: Erase, change: Change) -> None:
+        unit = work.unit
+        row = work.touch(task_of(Family.CONTACT, email)).row
+        row.erase = erase.digest
+        self._mark(work, row, Lane.URGENT, change.born, was_dirty=False)
+        unit.put(TOMBSTONE + erase.digest, b"")
+        unit.then(lambda: self._erased.add(erase.digest))
+        for task in work.parts(email):
+            work.rows.pop(task, None)
+            self._unschedule(unit, task)
+
+    def _is_erased(self, unit: Unit, email: str) -> bool:
+        erasing = any(key.startswith(TOMBSTONE) for key in unit.writes) if not self._erased else True
+        return erasing and unit.get(TOMBSTONE + self._rules.digest(email)) is not None
+
+    def _marked(self, unit: Unit, upto: int) -> None:
+        unit.put(MARK, _encode(upto))
+        unit.then(lambda: self._marks.__setitem__(unit.partition, upto))
+
+    def _doubt(self, work: _Work, task: str, row: OutboxRow | RecordRow, wait: _Wait) -> None:
+        """A call may have been made whose answer is lost: then what was delivered before is no longer certain."""
+        before = wait.due <= self._since.get(work.unit.partition, 0)
+        if row.dirty and (before or self._schedule.tried(task)):
+            row.unsure = True
+
+    def _mark(self, work: _Work, wait: _Wait, lane: Lane, born: int, *, was_dirty: bool) -> None:
+        now = work.unit.now_ms
+        if not was_dirty:
+            wait.first, wait.born, wait.lane = now, born, lane
+            wait.due = self._debounce.due(lane, now, now, None)
+            return
+        wait.born = min(wait.born, born)
+        waiting = wait.due if wait.lane < lane else None
+        wait.due = self._debounce.due(lane, now, wait.first, waiting)
+        wait.lane = min(wait.lane, lane)
+
+    # What was answered
+
+    def _answer(self, work: _Work, answer: Delivery) -> None:
+        if answer.outcome == "importing":
+            self._running.started(work.unit, answer)
+            return
+        if answer.outcome == "imported":
+            self._running.ended(work.unit, answer)
+            return
+        item = work.touch(answer.task)
+        match family_of(answer.task):
+            case Family.CONTACT:
+                self._settle_contact(work, owner_of(answer.task), item.row, answer)
+            case Family.FOLLOW_UP:
+                deliverables.settle_follow_up(item.row, answer)
+            case _:
+                deliverables.settle_record(item.row, answer)
+        if answer.outcome == "noted":
+            return
+        item.answered = True
+        wait = item.row if isinstance(item.row, OutboxRow) else item.row.wait
+        if item.row.dirty:
+            # Wanted content changed while the call was under way: its own debounce goes on, from now at the latest.
+            wait.first = work.unit.now_ms
+            wait.due = max(wait.due, wait.first)
+
+    def _settle_contact(self, work: _Work, email: str, row: OutboxRow, answer: Delivery) -> None:
+        if answer.outcome == "erased":
+            self._forget(work, email)
+            return
+        before = row.contact
+        delivery.settle(row, answer)
+        if row.contact is not None and before is None:
+            self._wake(work, email)
+        elif before is not None and row.contact is None:
+            for task in work.parts(email):
+                if family_of(task) is Family.RECORD:
+                    deliverables.forget_record(work.touch(task).row)
+
+    def _wake(self, work: _Work, email: str) -> None:
+        """The contact exists now: what waited for it goes on."""
+        for task in work.parts(email):
+            work.touch(task)
+
+    def _forget(self, work: _Work, email: str) -> None:
+        for task in (*work.parts(email), task_of(Family.CONTACT, email)):
+            work.rows.pop(task, None)
+            work.unit.put(task.encode(), None)
+            self._unschedule(work.unit, task)
+
+    def _unschedule(self, unit: Unit, task: str) -> None:
+        unit.put(f"{DIRTY}{task}".encode(), None)
+        unit.then(lambda: self._schedule.answered(task))
+
+    # What follows
+
+    def _save(self, work: _Work, task: str, item: _Touched) -> None:
+        unit = work.unit
+        plan = self._plan(work, task, item.row)
+        CODECS[family_of(task)].save(unit, task, item.row)
+        unit.put(f"{DIRTY}{task}".encode(), None if plan is None else _encode(plan))
+        answered, partition = item.answered, unit.partition
 
         def follow() -> None:
             if answered:
-                self._schedule.answered(email, due if dirty else None, lane)
-            if dirty:
-                self._schedule.put(email, partition, due, lane)
+                self._schedule.answered(task)
+            if plan is None:
+                self._schedule.drop(task)
             else:
-                self._schedule.drop(email)
+                due, lane, timer = plan
+                self._schedule.put(task, partition, due, Lane(lane), timer=timer)
 
         unit.then(follow)
+
+    def _plan(self, work: _Work, task: str, row: Any) -> tuple[int, int, bool] | None:
+        """When the task is due, in which lane, and whether only the time is waited for."""
+        if isinstance(row, OutboxRow):
+            return self._plan_contact(row, work.unit.now_ms / 1000)
+        if not row.dirty:
+            return None
+        if family_of(task) is not Family.CATALOGUE and not work.contact(owner_of(task)).known:
+            return None
+        if isinstance(row, RecordRow) and row.hash != GONE and row.content is None:
+            self._ask_again(work.unit, task, row)
+            return None
+        return row.wait.due, row.wait.lane, False
+
+    def _plan_contact(self, row: OutboxRow, now_s: float) -> tuple[int, int, bool] | None:
+        if row.dirty and (row.known or not self._rules.external or row.erase is not None):
+            return row.due, row.lane, False
+        if row.known and self._rules.joins(row, now_s):
+            return row.due, row.lane, False
+        if row.listed:
+            return self._rules.listed_until(row) * 1000, Lane.LIVE, True
+        return None
+
+    def _ask_again(self, unit: Unit, task: str, row: RecordRow) -> None:
+        topic = self._topics.products if family_of(task) is Family.CATALOGUE else self._topics.orders
+        unit.emit(topic, Change(Kind.RESEND, str(row.source), row.source, b"", row.wait.lane, row.wait.born, None))

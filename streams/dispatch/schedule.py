@@ -1,105 +1,193 @@
-"""Who is due next: a heap per lane in memory, rebuilt from the state rows whenever partitions are assigned.
+"""Who is due next: a heap per lane and family in memory, rebuilt from the state rows whenever partitions are assigned.
 
-Urgent before live before bulk, whatever has waited longest within a lane; one call at a time per contact.
+Urgent before live before bulk, whatever has waited longest within a lane; a task is with one taker at a time. A heap may be
+closed to those who send one by one, because an import will take what waits there, or because its window is shut.
 """
 
 import asyncio
 import heapq
 from collections import Counter
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from streams.capture.rows import Lane
 from streams.clock import Clock
+from streams.dispatch.tasks import Family, family_of
+
+Place: TypeAlias = tuple[Lane, Family]
 
 
 @dataclass(slots=True)
 class Entry:
-    """A contact that must be sent. ``taken``: a call is under way, or its answer is not yet written down."""
+    """A task that must be done.
 
-    email: str
+    ``taken``: a call is under way, or its answer is not yet written down. ``timer``: nothing waits to be sent, but something
+    must be done at ``due``. ``alone``: not by import again; ``failures`` are those in a row. Times in epoch ms.
+    """
+
+    task: str
     partition: int
     due: int
-    lane: int
+    lane: Lane
+    timer: bool = False
     taken: bool = False
+    alone: bool = False
+    failures: int = 0
+
+    @property
+    def place(self) -> Place:
+        """The heap in which it waits."""
+        return self.lane, family_of(self.task)
 
 
 class Schedule:
-    """Contacts that wait, by lane and due time."""
+    """Tasks that wait, by lane, family and due time."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._entries: dict[str, Entry] = {}
-        self._heaps: tuple[list[tuple[int, str]], ...] = tuple([] for _ in Lane)
+        self._heaps: dict[Place, list[tuple[int, str]]] = {(lane, family): [] for lane in Lane for family in Family}
+        self._waiting: Counter[Place] = Counter()
         self._changed = asyncio.Event()
         self._paused_until = 0
+        self.closed: frozenset[Place] = frozenset()
 
-    def put(self, email: str, partition: int, due: int, lane: int) -> None:
-        """(Re)schedule a contact. While a call for it is under way, its new due time waits for the answer."""
-        entry = self._entries.get(email)
+    def now_ms(self) -> int:
+        """The time by which the schedule goes."""
+        return self._clock.now_ms()
+
+    def put(self, task: str, partition: int, due: int, lane: Lane, *, timer: bool = False) -> None:
+        """(Re)schedule a task. While a call for it is under way, its new due time waits for the answer."""
+        entry = self._entries.get(task)
         if entry is None:
-            entry = self._entries[email] = Entry(email, partition, due, lane)
-        entry.due, entry.lane = due, lane
+            entry = self._entries[task] = Entry(task, partition, due, lane, timer)
+            self._count(entry, 1)
+        else:
+            self._count(entry, -1)
+            entry.due, entry.lane, entry.timer = due, lane, timer
+            self._count(entry, 1)
         self._push(entry)
 
-    def answered(self, email: str, due: int | None, lane: int) -> None:
-        """The answer is written down: forget the contact, or with a ``due`` time send it again."""
-        entry = self._entries.get(email)
-        if entry is None:
-            return
-        if due is None:
-            del self._entries[email]
-            return
-        entry.taken, entry.due, entry.lane = False, due, lane
-        self._push(entry)
+    def answered(self, task: str) -> None:
+        """The answer is written down: what is still to be done is put again."""
+        entry = self._entries.pop(task, None)
+        if entry is not None:
+            self._count(entry, -1)
 
-    def drop(self, email: str) -> None:
+    def drop(self, task: str) -> None:
         """Nothing is wanted any more; a call that is under way still gets its answer written down first."""
-        entry = self._entries.get(email)
+        entry = self._entries.get(task)
         if entry is not None and not entry.taken:
-            del self._entries[email]
+            self.answered(task)
 
-    def retry(self, entry: Entry, due: int) -> None:
-        """The call for ``entry`` failed: try again at ``due`` (epoch ms), unless the schedule was rebuilt since."""
-        if self._entries.get(entry.email) is entry:
+    def tried(self, task: str) -> bool:
+        """Whether a call for the task is under way, or was made and failed: it may have worked all the same."""
+        entry = self._entries.get(task)
+        return entry is not None and (entry.taken or entry.failures > 0)
+
+    def hold(self, task: str) -> Entry | None:
+        """Take a task out of turn, for an import that has it already; None when there is no such task."""
+        entry = self._entries.get(task)
+        if entry is None or entry.taken:
+            return None
+        entry.taken = True
+        return entry
+
+    def retry(self, entry: Entry, due: int, *, alone: bool = False) -> None:
+        """What was tried for ``entry`` failed: again at ``due`` (epoch ms), unless the schedule was rebuilt since."""
+        if self._entries.get(entry.task) is entry:
             entry.taken, entry.due = False, due
+            entry.failures += 1
+            entry.alone = entry.alone or alone
             self._push(entry)
 
     def pause(self, until: int) -> None:
         """Give nothing out before ``until`` (epoch ms)."""
         self._paused_until = max(self._paused_until, until)
 
+    def close(self, places: Iterable[Place]) -> None:
+        """Give out nothing one by one from these places; all others are open."""
+        closed = frozenset(places)
+        if closed != self.closed:
+            self.closed = closed
+            self._changed.set()
+
     def clear(self) -> None:
         """Forget everything."""
         self._entries.clear()
-        for heap in self._heaps:
+        self._waiting.clear()
+        for heap in self._heaps.values():
             heap.clear()
 
-    def counts(self) -> Counter[int]:
-        """Contacts that wait, by lane; those under way included."""
-        return Counter(entry.lane for entry in self._entries.values())
+    def counts(self) -> Counter[Lane]:
+        """Tasks that wait, by lane; those under way included, timers not."""
+        found: Counter[Lane] = Counter()
+        for (lane, _), count in self._waiting.items():
+            found[lane] += count
+        return found
 
-    async def take(self) -> Entry:
-        """The next due contact; waits until there is one."""
+    def due(self, place: Place, most: int) -> int:
+        """How many tasks are due in a place, counted up to ``most``."""
+        now, count = self._clock.now_ms(), 0
+        # A heap's least stands first: what is due hangs together from there.
+        heap, branches = self._heaps[place], [0]
+        while branches and count < most:
+            index = branches.pop()
+            if index < len(heap) and heap[index][0] <= now:
+                due, task = heap[index]
+                entry = self._entries.get(task)
+                count += entry is not None and self._waits(entry, due, place)
+                branches += (2 * index + 1, 2 * index + 2)
+        return count
+
+    def take_due(self, place: Place, most: int) -> list[Entry]:
+        """Up to ``most`` due tasks of a place, for an import; those that must go alone stay."""
+        if self._clock.now_ms() < self._paused_until:
+            return []
+        now, taken, left = self._clock.now_ms(), [], []
+        while len(taken) < most and (entry := self._pop_due(place, now)) is not None:
+            if entry.alone:
+                left.append(entry)
+            else:
+                entry.taken = True
+                taken.append(entry)
+        for entry in left:
+            self._push(entry)
+        return taken
+
+    async def take(self, lanes: Container[Lane] = Lane, families: Container[Family] = Family) -> Entry:
+        """The next due task of ``lanes`` and ``families``; waits until there is one."""
+        places = [place for place in self._heaps if place[0] in lanes and place[1] in families]
         while True:
             now = self._clock.now_ms()
-            if now >= self._paused_until:
-                for heap in self._heaps:
-                    if (entry := self._pop_due(heap, now)) is not None:
-                        entry.taken = True
-                        return entry
-            await self._wait(now)
+            if now >= self._paused_until and (entry := self._first(places, now)) is not None:
+                entry.taken = True
+                return entry
+            await self._wait(places, now)
 
-    def _pop_due(self, heap: list[tuple[int, str]], now: int) -> Entry | None:
-        while heap and heap[0][0] <= now:
-            due, email = heapq.heappop(heap)
-            entry = self._entries.get(email)
-            # An entry whose due time has moved on has another place in a heap.
-            if entry is not None and not entry.taken and entry.due == due and heap is self._heaps[entry.lane]:
+    def _first(self, places: Iterable[Place], now: int) -> Entry | None:
+        for place in places:
+            if place not in self.closed and (entry := self._pop_due(place, now)) is not None:
                 return entry
         return None
 
-    async def _wait(self, now: int) -> None:
-        heads = [heap[0][0] for heap in self._heaps if heap]
+    def _pop_due(self, place: Place, now: int) -> Entry | None:
+        heap = self._heaps[place]
+        while heap and heap[0][0] <= now:
+            due, task = heapq.heappop(heap)
+            entry = self._entries.get(task)
+            if entry is not None and self._waits(entry, due, place):
+                return entry
+        return None
+
+    @staticmethod
+    def _waits(entry: Entry, due: int, place: Place) -> bool:
+        """Whether the entry waits here; one whose due time has moved on has another place in a heap."""
+        return not entry.taken and entry.due == due and entry.place == place
+
+    async def _wait(self, places: Iterable[Place], now: int) -> None:
+        heads = [self._heaps[place][0][0] for place in places if self._heaps[place] and place not in self.closed]
         wake = max(min(heads), self._paused_until) if heads else None
         self._changed.clear()
         try:
@@ -109,5 +197,9 @@ class Schedule:
 
     def _push(self, entry: Entry) -> None:
         if not entry.taken:
-            heapq.heappush(self._heaps[entry.lane], (entry.due, entry.email))
+            heapq.heappush(self._heaps[entry.place], (entry.due, entry.task))
             self._changed.set()
+
+    def _count(self, entry: Entry, by: int) -> None:
+        if not entry.timer:
+            self._waiting[entry.place] += by

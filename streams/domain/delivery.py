@@ -5,41 +5,62 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from streams.domain.changes import Desired
+from streams.domain import consent
+from streams.domain.cells import version_bytes
+from streams.domain.changes import Desired, Found
+from streams.domain.consent import Consent, Created
 
-Outcome: TypeAlias = Literal["created", "updated", "cleared", "deleted", "absent", "parked", "noted"]
-Created: TypeAlias = Literal["no", "unsubscribed", "subscribed"]
+Outcome: TypeAlias = Literal[
+    "created",
+    "updated",
+    "cleared",
+    "deleted",
+    "absent",
+    "left",
+    "erased",
+    "stored",
+    "removed",
+    "told",
+    "parked",
+    "noted",
+    "vanished",
+    "importing",
+    "imported",
+]
 
 
 class OutboxRow(msgspec.Struct, array_like=True, gc=False):
     """Delivery state of one address.
 
     ``hash`` is that of the desired content, ``delivered`` and ``parked`` those that Dotdigital took or refused last.
-    ``contact``: its id, once Dotdigital has it. ``created``: we created it, and with which status. ``told_out``: the opt-out
-    was passed on. ``carried``: an unsubscribe came along from the person's former address. ``tight``: one was seen in
-    Dotdigital; never forgotten. ``born``: append time of the oldest undelivered change; ``first``: when the row became
-    dirty; both epoch ms.
+    ``contact``: its id, once Dotdigital has it. ``created``: we created it, and with which status; ``tried``: so does a call
+    whose answer is not known. ``told_out``: every opt-out that we owe was passed on. ``born``: append time of the oldest
+    undelivered change; ``first``: when the row became dirty; both epoch ms. ``unsure``: a call was made whose answer is not
+    known. ``despatched``: when something was last despatched (epoch seconds); ``listed``: we put the contact on the recent
+    buyers' list. ``erase``: digest of the address of a person who must be forgotten. ``found``: position of the newest reading.
     """
 
     position: bytes = b""
     fields: bytes | None = None
-    opted: bool | None = None
     moved_to: str | None = None
     hash: bytes | None = None
     delivered: bytes | None = None
     parked: bytes | None = None
     code: str | None = None
     contact: int | None = None
+    consent: Consent = Consent()
     created: Created = "no"
+    tried: Created = "no"
     told_out: bool = False
-    carried: bool = False
-    tight: bool = False
     lane: int = 2
     born: int = 0
     first: int = 0
     due: int = 0
     unsure: bool = False
-    tried: Created = "no"
+    despatched: int | None = None
+    listed: bool = False
+    erase: bytes | None = None
+    found: bytes = b""
 
     @property
     def known(self) -> bool:
@@ -48,42 +69,56 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
 
     @property
     def dirty(self) -> bool:
-        """Whether something must be sent."""
+        """Whether content must be sent."""
+        if self.erase is not None:
+            return True
         if self.hash is None or self.hash == self.parked:
             return False
         return self.unsure or self.hash != self.delivered
 
     @property
-    def opted_out(self) -> bool:
-        """Whether the contact must not be mailed, by the ERP's word or by what its former address said."""
-        return self.opted is False or self.carried
+    def must_tell_out(self) -> bool:
+        """Whether an opt-out must still be passed on."""
+        return consent.must_tell_out(self.consent, None, told=self.told_out)
 
     @property
-    def may_subscribe(self) -> bool:
-        """Whether the contact may be *created* as subscribed (law 5)."""
-        return self.opted is True and not self.carried and not self.tight
+    def creation(self) -> Created:
+        """Whether and how we created the contact; a creation that was never answered counts."""
+        return self.created if self.created != "no" else self.tried
 
 
-class Delivery(msgspec.Struct, gc=False):
-    """One answer of Dotdigital, as it stands in the ``deliveries`` topic (JSON, keyed by e-mail)."""
+class Delivery(msgspec.Struct, gc=False, omit_defaults=True):
+    """One answer of Dotdigital, as it stands in the ``deliveries`` topic (JSON).
 
-    email: str
+    ``task`` is what was sent (:mod:`streams.dispatch.tasks`), or the id of an import, whose ``items`` are task and digest.
+    ``noted`` and ``importing`` are written before the answer: what must be known if it is lost. ``status`` and ``updated``
+    (UTC epoch seconds) are Dotdigital's, unless they only show what we said ourselves.
+    """
+
+    task: str
     outcome: Outcome
     hash: str
-    position: str
     at: int
     lane: int
     code: str | None = None
     contact: int | None = None
     created: Created = "no"
     told_out: bool = False
-    tight: bool = False
+    status: str | None = None
+    updated: int = 0
+    listed: bool | None = None
+    items: list[tuple[str, str]] = []
+
+
+def settled_digest(delivery: Delivery) -> bytes:
+    """The digest of the content that was answered."""
+    return bytes.fromhex(delivery.hash)
 
 
 def _hash(row: OutboxRow) -> bytes:
     """Identifies the desired content: the data fields and whether an opt-out must be told."""
     digest = blake2b(b"gone" if row.fields is None else row.fields, digest_size=12)
-    digest.update(b"\0out" if row.opted_out else b"\0")
+    digest.update(b"\0out" if consent.opted_out(row.consent) else b"\0")
     return digest.digest()
 
 
@@ -92,36 +127,68 @@ def want(row: OutboxRow, desired: Desired, position: bytes) -> bool:
     if position < row.position:
         return False
     row.position = position
-    row.fields, row.opted, row.moved_to = desired.fields, desired.opted, desired.moved_to
+    row.fields, row.moved_to, row.despatched = desired.fields, desired.moved_to, desired.despatched
+    _hear(row, consent.erp_said(row.consent, desired.opted, position))
     row.hash = _hash(row)
-    if not row.opted_out:
-        row.told_out = False
     if row.hash != row.parked:
         row.parked, row.code = None, None
     return True
 
 
-def carry_consent(row: OutboxRow) -> None:
-    """An unsubscribe of the person's former address applies here too."""
-    row.carried = True
+def carry_consent(row: OutboxRow, position: bytes) -> None:
+    """A refusal at the person's former address applies here too."""
+    _hear(row, consent.came_along(row.consent, position))
     if row.hash is not None:
         row.hash = _hash(row)
 
 
+def find(row: OutboxRow, found: Found, position: bytes) -> bool:
+    """Write what a reading of Dotdigital says into the row; False when it is older than what was read before."""
+    if position < row.found:
+        return False
+    row.found = position
+    if row.contact is None:
+        row.contact = found.contact
+    _see(row, found.status, position, row.creation)
+    return True
+
+
 def settle(row: OutboxRow, delivery: Delivery) -> None:
     """Write Dotdigital's answer into the row; it stays dirty when the answer is to other content than is wanted now."""
-    row.tight = row.tight or delivery.tight
-    if delivery.outcome == "noted":
-        row.tried = delivery.created if delivery.created != "no" else row.tried
-        return
+    if delivery.status is not None:
+        _see(row, delivery.status, version_bytes(delivery.updated * 1_000_000), delivery.created)
+    if delivery.listed is not None:
+        row.listed = delivery.listed
+    match delivery.outcome:
+        case "noted":
+            row.tried = delivery.created if delivery.created != "no" else row.tried
+        case "left":
+            return
+        case "vanished":
+            row.contact, row.created, row.tried, row.listed, row.unsure = None, "no", "no", False, True
+        case "parked":
+            row.tried = "no"
+            row.parked, row.code = settled_digest(delivery), delivery.code
+        case _:
+            _delivered(row, delivery)
+
+
+def _delivered(row: OutboxRow, delivery: Delivery) -> None:
     row.tried = "no"
-    digest = bytes.fromhex(delivery.hash)
-    if delivery.outcome == "parked":
-        row.parked, row.code = digest, delivery.code
-        return
-    row.delivered, row.unsure = digest, False
+    row.delivered, row.unsure = settled_digest(delivery), False
     # A repeated call finds the contact that its first try created.
     ours = delivery.outcome == "updated" and delivery.created == "no" and row.known
     row.created = row.created if ours else delivery.created
     row.contact = delivery.contact
-    row.told_out = delivery.told_out and row.opted_out
+    row.told_out = delivery.told_out and consent.opted_out(row.consent)
+    if row.contact is None:
+        row.listed = False
+
+
+def _hear(row: OutboxRow, after: Consent) -> None:
+    row.told_out = consent.still_told(row.consent, after, told=row.told_out)
+    row.consent = after
+
+
+def _see(row: OutboxRow, status: str, updated: bytes, created: Created) -> None:
+    row.consent = consent.seen(row.consent, status, updated, created, told=row.told_out)

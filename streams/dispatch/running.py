@@ -1,0 +1,90 @@
+"""Imports that are under way: their ids are durable, so that a worker that takes over asks what became of them.
+
+Every partition with items in an import has a row of it, under the prefix ``i``, from before the first poll until its report
+was written down.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from streams.dispatch.schedule import Schedule
+from streams.domain.delivery import Delivery
+from streams.engine.table import StateTable
+from streams.engine.unit import Codec, Unit
+
+PREFIX = "i"
+
+
+class ImportRow(msgspec.Struct, array_like=True, gc=False):
+    """One partition's items in an import, task and digest of what was sent; ``at``: when it was accepted (epoch ms)."""
+
+    kind: str = ""
+    at: int = 0
+    items: list[tuple[str, str]] = []
+
+
+@dataclass(slots=True)
+class Running:
+    """An import of this worker's partitions; ``items`` by partition."""
+
+    id: str
+    kind: str
+    at: int
+    items: dict[int, dict[str, str]] = field(default_factory=dict)
+
+
+_rows = Codec(PREFIX, ImportRow)
+
+
+class RunningImports:
+    """The imports whose reports this worker must fetch."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+        self._running: dict[str, Running] = {}
+
+    def __iter__(self) -> Iterator[Running]:
+        return iter(list(self._running.values()))
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def get(self, import_id: str) -> Running | None:
+        """The import, while it runs."""
+        return self._running.get(import_id)
+
+    def recovered(self, partition: int, table: StateTable) -> None:
+        """Pick up the imports of a partition; what is in them is not sent meanwhile. The schedule must be filled."""
+        for key, value in table.scan(partition, PREFIX.encode()):
+            row = _rows.decode(value)
+            self._add(key[len(PREFIX) :].decode(), row, partition)
+            for task, _ in row.items:
+                self._schedule.hold(task)
+
+    def clear(self) -> None:
+        """Forget everything in memory."""
+        self._running.clear()
+
+    def started(self, unit: Unit, delivery: Delivery) -> None:
+        """An import was accepted, with items of the unit's partition; ``code`` is its kind."""
+        row = ImportRow(delivery.code or "", delivery.at, delivery.items)
+        _rows.save(unit, delivery.task, row)
+        unit.then(lambda: self._add(delivery.task, row, unit.partition))
+
+    def ended(self, unit: Unit, delivery: Delivery) -> None:
+        """The import's report was written down for the unit's partition."""
+        unit.put(_rows.key(delivery.task), None)
+        unit.then(lambda: self._remove(delivery.task, unit.partition))
+
+    def _add(self, import_id: str, row: ImportRow, partition: int) -> None:
+        running = self._running.setdefault(import_id, Running(import_id, row.kind, row.at))
+        running.items[partition] = dict(row.items)
+
+    def _remove(self, import_id: str, partition: int) -> None:
+        running = self._running.get(import_id)
+        if running is not None:
+            running.items.pop(partition, None)
+            if not running.items:
+                del self._running[import_id]

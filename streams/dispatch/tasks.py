@@ -1,0 +1,45 @@
+"""Tasks: what can be sent on its own, named by the state row that remembers it.
+
+| family | task key | what it is |
+|---|---|---|
+| contact | ``e<address>`` | data fields, status, place on the recent buyers' list; or an erasure |
+| record | ``r<address>NUL <record key>`` | one order record of a contact |
+| catalogue | ``k<variant>`` | one catalogue record |
+| follow-up | ``f<address>NUL <credit note>`` | one credit note of which Dotdigital is told once |
+"""
+
+from enum import StrEnum
+
+
+class Family(StrEnum):
+    """The kinds of task, by the prefix of their state rows."""
+
+    CONTACT = "e"
+    RECORD = "r"
+    CATALOGUE = "k"
+    FOLLOW_UP = "f"
+
+    @property
+    def label(self) -> str:
+        """The name in metrics and reports."""
+        return self.name.lower().replace("_", "-")
+
+
+def task_of(family: Family, owner: str, part: object = None) -> str:
+    """The key of a task of ``owner`` (an address or a variant); ``part`` tells several of one owner apart."""
+    return f"{family}{owner}" if part is None else f"{family}{owner}\0{part}"
+
+
+def family_of(task: str) -> Family:
+    """The family of a task."""
+    return Family(task[0])
+
+
+def owner_of(task: str) -> str:
+    """The address or variant to which the task belongs; it also decides the task's partition."""
+    return task[1:].partition("\0")[0]
+
+
+def part_of(task: str) -> str:
+    """What tells the task apart from others of its owner; empty for a contact."""
+    return task.partition("\0")[2]
