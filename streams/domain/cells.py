@@ -4,9 +4,11 @@ Positions are bytes that compare in order: a source position (:mod:`streams.capt
 version of ours (:func:`version_bytes`) for what one stage tells the next. The two never meet in one cell.
 """
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
+
+from streams.domain.changes import Change
 
 T = TypeVar("T")
 
@@ -25,6 +27,14 @@ def accepts(cell: Cell[T] | None, position: bytes) -> bool:
     reached the changelog before a crash, nor its consequences the next stage.
     """
     return cell is None or position >= cell.position
+
+
+def next_cell(old: Cell[Any] | None, change: Change) -> Cell[Any]:
+    """The cell after ``change``; fields that the source could not tell are kept from the row before."""
+    new = change.row
+    if change.keep and new is not None and old is not None and old.row is not None:
+        new = msgspec.structs.replace(new, **{field: getattr(old.row, field) for field in change.keep})
+    return Cell(change.position, new)
 
 
 def next_version(current: int, now_us: int) -> int:

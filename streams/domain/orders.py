@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from streams.capture import rows
-from streams.domain.cells import Cell, accepts
+from streams.domain.cells import Cell, accepts, next_cell
 from streams.domain.changes import Change, Fact, Kind
 from streams.mapping import Mapping
 
@@ -59,24 +59,17 @@ def apply(row: OrderRow, change: Change) -> bool:
     if change.kind is Kind.HEADER:
         if not accepts(row.header, change.position):
             return False
-        row.header = _cell(row.header, change)
+        row.header = next_cell(row.header, change)
         return True
     cells: dict[Any, Any] = getattr(row, _PARTS[change.kind])
     old = cells.get(pk)
     if not accepts(old, change.position):
         return False
-    cells[pk] = _cell(old, change)
+    cells[pk] = next_cell(old, change)
     return True
 
 
 _PARTS = {Kind.DETAIL: "details", Kind.TOTAL: "totals", Kind.LINE: "lines", Kind.DESPATCH: "despatches"}
-
-
-def _cell(old: Cell[Any] | None, change: Change) -> Cell[Any]:
-    new = change.row
-    if change.keep and new is not None and old is not None and old.row is not None:
-        new = msgspec.structs.replace(new, **{field: getattr(old.row, field) for field in change.keep})
-    return Cell(change.position, new)
 
 
 def credited_lines(row: OrderRow, mapping: Mapping) -> set[int]:

@@ -1,0 +1,158 @@
+"""One variant, assembled from its own row, prices, stocks and memberships in any order of arrival, and what is told of it.
+
+``docs/delivery-rules.md`` sections 1 and 5; this module is their only implementation in the pipeline.
+"""
+
+from collections.abc import Mapping as Named
+from decimal import Decimal
+from enum import Enum, auto
+from math import floor
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import msgspec
+import orjson
+
+from streams.capture import rows
+from streams.domain.cells import Cell, accepts, next_cell
+from streams.domain.changes import Change, Item, Kind
+from streams.domain.money import EXACT, money
+from streams.mapping import Mapping
+from streams.mapping.model import PLACEHOLDER, Catalogue
+
+T = TypeVar("T")
+
+
+class VariantRow(msgspec.Struct, array_like=True, gc=False):
+    """The state of one variant id: every row that names it, by primary key."""
+
+    variant: Cell[rows.Variant] | None = None
+    prices: dict[int, Cell[rows.Price]] = {}
+    stocks: dict[int, Cell[rows.Stock]] = {}
+    memberships: dict[int, Cell[rows.Membership]] = {}
+    version: int = 0
+
+
+class Effect(Enum):
+    """What a change did to the place that it was written to."""
+
+    STALE = auto()
+    """Nothing: what is there is newer."""
+    KNOWN = auto()
+    """Only the position is new. Orderwise rewrites rows without changing them, as its stock recalculation does."""
+    NEWS = auto()
+    """Somebody must hear of it, or hear again: an equal position may be one of whose consequences a crash left nothing."""
+
+
+def written(old: Cell[T] | None, change: Change) -> tuple[Cell[T], Effect]:
+    """The cell after ``change``, and what that means."""
+    if old is not None and not accepts(old, change.position):
+        return old, Effect.STALE
+    new = next_cell(old, change)
+    known = old is not None and old.position < new.position and old.row == new.row
+    return new, Effect.KNOWN if known else Effect.NEWS
+
+
+def apply(row: VariantRow, change: Change) -> Effect:
+    """Write one captured row into the variant."""
+    if change.kind is Kind.VARIANT:
+        row.variant, effect = written(row.variant, change)
+        return effect
+    cells: dict[int, Cell[Any]] = getattr(row, _PARTS[change.kind])
+    key = int(change.pk)
+    cells[key], effect = written(cells.get(key), change)
+    return effect
+
+
+_PARTS = {Kind.PRICE: "prices", Kind.STOCK: "stocks", Kind.MEMBERSHIP: "memberships"}
+
+
+def parents(row: VariantRow) -> set[tuple[Kind, int]]:
+    """The product and categories that the variant names, whether they exist or not."""
+    found = {(Kind.CATEGORY, member.category) for member in _live(row.memberships).values() if member.category is not None}
+    variant = row.variant.row if row.variant is not None else None
+    if variant is not None and variant.product is not None:
+        found.add((Kind.PRODUCT, variant.product))
+    return found
+
+
+def item(row: VariantRow) -> Item | None:
+    """What orders need to know of the variant; None when it does not exist."""
+    variant = row.variant.row if row.variant is not None else None
+    return None if variant is None else Item(variant.product, variant.code, variant.name)
+
+
+def record(
+    key: int,
+    row: VariantRow,
+    product: rows.Product | None,
+    categories: Named[int, rows.Category],
+    mapping: Mapping,
+) -> bytes | None:
+    """The variant's catalogue record as JSON; None when it is not in the catalogue.
+
+    Args:
+        key: the variant's id.
+        row: everything known about the variant.
+        product: the product row that it names, if there is one.
+        categories: those of the category rows that it names which exist.
+        mapping: the site's currencies and what it wants of the catalogue.
+    """
+    catalogue, variant = mapping.delivery.catalogue, row.variant.row if row.variant is not None else None
+    if catalogue is None or variant is None or not variant.sold or variant.code is None:
+        return None
+    name = variant.name or (product.name if product is not None else None)
+    price = unit_price(row, mapping.order.default_currency)
+    if name is None or price is None:
+        return None
+    code = product.code if product is not None else None
+    fields = {
+        "id": str(key),
+        "sku": variant.code,
+        "name": name,
+        "price": money(price),
+        "currency": mapping.order.currencies[mapping.order.default_currency].code,
+        "stock": free_stock(row),
+        "parent_id": str(variant.product) if product is not None else None,
+        "product_code": code,
+        "product_name": product.name if product is not None else None,
+        "categories": _named(categories),
+        **_addresses(catalogue, {"sku": variant.code, "code": code, "id": str(key)}),
+    }
+    # An empty list would fix a property's type for ever, and so would a null.
+    told = {field: value for field, value in fields.items() if value is not None and value != []}
+    return orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
+
+
+def unit_price(row: VariantRow, currency: int) -> Decimal | None:
+    """The price of one, exact: of the price rows in ``currency`` the base one, else the one with the lowest key."""
+    found = {key: price for key, price in _live(row.prices).items() if price.currency == currency and price.amount is not None}
+    if not found:
+        return None
+    price = found[min(found, key=lambda key: (not found[key].base, key))]
+    if price.amount is None or price.per is None or price.per <= 0:
+        return price.amount
+    return EXACT.divide(price.amount, price.per)
+
+
+def free_stock(row: VariantRow) -> int:
+    """Whole pieces that can be sold. Orderwise's own figure may be negative."""
+    return max(0, floor(sum((stock.free or Decimal(0) for stock in _live(row.stocks).values()), Decimal(0))))
+
+
+def _named(categories: Named[int, rows.Category]) -> list[dict[str, str]]:
+    return [{"id": str(key), "name": row.name} for key, row in sorted(categories.items()) if row.name is not None]
+
+
+def _addresses(catalogue: Catalogue, values: dict[str, str | None]) -> dict[str, str | None]:
+    return {"url": _filled(catalogue.url, values), "image_path": _filled(catalogue.image, values)}
+
+
+def _filled(template: str | None, values: dict[str, str | None]) -> str | None:
+    if template is None or any(values[name] is None for name in PLACEHOLDER.findall(template)):
+        return None
+    return PLACEHOLDER.sub(lambda found: quote(values[found[1]] or "", safe=""), template)
+
+
+def _live(cells: dict[int, Cell[T]]) -> dict[int, T]:
+    return {key: cell.row for key, cell in cells.items() if cell.row is not None}
