@@ -2,9 +2,13 @@
 
 The record's key and value are the original bytes; everything about the failure is in headers, so that a repaired release
 can process the record again as it was. The key's hash stands for the key wherever a person might read it.
+
+A record that ``owdd dlq retry`` brings again says in headers where it stood first and how often it failed; should it fail
+again, its next letter says so too.
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -34,6 +38,7 @@ class DeadLetter:
     value: bytes | None
     error: RecordError
     stage: str
+    attempts: int = 1
 
     def headers(self, hash_key: bytes) -> Headers:
         """What the topic's readers learn of the failure; no personal data."""
@@ -45,8 +50,23 @@ class DeadLetter:
             "partition": str(self.at.partition),
             "offset": str(self.at.offset),
             "key-hash": keyed_hash(self.key or b"", hash_key),
+            "attempts": str(self.attempts),
         }
         return [(name, text.encode()) for name, text in facts.items()]
+
+
+def origin_headers(at: Coordinates, attempts: int) -> Headers:
+    """The headers of a record that is tried again: where it stood first, and how often it has failed."""
+    facts = {"topic": at.topic, "partition": str(at.partition), "offset": str(at.offset), "attempts": str(attempts)}
+    return [(name, text.encode()) for name, text in facts.items()]
+
+
+def origin_of(headers: Iterable[tuple[str, bytes]] | None, here: Coordinates) -> tuple[Coordinates, int]:
+    """Where a record stood first, and how often it has failed; ``here`` and never, unless :func:`origin_headers` speak."""
+    facts = {name: (value or b"").decode(errors="replace") for name, value in headers or ()}
+    if not {"topic", "partition", "offset", "attempts"} <= facts.keys():
+        return here, 0
+    return Coordinates(facts["topic"], int(facts["partition"]), int(facts["offset"])), int(facts["attempts"])
 
 
 def keyed_hash(data: bytes, hash_key: bytes) -> str:

@@ -91,8 +91,18 @@ class Settings(BaseSettings):
     dispatch_connections: int = Field(8, ge=1, le=8, description="Concurrent calls to Dotdigital")
     dispatch_timeout: Seconds = Field(30.0, description="Timeout of one call to Dotdigital")
     hash_key: SecretStr = Field(SecretStr("owdd"), description="Key of the hash that stands for an e-mail in logs")
+    erasure_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key of the digest by which an erased e-mail is remembered; empty: OWDD_HASH_KEY. Never change it: "
+        "whoever was erased would be forgotten as such, and come back",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log record shown")
     log_json: bool = Field(False, description="Log as JSON lines")
+
+    @property
+    def digest_key(self) -> bytes:
+        """The key of the digests of erased e-mails."""
+        return (self.erasure_key.get_secret_value() or self.hash_key.get_secret_value()).encode()
 
     @property
     def debounce(self) -> Debounce:

@@ -25,7 +25,7 @@ class Customer(Row, frozen=True, tag=1):
 class Contact(Row, frozen=True, tag=2):
     """A person under an account. ``opted`` is the mapped consent: True in, False out, None unknown.
 
-    ``erased``: the ERP asks for the person to be forgotten.
+    ``erased``: the ERP asks for the person to be forgotten, or all its addresses were of such persons.
     """
 
     emails: tuple[str, ...]
@@ -46,10 +46,11 @@ class Header(Row, frozen=True, tag=3):
 
 
 class Detail(Row, frozen=True, tag=4):
-    """The second head of an order."""
+    """The second head of an order. ``erased``: its address was one of a person who must be forgotten."""
 
     email: str | None
     currency: int | None
+    erased: bool = False
 
 
 class Total(Row, frozen=True, tag=5):

@@ -26,7 +26,7 @@ from streams.runtime.jars import Progress, silent
 from streams.runtime.ports import free_port
 from streams.settings import Settings
 from streams.topic_admin import apply_topics
-from streams.topics import Topics, agents_app, captured, dispatch_app, ingest_group, specs
+from streams.topics import Topics, agents_app, dispatch_app, ingest_group, ingested, specs
 from streams.worker import Role
 
 Samples: TypeAlias = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -223,7 +223,7 @@ class LocalStack:
         """
         settings, topics = self.settings, Topics.of(self.settings.app_id)
         groups = {
-            ingest_group(settings): captured(load_mapping(self.mapping)),
+            ingest_group(settings): ingested(settings, load_mapping(self.mapping)),
             agents_app(settings): [topics.orders, topics.buyers, topics.contacts],
             dispatch_app(settings): [topics.desired, topics.deliveries],
         }

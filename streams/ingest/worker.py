@@ -16,20 +16,24 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from streams.capture.envelope import Control, Tombstone, decode
 from streams.clock import Clock
-from streams.dead_letters import Coordinates, DeadLetter
+from streams.dead_letters import Coordinates, DeadLetter, origin_of
 from streams.domain.changes import EVERYWHERE, Change, partition_of
+from streams.domain.erasure import digester
 from streams.engine.pace import Pace
 from streams.engine.producer import BatchProducer
 from streams.engine.transport import FETCH_WAIT_MS
 from streams.engine.unit import packed
+from streams.erasure.following import ErasedAddresses
+from streams.erasure.requests import Asked, Erasures, erasure_of
 from streams.errors import RecordError
 from streams.ingest.breaker import Breaker
+from streams.ingest.erasing import Flags, passed
 from streams.ingest.router import Router
 from streams.mapping import Mapping
 from streams.observability.lag import Progress
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
-from streams.topics import Topics, captured, ingest_group
+from streams.topics import Topics, captured, ingest_group, ingested
 
 log = structlog.get_logger()
 
@@ -59,6 +63,11 @@ class Ingest:
         self._progress = progress
         self._breaker = Breaker(settings.breaker_window, settings.breaker_share)
         self._hash_key = settings.hash_key.get_secret_value().encode()
+        self._flags = Flags(mapping)
+        self._erasures = Erasures(producer, self._topics, settings.partitions)
+        self._erased = ErasedAddresses(
+            settings.kafka_bootstrap, self._topics.erasures, settings.partitions, digester(settings.digest_key)
+        )
         self._uncommitted: dict[TopicPartition, int] = {}
         self._assigned: Callable[[], set[TopicPartition]] = set
         self.ready = False
@@ -72,7 +81,7 @@ class Ingest:
             aiokafka.errors.KafkaError: the broker did not acknowledge; what was not committed is done again.
         """
         consumer = AIOKafkaConsumer(
-            *captured(self._mapping),
+            *ingested(self._settings, self._mapping),
             bootstrap_servers=self._settings.kafka_bootstrap,
             group_id=ingest_group(self._settings),
             enable_auto_commit=False,
@@ -82,14 +91,13 @@ class Ingest:
             max_partition_fetch_bytes=4 * 2**20,
             fetch_max_wait_ms=FETCH_WAIT_MS,
         )
-        await consumer.start()
-        self._assigned = consumer.assignment
-        self.ready = True
-        try:
-            await self._loop(consumer)
-        finally:
-            self.ready = False
-            await consumer.stop()
+        async with self._erased, consumer:
+            self._assigned = consumer.assignment
+            self.ready = True
+            try:
+                await self._loop(consumer)
+            finally:
+                self.ready = False
 
     def leads(self) -> bool:
         """Whether this is the one of all ingest workers that acts where only one may: who has the first partition."""
@@ -102,6 +110,7 @@ class Ingest:
                 await asyncio.sleep(delay)
             pace.began(loop.time())
             polled = await consumer.getmany(timeout_ms=_IDLE_MS, max_records=self._settings.ingest_batch)
+            await self._erased.refresh()
             if polled:
                 await self._poll(polled)
             pace.held(sum(len(records) for records in polled.values()))
@@ -123,25 +132,32 @@ class Ingest:
     async def _poll(self, polled: dict[TopicPartition, list[Any]]) -> None:
         out: dict[tuple[str, int], list[Change]] = defaultdict(list)
         letters: list[DeadLetter] = []
+        asked: list[bytes] = []
         for tp, records in polled.items():
             kinds: Counter[str] = Counter()
+            # What an operator has read again, although it fails, says nothing of the stream.
+            breaker = None if tp.topic == self._topics.retries else self._breaker
             for record in records:
+                failed = False
                 try:
-                    kinds[self._record(record, out)] += 1
-                    self._breaker.note(failed=False)
+                    kinds[self._record(record, out, asked)] += 1
                 except RecordError as error:
-                    at = Coordinates(tp.topic, tp.partition, record.offset)
-                    letters.append(DeadLetter(at, record.key, record.value, error, "ingest"))
-                    self._breaker.note(failed=True)
+                    at, attempts = origin_of(record.headers, Coordinates(tp.topic, tp.partition, record.offset))
+                    letters.append(DeadLetter(at, record.key, record.value, error, "ingest", attempts + 1))
+                    failed = True
+                if breaker is not None:
+                    breaker.note(failed=failed)
             for kind, count in kinds.items():
                 self._metrics.records.labels(tp.topic, kind).inc(count)
         sends = [self._producer.send(topic, partition, packed(changes)) for (topic, partition), changes in out.items()]
         await asyncio.gather(*sends, *(self._bury(letter) for letter in letters))
+        # Only now: a flag that is remembered is not passed on again.
+        await asyncio.gather(*(self._erasures.remember(digest, Asked(self._clock.now_ms(), "erp")) for digest in asked))
         for tp, records in polled.items():
             self._uncommitted[tp] = records[-1].offset + 1
             self._progress.done(tp, records[-1].offset + 1, records[-1].timestamp / 1000)
 
-    def _record(self, record: Any, out: dict[tuple[str, int], list[Change]]) -> str:
+    def _record(self, record: Any, out: dict[tuple[str, int], list[Change]], asked: list[bytes]) -> str:
         event = decode(record.key, record.value, self._mapping.source.epoch)
         if isinstance(event, Tombstone):
             # The delete before it said everything; the tombstone only lets compaction forget.
@@ -151,11 +167,24 @@ class Ingest:
         partitions = self._settings.partitions
         # Routed whole before any of it counts: a record is either processed or dead-lettered, never both.
         routed = list(self._router.route(event, record.timestamp))
+        for address in self._flags.asked(event):
+            if not self._erased.erased(address):
+                self._erase(address, record.timestamp, out, asked)
+        if self._erased:
+            routed = list(passed(routed, self._erased, self._metrics.erased.labels("ingest")))
         for topic, change in routed:
             everywhere = change.key == EVERYWHERE
             for partition in range(partitions) if everywhere else (partition_of(change.key, partitions),):
                 out[topic, partition].append(change)
         return event.op if routed else "unrouted"
+
+    def _erase(self, address: str, born: int, out: dict[tuple[str, int], list[Change]], asked: list[bytes]) -> None:
+        """The ERP's flag: as ``owdd erase`` would."""
+        digest = self._erased.digest(address)
+        self._erased.note(digest)
+        asked.append(digest)
+        place = partition_of(address, self._settings.partitions)
+        out[self._topics.contacts, place].append(erasure_of(address, digest, born))
 
     async def _bury(self, letter: DeadLetter) -> None:
         partition = letter.at.partition % self._settings.partitions

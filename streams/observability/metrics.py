@@ -34,6 +34,12 @@ class Metrics:
             ["stage", "code"],
             registry=registry,
         )
+        self.erased = Counter(
+            "owdd_erased_changes_total",
+            "Changes that named somebody who was erased, emptied or dropped. Rising: the ERP still holds the person.",
+            ["stage"],
+            registry=registry,
+        )
         self.held = Gauge("owdd_held", "Documents held, by reason.", ["kind"], registry=registry)
         self.held_age = Gauge("owdd_held_oldest_seconds", "Age of the oldest held document.", ["kind"], registry=registry)
         self.table_rows = Gauge("owdd_table_rows", "State rows (RocksDB's estimate).", ["table"], registry=registry)

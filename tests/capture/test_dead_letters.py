@@ -1,8 +1,10 @@
 """Dead letters: every code is explained to the person on call, and the headers tell enough and not too much."""
 
+from typing import Any
+
 import pytest
 
-from streams.dead_letters import Coordinates, DeadLetter, keyed_hash
+from streams.dead_letters import Coordinates, DeadLetter, keyed_hash, origin_headers, origin_of
 from streams.errors import RecordError
 from tests.capture.codes import HANDBOOK, explained, raised
 
@@ -47,6 +49,7 @@ class TestHeaders:
             "topic": b"ow.Orderwise.dbo.customer_contact",
             "partition": b"3",
             "offset": b"981",
+            "attempts": b"1",
         }
 
     def test_they_hold_nothing_of_the_record(self) -> None:
@@ -58,6 +61,17 @@ class TestHeaders:
 
     def test_coordinates_read_as_one_word(self) -> None:
         assert str(LETTER.at) == "ow.Orderwise.dbo.customer_contact/3@981"
+
+
+class TestOrigin:
+    HERE = Coordinates("owdd.retries", 1, 7)
+
+    def test_what_is_tried_again_says_where_it_stood_first_and_how_often_it_failed(self) -> None:
+        assert origin_of(origin_headers(LETTER.at, 2), self.HERE) == (LETTER.at, 2)
+
+    @pytest.mark.parametrize("headers", [None, [], [("topic", b"\xff")], [("attempts", None)]])
+    def test_any_other_record_stands_where_it_stands_and_has_not_failed(self, headers: Any) -> None:
+        assert origin_of(headers, self.HERE) == (self.HERE, 0)
 
 
 class TestKeyedHash:

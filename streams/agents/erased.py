@@ -1,0 +1,101 @@
+"""Who must be forgotten, as one stage knows it: digests beside the rows, read back after a restart.
+
+Every partition of a stage that may hold an address has every digest, so that it recognises the address in whatever arrives
+later: a replay, a bulk load, what was on its way when the erasure came. While nobody was erased, nothing is computed.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from streams.audit import Trace, write_audit
+from streams.domain.changes import EVERYWHERE, Change, Erase, Kind
+from streams.domain.erasure import Digest, scrubbed
+from streams.engine.table import StateTable
+from streams.engine.unit import Unit
+from streams.observability.metrics import Metrics
+from streams.topics import Topics
+
+PREFIX = b"x"
+
+
+class ErasedIndex:
+    """Digests of the erased, by partition."""
+
+    def __init__(self, stage: str, digest: Digest, topics: Topics, metrics: Metrics) -> None:
+        self.stage = stage
+        self.digest = digest
+        self.audit = topics.audit
+        self.count = metrics.erased.labels(stage)
+        self._known: dict[int, frozenset[bytes]] = {}
+
+    def recover(self, partition: int, table: StateTable) -> None:
+        """Read the digests of one partition."""
+        self._known[partition] = frozenset(key[len(PREFIX) :] for key, _ in table.scan(partition, PREFIX))
+
+    def clear(self) -> None:
+        """Forget everything in memory."""
+        self._known.clear()
+
+    def known(self, partition: int) -> frozenset[bytes]:
+        """The digests of one partition."""
+        return self._known.get(partition, frozenset())
+
+    def remember(self, partition: int, digests: frozenset[bytes]) -> None:
+        """Replace the digests of one partition."""
+        self._known[partition] = digests
+
+
+class Forgetting:
+    """One unit's look at who is erased: empties what arrives, and knows who must be taken out of the rows.
+
+    Attributes:
+        fresh: the erasures that this unit was told of, by address.
+    """
+
+    def __init__(self, index: ErasedIndex, unit: Unit) -> None:
+        self._index = index
+        self._unit = unit
+        self._known = index.known(unit.partition)
+        self.fresh: dict[str, Change] = {}
+
+    def erased(self, address: str) -> bool:
+        """Whether the address is one of somebody who must be forgotten."""
+        return bool(self._known) and self._index.digest(address) in self._known
+
+    def passed(self, changes: Iterable[Change]) -> Iterator[Change]:
+        """What remains of ``changes``; erasures themselves are noted and end here."""
+        for change in changes:
+            if change.kind is Kind.ERASE:
+                self._note(change)
+                continue
+            remains = scrubbed(change, self.erased) if self._known else change
+            if remains is not change:
+                self._index.count.inc()
+            if remains is not None:
+                yield remains
+
+    def holding(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Stored rows under ``prefix`` that hold an address of :attr:`fresh`, or did before a crash: (key, value)."""
+        marks = [mark for address in self.fresh for mark in (address.encode(), self._index.digest(address))]
+        for key, value in self._unit.scan(prefix):
+            if any(mark in value for mark in marks):
+                yield key, value
+
+    def digests(self) -> list[bytes]:
+        """The digests of :attr:`fresh`: what a row remembers, so that after a crash its consequences are told again."""
+        return [self._index.digest(address) for address in self.fresh]
+
+    def done(self, rows: int) -> None:
+        """Tell the audit topic that everything of :attr:`fresh` is out of this partition; ``rows`` held some of it."""
+        for change in self.fresh.values():
+            if isinstance(change.row, Erase):
+                trace = Trace(change.row.digest.hex(), self._index.stage, self._unit.partition, rows, self._unit.now_ms)
+                self._unit.emit_raw(self._index.audit, self._unit.partition, trace.digest.encode(), write_audit(trace))
+
+    def _note(self, change: Change) -> None:
+        address = change.key if change.key != EVERYWHERE else str(change.pk)
+        self.fresh[address] = change
+        digest = self._index.digest(address)
+        # First of all writes: after a crash no row may be without its erasure.
+        self._unit.put(PREFIX + digest, b"")
+        self._known = known = self._known | {digest}
+        self._unit.then(lambda: self._index.remember(self._unit.partition, known))

@@ -1,0 +1,1 @@
+"""Erasure from outside: asking for it, following who was erased, and the receipt."""

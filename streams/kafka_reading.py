@@ -1,0 +1,44 @@
+"""Read whole topics, outside every consumer group."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+_IDLE_MS = 250
+_LARGEST_FETCH = 4 * 2**20
+
+
+def reader(bootstrap: str) -> AIOKafkaConsumer:
+    """A consumer that belongs to no group and commits nothing."""
+    return AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, max_partition_fetch_bytes=_LARGEST_FETCH)
+
+
+async def until_end(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> AsyncIterator[Any]:
+    """The records of ``places`` from their beginning to where they end now; the consumer goes on from there.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    consumer.assign(list(places))
+    ends = await consumer.end_offsets(list(places))
+    await consumer.seek_to_beginning(*places)
+    waiting = set(places)
+    while waiting := {place for place in waiting if await consumer.position(place) < ends[place]}:
+        for records in (await consumer.getmany(*waiting, timeout_ms=_IDLE_MS)).values():
+            for record in records:
+                yield record
+
+
+async def records_of(bootstrap: str, topic: str, partitions: Iterable[int]) -> AsyncIterator[Any]:
+    """The records that ``topic`` holds now, partition by partition in order.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    async with reader(bootstrap) as consumer:
+        places = [TopicPartition(topic, partition) for partition in partitions]
+        async with aclosing(until_end(consumer, places)) as records:  # type: ignore[type-var]  # a generator has aclose
+            async for record in records:
+                yield record
