@@ -1,0 +1,176 @@
+"""Products agent: variants with prices, stock and categories in, catalogue records and the orders' items out."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from streams.capture import rows
+from streams.capture.rows import Lane
+from streams.domain import catalogue
+from streams.domain.catalogue import Effect, VariantRow
+from streams.domain.cells import Cell, next_version, version_bytes
+from streams.domain.changes import EVERYWHERE, Change, Kind, Wanted, unpack
+from streams.engine.stage import Record
+from streams.engine.table import StateTable
+from streams.engine.unit import Codec, Unit
+from streams.mapping import Mapping
+from streams.observability.metrics import Metrics
+from streams.topics import Topics
+
+T = TypeVar("T")
+
+_NAMING = (Kind.VARIANT, Kind.MEMBERSHIP)
+"""Rows that name a product or a category."""
+
+_PAIR = b"1"
+"""The value of a row that is all key."""
+
+
+class ParentRow(msgspec.Struct, Generic[T], array_like=True, gc=False):
+    """A product or a category, kept in every partition."""
+
+    cell: Cell[T] | None = None
+
+
+@dataclass(slots=True)
+class _Touched:
+    """A variant in work: whether it was ``written``, and with ``record`` and ``item`` who must hear of it."""
+
+    row: VariantRow
+    lane: int
+    born: int
+    written: bool = False
+    record: bool = False
+    item: bool = False
+
+    def cause(self, lane: int, born: int) -> None:
+        self.lane = min(self.lane, lane)
+        self.born = min(self.born, born)
+        self.written = True
+
+
+class ProductsHandler:
+    """Joins what is known of a variant, and finds the variants of a product or category that changes."""
+
+    name = "products"
+
+    def __init__(self, mapping: Mapping, topics: Topics, metrics: Metrics) -> None:
+        self._mapping = mapping
+        self._topics = topics
+        self._metrics = metrics
+        self._variants = Codec("v", VariantRow)
+        self._products = Codec("p", ParentRow[rows.Product])
+        self._categories = Codec("c", ParentRow[rows.Category])
+
+    def recovered(self, partition: int, table: StateTable) -> None:
+        """Nothing is kept in memory."""
+
+    def revoked(self) -> None:
+        """Nothing is kept in memory."""
+
+    def handle(self, unit: Unit, records: Sequence[Record]) -> int:
+        """Fold every change of ``records``, then project each variant of which somebody must hear once."""
+        touched: dict[int, _Touched] = {}
+        applied = stale = 0
+        for change in (change for record in records for change in unpack(record.value or b"")):
+            if self._apply(unit, change, touched) is Effect.STALE:
+                stale += 1
+            else:
+                applied += 1
+        for variant, item in touched.items():
+            if item.record or item.item:
+                self._project(unit, variant, item)
+            if item.written:
+                self._variants.save(unit, str(variant), item.row)
+        self._metrics.changes.labels(self.name).inc(applied)
+        self._metrics.skipped.labels(self.name).inc(stale)
+        return applied + stale
+
+    def _apply(self, unit: Unit, change: Change, touched: dict[int, _Touched]) -> Effect:
+        if change.kind is Kind.PRODUCT:
+            return self._parent(unit, change, self._products, touched)
+        if change.kind is Kind.CATEGORY:
+            return self._parent(unit, change, self._categories, touched)
+        item = self._load(unit, int(change.key), touched)
+        if change.kind is Kind.RESEND:
+            item.record = True
+            item.cause(change.lane, change.born)
+            return Effect.NEWS
+        return self._variant(unit, change, item)
+
+    def _load(self, unit: Unit, variant: int, touched: dict[int, _Touched]) -> _Touched:
+        if variant not in touched:
+            touched[variant] = _Touched(self._variants.load(unit, str(variant)), Lane.BULK, unit.now_ms)
+        return touched[variant]
+
+    def _variant(self, unit: Unit, change: Change, item: _Touched) -> Effect:
+        before = catalogue.parents(item.row)
+        effect = catalogue.apply(item.row, change)
+        item.written |= effect is not Effect.STALE
+        if effect is not Effect.NEWS:
+            return effect
+        if change.kind in _NAMING:
+            # Before the variant itself, so that a crash between them leaves no pair that nobody remembers.
+            after = catalogue.parents(item.row)
+            for parent in before | after:
+                unit.put(_pair(*parent, change.key), _PAIR if parent in after else None)
+        item.cause(change.lane, change.born)
+        # Prices and stock of a variant that never was are nobody's news: they wait for it.
+        item.record |= item.row.variant is not None
+        item.item |= change.kind is Kind.VARIANT
+        return effect
+
+    def _parent(self, unit: Unit, change: Change, parents: Codec[ParentRow[Any]], touched: dict[int, _Touched]) -> Effect:
+        old = parents.load(unit, str(change.pk)).cell
+        new, effect = catalogue.written(old, change)
+        if effect is Effect.STALE:
+            return effect
+        parents.save(unit, str(change.pk), ParentRow(new))
+        if effect is Effect.NEWS:
+            # A name that its variants waited for is as pressing as they are; another name for what is there is not.
+            renamed = old is not None and old.row is not None and old.position != new.position
+            for variant in _variants_of(unit, change.kind, int(change.pk)):
+                item = self._load(unit, variant, touched)
+                item.record = True
+                item.cause(Lane.BULK if renamed else change.lane, change.born)
+        return effect
+
+    def _project(self, unit: Unit, variant: int, item: _Touched) -> None:
+        row = item.row
+        row.version = next_version(row.version, unit.now_us)
+        position = version_bytes(row.version)
+        if item.item:
+            told = Change(Kind.ITEM, EVERYWHERE, variant, position, item.lane, item.born, catalogue.item(row))
+            unit.emit_everywhere(self._topics.orders, told)
+        if item.record and self._mapping.delivery.catalogue is not None:
+            content = self._content(unit, variant, row)
+            wanted = None if content is None else Wanted(content, variant)
+            key = str(variant)
+            unit.emit(self._topics.desired, Change(Kind.CATALOGUE, key, key, position, item.lane, item.born, wanted))
+
+    def _content(self, unit: Unit, variant: int, row: VariantRow) -> bytes | None:
+        product: rows.Product | None = None
+        categories: dict[int, rows.Category] = {}
+        for kind, parent in catalogue.parents(row):
+            if kind is Kind.PRODUCT:
+                product = _row(self._products.load(unit, str(parent)))
+            elif (category := _row(self._categories.load(unit, str(parent)))) is not None:
+                categories[parent] = category
+        return catalogue.record(variant, row, product, categories, self._mapping)
+
+
+def _row(parent: ParentRow[T]) -> T | None:
+    return None if parent.cell is None else parent.cell.row
+
+
+def _pair(kind: Kind, parent: int, variant: str) -> bytes:
+    """The key of the index row that says that ``variant`` names the product or category."""
+    return f"i{kind.value}.{parent}:{variant}".encode()
+
+
+def _variants_of(unit: Unit, kind: Kind, parent: int) -> Iterator[int]:
+    """The variants that named the product or category when this unit began; what joined since is in work already."""
+    for key, _ in unit.scan(_pair(kind, parent, "")):
+        yield int(key.rpartition(b":")[2])
