@@ -49,6 +49,30 @@ class Metrics:
         self.delivered = Counter("owdd_delivered_total", "Contacts delivered, by how.", ["outcome"], registry=registry)
         self.parked = Counter("owdd_parked_total", "Contacts refused by Dotdigital, by code.", ["code"], registry=registry)
         self.retries = Counter("owdd_retries_total", "Calls to be repeated, by reason.", ["reason"], registry=registry)
+        self.budget_limit = Gauge(
+            "owdd_budget_limit", "Calls a minute that the account has, by tier.", ["tier"], registry=registry
+        )
+        self.budget_remaining = Gauge(
+            "owdd_budget_remaining",
+            "Calls that the account has left in this minute. Always near 0: work waits for it.",
+            ["tier"],
+            registry=registry,
+        )
+        self.budget_calls = Counter(
+            "owdd_budget_calls_total", "Calls that this worker was allowed.", ["tier", "lane"], registry=registry
+        )
+        self.budget_waiting = Gauge(
+            "owdd_budget_waiting",
+            "Calls that wait for the budget. Urgent above 0: raise its reserve.",
+            ["lane"],
+            registry=registry,
+        )
+        self.budget_refused = Counter(
+            "owdd_budget_refused_total",
+            "Calls refused for the budget. Rising: another system uses it, or a clock is wrong.",
+            ["tier"],
+            registry=registry,
+        )
         self.calls = Histogram(
             "owdd_dotdigital_call_seconds",
             "Calls to Dotdigital, by operation and status.",
@@ -62,6 +86,14 @@ class Metrics:
             ["lane"],
             buckets=_LATENCY,
             registry=registry,
+        )
+        self.readback_age = Gauge(
+            "owdd_readback_age_seconds",
+            "Since Dotdigital's contacts were last read back. Rising: see the log of the worker with partition 0.",
+            registry=registry,
+        )
+        self.readback_contacts = Counter(
+            "owdd_readback_contacts_total", "Contacts read back, by the list that told of them.", ["listing"], registry=registry
         )
         self.loop_lag = Gauge(
             "owdd_loop_lag_seconds", "How late the event loop runs. High: the worker is overloaded.", registry=registry

@@ -1,0 +1,124 @@
+"""Every call that we make, and the budget that pays for it.
+
+Dotdigital publishes the tiers (low for bulk, medium, high for light single calls, unlimited for polling and sends), each with
+a budget of its own per account and minute, but not which call falls in which; the sandbox reads those words as we do. A reply
+names its tier in ``X-RateLimit-Scope``, and that is believed over this table.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, Self
+
+from streams.capture.rows import Lane
+
+
+class Tier(StrEnum):
+    """A budget of calls, by its name in ``X-RateLimit-Scope``."""
+
+    LOW = "lowCallRate"
+    MEDIUM = "mediumCallRate"
+    HIGH = "highCallRate"
+    UNLIMITED = "unlimited"
+
+    @classmethod
+    def of_scope(cls, scope: str | None) -> "Tier | None":
+        """The tier that a reply names, in any casing; None for a name that nobody published."""
+        return next((tier for tier in cls if scope is not None and tier.casefold() == scope.strip().casefold()), None)
+
+
+class Operation(StrEnum):
+    """A call, by its name in metrics and errors, and its tier."""
+
+    tier: Tier
+
+    def __new__(cls, name: str, tier: Tier) -> Self:
+        """A member whose value is its name."""
+        made = str.__new__(cls, name)
+        made._value_ = name
+        made.tier = tier
+        return made
+
+    ACCOUNT_INFO = "account-info", Tier.UNLIMITED
+
+    GET_CONTACT = "get-contact", Tier.HIGH
+    CREATE_CONTACT = "create-contact", Tier.HIGH
+    PATCH_CONTACT = "patch-contact", Tier.HIGH
+    CHANGE_CONTACT = "change-contact", Tier.HIGH
+    DELETE_CONTACT = "delete-contact", Tier.HIGH
+    LIST_CONTACTS = "list-contacts", Tier.MEDIUM
+    IMPORT_CONTACTS = "import-contacts", Tier.LOW
+    CONTACT_IMPORT = "contact-import", Tier.UNLIMITED
+
+    PUT_RECORD = "put-record", Tier.HIGH
+    DELETE_RECORD = "delete-record", Tier.HIGH
+    DELETE_RECORDS = "delete-records", Tier.LOW
+    LIST_RECORDS = "list-records", Tier.MEDIUM
+    IMPORT_RECORDS = "import-records", Tier.LOW
+    INSIGHT_IMPORT = "insight-import", Tier.UNLIMITED
+    LIST_COLLECTIONS = "list-collections", Tier.MEDIUM
+    CREATE_COLLECTION = "create-collection", Tier.MEDIUM
+    GET_SCHEMA = "get-schema", Tier.MEDIUM
+
+    LIST_LISTS = "list-lists", Tier.MEDIUM
+    CREATE_LIST = "create-list", Tier.MEDIUM
+    LEAVE_LIST = "leave-list", Tier.HIGH
+    LEAVE_LIST_MANY = "leave-list-many", Tier.LOW
+    LIST_REMOVAL = "list-removal", Tier.UNLIMITED
+
+    LIST_PROGRAMS = "list-programs", Tier.MEDIUM
+    ENROL = "enrol", Tier.LOW
+    ENROLMENT = "enrolment", Tier.UNLIMITED
+    ENROLMENT_FAULTS = "enrolment-faults", Tier.UNLIMITED
+
+    IMPORT_EVENTS = "import-events", Tier.LOW
+
+    UNSUBSCRIBE = "unsubscribe", Tier.HIGH
+    SUPPRESS = "suppress", Tier.LOW
+    UNSUBSCRIBED_SINCE = "unsubscribed-since", Tier.MEDIUM
+    SUPPRESSED_SINCE = "suppressed-since", Tier.MEDIUM
+
+    LIST_DATA_FIELDS = "list-data-fields", Tier.MEDIUM
+    CREATE_DATA_FIELD = "create-data-field", Tier.MEDIUM
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call that was made: ``status`` is the HTTP status or ``no-answer``."""
+
+    operation: Operation
+    tier: Tier
+    status: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """What a reply says of its tier: calls per minute, how many are left, and when they return (UTC epoch seconds)."""
+
+    limit: int
+    remaining: int
+    reset: float
+
+
+class Budget(Protocol):
+    """Who may call when."""
+
+    async def acquire(self, tier: Tier, lane: Lane) -> None:
+        """Return once ``lane`` may make a call of ``tier``; awaited before a connection is taken."""
+
+    def learned(self, tier: Tier, rate: RateLimit | None, throttled: bool) -> None:
+        """Told once of every acquired call, answered or not, lest it count as under way for ever.
+
+        ``tier`` is the one that was acquired. ``rate`` is what the reply says of that very tier, else None. ``throttled``: the
+        call was refused for the calls per minute, or for the flat calls per hour (then ``rate`` is None).
+        """
+
+
+class Unbounded:
+    """A budget without end: for tools that make a handful of calls."""
+
+    async def acquire(self, tier: Tier, lane: Lane) -> None:
+        """Never waits."""
+
+    def learned(self, tier: Tier, rate: RateLimit | None, throttled: bool) -> None:
+        """Learns nothing."""
