@@ -19,6 +19,7 @@ from streams.agents.buyers import BuyersHandler
 from streams.agents.contacts import ContactsHandler
 from streams.agents.held import HeldIndex
 from streams.agents.orders import OrdersHandler
+from streams.agents.products import ProductsHandler
 from streams.capture.rows import Lane
 from streams.clock import SystemClock
 from streams.connect.guard import CaptureGuard
@@ -26,7 +27,7 @@ from streams.dispatch.outbox import OutboxHandler
 from streams.dispatch.schedule import Schedule
 from streams.dispatch.sender import Sender
 from streams.domain.contacts import cleared
-from streams.dotdigital.client import DotdigitalClient
+from streams.dotdigital.client import Call, DotdigitalClient
 from streams.engine.app import create_app
 from streams.engine.producer import BatchProducer
 from streams.engine.stage import Handler, Stage
@@ -37,7 +38,7 @@ from streams.observability.health import Health, serve
 from streams.observability.lag import LagProbe, Progress
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
-from streams.topics import Topics, agents_app, captured, dispatch_app, ingest_group
+from streams.topics import Topics, agents_app, dispatch_app, ingest_group, ingested
 
 log = structlog.get_logger()
 
@@ -124,8 +125,8 @@ class Worker:
             yield None
             return
 
-        def observe(operation: str, status: str, seconds: float) -> None:
-            self.metrics.calls.labels(operation, status).observe(seconds)
+        def observe(call: Call) -> None:
+            self.metrics.calls.labels(call.operation, call.status).observe(call.seconds)
 
         async with DotdigitalClient(self._settings, observe) as client:
             yield client
@@ -133,7 +134,7 @@ class Worker:
     def _build(self, producer: BatchProducer, client: DotdigitalClient | None) -> _Parts:
         parts = _Parts()
         if Role.INGEST in self._roles:
-            progress = Progress(ingest_group(self._settings), captured(self._mapping))
+            progress = Progress(ingest_group(self._settings), ingested(self._settings, self._mapping))
             ingest = Ingest(self._settings, self._mapping, producer, self.metrics, self._clock, progress)
             parts.tasks.append((Role.INGEST, ingest.run()))
             parts.progress.append(progress)
@@ -159,6 +160,8 @@ class Worker:
             (buyers, self._topics.buyers),
             (contacts, self._topics.contacts),
         ]
+        if self._mapping.products is not None:
+            feeds.append((ProductsHandler(self._mapping, self._topics, self.metrics), self._topics.products))
         for handler, topic in feeds:
             self._stage(parts, app, progress, producer, handler, [topic])
         self._health.before_scrape(lambda: self._count_held([orders.held, buyers.held]))
