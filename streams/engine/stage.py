@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from streams.clock import Clock
-from streams.dead_letters import Coordinates, DeadLetter
+from streams.dead_letters import Coordinates, DeadLetter, origin_of
 from streams.domain.changes import pack, unpack
 from streams.engine.pace import Pace
 from streams.engine.producer import BatchProducer
@@ -36,12 +36,13 @@ _MOST_BYTES = 2 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record as the handler sees it."""
+    """One record as the handler sees it; ``headers`` speak when it is tried again after a repair."""
 
     topic: str
     offset: int
     key: bytes | None
     value: bytes | None
+    headers: Sequence[tuple[str, bytes]] | None = None
 
 
 def _apart(record: Record) -> list[Record]:
@@ -156,7 +157,8 @@ class Stage:
 
     async def _work(self, partition: int, events: list[Any], now_us: int) -> Unit:
         """What the events of one partition amount to; if they fail together they are done, and committed, one by one."""
-        records = [Record(e.message.topic, e.message.offset, e.message.key, e.message.value) for e in events]
+        found = [event.message for event in events]
+        records = [Record(m.topic, m.offset, m.key, m.value, m.headers) for m in found]
         unit = Unit(partition, self._partitions, self._table, now_us)
         try:
             self._changes += self._handler.handle(unit, records)
@@ -177,9 +179,9 @@ class Stage:
     async def _bury(self, partition: int, record: Record, error: Exception) -> None:
         if not isinstance(error, RecordError):
             error = RecordError("cannot_apply", type(error).__name__)
-        at = Coordinates(record.topic, partition, record.offset)
-        headers = DeadLetter(at, record.key, record.value, error, self._handler.name).headers(self._hash_key)
-        await self._producer.send_one(self._dead_letters, partition, record.key, record.value, headers)
+        at, attempts = origin_of(record.headers, Coordinates(record.topic, partition, record.offset))
+        letter = DeadLetter(at, record.key, record.value, error, self._handler.name, attempts + 1)
+        await self._producer.send_one(self._dead_letters, partition, record.key, record.value, letter.headers(self._hash_key))
         self._metrics.dead_letters.labels(self._handler.name, error.code).inc()
         log.error("record dead-lettered", stage=self._handler.name, code=error.code, detail=error.detail, at=str(at))
 

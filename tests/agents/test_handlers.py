@@ -384,7 +384,7 @@ async def test_what_is_told_is_remembered_before_it_is_told() -> None:
         progress=Progress("group", [TOPICS.buyers]),
     )
     place = SimpleNamespace(topic=TOPICS.buyers, partition=0)
-    message = SimpleNamespace(**vars(place), tp=place, offset=0, key=None, timestamp=0.0, generation_id=1)
+    message = SimpleNamespace(**vars(place), tp=place, offset=0, key=None, headers=None, timestamp=0.0, generation_id=1)
     message.value = pack([customer(1, ANN)[0][1]])
     stage._stream = SimpleNamespace(ack=lambda _: appends.send("ack", 0, ()))
     await stage._cycle([SimpleNamespace(message=message)])
