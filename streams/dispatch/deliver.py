@@ -162,7 +162,7 @@ async def _retire(api: Api, job: Job, note: Note) -> Answer:
 
 async def _erase(api: Api, job: Job) -> Answer:
     if await api.find(job.email) is not None:
-        await api.unsubscribe(job.email)
+        await api.suppress([job.email])
         await _delete(api, job)
     return Answer("erased")
 
@@ -170,7 +170,7 @@ async def _erase(api: Api, job: Job) -> Answer:
 async def _delete(api: Api, job: Job) -> None:
     # The bin keeps a contact's records for thirty days, and with them their keys from whoever has the orders next.
     if job.records and job.collection is not None:
-        await api.delete_records(job.email, job.collection, job.records)
+        await api.delete_records(job.collection, job.records, job.email)
     await api.delete(job.email)
 
 

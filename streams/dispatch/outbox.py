@@ -11,7 +11,9 @@ from typing import Any, Protocol
 
 import msgspec
 
+from streams.audit import Trace, write_audit
 from streams.capture.rows import Lane
+from streams.dispatch.parked import parked_of, parked_record
 from streams.dispatch.running import RunningImports
 from streams.dispatch.schedule import Schedule
 from streams.dispatch.tasks import Family, family_of, owner_of, task_of
@@ -49,12 +51,14 @@ class Rules:
     """What the outbox must know of the site.
 
     ``listed_for``: how long after a despatch a contact is a recent buyer, in seconds; None: no list. ``external``: another
-    system owns consent and creates contacts. ``digest``: the keyed digest of an address.
+    system owns consent and creates contacts. ``digest``: the keyed digest of an address; ``hash_key``: of the hash by which
+    the owner of a parked delivery is known.
     """
 
     listed_for: int | None
     external: bool
     digest: Callable[[str], bytes]
+    hash_key: bytes
 
     def listed_until(self, row: OutboxRow) -> int:
         """Until when the contact is a recent buyer (epoch seconds); 0: it is none."""
@@ -82,7 +86,7 @@ class _Wait(Protocol):
 class _Touched:
     row: Any
     was_parked: bool
-    answered: bool = False
+    answer: Delivery | None = None
 
 
 class _Work:
@@ -220,7 +224,7 @@ class OutboxHandler:
                 if done and not known:
                     self._wake(work, change.key)
             case _:
-                delivery.carry_consent(row)
+                delivery.carry_consent(row, change.position)
                 done = True
         if done and (row.dirty or self._rules.joins(row, work.unit.now_ms / 1000)):
             lane = Lane.URGENT if row.known and row.must_tell_out else Lane(change.lane)
@@ -306,7 +310,7 @@ class OutboxHandler:
                 deliverables.settle_record(item.row, answer)
         if answer.outcome == "noted":
             return
-        item.answered = True
+        item.answer = answer
         wait = item.row if isinstance(item.row, OutboxRow) else item.row.wait
         if item.row.dirty:
             # Wanted content changed while the call was under way: its own debounce goes on, from now at the latest.
@@ -316,6 +320,8 @@ class OutboxHandler:
     def _settle_contact(self, work: _Work, email: str, row: OutboxRow, answer: Delivery) -> None:
         if answer.outcome == "erased":
             self._forget(work, email)
+            trace = Trace((row.erase or b"").hex(), "dotdigital", work.unit.partition, 1, answer.at, answer.code)
+            work.unit.emit_raw(self._topics.audit, work.unit.partition, None, write_audit(trace))
             return
         before = row.contact
         delivery.settle(row, answer)
@@ -347,8 +353,10 @@ class OutboxHandler:
         unit = work.unit
         plan = self._plan(work, task, item.row)
         CODECS[family_of(task)].save(unit, task, item.row)
+        if item.was_parked or item.row.parked is not None:
+            self._tell_parked(unit, task, item)
         unit.put(f"{DIRTY}{task}".encode(), None if plan is None else _encode(plan))
-        answered, partition = item.answered, unit.partition
+        answered, partition = item.answer is not None, unit.partition
 
         def follow() -> None:
             if answered:
@@ -360,6 +368,18 @@ class OutboxHandler:
                 self._schedule.put(task, partition, due, Lane(lane), timer=timer)
 
         unit.then(follow)
+
+    def _tell_parked(self, unit: Unit, task: str, item: _Touched) -> None:
+        """Tell those who look after parked deliveries; again when it was parked again."""
+        answer = item.answer
+        if item.row.parked is None:
+            told = parked_of(task, item.row, unit.now_ms, state="cleared")
+        elif answer is not None and answer.outcome == "parked":
+            told = parked_of(task, item.row, answer.at, state="parked", tries=answer.tries)
+        else:
+            return
+        key, value = parked_record(told, self._rules.hash_key)
+        unit.emit_raw(self._topics.parked, unit.partition, key, value)
 
     def _plan(self, work: _Work, task: str, row: Any) -> tuple[int, int, bool] | None:
         """When the task is due, in which lane, and whether only the time is waited for."""

@@ -4,13 +4,18 @@ The outbox tells when it parks a task and when that ends; ``owdd dlq`` reads it.
 own key; of the records of one task the latest counts.
 """
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from streams.dead_letters import keyed_hash
+from streams.dispatch.tasks import Family, family_of, owner_of
+from streams.domain.deliverables import FollowUpRow, RecordRow
+from streams.domain.delivery import OutboxRow
+from streams.dotdigital.codes import explain
 
 Task: TypeAlias = Literal["contact", "record", "catalogue", "list", "follow_up", "erasure"]
+Row: TypeAlias = OutboxRow | RecordRow | FollowUpRow
 
 
 class Parked(msgspec.Struct, frozen=True, gc=False, rename={"error_class": "class"}):
@@ -34,8 +39,35 @@ class Parked(msgspec.Struct, frozen=True, gc=False, rename={"error_class": "clas
     state: Literal["parked", "cleared"] = "parked"
 
 
+_TASKS: Final[dict[Family, Task]] = {
+    Family.CONTACT: "contact",
+    Family.RECORD: "record",
+    Family.CATALOGUE: "catalogue",
+    Family.FOLLOW_UP: "follow_up",
+}
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Parked).decode
+
+
+def parked_of(task: str, row: Row, at: int, *, state: Literal["parked", "cleared"], tries: int = 1) -> Parked:
+    """What is to be told of a task whose row was parked, or was parked until now; ``at``: epoch milliseconds."""
+    erasure = isinstance(row, OutboxRow) and row.erase is not None
+    code = row.code or ""
+    meaning = explain(code)
+    return Parked(
+        task="erasure" if erasure else _TASKS[family_of(task)],
+        key=owner_of(task),
+        task_key=task,
+        code=code,
+        error_class=meaning.verdict,
+        reason=meaning.hint,
+        attempts=tries,
+        first=at,
+        last=at,
+        hash=(row.parked or b"").hex(),
+        state=state,
+    )
 
 
 def parked_record(parked: Parked, hash_key: bytes) -> tuple[bytes, bytes]:

@@ -6,6 +6,7 @@ was written down.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,11 +19,21 @@ PREFIX = "i"
 
 
 class ImportRow(msgspec.Struct, array_like=True, gc=False):
-    """One partition's items in an import, task and digest of what was sent; ``at``: when it was accepted (epoch ms)."""
+    """One partition's items in an import: task, digest of what was sent, whether it joined the list.
+
+    ``at``: when it was accepted (epoch ms).
+    """
 
     kind: str = ""
     at: int = 0
-    items: list[tuple[str, str]] = []
+    items: list[tuple[str, str, bool]] = []
+
+
+class Item(NamedTuple):
+    """What was sent of a task: the digest of its content, and whether the contact was put on the list."""
+
+    digest: str
+    joined: bool
 
 
 @dataclass(slots=True)
@@ -32,7 +43,7 @@ class Running:
     id: str
     kind: str
     at: int
-    items: dict[int, dict[str, str]] = field(default_factory=dict)
+    items: dict[int, dict[str, Item]] = field(default_factory=dict)
 
 
 _rows = Codec(PREFIX, ImportRow)
@@ -60,7 +71,7 @@ class RunningImports:
         for key, value in table.scan(partition, PREFIX.encode()):
             row = _rows.decode(value)
             self._add(key[len(PREFIX) :].decode(), row, partition)
-            for task, _ in row.items:
+            for task, *_ in row.items:
                 self._schedule.hold(task)
 
     def clear(self) -> None:
@@ -80,7 +91,7 @@ class RunningImports:
 
     def _add(self, import_id: str, row: ImportRow, partition: int) -> None:
         running = self._running.setdefault(import_id, Running(import_id, row.kind, row.at))
-        running.items[partition] = dict(row.items)
+        running.items[partition] = {task: Item(digest, joined) for task, digest, joined in row.items}
 
     def _remove(self, import_id: str, partition: int) -> None:
         running = self._running.get(import_id)

@@ -102,6 +102,18 @@ class Schedule:
             entry.alone = entry.alone or alone
             self._push(entry)
 
+    def give_back(self, entry: Entry, due: int | None = None) -> None:
+        """Nothing was tried for ``entry``: it waits again, until ``due`` (epoch ms) if given."""
+        if self._entries.get(entry.task) is entry:
+            entry.taken, entry.due = False, entry.due if due is None else due
+            self._push(entry)
+
+    def release(self, task: str, *, alone: bool) -> None:
+        """An import that had the task is over, and did not do it: it waits again; ``alone``: not for an import."""
+        entry = self._entries.get(task)
+        if entry is not None and entry.taken:
+            self.retry(entry, self._clock.now_ms(), alone=alone)
+
     def pause(self, until: int) -> None:
         """Give nothing out before ``until`` (epoch ms)."""
         self._paused_until = max(self._paused_until, until)
@@ -145,7 +157,9 @@ class Schedule:
         """Up to ``most`` due tasks of a place, for an import; those that must go alone stay."""
         if self._clock.now_ms() < self._paused_until:
             return []
-        now, taken, left = self._clock.now_ms(), [], []
+        now = self._clock.now_ms()
+        taken: list[Entry] = []
+        left: list[Entry] = []
         while len(taken) < most and (entry := self._pop_due(place, now)) is not None:
             if entry.alone:
                 left.append(entry)
@@ -156,7 +170,7 @@ class Schedule:
             self._push(entry)
         return taken
 
-    async def take(self, lanes: Container[Lane] = Lane, families: Container[Family] = Family) -> Entry:
+    async def take(self, lanes: Container[Lane] = tuple(Lane), families: Container[Family] = tuple(Family)) -> Entry:
         """The next due task of ``lanes`` and ``families``; waits until there is one."""
         places = [place for place in self._heaps if place[0] in lanes and place[1] in families]
         while True:

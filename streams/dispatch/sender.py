@@ -1,32 +1,28 @@
-"""Sender: takes due contacts from the schedule, delivers them, and writes every answer to the ``deliveries`` topic."""
+"""Sender: takes due tasks from the schedule one by one, makes their calls, and writes every answer down."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
-from random import Random
 from typing import Any
 
-import msgspec
-import structlog
-
 from streams.capture.rows import Lane
-from streams.clock import Clock
-from streams.dead_letters import keyed_hash
-from streams.dispatch.deliver import Answer, deliver
-from streams.dispatch.outbox import OUTBOX
+from streams.dispatch.answers import Answers
+from streams.dispatch.deliver import Answer, Job, deliver, goes_along
+from streams.dispatch.destination import Destination
+from streams.dispatch.outbox import Rules
+from streams.dispatch.rows import Rows
 from streams.dispatch.schedule import Entry, Schedule
-from streams.domain.changes import Change, Consent, Kind, pack, partition_of
-from streams.domain.delivery import Created, Delivery, OutboxRow
-from streams.domain.retry import RetryPolicy
-from streams.dotdigital.client import DotdigitalClient
-from streams.dotdigital.errors import AccessError, ConnectivityError, DataError, ThrottledError
-from streams.engine.producer import BatchProducer
-from streams.engine.table import StateTable
+from streams.dispatch.tasks import Family, family_of, owner_of, part_of, task_of
+from streams.dispatch.troubles import Troubles
+from streams.domain.consent import Created
+from streams.domain.deliverables import GONE, RecordRow
+from streams.domain.delivery import Delivery, OutboxRow, Outcome
+from streams.dotdigital.client import Api, DotdigitalClient
+from streams.dotdigital.contacts import Contact
+from streams.dotdigital.errors import DataError, DotdigitalError
 from streams.observability.metrics import Metrics
-from streams.topics import Topics
 
-log = structlog.get_logger()
-
-_encode = msgspec.json.Encoder().encode
+_SINGLY = (Family.CONTACT, Family.RECORD, Family.CATALOGUE)
 
 
 class Sender:
@@ -35,33 +31,27 @@ class Sender:
     def __init__(
         self,
         schedule: Schedule,
-        table: StateTable,
+        rows: Rows,
         client: DotdigitalClient,
-        producer: BatchProducer,
-        topics: Topics,
-        *,
-        partitions: int,
-        cleared: bytes,
-        hash_key: bytes,
-        clock: Clock,
+        answers: Answers,
+        troubles: Troubles,
+        destination: Destination,
+        rules: Rules,
         metrics: Metrics,
-        retry: RetryPolicy | None = None,
-        rng: Random | None = None,
     ) -> None:
         self._schedule = schedule
-        self._table = table
+        self._rows = rows
         self._client = client
-        self._producer = producer
-        self._topics = topics
-        self._partitions = partitions
-        self._cleared = cleared
-        self._hash_key = hash_key
-        self._clock = clock
+        self._answers = answers
+        self._troubles = troubles
+        self._destination = destination
+        self._rules = rules
         self._metrics = metrics
-        self._retry = retry or RetryPolicy()
-        self._rng = rng or Random()  # jitter, not a secret
-        self._failures = 0
-        self.stopping = False
+        self._families: dict[Family, Callable[[Entry, Any, Api], Awaitable[None]]] = {
+            Family.CONTACT: self._contact,
+            Family.RECORD: self._record,
+            Family.CATALOGUE: self._catalogue,
+        }
 
     async def run(self, connections: int) -> None:
         """Send for ever over ``connections`` connections.
@@ -70,12 +60,12 @@ class Sender:
             aiokafka.errors.KafkaError: an answer could not be written down; the worker must end.
         """
         async with asyncio.TaskGroup() as group:
-            for _ in range(connections):
-                group.create_task(self._work())
+            for number in range(connections):
+                group.create_task(self._work(_lanes(number, connections)))
 
-    async def _work(self) -> None:
-        while not self.stopping:
-            entry = await self._schedule.take()
+    async def _work(self, lanes: tuple[Lane, ...]) -> None:
+        while True:
+            entry = await self._schedule.take(lanes, _SINGLY)
             self._metrics.in_flight.inc()
             try:
                 await self._send(entry)
@@ -83,90 +73,118 @@ class Sender:
                 self._metrics.in_flight.dec()
 
     async def _send(self, entry: Entry) -> None:
-        row = self._row(entry)
-        if row is None or not row.dirty or row.hash is None:
-            self._schedule.answered(entry.email, None, entry.lane)
+        row = self._rows.get(entry.task, entry.partition)
+        if row is None:
+            self._schedule.answered(entry.task)
             return
         try:
-            answer = await deliver(self._client, entry.email, row, self._cleared, partial(self._note, entry, row))
+            await self._families[family_of(entry.task)](entry, row, self._client.on(entry.lane))
         except DataError as error:
-            self._metrics.parked.labels(error.code).inc()
-            # The trace would end in the HTTP call; the code says it all.
-            log.error("contact parked", code=error.code, operation=error.operation, contact=self._hashed(entry.email))  # noqa: TRY400
-            await self._write(entry, row, None, error.code)
-        except (ConnectivityError, ThrottledError, AccessError) as error:
-            self._again(entry, error)
+            await self._troubles.refused(entry, row.hash or b"", error)
+        except DotdigitalError as error:
+            self._troubles.again(entry, error)
         else:
-            self._failures = 0
-            self._observe(row, answer)
-            await self._write(entry, row, answer, None)
+            self._troubles.over()
 
-    def _row(self, entry: Entry) -> OutboxRow | None:
-        if entry.partition not in self._table.owned():
-            return None
-        value = self._table.get(entry.partition, OUTBOX.key(entry.email))
-        return None if value is None else OUTBOX.decode(value)
+    # Contacts
 
-    async def _write(self, entry: Entry, row: OutboxRow, answer: Answer | None, code: str | None) -> None:
-        delivery = Delivery(
-            email=entry.email,
-            outcome=answer.outcome if answer else "parked",
-            hash=(row.hash or b"").hex(),
-            position=row.position.hex(),
-            at=self._clock.now_ms(),
-            lane=row.lane,
-            code=code,
-            contact=answer.contact if answer else row.contact,
-            created=answer.created if answer else row.created,
-            told_out=answer.told_out if answer else row.told_out,
-            tight=answer.tight if answer else False,
+    async def _contact(self, entry: Entry, row: OutboxRow, api: Api) -> None:
+        now = self._answers.now_ms() / 1000
+        joins, list_id = self._rules.joins(row, now), self._destination.list_id
+        if not row.dirty and self._rules.leaves(row, now) and row.contact is not None and list_id is not None:
+            await api.leave_list(list_id, row.contact)
+            await self._write(entry, Delivery(entry.task, "left", "", 0, entry.lane, listed=False))
+            return
+        if not row.dirty and not joins:
+            self._schedule.answered(entry.task)
+            return
+        destination, email = self._destination, owner_of(entry.task)
+        job = Job(
+            email=email,
+            row=row,
+            cleared=destination.cleared,
+            join=list_id if joins else None,
+            records=tuple(self._rows.records(email, entry.partition)) if row.fields is None or row.erase is not None else (),
+            collection=destination.orders,
+            external=destination.external,
         )
-        await self._append(entry, delivery)
+        answer = await deliver(api, job, partial(self._note, entry, row))
+        self._observe(row, Family.CONTACT, answer.outcome)
+        await self._write(entry, _contact_delivery(entry, row, answer))
 
-    async def _note(self, entry: Entry, row: OutboxRow, created: Created, tight: bool) -> None:
+    async def _note(self, entry: Entry, row: OutboxRow, created: Created, seen: Contact | None) -> None:
         """Write down what must be known even if the call that follows is never answered."""
-        if tight and row.moved_to is not None:
-            await self._carry(row.moved_to, row)
-        at = self._clock.now_ms()
-        await self._append(
-            entry, Delivery(entry.email, "noted", "", row.position.hex(), at, row.lane, created=created, tight=tight)
+        if row.moved_to is not None and goes_along(row, seen):
+            await self._answers.carry(row.moved_to, row)
+        status, updated = (None, 0) if seen is None else (seen.email_status, seen.updated)
+        noted = Delivery(
+            entry.task, "noted", "", self._answers.now_ms(), entry.lane, created=created, status=status, updated=updated
         )
+        await self._answers.write(entry.partition, noted)
 
-    async def _append(self, entry: Entry, delivery: Delivery) -> None:
-        await self._producer.send_one(self._topics.deliveries, entry.partition, entry.email.encode(), _encode(delivery))
+    # Records
 
-    async def _carry(self, email: str, row: OutboxRow) -> None:
-        change = Change(Kind.CONSENT, email, 0, b"", Lane.URGENT, row.born, Consent())
-        place = partition_of(email, self._partitions)
-        await self._producer.send(self._topics.desired, place, [(None, pack([change]))])
+    async def _record(self, entry: Entry, row: RecordRow, api: Api) -> None:
+        email, key, collection = owner_of(entry.task), part_of(entry.task), self._destination.orders
+        contact: OutboxRow | None = self._rows.get(task_of(Family.CONTACT, email), entry.partition)
+        if contact is None or contact.contact is None or collection is None or not row.dirty or row.empty_handed:
+            self._schedule.answered(entry.task)
+            return
+        if row.hash == GONE:
+            await api.delete_record(collection, key, email)
+            await self._settled(entry, row, "removed")
+        else:
+            await api.put_record(collection, key, row.content or b"", email)
+            await self._settled(entry, row, "stored")
 
-    def _again(self, entry: Entry, error: ConnectivityError | ThrottledError | AccessError) -> None:
-        self._failures += 1
-        now = self._clock.now_ms()
-        wait = int(self._retry.delay(self._failures, self._rng) * 1000)
-        match error:
-            case ThrottledError(reset_at=float(reset)):
-                wait, reason = max(0, int(reset * 1000) - now) + self._rng.randrange(250), "throttled"
-                self._schedule.pause(now + wait)
-            case ThrottledError():
-                reason = "throttled"
-                self._schedule.pause(now + wait)
-            case AccessError():
-                wait, reason = 30_000, "access"
-                self._schedule.pause(now + wait)
-                log.critical("Dotdigital refuses access; nothing is delivered until this is mended", error=str(error))
-            case ConnectivityError():
-                reason = error.reason
-                if self._failures >= 5:
-                    # One failed call says little; several in a row say that everybody should wait.
-                    self._schedule.pause(now + wait)
-        self._metrics.retries.labels(reason).inc()
-        self._schedule.retry(entry, now + wait)
+    async def _catalogue(self, entry: Entry, row: RecordRow, api: Api) -> None:
+        collection = self._destination.catalogue
+        if collection is None or not row.dirty or row.empty_handed:
+            self._schedule.answered(entry.task)
+            return
+        key = owner_of(entry.task)
+        if row.hash == GONE:
+            await api.delete_record(collection, key)
+            await self._settled(entry, row, "removed")
+        else:
+            await api.put_record(collection, key, row.content or b"")
+            await self._settled(entry, row, "stored")
 
-    def _observe(self, row: OutboxRow, answer: Answer) -> None:
-        self._metrics.delivered.labels(answer.outcome).inc()
-        lane = Lane(row.lane).name.lower()
-        self._metrics.latency.labels(lane).observe(max(0, self._clock.now_ms() - row.born) / 1000)
+    async def _settled(self, entry: Entry, row: RecordRow, outcome: Outcome) -> None:
+        self._observe(row.wait, family_of(entry.task), outcome)
+        await self._write(entry, Delivery(entry.task, outcome, (row.hash or b"").hex(), 0, entry.lane))
 
-    def _hashed(self, email: str) -> Any:
-        return keyed_hash(email.encode(), self._hash_key)
+    # Answers
+
+    async def _write(self, entry: Entry, delivery: Delivery) -> None:
+        delivery.at = self._answers.now_ms()
+        await self._answers.write(entry.partition, delivery)
+
+    def _observe(self, wait: Any, family: Family, outcome: Outcome) -> None:
+        self._metrics.delivered.labels(family.label, outcome).inc()
+        lane = Lane(wait.lane).name.lower()
+        self._metrics.latency.labels(lane).observe(max(0, self._answers.now_ms() - wait.born) / 1000)
+
+
+def _lanes(number: int, connections: int) -> tuple[Lane, ...]:
+    """What a sender may take: of three or more, one is kept for what is urgent and one for what is not bulk."""
+    if connections < 3:
+        return tuple(Lane)
+    return tuple(Lane)[: number + 1] if number < 2 else tuple(Lane)
+
+
+def _contact_delivery(entry: Entry, row: OutboxRow, answer: Answer) -> Delivery:
+    seen = answer.seen
+    return Delivery(
+        task=entry.task,
+        outcome=answer.outcome,
+        hash=(row.hash or b"").hex(),
+        at=0,
+        lane=entry.lane,
+        contact=answer.contact,
+        created=answer.created,
+        told_out=answer.told_out,
+        status=None if seen is None else seen.email_status,
+        updated=0 if seen is None else seen.updated,
+        listed=answer.listed,
+    )

@@ -90,7 +90,8 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
 class Delivery(msgspec.Struct, gc=False, omit_defaults=True):
     """One answer of Dotdigital, as it stands in the ``deliveries`` topic (JSON).
 
-    ``task`` is what was sent (:mod:`streams.dispatch.tasks`), or the id of an import, whose ``items`` are task and digest.
+    ``task`` is what was sent (:mod:`streams.dispatch.tasks`), or the id of an import, whose ``items`` are
+    task, digest, and whether the contact was put on the list.
     ``noted`` and ``importing`` are written before the answer: what must be known if it is lost. ``status`` and ``updated``
     (UTC epoch seconds) are Dotdigital's, unless they only show what we said ourselves.
     """
@@ -107,7 +108,8 @@ class Delivery(msgspec.Struct, gc=False, omit_defaults=True):
     status: str | None = None
     updated: int = 0
     listed: bool | None = None
-    items: list[tuple[str, str]] = []
+    tries: int = 0
+    items: list[tuple[str, str, bool]] = []
 
 
 def settled_digest(delivery: Delivery) -> bytes:

@@ -1,0 +1,45 @@
+"""Where in the account things go: the site's collections, list and follow-up, with the ids that they have there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from streams.dispatch.outbox import Rules
+from streams.domain.contacts import cleared
+from streams.mapping import Mapping
+from streams.mapping.model import RefundEnrolment, RefundEvent
+
+_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What is delivered besides data fields; None: not at all.
+
+    ``cleared`` is the content that empties every data field of ours; ``list_id`` that of the recent buyers' list.
+    """
+
+    cleared: bytes
+    orders: str | None
+    catalogue: str | None
+    list_id: int | None
+    follow_up: RefundEvent | RefundEnrolment | None
+    external: bool
+
+    @classmethod
+    def of(cls, mapping: Mapping, list_id: int | None) -> "Destination":
+        """The mapping's destination, with the id of its list."""
+        wanted = mapping.delivery
+        return cls(
+            cleared=cleared(mapping.contact_fields),
+            orders=wanted.orders.collection if wanted.orders else None,
+            catalogue=wanted.catalogue.collection if wanted.catalogue else None,
+            list_id=list_id,
+            follow_up=wanted.follow_up,
+            external=mapping.consent.mode == "external",
+        )
+
+
+def rules(mapping: Mapping, digest: Callable[[str], bytes], hash_key: bytes) -> Rules:
+    """What the outbox must know of the site."""
+    recent = mapping.delivery.recent_buyers
+    return Rules(recent.days * _DAY if recent else None, mapping.consent.mode == "external", digest, hash_key)

@@ -1,0 +1,132 @@
+"""Follow-ups: Dotdigital is told of credit notes, many in one call: by custom events, or by enrolment in a programme.
+
+A follow-up is told once: its row stays done for ever. A call whose answer is lost is repeated, with the credit note's number as
+the event's id; who is in a programme already is not enrolled again.
+"""
+
+from dataclasses import dataclass
+
+import orjson
+import structlog
+
+from streams.capture.rows import Lane
+from streams.dispatch.answers import Answers
+from streams.dispatch.budget import BudgetGovernor
+from streams.dispatch.rows import Rows
+from streams.dispatch.schedule import Entry, Schedule
+from streams.dispatch.tasks import Family, owner_of, part_of, task_of
+from streams.dispatch.troubles import Troubles
+from streams.domain.changes import FollowUp
+from streams.domain.deliverables import FollowUpRow
+from streams.domain.delivery import Delivery, OutboxRow
+from streams.domain.money import money
+from streams.dotdigital.client import Api, DotdigitalClient
+from streams.dotdigital.errors import Ceiling, DataError, DotdigitalError, ThrottledError
+from streams.dotdigital.events import MOST_EVENTS, Event
+from streams.dotdigital.programs import MOST_CONTACTS
+from streams.mapping.model import RefundEnrolment, RefundEvent
+from streams.observability.metrics import Metrics
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """One follow-up that is about to be told."""
+
+    entry: Entry
+    email: str
+    contact: int
+    wanted: FollowUp
+
+    def event(self, kind: str) -> Event:
+        """The custom event; a credit note without a number goes by its id."""
+        credit = part_of(self.entry.task)
+        number = self.wanted.number or credit
+        content = {"credit_note": number, "amount": money(self.wanted.amount), "currency": self.wanted.currency}
+        return Event(self.email, kind, number, self.wanted.at, orjson.dumps(content))
+
+
+class Follower:
+    """Tells what is due, in as few calls as there can be."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        rows: Rows,
+        client: DotdigitalClient,
+        answers: Answers,
+        budget: BudgetGovernor,
+        troubles: Troubles,
+        how: RefundEvent | RefundEnrolment,
+        metrics: Metrics,
+    ) -> None:
+        self._schedule = schedule
+        self._rows = rows
+        self._api: Api = client.on(Lane.LIVE)
+        self._answers = answers
+        self._budget = budget
+        self._troubles = troubles
+        self._how = how
+        self._metrics = metrics
+
+    async def run(self) -> None:
+        """Tell for ever.
+
+        Raises:
+            aiokafka.errors.KafkaError: an answer could not be written down; the worker must end.
+        """
+        most = MOST_CONTACTS if isinstance(self._how, RefundEnrolment) else MOST_EVENTS
+        while True:
+            first = await self._schedule.take(families=(Family.FOLLOW_UP,))
+            if isinstance(self._how, RefundEnrolment) and not self._budget.enrolments.take():
+                self._schedule.give_back(first, self._budget.enrolments.opens_at)
+                continue
+            more = [entry for lane in Lane for entry in self._schedule.take_due((lane, Family.FOLLOW_UP), most - 1)]
+            for entry in more[most - 1 :]:
+                self._schedule.give_back(entry)
+            await self._tell([first, *more[: most - 1]])
+
+    async def _tell(self, entries: list[Entry]) -> None:
+        told = [ready for entry in entries if (ready := self._ready(entry)) is not None]
+        if not told:
+            return
+        try:
+            await self._call(told)
+        except DataError as error:
+            await self._refused(told, error)
+        except DotdigitalError as error:
+            if isinstance(error, ThrottledError) and error.scope is Ceiling.ENROLMENTS:
+                self._budget.enrolments.refused()
+            for ready in told:
+                self._troubles.again(ready.entry, error)
+        else:
+            now = self._answers.now_ms()
+            self._metrics.delivered.labels(Family.FOLLOW_UP.label, "told").inc(len(told))
+            await self._answers.write_all(
+                (ready.entry.partition, Delivery(ready.entry.task, "told", "", now, ready.entry.lane)) for ready in told
+            )
+
+    async def _call(self, told: list[_Told]) -> None:
+        if isinstance(self._how, RefundEnrolment):
+            # Two credit notes of one person in one call are one enrolment.
+            await self._api.enrol(self._how.program, sorted({ready.contact for ready in told}))
+        else:
+            await self._api.import_events([ready.event(self._how.type) for ready in told])
+
+    async def _refused(self, told: list[_Told], error: DataError) -> None:
+        """One that is wrong has all refused: find it by telling them one by one."""
+        if len(told) == 1:
+            await self._troubles.refused(told[0].entry, b"", error)
+            return
+        for ready in told:
+            await self._tell([ready.entry])
+
+    def _ready(self, entry: Entry) -> _Told | None:
+        row: FollowUpRow | None = self._rows.get(entry.task, entry.partition)
+        email = owner_of(entry.task)
+        contact: OutboxRow | None = self._rows.get(task_of(Family.CONTACT, email), entry.partition)
+        if row is None or row.wanted is None or not row.dirty or contact is None or contact.contact is None:
+            self._schedule.answered(entry.task)
+            return None
+        return _Told(entry, email, contact.contact, row.wanted)

@@ -1,0 +1,124 @@
+"""Troubles: what becomes of a task whose call failed: again later, or parked with its code.
+
+Connectivity is retried with jitter, a used-up budget when it returns, a refused access after a person has acted. Only what is
+refused for what it says is parked.
+"""
+
+from random import Random
+
+import structlog
+
+from streams.dead_letters import keyed_hash
+from streams.dispatch.answers import Answers
+from streams.dispatch.schedule import Entry, Schedule
+from streams.dispatch.tasks import Family, family_of, owner_of, task_of
+from streams.domain.delivery import Delivery
+from streams.domain.retry import RetryPolicy
+from streams.dotdigital.errors import (
+    AccessError,
+    ConnectivityError,
+    DataError,
+    DotdigitalError,
+    MissingError,
+    ThrottledError,
+)
+from streams.observability.metrics import Metrics
+
+log = structlog.get_logger()
+
+_TRIES = 4
+"""Tries of a call that needs something which is not there yet."""
+_ACCESS_MS = 30_000
+_MANY = 5
+"""Failed calls in a row after which everybody waits: one says little."""
+_CONTACT_GONE = "insightData:contactNotFound"
+
+
+class Troubles:
+    """Decides and counts; shared by all who send."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        answers: Answers,
+        *,
+        hash_key: bytes,
+        metrics: Metrics,
+        retry: RetryPolicy | None = None,
+        rng: Random | None = None,
+    ) -> None:
+        self._schedule = schedule
+        self._answers = answers
+        self._hash_key = hash_key
+        self._metrics = metrics
+        self._retry = retry or RetryPolicy()
+        self._rng = rng or Random()  # jitter, not a secret
+        self._failures = 0
+
+    def over(self) -> None:
+        """A call worked."""
+        self._failures = 0
+
+    def again(self, entry: Entry, error: DotdigitalError) -> None:
+        """Try again when the trouble may be over."""
+        self._failures += 1
+        now = self._answers.now_ms()
+        wait = int(self._retry.delay(self._failures, self._rng) * 1000)
+        match error:
+            case ThrottledError():
+                reason = "throttled"
+                if error.reset_at is not None:
+                    wait = max(0, int(error.reset_at * 1000) - now) + self._rng.randrange(250)
+            case AccessError():
+                wait, reason = _ACCESS_MS, "access"
+                self._schedule.pause(now + wait)
+                log.critical("Dotdigital refuses access; nothing is delivered until this is mended", error=str(error))
+            case ConnectivityError():
+                reason = error.reason
+                if self._failures >= _MANY:
+                    self._schedule.pause(now + wait)
+            case _:
+                reason = "other"
+        self._metrics.retries.labels(reason).inc()
+        self._schedule.retry(entry, now + wait)
+
+    async def refused(self, entry: Entry, digest: bytes, error: DataError) -> None:
+        """Park what was refused; what only lacks something is tried a few times first.
+
+        Args:
+            entry: the task.
+            digest: of the content that was refused.
+            error: Dotdigital's answer.
+
+        Raises:
+            aiokafka.errors.KafkaError: it could not be written down.
+        """
+        if isinstance(error, MissingError) and entry.failures + 1 < _TRIES:
+            self._metrics.retries.labels("missing").inc()
+            self._schedule.retry(entry, self._answers.now_ms() + 1000 * 2**entry.failures)
+        elif error.code == _CONTACT_GONE:
+            await self._vanished(entry)
+        else:
+            await self._park(entry, digest, error)
+
+    async def _vanished(self, entry: Entry) -> None:
+        """Somebody deleted the contact in Dotdigital: it is looked for anew, and the record waits for it."""
+        self._schedule.answered(entry.task)
+        contact = task_of(Family.CONTACT, owner_of(entry.task))
+        await self._answers.write(entry.partition, Delivery(contact, "vanished", "", self._answers.now_ms(), entry.lane))
+
+    async def _park(self, entry: Entry, digest: bytes, error: DataError) -> None:
+        self._metrics.parked.labels(error.code).inc()
+        log.error(
+            "delivery parked",
+            kind=family_of(entry.task).label,
+            code=error.code,
+            operation=error.operation,
+            shape=error.shape,
+            owner=keyed_hash(owner_of(entry.task).encode(), self._hash_key),
+        )
+        now = self._answers.now_ms()
+        await self._answers.write(
+            entry.partition,
+            Delivery(entry.task, "parked", digest.hex(), now, entry.lane, code=error.code, tries=entry.failures + 1),
+        )
