@@ -12,7 +12,11 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streams.connect.names import SourceKind
+from streams.dispatch.allowance import Reserve
+from streams.dispatch.budget import BudgetPolicy
+from streams.dispatch.routing import RoutingPolicy
 from streams.domain.debounce import Debounce, Window
+from streams.dotdigital.tiers import Tier
 from streams.errors import ConfigurationError
 
 _SECRETS = Path(os.environ.get("OWDD_SECRETS_DIR", "/run/secrets"))
@@ -21,6 +25,7 @@ _DIRECTORY = r"^/[A-Za-z0-9._/-]+$"
 _ADDRESS = r"^(https?://([A-Za-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?)?$"
 _LOGIN = r"^[A-Za-z_][A-Za-z0-9_$#@]{0,127}$"
 
+Calls = Annotated[int, Field(ge=0, le=1_000_000)]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 
@@ -90,6 +95,23 @@ class Settings(BaseSettings):
 
     dispatch_connections: int = Field(8, ge=1, le=8, description="Concurrent calls to Dotdigital")
     dispatch_timeout: Seconds = Field(30.0, description="Timeout of one call to Dotdigital")
+    readback_seconds: Seconds = Field(
+        300.0, description="Seconds between readings of what changed in Dotdigital's contacts; 0: none by schedule"
+    )
+
+    budget_low: Calls = Field(0, description="Budget: bulk calls a minute until Dotdigital says how many; 0: not limited")
+    budget_medium: Calls = Field(0, description="Budget: listing calls a minute until Dotdigital says how many; 0: not limited")
+    budget_high: Calls = Field(0, description="Budget: single calls a minute until Dotdigital says how many; 0: not limited")
+    budget_flat: Calls = Field(
+        0,
+        description="Budget: calls in any 60 minutes, of accounts with the old limit; 0: once Dotdigital refuses one for it",
+    )
+    budget_urgent: float = Field(0.1, ge=0, le=0.5, description="Budget: share of every minute kept for the urgent lane")
+    budget_live: float = Field(0.1, ge=0, le=0.5, description="Budget: share of every minute kept from the bulk lane besides")
+    import_least: int = Field(20, ge=1, le=10_000, description="Imports: fewer items than these are sent one by one")
+    import_most: int = Field(10_000, ge=1, le=100_000, description="Imports: most items in one")
+    import_seconds: float = Field(30.0, gt=0, le=3600, description="Imports: how long one is expected to take")
+
     hash_key: SecretStr = Field(SecretStr("owdd"), description="Key of the hash that stands for an e-mail in logs")
     erasure_key: SecretStr = Field(
         SecretStr(""),
@@ -111,6 +133,25 @@ class Settings(BaseSettings):
             Window(self.urgent_quiet, self.urgent_longest),
             Window(self.live_quiet, self.live_longest),
             Window(self.bulk_quiet, self.bulk_longest),
+        )
+
+    @property
+    def budget(self) -> BudgetPolicy:
+        """The budgets of calls, as far as they are known beforehand."""
+        calls = {Tier.LOW: self.budget_low, Tier.MEDIUM: self.budget_medium, Tier.HIGH: self.budget_high}
+        known = {tier: limit for tier, limit in calls.items() if limit}
+        return BudgetPolicy(known, self.budget_flat or None, Reserve(self.budget_urgent, self.budget_live))
+
+    @property
+    def routing(self) -> RoutingPolicy:
+        """What decides between single calls and imports."""
+        return RoutingPolicy(
+            urgent_longest=self.urgent_longest,
+            live_longest=self.live_longest,
+            calls_per_second=10.0 * self.dispatch_connections,
+            import_seconds=self.import_seconds,
+            import_least=self.import_least,
+            import_most=self.import_most,
         )
 
 

@@ -9,7 +9,7 @@ import asyncio
 from bisect import insort
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from random import Random
 from types import MappingProxyType
@@ -100,7 +100,8 @@ class BudgetGovernor:
     def learned(self, tier: Tier, rate: RateLimit | None, throttled: bool) -> None:
         """Take in what became of a call: the budget as its reply states it, and whether it was refused for the budget."""
         now = self._clock.now_ms()
-        self._minutes[tier].answered(now, None if tier is Tier.UNLIMITED else rate, throttled)
+        rate = self._usable(tier, rate, throttled)
+        self._minutes[tier].answered(now, rate, throttled)
         if not throttled:
             self._refusals = 0
         else:
@@ -123,6 +124,13 @@ class BudgetGovernor:
         waiting = Counter(waiter.lane for waiter in self._waiters)
         for lane in Lane:
             self._metrics.budget_waiting.labels(lane.name.lower()).set(waiting[lane])
+
+    def _usable(self, tier: Tier, rate: RateLimit | None, throttled: bool) -> RateLimit | None:
+        """A refusal that states no limit leaves the one that we know; what else states none says nothing."""
+        if rate is None or tier is Tier.UNLIMITED:
+            return None
+        limit = rate.limit or (self._minutes[tier].limit if throttled else None)
+        return replace(rate, limit=limit) if limit else None
 
     def _state(self, tier: Tier, now: int) -> TierState:
         minute = self._minutes[tier]

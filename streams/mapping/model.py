@@ -19,6 +19,8 @@ from pydantic import (
     model_validator,
 )
 
+from streams.domain.windows import BulkWindows
+
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$#@]{0,127}$")]
 """A SQL Server regular identifier; anything else is refused before it can reach SQL or a topic name."""
 
@@ -397,13 +399,22 @@ class RefundEnrolment(_Model):
     since: AwareDatetime
 
 
+def _window(line: str) -> str:
+    BulkWindows.parse([line], ZoneInfo("UTC"))
+    return line
+
+
 class Delivery(_Model):
-    """What Dotdigital gets besides contacts; a part that is null is not delivered."""
+    """What Dotdigital gets besides contacts; a part that is null is not delivered.
+
+    ``bulk_windows``: when snapshots and backfills may be sent, by the clock of ``source.timezone``; none: always.
+    """
 
     orders: OrderRecords | None = OrderRecords()
     catalogue: Catalogue | None = Catalogue()
     recent_buyers: RecentBuyers | None = RecentBuyers()
     follow_up: Annotated[RefundEvent | RefundEnrolment, Field(discriminator="kind")] | None = None
+    bulk_windows: tuple[Annotated[str, AfterValidator(_window)], ...] = ()
 
 
 class Mapping(_Model):

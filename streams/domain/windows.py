@@ -1,0 +1,119 @@
+"""Windows of the bulk lane: when, by the site's clock on the wall, snapshots and backfills may be sent.
+
+What counts is what a clock in the site's zone shows. So when clocks go back, an hour that is shown twice counts twice; when
+they go forward, times that are never shown do not count, and a window that would begin among them begins right after them.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAY = 1440
+_WEEK = 7 * _DAY
+_LINE = re.compile(r"(?:(?P<days>[a-z,\s-]*[a-z])\s+)?(?P<start>\d{1,2}:\d\d)\s*-\s*(?P<end>\d{1,2}:\d\d)")
+_EXAMPLE = "write it as in 'mon-fri 22:00-06:00', 'sat,sun 00:00-24:00' or '23:00-05:00'"
+
+
+class BulkWindows:
+    """Recurring weekly windows in one zone; without any, it is always open."""
+
+    def __init__(self, spans: Iterable[tuple[int, int]], zone: ZoneInfo) -> None:
+        """``spans``: from and to in minutes since Monday 00:00, the end may lie in the next week."""
+        self._zone = zone
+        self._edges = _edges(spans)
+
+    @classmethod
+    def parse(cls, lines: Iterable[str], zone: ZoneInfo) -> "BulkWindows":
+        """Windows such as ``mon-fri 22:00-06:00``: a window that ends after midnight belongs to the day on which it begins.
+
+        Raises:
+            ValueError: a line is no window; the message says which and why.
+        """
+        return cls([span for line in lines for span in _spans(line)], zone)
+
+    def open_at(self, epoch_ms: int) -> bool:
+        """Whether bulk may be sent at that time."""
+        return not self._edges or bisect_right(self._edges, self._minute(epoch_ms)) % 2 == 1
+
+    def next_change(self, epoch_ms: int) -> int | None:
+        """When the windows next open or close after that time; None when they never do."""
+        before = self.open_at(epoch_ms)
+        at, end = epoch_ms, epoch_ms + (_WEEK + _DAY) * 60_000
+        while self._edges and at < end:
+            at = self._next_step(at)
+            if self.open_at(at) is not before:
+                return at
+        return None
+
+    def _next_step(self, at: int) -> int:
+        """The next time at which an edge is reached or the clocks are changed."""
+        minute = self._minute(at)
+        wait = min((edge - minute) % _WEEK or _WEEK for edge in self._edges)
+        step = at - at % 60_000 + wait * 60_000
+        if self._offset(step) == self._offset(at):
+            return step
+        # Between two whole minutes of which the first has the old offset.
+        before, after = at // 60_000, step // 60_000
+        while after - before > 1:
+            middle = (before + after) // 2
+            if self._offset(middle * 60_000) == self._offset(at):
+                before = middle
+            else:
+                after = middle
+        return after * 60_000
+
+    def _local(self, epoch_ms: int) -> datetime:
+        return datetime.fromtimestamp(epoch_ms // 1000, self._zone)
+
+    def _offset(self, epoch_ms: int) -> timedelta | None:
+        return self._local(epoch_ms).utcoffset()
+
+    def _minute(self, epoch_ms: int) -> int:
+        local = self._local(epoch_ms)
+        return local.weekday() * _DAY + local.hour * 60 + local.minute
+
+
+def _edges(spans: Iterable[tuple[int, int]]) -> list[int]:
+    """Openings and closings in turn, in minutes of the week; overlapping and adjoining spans are one."""
+    parts = [part for start, end in spans for part in ((start, min(end, _WEEK)), (0, end - _WEEK)) if part[0] < part[1]]
+    edges: list[int] = []
+    for start, end in sorted(parts):
+        if edges and start <= edges[-1]:
+            edges[-1] = max(edges[-1], end)
+        else:
+            edges += [start, end]
+    return edges
+
+
+def _spans(line: str) -> list[tuple[int, int]]:
+    found = _LINE.fullmatch(line.strip().casefold())
+    if found is None:
+        raise ValueError(f"{line!r} is no window: {_EXAMPLE}")
+    start, end = _clock(line, found["start"]), _clock(line, found["end"])
+    if start in {end, _DAY}:
+        raise ValueError(f"{line!r} is empty; a whole day is 00:00-24:00")
+    length = (end - start) % _DAY or _DAY
+    return [(day * _DAY + start, day * _DAY + start + length) for day in _days(line, found["days"])]
+
+
+def _clock(line: str, text: str) -> int:
+    hour, minute = (int(part) for part in text.split(":"))
+    if minute > 59 or hour * 60 + minute > _DAY:
+        raise ValueError(f"{line!r}: {text} is no time of day")
+    return hour * 60 + minute
+
+
+def _days(line: str, text: str | None) -> list[int]:
+    if text is None:
+        return list(range(7))
+    days: list[int] = []
+    for part in text.split(","):
+        first, _, last = (name.strip() for name in part.partition("-"))
+        if first not in _DAYS or (last or first) not in _DAYS:
+            raise ValueError(f"{line!r}: {part.strip()!r} is no day: {_EXAMPLE}")
+        start = _DAYS.index(first)
+        days += [(start + more) % 7 for more in range((_DAYS.index(last or first) - start) % 7 + 1)]
+    return days
