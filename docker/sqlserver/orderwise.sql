@@ -49,6 +49,7 @@ IF OBJECT_ID(N'[dbo].[customer_contact]', N'U') IS NULL CREATE TABLE [dbo].[cust
     [cc_salutation] nvarchar(50) NULL,
     [cc_default] bit NULL,
     [cc_marketing_opt_in] bit NULL,
+    [cc_gdpr_erased] bit NULL,
     [cc_input_datetime] datetime NULL,
     [cc_last_amended_datetime] datetime NULL, CONSTRAINT [pk_customer_contact] PRIMARY KEY ([cc_id]));
 GO
@@ -144,4 +145,72 @@ IF SCHEMA_ID(N'dbo') IS NULL EXEC(N'CREATE SCHEMA [dbo]');
 GO
 IF OBJECT_ID(N'[dbo].[order_status]', N'U') IS NULL CREATE TABLE [dbo].[order_status] ([os_id] int NOT NULL,
     [os_description] nvarchar(100) NOT NULL, CONSTRAINT [pk_order_status] PRIMARY KEY ([os_id]));
+GO
+IF SCHEMA_ID(N'dbo') IS NULL EXEC(N'CREATE SCHEMA [dbo]');
+GO
+IF OBJECT_ID(N'[dbo].[product_detail]', N'U') IS NULL CREATE TABLE [dbo].[product_detail] ([pd_id] int NOT NULL,
+    [pd_product_code] nvarchar(50) NULL,
+    [pd_description] nvarchar(250) NULL,
+    [pd_option_1_description] nvarchar(100) NULL,
+    [pd_option_2_description] nvarchar(100) NULL,
+    [pd_option_3_description] nvarchar(100) NULL,
+    [pd_option_4_description] nvarchar(100) NULL,
+    [pd_last_amended_datetime] datetime NULL, CONSTRAINT [pk_product_detail] PRIMARY KEY ([pd_id]));
+GO
+IF SCHEMA_ID(N'dbo') IS NULL EXEC(N'CREATE SCHEMA [dbo]');
+GO
+IF OBJECT_ID(N'[dbo].[variant_detail]', N'U') IS NULL CREATE TABLE [dbo].[variant_detail] ([vad_id] int NOT NULL,
+    [vad_pd_id] int NULL,
+    [vad_variant_code] nvarchar(50) NULL,
+    [vad_description] nvarchar(250) NULL,
+    [vad_abv_description] nvarchar(250) NULL,
+    [vad_ean_code] nvarchar(50) NULL,
+    [vad_purchase_variant] bit NULL,
+    [vad_sale_variant] bit NULL,
+    [vad_quantity] decimal(18,4) NULL,
+    [vad_case_quantity] decimal(18,4) NULL,
+    [vad_uom] nvarchar(10) NULL,
+    [vad_weight] decimal(18,4) NULL,
+    [vad_volume] decimal(18,4) NULL,
+    [vad_length] decimal(18,4) NULL,
+    [vad_width] decimal(18,4) NULL,
+    [vad_depth] decimal(18,4) NULL,
+    [vad_commodity_code] nvarchar(50) NULL,
+    [vad_country_code_of_origin] nvarchar(3) NULL,
+    [vad_input_datetime] datetime NULL,
+    [vad_last_amended_datetime] datetime NULL, CONSTRAINT [pk_variant_detail] PRIMARY KEY ([vad_id]));
+GO
+IF SCHEMA_ID(N'dbo') IS NULL EXEC(N'CREATE SCHEMA [dbo]');
+GO
+IF OBJECT_ID(N'[dbo].[variant_foreign_price]', N'U') IS NULL CREATE TABLE [dbo].[variant_foreign_price] ([vafp_id] int NOT NULL,
+    [vafp_vad_id] int NULL,
+    [vafp_c_id] int NULL,
+    [vafp_vr_id] int NULL,
+    [vafp_rsp_exc_vat] decimal(18,4) NULL,
+    [vafp_rsp_inc_vat] decimal(18,4) NULL,
+    [vafp_price_per] decimal(18,4) NULL,
+    [vafp_base_price] bit NULL,
+    [vafp_input_datetime] datetime NULL,
+    [vafp_last_amended_datetime] datetime NULL, CONSTRAINT [pk_variant_foreign_price] PRIMARY KEY ([vafp_id]));
+GO
+IF SCHEMA_ID(N'dbo') IS NULL EXEC(N'CREATE SCHEMA [dbo]');
+GO
+IF OBJECT_ID(N'[dbo].[variant_stock_quantity]', N'U') IS NULL CREATE TABLE [dbo].[variant_stock_quantity] ([vasq_id] int NOT NULL,
+    [vasq_vad_id] int NULL,
+    [vasq_free_stock_quantity] decimal(18,4) NULL,
+    [vasq_overall_stock_quantity] decimal(18,4) NULL,
+    [vasq_allocated_stock_quantity] decimal(18,4) NULL,
+    [vasq_stock_levels_last_calculated] datetime NULL, CONSTRAINT [pk_variant_stock_quantity] PRIMARY KEY ([vasq_id]));
+GO
+IF SCHEMA_ID(N'dbo') IS NULL EXEC(N'CREATE SCHEMA [dbo]');
+GO
+IF OBJECT_ID(N'[dbo].[category_treeview_node]', N'U') IS NULL CREATE TABLE [dbo].[category_treeview_node] ([ctn_id] int NOT NULL,
+    [ctn_parent_id] int NOT NULL,
+    [ctn_description] nvarchar(150) NOT NULL, CONSTRAINT [pk_category_treeview_node] PRIMARY KEY ([ctn_id]));
+GO
+IF SCHEMA_ID(N'dbo') IS NULL EXEC(N'CREATE SCHEMA [dbo]');
+GO
+IF OBJECT_ID(N'[dbo].[variant_category]', N'U') IS NULL CREATE TABLE [dbo].[variant_category] ([vac_id] int NOT NULL,
+    [vac_vad_id] int NOT NULL,
+    [vac_ctn_id] int NOT NULL, CONSTRAINT [pk_variant_category] PRIMARY KEY ([vac_id]));
 GO

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from streams.errors import ConfigurationError, OwddError
 from streams.mapping import load_mapping
 from streams.settings import load_settings
 from streams.simulate import Simulation, SimulationConfig
+from streams.simulate.calendar import USUAL_END
 from streams.simulate.config import DEFAULT_SEED
 from streams.simulate.runner import Progress, Runner
 from streams.simulate.sql_runner import Part, Report, SqlRunner
@@ -42,6 +44,13 @@ def simulate(
     meta: Annotated[
         bool, typer.Option(help="Also write schema-change and transaction records, where their topics exist.")
     ] = False,
+    ending: Annotated[
+        str,
+        typer.Option(
+            help="When the shop's last day ends: an instant with an offset, or 'now'. Equal shops need equal instants, so "
+            "give the two parts of one shop the same one."
+        ),
+    ] = USUAL_END.isoformat(),
     sql_url: Annotated[
         str | None,
         typer.Option(
@@ -86,6 +95,7 @@ def simulate(
                 replays=replays,
                 shuffle=shuffle,
                 meta=meta,
+                ending=_instant(ending),
                 seed=seed,
             )
             simulation = Simulation(config)
@@ -109,6 +119,15 @@ def simulate(
         typer.echo(orjson.dumps(summary, option=orjson.OPT_INDENT_2).decode())
     else:
         _show(summary)
+
+
+def _instant(text: str) -> datetime:
+    if text == "now":
+        return datetime.now(UTC).replace(microsecond=0)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(f"--ending {text}: neither 'now' nor an ISO-8601 instant") from None
 
 
 def _to_kafka(runner: Runner, bootstrap: str) -> Callable[[Report], Awaitable[Progress]]:

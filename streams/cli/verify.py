@@ -1,6 +1,7 @@
 """``owdd verify``: does the sandbox hold what the rows say?"""
 
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +14,8 @@ from rich.table import Table
 from streams.dead_letters import keyed_hash
 from streams.errors import OwddError
 from streams.mapping import Mapping, load_mapping
-from streams.oracle import Difference, compare, expected_contacts, expected_held
-from streams.oracle.sandbox import read_state
+from streams.oracle import Difference, compare, expectation, expected_held
+from streams.oracle.sandbox import read_account
 from streams.settings import load_settings
 from streams.simulate.truth import read_truth
 
@@ -37,13 +38,20 @@ def verify(
             "has them. Without it, a contact that no row has may stay if our fields are empty.",
         ),
     ] = None,
+    erased: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="File with the addresses that were erased, one a line.")
+    ] = None,
+    unsubscribed: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="File with the addresses that unsubscribed in Dotdigital, one a line."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=0, help="Show at most this many differences.")] = 50,
     show_personal_data: Annotated[
         bool, typer.Option("--show-personal-data", help="Show e-mails and names instead of keyed hashes.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Compute every contact from the rows alone and compare it with the sandbox, field by field.
+    """Compute contacts, records, list and follow-ups from the rows alone and compare them with the sandbox, value by value.
 
     Exit code 0: no difference; 1: at least one; 2: the truth, the mapping or the sandbox cannot be read.
     """
@@ -51,18 +59,25 @@ def verify(
         site = load_mapping(mapping)
         rows = read_truth(truth)
         before = None if preexisting is None else _addresses(preexisting)
-        actual = read_state(url)
+        gone = {*rows.erased, *(() if erased is None else _addresses(erased))}
+        left = () if unsubscribed is None else _addresses(unsubscribed)
+        account = read_account(url)
         hash_key = load_settings().hash_key.get_secret_value().encode()
     except OwddError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(UNUSABLE) from error
-    expected = expected_contacts(rows.tables, site)
-    found = compare(expected, actual, site, opted_in_ever=frozenset(rows.opted_in_ever), preexisting=before)
+    expected = expectation(rows.tables, site, at=datetime.now(UTC), erased=gone)
+    found = compare(expected, account, site, opted_in_ever=rows.opted_in_ever, preexisting=before, unsubscribed_there=left)
     shown = [_shown(difference, site, None if show_personal_data else hash_key) for difference in found[:limit]]
     summary: dict[str, Any] = {
-        "contacts": len(expected),
+        "contacts": len(expected.contacts),
+        "records": len(expected.orders),
+        "catalogue": len(expected.catalogue),
+        "recent_buyers": sum(due == "in" for due in expected.recent_buyers.values()),
+        "follow_ups": sum(map(len, expected.follow_ups.values())),
         "held_orders": dict(sorted(expected_held(rows.tables, site).items())),
         "differences": len(found),
+        "by_kind": dict(Counter(difference.kind for difference in found).most_common()),
         "by_field": dict(Counter(difference.field for difference in found).most_common()),
         "shown": shown,
     }
@@ -84,15 +99,17 @@ def _addresses(file: Path) -> frozenset[str]:
 def _shown(difference: Difference, mapping: Mapping, hash_key: bytes | None) -> dict[str, Any]:
     """One difference for print; with a key, hashes stand for whatever names a person."""
     row = {
-        "contact": difference.email,
+        "kind": difference.kind,
+        "contact": difference.whom,
+        "key": difference.key,
         "field": difference.field,
         "expected": difference.expected,
         "actual": difference.actual,
     }
     if hash_key is None:
         return row
-    row["contact"] = keyed_hash(difference.email.encode(), hash_key)
-    if difference.field in (mapping.contact_fields.first_name, mapping.contact_fields.last_name):
+    row["contact"] = keyed_hash(difference.whom.encode(), hash_key) if difference.whom else ""
+    if difference.field in (mapping.contact_fields.first_name, mapping.contact_fields.last_name, "owner"):
         for side in ("expected", "actual"):
             row[side] = None if row[side] is None else keyed_hash(str(row[side]).encode(), hash_key)
     return row
@@ -101,13 +118,18 @@ def _shown(difference: Difference, mapping: Mapping, hash_key: bytes | None) -> 
 def _print(summary: dict[str, Any]) -> None:
     console = Console()
     held = sum(summary["held_orders"].values())
+    sizes = (
+        f"{summary['contacts']:,} contacts ({summary['recent_buyers']:,} recent buyers), {summary['records']:,} orders, "
+        f"{summary['catalogue']:,} catalogue records, {summary['follow_ups']:,} follow-ups"
+    )
     if not summary["differences"]:
-        console.print(f"{summary['contacts']:,} contacts as the rows say; {held:,} orders held. No difference.")
+        console.print(f"{sizes} as the rows say; {held:,} orders held. No difference.")
         return
-    table = Table("contact", "field", "expected", "actual")
+    columns = ("kind", "contact", "key", "field", "expected", "actual")
+    table = Table(*columns)
     for row in summary["shown"]:
-        table.add_row(*(escape(str(row[name])) for name in ("contact", "field", "expected", "actual")))
+        table.add_row(*(escape(str(row[name])) for name in columns))
     console.print(table)
-    console.print(f"{summary['differences']:,} differences in {summary['contacts']:,} contacts; {held:,} orders held.")
-    for name, count in summary["by_field"].items():
-        console.print(f"  {name}: {count:,}")
+    console.print(f"{summary['differences']:,} differences in {sizes}; {held:,} orders held.")
+    for counts in (summary["by_kind"], summary["by_field"]):
+        console.print(", ".join(f"{name}: {count:,}" for name, count in counts.items()))

@@ -1,4 +1,4 @@
-"""Buyers, their projections, and the contact of every address (contract §3 and §4)."""
+"""Buyers, their projections, and the contact of every address (contact rules §3 and §4)."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Literal
 
 from streams.mapping import Mapping
+from streams.oracle.items import items
 from streams.oracle.orders import LiveOrder, classified
 from streams.oracle.rows import EXACT, Row, Tables, addresses, flag, iso, reference, rounded, rows, text
 
@@ -14,7 +15,7 @@ Consent = Literal["in", "out"]
 Value = str | Decimal | int | bool | None
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
-_NAME_LIMIT = 1000
+_TEXT_LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,11 @@ class _Projection:
 def expected_contacts(tables: Tables, mapping: Mapping) -> dict[str, Expected]:
     """Every address that must have a contact, with what it must hold."""
     live, _ = classified(tables, mapping)
+    skus = {key: item.sku for key, item in items(tables, mapping).items() if item.sku}
     projections: dict[str, list[_Projection]] = defaultdict(list)
     for address, projection in [*_customers(tables, mapping, live), *_emails(tables, mapping, live)]:
         projections[address].append(projection)
-    return {address: _contact(sorted(found, key=lambda p: p.rank), mapping) for address, found in projections.items()}
+    return {address: _contact(sorted(found, key=lambda p: p.rank), skus, mapping) for address, found in projections.items()}
 
 
 def _customers(tables: Tables, mapping: Mapping, live: list[LiveOrder]) -> list[tuple[str, _Projection]]:
@@ -68,17 +70,24 @@ def _customers(tables: Tables, mapping: Mapping, live: list[LiveOrder]) -> list[
     for row in rows(tables, mapping.contact.table, mapping.contact.key):
         people[reference(row[mapping.contact.customer])].append(row)
 
-    found: list[tuple[str, _Projection]] = []
-    for row in rows(tables, mapping.customer.table, mapping.customer.key):
-        customer = int(row[mapping.customer.key])
-        if customer in mapping.house_accounts:
-            continue
-        for address in _customer_addresses(row, people[customer], mapping):
-            found.append((address, _projection(address, customer, row, people[customer], orders[customer], mapping)))
-    return found
+    accounts = {int(row[mapping.customer.key]): row for row in rows(tables, mapping.customer.table, mapping.customer.key)}
+    return [
+        (address, _projection(address, customer, accounts[customer], people[customer], orders[customer], mapping))
+        for customer, found in customer_addresses(tables, mapping).items()
+        for address in found
+    ]
 
 
-def _customer_addresses(customer: Row, people: list[Row], mapping: Mapping) -> list[str]:
+def customer_addresses(tables: Tables, mapping: Mapping) -> dict[int, list[str]]:
+    """The addresses of every customer buyer, in their order (contract §3); house accounts are no buyers."""
+    people: dict[int | None, list[Row]] = defaultdict(list)
+    for row in rows(tables, mapping.contact.table, mapping.contact.key):
+        people[reference(row[mapping.contact.customer])].append(row)
+    found = {int(row[mapping.customer.key]): row for row in rows(tables, mapping.customer.table, mapping.customer.key)}
+    return {key: _addresses(row, people[key], mapping) for key, row in found.items() if key not in mapping.house_accounts}
+
+
+def _addresses(customer: Row, people: list[Row], mapping: Mapping) -> list[str]:
     of_people = [address for row in people for address in addresses(row[mapping.contact.email])]
     if of_people:
         return list(dict.fromkeys(of_people))
@@ -143,7 +152,7 @@ def _consent(people: list[Row], mapping: Mapping) -> Consent | None:
     return "in" if said & mapping.consent.opted_in else None
 
 
-def _contact(ranked: list[_Projection], mapping: Mapping) -> Expected:
+def _contact(ranked: list[_Projection], skus: dict[int, str], mapping: Mapping) -> Expected:
     orders = [order for projection in ranked for order in projection.orders]
     given_back = [credit for projection in ranked for credit in projection.credits]
     dated = sorted((order for order in orders if order.at is not None), key=_moment)
@@ -169,6 +178,7 @@ def _contact(ranked: list[_Projection], mapping: Mapping) -> Expected:
         f.last_order_number: newest.number if newest else None,
         f.last_status: newest.status if newest else None,
         f.last_despatch: iso(max(despatches, default=None)),
+        f.last_skus: _bought(newest, skus) if newest else None,
         f.refund_count: len(given_back),
         f.refund_total: rounded(_total(given_back)),
         f.last_refund: iso(max(refunds, default=None)),
@@ -189,5 +199,16 @@ def _total(orders: list[LiveOrder]) -> Decimal:
     return total
 
 
+def _bought(order: LiveOrder, skus: dict[int, str]) -> str | None:
+    """As many whole SKUs of the order's lines as a data field holds (delivery rules §4)."""
+    shown = ""
+    for sku in dict.fromkeys(skus[line.variant] for line in order.lines if line.variant in skus):
+        longer = f"{shown}, {sku}" if shown else sku
+        if len(longer) > _TEXT_LIMIT:
+            break
+        shown = longer
+    return shown or None
+
+
 def _cut(name: str | None) -> str | None:
-    return None if name is None else name[:_NAME_LIMIT]
+    return None if name is None else name[:_TEXT_LIMIT]

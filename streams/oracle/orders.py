@@ -7,7 +7,19 @@ from decimal import Decimal
 from typing import Literal
 
 from streams.mapping import Kind, Mapping, Status
+from streams.mapping.model import Currency
 from streams.oracle.rows import EXACT, Row, Tables, addresses, instant, money, reference, rows, text
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    """One line of a document, in the order of their keys; ``original`` is the line that a credit gives back."""
+
+    id: int
+    variant: int | None
+    quantity: Decimal | None
+    net: Decimal | None
+    original: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +36,12 @@ class LiveOrder:
     customer: int
     address: str | None
     """The order's own e-mail; only for an order of a house account."""
+    own: str | None
+    """The order's own e-mail, whoever the customer is."""
+    amount: Decimal
+    """The net in its own currency."""
+    currency: Currency
+    lines: tuple[OrderLine, ...]
 
     @property
     def counts(self) -> bool:
@@ -125,11 +143,9 @@ def _judged(order: int, parts: _Parts, mapping: Mapping) -> LiveOrder | str:
     customer = reference(header[o.header.customer])
     if customer is None:
         return "order_without_customer"
-    address = None
-    if customer in mapping.house_accounts:
-        address = _order_address(detail, mapping)
-        if address is None:
-            return "order_without_email"
+    own = _order_address(detail, mapping)
+    if customer in mapping.house_accounts and own is None:
+        return "order_without_email"
 
     despatched = [instant(row[o.despatch.at], mapping.source.zone) for row in parts.despatches.get(order, [])]
     return LiveOrder(
@@ -141,7 +157,22 @@ def _judged(order: int, parts: _Parts, mapping: Mapping) -> LiveOrder | str:
         net=EXACT.multiply(net, currency.rate),
         despatched=max((at for at in despatched if at is not None), default=None),
         customer=customer,
-        address=address,
+        address=own if customer in mapping.house_accounts else None,
+        own=own,
+        amount=net,
+        currency=currency,
+        lines=tuple(_line(row, mapping) for row in parts.lines.get(order, [])),
+    )
+
+
+def _line(row: Row, mapping: Mapping) -> OrderLine:
+    names = mapping.order.line
+    return OrderLine(
+        id=int(row[names.key]),
+        variant=reference(row[names.variant]),
+        quantity=money(row[names.quantity]),
+        net=money(row[names.net]),
+        original=reference(row[names.original]),
     )
 
 

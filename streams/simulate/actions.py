@@ -20,7 +20,7 @@ class Action:
 
 def deal(actions: Sequence[Action], count: int, rng: random.Random) -> list[Action]:
     """``count`` actions in random order, in proportion to their weights, each at least twice where there is room."""
-    if count < 10 * len(actions):
+    if count < 5 * len(actions):
         return rng.choices(actions, [action.weight for action in actions], k=count)
     total = sum(action.weight for action in actions)
     deck: list[Action] = []

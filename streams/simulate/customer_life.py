@@ -5,7 +5,7 @@ from functools import partial
 from streams.simulate import people
 from streams.simulate.actions import Action
 from streams.simulate.shop import Shop
-from streams.simulate.tables import CONTACT, CUSTOMER, OPT_IN, Row, Value
+from streams.simulate.tables import CONTACT, CUSTOMER, ERASED, OPT_IN, Row, Value
 
 RETURN_SHARE = 0.6
 """How many deleted customers are entered again under their old id."""
@@ -45,6 +45,8 @@ class CustomerLife:
             ]
         if self._shop.config.consent:
             actions.append(Action("consent_changed", 20, self.change_consent))
+        if self._shop.config.mapping.erasure is not None:
+            actions.append(Action("erasure_asked", 3, self.ask_erasure))
         return actions
 
     def open_account(self) -> bool:
@@ -237,6 +239,10 @@ class CustomerLife:
         if shop.rng.random() < RETURN_SHARE:
             shop.later(shop.rng.randint(1, 80), come_back)
         return True
+
+    def ask_erasure(self) -> bool:
+        """Somebody asks to be forgotten; the row says so from now on, whoever it names."""
+        return self._update(**{ERASED: self._shop.erased()})
 
     def change_consent(self) -> bool:
         """Somebody opts in or out, or the record of it is cleared."""

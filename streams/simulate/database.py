@@ -16,7 +16,7 @@ from streams.simulate.envelopes import (
     change_lsn,
     commit_lsn,
 )
-from streams.simulate.tables import CONTACT, CUSTOMER, KEYS, LOB_COLUMN, OPT_IN, Row, TableNames, Value, site_names
+from streams.simulate.tables import CONTACT, CUSTOMER, ERASED, KEYS, LOB_COLUMN, OPT_IN, Row, TableNames, Value, site_names
 
 # Not orjson: it keeps the kilobytes of its working buffer for as long as the result lives, and these live long.
 _encode = msgspec.json.Encoder().encode
@@ -31,11 +31,13 @@ class Database:
     def __init__(self, mapping: Mapping, *, transactions: bool = False) -> None:
         """Start empty; with ``transactions`` every row carries Debezium's transaction block."""
         self.names: dict[str, TableNames] = site_names(mapping)
+        self.tables = tuple(table for table in KEYS if table in self.names)
         self.envelopes = {table: TableEnvelope.of(mapping, names) for table, names in self.names.items()}
         self.opt_in_values: set[tuple[str, str]] = set()
+        self.erased_values: set[tuple[str, str]] = set()
         self._back = {table: {new: old for old, new in names.columns.items()} for table, names in self.names.items()}
-        self._rows: dict[str, dict[int, bytes]] = {table: {} for table in KEYS}
-        self._next = dict.fromkeys(KEYS, 0)
+        self._rows: dict[str, dict[int, bytes]] = {table: {} for table in self.tables}
+        self._next = dict.fromkeys(self.tables, 0)
         self._reserved = mapping.house_accounts
         self._commit = 0
         self._open: list[Change] | None = None
@@ -96,7 +98,7 @@ class Database:
         if key in self._rows[table]:
             raise KeyError(f"{table} {key} exists")
         self._rows[table][key] = after = self._encoded(table, row)
-        self._note_opt_in(table, row)
+        self._note_person(table, row)
         self._record(table, key, b"c", NULL, after, b"1")
 
     def update(self, table: str, key: int, **values: Value) -> None:
@@ -105,7 +107,7 @@ class Database:
         before = self._old_image(table, key, row, values)
         row.update(values)
         self._rows[table][key] = after = self._encoded(table, row)
-        self._note_opt_in(table, row)
+        self._note_person(table, row)
         self._record(table, key, b"u", before, after, b"2")
 
     def delete(self, table: str, key: int) -> Row:
@@ -126,7 +128,7 @@ class Database:
 
     def snapshot(self, at_ms: int) -> Iterator[Change]:
         """Every row as the initial snapshot reads it, table by table, with Debezium's markers."""
-        tables = [table for table in KEYS if self._rows[table]]
+        tables = [table for table in self.tables if self._rows[table]]
         position = Position(NULL, commit_lsn(0).encode(), NULL)
         for table in tables:
             rows, envelope = self._rows[table], self.envelopes[table]
@@ -178,6 +180,10 @@ class Database:
             envelope = self.envelopes[table]
             self._open.append(Change(envelope.topic, envelope.key(key), None, self._commit))
 
-    def _note_opt_in(self, table: str, row: Row) -> None:
-        if table == CONTACT and row[OPT_IN] is not None and row["cc_email"]:
-            self.opt_in_values.add((str(row[OPT_IN]), str(row["cc_email"])))
+    def _note_person(self, table: str, row: Row) -> None:
+        """Remember what a version of a contact row said of a person for good, whatever becomes of the row."""
+        if table != CONTACT or not row["cc_email"]:
+            return
+        for column, values in ((OPT_IN, self.opt_in_values), (ERASED, self.erased_values)):
+            if row[column] is not None:
+                values.add((str(row[column]), str(row["cc_email"])))

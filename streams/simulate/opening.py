@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 from streams.mapping import Status
-from streams.simulate.calendar import HISTORY_START, LIVE_START
+from streams.simulate.calendar import HISTORY_SPAN
+from streams.simulate.catalogue import Catalogue
 from streams.simulate.mishaps import Mishaps
 from streams.simulate.order_life import OrderLife
 from streams.simulate.shop import Shop
@@ -12,20 +13,22 @@ _STATUSES: tuple[Status, ...] = ("completed", "open", "part_despatched", "despat
 _STATUS_WEIGHTS = (70, 12, 6, 6, 3, 3)
 _CREDIT_SHARE = 0.06
 _QUOTE_SHARE = 0.05
+_FEWEST_VARIANTS, _MOST_VARIANTS = 20, 2000
 
 
-def open_shop(shop: Shop, life: OrderLife, mishaps: Mishaps, customers: int, orders: int) -> None:
-    """Fill the database without a single event: accounts first, then orders over the years, credits among them."""
-    rng, span = shop.rng, LIVE_START - HISTORY_START
-    shop.now = HISTORY_START
+def open_shop(shop: Shop, catalogue: Catalogue, life: OrderLife, mishaps: Mishaps, customers: int, orders: int) -> None:
+    """Fill the database without a single event: goods and accounts first, then orders over the years, credits among them."""
+    rng, start = shop.rng, shop.calendar.history_start
+    shop.now = start
     shop.add_statuses()
+    catalogue.open(max(_FEWEST_VARIANTS, min(_MOST_VARIANTS, orders // 5)))
     for house in shop.house:
         shop.add_house(house)
     for _ in range(customers):
         shop.add_account(trade=rng.random() < 0.3)
-    step = span / (orders + 1)
+    step = HISTORY_SPAN / (orders + 1)
     for number in range(orders):
-        shop.now = HISTORY_START + step * (number + rng.random())
+        shop.now = start + step * (number + rng.random())
         found = shop.buyer()
         if found is None:
             continue
@@ -48,5 +51,5 @@ def open_shop(shop: Shop, life: OrderLife, mishaps: Mishaps, customers: int, ord
     if shop.house:
         for who in shop.guests[::10]:
             shop.add_contact(rng.choice(shop.house), who, email=shop.email_field(who.email))
-    shop.now = LIVE_START - timedelta(hours=1)
+    shop.now = shop.calendar.live_start - timedelta(hours=1)
     mishaps.leave_behind(max(1, min(10, orders // 300)))

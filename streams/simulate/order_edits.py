@@ -8,7 +8,7 @@ from streams.simulate.actions import Action
 from streams.simulate.order_life import OrderLife
 from streams.simulate.people import Person
 from streams.simulate.shop import Order, Shop
-from streams.simulate.tables import DESPATCH, DETAIL, HEADER, LINE, TOTAL, Row
+from streams.simulate.tables import DESPATCH, DETAIL, HEADER, LINE, TOTAL, Row, Value
 
 
 class OrderEdits:
@@ -37,6 +37,8 @@ class OrderEdits:
             Action("order_first_part_deleted", 3, self.delete_first_part),
             Action("detail_key_changed", 4, self.rekey_detail),
             Action("line_deleted", 8, self.delete_line),
+            Action("line_variant_changed", 5, self.substitute),
+            Action("line_quantity_changed", 5, self.change_quantity),
             Action("order_deleted", 5, self.delete),
             Action("order_deleted_piecemeal", 4, partial(self.delete_header_first, leave=False)),
             Action("order_header_deleted_alone", 2, partial(self.delete_header_first, leave=True)),
@@ -126,10 +128,12 @@ class OrderEdits:
         return True
 
     def change_number(self) -> bool:
+        """An order's number is corrected or lost. A credit note keeps its own, under which it is told once and for ever."""
         order, shop = self._drawn(), self._shop
-        if order is None:
+        if order is None or order.kind != "order":
             return False
-        shop.db.update(HEADER, order.id, oh_order_number=f" {order.id}/{shop.rng.randrange(10)} ")
+        number = f" {order.id}/{shop.rng.randrange(10)} " if shop.rng.random() < 0.8 else "  "
+        shop.db.update(HEADER, order.id, oh_order_number=number)
         return True
 
     def change_date(self) -> bool:
@@ -225,6 +229,24 @@ class OrderEdits:
         new = db.new_key(DETAIL)
         db.rekey(DETAIL, order.details[0], new)
         order.details[0] = new
+        return True
+
+    def substitute(self) -> bool:
+        """A line gets another variant, or none."""
+        return self._update_line(oli_vad_id=self._shop.variant())
+
+    def change_quantity(self) -> bool:
+        """Quantities and money that a record must round, or leave out."""
+        rng = self._shop.rng
+        quantity = rng.choice((None, "0.0000", "0.5000", "1.4999", "2.5000", "3.0000"))
+        net = None if rng.random() < 0.2 else rows.decimal(self._shop.amount())
+        return self._update_line(oli_qty_required=quantity, oli_line_net=net)
+
+    def _update_line(self, **values: Value) -> bool:
+        order = self._drawn()
+        if order is None or not order.lines:
+            return False
+        self._shop.db.update(LINE, self._shop.rng.choice(order.lines), **values)
         return True
 
     def delete_line(self) -> bool:

@@ -6,9 +6,10 @@ from functools import partial
 from streams.mapping import Status
 from streams.simulate import rows
 from streams.simulate.actions import Action
-from streams.simulate.rows import Line
+from streams.simulate.catalogue import Catalogue
+from streams.simulate.rows import UNITS, Line, units
 from streams.simulate.shop import Draft, Order, Shop
-from streams.simulate.tables import DESPATCH, DETAIL, HEADER, LINE, TOTAL, Value
+from streams.simulate.tables import DESPATCH, DETAIL, HEADER, LINE, TOTAL, VARIANT, Value
 
 _NEXT: dict[Status, Sequence[Status]] = {
     "open": ("part_despatched", "despatched", "despatched"),
@@ -16,13 +17,15 @@ _NEXT: dict[Status, Sequence[Status]] = {
     "part_despatched": ("despatched",),
     "despatched": ("completed",),
 }
+_NEVER_ENTERED = 0.1
 
 
 class OrderLife:
     """What happens to orders on a normal day."""
 
-    def __init__(self, shop: Shop) -> None:
+    def __init__(self, shop: Shop, catalogue: Catalogue) -> None:
         self._shop = shop
+        self._catalogue = catalogue
 
     def actions(self) -> list[Action]:
         return [
@@ -33,23 +36,58 @@ class OrderLife:
             Action("credit_partial", 14, self.credit_partly),
             Action("credit_without_line_references", 5, partial(self.credit, whole=False, refer=False)),
             Action("credit_negative_zero", 3, self.credit_a_shade_too_much),
+            Action("credit_after_despatch", 10, self.credit_despatched),
+            Action("credit_of_two_orders", 6, self.credit_two_orders),
+            Action("credit_with_carriage", 6, self.credit_with_carriage),
             Action("quote", 8, self.quote),
             Action("quote_to_order", 6, self.quote_to_order),
             Action("order_to_quote", 2, self.order_to_quote),
             Action("order_total_late", 6, self.place_total_late),
             Action("order_header_late", 6, self.place_header_late),
             Action("order_at_clock_change", 4, self.place_at_edge),
+            *self._of_awaited(),
             Action("despatch_corrected", 4, self.correct_despatch),
             Action("despatch_deleted", 3, self.delete_despatch),
         ]
 
+    def _of_awaited(self) -> list[Action]:
+        return [Action("order_of_late_variant", 6, self.place_for_late_variant)] if self._catalogue.mapped else []
+
     def place(self) -> bool:
-        """A new order, in one save."""
+        """A new order, in one save; its goods are set aside in the same one."""
         draft = self._draft()
         if draft is None:
             return False
         self._shop.store(draft)
+        for variant, quantity in self._goods(draft.order.lines):
+            self._catalogue.allocate(variant, quantity)
         return True
+
+    def place_for_late_variant(self) -> bool:
+        """An order for something that is entered as a variant only later, or never."""
+        shop, found = self._shop, self._shop.buyer()
+        if found is None:
+            return False
+        variant = shop.db.new_key(VARIANT)
+        lines = [Line(variant, 1, shop.amount(), shop.none()), *shop.some_lines()]
+        shop.store(shop.draft(customer=found[0], who=found[1], lines=lines))
+        if shop.rng.random() < _NEVER_ENTERED:
+            return True
+        shop.awaited.add(variant)
+
+        def enter() -> bool:
+            shop.awaited.discard(variant)
+            self._catalogue.add_variant(variant)
+            shop.seen["variant_late"] += 1
+            return True
+
+        shop.later(shop.rng.randint(5, 60), enter)
+        return True
+
+    def _goods(self, lines: Sequence[int]) -> list[tuple[Value, int]]:
+        """Variant and quantity of order lines."""
+        found = [self._shop.db.row(LINE, line) for line in lines]
+        return [(row["oli_vad_id"], units(row["oli_qty_required"]) // UNITS) for row in found]
 
     def place_total_late(self) -> bool:
         """Header and lines now, money and addresses in a later save; now and then the money never comes."""
@@ -113,7 +151,10 @@ class OrderLife:
         if order.status in ("part_despatched", "despatched") and order.kind == "order":
             order.despatches.append(db.new_key(DESPATCH))
             db.insert(DESPATCH, rows.despatch(order.despatches[-1], order=order.id, at=shop.clock()))
-            for line in order.lines if order.status == "despatched" else order.lines[:1]:
+            sent = order.lines if order.status == "despatched" else order.lines[:1]
+            for variant, number in self._goods(sent):
+                self._catalogue.send(variant, number)
+            for line in sent:
                 quantity = db.row(LINE, line)["oli_qty_required"]
                 db.update(LINE, line, oli_os_id=status, oli_qty_sent=quantity, oli_qty_tbsent="0.0000")
         if order.status == "completed":
@@ -145,6 +186,8 @@ class OrderLife:
         self._shop.db.update(HEADER, order.id, oh_os_id=status, oh_order_complete=True)
         for line in order.lines:
             self._shop.db.update(LINE, line, oli_os_id=status, oli_qty_tbsent="0.0000")
+        for variant, quantity in self._goods(order.lines):
+            self._catalogue.allocate(variant, -quantity)
         self._settle(order)
         return True
 
@@ -161,6 +204,47 @@ class OrderLife:
 
     def credit_partly(self) -> bool:
         return self.credit(whole=False)
+
+    def credit_order(self, order: int) -> bool:
+        """All of one order, unless it is gone by now."""
+        found = self._shop.orders.get(order)
+        if found is None or found.kind != "order" or not found.lines:
+            return False
+        self._credit(found, [self._taken_back(line, refer=True, whole=True) for line in found.lines])
+        return True
+
+    def credit_despatched(self) -> bool:
+        """What has left the house is refunded while the order goes on."""
+        order = self._drawn()
+        return order is not None and order.status in ("part_despatched", "despatched") and self.credit_order(order.id)
+
+    def credit_two_orders(self) -> bool:
+        """One credit note for lines of two orders, some of them with carriage on top; a customer's own where it has two."""
+        shop = self._shop
+        first, others = shop.settled.draw(shop.rng), [shop.settled.draw(shop.rng) for _ in range(20)]
+        found = [shop.orders[key] for key in (first, *others) if key is not None]
+        found = [order for order in found if order.kind == "order" and order.lines]
+        if not found:
+            return False
+        ranked = sorted((order for order in found if order.id != found[0].id), key=lambda o: o.customer != found[0].customer)
+        if not ranked:
+            return False
+        lines = [self._taken_back(line, refer=True, whole=True) for order in (found[0], ranked[0]) for line in order.lines]
+        carriage = shop.rng.choice((0, shop.amount()))
+        self._credit(found[0], lines, net=sum(line.net for line in lines) + carriage)
+        return True
+
+    def credit_with_carriage(self) -> bool:
+        """More than its lines: carriage or goodwill; or less, where a fee was kept."""
+        shop = self._shop
+        key = shop.settled.draw(shop.rng)
+        order = None if key is None else shop.orders[key]
+        if order is None or order.kind != "order" or not order.lines:
+            return False
+        lines = [self._taken_back(order.lines[0], refer=True, whole=True)]
+        beyond = shop.amount() if shop.rng.random() < 0.7 else -lines[0].net // 3
+        self._credit(order, lines, net=lines[0].net + beyond)
+        return True
 
     def credit_a_shade_too_much(self) -> bool:
         """Somebody whose only order is credited with 0.0040 too much: a spend that rounds to zero from below."""
@@ -181,10 +265,9 @@ class OrderLife:
 
     def _taken_back(self, line: int, *, refer: bool, whole: bool) -> Line:
         row = self._shop.db.row(LINE, line)
-        quantity, price = int(str(row["oli_qty_required"]).partition(".")[0]), str(row["oli_item_price"])
-        units = int(price.replace(".", ""))
+        quantity = units(row["oli_qty_required"]) // UNITS
         original: Value = line if refer else self._shop.none()
-        return Line(int(row["oli_vad_id"] or 0), quantity if whole else 1, units, original)
+        return Line(row["oli_vad_id"], quantity if whole else 1, units(row["oli_item_price"]), original)
 
     def _credit(self, order: Order, lines: list[Line], net: int | None = None, status: Status | None = None) -> None:
         shop = self._shop

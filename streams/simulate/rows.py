@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from streams.simulate.people import STREETS, TOWNS, phone, postcode
-from streams.simulate.tables import OPT_IN, Row, Value
+from streams.simulate.tables import ERASED, OPT_IN, Row, Value
 
 UNITS: Final = 10_000
 """Money and quantities are whole numbers of ten-thousandths, as in ``decimal(18,4)``."""
@@ -17,11 +17,16 @@ def decimal(units: int) -> str:
     return f"{sign}{size // UNITS}.{size % UNITS:04d}"
 
 
+def units(value: Value) -> int:
+    """A ``decimal(18,4)`` column in ten-thousandths; 0 for ``NULL``."""
+    return 0 if value is None else int(str(value).replace(".", ""))
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """What a line is about; ``original`` is the line that a credit takes back."""
 
-    variant: int
+    variant: Value
     quantity: int
     price: int
     original: Value = None
@@ -97,6 +102,7 @@ def contact(
         "cc_salutation": first,
         "cc_default": True,
         OPT_IN: opt_in,
+        ERASED: None,
         "cc_input_datetime": at,
         "cc_last_amended_datetime": at,
     }

@@ -9,7 +9,7 @@ from typing import Literal
 
 from streams.mapping import Status
 from streams.simulate import people, rows
-from streams.simulate.calendar import LIVE_START, Calendar
+from streams.simulate.calendar import Calendar
 from streams.simulate.codes import Codes
 from streams.simulate.config import SimulationConfig
 from streams.simulate.database import Database
@@ -65,8 +65,8 @@ class Shop:
         self.db = db
         self.rng = random.Random(config.seed)
         self.codes = Codes(config.mapping)
-        self.calendar = Calendar(config.mapping.source.zone)
-        self.now: datetime = LIVE_START
+        self.calendar = Calendar(config.mapping.source.zone, config.ending)
+        self.now: datetime = self.calendar.live_start
         self.seen: Counter[str] = Counter()
         self.house = sorted(config.mapping.house_accounts)
         self.accounts: dict[int, Account] = {}
@@ -81,6 +81,9 @@ class Shop:
         self.credits = Pool()
         self.house_orders = Pool()
         self.doubled = Pool()
+        self.variants = Pool()
+        self.awaited = Pool()
+        """Keys of variants that order lines name before their rows exist."""
         self.buried_contacts: deque[Row] = deque(maxlen=_RECENT)
         self.follow_ups: list[tuple[int, Callable[[], bool]]] = []
         self._people = 0
@@ -135,6 +138,11 @@ class Shop:
         if said is None or "true" in yes | no:
             return said
         return next(iter(sorted(yes if said else no)), None)
+
+    def erased(self) -> Value:
+        """What the mapping reads as the wish to be forgotten."""
+        values = sorted(self.config.mapping.erasure.erased) if self.config.mapping.erasure else []
+        return True if "true" in values else next(iter(values), None)
 
     def add_house(self, customer: int) -> None:
         """The row of a house account."""
@@ -237,7 +245,19 @@ class Shop:
 
     def some_lines(self) -> list[Line]:
         count = self.rng.choices((1, 2, 3, 5), (50, 30, 15, 5))[0]
-        return [Line(self.rng.randrange(1, 2001), self.rng.randrange(1, 5), self.amount(), self.none()) for _ in range(count)]
+        return [Line(self.variant(), self.rng.randrange(1, 5), self.amount(), self.none()) for _ in range(count)]
+
+    def variant(self) -> Value:
+        """What a line is about: mostly a variant that exists."""
+        chance = self.rng.random()
+        if chance < 0.04:
+            self.seen["line_without_variant"] += 1
+            return self.none()
+        if chance < 0.07 or not len(self.variants):
+            self.seen["line_of_unknown_variant"] += 1
+            return 900_000 + self.rng.randrange(2000)
+        awaited = self.awaited.draw(self.rng) if chance < 0.12 else None
+        return self.variants.draw(self.rng) if awaited is None else awaited
 
     def none(self) -> Value:
         """A reference to nothing: ``NULL`` or 0."""
@@ -352,7 +372,8 @@ class Shop:
         return None if customer is None else (customer, self.accounts[customer].person)
 
     def tick(self, step: timedelta) -> None:
-        self.now += step
+        """Let time pass, but never beyond the end of the last day."""
+        self.now = min(self.now + step, self.calendar.end)
 
     def add_statuses(self) -> None:
         for key, text in self.codes.texts.items():

@@ -11,6 +11,7 @@ import orjson
 from streams.simulate import faults
 from streams.simulate.actions import Action, deal
 from streams.simulate.calendar import LIVE_SPAN
+from streams.simulate.catalogue import Catalogue
 from streams.simulate.config import SimulationConfig
 from streams.simulate.customer_life import CustomerLife
 from streams.simulate.database import Database
@@ -19,8 +20,9 @@ from streams.simulate.mishaps import Mishaps
 from streams.simulate.opening import open_shop
 from streams.simulate.order_edits import OrderEdits
 from streams.simulate.order_life import OrderLife
+from streams.simulate.product_life import ProductLife
+from streams.simulate.returns import Returns
 from streams.simulate.shop import Shop
-from streams.simulate.tables import KEYS
 from streams.simulate.truth import Truth, truth_of, write_truth
 
 _NEW_ORDERS = 0.25
@@ -45,7 +47,8 @@ class Simulation:
         self._clock_ns = clock_ns
         self._db = Database(config.mapping, transactions=config.meta)
         self._shop = Shop(config, self._db)
-        self._life = OrderLife(self._shop)
+        self._catalogue = Catalogue(self._shop)
+        self._life = OrderLife(self._shop, self._catalogue)
         self._customers = CustomerLife(self._shop)
         self._mishaps = Mishaps(self._shop)
         self.actions: list[Action] = [
@@ -53,6 +56,8 @@ class Simulation:
             *OrderEdits(self._shop, self._life).actions(),
             *self._mishaps.actions(),
             *self._customers.actions(),
+            *ProductLife(self._shop, self._catalogue).actions(),
+            *Returns(self._shop, self._life).actions(),
         ]
         self._plan: list[Action] = []
         self._faults = random.Random(f"faults {config.seed}")
@@ -67,7 +72,7 @@ class Simulation:
     @property
     def rows(self) -> dict[str, int]:
         """How many rows each table has now, under its usual name."""
-        return {table: len(self._db.keys(table)) for table in KEYS}
+        return {table: len(self._db.keys(table)) for table in self._db.tables}
 
     def stop(self) -> None:
         """Make no new commits; ``events`` still completes the snapshot and hands out everything that is under way."""
@@ -141,7 +146,7 @@ class Simulation:
         new_orders = min(config.orders // 2, round(live * _NEW_ORDERS))
         new_customers = min((config.customers - 1) // 4, round(live * _NEW_CUSTOMERS))
         opening = (config.customers - new_customers, config.orders - new_orders)
-        open_shop(self._shop, self._life, self._mishaps, *opening)
+        open_shop(self._shop, self._catalogue, self._life, self._mishaps, *opening)
         return self._deck(live, new_orders, new_customers)
 
     def _snapshot(self) -> Iterator[list[Change]]:

@@ -9,16 +9,24 @@ from typing import Final
 
 from streams.mapping import Mapping
 from streams.simulate.tables import (
+    CATEGORY,
     CONTACT,
     CUSTOMER,
     DESPATCH,
     DETAIL,
+    ERASED,
     HEADER,
     KEYS,
     LINE,
+    MEMBERSHIP,
     OPT_IN,
+    PRICE,
+    PRODUCT,
+    RETURN,
     STATUS,
+    STOCK,
     TOTAL,
+    VARIANT,
     site_names,
 )
 
@@ -83,6 +91,7 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
         "cc_salutation": _text(50),
         "cc_default": BIT,
         OPT_IN: BIT,
+        ERASED: BIT,
         "cc_input_datetime": DATETIME,
         "cc_last_amended_datetime": DATETIME,
     },
@@ -169,6 +178,69 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
         "dh_datetime": DATETIME,
         "dh_consignment_number": _text(100),
     },
+    RETURN: {
+        "crh_id": INT,
+        "crh_cd_id": INT,
+        "crh_oh_id": INT,
+        "crh_credit_oh_id": INT,
+        "crh_return_number": _text(30),
+        "crh_datetime": DATETIME,
+        "crh_status": _text(50),
+    },
+    PRODUCT: {
+        "pd_id": INT,
+        "pd_product_code": _text(50),
+        "pd_description": _text(250),
+        "pd_option_1_description": _text(100),
+        "pd_option_2_description": _text(100),
+        "pd_option_3_description": _text(100),
+        "pd_option_4_description": _text(100),
+        "pd_last_amended_datetime": DATETIME,
+    },
+    VARIANT: {
+        "vad_id": INT,
+        "vad_pd_id": INT,
+        "vad_variant_code": _text(50),
+        "vad_description": _text(250),
+        "vad_abv_description": _text(250),
+        "vad_ean_code": _text(50),
+        "vad_purchase_variant": BIT,
+        "vad_sale_variant": BIT,
+        "vad_quantity": DECIMAL,
+        "vad_case_quantity": DECIMAL,
+        "vad_uom": _text(10),
+        "vad_weight": DECIMAL,
+        "vad_volume": DECIMAL,
+        "vad_length": DECIMAL,
+        "vad_width": DECIMAL,
+        "vad_depth": DECIMAL,
+        "vad_commodity_code": _text(50),
+        "vad_country_code_of_origin": _text(3),
+        "vad_input_datetime": DATETIME,
+        "vad_last_amended_datetime": DATETIME,
+    },
+    PRICE: {
+        "vafp_id": INT,
+        "vafp_vad_id": INT,
+        "vafp_c_id": INT,
+        "vafp_vr_id": INT,
+        "vafp_rsp_exc_vat": DECIMAL,
+        "vafp_rsp_inc_vat": DECIMAL,
+        "vafp_price_per": DECIMAL,
+        "vafp_base_price": BIT,
+        "vafp_input_datetime": DATETIME,
+        "vafp_last_amended_datetime": DATETIME,
+    },
+    STOCK: {
+        "vasq_id": INT,
+        "vasq_vad_id": INT,
+        "vasq_free_stock_quantity": DECIMAL,
+        "vasq_overall_stock_quantity": DECIMAL,
+        "vasq_allocated_stock_quantity": DECIMAL,
+        "vasq_stock_levels_last_calculated": DATETIME,
+    },
+    CATEGORY: {"ctn_id": INT, "ctn_parent_id": INT, "ctn_description": _text(150)},
+    MEMBERSHIP: {"vac_id": INT, "vac_vad_id": INT, "vac_ctn_id": INT},
 }
 """Usual table name to usual column name to type; the key comes first."""
 
@@ -182,9 +254,13 @@ REQUIRED: Final = frozenset(
         "oh_order_complete",
         "ohd_oh_id",
         "oht_oh_id",
+        "ctn_parent_id",
+        "ctn_description",
+        "vac_vad_id",
+        "vac_ctn_id",
     }
 )
-"""Columns that are never NULL. An account's flag and a contact's customer may be: the shop empties them now and then."""
+"""Columns that are never NULL. An account's flag, a contact's customer and a price may be: the shop empties them at times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +300,8 @@ def site_tables(mapping: Mapping) -> list[Table]:
 
 
 def _type(mapping: Mapping, column: str, usual: str) -> str:
-    """The type of a column at a site: consent that is not told by true and false is told by words."""
-    consent = mapping.consent
-    return _text(50) if column == OPT_IN and "true" not in consent.opted_in | consent.opted_out else usual
+    """The type of a column at a site: consent that is not told by true and false is told by words, and so is erasure."""
+    consent, erasure = mapping.consent, mapping.erasure
+    words = column == OPT_IN and "true" not in consent.opted_in | consent.opted_out
+    words |= column == ERASED and erasure is not None and "true" not in erasure.erased
+    return _text(50) if words else usual

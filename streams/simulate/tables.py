@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from streams.mapping import Mapping, load_mapping
-from streams.mapping.model import Section
+from streams.mapping.model import Return, Section
 
 Value = str | int | bool | None
 Row = dict[str, Value]
@@ -18,6 +18,13 @@ TOTAL: Final = "order_header_total"
 LINE: Final = "order_line_item"
 DESPATCH: Final = "delivery_header"
 STATUS: Final = "order_status"
+RETURN: Final = "customer_return_header"
+PRODUCT: Final = "product_detail"
+VARIANT: Final = "variant_detail"
+PRICE: Final = "variant_foreign_price"
+STOCK: Final = "variant_stock_quantity"
+CATEGORY: Final = "category_treeview_node"
+MEMBERSHIP: Final = "variant_category"
 
 KEYS: Final = {
     LINE: "oli_id",
@@ -27,6 +34,13 @@ KEYS: Final = {
     HEADER: "oh_id",
     CONTACT: "cc_id",
     CUSTOMER: "cd_id",
+    RETURN: "crh_id",
+    MEMBERSHIP: "vac_id",
+    STOCK: "vasq_id",
+    PRICE: "vafp_id",
+    VARIANT: "vad_id",
+    PRODUCT: "pd_id",
+    CATEGORY: "ctn_id",
     STATUS: "os_id",
 }
 """Table to key column, in snapshot order: parts before wholes, and the statuses that explain them last of all."""
@@ -35,6 +49,10 @@ LOB_COLUMN: Final = {DETAIL: "ohd_special_instructions"}
 """The ``nvarchar(max)`` column, whose old image SQL Server does not keep."""
 
 OPT_IN: Final = "cc_marketing_opt_in"
+ERASED: Final = "cc_gdpr_erased"
+
+_RETURNS = Return(table=RETURN, key="crh_id", order="crh_oh_id", number="crh_return_number", at="crh_datetime")
+"""The usual names of what the default mapping does not map."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +65,16 @@ class TableNames:
 
 
 def site_names(mapping: Mapping) -> dict[str, TableNames]:
-    """Usual table name to the names that ``mapping`` gives it."""
+    """Usual table name to the names that ``mapping`` gives it; a site has only the tables that it maps."""
     names: dict[str, TableNames] = {}
-    for ours, theirs in zip(load_mapping().sections, mapping.sections, strict=True):
+    usual = load_mapping().named_sections | {"return": _RETURNS}
+    for part, theirs in mapping.named_sections.items():
+        ours = usual[part]
         columns = dict(_columns(ours, theirs))
         if ours.table == CONTACT and mapping.consent.column is not None:
             columns[OPT_IN] = mapping.consent.column
+        if ours.table == CONTACT and mapping.erasure is not None:
+            columns[ERASED] = mapping.erasure.column
         renamed = {old: new for old, new in columns.items() if old != new}
         names[ours.table] = TableNames(theirs.table, theirs.key, renamed)
     return names
@@ -61,7 +83,7 @@ def site_names(mapping: Mapping) -> dict[str, TableNames]:
 def _columns(ours: Section, theirs: Section) -> Iterator[tuple[str, str]]:
     for name in type(ours).model_fields:
         old, new = getattr(ours, name), getattr(theirs, name)
-        if name == "table" or new is None:
+        if name == "table" or old is None or new is None:
             continue
         if isinstance(old, tuple):
             # A site that maps fewer columns still has the others.

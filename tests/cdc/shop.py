@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from streams.connect.names import CaptureNames
 from streams.connect.signals import send, snapshot_signal
 from streams.demo.capture import CaptureStack
 from streams.mapping import DEFAULT, Mapping, load_mapping
-from streams.oracle import Difference, compare, expected_contacts
-from streams.oracle.sandbox import read_state
+from streams.oracle import Difference, compare, expectation
+from streams.oracle.sandbox import read_account
 from streams.simulate import Simulation, SimulationConfig
 from streams.simulate.sql_runner import SqlRunner
 from streams.topics import captured
@@ -49,10 +50,10 @@ class Shop:
         """What the oracle finds once everything has settled."""
         await self.stack.settled()
         truth = self.simulation.truth()
-        expected = expected_contacts(truth.tables, self.mapping)
-        assert expected, "the shop has no contacts: nothing was tested"
-        actual = await asyncio.to_thread(read_state, self.stack.settings.dotdigital_url)
-        return compare(expected, actual, self.mapping, opted_in_ever=truth.opted_in_ever, preexisting=())
+        expected = expectation(truth.tables, self.mapping, at=datetime.now(UTC))
+        assert expected.contacts, "the shop has no contacts: nothing was tested"
+        account = await asyncio.to_thread(read_account, self.stack.settings.dotdigital_url)
+        return compare(expected, account, self.mapping, opted_in_ever=truth.opted_in_ever, preexisting=())
 
     async def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples that have these labels."""
@@ -126,9 +127,16 @@ async def open_shop(directory: Path) -> AsyncIterator[Shop]:
     mapping.write_text(yaml.safe_dump(data), "utf-8")
     async with CaptureStack(directory, mapping, QUICK | {"OWDD_PARTITIONS": "4"}) as stack:
         assert stack.database is not None
-        simulation = Simulation(
-            SimulationConfig(mapping=load_mapping(mapping), customers=120, orders=700, live=2500, consent=True, seed=3)
+        config = SimulationConfig(
+            mapping=load_mapping(mapping),
+            customers=120,
+            orders=700,
+            live=2500,
+            consent=True,
+            seed=3,
+            ending=datetime.now(UTC),
         )
+        simulation = Simulation(config)
         runner = SqlRunner(simulation, stack.database_url, stack.database.password)
         await asyncio.to_thread(runner.opening)
         await stack.capture()

@@ -1,15 +1,16 @@
 """A simulated shop in front of a local stack, and the oracle behind it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import yaml
 
 from streams.demo.stack import LocalStack
 from streams.mapping import DEFAULT, Mapping, load_mapping
-from streams.oracle import Difference, compare, expected_contacts, expected_held
-from streams.oracle.sandbox import read_state
+from streams.oracle import Difference, Expectation, compare, expectation, expected_held
+from streams.oracle.sandbox import read_account
 from streams.simulate import Truth, read_truth
 
 QUICK = {
@@ -21,15 +22,28 @@ QUICK = {
 }
 """Short waits: the tests are about what arrives, not about when."""
 
+RETURNS = {
+    "table": "customer_return_header",
+    "key": "crh_id",
+    "order": "crh_oh_id",
+    "number": "crh_return_number",
+    "at": "crh_datetime",
+}
+
 
 @asynccontextmanager
 async def stack(
     directory: Path, broker: Path, name: str, *, consent: bool = False, partitions: int = 4, **variables: str
 ) -> AsyncIterator[LocalStack]:
-    """A stack with topics of its own on a shared broker."""
+    """A stack with topics of its own on a shared broker; its site uses every part of the mapping but erasure."""
     data = yaml.safe_load(DEFAULT.read_text("utf-8"))
     data["house_accounts"] = [1]
     data["source"]["topic_prefix"] = name
+    data["order"]["currencies"][2] = {"code": "EUR", "rate": "0.8537"}
+    data["returns"] = RETURNS
+    data["delivery"]["catalogue"]["url"] = "https://shop.example/{code}/{sku}"
+    since = datetime.now(UTC) - timedelta(days=10)
+    data["delivery"]["follow_up"] = {"kind": "event", "type": "refund", "since": since.isoformat()}
     if consent:
         data["consent"] = {"mode": "column", "column": "cc_marketing_opt_in"}
     mapping = directory / "mapping.yaml"
@@ -40,8 +54,11 @@ async def stack(
 
 
 async def simulate(running: LocalStack, **options: object) -> None:
-    """Run the simulator to its end; options as ``owdd simulate`` names them, True for a flag."""
-    arguments = ["--truth", str(running.directory / "truth.json")]
+    """Run the simulator to its end; options as ``owdd simulate`` names them, True for a flag.
+
+    The shop's last day ends now, unless ``ending`` says otherwise, so that the list of recent buyers has members.
+    """
+    arguments = ["--truth", str(running.directory / "truth.json"), "--ending", str(options.pop("ending", "now"))]
     for name, value in options.items():
         arguments.append("--" + name.replace("_", "-"))
         if value is not True:
@@ -49,14 +66,36 @@ async def simulate(running: LocalStack, **options: object) -> None:
     await running.simulate(arguments)
 
 
-def verdict(running: LocalStack) -> tuple[list[Difference], Truth, Mapping]:
-    """What the oracle finds once the stack has settled."""
+def verdict(
+    running: LocalStack, *, erased: Collection[str] = (), unsubscribed_there: Collection[str] = ()
+) -> tuple[list[Difference], Truth, Mapping]:
+    """What the oracle finds once the stack has settled; ``erased`` and ``unsubscribed_there`` as the oracle takes them."""
     mapping, truth = load_mapping(running.mapping), read_truth(running.directory / "truth.json")
-    actual = read_state(running.settings.dotdigital_url)
-    expected = expected_contacts(truth.tables, mapping)
-    assert expected, "the shop has no contacts: nothing was tested"
-    found = compare(expected, actual, mapping, opted_in_ever=truth.opted_in_ever, preexisting=())
+    account = read_account(running.settings.dotdigital_url)
+    expected = expectation(truth.tables, mapping, at=datetime.now(UTC), erased=[*truth.erased, *erased])
+    not_tested = [name for name, found in _parts(expected, mapping).items() if not found]
+    assert not not_tested, f"the shop has no {', '.join(not_tested)}: nothing was tested"
+    found = compare(
+        expected,
+        account,
+        mapping,
+        opted_in_ever=truth.opted_in_ever,
+        preexisting=(),
+        unsubscribed_there=unsubscribed_there,
+    )
     return found, truth, mapping
+
+
+def _parts(expected: Expectation, mapping: Mapping) -> dict[str, bool]:
+    """Whether each part of the delivery has anything to deliver: a part that is empty proves nothing."""
+    delivery, memberships = mapping.delivery, set(expected.recent_buyers.values())
+    return {
+        "contacts": bool(expected.contacts),
+        "order records": delivery.orders is None or bool(expected.orders),
+        "catalogue records": delivery.catalogue is None or mapping.products is None or bool(expected.catalogue),
+        "recent buyers and others": delivery.recent_buyers is None or memberships >= {"in", "out"},
+        "follow-ups": delivery.follow_up is None or bool(expected.follow_ups),
+    }
 
 
 async def held(running: LocalStack) -> dict[str, int]:

@@ -1,0 +1,42 @@
+"""Events and enrolments that follow a refund (delivery rules §7)."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from streams.mapping import Mapping
+from streams.mapping.model import RefundEvent
+from streams.oracle.account import Account
+from streams.oracle.difference import Difference
+from streams.oracle.expectation import Expectation
+
+
+def follow_up_differences(expected: Expectation, account: Account, mapping: Mapping) -> Iterator[Difference]:
+    """Credit notes that were not told, or told twice.
+
+    A credit note is told to whom it belonged at that time: if rows moved it since, the address that was told stays, and so
+    does what was told of a note that is gone by now.
+    """
+    wanted = mapping.delivery.follow_up
+    if isinstance(wanted, RefundEvent):
+        yield from _events(expected, account, wanted.type)
+    elif wanted is not None:
+        yield from _enrolments(expected, account, wanted.program)
+
+
+def _events(expected: Expectation, account: Account, type_: str) -> Iterator[Difference]:
+    told = Counter(event.id for event in account.events if event.type == type_)
+    whom = {number: email for email, numbers in expected.follow_ups.items() for number in numbers}
+    for number in sorted(whom.keys() | {str(number) for number in told}):
+        due = number in whom
+        if told[number] > 1 or (due and not told[number]):
+            yield Difference("follow-up", whom.get(number, ""), "event", 1, told[number], number)
+
+
+def _enrolments(expected: Expectation, account: Account, program: int) -> Iterator[Difference]:
+    """A programme shows who is on it, not how often; Dotdigital takes nobody who cannot be mailed."""
+    enrolled = set(account.programs.get(program, ()))
+    for contact in account.by_id.values():
+        email = contact.email.strip().lower()
+        numbers = expected.follow_ups.get(email, frozenset())
+        if numbers and contact.status == "subscribed" and contact.id not in enrolled:
+            yield Difference("follow-up", email, "enrolment", True, False, ", ".join(sorted(numbers)))

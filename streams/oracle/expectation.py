@@ -1,0 +1,44 @@
+"""Everything that Dotdigital must hold at an instant, from the rows alone."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from streams.mapping import Mapping
+from streams.oracle.contacts import Expected, expected_contacts
+from streams.oracle.followups import follow_ups
+from streams.oracle.items import catalogue_records
+from streams.oracle.lists import Membership, recent_buyers
+from streams.oracle.records import OrderRecord, order_records
+from streams.oracle.rows import Tables
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the account must hold; ``erased`` are addresses of which it must hold nothing (delivery rules §9)."""
+
+    contacts: dict[str, Expected]
+    orders: dict[str, list[OrderRecord]]
+    catalogue: dict[str, dict[str, Any]]
+    recent_buyers: dict[str, Membership]
+    follow_ups: dict[str, frozenset[str]]
+    erased: frozenset[str]
+
+
+def expectation(tables: Tables, mapping: Mapping, *, at: datetime, erased: Collection[str] = ()) -> Expectation:
+    """What ``tables`` demand at ``at``, but for those who were erased."""
+    gone = frozenset(address.strip().lower() for address in erased)
+    contacts = {email: found for email, found in expected_contacts(tables, mapping).items() if email not in gone}
+    records = {
+        number: [record for record in several if record.owner not in gone]
+        for number, several in order_records(tables, mapping).items()
+    }
+    return Expectation(
+        contacts=contacts,
+        orders={number: several for number, several in records.items() if several},
+        catalogue=catalogue_records(tables, mapping),
+        recent_buyers=recent_buyers(contacts, mapping, at),
+        follow_ups=follow_ups(tables, mapping, contacts),
+        erased=gone,
+    )
