@@ -17,8 +17,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from streams.dotdigital.bootstrap import apply_fields, plan_fields
-from streams.dotdigital.client import DotdigitalClient
+from streams.dotdigital import bootstrap
+from streams.dotdigital.client import DotdigitalClient, unobserved
 from streams.mapping import load_mapping
 from streams.observability.lag import standings
 from streams.runtime import kafka
@@ -117,8 +117,8 @@ class LocalStack:
         }
         mapping = load_mapping(self.mapping)
         await apply_topics(broker.bootstrap, list(specs(self.settings, mapping)), execute=True)
-        async with DotdigitalClient(self.settings, lambda *_: None) as client:
-            await apply_fields(client, await plan_fields(client, mapping.contact_fields))
+        async with DotdigitalClient(self.settings, unobserved) as client:
+            await bootstrap.apply(client, await bootstrap.plan(client, mapping))
 
     async def _start_sandbox(self) -> str:
         port_file = self.directory / "sandbox.url"

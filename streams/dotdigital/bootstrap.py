@@ -1,14 +1,26 @@
-"""What must exist in the account before the first delivery: our data fields, with the right types."""
+"""What must exist in the account before the first delivery: data fields, collections, the list, the programme.
 
+A plan compares the account with the mapping and changes nothing. Applying it creates what is missing, and nothing at all while
+something clashes: a data field or a property has its type for good, so a wrong one is a matter for a person.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
-from streams.dotdigital.client import DotdigitalClient
-from streams.mapping import ContactFields
+from streams.dotdigital.client import Api
+from streams.dotdigital.errors import RegionError
+from streams.dotdigital.insight import Collection, CollectionType, Property, Scope
+from streams.dotdigital.schemas import CATALOGUE, ORDERS, clashes
+from streams.errors import ConfigurationError
+from streams.mapping import Mapping as SiteMapping
+from streams.mapping.model import RefundEnrolment
 
 FieldType: TypeAlias = Literal["String", "Numeric", "Date", "Boolean"]
+Kind: TypeAlias = Literal["data field", "collection", "list", "programme"]
+Action: TypeAlias = Literal["ok", "create", "clash", "missing"]
 
-TYPES: dict[str, FieldType] = {
+TYPES: Final[dict[str, FieldType]] = {
     "trade": "Boolean",
     "order_count": "Numeric",
     "total_spend": "Numeric",
@@ -26,39 +38,169 @@ TYPES: dict[str, FieldType] = {
 
 
 @dataclass(frozen=True, slots=True)
-class FieldPlan:
-    """One data field: ``action`` is ``ok``, ``create``, or ``clash`` when it exists with another type."""
+class Step:
+    """One thing that must exist.
 
+    Attributes:
+        kind: what it is.
+        name: its name, or its id where the mapping gives that.
+        wanted: its type, as far as it has one.
+        action: ``ok``, ``create``, ``clash`` when it exists with another type, or ``missing`` when only a person can make it.
+        found: what is there instead.
+        number: its id, once it exists and has one.
+    """
+
+    kind: Kind
     name: str
-    type: FieldType
-    action: Literal["ok", "create", "clash"]
+    wanted: str
+    action: Action
     found: str | None = None
+    number: int | None = None
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a person must act."""
+        return self.action in ("clash", "missing")
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name!r}" + (f": {self.found}" if self.found else "")
 
 
-async def plan_fields(client: DotdigitalClient, names: ContactFields) -> list[FieldPlan]:
-    """Compare the account's data fields with what the mapping needs. Names match in any case.
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Where deliveries go: what the mapping asks for, by what the account calls it; None is not delivered."""
+
+    orders: str | None
+    catalogue: str | None
+    recent_buyers: int | None
+    program: int | None
+
+
+async def plan(api: Api, mapping: SiteMapping) -> tuple[Step, ...]:
+    """Compare the account with what the mapping needs. Names match in any casing.
 
     Raises:
+        RegionError: the account lives elsewhere; the message says where.
         DotdigitalError: the account cannot be read.
     """
-    existing = {name.casefold(): kind for name, kind in (await client.data_fields()).items()}
-    plan: list[FieldPlan] = []
-    for value, name in names.model_dump().items():
-        wanted = TYPES.get(value, "String")
-        found = existing.get(name.casefold())
-        if found is None:
-            plan.append(FieldPlan(name, wanted, "create"))
-        else:
-            plan.append(FieldPlan(name, wanted, "ok" if found.casefold() == wanted.casefold() else "clash", found))
-    return plan
+    account = await api.account()
+    try:
+        return (
+            *_fields(await api.data_fields(), mapping),
+            *await _collections(api, mapping),
+            *await _list(api, mapping),
+            *await _program(api, mapping),
+        )
+    except RegionError as error:
+        # account-info is the one call that a host of another region answers, and it names the right one.
+        raise RegionError(error.operation, account.get("ApiEndpoint")) from error
 
 
-async def apply_fields(client: DotdigitalClient, plan: list[FieldPlan]) -> None:
-    """Create the fields that the plan says are missing.
+async def apply(api: Api, steps: tuple[Step, ...]) -> None:
+    """Create what the plan says is missing.
 
     Raises:
-        DotdigitalError: a field is refused.
+        ConfigurationError: something is blocked, and nothing was changed.
+        DotdigitalError: a creation is refused.
     """
-    for field in plan:
-        if field.action == "create":
-            await client.create_data_field(field.name, field.type)
+    if blocked := [step for step in steps if step.blocked]:
+        raise ConfigurationError("the account cannot be used as it is: " + "; ".join(map(str, blocked)))
+    for step in steps:
+        if step.action != "create":
+            continue
+        if step.kind == "data field":
+            await api.create_data_field(step.name, step.wanted)
+        elif step.kind == "collection":
+            wanted = _KINDS[step.wanted]
+            await api.ensure_collection(step.name, wanted.scope, wanted.type)
+        else:
+            await api.create_list(step.name)
+
+
+async def resolve(api: Api, mapping: SiteMapping) -> Targets:
+    """Where the worker delivers to.
+
+    Raises:
+        ConfigurationError: something is missing or of another type; the message names it and the command to run.
+        DotdigitalError: the account cannot be read.
+    """
+    steps = await plan(api, mapping)
+    if wrong := [step for step in steps if step.action != "ok"]:
+        named = "\n".join(f"  {step}" for step in wrong)
+        raise ConfigurationError(f"the Dotdigital account lacks something:\n{named}\nrun 'owdd dotdigital apply --execute'")
+    names = dict(_wanted(mapping))
+    numbers = {step.kind: step.number for step in steps}
+    return Targets(names.get("orders"), names.get("catalog"), numbers.get("list"), numbers.get("programme"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A collection of ours."""
+
+    scope: Scope
+    type: CollectionType
+    properties: tuple[Property, ...]
+
+
+_KINDS: Final[Mapping[str, _Wanted]] = {
+    "orders": _Wanted("contact", "orders", ORDERS),
+    "catalog": _Wanted("account", "catalog", CATALOGUE),
+}
+
+
+def _wanted(mapping: SiteMapping) -> Iterator[tuple[str, str]]:
+    """The collections that the site delivers: kind and name."""
+    if mapping.delivery.orders is not None:
+        yield "orders", mapping.delivery.orders.collection
+    if mapping.delivery.catalogue is not None and mapping.products is not None:
+        yield "catalog", mapping.delivery.catalogue.collection
+
+
+def _fields(existing: Mapping[str, str], mapping: SiteMapping) -> Iterator[Step]:
+    found = {name.casefold(): kind for name, kind in existing.items()}
+    for value, name in mapping.contact_fields.model_dump().items():
+        wanted, there = TYPES.get(value, "String"), found.get(name.casefold())
+        if there is None:
+            yield Step("data field", name, wanted, "create")
+        elif there.casefold() == wanted.casefold():
+            yield Step("data field", name, wanted, "ok", there)
+        else:
+            yield Step("data field", name, wanted, "clash", there)
+
+
+async def _collections(api: Api, mapping: SiteMapping) -> list[Step]:
+    held = {collection.name.casefold(): collection for collection in await api.collections()}
+    return [await _collection(api, kind, name, held.get(name.casefold())) for kind, name in _wanted(mapping)]
+
+
+async def _collection(api: Api, kind: str, name: str, held: Collection | None) -> Step:
+    if held is None:
+        return Step("collection", name, kind, "create")
+    wanted = _KINDS[kind]
+    if (held.scope, held.type) != (wanted.scope, wanted.type):
+        return Step("collection", name, kind, "clash", f"{held.type} of scope {held.scope}")
+    wrong = ", ".join(clashes(wanted.properties, await api.schema(name)))
+    return Step("collection", name, kind, "clash" if wrong else "ok", wrong or held.type)
+
+
+async def _list(api: Api, mapping: SiteMapping) -> list[Step]:
+    if mapping.delivery.recent_buyers is None:
+        return []
+    wanted = mapping.delivery.recent_buyers.list
+    for held in await api.lists():
+        if wanted == held.list_id or (isinstance(wanted, str) and wanted.strip().casefold() == held.name.casefold()):
+            return [Step("list", str(wanted), "", "ok", held.name, held.list_id)]
+    if isinstance(wanted, int):
+        return [Step("list", str(wanted), "", "missing", "there is no list with that id")]
+    return [Step("list", wanted, "", "create")]
+
+
+async def _program(api: Api, mapping: SiteMapping) -> list[Step]:
+    follow_up = mapping.delivery.follow_up
+    if not isinstance(follow_up, RefundEnrolment):
+        return []
+    name = str(follow_up.program)
+    held = next((program for program in await api.programs() if program.program_id == follow_up.program), None)
+    if held is None:
+        return [Step("programme", name, "Active", "missing", "there is no programme with that id")]
+    return [Step("programme", name, "Active", "ok" if held.active else "missing", held.status, held.program_id)]

@@ -1,14 +1,35 @@
 """What can go wrong with a call, by what to do about it.
 
     DotdigitalError
-    ├── ConnectivityError     no answer, a 5xx, or an answer that is no JSON: repeat with jitter; the call may have worked
-    ├── ThrottledError        the account's budget is used up: wait until ``reset_at``
-    ├── AccessError           401 or 403: credentials, region or permissions; nothing works until a person acts
-    └── DataError             the request itself is refused: park it under ``code``
-        └── ContactExistsError    409 ``contacts:idAlreadyExists``
+    ├── ConnectivityError         no answer, a 5xx, or one that cannot be read: repeat with jitter; the call may have worked
+    ├── ThrottledError            a ceiling is reached, ``scope`` says which: wait, until ``reset_at`` if that is known
+    ├── AccessError               nothing of the kind works until a person acts: permissions, quotas, a wrong URL
+    │   ├── CredentialsError          401
+    │   └── RegionError               403: another region, or no permission
+    └── DataError                 the request itself is refused: park it under ``code``
+        ├── ContactExistsError        a contact with that identifier exists already
+        ├── MissingError              what it depends on is not there (yet): the contact, the collection, the field, the list
+        └── NotFoundError             what it asks for is not there
 
-Messages carry Dotdigital's code, never its description: descriptions quote the data.
+Messages carry Dotdigital's code, never its description: descriptions quote the data. ``streams.dotdigital.codes`` says which
+code is which, and what to do about it.
 """
+
+from enum import StrEnum
+
+
+class Ceiling(StrEnum):
+    """What is used up when a call is throttled."""
+
+    RATE = "rate"
+    """The tier's calls per minute."""
+    FLAT = "flat"
+    """The calls per hour of accounts with the old limit."""
+    CONTACT_IMPORTS = "contact-imports"
+    INSIGHT_IMPORTS = "insight-imports"
+    BULK_DELETES = "bulk-deletes"
+    ENROLMENTS = "enrolments"
+    """20 calls per hour over all programmes."""
 
 
 class DotdigitalError(Exception):
@@ -28,24 +49,61 @@ class ConnectivityError(DotdigitalError):
 
 
 class ThrottledError(DotdigitalError):
-    """The published budget is used up; ``reset_at`` is when it returns (UTC epoch seconds), if Dotdigital said so."""
+    """A ceiling is reached; ``reset_at`` is when it gives way (UTC epoch seconds), if Dotdigital said so."""
 
-    def __init__(self, operation: str, reset_at: float | None) -> None:
-        super().__init__(operation, "call budget used up")
+    def __init__(self, operation: str, reset_at: float | None = None, scope: Ceiling = Ceiling.RATE) -> None:
+        super().__init__(operation, f"used up: {scope}")
         self.reset_at = reset_at
+        self.scope = scope
 
 
 class AccessError(DotdigitalError):
-    """Dotdigital does not let us in."""
+    """Dotdigital does not let us in, or not that far. ``code`` is Dotdigital's, or ``http-...``."""
+
+    def __init__(self, operation: str, code: str, hint: str) -> None:
+        super().__init__(operation, f"{code}: {hint}")
+        self.code = code
+
+
+class CredentialsError(AccessError):
+    """User or password are wrong."""
+
+    def __init__(self, operation: str) -> None:
+        hint = "the API user or its password is wrong: check OWDD_DOTDIGITAL_USER and OWDD_DOTDIGITAL_PASSWORD"
+        super().__init__(operation, "http-401", hint)
+
+
+class RegionError(AccessError):
+    """The host does not serve the account, or the user lacks a permission. ``endpoint``: where the account lives, if known."""
+
+    def __init__(self, operation: str, endpoint: str | None = None) -> None:
+        hint = (
+            "the account lives in another region, or the API user lacks a permission: set OWDD_DOTDIGITAL_URL to auto"
+            if endpoint is None
+            else f"the account is served at {endpoint}: set OWDD_DOTDIGITAL_URL to that or to auto, or give the user permission"
+        )
+        super().__init__(operation, "http-403", hint)
 
 
 class DataError(DotdigitalError):
-    """The request is refused for what it says; ``code`` is Dotdigital's."""
+    """The request is refused for what it says; ``code`` is Dotdigital's.
 
-    def __init__(self, operation: str, code: str) -> None:
+    ``shape``: of an unknown code, the answer's members and their types, for whoever has to find out what it means.
+    """
+
+    def __init__(self, operation: str, code: str, shape: str = "") -> None:
         super().__init__(operation, code)
         self.code = code
+        self.shape = shape
 
 
 class ContactExistsError(DataError):
     """A contact with that identifier exists already."""
+
+
+class MissingError(DataError):
+    """The request depends on something that is not there: deliver that first, then try again."""
+
+
+class NotFoundError(DataError):
+    """What was asked for is not there."""

@@ -15,8 +15,10 @@ from streams.dotdigital.errors import (
     AccessError,
     ConnectivityError,
     ContactExistsError,
+    CredentialsError,
     DataError,
     DotdigitalError,
+    RegionError,
     ThrottledError,
 )
 from streams.settings import Settings
@@ -39,7 +41,7 @@ def seen() -> Seen:
 @pytest.fixture
 async def client(seen: Seen) -> AsyncIterator[DotdigitalClient]:
     settings = Settings(dotdigital_url=f"{URL}/", dotdigital_user=" api-user ", dotdigital_password=SecretStr(" secret\n"))
-    async with DotdigitalClient(settings, lambda operation, status, _: seen.append((operation, status))) as made:
+    async with DotdigitalClient(settings, lambda call: seen.append((call.operation, call.status))) as made:
         yield made
 
 
@@ -70,12 +72,16 @@ async def failure(client: DotdigitalClient) -> DotdigitalError:
     return caught.value
 
 
-async def test_401_and_403_are_a_matter_of_access(client: DotdigitalClient, api: respx.MockRouter) -> None:
-    for status, hint in ((401, "OWDD_DOTDIGITAL_PASSWORD"), (403, "region")):
-        answers(api, v3(status, "server:unauthorized"))
-        error = await failure(client)
-        assert type(error) is AccessError
-        assert hint in str(error)
+@pytest.mark.parametrize(
+    ("status", "kind", "hint"), [(401, CredentialsError, "OWDD_DOTDIGITAL_PASSWORD"), (403, RegionError, "region")]
+)
+async def test_401_and_403_are_a_matter_of_access(
+    client: DotdigitalClient, api: respx.MockRouter, status: int, kind: type[AccessError], hint: str
+) -> None:
+    answers(api, v3(status, "server:unauthorized"))
+    error = await failure(client)
+    assert type(error) is kind
+    assert hint in str(error)
 
 
 async def test_429_says_when_the_budget_returns(client: DotdigitalClient, api: respx.MockRouter) -> None:
@@ -145,10 +151,10 @@ async def test_no_answer_is_asked_again(
     [
         (b'{"contactId": 7, "channelProp', "not-json"),
         (b"", "not-json"),
-        (b"[]", "not-json"),
+        (b"[]", "unexpected"),
         (b"<html>ok</html>", "not-json"),
-        (b'{"status": "subscribed"}', "not-a-contact"),
-        (b'{"contactId": "7"}', "not-a-contact"),
+        (b'{"status": "subscribed"}', "unexpected"),
+        (b'{"contactId": "7"}', "unexpected"),
     ],
 )
 async def test_a_success_that_cannot_be_read_is_not_believed(
@@ -164,7 +170,7 @@ async def test_a_success_that_cannot_be_read_is_not_believed(
     ("response", "code"),
     [
         (v3(400, "contacts:invalidValue"), "contacts:invalidValue"),
-        (v3(404, "contacts:contactNotFound"), "contacts:contactNotFound"),
+        (v3(400, "contacts:invalidId"), "contacts:invalidId"),
         (httpx.Response(400, json={"message": f"{EMAIL}: ERROR_A and ERROR_CONTACT_INVALID"}), "ERROR_CONTACT_INVALID"),
         (httpx.Response(400, json=["ERROR_X"]), "http-400"),
         (httpx.Response(422, text="unreadable"), "http-422"),

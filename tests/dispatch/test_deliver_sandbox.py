@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from streams.dispatch.deliver import Answer, deliver
 from streams.domain.delivery import OutboxRow
-from streams.dotdigital.client import DotdigitalClient
+from streams.dotdigital.client import Call, DotdigitalClient
 from streams.dotdigital.errors import AccessError, ConnectivityError, DataError, ThrottledError
 from streams.sandbox import SandboxApp, SandboxConfig, create_app
 from streams.sandbox.store import Contact
@@ -38,8 +38,8 @@ async def client(box: SandboxApp, calls: list[str]) -> AsyncIterator[DotdigitalC
         dotdigital_url="http://sandbox", dotdigital_user="api-user", dotdigital_password=SecretStr("password-1")
     )
 
-    def observe(operation: str, status: str, _: float) -> None:
-        calls.append(f"{operation} {status}")
+    def observe(call: Call) -> None:
+        calls.append(f"{call.operation} {call.status}")
 
     async with DotdigitalClient(settings, observe, httpx.ASGITransport(box)) as made:
         yield made

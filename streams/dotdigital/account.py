@@ -1,0 +1,46 @@
+"""The account itself (v2): where it lives, and its data fields."""
+
+import orjson
+
+from streams.dotdigital.answers import Wire, read
+from streams.dotdigital.errors import DataError
+from streams.dotdigital.tiers import Operation
+from streams.dotdigital.transport import Bound
+
+
+class _Property(Wire):
+    name: str
+    value: str | int | float | bool | None = None
+
+
+class _Info(Wire):
+    properties: list[_Property]
+
+
+class _Field(Wire):
+    name: str
+    type: str
+
+
+class AccountCalls(Bound):
+    """Calls about the account."""
+
+    async def account(self) -> dict[str, str]:
+        """The account's properties by name; all values are text."""
+        answer = await self._call(Operation.ACCOUNT_INFO, "GET", "/v2/account-info")
+        rows = read(answer, Operation.ACCOUNT_INFO, _Info).properties
+        return {row.name: "" if row.value is None else str(row.value) for row in rows}
+
+    async def data_fields(self) -> dict[str, str]:
+        """The account's data fields: name to type."""
+        answer = await self._call(Operation.LIST_DATA_FIELDS, "GET", "/v2/data-fields")
+        return {row.name: row.type for row in read(answer, Operation.LIST_DATA_FIELDS, list[_Field])}
+
+    async def create_data_field(self, name: str, kind: str) -> None:
+        """Create a private data field; a field that exists already is left as it is."""
+        body = orjson.dumps({"name": name, "type": kind, "visibility": "Private"})
+        try:
+            await self._call(Operation.CREATE_DATA_FIELD, "POST", "/v2/data-fields", body)
+        except DataError as error:
+            if error.code != "ERROR_NON_UNIQUE_DATAFIELD":
+                raise

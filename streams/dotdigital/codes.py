@@ -1,0 +1,255 @@
+"""Every code with which Dotdigital refuses something, what kind of failure it is, and what to do about it.
+
+Codes of v3 services (``contacts:...``), of v2 (``ERROR_...``), and of the rows of import reports, which documentation and
+specifications spell in different cases. Sources: the error list and the specifications of the contacts 3.4, insight 3.3, events
+3.1 and configuration 3.0 services and of v2; which codes are worth another try is our reading of their descriptions.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from streams.dotdigital.errors import Ceiling
+
+
+class Verdict(StrEnum):
+    """What a code means for the call that got it; each has its error in ``streams.dotdigital.errors``."""
+
+    LATER = "later"
+    """Try again with back-off."""
+    THROTTLED = "throttled"
+    """A ceiling is reached."""
+    ACCESS = "access"
+    """Nothing of the kind works until a person acts."""
+    EXISTS = "exists"
+    """The contact exists already."""
+    MISSING = "missing"
+    """Something that it depends on is not there; try again once it is."""
+    NOT_FOUND = "not-found"
+    """What it asks for is not there."""
+    DATA = "data"
+    """This very request is wrong, now and for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One code: ``hint`` is a line for whoever finds it on a parked delivery."""
+
+    verdict: Verdict
+    hint: str
+    ceiling: Ceiling | None = None
+
+
+_LATER, _ACCESS, _MISSING, _NOT_FOUND, _DATA = (
+    Verdict.LATER,
+    Verdict.ACCESS,
+    Verdict.MISSING,
+    Verdict.NOT_FOUND,
+    Verdict.DATA,
+)
+
+_V3: Final[dict[str, Code]] = {
+    "contacts:badJson": Code(_DATA, "the request is no valid JSON: report it as a defect"),
+    "contacts:badRequest": Code(_DATA, "the request's structure is wrong: report it as a defect"),
+    "contacts:invalidValue": Code(_DATA, "a value does not fit its data field: check the fields' types in Dotdigital"),
+    "contacts:invalidId": Code(_DATA, "the e-mail address or the contact id is not one: correct it in Orderwise"),
+    "contacts:invalidFilter": Code(_DATA, "a listing's filter is wrong: report it as a defect"),
+    "contacts:invalidContacts": Code(_DATA, "no contact of the request can be used: check the addresses in Orderwise"),
+    "contacts:idAlreadyExists": Code(Verdict.EXISTS, "another contact has the identifier: merge the two in Dotdigital"),
+    "contacts:contactNotFound": Code(_NOT_FOUND, "the contact is not in the account, or in its bin"),
+    "contacts:importNotFound": Code(_NOT_FOUND, "Dotdigital knows nothing of the import: what it held is sent again"),
+    "contacts:invalidDeleteId": Code(_DATA, "the id of a bulk delete is none: report it as a defect"),
+    "contacts:noContactsSpecified": Code(_DATA, "a bulk delete named nobody, or too many: report it as a defect"),
+    "contacts:tooManyActiveImports": Code(Verdict.THROTTLED, "25 contact imports are in flight", Ceiling.CONTACT_IMPORTS),
+    "contacts:tooManyBulkDeleteJobs": Code(Verdict.THROTTLED, "too many bulk deletes are in flight", Ceiling.BULK_DELETES),
+    "insightData:badJson": Code(_DATA, "the record does not fit its collection: compare it with the collection's schema"),
+    "insightData:invalidId": Code(_DATA, "the key, the collection or the contact cannot be named so: check mapping.yaml"),
+    "insightData:importNotFound": Code(_NOT_FOUND, "Dotdigital knows nothing of the import: what it held is sent again"),
+    "insightData:asyncJobNotFound": Code(_NOT_FOUND, "Dotdigital knows nothing of the job"),
+    "insightData:collectionNotFound": Code(_MISSING, "the collection is missing: run 'owdd dotdigital apply --execute'"),
+    "insightData:contactNotFound": Code(_MISSING, "the record's contact is missing: it follows once the contact is there"),
+    "insightData:recordNotFound": Code(_NOT_FOUND, "the record is not in the collection"),
+    "insightData:noRecordsSpecified": Code(_DATA, "a deletion named no records, or too many: report it as a defect"),
+    "insightData:tooManyActiveImports": Code(Verdict.THROTTLED, "5 insight imports are in flight", Ceiling.INSIGHT_IMPORTS),
+    "events:badJson": Code(_DATA, "the event is malformed: report it as a defect"),
+    "events:invalidCheckpoint": Code(_DATA, "an event export was read with a wrong checkpoint"),
+    "events:inactiveSubscription": Code(_ACCESS, "the event export was not read for 30 days: activate it again"),
+    "events:invalidEventType": Code(_DATA, "there is no such event type: check delivery.follow_up.type"),
+    "events:nameAlreadyExists": Code(_DATA, "an event export has that name already"),
+    "customIdentifiers:nameTooLong": Code(_DATA, "the name of a custom identifier has 50 characters at most"),
+    "customIdentifiers:nameAlreadyExists": Code(_DATA, "the custom identifier exists already"),
+    "customIdentifiers:inUse": Code(_DATA, "the custom identifier is in use"),
+    "customIdentifiers:notExist": Code(_NOT_FOUND, "there is no such custom identifier"),
+    "server:badJson": Code(_DATA, "the request has the wrong structure: report it as a defect"),
+    "accounts:maxAccountLimit": Code(_ACCESS, "the account has reached a limit: talk to Dotdigital"),
+}
+
+_V2: Final[dict[str, Code]] = {
+    "ACCOUNT_INVALID": Code(_ACCESS, "the account is not active: talk to Dotdigital"),
+    "ADDRESSBOOK_DUPLICATE": Code(_DATA, "a list or a segment has that name already"),
+    "ADDRESSBOOK_INVALID": Code(_DATA, "a list cannot be called that: check delivery.recent_buyers.list"),
+    "ADDRESSBOOK_IN_USE": Code(_LATER, "the list is in use at the moment"),
+    "ADDRESSBOOK_LIMITEXCEEDED": Code(_ACCESS, "the account has as many lists as it may: delete some"),
+    "ADDRESSBOOK_NOTWRITABLE": Code(_DATA, "the list cannot be written to: choose another in mapping.yaml"),
+    "ADDRESSBOOK_NOT_FOUND": Code(_MISSING, "the list is missing: run 'owdd dotdigital apply --execute'"),
+    "ADDRESSBOOK_TOOMANY": Code(_DATA, "too many lists in one call: report it as a defect"),
+    "APIUSAGE_EXCEEDED": Code(Verdict.THROTTLED, "the calls of this hour are used up", Ceiling.FLAT),
+    "APIUSER_INVALID": Code(_ACCESS, "the API user is disabled or gone: check it in Dotdigital"),
+    "BODY_DOES_NOT_MATCH_CONTENT_TYPE": Code(_DATA, "the request's body is not what it says: report it as a defect"),
+    "CAMPAIGN_CONTAINS_UNSUPPORTED_BLOCKS": Code(_DATA, "the campaign has blocks that the API cannot handle"),
+    "CAMPAIGN_INVALID": Code(_DATA, "the campaign is not valid"),
+    "CAMPAIGN_NOT_FOUND": Code(_NOT_FOUND, "there is no such campaign"),
+    "CAMPAIGN_READONLY": Code(_DATA, "the campaign cannot be changed"),
+    "CAMPAIGN_SENDNOTPERMITTED": Code(_ACCESS, "the API user may not send campaigns"),
+    "CAMPAIGN_SEND_INVALID": Code(_DATA, "the campaign cannot be sent so"),
+    "CANNOT_PERFORM_OPERATION_ON_ACCOUNT": Code(_ACCESS, "the account does not allow the operation: talk to Dotdigital"),
+    "CONTACTS_ARE_NOT_SPECIFIED": Code(_DATA, "a bulk call named nobody: report it as a defect"),
+    "CONTACT_INVALID": Code(_DATA, "the contact is not valid: check its values in Orderwise"),
+    "CONTACT_NOT_FOUND": Code(_MISSING, "the contact is missing: deliver it first"),
+    "CONTACT_RESUBSCRIPTION_INVALID": Code(_DATA, "the contact cannot be resubscribed"),
+    "CONTACT_SUPPRESSED": Code(_DATA, "the contact is suppressed and stays so"),
+    "CONTACT_SUPPRESSEDFORADDRESSBOOK": Code(_DATA, "the contact left that list and stays off it"),
+    "CONTACT_TOOMANY": Code(_ACCESS, "the account has as many contacts as its contract allows: talk to Dotdigital"),
+    "CONTENT_TYPE_IS_NOT_SUPPORTED": Code(_DATA, "the request's content type is wrong: report it as a defect"),
+    "DATAFIELD_INVALID": Code(_DATA, "a data field or its value is not valid: check contact_fields in mapping.yaml"),
+    "DATAFIELD_LIMITEXCEEDED": Code(_ACCESS, "the account has as many data fields as it may: delete some"),
+    "DATAFIELD_NOTFOUND": Code(_MISSING, "a data field is missing: run 'owdd dotdigital apply --execute'"),
+    "DATAFIELD_VALUE_OVERFLOW": Code(_DATA, "a value is too long for its data field"),
+    "DOCUMENT_ALREADYATTACHED": Code(_DATA, "the document is attached already"),
+    "DOCUMENT_ATTACHMENTSTOOLARGE": Code(_DATA, "the attachments are too large"),
+    "DOCUMENT_DATAEMPTY": Code(_DATA, "the document is empty"),
+    "DOCUMENT_FOLDER_INVALID": Code(_DATA, "the document folder is not valid"),
+    "DOCUMENT_FOLDER_NOT_FOUND": Code(_NOT_FOUND, "there is no such document folder"),
+    "DOCUMENT_INVALID": Code(_DATA, "the document is not valid"),
+    "DOCUMENT_NAMEINVALID": Code(_DATA, "a document cannot be called that"),
+    "DOCUMENT_NOT_FOUND": Code(_NOT_FOUND, "there is no such document"),
+    "DOCUMENT_TOOLARGE": Code(_DATA, "the document is too large"),
+    "DOCUMENT_TOOMANYATTACHMENTS": Code(_DATA, "there are too many attachments"),
+    "DOCUMENT_UNSUPPORTEDFORMAT": Code(_DATA, "documents cannot have that format"),
+    "EMAIL_BANNED": Code(_DATA, "Dotdigital bars the address: correct it in Orderwise, or let it be"),
+    "ENROLMENT_ALLOWANCE_EXCEEDED": Code(Verdict.THROTTLED, "20 enrolment calls in an hour", Ceiling.ENROLMENTS),
+    "ENROLMENT_INVALID": Code(_DATA, "an enrolment named nobody, or too many: report it as a defect"),
+    "ENROLMENT_IS_PROCESSING": Code(_LATER, "the enrolment is not finished"),
+    "ENROLMENT_NOT_FOUND": Code(_NOT_FOUND, "Dotdigital knows nothing of the enrolment"),
+    "FEATURENOTACTIVE": Code(_ACCESS, "the account's contract lacks the feature: talk to Dotdigital"),
+    "IMAGE_DATAEMPTY": Code(_DATA, "the image is empty"),
+    "IMAGE_FOLDER_DELETED": Code(_DATA, "the image folder was deleted"),
+    "IMAGE_FOLDER_INVALID": Code(_DATA, "the image folder is not valid"),
+    "IMAGE_FOLDER_NOT_FOUND": Code(_NOT_FOUND, "there is no such image folder"),
+    "IMAGE_INVALID": Code(_DATA, "the image is not valid"),
+    "IMAGE_NAMEINVALID": Code(_DATA, "an image cannot be called that"),
+    "IMAGE_PARENTFOLDERISFULL": Code(_DATA, "the image folder is full"),
+    "IMAGE_UNSUPPORTEDFORMAT": Code(_DATA, "images cannot have that format"),
+    "IMPORT_NOT_FOUND": Code(_NOT_FOUND, "Dotdigital knows nothing of the import"),
+    "IMPORT_REPORT_NOT_FOUND": Code(_NOT_FOUND, "the import has no report"),
+    "IMPORT_TOOMANYACTIVEIMPORTS": Code(Verdict.THROTTLED, "too many imports are in flight", Ceiling.CONTACT_IMPORTS),
+    "IMPORT_UNSUPPORTED_FORMAT": Code(_DATA, "imports cannot have that format"),
+    "INVALID_APIUSEREXISTS": Code(_DATA, "the API user exists already"),
+    "INVALID_EMAIL": Code(_DATA, "the e-mail address is not one: correct it in Orderwise"),
+    "INVALID_LOGIN": Code(_ACCESS, "the API user or its password is wrong"),
+    "INVALID_PERSONALISATION_VALUES": Code(_DATA, "the personalisation values are not valid"),
+    "MALFORMED_REQUEST": Code(_DATA, "the request is malformed: report it as a defect"),
+    "MANAGED_USER_INVALID": Code(_ACCESS, "the managed user is not valid"),
+    "MISSING_SETUPKEYVALUES": Code(_DATA, "values are missing in the request"),
+    "MULTI_FILE_UPLOAD_NOT_ALLOWED": Code(_DATA, "one file at a time can be uploaded"),
+    "NON_UNIQUE_DATAFIELD": Code(_DATA, "the data field exists already"),
+    "NON_UNIQUE_EMAIL": Code(Verdict.EXISTS, "the contact was created at the same time by another call"),
+    "NO_EMAIL_COLUMN": Code(_DATA, "the import has no column of addresses"),
+    "OAUTH_TOKEN_INVALID": Code(_ACCESS, "the token is not valid"),
+    "PARAMETER_INVALID": Code(_DATA, "a parameter is not valid: report it as a defect"),
+    "PREFERENCE_INVALID": Code(_DATA, "the preference is not valid"),
+    "PREFERENCE_NOT_FOUND": Code(_NOT_FOUND, "there is no such preference"),
+    "PROGRAM_NOT_ACTIVE": Code(_MISSING, "the programme is not active: activate it in Dotdigital"),
+    "PROGRAM_NOT_FOUND": Code(_MISSING, "there is no such programme: check delivery.follow_up.program"),
+    "SEGMENT_NOT_FOUND": Code(_NOT_FOUND, "there is no such segment"),
+    "SEND_LIMITEXCEEDED": Code(_ACCESS, "the account has sent as much as it may"),
+    "SMS_INVALID": Code(_DATA, "the text message is not valid"),
+    "SMS_INVALIDPHONENUMBER": Code(_DATA, "the telephone number is not one"),
+    "SMS_SENDNOTPERMITTED": Code(_ACCESS, "the API user may not send text messages"),
+    "SURVEY_NOT_FOUND": Code(_NOT_FOUND, "there is no such survey"),
+    "SYSTEM_SERVICETEMPORARILYUNAVAILABLE": Code(_LATER, "Dotdigital is unavailable for the moment"),
+    "TEMPLATE_INVALID": Code(_DATA, "the template is not valid"),
+    "TEMPLATE_NOT_FOUND": Code(_NOT_FOUND, "there is no such template"),
+    "THEME_INVALID": Code(_DATA, "the theme is not valid"),
+    "TRANSACTIONAL_DATA_COLLECTION_DOES_NOT_EXIST": Code(_MISSING, "the collection is missing"),
+    "TRANSACTIONAL_DATA_COLLECTION_IS_RESTORING": Code(_LATER, "the collection is being restored"),
+    "TRANSACTIONAL_DATA_DOES_NOT_EXIST": Code(_NOT_FOUND, "the record is not in the collection"),
+    "TRANSACTIONAL_DATA_INVALID_COLLECTION_NAME": Code(_DATA, "a collection cannot be called that: check mapping.yaml"),
+    "TRANSACTIONAL_DATA_STORAGE_ALLOWANCE_EXCEEDED": Code(_ACCESS, "the account's storage for insight data is full"),
+    "TRANSACTIONAL_DATA_VALIDATION_FAILED": Code(_DATA, "the record does not fit its collection"),
+    "UNKNOWN": Code(_LATER, "Dotdigital failed without saying why"),
+    "UNKNOWN_ACCOUNT": Code(_ACCESS, "there is no such account"),
+    "USERACCOUNT_UNKNOWN": Code(_ACCESS, "there is no such account"),
+    "WEAK_PASSWORD": Code(_DATA, "the password is too weak"),
+}
+
+_REPORTS: Final[dict[str, Code]] = {
+    # a contact import as a whole
+    "RejectedByWatchdog": Code(_ACCESS, "Dotdigital holds the import back until somebody has looked at it: ask support"),
+    "ExceedsAllowedContactLimit": Code(_ACCESS, "the account has as many contacts as its contract allows"),
+    # rows of a contact import
+    "ApiSchemaViolation": Code(_DATA, "a value does not fit its data field: check the fields' types in Dotdigital"),
+    "Blocker": Code(_DATA, "Dotdigital bars the address"),
+    "ConsentRecordsNotApplied": Code(_DATA, "the contact was imported, its consent records were not"),
+    "Duplicate": Code(_LATER, "the identifier was in the import twice, or is another contact's: it is sent singly"),
+    "GloballySuppressed": Code(_DATA, "Dotdigital itself suppresses the address: let it be"),
+    "InvalidEmail": Code(_DATA, "the e-mail address is not one: correct it in Orderwise"),
+    "InvalidContactId": Code(_DATA, "there is no contact with that id"),
+    "InvalidPhoneNumber": Code(_DATA, "the telephone number is not one"),
+    "InvalidDomain": Code(_DATA, "the domain of the address cannot get mail: correct it in Orderwise"),
+    "InvalidContact": Code(_DATA, "the contact is not valid"),
+    "InvalidAddressBookIds": Code(_MISSING, "the contact was imported, but a list is missing: run 'owdd dotdigital apply'"),
+    "InvalidMatchIdentifier": Code(_DATA, "the contact cannot be matched so: report it as a defect"),
+    "InvalidContactStatus": Code(_DATA, "the contact's status does not allow the change"),
+    "NoValidIdentifiers": Code(_DATA, "the contact has no usable identifier"),
+    "SuppressedByDomain": Code(_DATA, "the account suppresses the domain of the address: let it be"),
+    # rows of an insight import
+    "Unknown": Code(_LATER, "Dotdigital failed without saying why"),
+    "InvalidClientKey": Code(_DATA, "the record's key cannot be used: an order number has 255 characters at most"),
+    "InvalidContactIdentifier": Code(_DATA, "the record's address is not one"),
+    "InvalidContactIdentifierType": Code(_DATA, "the record's contact cannot be named so: report it as a defect"),
+    "InvalidJson": Code(_DATA, "the record is no valid JSON: report it as a defect"),
+    "DuplicateKey": Code(_LATER, "the key was in the import twice: the record is sent singly"),
+    "ContactIdDoesNotExist": Code(_MISSING, "the record's contact is missing: it follows once the contact is there"),
+    "ContactEmailDoesNotExist": Code(_MISSING, "the record's contact is missing: it follows once the contact is there"),
+    "ContactPhoneNumberDoesNotExist": Code(_MISSING, "the record's contact is missing"),
+    "ContactCustomIdentifierValueDoesNotExist": Code(_MISSING, "the record's contact is missing"),
+    "JsonContainsNestedArray": Code(_DATA, "the record has an array inside an array: report it as a defect"),
+    "JsonContainsDashUnderscoreClash": Code(_DATA, "two properties differ in - and _ only"),
+    "JsonDoesNotMatchSchema": Code(_DATA, "the record does not fit its collection: compare it with the collection's schema"),
+    "JsonKeyTooLong": Code(_DATA, "the name of a property is too long"),
+    "JsonKeyInvalidCharacters": Code(_DATA, "the name of a property may have letters, digits, - and _ only"),
+    "JsonValueTooLong": Code(_DATA, "a text of the record is too long: shorten it in Orderwise"),
+    "JsonValueIncompatibleWithSchema": Code(_DATA, "a property had another type in the collection's first record"),
+    "JsonNumberValueTooLarge": Code(_DATA, "a number of the record is too large"),
+    "MissingCollection": Code(_MISSING, "the collection is missing: run 'owdd dotdigital apply --execute'"),
+    "InconsistentTypes": Code(_DATA, "a property has several types in one record"),
+    "TooManyDistinctKeyValuePairs": Code(_DATA, "the collection has too many properties"),
+    "KeyExistingForDifferentContact": Code(_LATER, "the record's key is still another contact's: delete it there first"),
+}
+
+CODES: Final[Mapping[str, Code]] = _V3 | {f"ERROR_{name}": code for name, code in _V2.items()} | _REPORTS
+"""Every code that is documented, as its documentation spells it."""
+
+_SAME: Final = {"duplicateidentifier": "duplicate"}
+"""Codes that the specification and the documentation call by different words."""
+
+_FOLDED: Final = {name.casefold(): code for name, code in CODES.items()}
+_UNKNOWN: Final = Code(_DATA, "a code that is not documented: ask Dotdigital what it means")
+
+
+def canonical(code: str) -> str:
+    """A code of an import report in the one spelling that we keep: lower case, one word for each."""
+    folded = code.strip().casefold()
+    return _SAME.get(folded, folded)
+
+
+def known(code: str) -> bool:
+    """Whether the code is documented, in any casing."""
+    return canonical(code) in _FOLDED
+
+
+def explain(code: str) -> Code:
+    """What a code means, in any casing; one that is not documented concerns the one request that got it."""
+    return _FOLDED.get(canonical(code), _UNKNOWN)

@@ -1,0 +1,110 @@
+"""From an answer that is no success to the error that says what to do about it."""
+
+import re
+from typing import Any, Final
+
+import httpx
+import orjson
+
+from streams.dotdigital.codes import Verdict, explain, known
+from streams.dotdigital.errors import (
+    AccessError,
+    Ceiling,
+    ConnectivityError,
+    ContactExistsError,
+    CredentialsError,
+    DataError,
+    DotdigitalError,
+    MissingError,
+    NotFoundError,
+    RegionError,
+    ThrottledError,
+)
+from streams.dotdigital.limits import rate_limit
+from streams.dotdigital.tiers import Operation
+
+_V2_CODE: Final = re.compile(r"ERROR_[A-Z_]+")
+_V3_CODE: Final = re.compile(r"[A-Za-z]{1,40}:[A-Za-z]{1,40}")
+_MEMBER: Final = re.compile(r"[A-Za-z_]{1,40}")
+_LONGEST_SHAPE: Final = 300
+
+_REFUSALS: Final[dict[Verdict, type[DataError]]] = {
+    Verdict.EXISTS: ContactExistsError,
+    Verdict.MISSING: MissingError,
+    Verdict.NOT_FOUND: NotFoundError,
+    Verdict.DATA: DataError,
+}
+_JOBS: Final = {Operation.IMPORT_CONTACTS: Ceiling.CONTACT_IMPORTS, Operation.IMPORT_RECORDS: Ceiling.INSIGHT_IMPORTS}
+
+
+def failure(operation: Operation, answer: httpx.Response) -> DotdigitalError:
+    """The error for an answer that is no success."""
+    status, body = answer.status_code, _parsed(answer)
+    code = _code(body)
+    meaning = explain(code) if code is not None else None
+    if status == httpx.codes.TOO_MANY_REQUESTS or (meaning is not None and meaning.verdict is Verdict.THROTTLED):
+        return _throttled(operation, answer, code)
+    if status == httpx.codes.UNAUTHORIZED:
+        return CredentialsError(operation)
+    if meaning is not None and code is not None and meaning.verdict is Verdict.ACCESS:
+        return AccessError(operation, code, meaning.hint)
+    if status == httpx.codes.FORBIDDEN:
+        return RegionError(operation)
+    if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
+        return ConnectivityError(operation, f"http-{status}")
+    if code is None or meaning is None:
+        return _wordless(operation, answer, body)
+    if meaning.verdict is Verdict.LATER:
+        return ConnectivityError(operation, code)
+    return _REFUSALS[meaning.verdict](operation, code, "" if known(code) else shape(body))
+
+
+def _throttled(operation: Operation, answer: httpx.Response, code: str | None) -> ThrottledError:
+    """A full queue of jobs is told apart from a used-up budget by its code; a code that nobody knows, by the call."""
+    ceiling = explain(code).ceiling if code is not None else None
+    if ceiling is None and code is not None:
+        ceiling = _JOBS.get(operation)
+    if ceiling is not None:
+        return ThrottledError(operation, None, ceiling)
+    rate = rate_limit(answer.headers)
+    return ThrottledError(operation, rate.reset if rate is not None else None)
+
+
+def _wordless(operation: Operation, answer: httpx.Response, body: Any) -> DotdigitalError:
+    status = answer.status_code
+    if answer.is_redirect or status in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED):
+        # Not Dotdigital's own words, but a wrong URL's: nothing that one contact should be parked for.
+        return AccessError(operation, f"http-{status}", "no code in the answer: is OWDD_DOTDIGITAL_URL right?")
+    return DataError(operation, f"http-{status}", shape(body))
+
+
+def _parsed(answer: httpx.Response) -> Any:
+    try:
+        return orjson.loads(answer.content)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _code(body: Any) -> str | None:
+    """Dotdigital's code: ``errorCode`` in v3, the last ``ERROR_...`` of ``message`` in v2; gateways give neither."""
+    if not isinstance(body, dict):
+        return None
+    given = body.get("errorCode")
+    if isinstance(given, str) and _V3_CODE.fullmatch(given.strip()):
+        return given.strip()
+    found = _V2_CODE.findall(str(body.get("message", "")))
+    return str(found[-1]) if found else None
+
+
+def shape(body: Any) -> str:
+    """Members and their types, without a single value; names that could be data are left out."""
+    return _shape(body, 3)[:_LONGEST_SHAPE]
+
+
+def _shape(value: Any, depth: int) -> str:
+    if isinstance(value, dict) and depth:
+        named = [f"{name if _MEMBER.fullmatch(name) else '?'}: {_shape(item, depth - 1)}" for name, item in value.items()]
+        return f"{{{', '.join(named)}}}"
+    if isinstance(value, list) and depth:
+        return f"[{_shape(value[0], depth - 1)}, …]" if value else "[]"
+    return type(value).__name__

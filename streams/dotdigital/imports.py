@@ -1,0 +1,142 @@
+"""Contacts in bulk (contacts service v3): an import is accepted at once, done later, and its report read row by row.
+
+A structural fault in one row refuses the whole call, a wrong value is a row of the report. States and codes are spelled in
+different ways by documentation and specification, and a report has no summary while the import runs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from streams.dotdigital.answers import Accepted, Identifiers, Wire, address, read
+from streams.dotdigital.codes import canonical
+from streams.dotdigital.contacts import Status, content
+from streams.dotdigital.tiers import Operation
+from streams.dotdigital.transport import Bound
+
+
+class ImportState(StrEnum):
+    """Where an import, or another job, stands."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    """Held back until somebody at Dotdigital has looked at it."""
+    OVER_LIMIT = "over-limit"
+    """More contacts than the account's contract allows."""
+
+
+_STATES: Final = {
+    "finished": ImportState.DONE,
+    "complete": ImportState.DONE,
+    "completed": ImportState.DONE,
+    "failed": ImportState.FAILED,
+    "rejectedbywatchdog": ImportState.REJECTED,
+    "exceedsallowedcontactlimit": ImportState.OVER_LIMIT,
+}
+
+
+def state(status: str | None) -> ImportState:
+    """The state that a status stands for; every word that we do not know is one of a job under way."""
+    return _STATES.get((status or "").strip().casefold(), ImportState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportContact:
+    """One row. ``fields``: the JSON of its data fields; ``status`` None leaves an existing contact's as it is."""
+
+    email: str
+    fields: bytes
+    status: Status | None = None
+    lists: tuple[int, ...] = ()
+
+    def encode(self) -> bytes:
+        """The row as it goes out."""
+        names: dict[str, Any] = {"matchIdentifier": "email", "identifiers": {"email": self.email}}
+        return orjson.dumps(names | content(self.fields, self.status, self.lists))
+
+
+class Imported(NamedTuple):
+    """A contact that an import wrote."""
+
+    contact_id: int
+    email: str
+
+
+class Refused(NamedTuple):
+    """A row of which something was not taken; with a ``contact_id`` the rest of it was. ``codes`` are canonical."""
+
+    email: str | None
+    contact_id: int | None
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContactImport:
+    """An import's report. ``created`` and ``updated`` may lack rows that were imported all the same."""
+
+    state: ImportState
+    created: tuple[Imported, ...] = ()
+    updated: tuple[Imported, ...] = ()
+    failures: tuple[Refused, ...] = ()
+
+
+class _Row(Wire):
+    contact_id: int
+    identifiers: Identifiers | None = None
+
+
+class _Reason(Wire):
+    failure_code: str | None = None
+
+
+class _Failure(Wire):
+    contact_id: int | None = None
+    identifiers: Identifiers | None = None
+    failures: list[_Reason] | None = None
+
+
+class _Report(Wire):
+    status: str | None = None
+    created: list[_Row] | None = None
+    updated: list[_Row] | None = None
+    failures: list[_Failure] | None = None
+
+
+class ImportCalls(Bound):
+    """Calls for many contacts."""
+
+    async def import_contacts(self, items: Sequence[ImportContact]) -> str:
+        """Start an import and return its id; no two items may have one address.
+
+        Raises:
+            ThrottledError: 25 imports are in flight (``Ceiling.CONTACT_IMPORTS``).
+        """
+        body = b'{"contacts":[%b]}' % b",".join(item.encode() for item in items)
+        answer = await self._call(Operation.IMPORT_CONTACTS, "PUT", "/contacts/v3/import", body)
+        return read(answer, Operation.IMPORT_CONTACTS, Accepted).import_id
+
+    async def contact_import(self, import_id: str) -> ContactImport:
+        """How an import stands; its rows once it is done.
+
+        Raises:
+            NotFoundError: Dotdigital does not know it.
+        """
+        answer = await self._call(Operation.CONTACT_IMPORT, "GET", f"/contacts/v3/import/{import_id}")
+        report = read(answer, Operation.CONTACT_IMPORT, _Report)
+        failures = tuple(_refused(row) for row in report.failures or ())
+        return ContactImport(state(report.status), _imported(report.created), _imported(report.updated), failures)
+
+
+def _imported(rows: list[_Row] | None) -> tuple[Imported, ...]:
+    return tuple(Imported(row.contact_id, address(row.identifiers.email if row.identifiers else None)) for row in rows or ())
+
+
+def _refused(row: _Failure) -> Refused:
+    codes = tuple(canonical(reason.failure_code or "unknown") for reason in row.failures or ())
+    email = address(row.identifiers.email if row.identifiers else None)
+    return Refused(email or None, row.contact_id, codes)

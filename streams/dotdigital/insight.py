@@ -1,0 +1,279 @@
+"""Insight data (v3): collections and their records, one at a time and in bulk.
+
+Every write replaces the whole record, and a collection's first value of a property fixes its type for good. A record of a
+contact is addressed through the contact; writing one neither creates the contact nor, outside imports, the collection.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import quote
+
+import httpx
+import msgspec
+import orjson
+
+from streams.dotdigital.answers import Accepted, Wire, address, read, seconds
+from streams.dotdigital.codes import canonical
+from streams.dotdigital.errors import MissingError, NotFoundError
+from streams.dotdigital.imports import ImportState, state
+from streams.dotdigital.paging import Links, since
+from streams.dotdigital.tiers import Operation
+from streams.dotdigital.transport import Bound
+
+Scope: TypeAlias = Literal["account", "contact"]
+CollectionType: TypeAlias = Literal["orders", "catalog", "custom"]
+
+MOST_KEYS: Final = 5000
+"""Keys in one deletion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A collection; ``scope`` and ``type`` are lower-cased, names are the same in any casing."""
+
+    name: str
+    scope: str
+    type: str
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """A property's type for good: ``STRING``, ``FLOAT``, ``INTEGER``, ``BOOLEAN``, ``TIMESTAMP`` or ``RECORD``."""
+
+    name: str
+    type: str
+    repeated: bool
+    fields: tuple["Property", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRecord:
+    """One record of an import; ``content`` is its JSON, ``email`` its contact's address in a collection of contacts."""
+
+    key: str
+    content: bytes
+    email: str | None = None
+
+    def encode(self) -> bytes:
+        """The record as it goes out."""
+        body: dict[str, Any] = {"key": self.key, "json": orjson.Fragment(self.content)}
+        if self.email is not None:
+            body["contactIdentity"] = {"identifier": "email", "value": self.email}
+        return orjson.dumps(body)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFailure:
+    """A record that an import refused; ``reason`` is canonical."""
+
+    key: str
+    email: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class InsightImport:
+    """An import's report; the counts are 0 until it is done."""
+
+    state: ImportState
+    total: int = 0
+    imported: int = 0
+    rejected: int = 0
+    failures: tuple[RecordFailure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record as the account holds it; ``updated`` is UTC epoch seconds, ``contact_id`` None for those of the account."""
+
+    key: str
+    content: dict[str, Any]
+    contact_id: int | None
+    updated: int
+
+
+class _Collection(Wire):
+    collection_name: str
+    collection_scope: str
+    collection_type: str
+    record_count: int | None = None
+
+
+class _Property(Wire):
+    name: str
+    type: str
+    mode: str | None = None
+    fields: list["_Property"] | None = None
+
+
+class _Schema(Wire):
+    schema: list[_Property]
+
+
+class _Summary(Wire):
+    total_records: int | None = None
+    total_imported: int | None = None
+    total_rejected: int | None = None
+
+
+class _Identity(Wire):
+    identifier: str | None = None
+    value: str | int | None = None
+
+
+class _Owner(Wire):
+    contact_identity: _Identity | None = None
+
+
+class _Failure(Wire):
+    key: str | int | float | None = None
+    failure_reason: str | None = None
+    collection_owner: _Owner | None = None
+
+
+class _Report(Wire):
+    status: str | None = None
+    summary: _Summary | None = None
+    failures: list[_Failure] | None = None
+
+
+class _Deleted(Wire):
+    not_found: list[str] | None = None
+
+
+class _Record(Wire):
+    key: str
+    json: dict[str, Any]
+    owner_contact_id: int | None = None
+    updated: str | None = None
+
+
+class _Page(Wire):
+    items: list[_Record] | None = msgspec.field(default=None, name="_items")
+    links: Links | None = msgspec.field(default=None, name="_links")
+
+
+class InsightCalls(Bound):
+    """Calls for collections and records."""
+
+    async def ensure_collection(self, name: str, scope: Scope, kind: CollectionType) -> bool:
+        """Create a collection; False when there is one of that name, whatever its scope and type."""
+        query = {"collectionScope": scope, "collectionType": kind}
+        path = f"/insightData/v3/collections/{name}"
+        answer = await self._call(Operation.CREATE_COLLECTION, "POST", path, query=query)
+        return answer.status_code == httpx.codes.CREATED
+
+    async def collections(self) -> tuple[Collection, ...]:
+        """The account's collections."""
+        answer = await self._call(Operation.LIST_COLLECTIONS, "GET", "/insightData/v3/collections")
+        return tuple(
+            Collection(row.collection_name, row.collection_scope.lower(), row.collection_type.lower(), row.record_count or 0)
+            for row in read(answer, Operation.LIST_COLLECTIONS, list[_Collection])
+        )
+
+    async def schema(self, collection: str) -> tuple[Property, ...]:
+        """The types that the records' properties have for good; empty while there are no records.
+
+        Raises:
+            MissingError: there is no such collection.
+        """
+        answer = await self._call(Operation.GET_SCHEMA, "GET", f"/insightData/v3/collections/{collection}/schema")
+        rows = read(answer, Operation.GET_SCHEMA, _Schema).schema
+        record = next((row for row in rows if row.name.casefold() == "json"), None)
+        return () if record is None else _property(record).fields
+
+    async def put_record(
+        self, collection: str, key: str, content: bytes, email: str | None = None
+    ) -> Literal["created", "replaced"]:
+        """Write a record of the account, or of the contact ``email``.
+
+        Raises:
+            MissingError: the contact or the collection is not there.
+        """
+        answer = await self._call(Operation.PUT_RECORD, "PUT", _record(collection, key, email), content)
+        return "created" if answer.status_code == httpx.codes.CREATED else "replaced"
+
+    async def delete_record(self, collection: str, key: str, email: str | None = None) -> bool:
+        """Delete a record; False when it is not there, nor its contact or its collection."""
+        try:
+            await self._call(Operation.DELETE_RECORD, "DELETE", _record(collection, key, email))
+        except (NotFoundError, MissingError):
+            return False
+        return True
+
+    async def delete_records(self, collection: str, keys: Sequence[str], email: str | None = None) -> frozenset[str]:
+        """Delete up to 5000 records; returns the keys that were not there.
+
+        Raises:
+            MissingError: the contact or the collection is not there.
+        """
+        place = "accounts" if email is None else f"contacts/email/{quote(email, safe='')}"
+        path, body = f"/insightData/v3/{place}/{collection}/deleteRecords", orjson.dumps({"keys": list(keys)})
+        answer = await self._call(Operation.DELETE_RECORDS, "DELETE", path, body)
+        return frozenset(read(answer, Operation.DELETE_RECORDS, _Deleted).not_found or ())
+
+    async def import_records(self, collection: str, scope: Scope, kind: CollectionType, records: Sequence[ImportRecord]) -> str:
+        """Start an import and return its id. It creates a missing collection; no two records may have one key.
+
+        Raises:
+            ThrottledError: 5 imports are in flight (``Ceiling.INSIGHT_IMPORTS``).
+        """
+        head = orjson.dumps({"collectionName": collection, "collectionScope": scope, "collectionType": kind})
+        body = b'%b,"records":[%b]}' % (head[:-1], b",".join(record.encode() for record in records))
+        answer = await self._call(Operation.IMPORT_RECORDS, "PUT", "/insightData/v3/import", body)
+        return read(answer, Operation.IMPORT_RECORDS, Accepted).import_id
+
+    async def insight_import(self, import_id: str) -> InsightImport:
+        """How an import stands.
+
+        Raises:
+            NotFoundError: Dotdigital does not know it.
+        """
+        answer = await self._call(Operation.INSIGHT_IMPORT, "GET", f"/insightData/v3/import/{import_id}")
+        report = read(answer, Operation.INSIGHT_IMPORT, _Report)
+        counts = report.summary or _Summary()
+        return InsightImport(
+            state(report.status),
+            counts.total_records or 0,
+            counts.total_imported or 0,
+            counts.total_rejected or 0,
+            tuple(_failure(row) for row in report.failures or ()),
+        )
+
+    async def records(
+        self, collection: str, scope: Scope, *, email: str | None = None, modified: int | None = None, limit: int = 5000
+    ) -> AsyncIterator[tuple[StoredRecord, ...]]:
+        """A collection page by page, or one contact's part of it; ``modified``: since then only (UTC epoch seconds)."""
+        place = "account" if scope == "account" else "contacts" if email is None else f"contacts/email/{quote(email, safe='')}"
+        path, query = f"/insightData/v3/{place}/{collection}", {"limit": str(limit)} | since(modified)
+        while True:
+            page = read(await self._call(Operation.LIST_RECORDS, "GET", path, query=query), Operation.LIST_RECORDS, _Page)
+            rows = page.items or ()
+            yield tuple(StoredRecord(row.key, row.json, row.owner_contact_id, seconds(row.updated)) for row in rows)
+            marker = page.links.following() if page.links else None
+            if marker is None:
+                return
+            query = query | {"marker": marker}
+
+
+def _record(collection: str, key: str, email: str | None) -> str:
+    place = "account" if email is None else f"contacts/email/{quote(email, safe='')}"
+    return f"/insightData/v3/{place}/{collection}/{quote(key, safe='')}"
+
+
+def _property(row: _Property) -> Property:
+    repeated = (row.mode or "").upper() == "REPEATED"
+    return Property(row.name, row.type.upper(), repeated, tuple(_property(field) for field in row.fields or ()))
+
+
+def _failure(row: _Failure) -> RecordFailure:
+    return RecordFailure(str(row.key), _owner(row), canonical(row.failure_reason or "unknown"))
+
+
+def _owner(row: _Failure) -> str | None:
+    identity = row.collection_owner.contact_identity if row.collection_owner else None
+    if identity is None or (identity.identifier or "").casefold() != "email":
+        return None
+    return address(str(identity.value or "")) or None

@@ -1,0 +1,88 @@
+"""Lists, which v2 calls address books. Contacts join one by a v3 write; leaving is a call of v2, and the only way off."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from streams.dotdigital.answers import Wire, read
+from streams.dotdigital.errors import MissingError
+from streams.dotdigital.imports import ImportState, state
+from streams.dotdigital.paging import MOST_V2, skipping
+from streams.dotdigital.tiers import Operation
+from streams.dotdigital.transport import Bound
+
+
+@dataclass(frozen=True, slots=True)
+class ContactList:
+    """A list and how many contacts are on it."""
+
+    list_id: int
+    name: str
+    contacts: int
+
+
+class _Book(Wire):
+    id: int
+    name: str
+    contacts: int | None = None
+
+    def shown(self) -> ContactList:
+        return ContactList(self.id, self.name, self.contacts or 0)
+
+
+class Job(Wire):
+    """Work that v2 does later."""
+
+    id: str
+    status: str | None = None
+
+
+class ListCalls(Bound):
+    """Calls for lists."""
+
+    async def lists(self) -> tuple[ContactList, ...]:
+        """All lists of the account."""
+        found: list[ContactList] = []
+        while True:
+            answer = await self._call(Operation.LIST_LISTS, "GET", "/v2/address-books", query=skipping(len(found)))
+            rows = read(answer, Operation.LIST_LISTS, list[_Book])
+            found += [row.shown() for row in rows]
+            if len(rows) < MOST_V2:
+                return tuple(found)
+
+    async def create_list(self, name: str) -> ContactList:
+        """Create a private list.
+
+        Raises:
+            DataError: a list or a segment has that name.
+        """
+        body = orjson.dumps({"name": name, "visibility": "Private"})
+        answer = await self._call(Operation.CREATE_LIST, "POST", "/v2/address-books", body)
+        return read(answer, Operation.CREATE_LIST, _Book).shown()
+
+    async def leave_list(self, list_id: int, contact_id: int) -> bool:
+        """Take a contact off a list; False when there is no such contact.
+
+        Raises:
+            MissingError: there is no such list.
+        """
+        path = f"/v2/address-books/{list_id}/contacts/{contact_id}"
+        try:
+            await self._call(Operation.LEAVE_LIST, "DELETE", path)
+        except MissingError as error:
+            if error.code != "ERROR_CONTACT_NOT_FOUND":
+                raise
+            return False
+        return True
+
+    async def leave_list_many(self, list_id: int, contact_ids: Sequence[int]) -> str:
+        """Start to take many contacts off a list; returns the id of the work. Unknown contacts are passed over."""
+        path = f"/v2/address-books/{list_id}/contacts/delete"
+        answer = await self._call(Operation.LEAVE_LIST_MANY, "POST", path, orjson.dumps(list(contact_ids)))
+        return read(answer, Operation.LEAVE_LIST_MANY, Job).id
+
+    async def list_removal(self, removal_id: str) -> ImportState:
+        """How that work stands."""
+        answer = await self._call(Operation.LIST_REMOVAL, "GET", f"/v2/contacts/deletion/{removal_id}")
+        return state(read(answer, Operation.LIST_REMOVAL, Job).status)

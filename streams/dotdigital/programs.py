@@ -1,0 +1,86 @@
+"""Programmes and enrolments (v2). 20 enrolment calls an hour over all programmes, so each should carry as many as it may."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from streams.dotdigital.answers import Wire, read
+from streams.dotdigital.imports import ImportState, state
+from streams.dotdigital.lists import Job
+from streams.dotdigital.paging import MOST_V2, skipping
+from streams.dotdigital.tiers import Operation
+from streams.dotdigital.transport import Bound
+
+MOST_CONTACTS: Final = 25
+"""Contacts in one enrolment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A programme."""
+
+    program_id: int
+    name: str
+    status: str
+
+    @property
+    def active(self) -> bool:
+        """Whether contacts can be enrolled."""
+        return self.status.casefold() == "active"
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentFault:
+    """A contact that was not enrolled, and Dotdigital's reason, such as ``AlreadyInProgram``."""
+
+    contact_id: int
+    reason: str
+
+
+class _Program(Wire):
+    id: int
+    name: str | None = None
+    status: str | None = None
+
+
+class ProgramCalls(Bound):
+    """Calls for programmes."""
+
+    async def programs(self) -> tuple[Program, ...]:
+        """All programmes of the account."""
+        found: list[Program] = []
+        while True:
+            answer = await self._call(Operation.LIST_PROGRAMS, "GET", "/v2/programs", query=skipping(len(found)))
+            rows = read(answer, Operation.LIST_PROGRAMS, list[_Program])
+            found += [Program(row.id, row.name or "", row.status or "") for row in rows]
+            if len(rows) < MOST_V2:
+                return tuple(found)
+
+    async def enrol(self, program_id: int, contact_ids: Sequence[int]) -> str:
+        """Enrol up to 25 contacts; returns the enrolment's id. Who is on the programme already stays as they are.
+
+        Raises:
+            ThrottledError: the calls of this hour are used up (``Ceiling.ENROLMENTS``).
+            MissingError: there is no such programme or contact, or the programme is not active.
+        """
+        body = orjson.dumps({"programId": program_id, "contacts": list(contact_ids)})
+        return read(await self._call(Operation.ENROL, "POST", "/v2/programs/enrolments", body), Operation.ENROL, Job).id
+
+    async def enrolment(self, enrolment_id: str) -> ImportState:
+        """How an enrolment stands."""
+        answer = await self._call(Operation.ENROLMENT, "GET", f"/v2/programs/enrolments/{enrolment_id}")
+        return state(read(answer, Operation.ENROLMENT, Job).status)
+
+    async def enrolment_faults(self, enrolment_id: str) -> tuple[EnrolmentFault, ...]:
+        """Who was not enrolled.
+
+        Raises:
+            ConnectivityError: the enrolment is not finished.
+        """
+        path = f"/v2/programs/enrolments/{enrolment_id}/report-faults"
+        answer = await self._call(Operation.ENROLMENT_FAULTS, "GET", path)
+        rows = csv.DictReader(answer.content.decode("utf-8-sig").splitlines())
+        return tuple(EnrolmentFault(int(row["Id"]), row["Reason"]) for row in rows)

@@ -1,0 +1,47 @@
+"""Where an account lives: Dotdigital has three regions, and only account-info answers in all of them."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import httpx
+
+from streams.dotdigital.account import AccountCalls
+from streams.dotdigital.errors import AccessError
+from streams.dotdigital.tiers import Operation
+
+AUTO: Final = "auto"
+"""The URL that stands for "ask the account"."""
+
+ENTRANCE: Final = "https://r1-api.dotdigital.com"
+"""Answers account-info for the accounts of every region."""
+
+_OURS: Final = (".dotdigital.com", ".dotmailer.com")
+
+
+async def discover(calls: AccountCalls, asked: str = ENTRANCE) -> str:
+    """The endpoint that the account itself names; ``asked`` is the host that ``calls`` go to.
+
+    Raises:
+        CredentialsError: user or password are wrong.
+        AccessError: the account names no endpoint, or one of somebody else: credentials go to Dotdigital, or to who was asked.
+        DotdigitalError: any other failure of the call.
+    """
+    return endpoint(await calls.account(), asked)
+
+
+def endpoint(account: Mapping[str, str], asked: str) -> str:
+    """The endpoint among an account's properties.
+
+    Raises:
+        AccessError: as ``discover``.
+    """
+    named = account.get("ApiEndpoint", "").strip()
+    operation = Operation.ACCOUNT_INFO
+    if not named:
+        raise AccessError(operation, "no-endpoint", "the account names no ApiEndpoint: set OWDD_DOTDIGITAL_URL to its region")
+    url = httpx.URL(named)
+    same = (url.scheme, url.netloc) == (httpx.URL(asked).scheme, httpx.URL(asked).netloc)
+    if not same and not (url.scheme == "https" and url.host.endswith(_OURS)):
+        hint = f"the account names the endpoint {url.scheme}://{url.host}, which is not Dotdigital's: set OWDD_DOTDIGITAL_URL"
+        raise AccessError(operation, "foreign-endpoint", hint)
+    return named.rstrip("/")

@@ -1,0 +1,65 @@
+"""The types of our records' properties, and where they differ from those that a collection has for good.
+
+The first record fixes a property's type until the whole collection is deleted, also when that record was somebody else's; a
+number written as text, or a date without a zone, is refused or useless from then on. The properties are those of
+``docs/delivery-rules.md`` sections 4 and 5.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from streams.dotdigital.insight import Property
+
+_TEXT, _NUMBER, _WHOLE, _TIME, _RECORD = "STRING", "FLOAT", "INTEGER", "TIMESTAMP", "RECORD"
+
+
+def _all(kind: str, *names: str) -> tuple[Property, ...]:
+    return tuple(Property(name, kind, repeated=False) for name in names)
+
+
+ORDERS: Final = (
+    *_all(_TEXT, "id", "order_status", "currency", "return_number"),
+    *_all(_TIME, "purchase_date", "despatch_date"),
+    *_all(_NUMBER, "order_subtotal", "refund_total", "order_total"),
+    Property(
+        "products",
+        _RECORD,
+        repeated=True,
+        fields=(
+            *_all(_TEXT, "product_id", "parent_id", "sku", "name"),
+            *_all(_NUMBER, "price"),
+            *_all(_WHOLE, "qty"),
+        ),
+    ),
+)
+"""An order's record."""
+
+CATALOGUE: Final = (
+    *_all(_TEXT, "id", "sku", "name", "currency", "parent_id", "product_code", "product_name", "url", "image_path"),
+    *_all(_NUMBER, "price"),
+    *_all(_WHOLE, "stock"),
+    Property("categories", _RECORD, repeated=True, fields=_all(_TEXT, "id", "name")),
+)
+"""An item's record."""
+
+
+def clashes(wanted: tuple[Property, ...], found: tuple[Property, ...], path: str = "") -> Iterator[str]:
+    """Properties of a collection that cannot hold what we write: ``order_total is STRING, not FLOAT``."""
+    held = {field.name.casefold(): field for field in found}
+    for field in wanted:
+        there = held.get(field.name.casefold())
+        if there is None:
+            continue
+        if (_family(there.type), there.repeated) != (_family(field.type), field.repeated):
+            yield f"{path}{field.name} is {_shown(there)}, not {_shown(field)}"
+        else:
+            yield from clashes(field.fields, there.fields, f"{path}{field.name}.")
+
+
+def _family(kind: str) -> str:
+    """Whole and fractional numbers are one type."""
+    return _NUMBER if kind in (_WHOLE, "NUMERIC") else kind
+
+
+def _shown(field: Property) -> str:
+    return f"REPEATED {field.type}" if field.repeated else field.type

@@ -1,0 +1,75 @@
+"""Refusals (v2): unsubscribing, suppressing, and reading back who left."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import orjson
+
+from streams.dotdigital.answers import Wire, address, read, seconds, stamp
+from streams.dotdigital.errors import MissingError
+from streams.dotdigital.paging import MOST_V2, skipping
+from streams.dotdigital.tiers import Operation
+from streams.dotdigital.transport import Bound
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """Who left or was taken off, lower-cased; ``reason`` is Dotdigital's, lower-cased; ``at`` is UTC epoch seconds."""
+
+    contact_id: int
+    email: str
+    reason: str
+    at: int
+
+
+class _Person(Wire):
+    id: int | None = None
+    email: str | None = None
+
+
+class _Removal(Wire):
+    suppressed_contact: _Person
+    date_removed: str | None = None
+    reason: str | None = None
+
+    def shown(self) -> Removal:
+        person = self.suppressed_contact
+        return Removal(person.id or 0, address(person.email), (self.reason or "").lower(), seconds(self.date_removed))
+
+
+class _Suppressed(Wire):
+    not_found: list[_Person] | None = None
+
+
+class SuppressionCalls(Bound):
+    """Calls about refusals."""
+
+    async def unsubscribe(self, email: str) -> bool:
+        """Unsubscribe a contact from everything; False when there is none."""
+        try:
+            await self._call(Operation.UNSUBSCRIBE, "POST", "/v2/contacts/unsubscribe", orjson.dumps({"email": email}))
+        except MissingError:
+            return False
+        return True
+
+    async def suppress(self, emails: Sequence[str]) -> frozenset[str]:
+        """Suppress contacts; returns the addresses that have none."""
+        body = orjson.dumps([{"email": email} for email in emails])
+        answer = await self._call(Operation.SUPPRESS, "PUT", "/v2/contacts/suppress-contacts", body)
+        return frozenset(address(row.email) for row in read(answer, Operation.SUPPRESS, _Suppressed).not_found or ())
+
+    def unsubscribed_since(self, moment: int) -> AsyncIterator[tuple[Removal, ...]]:
+        """Who unsubscribed at ``moment`` (UTC epoch seconds) or later, page by page."""
+        return self._since(Operation.UNSUBSCRIBED_SINCE, moment)
+
+    def suppressed_since(self, moment: int) -> AsyncIterator[tuple[Removal, ...]]:
+        """Who was suppressed at ``moment`` (UTC epoch seconds) or later, page by page."""
+        return self._since(Operation.SUPPRESSED_SINCE, moment)
+
+    async def _since(self, operation: Operation, moment: int) -> AsyncIterator[tuple[Removal, ...]]:
+        path, seen, full = f"/v2/contacts/{operation}/{quote(stamp(moment), safe='')}", 0, True
+        while full:
+            rows = read(await self._call(operation, "GET", path, query=skipping(seen)), operation, list[_Removal])
+            yield tuple(row.shown() for row in rows)
+            seen, full = seen + len(rows), len(rows) == MOST_V2

@@ -1,0 +1,139 @@
+"""One call: the budget first, then a connection, then the answer or the error that it stands for."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+import httpx
+
+from streams.capture.rows import Lane
+from streams.dotdigital.connections import Connections
+from streams.dotdigital.credentials import Credentials
+from streams.dotdigital.errors import Ceiling, ConnectivityError, ThrottledError
+from streams.dotdigital.failures import failure
+from streams.dotdigital.limits import SCOPE, rate_limit
+from streams.dotdigital.tiers import Budget, Call, Operation, Tier
+from streams.settings import Settings
+
+Observer: TypeAlias = Callable[[Call], None]
+"""Told of every call."""
+
+_SLOW_SECONDS: Final = 125.0
+"""Dotdigital may take 121 s over a bulk call; who gives up earlier repeats what was accepted."""
+
+
+class Transport:
+    """The connections to one account. Safe to share between tasks of one event loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        observe: Observer,
+        budget: Budget,
+        url: str,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._observe = observe
+        self._budget = budget
+        self._tiers: dict[Operation, Tier] = {}
+        auth = Credentials.of(settings).auth
+        timeout = httpx.Timeout(settings.dispatch_timeout, connect=min(10.0, settings.dispatch_timeout), pool=None)
+        self._timeout = timeout
+        self._patience = httpx.Timeout(max(_SLOW_SECONDS, settings.dispatch_timeout), connect=timeout.connect, pool=None)
+        trust = httpx.create_ssl_context()
+        # One client per connection: a pool of eight costs httpcore twice the time of eight pools of one, since every call
+        # asks every idle socket whether it still lives (docs/performance.md).
+        self._connections = Connections(
+            [
+                httpx.AsyncClient(
+                    base_url=url.rstrip("/"),
+                    auth=auth,
+                    limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+                    headers={"Content-Type": "application/json", "Accept": "application/json"},
+                    verify=trust,
+                    transport=transport,
+                )
+                for _ in range(settings.dispatch_connections)
+            ]
+        )
+
+    async def call(
+        self,
+        lane: Lane,
+        operation: Operation,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """A successful answer.
+
+        Raises:
+            DotdigitalError: any other answer, or none.
+        """
+        tier = self._tiers.get(operation, operation.tier)
+        await self._budget.acquire(tier, lane)
+        rate, throttled = None, False
+        try:
+            answer = await self._answer(lane, operation, tier, method, path, body, query)
+            error = None if answer.is_success else failure(operation, answer)
+            throttled = isinstance(error, ThrottledError) and error.scope in (Ceiling.RATE, Ceiling.FLAT)
+            scope = self._tiers[operation] = Tier.of_scope(answer.headers.get(SCOPE)) or tier
+            rate = rate_limit(answer.headers) if scope is tier else None
+        finally:
+            self._budget.learned(tier, rate, throttled)
+        if error is not None:
+            raise error
+        return answer
+
+    def move(self, url: str) -> None:
+        """Call another host from now on."""
+        self._connections.move(url.rstrip("/"))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._connections.close()
+
+    async def _answer(
+        self,
+        lane: Lane,
+        operation: Operation,
+        tier: Tier,
+        method: str,
+        path: str,
+        body: bytes | None,
+        query: Mapping[str, str] | None,
+    ) -> httpx.Response:
+        client = await self._connections.take(lane)
+        started = time.perf_counter()
+        status = "no-answer"
+        timeout = self._patience if operation.tier is Tier.LOW else self._timeout
+        try:
+            answer = await client.request(method, path, content=body, params=query, timeout=timeout)
+            status = str(answer.status_code)
+        except httpx.TimeoutException as error:
+            raise ConnectivityError(operation, "timeout") from error
+        except httpx.HTTPError as error:
+            raise ConnectivityError(operation, "no-answer") from error
+        finally:
+            self._connections.give(client)
+            self._observe(Call(operation, tier, status, time.perf_counter() - started))
+        return answer
+
+
+class Bound:
+    """Calls of one lane; the base of every part of the API."""
+
+    def __init__(self, transport: Transport, lane: Lane = Lane.LIVE) -> None:
+        self._transport = transport
+        self._lane = lane
+
+    async def _call(
+        self,
+        operation: Operation,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        return await self._transport.call(self._lane, operation, method, path, body, query)
