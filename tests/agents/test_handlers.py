@@ -3,8 +3,7 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from random import Random
 from types import SimpleNamespace
@@ -30,6 +29,7 @@ from streams.mapping import Mapping, load_mapping
 from streams.observability.lag import Progress
 from streams.observability.metrics import Metrics
 from streams.topics import Topics
+from tests.agents.memory import Rows
 
 TOPICS = Topics.of("t")
 HOUSE = 900
@@ -40,28 +40,6 @@ OPEN, SENT = "awaiting despatch", "dispatched"
 
 Step = list[tuple[str, Change]]
 """The changes that one version of one captured row makes."""
-
-
-@dataclass
-class Rows:
-    """State rows of one stage in memory, one partition."""
-
-    rows: dict[bytes, bytes] = field(default_factory=dict)
-
-    def get(self, partition: int, key: bytes) -> bytes | None:
-        return self.rows.get(key)
-
-    def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        return iter([(key, value) for key, value in sorted(self.rows.items()) if key.startswith(prefix)])
-
-    def commit(self, unit: Unit) -> None:
-        for key, value in unit.writes.items():
-            if value is None:
-                self.rows.pop(key, None)
-            else:
-                self.rows[key] = value
-        for effect in unit.after:
-            effect()
 
 
 class Pipeline:
