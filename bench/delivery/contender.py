@@ -1,0 +1,41 @@
+"""What every contender is: something that is fed changes and calls Dotdigital for ever."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import httpx
+
+from bench.delivery.account import PASSWORD, USER, Terms
+from bench.delivery.virtual import VirtualClock
+from streams.domain.changes import Change
+from streams.domain.debounce import Debounce
+from streams.mapping import Mapping
+
+CONNECTIONS = 8
+URL = "http://sandbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a contender is given; ``debounce`` concerns ours alone."""
+
+    clock: VirtualClock
+    transport: httpx.AsyncBaseTransport
+    mapping: Mapping
+    terms: Terms
+    debounce: Debounce
+
+    def http(self) -> httpx.AsyncClient:
+        """A plain client of the account, for those who bring none."""
+        return httpx.AsyncClient(transport=self.transport, base_url=URL, auth=(USER, PASSWORD), timeout=30.0)
+
+
+class Contender(Protocol):
+    """One way of delivering."""
+
+    def feed(self, changes: Sequence[Change]) -> None:
+        """Changes that were made now."""
+
+    async def run(self) -> None:
+        """Deliver for ever."""

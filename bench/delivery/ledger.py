@@ -1,0 +1,100 @@
+"""What Dotdigital must still be told, and how long each change took to be told."""
+
+import asyncio
+from array import array
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from bench.delivery.trace import Deliverable, deliverable_of
+from bench.delivery.wire import Said, canonical
+from streams.capture.rows import Lane
+from streams.domain.changes import Change, Desired, Kind, Wanted
+from streams.domain.debounce import Debounce
+
+
+@dataclass(slots=True)
+class _Open:
+    """A change that no call has carried yet; ``out``: its opt-out, which a call must tell in so many words."""
+
+    at: int
+    lane: Lane
+    content: bytes | None
+    out: bool
+
+
+@dataclass(slots=True)
+class Carried:
+    """Delays from change to request in ms by lane, and the latest request that was needed."""
+
+    delays: dict[Lane, "array[int]"] = field(default_factory=lambda: {lane: array("q") for lane in Lane})
+    last: int = 0
+
+
+class Ledger:
+    """Changes against calls. A call delivers every change of a deliverable up to the content that it carries."""
+
+    def __init__(self, collections: dict[Kind, str], debounce: Debounce) -> None:
+        self._collections = collections
+        self._debounce = debounce
+        self._open: dict[Deliverable, list[_Open]] = defaultdict(list)
+        self._out: set[Deliverable] = set()
+        self.desired: dict[Deliverable, bytes] = {}
+        self.carried = Carried()
+        self.waits: list[tuple[int, int]] = []
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+    def wanted(self, change: Change, at: int) -> bool:
+        """Note a change made at ``at`` (epoch ms); False when it wants nothing that was not wanted before."""
+        deliverable = deliverable_of(change, self._collections)
+        content, out = self._content(change), False
+        if isinstance(change.row, Desired) and change.row.opted is False and deliverable not in self._out:
+            self._out.add(deliverable)
+            out = True
+        if self.desired.get(deliverable) == content and not out:
+            return False
+        self.desired[deliverable] = content
+        self._open[deliverable].append(_Open(at, Lane(change.lane), content, out))
+        self.idle.clear()
+        return True
+
+    def told(self, said: Said, at: int, *, refused: bool) -> None:
+        """Note a call of ``at`` (epoch ms) that was answered well; ``refused``: the contact is unsubscribed by now."""
+        waiting = self._open.get(said.deliverable)
+        if waiting is None:
+            return
+        upto = max((number for number, change in enumerate(waiting) if change.content == said.content), default=-1)
+        for number, change in enumerate(waiting):
+            if number <= upto:
+                change.content = None
+            change.out = change.out and not refused
+        for change in [change for change in waiting if change.content is None and not change.out]:
+            waiting.remove(change)
+            self._done(change, at)
+        if not waiting:
+            del self._open[said.deliverable]
+        if not self._open:
+            self.idle.set()
+
+    @property
+    def outstanding(self) -> int:
+        """Deliverables with a change that no call has carried."""
+        return len(self._open)
+
+    def begin(self) -> None:
+        """Count from here on."""
+        self.carried = Carried()
+        self.waits.clear()
+
+    def _done(self, change: _Open, at: int) -> None:
+        self.carried.delays[change.lane].append(at - change.at)
+        self.carried.last = max(self.carried.last, at)
+        late = change.at + int(self._debounce.window(change.lane).longest * 1000)
+        if at > late:
+            self.waits.append((late, at))
+
+    def _content(self, change: Change) -> bytes:
+        match change.row:
+            case Desired(fields=bytes(content)) | Wanted(content=content):
+                return canonical(content)
+        raise TypeError(f"no trace says {change.kind.name} without content")

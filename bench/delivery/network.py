@@ -1,0 +1,81 @@
+"""The way to Dotdigital in a virtual world: it takes its time, it can be cut, and it remembers every call."""
+
+import asyncio
+from dataclasses import dataclass
+
+import httpx
+
+from bench.delivery.ledger import Ledger
+from bench.delivery.virtual import VirtualClock
+from bench.delivery.wire import nothing_new, read, refused
+from streams.sandbox import SandboxApp
+from streams.sandbox.calls import call_of, tier_of
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request. ``at`` is when it left (epoch ms), ``tier`` what pays for it, ``status`` 0 when it was not answered.
+
+    ``rows`` is how many deliverables it carried, ``useless`` that Dotdigital held all of it already.
+    """
+
+    at: int
+    method: str
+    route: str
+    tier: str | None
+    status: int
+    rows: int
+    useless: bool
+
+    @property
+    def batched(self) -> bool:
+        """Whether it is an import."""
+        return self.route.endswith("/import")
+
+
+class Network(httpx.AsyncBaseTransport):
+    """Carries calls to the sandbox; an answer takes ``seconds``."""
+
+    def __init__(self, app: SandboxApp, clock: VirtualClock, ledger: Ledger, seconds: float) -> None:
+        self._app = app
+        self._asgi = httpx.ASGITransport(app)
+        self._clock = clock
+        self._ledger = ledger
+        self._seconds = seconds
+        self.down = False
+        self.calls: list[Call] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer a call.
+
+        Raises:
+            httpx.ConnectTimeout: the way is cut.
+            httpx.ReadError: the reply was lost.
+        """
+        at, body = self._clock.now_ms(), await request.aread()
+        method, path = request.method, request.url.raw_path.split(b"?")[0].decode()
+        store, status = self._app.store, 0
+        if self.down:
+            self._note(at, method, path, 0, 0, useless=False)
+            await asyncio.sleep(request.extensions["timeout"]["connect"])
+            raise httpx.ConnectTimeout("the network is cut", request=request)
+        await asyncio.sleep(self._seconds / 2)
+        # What an import did is not the doing of the call that happens to come next.
+        store.jobs.settle(store.clock().timestamp())
+        carried = read(method, path, body, store)
+        useless = bool(carried) and all(nothing_new(said, store) for said in carried)
+        try:
+            answer = await self._asgi.handle_async_request(request)
+            status = answer.status_code
+        except ConnectionAbortedError as error:
+            raise httpx.ReadError("the reply was lost", request=request) from error
+        finally:
+            self._note(at, method, path, status, len(carried), useless=useless and status < 300)
+        if answer.is_success:
+            for said in carried:
+                self._ledger.told(said, at, refused=refused(said, store))
+        await asyncio.sleep(self._seconds / 2)
+        return answer
+
+    def _note(self, at: int, method: str, path: str, status: int, rows: int, *, useless: bool) -> None:
+        self.calls.append(Call(at, method, call_of(path).route, tier_of(method, path), status, rows, useless))
