@@ -31,6 +31,12 @@ class Returns:
             Action("return_deleted", 3, self.delete),
         ]
 
+    def leave_open(self, times: int) -> None:
+        """Returns of the past that nobody has credited yet."""
+        if self._shop.config.mapping.returns is not None:
+            for _ in range(times):
+                self.open()
+
     def open(self) -> bool:
         """A return for an order that was settled; now and then without number or time."""
         return self._open_for(self._shop.settled.draw(self._shop.rng))

@@ -50,6 +50,7 @@ class Simulation:
         self._catalogue = Catalogue(self._shop)
         self._life = OrderLife(self._shop, self._catalogue)
         self._customers = CustomerLife(self._shop)
+        self._returns = Returns(self._shop, self._life)
         self._mishaps = Mishaps(self._shop)
         self.actions: list[Action] = [
             *self._life.actions(),
@@ -57,7 +58,7 @@ class Simulation:
             *self._mishaps.actions(),
             *self._customers.actions(),
             *ProductLife(self._shop, self._catalogue).actions(),
-            *Returns(self._shop, self._life).actions(),
+            *self._returns.actions(),
         ]
         self._plan: list[Action] = []
         self._faults = random.Random(f"faults {config.seed}")
@@ -147,6 +148,7 @@ class Simulation:
         new_customers = min((config.customers - 1) // 4, round(live * _NEW_CUSTOMERS))
         opening = (config.customers - new_customers, config.orders - new_orders)
         open_shop(self._shop, self._catalogue, self._life, self._mishaps, *opening)
+        self._returns.leave_open(2 + opening[1] // 100)
         return self._deck(live, new_orders, new_customers)
 
     def _snapshot(self) -> Iterator[list[Change]]:

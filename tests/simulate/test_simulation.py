@@ -3,19 +3,22 @@
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from itertools import count, pairwise
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 import pytest
 
 from streams.errors import ConfigurationError
 from streams.mapping import Mapping, load_mapping
-from streams.mapping.model import Currency
-from streams.oracle import Tables, expected_contacts, expected_held
+from streams.mapping.model import Catalogue, Currency, Erasure, RecordStatus, RefundEvent, Return
+from streams.oracle import Tables, expectation, expected_contacts, expected_held
+from streams.oracle.rows import addresses
 from streams.simulate import Event, Simulation, SimulationConfig
+from streams.simulate.calendar import USUAL_END
 
 PREFIX = "ow.Orderwise.dbo."
 HELD = {
@@ -23,6 +26,7 @@ HELD = {
     "unknown_currency", "credit_without_order", "order_without_customer", "order_without_email",
 }  # fmt: skip
 NOT_ALWAYS = {"consent_changed"}
+RETURNS = Return(table="customer_return_header", key="crh_id", order="crh_oh_id", number="crh_return_number", at="crh_datetime")
 
 
 @cache
@@ -31,7 +35,8 @@ def default_mapping() -> Mapping:
 
 
 def site(**changes: Any) -> Mapping:
-    return default_mapping().model_copy(update={"house_accounts": frozenset({1}), **changes})
+    """The default mapping with a house account and a table of returns."""
+    return default_mapping().model_copy(update={"house_accounts": frozenset({1}), "returns": RETURNS, **changes})
 
 
 def config(seed: int = 1, **changes: Any) -> SimulationConfig:
@@ -126,10 +131,10 @@ def test_the_snapshot_comes_first_marked_as_debezium_marks_it(default_run: tuple
     assert marks["order_status"][-1] == "last"
     assert Counter(mark for table in marks.values() for mark in table) == {
         "first": 1,
-        "first_in_data_collection": 7,
-        "last_in_data_collection": 7,
+        "first_in_data_collection": 14,
+        "last_in_data_collection": 14,
         "last": 1,
-        "true": len(snapshot) - 16,
+        "true": len(snapshot) - 30,
     }
 
 
@@ -180,8 +185,9 @@ def test_a_key_change_is_a_delete_and_an_insert_of_one_log_record(default_run: t
     assert sum(number == 2 for number in places.values()) == default_run[0].phenomena["contact_key_changed"]
 
 
-def test_updates_are_as_large_as_real_ones(default_run: tuple[Simulation, list[Event]]) -> None:
-    sizes = [len(event.value) for event in default_run[1] if event.value and b'"op":"u"' in event.value]
+def test_updates_of_orders_and_people_are_as_large_as_real_ones(default_run: tuple[Simulation, list[Event]]) -> None:
+    updates = [event for event in default_run[1] if event.value and b'"op":"u"' in event.value]
+    sizes = [len(event.value or b"") for event in updates if ".variant_" not in event.topic and ".product_" not in event.topic]
     assert 1_200 < sum(sizes) / len(sizes) < 1_700
 
 
@@ -204,7 +210,10 @@ def test_a_default_run_contains_every_phenomenon(default_run: tuple[Simulation, 
         "customer_reinserted", "email_mailto", "email_not_an_address", "email_of_account_and_guest",
         "email_of_several_customers", "email_only_on_account", "email_padded", "email_phone_number",
         "email_trailing_text", "email_two_addresses", "email_upper_case", "email_wrapped", "guest_order",
-        "money_with_four_places", "order_never_complete", "time_at_clock_change",
+        "goods_row_reinserted", "line_of_unknown_variant", "line_without_variant", "money_with_four_places",
+        "order_never_complete", "price_null", "price_per_many", "sku_with_blanks", "sku_with_signs", "stock_allocated",
+        "stock_negative", "stock_null", "stock_sent", "time_at_clock_change", "variant_late", "variant_of_unknown_product",
+        "variant_sold_false", "variant_sold_none", "variant_without_product", "variant_without_sku",
     }  # fmt: skip
 
 
@@ -227,6 +236,74 @@ def test_the_default_shop_is_a_hard_case_for_every_rule(default_run: tuple[Simul
         assert len(set(values)) > 1, field
     guests = [order for order in tables["order_header"].values() if order["oh_cd_id"] == 1]
     assert 0.2 < len(guests) / len(tables["order_header"]) < 0.4
+
+
+def test_the_default_shop_is_a_hard_case_for_every_rule_of_delivery() -> None:
+    follow_up = RefundEvent(kind="event", since=USUAL_END - timedelta(days=10))
+    delivery = site().delivery.model_copy(update={"follow_up": follow_up, "catalogue": Catalogue(url="https://x/{code}/{sku}")})
+    mapping = site(delivery=delivery)
+    simulation = Simulation(SimulationConfig(mapping=mapping))
+    assert sum(1 for _ in simulation.events())
+    expected = expectation(simulation.truth().tables, mapping, at=USUAL_END)
+
+    records = [record.content for several in expected.orders.values() for record in several]
+    assert {record["order_status"] for record in records} == set(get_args(RecordStatus))
+    for name in ("products", "despatch_date", "return_number"):
+        assert 0 < sum(name in record for record in records) < len(records), name
+    bought = [product for record in records for product in record.get("products", [])]
+    for name in ("parent_id", "sku", "name", "price", "qty"):
+        assert 0 < sum(name in product for product in bought) < len(bought), name
+    for name in ("parent_id", "product_code", "product_name", "categories", "url"):
+        assert 0 < sum(name in record for record in expected.catalogue.values()) < len(expected.catalogue), name
+    assert {record["stock"] == 0 for record in expected.catalogue.values()} == {True, False}
+    assert set(expected.recent_buyers.values()) >= {"in", "out"}
+    assert expected.follow_ups
+
+
+def test_credit_notes_give_back_of_one_order_of_two_and_of_none(default_run: tuple[Simulation, list[Event]]) -> None:
+    tables = default_run[0].truth().tables
+    lines = tables["order_line_item"].values()
+    owners = {row["oli_id"]: row["oli_oh_id"] for row in lines}
+    notes = {row["oh_id"] for row in tables["order_header"].values() if str(row["oh_order_number"]).startswith("CN")}
+    given_back: dict[Any, set[Any]] = defaultdict(set)
+    for row in lines:
+        if row["oli_oh_id"] in notes:
+            given_back[row["oli_oh_id"]].add(owners.get(row["oli_original_oli_id"]))
+    assert {len(owners - {None}) for owners in given_back.values()} >= {0, 1, 2}
+
+
+@pytest.mark.parametrize("ending", [USUAL_END, datetime(2031, 7, 1, 12, 30, tzinfo=UTC)])
+def test_the_shop_trades_until_the_end_and_not_beyond(ending: datetime) -> None:
+    simulation = Simulation(config(ending=ending))
+    events = rows_only(simulation.events())
+    latest = max(orjson.loads(event.value)["source"]["ts_ms"] for event in events if event.value)
+    assert ending.timestamp() - 86_400 < latest / 1000 <= ending.timestamp()
+    times = [row["dh_datetime"] for row in simulation.truth().tables["delivery_header"].values() if row["dh_datetime"]]
+    assert (ending - timedelta(days=2)).isoformat() < max(times) <= (ending + timedelta(hours=1)).isoformat()
+
+
+def test_the_end_is_all_that_moves_a_shop_in_time() -> None:
+    first, second = (list(Simulation(config(ending=USUAL_END), lambda: 0).events()) for _ in range(2))
+    assert first == second
+    assert first != list(Simulation(config(ending=USUAL_END + timedelta(days=1)), lambda: 0).events())
+
+
+def test_a_site_without_products_and_returns_has_none_of_their_tables() -> None:
+    mapping = site(products=None, returns=None)
+    simulation = Simulation(config(mapping=mapping))
+    assert replay(simulation.events()) == held_tables(simulation)
+    assert set(simulation.truth().tables) == set(mapping.tables)
+    assert {"stock_allocated", "goods_received", "return_opened"}.isdisjoint(simulation.phenomena)
+
+
+def test_whoever_ever_asked_to_be_forgotten_is_in_the_truth() -> None:
+    mapping = site(erasure=Erasure(column="cc_forget", erased=frozenset({"y"})))
+    simulation = Simulation(config(mapping=mapping, orders=600))
+    assert replay(simulation.events()) == held_tables(simulation)
+    assert simulation.phenomena["erasure_asked"]
+    asked = [row for row in simulation.truth().tables["customer_contact"].values() if row["cc_forget"] == "y"]
+    assert asked
+    assert {address for row in asked for address in addresses(row["cc_email"])} <= set(simulation.truth().erased)
 
 
 def test_the_sizes_are_what_was_asked_for(default_run: tuple[Simulation, list[Event]]) -> None:
@@ -296,7 +373,7 @@ def test_heartbeats_beat_and_other_topics_only_speak_when_asked(default_run: tup
 
 def test_transaction_records_enclose_their_rows() -> None:
     events = list(Simulation(config(meta=True), lambda: 10**18).events())
-    assert sum(event.topic == "ow" for event in events) == 8
+    assert sum(event.topic == "ow" for event in events) == len(site().tables)
     open_now = None
     rows = 0
     for event in events:
@@ -365,7 +442,9 @@ def test_guest_orders_need_a_house_account_in_the_mapping() -> None:
     assert SimulationConfig(mapping=load_mapping(), house_share=0)
 
 
-@pytest.mark.parametrize("wrong", [{"house_share": 1.5}, {"duplicates": -0.1}, {"customers": 0}, {"live": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"house_share": 1.5}, {"duplicates": -0.1}, {"customers": 0}, {"live": -1}, {"ending": datetime(2026, 1, 1)}]
+)
 def test_impossible_numbers_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         config(**wrong)
