@@ -176,6 +176,114 @@ BEGIN
     DECLARE @first sysname, @last sysname;
     SELECT @first = MIN(capture_instance), @last = MAX(capture_instance)
     FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[dbo].[product_detail]')
+        AND capture_instance LIKE N'product[_]detail[_]v[0-9]%';
+    IF @first IS NOT NULL
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'product_detail', @capture_instance = @first;
+    END;
+    IF @last <> @first
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'product_detail', @capture_instance = @last;
+    END;
+END;
+GO
+
+IF OBJECT_ID(N'[cdc].[change_tables]', N'U') IS NOT NULL
+BEGIN
+    DECLARE @first sysname, @last sysname;
+    SELECT @first = MIN(capture_instance), @last = MAX(capture_instance)
+    FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[dbo].[variant_detail]')
+        AND capture_instance LIKE N'variant[_]detail[_]v[0-9]%';
+    IF @first IS NOT NULL
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'variant_detail', @capture_instance = @first;
+    END;
+    IF @last <> @first
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'variant_detail', @capture_instance = @last;
+    END;
+END;
+GO
+
+IF OBJECT_ID(N'[cdc].[change_tables]', N'U') IS NOT NULL
+BEGIN
+    DECLARE @first sysname, @last sysname;
+    SELECT @first = MIN(capture_instance), @last = MAX(capture_instance)
+    FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[dbo].[variant_foreign_price]')
+        AND capture_instance LIKE N'variant[_]foreign[_]price[_]v[0-9]%';
+    IF @first IS NOT NULL
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'variant_foreign_price', @capture_instance = @first;
+    END;
+    IF @last <> @first
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'variant_foreign_price', @capture_instance = @last;
+    END;
+END;
+GO
+
+IF OBJECT_ID(N'[cdc].[change_tables]', N'U') IS NOT NULL
+BEGIN
+    DECLARE @first sysname, @last sysname;
+    SELECT @first = MIN(capture_instance), @last = MAX(capture_instance)
+    FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[dbo].[variant_stock_quantity]')
+        AND capture_instance LIKE N'variant[_]stock[_]quantity[_]v[0-9]%';
+    IF @first IS NOT NULL
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'variant_stock_quantity', @capture_instance = @first;
+    END;
+    IF @last <> @first
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'variant_stock_quantity', @capture_instance = @last;
+    END;
+END;
+GO
+
+IF OBJECT_ID(N'[cdc].[change_tables]', N'U') IS NOT NULL
+BEGIN
+    DECLARE @first sysname, @last sysname;
+    SELECT @first = MIN(capture_instance), @last = MAX(capture_instance)
+    FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[dbo].[category_treeview_node]')
+        AND capture_instance LIKE N'category[_]treeview[_]node[_]v[0-9]%';
+    IF @first IS NOT NULL
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'category_treeview_node', @capture_instance = @first;
+    END;
+    IF @last <> @first
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'category_treeview_node', @capture_instance = @last;
+    END;
+END;
+GO
+
+IF OBJECT_ID(N'[cdc].[change_tables]', N'U') IS NOT NULL
+BEGIN
+    DECLARE @first sysname, @last sysname;
+    SELECT @first = MIN(capture_instance), @last = MAX(capture_instance)
+    FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[dbo].[variant_category]')
+        AND capture_instance LIKE N'variant[_]category[_]v[0-9]%';
+    IF @first IS NOT NULL
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'variant_category', @capture_instance = @first;
+    END;
+    IF @last <> @first
+    BEGIN
+        EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'variant_category', @capture_instance = @last;
+    END;
+END;
+GO
+
+IF OBJECT_ID(N'[cdc].[change_tables]', N'U') IS NOT NULL
+BEGIN
+    DECLARE @first sysname, @last sysname;
+    SELECT @first = MIN(capture_instance), @last = MAX(capture_instance)
+    FROM cdc.change_tables
     WHERE source_object_id = OBJECT_ID(N'[owdd].[heartbeat]')
         AND capture_instance LIKE N'owdd[_]heartbeat[_]v[0-9]%';
     IF @first IS NOT NULL

@@ -63,7 +63,29 @@ INSERT INTO #mapped ([table], [column]) VALUES
     (N'[dbo].[delivery_header]', N'dh_datetime'),
     (N'[dbo].[delivery_header]', N'dh_consignment_number'),
     (N'[dbo].[order_status]', N'os_id'),
-    (N'[dbo].[order_status]', N'os_description');
+    (N'[dbo].[order_status]', N'os_description'),
+    (N'[dbo].[product_detail]', N'pd_id'),
+    (N'[dbo].[product_detail]', N'pd_product_code'),
+    (N'[dbo].[product_detail]', N'pd_description'),
+    (N'[dbo].[variant_detail]', N'vad_id'),
+    (N'[dbo].[variant_detail]', N'vad_pd_id'),
+    (N'[dbo].[variant_detail]', N'vad_variant_code'),
+    (N'[dbo].[variant_detail]', N'vad_description'),
+    (N'[dbo].[variant_detail]', N'vad_sale_variant'),
+    (N'[dbo].[variant_foreign_price]', N'vafp_id'),
+    (N'[dbo].[variant_foreign_price]', N'vafp_vad_id'),
+    (N'[dbo].[variant_foreign_price]', N'vafp_c_id'),
+    (N'[dbo].[variant_foreign_price]', N'vafp_rsp_exc_vat'),
+    (N'[dbo].[variant_foreign_price]', N'vafp_price_per'),
+    (N'[dbo].[variant_foreign_price]', N'vafp_base_price'),
+    (N'[dbo].[variant_stock_quantity]', N'vasq_id'),
+    (N'[dbo].[variant_stock_quantity]', N'vasq_vad_id'),
+    (N'[dbo].[variant_stock_quantity]', N'vasq_free_stock_quantity'),
+    (N'[dbo].[category_treeview_node]', N'ctn_id'),
+    (N'[dbo].[category_treeview_node]', N'ctn_description'),
+    (N'[dbo].[variant_category]', N'vac_id'),
+    (N'[dbo].[variant_category]', N'vac_vad_id'),
+    (N'[dbo].[variant_category]', N'vac_ctn_id');
 GO
 
 SELECT [table], [column] AS [mapped, but not in the database] FROM #mapped WHERE COL_LENGTH([table], [column]) IS NULL;
@@ -218,6 +240,70 @@ SELECT N'[dbo].[order_status]' AS [null shares in %], COUNT(*) AS [rows],
 FROM (
     SELECT TOP (100000) [os_id], [os_description]
     FROM [dbo].[order_status] WITH (READUNCOMMITTED) ORDER BY [os_id] DESC
+) AS newest;
+GO
+
+SELECT N'[dbo].[product_detail]' AS [null shares in %], COUNT(*) AS [rows],
+    100.0 * SUM(CASE WHEN [pd_id] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [pd_id],
+    100.0 * SUM(CASE WHEN [pd_product_code] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [pd_product_code],
+    100.0 * SUM(CASE WHEN [pd_description] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [pd_description]
+FROM (
+    SELECT TOP (100000) [pd_id], [pd_product_code], [pd_description]
+    FROM [dbo].[product_detail] WITH (READUNCOMMITTED) ORDER BY [pd_id] DESC
+) AS newest;
+GO
+
+SELECT N'[dbo].[variant_detail]' AS [null shares in %], COUNT(*) AS [rows],
+    100.0 * SUM(CASE WHEN [vad_id] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [vad_id],
+    100.0 * SUM(CASE WHEN [vad_pd_id] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [vad_pd_id],
+    100.0 * SUM(CASE WHEN [vad_variant_code] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [vad_variant_code],
+    100.0 * SUM(CASE WHEN [vad_description] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [vad_description],
+    100.0 * SUM(CASE WHEN [vad_sale_variant] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [vad_sale_variant]
+FROM (
+    SELECT TOP (100000) [vad_id], [vad_pd_id], [vad_variant_code], [vad_description], [vad_sale_variant]
+    FROM [dbo].[variant_detail] WITH (READUNCOMMITTED) ORDER BY [vad_id] DESC
+) AS newest;
+GO
+
+SELECT N'[dbo].[variant_foreign_price]' AS [null shares in %], COUNT(*) AS [rows],
+    100.0 * SUM(CASE WHEN [vafp_id] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [vafp_id],
+    100.0 * SUM(CASE WHEN [vafp_vad_id] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [vafp_vad_id],
+    100.0 * SUM(CASE WHEN [vafp_c_id] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [vafp_c_id],
+    100.0 * SUM(CASE WHEN [vafp_rsp_exc_vat] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [vafp_rsp_exc_vat],
+    100.0 * SUM(CASE WHEN [vafp_price_per] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [vafp_price_per],
+    100.0 * SUM(CASE WHEN [vafp_base_price] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [vafp_base_price]
+FROM (
+    SELECT TOP (100000) [vafp_id], [vafp_vad_id], [vafp_c_id], [vafp_rsp_exc_vat], [vafp_price_per], [vafp_base_price]
+    FROM [dbo].[variant_foreign_price] WITH (READUNCOMMITTED) ORDER BY [vafp_id] DESC
+) AS newest;
+GO
+
+SELECT N'[dbo].[variant_stock_quantity]' AS [null shares in %], COUNT(*) AS [rows],
+    100.0 * SUM(CASE WHEN [vasq_id] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [vasq_id],
+    100.0 * SUM(CASE WHEN [vasq_vad_id] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [vasq_vad_id],
+    100.0 * SUM(CASE WHEN [vasq_free_stock_quantity] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [vasq_free_stock_quantity]
+FROM (
+    SELECT TOP (100000) [vasq_id], [vasq_vad_id], [vasq_free_stock_quantity]
+    FROM [dbo].[variant_stock_quantity] WITH (READUNCOMMITTED) ORDER BY [vasq_id] DESC
+) AS newest;
+GO
+
+SELECT N'[dbo].[category_treeview_node]' AS [null shares in %], COUNT(*) AS [rows],
+    100.0 * SUM(CASE WHEN [ctn_id] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [ctn_id],
+    100.0 * SUM(CASE WHEN [ctn_description] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [ctn_description]
+FROM (
+    SELECT TOP (100000) [ctn_id], [ctn_description]
+    FROM [dbo].[category_treeview_node] WITH (READUNCOMMITTED) ORDER BY [ctn_id] DESC
+) AS newest;
+GO
+
+SELECT N'[dbo].[variant_category]' AS [null shares in %], COUNT(*) AS [rows],
+    100.0 * SUM(CASE WHEN [vac_id] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [vac_id],
+    100.0 * SUM(CASE WHEN [vac_vad_id] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [vac_vad_id],
+    100.0 * SUM(CASE WHEN [vac_ctn_id] IS NULL THEN 1 ELSE 0 END) / NULLIF(COUNT(*), 0) AS [vac_ctn_id]
+FROM (
+    SELECT TOP (100000) [vac_id], [vac_vad_id], [vac_ctn_id]
+    FROM [dbo].[variant_category] WITH (READUNCOMMITTED) ORDER BY [vac_id] DESC
 ) AS newest;
 GO
 

@@ -68,7 +68,29 @@ INSERT INTO #mapped ([table], [column]) VALUES
     (N'[dbo].[delivery_header]', N'dh_datetime'),
     (N'[dbo].[delivery_header]', N'dh_consignment_number'),
     (N'[dbo].[order_status]', N'os_id'),
-    (N'[dbo].[order_status]', N'os_description');
+    (N'[dbo].[order_status]', N'os_description'),
+    (N'[dbo].[product_detail]', N'pd_id'),
+    (N'[dbo].[product_detail]', N'pd_product_code'),
+    (N'[dbo].[product_detail]', N'pd_description'),
+    (N'[dbo].[variant_detail]', N'vad_id'),
+    (N'[dbo].[variant_detail]', N'vad_pd_id'),
+    (N'[dbo].[variant_detail]', N'vad_variant_code'),
+    (N'[dbo].[variant_detail]', N'vad_description'),
+    (N'[dbo].[variant_detail]', N'vad_sale_variant'),
+    (N'[dbo].[variant_foreign_price]', N'vafp_id'),
+    (N'[dbo].[variant_foreign_price]', N'vafp_vad_id'),
+    (N'[dbo].[variant_foreign_price]', N'vafp_c_id'),
+    (N'[dbo].[variant_foreign_price]', N'vafp_rsp_exc_vat'),
+    (N'[dbo].[variant_foreign_price]', N'vafp_price_per'),
+    (N'[dbo].[variant_foreign_price]', N'vafp_base_price'),
+    (N'[dbo].[variant_stock_quantity]', N'vasq_id'),
+    (N'[dbo].[variant_stock_quantity]', N'vasq_vad_id'),
+    (N'[dbo].[variant_stock_quantity]', N'vasq_free_stock_quantity'),
+    (N'[dbo].[category_treeview_node]', N'ctn_id'),
+    (N'[dbo].[category_treeview_node]', N'ctn_description'),
+    (N'[dbo].[variant_category]', N'vac_id'),
+    (N'[dbo].[variant_category]', N'vac_vad_id'),
+    (N'[dbo].[variant_category]', N'vac_ctn_id');
 GO
 
 IF EXISTS (SELECT 1 FROM #mapped WHERE COL_LENGTH([table], [column]) IS NULL)
@@ -244,6 +266,84 @@ BEGIN
         @capture_instance = N'order_status_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[os_id], [os_description]';
+END;
+GO
+
+IF NOT EXISTS (
+    SELECT 1 FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[dbo].[product_detail]')
+    AND capture_instance LIKE N'product[_]detail[_]v[0-9]%'
+)
+BEGIN
+    EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'product_detail',
+        @capture_instance = N'product_detail_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @filegroup_name = N'OWDD_CDC',
+        @captured_column_list = N'[pd_id], [pd_product_code], [pd_description]';
+END;
+GO
+
+IF NOT EXISTS (
+    SELECT 1 FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[dbo].[variant_detail]')
+    AND capture_instance LIKE N'variant[_]detail[_]v[0-9]%'
+)
+BEGIN
+    EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'variant_detail',
+        @capture_instance = N'variant_detail_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @filegroup_name = N'OWDD_CDC',
+        @captured_column_list = N'[vad_id], [vad_pd_id], [vad_variant_code], [vad_description], [vad_sale_variant]';
+END;
+GO
+
+IF NOT EXISTS (
+    SELECT 1 FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[dbo].[variant_foreign_price]')
+    AND capture_instance LIKE N'variant[_]foreign[_]price[_]v[0-9]%'
+)
+BEGIN
+    EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'variant_foreign_price',
+        @capture_instance = N'variant_foreign_price_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @filegroup_name = N'OWDD_CDC',
+        @captured_column_list = N'[vafp_id], [vafp_vad_id], [vafp_c_id], [vafp_rsp_exc_vat], [vafp_price_per], [vafp_base_price]';
+END;
+GO
+
+IF NOT EXISTS (
+    SELECT 1 FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[dbo].[variant_stock_quantity]')
+    AND capture_instance LIKE N'variant[_]stock[_]quantity[_]v[0-9]%'
+)
+BEGIN
+    EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'variant_stock_quantity',
+        @capture_instance = N'variant_stock_quantity_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @filegroup_name = N'OWDD_CDC',
+        @captured_column_list = N'[vasq_id], [vasq_vad_id], [vasq_free_stock_quantity]';
+END;
+GO
+
+IF NOT EXISTS (
+    SELECT 1 FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[dbo].[category_treeview_node]')
+    AND capture_instance LIKE N'category[_]treeview[_]node[_]v[0-9]%'
+)
+BEGIN
+    EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'category_treeview_node',
+        @capture_instance = N'category_treeview_node_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @filegroup_name = N'OWDD_CDC',
+        @captured_column_list = N'[ctn_id], [ctn_description]';
+END;
+GO
+
+IF NOT EXISTS (
+    SELECT 1 FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'[dbo].[variant_category]')
+    AND capture_instance LIKE N'variant[_]category[_]v[0-9]%'
+)
+BEGIN
+    EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'variant_category',
+        @capture_instance = N'variant_category_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @filegroup_name = N'OWDD_CDC',
+        @captured_column_list = N'[vac_id], [vac_vad_id], [vac_ctn_id]';
 END;
 GO
 

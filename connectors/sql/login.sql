@@ -62,6 +62,12 @@ GRANT SELECT ON [dbo].[order_header_total] TO [owdd_reader];
 GRANT SELECT ON [dbo].[order_line_item] TO [owdd_reader];
 GRANT SELECT ON [dbo].[delivery_header] TO [owdd_reader];
 GRANT SELECT ON [dbo].[order_status] TO [owdd_reader];
+GRANT SELECT ON [dbo].[product_detail] TO [owdd_reader];
+GRANT SELECT ON [dbo].[variant_detail] TO [owdd_reader];
+GRANT SELECT ON [dbo].[variant_foreign_price] TO [owdd_reader];
+GRANT SELECT ON [dbo].[variant_stock_quantity] TO [owdd_reader];
+GRANT SELECT ON [dbo].[category_treeview_node] TO [owdd_reader];
+GRANT SELECT ON [dbo].[variant_category] TO [owdd_reader];
 GRANT SELECT ON [owdd].[heartbeat] TO [owdd_reader];
 GRANT SELECT ON [owdd].[signal] TO [owdd_reader];
 GO

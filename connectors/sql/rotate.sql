@@ -217,6 +217,138 @@ SELECT @instances = COUNT(*),
     @oldest = MIN(TRY_CAST(STUFF(capture_instance, 1, 16, N'') AS int)),
     @newest = ISNULL(MAX(TRY_CAST(STUFF(capture_instance, 1, 16, N'') AS int)), 0)
 FROM cdc.change_tables
+WHERE source_object_id = OBJECT_ID(N'[dbo].[product_detail]')
+    AND capture_instance LIKE N'product[_]detail[_]v[0-9]%';
+IF N'$(OWDD_ROTATE)' = N'begin' AND @instances < 2
+BEGIN
+    SET @instance = CONCAT(N'product_detail_v', @newest + 1);
+    EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'product_detail',
+        @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @filegroup_name = N'OWDD_CDC',
+        @captured_column_list = N'[pd_id], [pd_product_code], [pd_description]';
+END;
+IF N'$(OWDD_ROTATE)' = N'finish' AND @instances = 2
+BEGIN
+    SET @instance = CONCAT(N'product_detail_v', @oldest);
+    EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'product_detail', @capture_instance = @instance;
+END;
+GO
+
+DECLARE @instances int, @oldest int, @newest int, @instance sysname;
+SELECT @instances = COUNT(*),
+    @oldest = MIN(TRY_CAST(STUFF(capture_instance, 1, 16, N'') AS int)),
+    @newest = ISNULL(MAX(TRY_CAST(STUFF(capture_instance, 1, 16, N'') AS int)), 0)
+FROM cdc.change_tables
+WHERE source_object_id = OBJECT_ID(N'[dbo].[variant_detail]')
+    AND capture_instance LIKE N'variant[_]detail[_]v[0-9]%';
+IF N'$(OWDD_ROTATE)' = N'begin' AND @instances < 2
+BEGIN
+    SET @instance = CONCAT(N'variant_detail_v', @newest + 1);
+    EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'variant_detail',
+        @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @filegroup_name = N'OWDD_CDC',
+        @captured_column_list = N'[vad_id], [vad_pd_id], [vad_variant_code], [vad_description], [vad_sale_variant]';
+END;
+IF N'$(OWDD_ROTATE)' = N'finish' AND @instances = 2
+BEGIN
+    SET @instance = CONCAT(N'variant_detail_v', @oldest);
+    EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'variant_detail', @capture_instance = @instance;
+END;
+GO
+
+DECLARE @instances int, @oldest int, @newest int, @instance sysname;
+SELECT @instances = COUNT(*),
+    @oldest = MIN(TRY_CAST(STUFF(capture_instance, 1, 23, N'') AS int)),
+    @newest = ISNULL(MAX(TRY_CAST(STUFF(capture_instance, 1, 23, N'') AS int)), 0)
+FROM cdc.change_tables
+WHERE source_object_id = OBJECT_ID(N'[dbo].[variant_foreign_price]')
+    AND capture_instance LIKE N'variant[_]foreign[_]price[_]v[0-9]%';
+IF N'$(OWDD_ROTATE)' = N'begin' AND @instances < 2
+BEGIN
+    SET @instance = CONCAT(N'variant_foreign_price_v', @newest + 1);
+    EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'variant_foreign_price',
+        @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @filegroup_name = N'OWDD_CDC',
+        @captured_column_list = N'[vafp_id], [vafp_vad_id], [vafp_c_id], [vafp_rsp_exc_vat], [vafp_price_per], [vafp_base_price]';
+END;
+IF N'$(OWDD_ROTATE)' = N'finish' AND @instances = 2
+BEGIN
+    SET @instance = CONCAT(N'variant_foreign_price_v', @oldest);
+    EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'variant_foreign_price', @capture_instance = @instance;
+END;
+GO
+
+DECLARE @instances int, @oldest int, @newest int, @instance sysname;
+SELECT @instances = COUNT(*),
+    @oldest = MIN(TRY_CAST(STUFF(capture_instance, 1, 24, N'') AS int)),
+    @newest = ISNULL(MAX(TRY_CAST(STUFF(capture_instance, 1, 24, N'') AS int)), 0)
+FROM cdc.change_tables
+WHERE source_object_id = OBJECT_ID(N'[dbo].[variant_stock_quantity]')
+    AND capture_instance LIKE N'variant[_]stock[_]quantity[_]v[0-9]%';
+IF N'$(OWDD_ROTATE)' = N'begin' AND @instances < 2
+BEGIN
+    SET @instance = CONCAT(N'variant_stock_quantity_v', @newest + 1);
+    EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'variant_stock_quantity',
+        @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @filegroup_name = N'OWDD_CDC',
+        @captured_column_list = N'[vasq_id], [vasq_vad_id], [vasq_free_stock_quantity]';
+END;
+IF N'$(OWDD_ROTATE)' = N'finish' AND @instances = 2
+BEGIN
+    SET @instance = CONCAT(N'variant_stock_quantity_v', @oldest);
+    EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'variant_stock_quantity', @capture_instance = @instance;
+END;
+GO
+
+DECLARE @instances int, @oldest int, @newest int, @instance sysname;
+SELECT @instances = COUNT(*),
+    @oldest = MIN(TRY_CAST(STUFF(capture_instance, 1, 24, N'') AS int)),
+    @newest = ISNULL(MAX(TRY_CAST(STUFF(capture_instance, 1, 24, N'') AS int)), 0)
+FROM cdc.change_tables
+WHERE source_object_id = OBJECT_ID(N'[dbo].[category_treeview_node]')
+    AND capture_instance LIKE N'category[_]treeview[_]node[_]v[0-9]%';
+IF N'$(OWDD_ROTATE)' = N'begin' AND @instances < 2
+BEGIN
+    SET @instance = CONCAT(N'category_treeview_node_v', @newest + 1);
+    EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'category_treeview_node',
+        @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @filegroup_name = N'OWDD_CDC',
+        @captured_column_list = N'[ctn_id], [ctn_description]';
+END;
+IF N'$(OWDD_ROTATE)' = N'finish' AND @instances = 2
+BEGIN
+    SET @instance = CONCAT(N'category_treeview_node_v', @oldest);
+    EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'category_treeview_node', @capture_instance = @instance;
+END;
+GO
+
+DECLARE @instances int, @oldest int, @newest int, @instance sysname;
+SELECT @instances = COUNT(*),
+    @oldest = MIN(TRY_CAST(STUFF(capture_instance, 1, 18, N'') AS int)),
+    @newest = ISNULL(MAX(TRY_CAST(STUFF(capture_instance, 1, 18, N'') AS int)), 0)
+FROM cdc.change_tables
+WHERE source_object_id = OBJECT_ID(N'[dbo].[variant_category]')
+    AND capture_instance LIKE N'variant[_]category[_]v[0-9]%';
+IF N'$(OWDD_ROTATE)' = N'begin' AND @instances < 2
+BEGIN
+    SET @instance = CONCAT(N'variant_category_v', @newest + 1);
+    EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'variant_category',
+        @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @filegroup_name = N'OWDD_CDC',
+        @captured_column_list = N'[vac_id], [vac_vad_id], [vac_ctn_id]';
+END;
+IF N'$(OWDD_ROTATE)' = N'finish' AND @instances = 2
+BEGIN
+    SET @instance = CONCAT(N'variant_category_v', @oldest);
+    EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'variant_category', @capture_instance = @instance;
+END;
+GO
+
+DECLARE @instances int, @oldest int, @newest int, @instance sysname;
+SELECT @instances = COUNT(*),
+    @oldest = MIN(TRY_CAST(STUFF(capture_instance, 1, 16, N'') AS int)),
+    @newest = ISNULL(MAX(TRY_CAST(STUFF(capture_instance, 1, 16, N'') AS int)), 0)
+FROM cdc.change_tables
 WHERE source_object_id = OBJECT_ID(N'[owdd].[heartbeat]')
     AND capture_instance LIKE N'owdd[_]heartbeat[_]v[0-9]%';
 IF N'$(OWDD_ROTATE)' = N'begin' AND @instances < 2

@@ -9,12 +9,14 @@ from streams.capture.reader import readers
 from streams.connect.names import HEARTBEAT_COLUMNS, SIGNAL_COLUMNS, CaptureNames, SourceKind
 from streams.connect.render import Config, connector
 from streams.errors import ConfigurationError
+from streams.mapping.model import Erasure, Return
 from streams.settings import Settings
 from streams.topics import capture_specs, captured
 from tests.capture import records
 from tests.connect.site import MAPPING, mapping, settings
 
 KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
+RETURNS = Return(table="return_header", key="crh_id", order="crh_oh_id", number="crh_number", at="crh_at")
 BY_KIND = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -58,11 +60,14 @@ class TestWhatIsCaptured:
 
     def test_the_captured_columns_are_all_that_the_product_reads(self) -> None:
         site = mapping(consent={"mode": "column", "column": "cc_marketing_opt_in"})
-        rows = [
-            *(records.CUSTOMER, records.CONTACT | {"cc_marketing_opt_in": True}, records.HEADER, records.DETAIL),
-            *(records.TOTAL, records.LINE, records.DESPATCH, records.STATUS),
-        ]
-        for (table, reader), row in zip(readers(site).items(), rows, strict=True):
+        site = site.model_copy(update={"erasure": Erasure(column="cc_erased"), "returns": RETURNS})
+        rows = records.ROWS | {
+            "customer_contact": records.CONTACT | {"cc_marketing_opt_in": True, "cc_erased": True},
+            "return_header": {"crh_id": 54, "crh_oh_id": 5, "crh_number": "RT1", "crh_at": records.AT, "crh_notes": "broken"},
+        }
+        assert readers(site).keys() == rows.keys()
+        for table, reader in readers(site).items():
+            row = rows[table]
             captured_row = {column: row[column] for column in site.columns[table]}
             assert reader.read(captured_row) == reader.read(row)
             assert set(reader.routing) <= set(captured_row)
