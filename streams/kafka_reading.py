@@ -22,8 +22,10 @@ async def until_end(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     consumer.assign(list(places))
-    ends = await consumer.end_offsets(list(places))
-    await consumer.seek_to_beginning(*places)
+    begins, ends = await consumer.beginning_offsets(list(places)), await consumer.end_offsets(list(places))
+    for place in places:
+        # Not seek_to_beginning: the consumer's own reset to the end, which is under way, may overtake it.
+        consumer.seek(place, begins[place])
     waiting = set(places)
     while waiting := {place for place in waiting if await consumer.position(place) < ends[place]}:
         for records in (await consumer.getmany(*waiting, timeout_ms=_IDLE_MS)).values():

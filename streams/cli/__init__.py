@@ -2,7 +2,7 @@
 
 import typer
 
-from streams.cli import config, connect, connectors, dotdigital, kafka, topics
+from streams.cli import config, connect, connectors, dlq, dotdigital, kafka, topics
 from streams.cli.demo import demo, demo_cdc
 from streams.cli.run import run
 from streams.cli.sandbox import sandbox
@@ -21,6 +21,7 @@ app.add_typer(connect.app, name="connect")
 app.add_typer(connectors.app, name="connectors")
 app.add_typer(topics.app, name="topics")
 app.add_typer(dotdigital.app, name="dotdigital")
+app.add_typer(dlq.app, name="dlq")
 app.add_typer(config.app, name="config")
 
 

@@ -1,5 +1,6 @@
 """What every command does the same way: load settings and mapping, and turn errors into one line and an exit code."""
 
+import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,7 +8,7 @@ import typer
 from aiokafka.errors import KafkaError
 
 from streams.dotdigital.errors import DotdigitalError
-from streams.errors import OwddError
+from streams.errors import ConfigurationError, OwddError
 from streams.mapping import Mapping, load_mapping
 from streams.settings import Settings, load_settings
 
@@ -22,6 +23,20 @@ def load() -> tuple[Settings, Mapping]:
     """
     settings = load_settings()
     return settings, load_mapping(settings.mapping)
+
+
+def operator_name(given: str | None) -> str:
+    """Who acts: the name that was ``given``, else the system's user.
+
+    Raises:
+        ConfigurationError: the system knows no name for its user.
+    """
+    if given:
+        return given
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise ConfigurationError("the system has no name for this user: say who you are with --operator") from None
 
 
 @contextmanager

@@ -1,0 +1,258 @@
+"""``owdd dlq``: what was set aside, and what to do about it."""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from streams.cli.common import guarded, load, operator_name
+from streams.clock import SystemClock
+from streams.dlq import actions
+from streams.dlq.actions import Action, Actions
+from streams.dlq.box import Box
+from streams.dlq.letters import KINDS, Kind, Letter, Place
+from streams.dlq.selection import Selection, key_hashes
+from streams.engine.producer import BatchProducer
+from streams.errors import OwddError
+from streams.settings import Settings
+from streams.topics import Topics
+
+app = typer.Typer(help="Dead letters and parked deliveries: look, retry, drop.", no_args_is_help=True)
+
+WOULD_CHANGE = 2
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+KindOption = Annotated[str | None, typer.Option("--kind", help="ingest (records) or delivery (parked). Default: both.")]
+StageOption = Annotated[str | None, typer.Option("--stage", help="Who refused it, or what kind of delivery it is.")]
+CodeOption = Annotated[str | None, typer.Option("--code", help="Only letters with this code.")]
+KeyOption = Annotated[
+    str | None, typer.Option("--key", help="Only letters of this e-mail or row key. It is hashed, never kept or logged.")
+]
+AgeOption = Annotated[str | None, typer.Option("--age", help="Only what is at least this old: 90s, 30m, 12h, 7d.")]
+SinceOption = Annotated[str | None, typer.Option("--since", help="Only what was set aside from then on: ISO 8601, UTC.")]
+UntilOption = Annotated[str | None, typer.Option("--until", help="Only what was set aside until then: ISO 8601, UTC.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Also what was retried, dropped or has cleared itself.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ExecuteOption = Annotated[bool, typer.Option("--execute/--dry-run", help="Do it; default: only show what would be done.")]
+RateOption = Annotated[float, typer.Option(min=0.1, max=10_000, help="At most this many letters a second.")]
+OperatorOption = Annotated[
+    str | None, typer.Option("--operator", help="Who acts, for the audit topic. Default: the system's user.")
+]
+
+
+@app.command("list")
+def list_letters(
+    kind: KindOption = None,
+    stage: StageOption = None,
+    code: CodeOption = None,
+    key: KeyOption = None,
+    age: AgeOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most this many, oldest first.")] = 50,
+    everything: AllOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List what was set aside and is still open, without personal data."""
+    with guarded():
+        settings, _ = load()
+        selection = _selection(settings, kind, stage, code, key, (age, since, until), limit)
+        letters = asyncio.run(Box(settings).letters(selection, closed=everything))
+    _print(letters, as_json)
+
+
+@app.command()
+def show(
+    place: Annotated[str, typer.Argument(help="A letter's place, as 'list' prints it.")],
+    show_personal_data: Annotated[
+        bool, typer.Option("--show-personal-data", help="Also print the record's key and value.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one letter, and with --show-personal-data what it holds."""
+    with guarded():
+        settings, _ = load()
+        letter, record = asyncio.run(Box(settings).record(Place.parse(place)))
+    facts = letter.facts() | {"at": _time(letter.at)}
+    if show_personal_data:
+        facts |= {name: _content(getattr(record, name)) for name in ("key", "value")}
+    if as_json:
+        typer.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2).decode())
+        return
+    for name, value in facts.items():
+        typer.echo(f"{name}: {'' if value is None else value}")
+
+
+@app.command()
+def retry(
+    kind: KindOption = None,
+    stage: StageOption = None,
+    code: CodeOption = None,
+    key: KeyOption = None,
+    age: AgeOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many, oldest first.")] = None,
+    rate: RateOption = 100.0,
+    operator: OperatorOption = None,
+    execute: ExecuteOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Have letters processed again: after a repair. Exit code 2: there are some, and --execute was not given."""
+    filters = (kind, stage, code, key, (age, since, until), limit)
+    _act("retry", filters, rate=rate, operator=operator, execute=execute, as_json=as_json)
+
+
+@app.command()
+def drop(
+    kind: KindOption = None,
+    stage: StageOption = None,
+    code: CodeOption = None,
+    key: KeyOption = None,
+    age: AgeOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many, oldest first.")] = None,
+    rate: RateOption = 100.0,
+    operator: OperatorOption = None,
+    execute: ExecuteOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Call letters settled as they are; they are no longer listed. Exit code 2: there are some, and no --execute."""
+    filters = (kind, stage, code, key, (age, since, until), limit)
+    _act("drop", filters, rate=rate, operator=operator, execute=execute, as_json=as_json)
+
+
+def _act(action: Action, filters: tuple[Any, ...], *, rate: float, operator: str | None, execute: bool, as_json: bool) -> None:
+    with guarded():
+        settings, _ = load()
+        letters = asyncio.run(Box(settings).letters(_selection(settings, *filters)))
+        if execute:
+            with _progress(len(letters)) as progress:
+                done = asyncio.run(_done(settings, action, letters, operator_name(operator), rate, progress))
+        else:
+            done = 0
+    codes = dict(sorted(Counter(letter.code for letter in letters).items()))
+    if as_json:
+        summary = {"action": action, "executed": execute, "selected": len(letters), "done": done, "codes": codes}
+        typer.echo(orjson.dumps(summary, option=orjson.OPT_INDENT_2).decode())
+    else:
+        for code, count in codes.items():
+            typer.echo(f"{count:,} × {code}")
+        typer.echo(_verdict(action, len(letters), done, execute=execute))
+    if letters and not execute:
+        raise typer.Exit(WOULD_CHANGE)
+
+
+def _verdict(action: Action, selected: int, done: int, *, execute: bool) -> str:
+    if not selected:
+        return "Nothing is selected."
+    if not execute:
+        return f"{selected:,} letters; nothing was done. --execute does it."
+    left = f" {selected - done:,} were left: gone, or they do not say where they belong." if done < selected else ""
+    return f"{action}: {done:,} of {selected:,}.{left}"
+
+
+async def _done(
+    settings: Settings, action: Action, letters: list[Letter], operator: str, rate: float, progress: actions.Progress
+) -> int:
+    async with BatchProducer(settings) as producer:
+        acting = Actions(
+            Box(settings),
+            producer,
+            Topics.of(settings.app_id),
+            settings.partitions,
+            operator=operator,
+            clock=SystemClock(),
+        )
+        return await acting.act(action, letters, rate=rate, progress=progress)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[actions.Progress]:
+    columns = (TextColumn("letters"), BarColumn(), MofNCompleteColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("letters", total=total)
+        yield lambda count: bar.update(task, completed=count)
+
+
+def _selection(
+    settings: Settings,
+    kind: str | None,
+    stage: str | None,
+    code: str | None,
+    key: str | None,
+    times: tuple[str | None, str | None, str | None],
+    limit: int | None,
+) -> Selection:
+    age, since, until = times
+    hash_key = settings.hash_key.get_secret_value().encode()
+    ends = [end for end in (_millis(until), _old(age)) if end is not None]
+    return Selection(
+        kind=_kind(kind),
+        stage=stage,
+        code=code,
+        keys=None if key is None else key_hashes(key, hash_key),
+        since=_millis(since),
+        until=min(ends, default=None),
+        limit=limit,
+    )
+
+
+def _kind(text: str | None) -> Kind | None:
+    for kind in KINDS:
+        if kind == text:
+            return kind
+    if text is not None:
+        raise OwddError(f"--kind {text}: it is one of {', '.join(KINDS)}")
+    return None
+
+
+def _old(age: str | None) -> int | None:
+    if age is None:
+        return None
+    found = re.fullmatch(r"(\d{1,9})([smhd])", age)
+    if found is None:
+        raise OwddError(f"--age {age}: write it as 90s, 30m, 12h or 7d")
+    return SystemClock().now_ms() - int(found[1]) * _UNITS[found[2]] * 1000
+
+
+def _millis(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise OwddError(f"{text}: no time; write it as 2026-11-23T14:00") from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _time(millis: int) -> str:
+    return datetime.fromtimestamp(millis / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _content(data: bytes | None) -> str | None:
+    return None if data is None else data.decode(errors="backslashreplace")
+
+
+def _print(letters: list[Letter], as_json: bool) -> None:
+    if as_json:
+        rows = [letter.facts() | {"at": _time(letter.at)} for letter in letters]
+        typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+        return
+    table = Table("place", "set aside", "stage", "code", "reason", "tries", "outcome")
+    for letter in letters:
+        cells = (letter.place, _time(letter.at), letter.stage, letter.code, letter.reason, letter.attempts, letter.outcome)
+        table.add_row(*(escape("" if cell is None else str(cell)) for cell in cells))
+    Console().print(table)

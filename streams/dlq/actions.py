@@ -1,0 +1,101 @@
+"""Retry or drop letters: every action at a limited rate, acknowledged by Kafka, and written to the audit topic.
+
+A captured record goes to the topic ``retries``, never back to its own: there it would be the newest record of its key, and
+compaction would keep it instead of the row's real state. The position inside it keeps the row from going backwards. A stage's
+record goes back to the stage; a parked delivery's owner is asked to try again.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias
+
+from streams.audit import Acted, write_audit
+from streams.capture.rows import Lane
+from streams.clock import Clock
+from streams.dead_letters import origin_headers
+from streams.dispatch.parked import read_parked
+from streams.dlq.box import Box
+from streams.dlq.letters import INGEST_STAGE, Letter
+from streams.domain.changes import Change, Kind, pack, partition_of
+from streams.engine.producer import BatchProducer
+from streams.topics import Topics
+
+Action: TypeAlias = Literal["retry", "drop"]
+Progress: TypeAlias = Callable[[int], None]
+"""Told how many are done."""
+
+_AUDITED_AT_ONCE = 100
+
+
+class Actions:
+    """What an operator does to letters."""
+
+    def __init__(
+        self, box: Box, producer: BatchProducer, topics: Topics, partitions: int, *, operator: str, clock: Clock
+    ) -> None:
+        self._box = box
+        self._producer = producer
+        self._topics = topics
+        self._partitions = partitions
+        self._operator = operator
+        self._clock = clock
+        self._done: dict[str, list[str]] = defaultdict(list)
+
+    async def act(self, action: Action, letters: Sequence[Letter], *, rate: float, progress: Progress) -> int:
+        """Do it to every letter, at most ``rate`` a second; to how many it was done.
+
+        Left out is what retention has removed meanwhile, and from a retry what does not say where it belongs. What was done
+        when it is interrupted is in the audit topic too.
+
+        Raises:
+            aiokafka.errors.KafkaError: the broker did not acknowledge.
+        """
+        by_place = {letter.place: letter for letter in letters}
+        loop, count = asyncio.get_running_loop(), 0
+        began = loop.time()
+        try:
+            async for place, record in self._box.records(by_place):
+                if (early := began + count / rate - loop.time()) > 0:
+                    await asyncio.sleep(early)
+                letter = by_place[place]
+                if action == "retry" and not await self._retry(letter, record):
+                    continue
+                self._done[letter.code].append(str(place))
+                count += 1
+                progress(count)
+                if count % _AUDITED_AT_ONCE == 0:
+                    await self._audit(action)
+        finally:
+            await self._audit(action)
+        return count
+
+    async def _retry(self, letter: Letter, record: Any) -> bool:
+        if letter.place.kind == "delivery":
+            parked = read_parked(record.value)
+            change = Change(Kind.RETRY, parked.key, parked.task_key, b"", Lane.LIVE, self._clock.now_ms(), None)
+            place = partition_of(parked.key, self._partitions)
+            await self._producer.send_one(self._topics.desired, place, None, pack([change]))
+            return True
+        target = self._target(letter)
+        if target is None or letter.origin is None:
+            return False
+        headers = origin_headers(letter.origin, letter.attempts)
+        await self._producer.send_one(*target, record.key, record.value, headers)
+        return True
+
+    def _target(self, letter: Letter) -> tuple[str, int] | None:
+        """Where a dead letter's record must go: the topic of retries for a captured one, its own for a stage's."""
+        if letter.stage == INGEST_STAGE:
+            return self._topics.retries, letter.place.partition
+        topics, origin = self._topics, letter.origin
+        own = {topics.orders, topics.buyers, topics.contacts, topics.products, topics.desired, topics.deliveries}
+        known = origin is not None and origin.topic in own and origin.partition < self._partitions
+        return (origin.topic, origin.partition) if origin is not None and known else None
+
+    async def _audit(self, action: Action) -> None:
+        for code, places in self._done.items():
+            entry = Acted(self._clock.now_ms(), self._operator, action, code, len(places), places)
+            place = partition_of(code, self._partitions)
+            await self._producer.send_one(self._topics.audit, place, code.encode(), write_audit(entry))
+        self._done.clear()

@@ -1,0 +1,77 @@
+"""Letters of every kind on a real broker, and the topics that they come from and go to."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from streams.clock import ManualClock
+from streams.dead_letters import Coordinates, DeadLetter
+from streams.dispatch.parked import Parked, parked_record
+from streams.dlq.actions import Action, Actions
+from streams.dlq.box import Box
+from streams.dlq.letters import Letter
+from streams.dlq.selection import Selection
+from streams.domain.changes import partition_of
+from streams.engine.producer import BatchProducer
+from streams.errors import RecordError
+from streams.kafka_reading import records_of
+from streams.mapping import load_mapping
+from streams.runtime import kafka
+from streams.settings import Settings
+from streams.topic_admin import apply_topics
+from streams.topics import Topics, specs
+
+PARTITIONS = 2
+MAPPING = load_mapping()
+CAPTURED = MAPPING.topic(MAPPING.contact.table)
+
+
+@dataclass
+class LetterBox:
+    """One application's topics, and what an operator may do there."""
+
+    settings: Settings
+    producer: BatchProducer
+    clock: ManualClock
+
+    @property
+    def topics(self) -> Topics:
+        return Topics.of(self.settings.app_id)
+
+    @property
+    def hash_key(self) -> bytes:
+        return self.settings.hash_key.get_secret_value().encode()
+
+    async def bury(
+        self, key: bytes | None, value: bytes | None, code: str = "bad_text", stage: str = "ingest", topic: str = CAPTURED
+    ) -> None:
+        letter = DeadLetter(Coordinates(topic, 1, 981), key, value, RecordError(code, "a column"), stage)
+        await self.producer.send_one(self.topics.dead_letters, 1, key, value, letter.headers(self.hash_key))
+
+    async def park(self, parked: Parked) -> None:
+        key, value = parked_record(parked, self.hash_key)
+        await self.producer.send_one(self.topics.parked, partition_of(parked.key, PARTITIONS), key, value)
+
+    async def listed(self, *, closed: bool = False, **filters: Any) -> list[Letter]:
+        return await Box(self.settings).letters(Selection(**filters), closed=closed)
+
+    async def act(self, action: Action, letters: Sequence[Letter], rate: float = 1000.0) -> int:
+        actions = Actions(Box(self.settings), self.producer, self.topics, PARTITIONS, operator="ops", clock=self.clock)
+        return await actions.act(action, letters, rate=rate, progress=lambda _: None)
+
+    async def held(self, topic: str) -> list[Any]:
+        return [record async for record in records_of(self.settings.kafka_bootstrap, topic, range(PARTITIONS))]
+
+
+@asynccontextmanager
+async def letter_box(broker: Path, name: str) -> AsyncIterator[LetterBox]:
+    running = kafka.status(broker).broker
+    assert running is not None
+    settings = Settings(kafka_bootstrap=running.bootstrap, app_id=name, partitions=PARTITIONS)
+    names = {*asdict(Topics.of(name)).values(), CAPTURED}
+    wanted = [spec for spec in specs(settings, MAPPING) if spec.name in names]
+    await apply_topics(running.bootstrap, wanted, execute=True)
+    async with BatchProducer(settings) as producer:
+        yield LetterBox(settings, producer, ManualClock())
