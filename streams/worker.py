@@ -7,7 +7,7 @@ whoever takes over.
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -20,14 +20,9 @@ from streams.agents.contacts import ContactsHandler
 from streams.agents.held import HeldIndex
 from streams.agents.orders import OrdersHandler
 from streams.agents.products import ProductsHandler
-from streams.capture.rows import Lane
 from streams.clock import SystemClock
 from streams.connect.guard import CaptureGuard
-from streams.dispatch.outbox import OutboxHandler
-from streams.dispatch.schedule import Schedule
-from streams.dispatch.sender import Sender
-from streams.domain.contacts import cleared
-from streams.dotdigital.client import Call, DotdigitalClient
+from streams.dispatch.dispatch import Dispatch
 from streams.engine.app import create_app
 from streams.engine.producer import BatchProducer
 from streams.engine.stage import Handler, Stage
@@ -86,8 +81,8 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        async with BatchProducer(self._settings) as producer, self._client() as client:
-            parts = self._build(producer, client)
+        async with BatchProducer(self._settings) as producer:
+            parts = self._build(producer)
             probe = LagProbe(self._settings.kafka_bootstrap, parts.progress, self.metrics, self._clock)
             parts.tasks.append(("lag probe", probe.run()))
             parts.tasks.append(("loop watch", self._health.watch()))
@@ -119,19 +114,7 @@ class Worker:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    @contextlib.asynccontextmanager
-    async def _client(self) -> AsyncIterator[DotdigitalClient | None]:
-        if Role.DISPATCH not in self._roles:
-            yield None
-            return
-
-        def observe(call: Call) -> None:
-            self.metrics.calls.labels(call.operation, call.status).observe(call.seconds)
-
-        async with DotdigitalClient(self._settings, observe) as client:
-            yield client
-
-    def _build(self, producer: BatchProducer, client: DotdigitalClient | None) -> _Parts:
+    def _build(self, producer: BatchProducer) -> _Parts:
         parts = _Parts()
         if Role.INGEST in self._roles:
             progress = Progress(ingest_group(self._settings), ingested(self._settings, self._mapping))
@@ -146,8 +129,8 @@ class Worker:
                 self._health.before_scrape(guard.refresh)
         if Role.AGENTS in self._roles:
             self._build_agents(parts, producer)
-        if client is not None:
-            self._build_dispatch(parts, producer, client)
+        if Role.DISPATCH in self._roles:
+            self._build_dispatch(parts, producer)
         return parts
 
     def _build_agents(self, parts: _Parts, producer: BatchProducer) -> None:
@@ -166,25 +149,13 @@ class Worker:
             self._stage(parts, app, progress, producer, handler, [topic])
         self._health.before_scrape(lambda: self._count_held([orders.held, buyers.held]))
 
-    def _build_dispatch(self, parts: _Parts, producer: BatchProducer, client: DotdigitalClient) -> None:
+    def _build_dispatch(self, parts: _Parts, producer: BatchProducer) -> None:
         app, progress = self._app(parts, dispatch_app(self._settings), Role.DISPATCH)
-        schedule = Schedule(self._clock)
-        handler = OutboxHandler(self._topics, self._settings.debounce, schedule, self.metrics)
-        table = self._stage(parts, app, progress, producer, handler, [self._topics.desired, self._topics.deliveries])
-        sender = Sender(
-            schedule,
-            table,
-            client,
-            producer,
-            self._topics,
-            partitions=self._settings.partitions,
-            cleared=cleared(self._mapping.contact_fields),
-            hash_key=self._hash_key,
-            clock=self._clock,
-            metrics=self.metrics,
-        )
-        parts.tasks.append(("sender", sender.run(self._settings.dispatch_connections)))
-        self._health.before_scrape(lambda: self._count_pending(schedule))
+        dispatch = Dispatch(self._settings, self._mapping, self._clock, self.metrics)
+        topics = [self._topics.desired, self._topics.deliveries]
+        table = self._stage(parts, app, progress, producer, dispatch.outbox, topics)
+        parts.tasks.append(("senders", dispatch.run(table, producer)))
+        self._health.before_scrape(dispatch.refresh)
 
     def _app(self, parts: _Parts, app_id: str, role: Role) -> tuple[faust.App, Progress]:
         app, progress = create_app(app_id, self._settings), Progress(app_id, [])
@@ -235,11 +206,6 @@ class Worker:
                 self.metrics.held.labels(code).set(count)
             for code, since in index.oldest():
                 self.metrics.held_age.labels(code).set(max(0, now - since) / 1000)
-
-    def _count_pending(self, schedule: Schedule) -> None:
-        counts = schedule.counts()
-        for lane in Lane:
-            self.metrics.pending.labels(lane.name.lower()).set(counts[lane])
 
 
 async def _crash_of(app: faust.App) -> None:

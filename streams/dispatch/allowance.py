@@ -21,7 +21,7 @@ STEP = 100
 """How often somebody who waits looks again during the release."""
 _SLOWEST_CALL = 121_000
 """No answer comes later than this after Dotdigital stamped it (its limit of request time)."""
-_FORGOTTEN = 50
+_FORGOTTEN = 10
 """What is taken off a learned lead of our clock every minute, since one late refusal may have overstated it."""
 _HOURS_TURN = 2 * HOUR
 
@@ -52,7 +52,7 @@ class Minute:
 
     A worker never makes more calls than its share of the limit. It makes fewer when the account has less left than that share:
     then somebody else uses the budget too, and all workers divide what is left. A call without its answer when a minute ends
-    counts in the next one too, until the answer says that it was in time.
+    counts in the next one too, until the answer says that it was in time. After a refusal one call goes ahead of the others.
     """
 
     def __init__(self, share: Share, limit: int | None) -> None:
@@ -61,6 +61,7 @@ class Minute:
         self.remaining = limit or 0
         self.under_way = 0
         self.learned = False
+        self._refused = False
         self._sent = 0
         self._carried = 0
         self._ends = 0
@@ -76,6 +77,8 @@ class Minute:
         own = self.own(now)
         if own is None:
             return None
+        if self._refused and self.under_way:
+            return 0
         own -= self._sent
         if self.remaining - self.under_way < own:
             own = min(own, int(self.remaining * self._share.fraction) - self.under_way)
@@ -107,6 +110,7 @@ class Minute:
         self.under_way = max(0, self.under_way - 1)
         if rate is None:
             return
+        self._refused = throttled
         self._roll(now)
         ends = int(rate.reset * 1000)
         self._set_skew(ends, now, throttled)

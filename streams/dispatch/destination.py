@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from streams.dispatch.outbox import Rules
 from streams.domain.contacts import cleared
+from streams.dotdigital.bootstrap import Targets
 from streams.mapping import Mapping
 from streams.mapping.model import RefundEnrolment, RefundEvent
 
@@ -26,15 +27,14 @@ class Destination:
     external: bool
 
     @classmethod
-    def of(cls, mapping: Mapping, list_id: int | None) -> "Destination":
-        """The mapping's destination, with the id of its list."""
-        wanted = mapping.delivery
+    def of(cls, mapping: Mapping, targets: Targets) -> "Destination":
+        """The mapping's destination, as it was found in the account."""
         return cls(
             cleared=cleared(mapping.contact_fields),
-            orders=wanted.orders.collection if wanted.orders else None,
-            catalogue=wanted.catalogue.collection if wanted.catalogue else None,
-            list_id=list_id,
-            follow_up=wanted.follow_up,
+            orders=targets.orders,
+            catalogue=targets.catalogue,
+            list_id=targets.recent_buyers,
+            follow_up=mapping.delivery.follow_up,
             external=mapping.consent.mode == "external",
         )
 

@@ -14,7 +14,7 @@ from streams.dispatch.answers import Answers
 from streams.dispatch.budget import BudgetGovernor
 from streams.dispatch.rows import Rows
 from streams.dispatch.schedule import Entry, Schedule
-from streams.dispatch.tasks import Family, owner_of, part_of, task_of
+from streams.dispatch.tasks import Family, Queue, owner_of, part_of, task_of
 from streams.dispatch.troubles import Troubles
 from streams.domain.changes import FollowUp
 from streams.domain.deliverables import FollowUpRow
@@ -78,11 +78,11 @@ class Follower:
         """
         most = MOST_CONTACTS if isinstance(self._how, RefundEnrolment) else MOST_EVENTS
         while True:
-            first = await self._schedule.take(families=(Family.FOLLOW_UP,))
+            first = await self._schedule.take(queues=(Queue.FOLLOW_UP,))
             if isinstance(self._how, RefundEnrolment) and not self._budget.enrolments.take():
                 self._schedule.give_back(first, self._budget.enrolments.opens_at)
                 continue
-            more = [entry for lane in Lane for entry in self._schedule.take_due((lane, Family.FOLLOW_UP), most - 1)]
+            more = [entry for lane in Lane for entry in self._schedule.take_due((lane, Queue.FOLLOW_UP), most - 1)]
             for entry in more[most - 1 :]:
                 self._schedule.give_back(entry)
             await self._tell([first, *more[: most - 1]])

@@ -7,7 +7,7 @@ follow-ups wait, unscheduled, until their contact exists.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -16,7 +16,7 @@ from streams.capture.rows import Lane
 from streams.dispatch.parked import parked_of, parked_record
 from streams.dispatch.running import RunningImports
 from streams.dispatch.schedule import Schedule
-from streams.dispatch.tasks import Family, family_of, owner_of, task_of
+from streams.dispatch.tasks import Family, Queue, family_of, owner_of, task_of
 from streams.domain import deliverables, delivery
 from streams.domain.changes import Change, Desired, Erase, FollowUp, Found, Kind, Mark, Wanted, unpack
 from streams.domain.debounce import Debounce
@@ -40,8 +40,18 @@ CODECS: dict[Family, Codec[Any]] = {
 }
 """How the row of a task is stored; the task key is the row's key."""
 
+
+class Plan(NamedTuple):
+    """When a task is due, in which lane and queue, and whether only the time is waited for."""
+
+    due: int
+    lane: int
+    queue: str
+    timer: bool
+
+
 _encode = msgspec.msgpack.Encoder().encode
-_decode_dirty = msgspec.msgpack.Decoder(tuple[int, int, bool]).decode
+_decode_plan = msgspec.msgpack.Decoder(Plan).decode
 _decode_int = msgspec.msgpack.Decoder(int).decode
 _decode_delivery = msgspec.json.Decoder(Delivery).decode
 
@@ -147,8 +157,7 @@ class OutboxHandler:
         """Put every task of the partition that waits back into the schedule, and pick up its imports."""
         self._since[partition] = self._schedule.now_ms()
         for key, value in table.scan(partition, DIRTY.encode()):
-            due, lane, timer = _decode_dirty(value)
-            self._schedule.put(key[len(DIRTY) :].decode(), partition, due, Lane(lane), timer=timer)
+            self._put(key[len(DIRTY) :].decode(), partition, _decode_plan(value))
         self._erased.update(key[len(TOMBSTONE) :] for key, _ in table.scan(partition, TOMBSTONE))
         if (mark := table.get(partition, MARK)) is not None:
             self._marks[partition] = _decode_int(mark)
@@ -364,10 +373,12 @@ class OutboxHandler:
             if plan is None:
                 self._schedule.drop(task)
             else:
-                due, lane, timer = plan
-                self._schedule.put(task, partition, due, Lane(lane), timer=timer)
+                self._put(task, partition, plan)
 
         unit.then(follow)
+
+    def _put(self, task: str, partition: int, plan: Plan) -> None:
+        self._schedule.put(task, partition, plan.due, Lane(plan.lane), Queue(plan.queue), timer=plan.timer)
 
     def _tell_parked(self, unit: Unit, task: str, item: _Touched) -> None:
         """Tell those who look after parked deliveries; again when it was parked again."""
@@ -381,26 +392,30 @@ class OutboxHandler:
         key, value = parked_record(told, self._rules.hash_key)
         unit.emit_raw(self._topics.parked, unit.partition, key, value)
 
-    def _plan(self, work: _Work, task: str, row: Any) -> tuple[int, int, bool] | None:
-        """When the task is due, in which lane, and whether only the time is waited for."""
+    def _plan(self, work: _Work, task: str, row: Any) -> Plan | None:
         if isinstance(row, OutboxRow):
             return self._plan_contact(row, work.unit.now_ms / 1000)
-        if not row.dirty:
+        family = family_of(task)
+        if not row.dirty or (family is not Family.CATALOGUE and not work.contact(owner_of(task)).known):
             return None
-        if family_of(task) is not Family.CATALOGUE and not work.contact(owner_of(task)).known:
-            return None
-        if isinstance(row, RecordRow) and row.hash != GONE and row.content is None:
-            self._ask_again(work.unit, task, row)
-            return None
-        return row.wait.due, row.wait.lane, False
+        if isinstance(row, RecordRow):
+            if row.empty_handed:
+                self._ask_again(work.unit, task, row)
+                return None
+            queue = Queue.ALONE if row.hash == GONE else Queue(family.label)
+        else:
+            queue = Queue.FOLLOW_UP
+        return Plan(row.wait.due, row.wait.lane, queue, timer=False)
 
-    def _plan_contact(self, row: OutboxRow, now_s: float) -> tuple[int, int, bool] | None:
-        if row.dirty and (row.known or not self._rules.external or row.erase is not None):
-            return row.due, row.lane, False
-        if row.known and self._rules.joins(row, now_s):
-            return row.due, row.lane, False
+    def _plan_contact(self, row: OutboxRow, now_s: float) -> Plan | None:
+        # In mode external a contact that is not there waits for a reading to find it.
+        ours = row.known or row.erase is not None or not self._rules.external
+        if ours and (row.dirty or (row.known and self._rules.joins(row, now_s))):
+            alone = row.fields is None or row.erase is not None or (row.known and row.must_tell_out)
+            queue = Queue.ALONE if alone else Queue.EXISTING if row.known else Queue.NEW
+            return Plan(row.due, row.lane, queue, timer=False)
         if row.listed:
-            return self._rules.listed_until(row) * 1000, Lane.LIVE, True
+            return Plan(self._rules.listed_until(row) * 1000, Lane.LIVE, Queue.ALONE, timer=True)
         return None
 
     def _ask_again(self, unit: Unit, task: str, row: RecordRow) -> None:

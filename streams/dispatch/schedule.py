@@ -1,4 +1,4 @@
-"""Who is due next: a heap per lane and family in memory, rebuilt from the state rows whenever partitions are assigned.
+"""Who is due next: a heap per lane and queue in memory, rebuilt from the state rows whenever partitions are assigned.
 
 Urgent before live before bulk, whatever has waited longest within a lane; a task is with one taker at a time. A heap may be
 closed to those who send one by one, because an import will take what waits there, or because its window is shut.
@@ -13,9 +13,12 @@ from typing import TypeAlias
 
 from streams.capture.rows import Lane
 from streams.clock import Clock
-from streams.dispatch.tasks import Family, family_of
+from streams.dispatch.tasks import Queue
 
-Place: TypeAlias = tuple[Lane, Family]
+Place: TypeAlias = tuple[Lane, Queue]
+SINGLY = tuple(queue for queue in Queue if queue is not Queue.FOLLOW_UP)
+
+_COUNTED = 1_000
 
 
 @dataclass(slots=True)
@@ -23,31 +26,31 @@ class Entry:
     """A task that must be done.
 
     ``taken``: a call is under way, or its answer is not yet written down. ``timer``: nothing waits to be sent, but something
-    must be done at ``due``. ``alone``: not by import again; ``failures`` are those in a row. Times in epoch ms.
+    must be done at ``due``. ``failures`` are those in a row. Times in epoch ms.
     """
 
     task: str
     partition: int
     due: int
     lane: Lane
+    queue: Queue
     timer: bool = False
     taken: bool = False
-    alone: bool = False
     failures: int = 0
 
     @property
     def place(self) -> Place:
         """The heap in which it waits."""
-        return self.lane, family_of(self.task)
+        return self.lane, self.queue
 
 
 class Schedule:
-    """Tasks that wait, by lane, family and due time."""
+    """Tasks that wait, by lane, queue and due time."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._entries: dict[str, Entry] = {}
-        self._heaps: dict[Place, list[tuple[int, str]]] = {(lane, family): [] for lane in Lane for family in Family}
+        self._heaps: dict[Place, list[tuple[int, str]]] = {(lane, queue): [] for lane in Lane for queue in Queue}
         self._waiting: Counter[Place] = Counter()
         self._changed = asyncio.Event()
         self._paused_until = 0
@@ -57,15 +60,17 @@ class Schedule:
         """The time by which the schedule goes."""
         return self._clock.now_ms()
 
-    def put(self, task: str, partition: int, due: int, lane: Lane, *, timer: bool = False) -> None:
+    def put(self, task: str, partition: int, due: int, lane: Lane, queue: Queue, *, timer: bool = False) -> None:
         """(Re)schedule a task. While a call for it is under way, its new due time waits for the answer."""
         entry = self._entries.get(task)
         if entry is None:
-            entry = self._entries[task] = Entry(task, partition, due, lane, timer)
+            entry = self._entries[task] = Entry(task, partition, due, lane, queue, timer)
             self._count(entry, 1)
         else:
             self._count(entry, -1)
             entry.due, entry.lane, entry.timer = due, lane, timer
+            # What an import refused stays alone until it is answered.
+            entry.queue = entry.queue if entry.failures and entry.queue is Queue.ALONE else queue
             self._count(entry, 1)
         self._push(entry)
 
@@ -99,7 +104,15 @@ class Schedule:
         if self._entries.get(entry.task) is entry:
             entry.taken, entry.due = False, due
             entry.failures += 1
-            entry.alone = entry.alone or alone
+            if alone:
+                self._move(entry, Queue.ALONE)
+            self._push(entry)
+
+    def send_alone(self, entry: Entry) -> None:
+        """``entry`` is nothing for an import: it waits again, with those that go alone."""
+        if self._entries.get(entry.task) is entry:
+            entry.taken = False
+            self._move(entry, Queue.ALONE)
             self._push(entry)
 
     def give_back(self, entry: Entry, due: int | None = None) -> None:
@@ -153,26 +166,23 @@ class Schedule:
                 branches += (2 * index + 1, 2 * index + 2)
         return count
 
+    def backlog(self, place: Place) -> int:
+        """About how many tasks are due in a place: exact while they are few."""
+        due = self.due(place, _COUNTED)
+        return due if due < _COUNTED else max(due, self._waiting[place])
+
     def take_due(self, place: Place, most: int) -> list[Entry]:
-        """Up to ``most`` due tasks of a place, for an import; those that must go alone stay."""
-        if self._clock.now_ms() < self._paused_until:
-            return []
+        """Up to ``most`` due tasks of a place, for an import."""
         now = self._clock.now_ms()
         taken: list[Entry] = []
-        left: list[Entry] = []
-        while len(taken) < most and (entry := self._pop_due(place, now)) is not None:
-            if entry.alone:
-                left.append(entry)
-            else:
-                entry.taken = True
-                taken.append(entry)
-        for entry in left:
-            self._push(entry)
+        while now >= self._paused_until and len(taken) < most and (entry := self._pop_due(place, now)) is not None:
+            entry.taken = True
+            taken.append(entry)
         return taken
 
-    async def take(self, lanes: Container[Lane] = tuple(Lane), families: Container[Family] = tuple(Family)) -> Entry:
-        """The next due task of ``lanes`` and ``families``; waits until there is one."""
-        places = [place for place in self._heaps if place[0] in lanes and place[1] in families]
+    async def take(self, lanes: Container[Lane] = tuple(Lane), queues: Container[Queue] = SINGLY) -> Entry:
+        """The next due task of ``lanes`` and ``queues``; waits until there is one."""
+        places = [place for place in self._heaps if place[0] in lanes and place[1] in queues]
         while True:
             now = self._clock.now_ms()
             if now >= self._paused_until and (entry := self._first(places, now)) is not None:
@@ -213,6 +223,11 @@ class Schedule:
         if not entry.taken:
             heapq.heappush(self._heaps[entry.place], (entry.due, entry.task))
             self._changed.set()
+
+    def _move(self, entry: Entry, queue: Queue) -> None:
+        self._count(entry, -1)
+        entry.queue = queue
+        self._count(entry, 1)
 
     def _count(self, entry: Entry, by: int) -> None:
         if not entry.timer:

@@ -22,8 +22,6 @@ from streams.dotdigital.contacts import Contact
 from streams.dotdigital.errors import DataError, DotdigitalError
 from streams.observability.metrics import Metrics
 
-_SINGLY = (Family.CONTACT, Family.RECORD, Family.CATALOGUE)
-
 
 class Sender:
     """A pool of senders over one schedule."""
@@ -65,7 +63,7 @@ class Sender:
 
     async def _work(self, lanes: tuple[Lane, ...]) -> None:
         while True:
-            entry = await self._schedule.take(lanes, _SINGLY)
+            entry = await self._schedule.take(lanes)
             self._metrics.in_flight.inc()
             try:
                 await self._send(entry)

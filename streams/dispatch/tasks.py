@@ -3,9 +3,9 @@
 | family | task key | what it is |
 |---|---|---|
 | contact | ``e<address>`` | data fields, status, place on the recent buyers' list; or an erasure |
-| record | ``r<address>NUL <record key>`` | one order record of a contact |
+| record | ``r<address>NUL<record key>`` | one order record of a contact |
 | catalogue | ``k<variant>`` | one catalogue record |
-| follow-up | ``f<address>NUL <credit note>`` | one credit note of which Dotdigital is told once |
+| follow-up | ``f<address>NUL<credit note>`` | one credit note of which Dotdigital is told once |
 """
 
 from enum import StrEnum
@@ -23,6 +23,17 @@ class Family(StrEnum):
     def label(self) -> str:
         """The name in metrics and reports."""
         return self.name.lower().replace("_", "-")
+
+
+class Queue(StrEnum):
+    """Where a task waits, by how it can be sent: the first four also by import, each kind with its like."""
+
+    EXISTING = "existing"
+    NEW = "new"
+    RECORD = "record"
+    CATALOGUE = "catalogue"
+    ALONE = "alone"
+    FOLLOW_UP = "follow-up"
 
 
 def task_of(family: Family, owner: str, part: object = None) -> str:

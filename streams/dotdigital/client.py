@@ -65,19 +65,32 @@ class DotdigitalClient(Api):
         """The same connections on behalf of another lane."""
         return Api(self._transport, lane)
 
-    async def __aenter__(self) -> Self:
+    async def open(self) -> None:
+        """Find the account's endpoint, unless it is given or found already.
+
+        Raises:
+            DotdigitalError: the account cannot be asked.
+        """
         if self._undiscovered:
-            try:
-                self._transport.move(await discover(self))
-            except BaseException:
-                await self._transport.close()
-                raise
+            self._transport.move(await discover(self))
+            self._undiscovered = False
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._transport.close()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.open()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._transport.close()
+        await self.close()
 
 
 def unobserved(_call: Call) -> None:

@@ -47,16 +47,21 @@ def state(status: str | None) -> ImportState:
 
 @dataclass(frozen=True, slots=True)
 class ImportContact:
-    """One row. ``fields``: the JSON of its data fields; ``status`` None leaves an existing contact's as it is."""
+    """One row. ``fields``: the JSON of its data fields; ``status`` None leaves an existing contact's as it is.
+
+    With a ``contact_id`` the contact is matched by that, and a row whose contact is gone cannot create another.
+    """
 
     email: str
     fields: bytes
     status: Status | None = None
     lists: tuple[int, ...] = ()
+    contact_id: int | None = None
 
     def encode(self) -> bytes:
         """The row as it goes out."""
-        names: dict[str, Any] = {"matchIdentifier": "email", "identifiers": {"email": self.email}}
+        match, value = ("email", self.email) if self.contact_id is None else ("contactId", self.contact_id)
+        names: dict[str, Any] = {"matchIdentifier": match, "identifiers": {match: value}}
         return orjson.dumps(names | content(self.fields, self.status, self.lists))
 
 

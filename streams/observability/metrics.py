@@ -44,10 +44,19 @@ class Metrics:
         self.held_age = Gauge("owdd_held_oldest_seconds", "Age of the oldest held document.", ["kind"], registry=registry)
         self.table_rows = Gauge("owdd_table_rows", "State rows (RocksDB's estimate).", ["table"], registry=registry)
         self.table_bytes = Gauge("owdd_table_bytes", "State bytes (RocksDB's estimate).", ["table"], registry=registry)
-        self.pending = Gauge("owdd_pending", "Contacts waiting to be sent.", ["lane"], registry=registry)
-        self.in_flight = Gauge("owdd_in_flight", "Contacts being sent.", registry=registry)
-        self.delivered = Counter("owdd_delivered_total", "Contacts delivered, by how.", ["outcome"], registry=registry)
-        self.parked = Counter("owdd_parked_total", "Contacts refused by Dotdigital, by code.", ["code"], registry=registry)
+        self.pending = Gauge("owdd_pending", "Deliveries waiting to be sent.", ["lane"], registry=registry)
+        self.in_flight = Gauge("owdd_in_flight", "Deliveries being sent.", registry=registry)
+        self.delivered = Counter(
+            "owdd_delivered_total", "Deliveries that Dotdigital took, by how.", ["kind", "outcome"], registry=registry
+        )
+        self.imports = Counter("owdd_imports_total", "Imports that ended, by how.", ["kind", "state"], registry=registry)
+        self.import_rows = Counter(
+            "owdd_import_rows_total",
+            "Rows of imports: done, or to be sent again alone. Many again: imports fail.",
+            ["kind", "state"],
+            registry=registry,
+        )
+        self.parked = Counter("owdd_parked_total", "Deliveries refused by Dotdigital, by code.", ["code"], registry=registry)
         self.retries = Counter("owdd_retries_total", "Calls to be repeated, by reason.", ["reason"], registry=registry)
         self.budget_limit = Gauge(
             "owdd_budget_limit", "Calls a minute that the account has, by tier.", ["tier"], registry=registry

@@ -1,0 +1,244 @@
+"""Importer: sends what waits in great numbers by bulk import, while single calls go on for the rest.
+
+The ids of imports are durable (:mod:`streams.dispatch.running`), so an import is found again after a restart.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from streams.capture.rows import Lane
+from streams.dispatch.answers import Answers
+from streams.dispatch.budget import BudgetGovernor
+from streams.dispatch.destination import Destination
+from streams.dispatch.freight import Freight, Loader
+from streams.dispatch.reports import Reports
+from streams.dispatch.routing import How, Route, RoutingPolicy, Work, routes
+from streams.dispatch.running import Running, RunningImports
+from streams.dispatch.schedule import Place, Schedule
+from streams.dispatch.tasks import Queue
+from streams.dispatch.troubles import Troubles
+from streams.domain.delivery import Delivery
+from streams.domain.windows import BulkWindows
+from streams.dotdigital.client import DotdigitalClient
+from streams.dotdigital.errors import Ceiling, DataError, DotdigitalError, ThrottledError
+from streams.dotdigital.imports import ImportContact
+from streams.dotdigital.insight import ImportRecord
+
+log = structlog.get_logger()
+
+_LOOK_SECONDS = 0.5
+_POLL_MS = 5_000
+_FRESH_SECONDS = 60
+"""How old a reading of Dotdigital's contacts may be when contacts are created in bulk."""
+
+
+class Index(Protocol):
+    """What is known of the account's contacts."""
+
+    def mark(self) -> int | None:
+        """Until when everything is known (UTC epoch seconds); None: not wholly read."""
+
+
+@dataclass(slots=True)
+class _Poll:
+    """An import that is asked after: the slot that it holds, and when to ask next (epoch ms)."""
+
+    ceiling: Ceiling
+    due: int
+
+
+class Importer:
+    """Decides every half second what goes by import, starts imports, and asks what became of them."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        running: RunningImports,
+        loader: Loader,
+        reports: Reports,
+        client: DotdigitalClient,
+        answers: Answers,
+        troubles: Troubles,
+        budget: BudgetGovernor,
+        destination: Destination,
+        *,
+        windows: BulkWindows,
+        policy: RoutingPolicy,
+        index: Index,
+        refresh: Callable[[], Awaitable[object]],
+    ) -> None:
+        self._schedule = schedule
+        self._running = running
+        self._loader = loader
+        self._reports = reports
+        self._client = client
+        self._answers = answers
+        self._troubles = troubles
+        self._budget = budget
+        self._destination = destination
+        self._windows = windows
+        self._policy = policy
+        self._index = index
+        self._refresh = refresh
+        self._polls: dict[str, _Poll] = {}
+        self._over: set[str] = set()
+        self._starting: set[Place] = set()
+
+    async def run(self) -> None:
+        """Work for ever.
+
+        Raises:
+            aiokafka.errors.KafkaError: something could not be written down; the worker must end.
+        """
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._poll()
+                self._route(group)
+                await asyncio.sleep(_LOOK_SECONDS)
+
+    # Reports
+
+    async def _poll(self) -> None:
+        known = {running.id for running in self._running}
+        for gone in self._polls.keys() - known:
+            self._forget(gone)
+        self._over &= known
+        for running in self._running:
+            if running.id not in self._over:
+                await self._ask(running)
+
+    async def _ask(self, running: Running) -> None:
+        now, poll = self._answers.now_ms(), self._polls.get(running.id)
+        if poll is None:
+            poll = self._polls[running.id] = _Poll(Work(running.kind).ceiling, running.at + _POLL_MS)
+            self._budget.imports[poll.ceiling].adopt()
+        if now < poll.due:
+            return
+        poll.due = now + _POLL_MS
+        try:
+            over = await self._reports.settle(running)
+        except DotdigitalError as error:
+            log.warning("import's report could not be read", kind=running.kind, operation=error.operation)
+            return
+        if over:
+            self._over.add(running.id)
+            self._forget(running.id)
+
+    def _forget(self, import_id: str) -> None:
+        if (poll := self._polls.pop(import_id, None)) is not None:
+            self._budget.imports[poll.ceiling].release()
+
+    # Imports
+
+    def _route(self, group: asyncio.TaskGroup) -> None:
+        shut = not self._windows.open_at(self._answers.now_ms())
+        closed = {(Lane.BULK, queue) for queue in Queue} if shut else set()
+        due = {(lane, work): self._backlog((lane, Queue(work)), closed) for lane in Lane for work in Work}
+        free = {ceiling: slots.free for ceiling, slots in self._budget.imports.items()}
+        for (lane, work), route in routes(due, self._budget.snapshot(), free, self._policy).items():
+            if route.how is not How.SINGLE:
+                closed.add((lane, Queue(work)))
+            if route.how is How.IMPORT and (lane, Queue(work)) not in self._starting:
+                self._starting.add((lane, Queue(work)))
+                group.create_task(self._start(lane, work, route))
+        self._schedule.close(closed)
+
+    def _backlog(self, place: Place, closed: set[Place]) -> int:
+        """What may go by import; new contacts only when it is known which exist, since an import cannot look first."""
+        known = place[1] is not Queue.NEW or self._index.mark() is not None
+        return self._schedule.backlog(place) if known and place not in closed else 0
+
+    async def _start(self, lane: Lane, work: Work, route: Route) -> None:
+        slots = self._budget.imports[work.ceiling]
+        if not slots.take():
+            self._starting.discard((lane, Queue(work)))
+            return
+        try:
+            if work is not Work.NEW or await self._look_again():
+                entries = self._schedule.take_due((lane, Queue(work)), route.count)
+                now = self._answers.now_ms() / 1000
+                freight = self._loader.load(entries, work, now, self._policy.import_most)
+                if freight:
+                    await self._submit(lane, work, freight)
+        finally:
+            # From here on the poll counts it, once Kafka has told that it runs.
+            slots.release()
+            self._starting.discard((lane, Queue(work)))
+
+    async def _look_again(self) -> bool:
+        """Read what changed in Dotdigital since the last reading, so that who signed up a moment ago is known."""
+        mark = self._index.mark()
+        now = self._answers.now_ms() / 1000
+        if mark is not None and now - mark < _FRESH_SECONDS:
+            return True
+        try:
+            await self._refresh()
+        except DotdigitalError as error:
+            log.warning("contacts could not be read back before an import", operation=error.operation)
+        # The reading comes round through Kafka; the next look finds it.
+        return False
+
+    async def _submit(self, lane: Lane, work: Work, freight: list[Freight]) -> None:
+        await self._note(freight)
+        try:
+            import_id = await self._call(lane, work, freight)
+        except ThrottledError as error:
+            self._budget.imports[work.ceiling].refused()
+            self._give_back(freight, error)
+        except DataError as error:
+            await self._refused(lane, work, freight, error)
+        except DotdigitalError as error:
+            self._troubles.again(freight[0].entry, error)
+            for one in freight[1:]:
+                self._schedule.retry(one.entry, self._answers.now_ms())
+        else:
+            await self._started(import_id, lane, work, freight)
+
+    async def _call(self, lane: Lane, work: Work, freight: list[Freight]) -> str:
+        api, loads = self._client.on(lane), [one.load for one in freight]
+        contacts = [load for load in loads if isinstance(load, ImportContact)]
+        records = [load for load in loads if isinstance(load, ImportRecord)]
+        if contacts:
+            return await api.import_contacts(contacts)
+        if work is Work.RECORD:
+            return await api.import_records(self._destination.orders or "", "contact", "orders", records)
+        return await api.import_records(self._destination.catalogue or "", "account", "catalog", records)
+
+    async def _note(self, freight: list[Freight]) -> None:
+        """Write down with which status contacts are about to be created: a lost answer would lose it."""
+        now = self._answers.now_ms()
+        await self._answers.write_all(
+            (one.entry.partition, Delivery(one.entry.task, "noted", "", now, one.entry.lane, created=one.created))
+            for one in freight
+            if one.created != "no"
+        )
+
+    async def _started(self, import_id: str, lane: Lane, work: Work, freight: list[Freight]) -> None:
+        items: dict[int, list[tuple[str, str, bool]]] = {}
+        for one in freight:
+            items.setdefault(one.entry.partition, []).append((one.entry.task, one.digest, one.joined))
+        now = self._answers.now_ms()
+        await self._answers.write_all(
+            (partition, Delivery(import_id, "importing", "", now, lane, code=work, items=rows))
+            for partition, rows in items.items()
+        )
+        log.info("import started", kind=work, rows=len(freight), lane=lane.name.lower())
+
+    async def _refused(self, lane: Lane, work: Work, freight: list[Freight], error: DataError) -> None:
+        """One malformed row has the whole call refused: find it by halves."""
+        if len(freight) == 1:
+            self._schedule.retry(freight[0].entry, self._answers.now_ms(), alone=True)
+            return
+        log.warning("import refused, trying its halves", kind=work, rows=len(freight), code=error.code)
+        half = len(freight) // 2
+        await self._submit(lane, work, freight[:half])
+        await self._submit(lane, work, freight[half:])
+
+    def _give_back(self, freight: list[Freight], error: ThrottledError) -> None:
+        due = None if error.reset_at is None else int(error.reset_at * 1000)
+        for one in freight:
+            self._schedule.give_back(one.entry, due)
