@@ -143,7 +143,7 @@ def _name(people: list[Row], mapping: Mapping) -> tuple[str | None, str | None]:
 
 
 def _consent(people: list[Row], mapping: Mapping) -> Consent | None:
-    if mapping.consent.mode == "none" or mapping.consent.column is None:
+    if mapping.consent.mode != "column" or mapping.consent.column is None:
         return None
     values = [row[mapping.consent.column] for row in people]
     said = {str(value).strip().casefold() for value in values if value is not None}
