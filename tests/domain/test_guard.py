@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.capture import rows
-from streams.domain import buyers, contacts, lines, orders
+from streams.domain import buyers, catalogue, contacts, lines, orders
+from streams.domain.catalogue import Effect, VariantRow
 from streams.domain.cells import Cell, accepts, next_version, version_bytes
 from streams.domain.changes import Change, Kind, Left, Message, Owner, Part, Totals
 
@@ -33,6 +34,13 @@ class Guarded:
 
 def part(count: int) -> Part:
     return Part(None, None, None, False, None, Totals(orders=count), None, None)
+
+
+def of_variant(name: str, kind: Kind, row: Callable[[int], Message], cell: Callable[[Any], Cell[Any] | None]) -> Guarded:
+    def apply(state: VariantRow, change: Change) -> bool:
+        return catalogue.apply(state, change) is not Effect.STALE
+
+    return Guarded(name, VariantRow, apply, kind, row, cell)
 
 
 PLACES = [
@@ -93,6 +101,10 @@ PLACES = [
         lambda row: row.contacts.get(1),
     ),
     Guarded("part", contacts.ContactRow, contacts.apply, Kind.PART, part, lambda row: row.parts.get("c1"), pk="c1"),
+    of_variant("variant", Kind.VARIANT, lambda n: rows.Variant(n, None, None, True), lambda row: row.variant),
+    of_variant("price", Kind.PRICE, lambda n: rows.Price(n, None, None, False), lambda row: row.prices.get(1)),
+    of_variant("stock", Kind.STOCK, lambda n: rows.Stock(Decimal(n)), lambda row: row.stocks.get(1)),
+    of_variant("membership", Kind.MEMBERSHIP, rows.Membership, lambda row: row.memberships.get(1)),
 ]
 
 
