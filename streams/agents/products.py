@@ -24,9 +24,6 @@ T = TypeVar("T")
 _NAMING = (Kind.VARIANT, Kind.MEMBERSHIP)
 """Rows that name a product or a category."""
 
-_PAIR = b"1"
-"""The value of a row that is all key."""
-
 
 class ParentRow(msgspec.Struct, Generic[T], array_like=True, gc=False):
     """A product or a category, kept in every partition."""
@@ -115,7 +112,7 @@ class ProductsHandler:
             # Before the variant itself, so that a crash between them leaves no pair that nobody remembers.
             after = catalogue.parents(item.row)
             for parent in before | after:
-                unit.put(_pair(*parent, change.key), _PAIR if parent in after else None)
+                unit.put(_pair(*parent, change.key), b"" if parent in after else None)
         item.cause(change.lane, change.born)
         # Prices and stock of a variant that never was are nobody's news: they wait for it.
         item.record |= item.row.variant is not None
@@ -166,7 +163,7 @@ def _row(parent: ParentRow[T]) -> T | None:
 
 
 def _pair(kind: Kind, parent: int, variant: str) -> bytes:
-    """The key of the index row that says that ``variant`` names the product or category."""
+    """The key of the index row, all key, that says that ``variant`` names the product or category."""
     return f"i{kind.value}.{parent}:{variant}".encode()
 
 
