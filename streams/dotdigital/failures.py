@@ -20,7 +20,7 @@ from streams.dotdigital.errors import (
     RegionError,
     ThrottledError,
 )
-from streams.dotdigital.limits import rate_limit
+from streams.dotdigital.limits import reset_at
 from streams.dotdigital.tiers import Operation
 
 _V2_CODE: Final = re.compile(r"ERROR_[A-Z_]+")
@@ -66,8 +66,7 @@ def _throttled(operation: Operation, answer: httpx.Response, code: str | None) -
         ceiling = _JOBS.get(operation)
     if ceiling is not None:
         return ThrottledError(operation, None, ceiling)
-    rate = rate_limit(answer.headers)
-    return ThrottledError(operation, rate.reset if rate is not None else None)
+    return ThrottledError(operation, reset_at(answer.headers))
 
 
 def _wordless(operation: Operation, answer: httpx.Response, body: Any) -> DotdigitalError:

@@ -9,15 +9,15 @@ SCOPE = "X-RateLimit-Scope"
 
 
 def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
-    """The tier's state, or None when the reply does not say when the budget returns.
+    """The tier's state, or None when the reply does not say all of it."""
+    limit, remaining = (_number(headers, f"X-RateLimit-{name}") for name in ("Limit", "Remaining"))
+    reset = reset_at(headers)
+    return None if limit is None or remaining is None or reset is None else RateLimit(int(limit), int(remaining), reset)
 
-    A reset is what counts: a reply that has no usable limit or number of calls left is taken for an exhausted tier.
-    """
-    reset = _number(headers, "X-RateLimit-Reset")
-    if reset is None:
-        return None
-    limit, remaining = (_number(headers, f"X-RateLimit-{name}") or 0 for name in ("Limit", "Remaining"))
-    return RateLimit(int(limit), int(remaining), reset)
+
+def reset_at(headers: Mapping[str, str]) -> float | None:
+    """When the budget returns (UTC epoch seconds)."""
+    return _number(headers, "X-RateLimit-Reset")
 
 
 def _number(headers: Mapping[str, str], name: str) -> float | None:

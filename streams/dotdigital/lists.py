@@ -27,9 +27,6 @@ class _Book(Wire):
     name: str
     contacts: int | None = None
 
-    def shown(self) -> ContactList:
-        return ContactList(self.id, self.name, self.contacts or 0)
-
 
 class Job(Wire):
     """Work that v2 does later."""
@@ -47,19 +44,18 @@ class ListCalls(Bound):
         while True:
             answer = await self._call(Operation.LIST_LISTS, "GET", "/v2/address-books", query=skipping(len(found)))
             rows = read(answer, Operation.LIST_LISTS, list[_Book])
-            found += [row.shown() for row in rows]
+            found += [ContactList(row.id, row.name, row.contacts or 0) for row in rows]
             if len(rows) < MOST_V2:
                 return tuple(found)
 
-    async def create_list(self, name: str) -> ContactList:
+    async def create_list(self, name: str) -> None:
         """Create a private list.
 
         Raises:
             DataError: a list or a segment has that name.
         """
         body = orjson.dumps({"name": name, "visibility": "Private"})
-        answer = await self._call(Operation.CREATE_LIST, "POST", "/v2/address-books", body)
-        return read(answer, Operation.CREATE_LIST, _Book).shown()
+        await self._call(Operation.CREATE_LIST, "POST", "/v2/address-books", body)
 
     async def leave_list(self, list_id: int, contact_id: int) -> bool:
         """Take a contact off a list; False when there is no such contact.

@@ -1,0 +1,122 @@
+"""Every documented code has a meaning, in whatever way it is spelled."""
+
+import pytest
+
+from streams.dotdigital.codes import CODES, Verdict, canonical, explain, known
+from streams.dotdigital.errors import Ceiling
+
+DOCUMENTED = {
+    "contacts": "badJson badRequest invalidValue invalidId invalidFilter invalidContacts idAlreadyExists contactNotFound "
+    "importNotFound invalidDeleteId noContactsSpecified tooManyActiveImports tooManyBulkDeleteJobs",
+    "insightData": "badJson invalidId importNotFound asyncJobNotFound collectionNotFound contactNotFound recordNotFound "
+    "noRecordsSpecified",
+    "events": "badJson invalidCheckpoint inactiveSubscription invalidEventType nameAlreadyExists",
+    "customIdentifiers": "nameTooLong nameAlreadyExists inUse notExist",
+    "server": "badJson",
+    "accounts": "maxAccountLimit",
+}
+"""The codes of the v3 specifications, by service."""
+
+V2 = """
+ACCOUNT_INVALID ADDRESSBOOK_DUPLICATE ADDRESSBOOK_INVALID ADDRESSBOOK_IN_USE ADDRESSBOOK_LIMITEXCEEDED ADDRESSBOOK_NOTWRITABLE
+ADDRESSBOOK_NOT_FOUND ADDRESSBOOK_TOOMANY APIUSAGE_EXCEEDED APIUSER_INVALID BODY_DOES_NOT_MATCH_CONTENT_TYPE
+CAMPAIGN_CONTAINS_UNSUPPORTED_BLOCKS CAMPAIGN_INVALID CAMPAIGN_NOT_FOUND CAMPAIGN_READONLY CAMPAIGN_SENDNOTPERMITTED
+CAMPAIGN_SEND_INVALID CANNOT_PERFORM_OPERATION_ON_ACCOUNT CONTACTS_ARE_NOT_SPECIFIED CONTACT_INVALID CONTACT_NOT_FOUND
+CONTACT_RESUBSCRIPTION_INVALID CONTACT_SUPPRESSED CONTACT_SUPPRESSEDFORADDRESSBOOK CONTACT_TOOMANY
+CONTENT_TYPE_IS_NOT_SUPPORTED DATAFIELD_INVALID DATAFIELD_LIMITEXCEEDED DATAFIELD_NOTFOUND DATAFIELD_VALUE_OVERFLOW
+DOCUMENT_ALREADYATTACHED DOCUMENT_ATTACHMENTSTOOLARGE DOCUMENT_DATAEMPTY DOCUMENT_FOLDER_INVALID DOCUMENT_FOLDER_NOT_FOUND
+DOCUMENT_INVALID DOCUMENT_NAMEINVALID DOCUMENT_NOT_FOUND DOCUMENT_TOOLARGE DOCUMENT_TOOMANYATTACHMENTS
+DOCUMENT_UNSUPPORTEDFORMAT EMAIL_BANNED ENROLMENT_ALLOWANCE_EXCEEDED ENROLMENT_INVALID ENROLMENT_IS_PROCESSING
+ENROLMENT_NOT_FOUND FEATURENOTACTIVE IMAGE_DATAEMPTY IMAGE_FOLDER_DELETED IMAGE_FOLDER_INVALID IMAGE_FOLDER_NOT_FOUND
+IMAGE_INVALID IMAGE_NAMEINVALID IMAGE_PARENTFOLDERISFULL IMAGE_UNSUPPORTEDFORMAT IMPORT_NOT_FOUND IMPORT_REPORT_NOT_FOUND
+IMPORT_TOOMANYACTIVEIMPORTS IMPORT_UNSUPPORTED_FORMAT INVALID_APIUSEREXISTS INVALID_EMAIL INVALID_LOGIN
+INVALID_PERSONALISATION_VALUES MALFORMED_REQUEST MANAGED_USER_INVALID MISSING_SETUPKEYVALUES MULTI_FILE_UPLOAD_NOT_ALLOWED
+NON_UNIQUE_DATAFIELD NON_UNIQUE_EMAIL NO_EMAIL_COLUMN OAUTH_TOKEN_INVALID PARAMETER_INVALID PREFERENCE_INVALID
+PREFERENCE_NOT_FOUND PROGRAM_NOT_ACTIVE PROGRAM_NOT_FOUND SEGMENT_NOT_FOUND SEND_LIMITEXCEEDED SMS_INVALID
+SMS_INVALIDPHONENUMBER SMS_SENDNOTPERMITTED SURVEY_NOT_FOUND SYSTEM_SERVICETEMPORARILYUNAVAILABLE TEMPLATE_INVALID
+TEMPLATE_NOT_FOUND THEME_INVALID TRANSACTIONAL_DATA_COLLECTION_DOES_NOT_EXIST TRANSACTIONAL_DATA_COLLECTION_IS_RESTORING
+TRANSACTIONAL_DATA_DOES_NOT_EXIST TRANSACTIONAL_DATA_INVALID_COLLECTION_NAME TRANSACTIONAL_DATA_STORAGE_ALLOWANCE_EXCEEDED
+TRANSACTIONAL_DATA_VALIDATION_FAILED UNKNOWN UNKNOWN_ACCOUNT USERACCOUNT_UNKNOWN WEAK_PASSWORD
+"""
+"""The published list of v2 errors, without its prefix."""
+
+REPORTS = """
+ApiSchemaViolation Blocker Duplicate GloballySuppressed InvalidEmail InvalidContactId InvalidPhoneNumber InvalidDomain
+InvalidContact InvalidAddressBookIds InvalidMatchIdentifier InvalidContactStatus NoValidIdentifiers SuppressedByDomain
+invalidEmail duplicateIdentifier consentRecordsNotApplied
+Unknown InvalidClientKey InvalidContactIdentifier InvalidJson DuplicateKey ContactIdDoesNotExist ContactEmailDoesNotExist
+JsonContainsNestedArray JsonKeyTooLong JsonKeyInvalidCharacters JsonValueTooLong JsonValueIncompatibleWithSchema
+JsonNumberValueTooLarge JsonDoesNotMatchSchema JsonContainsDashUnderscoreClash MissingCollection InconsistentTypes
+TooManyDistinctKeyValuePairs ContactPhoneNumberDoesNotExist InvalidContactIdentifierType KeyExistingForDifferentContact
+ContactCustomIdentifierValueDoesNotExist RejectedByWatchdog ExceedsAllowedContactLimit
+"""
+"""Failure codes of contact imports, failure reasons of insight imports, and their ends."""
+
+ALL = (
+    [f"{service}:{name}" for service, names in DOCUMENTED.items() for name in names.split()]
+    + [f"ERROR_{name}" for name in V2.split()]
+    + REPORTS.split()
+)
+
+
+@pytest.mark.parametrize("code", ALL)
+def test_every_documented_code_is_known_in_any_casing(code: str) -> None:
+    assert known(code) and known(code.swapcase()) and known(f" {code} ")
+    assert explain(code).hint
+
+
+def test_nothing_is_in_the_table_that_is_not_documented() -> None:
+    ours = {"insightData:tooManyActiveImports"}  # assumed: what a sixth insight import answers is not published
+    assert {canonical(code) for code in CODES} == {canonical(code) for code in ALL} | {canonical(code) for code in ours}
+
+
+def test_a_code_that_nobody_documented_concerns_one_request() -> None:
+    assert not known("contacts:brandNew")
+    assert explain("contacts:brandNew").verdict is Verdict.DATA
+
+
+def test_two_words_for_one_failure_are_one() -> None:
+    assert canonical("duplicateIdentifier") == canonical("Duplicate") == "duplicate"
+
+
+def test_what_is_throttled_names_its_ceiling_and_nothing_else_does() -> None:
+    for code, meaning in CODES.items():
+        assert (meaning.ceiling is not None) is (meaning.verdict is Verdict.THROTTLED), code
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict"),
+    [
+        ("ERROR_ACCOUNT_INVALID", Verdict.ACCESS),
+        ("ERROR_APIUSER_INVALID", Verdict.ACCESS),
+        ("ERROR_FEATURENOTACTIVE", Verdict.ACCESS),
+        ("ERROR_CONTACT_TOOMANY", Verdict.ACCESS),
+        ("ERROR_TRANSACTIONAL_DATA_STORAGE_ALLOWANCE_EXCEEDED", Verdict.ACCESS),
+        ("RejectedByWatchdog", Verdict.ACCESS),
+        ("insightData:contactNotFound", Verdict.MISSING),
+        ("insightData:collectionNotFound", Verdict.MISSING),
+        ("ERROR_DATAFIELD_NOTFOUND", Verdict.MISSING),
+        ("contactEmailDoesNotExist", Verdict.MISSING),
+        ("ERROR_ADDRESSBOOK_IN_USE", Verdict.LATER),
+        ("ERROR_CONTACT_SUPPRESSED", Verdict.DATA),
+        ("JsonValueIncompatibleWithSchema", Verdict.DATA),
+        ("ERROR_NON_UNIQUE_EMAIL", Verdict.EXISTS),
+    ],
+)
+def test_what_to_do_about_the_codes_that_a_bridge_meets(code: str, verdict: Verdict) -> None:
+    assert explain(code).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("code", "ceiling"),
+    [
+        ("contacts:tooManyActiveImports", Ceiling.CONTACT_IMPORTS),
+        ("ERROR_IMPORT_TOOMANYACTIVEIMPORTS", Ceiling.CONTACT_IMPORTS),
+        ("insightData:tooManyActiveImports", Ceiling.INSIGHT_IMPORTS),
+        ("contacts:tooManyBulkDeleteJobs", Ceiling.BULK_DELETES),
+        ("ERROR_ENROLMENT_ALLOWANCE_EXCEEDED", Ceiling.ENROLMENTS),
+        ("ERROR_APIUSAGE_EXCEEDED", Ceiling.FLAT),
+    ],
+)
+def test_the_ceilings_are_told_apart(code: str, ceiling: Ceiling) -> None:
+    assert explain(code).ceiling is ceiling
