@@ -27,8 +27,8 @@ def order_differences(expected: Expectation, account: Account, mapping: Mapping)
             if owner not in expected.erased:
                 found.append(Difference("record", owner, "record", None, "one", key))
         else:
-            each = [_order(key, one, owner, record) for one in wanted]
-            found += min(each, key=len)
+            closest = min([_order(key, one, owner, record) for one in wanted], key=len)
+            found += closest
     return found
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from streams.mapping import Mapping
 from streams.oracle.contacts import Expected, expected_contacts
+from streams.oracle.erasure import without
 from streams.oracle.followups import follow_ups
 from streams.oracle.items import catalogue_records
 from streams.oracle.lists import Membership, recent_buyers
@@ -29,16 +30,13 @@ class Expectation:
 def expectation(tables: Tables, mapping: Mapping, *, at: datetime, erased: Collection[str] = ()) -> Expectation:
     """What ``tables`` demand at ``at``, but for those who were erased."""
     gone = frozenset(address.strip().lower() for address in erased)
-    contacts = {email: found for email, found in expected_contacts(tables, mapping).items() if email not in gone}
-    records = {
-        number: [record for record in several if record.owner not in gone]
-        for number, several in order_records(tables, mapping).items()
-    }
+    remaining = without(tables, mapping, gone)
+    contacts = expected_contacts(remaining, mapping)
     return Expectation(
         contacts=contacts,
-        orders={number: several for number, several in records.items() if several},
-        catalogue=catalogue_records(tables, mapping),
+        orders=order_records(remaining, mapping),
+        catalogue=catalogue_records(remaining, mapping),
         recent_buyers=recent_buyers(contacts, mapping, at),
-        follow_ups=follow_ups(tables, mapping, contacts),
+        follow_ups=follow_ups(remaining, mapping, contacts),
         erased=gone,
     )

@@ -6,12 +6,14 @@ from functools import cache
 from typing import Any
 
 from streams.mapping import Mapping, load_mapping
-from streams.mapping.model import Currency
+from streams.mapping.model import Currency, Return
 from streams.oracle import Expected, expected_contacts
 
 HOUSE = 1
 STATUSES = {1: "Awaiting despatch", 2: "On hold", 3: "Cancelled", 4: " COMPLETED ", 5: "Partially despatched"}
 OPEN, HELD, CANCELLED, COMPLETED, PART = STATUSES
+
+RETURNS = Return(table="customer_return_header", key="crh_id", order="crh_oh_id", number="crh_return_number", at="crh_datetime")
 
 Row = dict[str, Any]
 Rows = Any
@@ -24,11 +26,16 @@ def default_mapping() -> Mapping:
 
 
 def site(**changes: Any) -> Mapping:
-    """The default mapping with one house account and the euro."""
+    """The default mapping with one house account, the euro and a table of returns."""
     usual = default_mapping()
     currencies = usual.order.currencies | {2: Currency(code="EUR", rate=Decimal("0.8537"))}
     order = usual.order.model_copy(update={"currencies": currencies})
-    return usual.model_copy(update={"house_accounts": frozenset({HOUSE}), "order": order} | changes)
+    return usual.model_copy(update={"house_accounts": frozenset({HOUSE}), "order": order, "returns": RETURNS} | changes)
+
+
+def delivering(**parts: Any) -> Mapping:
+    """A site that delivers these parts in another way than usual."""
+    return site(delivery=default_mapping().delivery.model_copy(update=parts))
 
 
 def with_consent() -> Mapping:
@@ -79,12 +86,43 @@ def total(key: int, order: int, net: str | None) -> Row:
     return {"oht_id": key, "oht_oh_id": order, "oht_net": net}
 
 
-def line(key: int, order: int, original: int | None = None) -> Row:
-    return {"oli_id": key, "oli_oh_id": order, "oli_original_oli_id": original}
+def line(key: int, order: int, original: int | None = None, **changes: Any) -> Row:
+    row: Row = {"oli_id": key, "oli_oh_id": order, "oli_original_oli_id": original}
+    return row | {"oli_vad_id": None, "oli_qty_required": "1.0000", "oli_line_net": "0.0000"} | changes
 
 
 def despatch(key: int, order: int, at: str | None) -> Row:
     return {"dh_id": key, "dh_oh_id": order, "dh_datetime": at}
+
+
+def returned(key: int, order: int | None, number: str | None, at: str | None = None) -> Row:
+    return {"crh_id": key, "crh_oh_id": order, "crh_return_number": number, "crh_datetime": at}
+
+
+def product(key: int, code: str | None = "P1", name: str | None = "Pump") -> Row:
+    return {"pd_id": key, "pd_product_code": code, "pd_description": name}
+
+
+def variant(key: int, code: str | None = "SKU", name: str | None = "Small pump", **changes: Any) -> Row:
+    row: Row = {"vad_id": key, "vad_pd_id": None, "vad_variant_code": code, "vad_description": name}
+    return row | {"vad_sale_variant": True} | changes
+
+
+def price(key: int, variant: int, amount: str | None = "10.0000", **changes: Any) -> Row:
+    row: Row = {"vafp_id": key, "vafp_vad_id": variant, "vafp_rsp_exc_vat": amount}
+    return row | {"vafp_c_id": 1, "vafp_price_per": "1.0000", "vafp_base_price": False} | changes
+
+
+def stock(key: int, variant: int, free: str | None) -> Row:
+    return {"vasq_id": key, "vasq_vad_id": variant, "vasq_free_stock_quantity": free}
+
+
+def category(key: int, name: str) -> Row:
+    return {"ctn_id": key, "ctn_description": name}
+
+
+def membership(key: int, variant: int, category: int) -> Row:
+    return {"vac_id": key, "vac_vad_id": variant, "vac_ctn_id": category}
 
 
 def order(key: int, customer: int | None, net: str | None = "100.0000", **changes: Any) -> list[Row]:
@@ -112,6 +150,13 @@ _TABLES = {
     "oli_id": "order_line_item",
     "dh_id": "delivery_header",
     "os_id": "order_status",
+    "crh_id": "customer_return_header",
+    "pd_id": "product_detail",
+    "vad_id": "variant_detail",
+    "vafp_id": "variant_foreign_price",
+    "vasq_id": "variant_stock_quantity",
+    "ctn_id": "category_treeview_node",
+    "vac_id": "variant_category",
 }
 
 

@@ -1,5 +1,7 @@
 """Contract §4 to §6 at rest: what counts as a difference between the rows and the account."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
@@ -11,16 +13,22 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from streams.oracle import Actual, Difference, Expected, compare, expected_contacts
-from streams.oracle.sandbox import SandboxError, read_state
+from streams.mapping.model import Delivery
+from streams.oracle import Account, Actual, Difference, Expectation, Expected, compare, expectation
+from streams.oracle.sandbox import SandboxError, read_account
 from streams.sandbox import SandboxConfig, create_app
 
-from .made_rows import contact, customer, order, site, tables, with_consent
+from .made_account import account_of, with_contact, with_records
+from .made_rows import contact, customer, default_mapping, order, site, tables, with_consent
 
 command = import_module("streams.cli.verify")
 ANN, BOB = "ann@example.com", "bob@example.com"
 TABLES = tables(customer(10), contact(1, 10, ANN, cc_first_name="Ann"), order(5, 10, "12.5000"))
-EXPECTED = expected_contacts(TABLES, site())
+NOW = datetime(2026, 1, 20, tzinfo=UTC)
+CONTACTS_ONLY = Delivery(orders=None, catalogue=None, recent_buyers=None)
+SITE = site(delivery=CONTACTS_ONLY)
+WANTED = expectation(TABLES, SITE, at=NOW)
+EXPECTED = WANTED.contacts
 
 
 def as_sent(expected: Expected, **changes: Any) -> dict[str, Any]:
@@ -33,7 +41,7 @@ def actual(email: str = ANN, status: str = "unsubscribed", **changes: Any) -> Ac
 
 
 def differences(*held: Actual, **options: Any) -> list[tuple[str, str]]:
-    return [(found.email, found.field) for found in compare(EXPECTED, held, site(), **options)]
+    return [(found.whom, found.field) for found in compare(WANTED, Account(held), SITE, **options)]
 
 
 def test_what_was_sent_is_what_is_expected() -> None:
@@ -72,8 +80,8 @@ def test_field_names_match_in_any_case() -> None:
     ],
 )
 def test_a_wrong_field_is_named_with_both_values(field: str, value: Any) -> None:
-    found = compare(EXPECTED, [actual(**{field: value})], site())
-    assert found == [Difference(ANN, field, EXPECTED[ANN].fields[field], value)]
+    found = compare(WANTED, Account((actual(**{field: value}),)), SITE)
+    assert found == [Difference("contact", ANN, field, EXPECTED[ANN].fields[field], value)]
 
 
 def test_other_data_fields_are_not_ours_to_judge() -> None:
@@ -116,24 +124,40 @@ def test_nobody_is_subscribed_without_a_mapped_consent() -> None:
     ],
 )
 def test_subscribed_needs_an_opt_in_and_no_opt_out(value: bool | None, ever: bool, before: bool, right: bool) -> None:
-    rows = tables(customer(10), contact(1, 10, ANN, cc_marketing_opt_in=value))
-    expected = expected_contacts(rows, with_consent())
-    held = [Actual(ANN, "subscribed", as_sent(expected[ANN]))]
-    found = compare(expected, held, with_consent(), opted_in_ever={ANN} if ever else (), preexisting={ANN} if before else None)
-    assert [difference.field for difference in found] == ([] if right else ["status"])
+    expected = told_of_consent(value)
+    held = Account((Actual(ANN, "subscribed", as_sent(expected.contacts[ANN])),))
+    options: dict[str, Any] = {"opted_in_ever": {ANN} if ever else (), "preexisting": {ANN} if before else None}
+    found = compare(expected, held, CONSENTING, **options)
+    assert [(difference.kind, difference.field) for difference in found] == ([] if right else [("consent", "status")])
 
 
 def test_opted_in_does_not_demand_a_subscription() -> None:
-    rows = tables(customer(10), contact(1, 10, ANN, cc_marketing_opt_in=True))
-    expected = expected_contacts(rows, with_consent())
-    assert compare(expected, [Actual(ANN, "suppressed", as_sent(expected[ANN]))], with_consent()) == []
+    expected = told_of_consent(True)
+    assert compare(expected, Account((Actual(ANN, "suppressed", as_sent(expected.contacts[ANN])),)), CONSENTING) == []
 
 
+def test_who_unsubscribed_in_dotdigital_is_not_subscribed_again_whatever_the_rows_say() -> None:
+    expected = told_of_consent(True)
+    held = Account((Actual(ANN, "subscribed", as_sent(expected.contacts[ANN])),))
+    (found,) = compare(expected, held, CONSENTING, unsubscribed_there={ANN.upper()})
+    assert (found.kind, found.whom, found.field) == ("consent", ANN, "status")
+    assert compare(expected, held, CONSENTING, unsubscribed_there={BOB}) == []
+
+
+def told_of_consent(value: bool | None) -> Expectation:
+    rows = tables(customer(10), contact(1, 10, ANN, cc_marketing_opt_in=value))
+    return expectation(rows, CONSENTING, at=NOW)
+
+
+CONSENTING = with_consent().model_copy(update={"delivery": CONTACTS_ONLY})
+
+
+ADMIN_CALLS = ("state", "records", "events", "programs")
 FIELDS = {
     "OW_ACCOUNT": "String", "OW_TRADE": "Boolean", "OW_ORDER_COUNT": "Numeric", "OW_TOTAL_SPEND": "Numeric",
     "OW_AOV": "Numeric", "OW_FIRST_ORDER": "Date", "OW_LAST_ORDER": "Date", "OW_LAST_ORDER_NO": "String",
     "OW_LAST_STATUS": "String", "OW_LAST_DESPATCH": "Date", "OW_REFUND_COUNT": "Numeric", "OW_REFUND_TOTAL": "Numeric",
-    "OW_LAST_REFUND": "Date", "OW_REFUNDED": "Boolean", "OW_EXCLUDE_UNTIL": "Date",
+    "OW_LAST_REFUND": "Date", "OW_REFUNDED": "Boolean", "OW_EXCLUDE_UNTIL": "Date", "OW_LAST_SKUS": "String",
 }  # fmt: skip
 
 
@@ -144,9 +168,11 @@ async def test_the_sandbox_itself_can_be_compared() -> None:
     app = create_app(SandboxConfig("user@apiconnector.example", "a-password-1", data_fields=FIELDS))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox") as box:
         (await box.post("/_sandbox/contacts", json={"contacts": seeded})).raise_for_status()
-        state = (await box.get("/_sandbox/state")).content
-    client = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, content=state)))
-    assert compare(EXPECTED, read_state("http://sandbox", client), site(), preexisting=()) == []
+        answers = {f"/_sandbox/{name}": (await box.get(f"/_sandbox/{name}")).content for name in ADMIN_CALLS}
+    client = httpx.Client(transport=httpx.MockTransport(lambda asked: httpx.Response(200, content=answers[asked.url.path])))
+    account = read_account("http://sandbox", client)
+    assert compare(WANTED, account, SITE, preexisting=()) == []
+    assert [contact.email for contact in account.by_id.values()] == [ANN]
 
 
 @pytest.mark.parametrize(
@@ -155,13 +181,29 @@ async def test_the_sandbox_itself_can_be_compared() -> None:
         httpx.Response(500),
         httpx.Response(200, text="<html>"),
         httpx.Response(200, json=[]),
-        httpx.Response(200, json={"contacts": [{"email": ANN}]}),
+        httpx.Response(200, json={"contacts": [{"email": ANN}], "lists": []}),
     ],
 )
 def test_anything_but_a_sandbox_is_an_error_with_its_url(answer: httpx.Response) -> None:
     client = httpx.Client(transport=httpx.MockTransport(lambda _: answer))
     with pytest.raises(SandboxError, match="http://elsewhere"):
-        read_state("http://elsewhere/", client)
+        read_account("http://elsewhere/", client)
+
+
+SHIPPED = account_of(expectation(TABLES, default_mapping(), at=NOW), default_mapping())
+"""What the command expects of an account, with the mapping that it takes unless told otherwise."""
+
+
+def with_bob(**changes: Any) -> Account:
+    return replace(SHIPPED, contacts=(*SHIPPED.contacts, Actual(BOB, "subscribed", {}, id=900, **changes)))
+
+
+def spoilt() -> Account:
+    """Ann with another name and count, and her order under Bob."""
+    fields = {**SHIPPED.contacts[0].fields, "FIRSTNAME": "Zed", "OW_ORDER_COUNT": 7}
+    wrong = with_contact(with_bob(), ANN, fields=fields)
+    order_of_bob = replace(SHIPPED.collections[0].records[0], owner=900)
+    return with_records(wrong, SHIPPED.collections[0].name, order_of_bob)
 
 
 @pytest.fixture
@@ -180,24 +222,26 @@ def run(files: Path, *options: str) -> tuple[int, str]:
 
 
 def test_verify_exits_with_0_when_nothing_differs(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "read_state", lambda _: [actual()])
+    monkeypatch.setattr(command, "read_account", lambda _: SHIPPED)
     code, output = run(files)
     assert (code, "No difference" in output) == (0, True)
 
 
 def test_verify_exits_with_1_and_keeps_people_out_of_its_output(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "read_state", lambda _: [actual(FIRSTNAME="Zed", OW_ORDER_COUNT=7)])
+    monkeypatch.setattr(command, "read_account", lambda _: spoilt())
     code, output = run(files, "--json")
     assert code == 1
-    assert orjson.loads(output)["by_field"] == {"FIRSTNAME": 1, "OW_ORDER_COUNT": 1}
-    assert ANN not in output
-    assert "Zed" not in output
+    shown = orjson.loads(output)
+    assert shown["by_kind"] == {"contact": 2, "record": 1}
+    assert shown["by_field"] == {"FIRSTNAME": 1, "OW_ORDER_COUNT": 1, "owner": 1}
+    assert (shown["contacts"], shown["records"], shown["catalogue"], shown["follow_ups"]) == (1, 1, 0, 0)
+    assert not [person for person in (ANN, BOB, "Zed") if person in output]
     code, output = run(files, "--show-personal-data", "--limit", "1")
-    assert (code, ANN in output, "Zed" in output, "2 differences" in output) == (1, True, True, True)
+    assert (code, ANN in output, "Zed" in output, "3 differences" in output) == (1, True, True, True)
 
 
 def test_verify_exits_with_2_when_it_cannot_tell(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "read_state", lambda _: [actual()])
+    monkeypatch.setattr(command, "read_account", lambda _: Account((actual(),)))
     assert run(files, "--mapping", str(files / "missing.yaml"))[0] == 2
     assert run(files, "--preexisting", str(files / "missing.txt"))[0] == 2
     assert run(files, "--truth", str(files / "missing.json"))[0] == 2
@@ -207,9 +251,21 @@ def test_verify_exits_with_2_when_it_cannot_tell(files: Path, monkeypatch: pytes
 
 
 def test_verify_knows_who_was_there_before(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "read_state", lambda _: [actual(), Actual(BOB, "subscribed", {})])
+    monkeypatch.setattr(command, "read_account", lambda _: with_bob(lists=()))
     (files / "before.txt").write_text("\nBob@Example.com \n")
     assert run(files)[0] == 0
     assert run(files, "--preexisting", str(files / "before.txt"))[0] == 0
     (files / "before.txt").write_text("")
     assert run(files, "--preexisting", str(files / "before.txt"))[0] == 1
+
+
+def test_verify_knows_who_was_erased_and_who_unsubscribed(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (files / "bob.txt").write_text(f"{BOB}\n")
+    monkeypatch.setattr(command, "read_account", lambda _: with_bob(lists=()))
+    for option, kind in (("--erased", "erasure"), ("--unsubscribed", "consent")):
+        code, output = run(files, option, str(files / "bob.txt"), "--json")
+        assert (code, orjson.loads(output)["by_kind"]) == (1, {kind: 1})
+        assert run(files, option, str(files / "missing.txt"))[0] == 2
+    truth = orjson.loads((files / "truth.json").read_bytes()) | {"erased": [BOB]}
+    (files / "truth.json").write_bytes(orjson.dumps(truth))
+    assert orjson.loads(run(files, "--json")[1])["by_kind"] == {"erasure": 1}

@@ -46,6 +46,7 @@ def test_every_field_of_one_plain_customer() -> None:
         "OW_LAST_ORDER_NO": "SO/6",
         "OW_LAST_STATUS": "part_despatched",
         "OW_LAST_DESPATCH": "2026-07-02T09:00:00Z",
+        "OW_LAST_SKUS": None,
         "OW_REFUND_COUNT": 1,
         "OW_REFUND_TOTAL": Decimal("20.00"),
         "OW_LAST_REFUND": "2026-07-05T11:00:00Z",
