@@ -72,7 +72,7 @@ class Stage:
 
     def content(self) -> dict[str, Any]:
         """The records that should exist."""
-        return {key: json.loads(row.content) for key, (_, row) in self.records.items() if row is not None}
+        return {key: json.loads(row.content, parse_float=Decimal) for key, (_, row) in self.records.items() if row is not None}
 
     def sold(self) -> dict[int, Item]:
         """The items that exist, as orders know them."""
@@ -141,7 +141,7 @@ def test_a_variant_joins_what_is_known_of_it(stage: Stage) -> None:
             "id": "900",
             "sku": "SKU900",
             "name": "Red",
-            "price": 5.0,
+            "price": Decimal("5.00"),
             "currency": "GBP",
             "stock": 12,
             "parent_id": "90",
