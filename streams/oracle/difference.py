@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Literal
 
 Kind = Literal["contact", "record", "catalogue", "list", "follow-up", "erasure", "consent"]
@@ -38,11 +38,8 @@ def same(expected: object, actual: Any, *, is_date: bool = False) -> bool:
 
 
 def number(value: Any) -> Decimal | None:
-    """The exact number that ``value`` shows, if it is one."""
-    try:
-        return Decimal(str(value))
-    except InvalidOperation:
-        return None
+    """A JSON number, exactly; text that reads like one is of another type to Dotdigital."""
+    return Decimal(str(value)) if isinstance(value, int | float | Decimal) else None
 
 
 def instant(value: Any) -> datetime | None:

@@ -71,6 +71,7 @@ def test_what_is_expected_is_no_difference() -> None:
     [
         ("order_status", "refunded"),
         ("order_total", Decimal("100.01")),
+        ("order_total", "100.00"),
         ("refund_total", None),
         ("despatch_date", "2026-01-15T10:00:01Z"),
         ("return_number", "RMA-1"),

@@ -278,7 +278,7 @@ def test_the_shop_trades_until_the_end_and_not_beyond(ending: datetime) -> None:
     events = rows_only(simulation.events())
     latest = max(orjson.loads(event.value)["source"]["ts_ms"] for event in events if event.value)
     assert ending.timestamp() - 86_400 < latest / 1000 <= ending.timestamp()
-    times = [row["dh_datetime"] for row in simulation.truth().tables["delivery_header"].values() if row["dh_datetime"]]
+    times = [str(row["dh_datetime"]) for row in simulation.truth().tables["delivery_header"].values() if row["dh_datetime"]]
     assert (ending - timedelta(days=2)).isoformat() < max(times) <= (ending + timedelta(hours=1)).isoformat()
 
 
