@@ -184,7 +184,7 @@ _V2: Final[dict[str, Code]] = {
     "WEAK_PASSWORD": Code(_DATA, "the password is too weak"),
 }
 
-_REPORTS: Final[dict[str, Code]] = {
+REASONS: Final[dict[str, Code]] = {
     # a contact import as a whole
     "RejectedByWatchdog": Code(_ACCESS, "Dotdigital holds the import back until somebody has looked at it: ask support"),
     "ExceedsAllowedContactLimit": Code(_ACCESS, "the account has as many contacts as its contract allows"),
@@ -229,7 +229,9 @@ _REPORTS: Final[dict[str, Code]] = {
     "KeyExistingForDifferentContact": Code(_LATER, "the record's key is still another contact's: delete it there first"),
 }
 
-CODES: Final[Mapping[str, Code]] = _V3 | {f"ERROR_{name}": code for name, code in _V2.items()} | _REPORTS
+"""The words of import reports."""
+
+CODES: Final[Mapping[str, Code]] = _V3 | {f"ERROR_{name}": code for name, code in _V2.items()} | REASONS
 """Every code that is documented, as its documentation spells it."""
 
 _SAME: Final = {"duplicateidentifier": "duplicate"}

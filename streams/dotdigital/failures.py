@@ -6,7 +6,7 @@ from typing import Any, Final
 import httpx
 import orjson
 
-from streams.dotdigital.codes import Verdict, explain, known
+from streams.dotdigital.codes import REASONS, Verdict, explain, known
 from streams.dotdigital.errors import (
     AccessError,
     Ceiling,
@@ -26,6 +26,8 @@ from streams.dotdigital.tiers import Operation
 _V2_CODE: Final = re.compile(r"ERROR_[A-Z_]+")
 _V3_CODE: Final = re.compile(r"[A-Za-z]{1,40}:[A-Za-z]{1,40}")
 _MEMBER: Final = re.compile(r"[A-Za-z_]{1,40}")
+_WORD: Final = re.compile(r"[A-Za-z]+")
+_RECORD_REFUSED: Final = "insightData:badJson"
 _LONGEST_SHAPE: Final = 300
 
 _REFUSALS: Final[dict[Verdict, type[DataError]]] = {
@@ -90,9 +92,15 @@ def _code(body: Any) -> str | None:
         return None
     given = body.get("errorCode")
     if isinstance(given, str) and _V3_CODE.fullmatch(given.strip()):
-        return given.strip()
+        return _record_reason(body) if given.strip() == _RECORD_REFUSED else given.strip()
     found = _V2_CODE.findall(str(body.get("message", "")))
     return str(found[-1]) if found else None
+
+
+def _record_reason(body: dict[str, Any]) -> str:
+    """Why a single record was refused, in the word of an import's report if the description has it: no code is published."""
+    words = _WORD.findall(str(body.get("description", "")))
+    return next((word for word in words if word in REASONS), _RECORD_REFUSED)
 
 
 def shape(body: Any) -> str:
