@@ -37,6 +37,10 @@ def compare(
         unsubscribed_there: addresses that unsubscribed in Dotdigital, and so must not be subscribed.
     """
     before = None if preexisting is None else frozenset(address.strip().lower() for address in preexisting)
+    if mapping.consent.mode == "external":
+        # Another system creates the contacts: what has none waits, and all of them were there before us.
+        before = frozenset(contact.email.strip().lower() for contact in account.by_id.values())
+        expected = expected.only(before)
     return [
         *contact_differences(expected, account, mapping, opted_in_ever=frozenset(opted_in_ever), preexisting=before),
         *subscribed_again(account, frozenset(address.strip().lower() for address in unsubscribed_there)),

@@ -71,7 +71,7 @@ def _status(
         return []
     if expected.consent == "out":
         return [Difference("consent", email, "status", "not subscribed: the rows opt out", contact.status)]
-    if email in preexisting or (mapping.consent.mode != "none" and email in opted_in_ever):
+    if email in preexisting or (mapping.consent.mode == "column" and email in opted_in_ever):
         return []
     return [Difference("consent", email, "status", "not subscribed: the rows never opted in", contact.status)]
 

@@ -1,7 +1,7 @@
 """Everything that Dotdigital must hold at an instant, from the rows alone."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,17 @@ class Expectation:
     recent_buyers: dict[str, Membership]
     follow_ups: dict[str, frozenset[str]]
     erased: frozenset[str]
+
+    def only(self, addresses: Collection[str]) -> "Expectation":
+        """What is left when contacts exist for ``addresses`` alone; the rest waits for its contact."""
+        mine = {key: [one for one in several if one.owner in addresses] for key, several in self.orders.items()}
+        return replace(
+            self,
+            contacts={email: found for email, found in self.contacts.items() if email in addresses},
+            orders={key: several for key, several in mine.items() if several},
+            recent_buyers={email: due for email, due in self.recent_buyers.items() if email in addresses},
+            follow_ups={email: numbers for email, numbers in self.follow_ups.items() if email in addresses},
+        )
 
 
 def expectation(tables: Tables, mapping: Mapping, *, at: datetime, erased: Collection[str] = ()) -> Expectation:

@@ -42,7 +42,7 @@ def truth_of(db: Database, mapping: Mapping, seed: int) -> Truth:
 
 def opted_in_ever(db: Database, mapping: Mapping) -> list[str]:
     """Every address that a contact row ever opted in; none without a mapped consent."""
-    if mapping.consent.mode == "none":
+    if mapping.consent.mode != "column":
         return []
     return _addresses_said(db.opt_in_values, mapping.consent.opted_in)
 

@@ -33,9 +33,16 @@ RETURNS = {
 
 @asynccontextmanager
 async def stack(
-    directory: Path, broker: Path, name: str, *, consent: bool = False, partitions: int = 4, **variables: str
+    directory: Path,
+    broker: Path,
+    name: str,
+    *,
+    consent: bool = False,
+    erasure: bool = False,
+    partitions: int = 4,
+    **variables: str,
 ) -> AsyncIterator[LocalStack]:
-    """A stack with topics of its own on a shared broker; its site uses every part of the mapping but erasure."""
+    """A stack with topics of its own on a shared broker; its site maps all that a site can."""
     data = yaml.safe_load(DEFAULT.read_text("utf-8"))
     data["house_accounts"] = [1]
     data["source"]["topic_prefix"] = name
@@ -44,6 +51,8 @@ async def stack(
     data["delivery"]["catalogue"]["url"] = "https://shop.example/{code}/{sku}"
     since = datetime.now(UTC) - timedelta(days=10)
     data["delivery"]["follow_up"] = {"kind": "event", "type": "refund", "since": since.isoformat()}
+    if erasure:
+        data["erasure"] = {"column": "cc_gdpr_erased"}
     if consent:
         data["consent"] = {"mode": "column", "column": "cc_marketing_opt_in"}
     mapping = directory / "mapping.yaml"

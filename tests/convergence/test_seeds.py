@@ -13,7 +13,8 @@ _BUYER_CODES = {"customer_not_loaded", "contact_without_customer"}
 @pytest.mark.parametrize("seed", range(20))
 async def test_a_shop_with_duplicates_replays_and_reordering_converges(tmp_path: Path, broker: Path, seed: int) -> None:
     consent = seed % 2 == 1
-    async with stack(tmp_path, broker, f"seed{seed}", consent=consent, partitions=1 + seed % 4) as running:
+    erasure = seed % 3 == 2
+    async with stack(tmp_path, broker, f"seed{seed}", consent=consent, erasure=erasure, partitions=1 + seed % 4) as running:
         await running.start_worker(*Role)
         options: dict[str, object] = {"consent": True} if consent else {}
         await simulate(running, seed=seed, customers=80, orders=400, duplicates=0.1, replays=2, shuffle=True, rate=0, **options)

@@ -186,3 +186,17 @@ def test_of_an_erased_address_nothing_may_be_left() -> None:
         ("erasure", ANN, "member", "ow RECENT buyers"),
     ]
     assert compare(expected, with_contact(RIGHT, ANN, binned=True), SITE, preexisting=()) == []
+
+
+def test_where_another_system_creates_contacts_only_those_that_exist_are_compared() -> None:
+    external = SITE.model_copy(update={"consent": SITE.consent.model_copy(update={"mode": "external"})})
+    expected = expectation(TABLES, external, at=NOW)
+    whole = account_of(expected, external, status="subscribed")
+    (ann,) = (contact for contact in whole.contacts if contact.email == ANN)
+    alone = replace(whole, contacts=(ann,))
+    assert compare(expected, with_records(alone, ORDERS, records(ORDERS)["SO-5"]), external) == []
+    assert [one.key for one in compare(expected, with_records(alone, ORDERS), external)] == ["SO-5"]
+    assert compare(expected, replace(whole, contacts=(), events=()), external) == []
+    stranger = Actual(CAT, "subscribed", {"OW_ORDER_COUNT": 3}, id=900)
+    (found,) = compare(expected, replace(whole, contacts=(*whole.contacts, stranger)), external)
+    assert (found.whom, found.field) == (CAT, "OW_ORDER_COUNT")
