@@ -1,4 +1,4 @@
-"""Buyers agent: customers, contacts and order facts by buyer in, one part per e-mail address out."""
+"""Buyers agent: customers, contacts and order facts by buyer in; one part per e-mail address, and addresses by order, out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from streams.agents.held import HeldIndex
 from streams.domain import buyers
 from streams.domain.cells import Cell, next_version, version_bytes
-from streams.domain.changes import Change, Fact, Kind, unpack
-from streams.domain.ledger import Branch, Leaf, Node
+from streams.domain.changes import Change, Fact, Kind, Recipients, unpack
+from streams.domain.lanes import spread
+from streams.domain.ledger import Branch, Leaf, Node, live_orders
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit import Codec, Unit
@@ -24,14 +25,24 @@ class PageRow(msgspec.Struct, array_like=True, gc=False):
 
 
 _pages = Codec("p", PageRow)
+_OF_ORDERS = (Kind.FACT, Kind.SEEK)
 
 
 @dataclass(slots=True)
 class _Touched:
+    """A buyer in work.
+
+    ``rows``: a customer or contact row changed; ``again``: one came again, so what followed from it may be lost. ``seeks``:
+    the orders that ask for the addresses, each with the change by which it asks.
+    """
+
     row: buyers.BuyerRow
     lane: int
     born: int
     facts: list[tuple[int, Cell[Fact]]] = field(default_factory=list)
+    rows: bool = False
+    again: bool = False
+    seeks: dict[int, Change] = field(default_factory=dict)
 
 
 class _Ledger:
@@ -70,7 +81,7 @@ class _Ledger:
 
 
 class BuyersHandler:
-    """Folds a buyer's rows and facts, and tells every address what it should know."""
+    """Folds a buyer's rows and facts, and tells every address, and every order that asked, what it should know."""
 
     name = "buyers"
 
@@ -106,28 +117,55 @@ class BuyersHandler:
     def _fold(self, unit: Unit, change: Change, touched: dict[str, _Touched]) -> bool:
         item = touched.get(change.key)
         row = item.row if item is not None else self._buyers.load(unit, change.key)
-        if change.kind is not Kind.FACT and not buyers.apply(row, change):
+        old = None if change.kind in _OF_ORDERS else buyers.cell_at(row, change)
+        if change.kind not in _OF_ORDERS and not buyers.apply(row, change):
             return False
         if item is None:
             item = touched[change.key] = _Touched(row, change.lane, change.born)
         item.lane = min(item.lane, change.lane)
         item.born = min(item.born, change.born)
-        if change.kind is Kind.FACT:
+        if change.kind is Kind.SEEK:
+            item.seeks[int(change.pk)] = change
+        elif change.kind is Kind.FACT:
             fact = change.row if isinstance(change.row, Fact) else None
             item.facts.append((int(change.pk), Cell(change.position, fact)))
+        else:
+            item.rows = True
+            item.again |= old is not None and old.position == change.position
         return True
 
     def _project(self, unit: Unit, key: str, item: _Touched) -> None:
-        row = item.row
+        row, before = item.row, item.row.recipients
         ledger = _Ledger(unit, key, row)
+        if item.facts or item.rows:
+            self._tell_addresses(unit, key, item, ledger)
+        if item.seeks or (item.rows and before is not None):
+            self._tell_orders(unit, key, item, ledger)
+        if item.facts or item.rows or row.recipients != before:
+            self._buyers.save(unit, key, row)
+            self.held.note(unit, key, row.held)
+        ledger.delete_freed()
+
+    def _tell_addresses(self, unit: Unit, key: str, item: _Touched, ledger: _Ledger) -> None:
+        row = item.row
         if item.facts:
             buyers.apply_facts(row, item.facts, ledger)
         row.version = next_version(row.version, unit.now_us)
         told, code = buyers.parts(key, row, ledger)
-        if code is not None or row.held is not None:
-            row.held = self.held.note(unit, key, row.held, code)
+        row.held = self.held.judge(unit, key, row.held, code)
         position = version_bytes(row.version)
         for address, part in told.items():
             unit.emit(self._topics.contacts, Change(Kind.PART, address, key, position, item.lane, item.born, part))
-        self._buyers.save(unit, key, row)
-        ledger.delete_freed()
+
+    def _tell_orders(self, unit: Unit, key: str, item: _Touched, ledger: _Ledger) -> None:
+        """Answer the orders that ask, and tell all of them when the addresses are others than they were told."""
+        row, asked = item.row, {order: (change.lane, change.born) for order, change in item.seeks.items()}
+        addresses = tuple(buyers.account_addresses(row))
+        if row.recipients is not None and (item.again or addresses != row.recipients):
+            everyone = list(live_orders(row.root, ledger))
+            lane = spread(item.lane, len(everyone))
+            asked = dict.fromkeys(everyone, (lane, item.born)) | asked
+        row.recipients = addresses
+        position, told = version_bytes(row.version), Recipients(addresses)
+        for order, (lane, born) in asked.items():
+            unit.emit(self._topics.orders, Change(Kind.RECIPIENTS, str(order), key, position, lane, born, told))

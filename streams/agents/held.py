@@ -23,19 +23,24 @@ class HeldIndex:
     def __init__(self) -> None:
         self._held: dict[str, tuple[str, int]] = {}
 
-    def note(self, unit: Unit, key: str, old: tuple[str, int] | None, code: str | None) -> tuple[str, int] | None:
-        """Record that ``key`` is held for ``code`` (None: no longer held); what the document's row should remember."""
-        if code is None:
-            if old is not None:
-                unit.put(f"{PREFIX}{key}".encode(), None)
-                unit.then(lambda: self._forget(key))
-            return None
-        since = old[1] if old is not None else unit.now_ms
-        held = (code, since)
-        # Written again even when unchanged: the first write may have been lost in a crash.
-        unit.put(f"{PREFIX}{key}".encode(), _encode(held))
-        unit.then(lambda: self._remember(key, held))
-        return held
+    def judge(self, unit: Unit, key: str, old: tuple[str, int] | None, code: str | None) -> tuple[str, int] | None:
+        """What the document's row should remember of its being held for ``code`` (None: it is not).
+
+        To be called before the document's row is written, and :meth:`note` after it: if a crash cuts the changelog between
+        the two, the row still says that there is something to forget, or says already that there will be.
+        """
+        if code is not None:
+            return code, old[1] if old is not None else unit.now_ms
+        if old is not None:
+            unit.put(f"{PREFIX}{key}".encode(), None)
+            unit.then(lambda: self._forget(key))
+        return None
+
+    def note(self, unit: Unit, key: str, held: tuple[str, int] | None) -> None:
+        """Record that ``key`` is held, if it is; again even when that is known: the first time may have been lost."""
+        if held is not None:
+            unit.put(f"{PREFIX}{key}".encode(), _encode(held))
+            unit.then(lambda: self._remember(key, held))
 
     def recover(self, partition: int, table: StateTable) -> None:
         """Read the held documents of one partition."""

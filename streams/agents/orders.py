@@ -1,16 +1,22 @@
-"""Orders agent: rows by order id in, order and credit facts by buyer out."""
+"""Orders agent: rows by order id in; order and credit facts by buyer, and records by recipient, out."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
 from streams.agents.held import HeldIndex
+from streams.agents.items import Items
+from streams.agents.records import RecordTeller
+from streams.agents.voice import Voice
 from streams.capture import rows
 from streams.capture.rows import Lane
-from streams.domain import lines, orders
+from streams.domain import lines, orders, recipients
+from streams.domain.catalogue import Effect
 from streams.domain.cells import Cell, accepts, next_version, version_bytes
-from streams.domain.changes import Answer, Ask, Change, Kind, Owner, unpack
+from streams.domain.changes import Ask, Change, Fact, Item, Kind, Owner, unpack
+from streams.domain.lanes import spread
+from streams.domain.records import skus
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit import Codec, Unit
@@ -19,6 +25,8 @@ from streams.observability.metrics import Metrics
 from streams.topics import Topics
 
 _BLOCKS = (Kind.OWNER, Kind.ASK)
+_RECORD_ONLY = (Kind.RECIPIENTS, Kind.CREDITED, Kind.RESEND)
+"""What changes only the order's record. Its buyer need not hear of it, and must not where it is the buyer's own word."""
 
 
 class StatusRow(msgspec.Struct, array_like=True, gc=False):
@@ -29,13 +37,33 @@ class StatusRow(msgspec.Struct, array_like=True, gc=False):
 
 @dataclass(slots=True)
 class _Touched:
+    """An order in work.
+
+    ``fact``: its buyer must hear of it. ``again``: a change came again, so what followed from it may be lost. ``variants``:
+    those of its lines before the first line changed.
+    """
+
     row: orders.OrderRow
     lane: int
     born: int
+    fact: bool = False
+    again: bool = False
+    variants: set[int] | None = None
 
     def cause(self, lane: int, born: int) -> None:
         self.lane = min(self.lane, lane)
         self.born = min(self.born, born)
+
+
+@dataclass(slots=True)
+class _Work:
+    """What one unit has touched so far, beside its writes."""
+
+    texts: dict[int, str]
+    orders: dict[int, _Touched] = field(default_factory=dict)
+    blocks: dict[str, lines.LineBlock] = field(default_factory=dict)
+    renamed: set[int] = field(default_factory=set)
+    items: dict[int, Change] = field(default_factory=dict)
 
 
 class OrdersHandler:
@@ -50,6 +78,8 @@ class OrdersHandler:
         self._orders = Codec("o", orders.OrderRow)
         self._blocks = Codec("", lines.LineBlock)
         self._statuses = Codec("s", StatusRow)
+        self._items = Items()
+        self._records = RecordTeller(mapping, topics)
         self._texts: dict[int, dict[int, str]] = {}
         self.held = HeldIndex()
 
@@ -69,27 +99,21 @@ class OrdersHandler:
 
     def handle(self, unit: Unit, records: Sequence[Record]) -> int:
         """Fold every change of ``records``, then project each touched order once."""
-        texts = dict(self._texts.get(unit.partition, {}))
-        touched: dict[int, _Touched] = {}
-        blocks: dict[str, lines.LineBlock] = {}
-        renamed: set[int] = set()
+        work = _Work(dict(self._texts.get(unit.partition, {})))
         applied = stale = 0
         for change in self._changes(records):
-            if change.kind is Kind.STATUS:
-                done = self._status(unit, change, texts, renamed)
-            elif change.kind in _BLOCKS:
-                done = self._block(unit, change, blocks)
-            else:
-                done = self._order(unit, change, touched)
+            done = self._fold(unit, change, work)
             applied += done
             stale += not done
-        if renamed:
-            self._touch_status(unit, renamed, touched)
-        for order, item in touched.items():
-            self._project(unit, order, item, texts)
-        for key, block in blocks.items():
+        if work.renamed:
+            self._touch_status(unit, work)
+        for variant, change in work.items.items():
+            self._touch_variant(unit, variant, change, work.orders)
+        for order, item in work.orders.items():
+            self._project(unit, order, item, work.texts)
+        for key, block in work.blocks.items():
             self._blocks.save(unit, key, block)
-        unit.then(lambda: self._texts.__setitem__(unit.partition, texts))
+        unit.then(lambda: self._texts.__setitem__(unit.partition, work.texts))
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
         return applied + stale
@@ -98,27 +122,52 @@ class OrdersHandler:
         for record in records:
             yield from unpack(record.value or b"")
 
-    def _status(self, unit: Unit, change: Change, texts: dict[int, str], renamed: set[int]) -> bool:
+    def _fold(self, unit: Unit, change: Change, work: _Work) -> bool:
+        if change.kind is Kind.STATUS:
+            return self._status(unit, change, work)
+        if change.kind is Kind.ITEM:
+            return self._item(unit, change, work.items)
+        if change.kind in _BLOCKS:
+            return self._block(unit, change, work.blocks)
+        return self._order(unit, change, work.orders)
+
+    def _status(self, unit: Unit, change: Change, work: _Work) -> bool:
         status = int(change.pk)
         row = self._statuses.load(unit, str(status))
         if change.keep or not accepts(row.cell, change.position) or not isinstance(change.row, rows.StatusText | None):
             return False
         self._statuses.save(unit, str(status), StatusRow(Cell(change.position, change.row)))
         if change.row is None:
-            texts.pop(status, None)
+            work.texts.pop(status, None)
         else:
-            texts[status] = change.row.text
+            work.texts[status] = change.row.text
         # Also when the text is the same: after a crash the orders may not have heard of the first time.
-        renamed.add(status)
+        work.renamed.add(status)
         return True
 
-    def _touch_status(self, unit: Unit, renamed: set[int], touched: dict[int, _Touched]) -> None:
+    def _touch_status(self, unit: Unit, work: _Work) -> None:
         for key, value in unit.scan(b"o"):
             order = int(key[1:])
             row = self._orders.decode(value)
             header = row.header.row if row.header is not None else None
-            if header is not None and header.status in renamed and order not in touched:
-                touched[order] = _Touched(row, Lane.BULK, unit.now_ms)
+            if header is None or header.status not in work.renamed:
+                continue
+            work.orders.setdefault(order, _Touched(row, Lane.BULK, unit.now_ms)).fact = True
+
+    def _item(self, unit: Unit, change: Change, items: dict[int, Change]) -> bool:
+        effect = self._items.apply(unit, change)
+        if effect is Effect.NEWS:
+            items[int(change.pk)] = change
+        return effect is not Effect.STALE
+
+    def _touch_variant(self, unit: Unit, variant: int, change: Change, touched: dict[int, _Touched]) -> None:
+        named = list(self._items.orders(unit, variant))
+        lane = spread(change.lane, len(named))
+        for order in named:
+            item = touched.get(order) or _Touched(self._orders.load(unit, str(order)), lane, change.born)
+            item.cause(lane, change.born)
+            item.fact = True
+            touched[order] = item
 
     def _block(self, unit: Unit, change: Change, blocks: dict[str, lines.LineBlock]) -> bool:
         block = blocks.get(change.key)
@@ -135,24 +184,28 @@ class OrdersHandler:
 
     def _order(self, unit: Unit, change: Change, touched: dict[int, _Touched]) -> bool:
         order = int(change.key)
-        item = touched.get(order)
-        row = item.row if item is not None else self._orders.load(unit, change.key)
-        if change.kind is Kind.ANSWER and isinstance(change.row, Answer):
-            old = row.answers.get(change.row.line)
-            done = accepts(old, change.position)
-            if done:
-                row.answers[change.row.line] = Cell(change.position, change.row.exists)
-        else:
-            before = row.lines.get(int(change.pk)) if change.kind is Kind.LINE else None
-            done = orders.apply(row, change)
-            if done and change.kind is Kind.LINE:
-                self._own(unit, order, change, before)
-        if done:
-            if item is None:
-                touched[order] = _Touched(row, change.lane, change.born)
-            else:
-                item.cause(change.lane, change.born)
-        return done
+        item = touched.get(order) or _Touched(self._orders.load(unit, change.key), change.lane, change.born)
+        if not self._apply(unit, order, item, change):
+            return False
+        item.cause(change.lane, change.born)
+        item.fact |= change.kind not in _RECORD_ONLY
+        touched[order] = item
+        return True
+
+    def _apply(self, unit: Unit, order: int, item: _Touched, change: Change) -> bool:
+        if change.kind is Kind.RESEND:
+            return True
+        if change.kind is Kind.RECIPIENTS:
+            return recipients.apply(item.row, change, self._mapping)
+        old = orders.cell_at(item.row, change)
+        if change.kind is Kind.LINE and item.variants is None:
+            item.variants = orders.variants(item.row)
+        if not orders.apply(item.row, change):
+            return False
+        item.again |= old is not None and old.position == change.position
+        if change.kind is Kind.LINE:
+            self._own(unit, order, change, old)
+        return True
 
     def _own(self, unit: Unit, order: int, change: Change, before: Cell[rows.Line] | None) -> None:
         """Tell the line index when a line appears in or disappears from this order (or may have, before a crash)."""
@@ -171,15 +224,33 @@ class OrdersHandler:
             unit.emit(self._topics.orders, asked)
         result = orders.outcome(row, texts, self._mapping)
         code = result.code if isinstance(result, orders.Held) else None
-        if code is not None or row.held is not None:
-            row.held = self.held.note(unit, str(order), row.held, code)
-        if isinstance(result, orders.Live) and result.buyer not in row.buyers:
-            row.buyers.append(result.buyer)
-        if isinstance(result, orders.Live) and result.fact.credit and item.lane == Lane.LIVE:
+        row.held = self.held.judge(unit, str(order), row.held, code)
+        live = result if isinstance(result, orders.Live) else None
+        if live is not None and live.fact.credit and item.lane == Lane.LIVE:
             # A refund must stop the mail that asks for a review.
             item.lane = Lane.URGENT
-        position = version_bytes(row.version)
-        for buyer in row.buyers:
-            fact = result.fact if isinstance(result, orders.Live) and buyer == result.buyer else None
-            unit.emit(self._topics.buyers, Change(Kind.FACT, buyer, order, position, item.lane, item.born, fact))
+        if item.variants is not None and self._mapping.products is not None:
+            self._items.index(unit, order, item.variants, orders.variants(row))
+        self._tell(Voice(unit, version_bytes(row.version), item.lane, item.born), order, item, live)
         self._orders.save(unit, str(order), row)
+        self.held.note(unit, str(order), row.held)
+
+    def _tell(self, voice: Voice, order: int, item: _Touched, live: orders.Live | None) -> None:
+        row, items = item.row, {}
+        if live is not None and not live.fact.credit:
+            items = self._items.known(voice.unit, orders.variants(row))
+        if item.fact:
+            self._tell_buyers(voice, order, row, live, items)
+            self._records.credit(voice, order, row, live)
+        self._records.tell(voice, order, row, live, items, again=item.again)
+
+    def _tell_buyers(
+        self, voice: Voice, order: int, row: orders.OrderRow, live: orders.Live | None, items: dict[int, Item]
+    ) -> None:
+        if live is not None and live.buyer not in row.buyers:
+            row.buyers.append(live.buyer)
+        for buyer in row.buyers:
+            fact: Fact | None = None
+            if live is not None and buyer == live.buyer:
+                fact = live.fact if live.fact.credit else msgspec.structs.replace(live.fact, skus=skus(row, items))
+            voice.tell(self._topics.buyers, Kind.FACT, buyer, order, fact)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from streams.capture import rows
-from streams.domain.cells import Cell, accepts
+from streams.domain.cells import Cell, accepts, next_cell
 from streams.domain.changes import Change, Fact, Kind, Left, Part, Totals
 from streams.domain.ledger import Leaf, Node, Pages, find, merge, totals_of
 
@@ -17,7 +17,8 @@ class BuyerRow(msgspec.Struct, array_like=True, gc=False):
     """The state of one buyer.
 
     ``root`` is the root of the ledger, ``next_page`` its next unused page; ``told`` maps every address that was ever told
-    of this buyer to the address that took its place (None: it is current, or nothing did).
+    of this buyer to the address that took its place (None: it is current, or nothing did); ``recipients`` the addresses
+    that its orders were told last (None: no order has asked).
     """
 
     customer: Cell[rows.Customer] | None = None
@@ -27,31 +28,29 @@ class BuyerRow(msgspec.Struct, array_like=True, gc=False):
     told: dict[str, str | None] = {}
     held: tuple[str, int] | None = None
     version: int = 0
+    recipients: tuple[str, ...] | None = None
+
+
+def cell_at(row: BuyerRow, change: Change) -> Cell[Any] | None:
+    """What the buyer holds in the place that a customer or contact row writes."""
+    return row.customer if change.kind is Kind.CUSTOMER else row.contacts.get(int(change.pk))
 
 
 def apply(row: BuyerRow, change: Change) -> bool:
     """Write one customer or contact row into the buyer; False when it is older than what is there."""
-    if change.kind is Kind.CUSTOMER:
-        if not accepts(row.customer, change.position):
-            return False
-        row.customer = Cell(change.position, _kept(row.customer, change))
-        return True
-    pk = int(change.pk)
-    old = row.contacts.get(pk)
+    old = cell_at(row, change)
     if not accepts(old, change.position):
         return False
-    new: rows.Contact | None = _kept(old, change)
-    row.contacts[pk] = Cell(change.position, new)
+    if change.kind is Kind.CUSTOMER:
+        row.customer = next_cell(old, change)
+        return True
+    cell: Cell[rows.Contact] = next_cell(old, change)
+    row.contacts[int(change.pk)] = cell
+    new = cell.row
     if old is not None and old.row is not None and new is not None and new.emails:
         for address in set(old.row.emails) - set(new.emails):
             row.told[address] = new.emails[0]
     return True
-
-
-def _kept(old: Cell[Any] | None, change: Change) -> Any:
-    if change.keep and change.row is not None and old is not None and old.row is not None:
-        return msgspec.structs.replace(change.row, **{field: getattr(old.row, field) for field in change.keep})
-    return change.row
 
 
 def apply_facts(row: BuyerRow, facts: list[tuple[int, Cell[Fact]]], pages: Pages) -> None:
@@ -66,11 +65,16 @@ def is_person(key: str) -> bool:
 
 def addresses(key: str, row: BuyerRow, totals: Totals) -> list[str]:
     """The addresses to which this buyer belongs now, in a stable order."""
-    contacts = [cell.row for _, cell in sorted(row.contacts.items()) if cell.row is not None]
-    if is_person(key):
-        return [key[1:]] if contacts or totals.live else []
+    if not is_person(key):
+        return account_addresses(row)
+    return [key[1:]] if totals.live or any(cell.row is not None for cell in row.contacts.values()) else []
+
+
+def account_addresses(row: BuyerRow) -> list[str]:
+    """The addresses of an account: those of its persons by key, else its own."""
     if row.customer is None or row.customer.row is None:
         return []
+    contacts = [cell.row for _, cell in sorted(row.contacts.items()) if cell.row is not None]
     found = dict.fromkeys(address for contact in contacts for address in contact.emails)
     return list(found) or list(row.customer.row.emails)
 
@@ -126,6 +130,7 @@ def _part(row: BuyerRow, address: str, totals: Totals, last: Fact | None) -> Par
         totals=totals,
         last_number=last.number if last else None,
         last_status=last.status if last else None,
+        last_skus=last.skus if last else None,
     )
 
 

@@ -3,7 +3,6 @@
 ``docs/contact-rules.md`` section 4. The merge is a function of the set of parts, so their order of arrival cannot matter.
 """
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -11,13 +10,13 @@ import orjson
 
 from streams.domain.buyers import is_person, strictest
 from streams.domain.cells import Cell, accepts
-from streams.domain.changes import Change, Desired, Left, Part
+from streams.domain.changes import Change, Desired, Left, Part, Totals
 from streams.domain.money import money
+from streams.domain.times import utc_text
 from streams.domain.totals import combined
 from streams.mapping import ContactFields, Mapping
 
 _DAY = 86_400
-_LAST_SECOND = 253_402_300_799
 
 
 class ContactRow(msgspec.Struct, array_like=True, gc=False):
@@ -45,8 +44,9 @@ def desired(row: ContactRow, mapping: Mapping) -> Desired:
         left = [cell for _, cell in sorted(row.parts.items()) if isinstance(cell.row, Left) and cell.row.moved_to is not None]
         newest = max(left, key=lambda cell: cell.position, default=None)
         return Desired(None, None, newest.row.moved_to if newest and isinstance(newest.row, Left) else None)
-    fields = merged(live, mapping.contact_fields, mapping.exclude_days)
-    return Desired(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS), strictest({part.opted for part in live.values()}), None)
+    totals = combined([part.totals for part in live.values()])
+    fields = orjson.dumps(merged(live, totals, mapping), option=orjson.OPT_SORT_KEYS)
+    return Desired(fields, strictest({part.opted for part in live.values()}), None, totals.despatched)
 
 
 def cleared(names: ContactFields) -> bytes:
@@ -66,18 +66,17 @@ def ranked(parts: dict[str, Part]) -> list[Part]:
     return [part for _, part in sorted(parts.items(), key=rank)]
 
 
-def merged(parts: dict[str, Part], names: ContactFields, exclude_days: int) -> dict[str, Any]:
+def merged(parts: dict[str, Part], totals: Totals, mapping: Mapping) -> dict[str, Any]:
     """Data fields by name, ready for JSON; money as exact JSON numbers, times as UTC text.
 
     Args:
         parts: at least one part, by buyer key.
-        names: the Dotdigital name of each field.
-        exclude_days: how long after an order the contact counts as a recent buyer.
+        totals: the totals over all parts.
+        mapping: the Dotdigital name of each field, and how long after an order the contact counts as a recent buyer.
     """
-    order = ranked(parts)
+    names, order = mapping.contact_fields, ranked(parts)
     named = next((part for part in order if part.first_name or part.last_name), None)
     latest = order[0]
-    totals = combined([part.totals for part in order])
     spend = totals.spend - totals.refunded
     last_at = totals.last[0] if totals.last else None
     return {
@@ -93,15 +92,14 @@ def merged(parts: dict[str, Part], names: ContactFields, exclude_days: int) -> d
         names.last_order_number: latest.last_number,
         names.last_status: latest.last_status,
         names.last_despatch: _time(totals.despatched),
+        names.last_skus: latest.last_skus,
         names.refund_count: totals.refunds,
         names.refund_total: money(totals.refunded),
         names.last_refund: _time(totals.last_refund),
         names.refunded: totals.refunds > 0,
-        names.exclude_until: _time(None if last_at is None else last_at + exclude_days * _DAY),
+        names.exclude_until: _time(None if last_at is None else last_at + mapping.exclude_days * _DAY),
     }
 
 
 def _time(seconds: int | None) -> str | None:
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(min(seconds, _LAST_SECOND), UTC).replace(tzinfo=None).isoformat() + "Z"
+    return None if seconds is None else utc_text(seconds)

@@ -9,7 +9,7 @@ old one last: until the parent is written, the old tree is whole.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -75,6 +75,15 @@ def find(node: Node, order: int, pages: Pages) -> Fact | None:
         node = pages.load(node.children[_place(node, order)].page)
     cell = node.facts.get(order)
     return None if cell is None else cell.row
+
+
+def live_orders(node: Node, pages: Pages) -> Iterator[int]:
+    """The orders and credit notes that are there; reads every page."""
+    if isinstance(node, Branch):
+        for child in node.children:
+            yield from live_orders(pages.load(child.page), pages)
+    else:
+        yield from (order for order, cell in node.facts.items() if cell.row is not None)
 
 
 def merge(root: Node, entries: Iterable[Entry], pages: Pages) -> Node:

@@ -26,9 +26,9 @@ def block_key(line: int) -> str:
     return f"l{line // BLOCK}"
 
 
-def exists(block: LineBlock, line: int) -> bool:
-    """Whether any order has the line now. A line that moves is, for a moment, owned by both or by neither."""
-    return any(cell.row for cell in block.owners.get(line, {}).values())
+def owner(block: LineBlock, line: int) -> int | None:
+    """The order that has the line now. A line that moves is, for a moment, owned by both (the lower counts) or by neither."""
+    return min((order for order, cell in block.owners.get(line, {}).items() if cell.row), default=None)
 
 
 def apply(block: LineBlock, change: Change) -> list[tuple[int, Answer]]:
@@ -47,5 +47,6 @@ def apply(block: LineBlock, change: Change) -> list[tuple[int, Answer]]:
         asking = [change.row.credit]
     else:
         raise TypeError(f"a line block takes owners and questions, not {change.kind.name}")
-    answer = Answer(line, exists(block, line))
+    found = owner(block, line)
+    answer = Answer(line, found is not None, found)
     return [(credit, answer) for credit in asking]

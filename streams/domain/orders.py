@@ -1,26 +1,43 @@
-"""One order or credit note, assembled from header, detail, total, lines and despatches in any order of arrival.
+"""One order or credit note, assembled from header, detail, total, lines, despatches and returns in any order of arrival.
 
 The rules are those of ``docs/contact-rules.md`` section 2; this module is their only implementation in the pipeline.
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
 
 from streams.capture import rows
 from streams.domain.cells import Cell, accepts, next_cell
-from streams.domain.changes import Change, Fact, Kind
+from streams.domain.changes import Answer, Change, Credited, Fact, Kind
 from streams.mapping import Mapping
+from streams.mapping.model import Currency
 
 T = TypeVar("T")
+
+
+class Recipient(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Whom an order belongs to by its buyer's word (at ``position``), as long as the order's own address is ``own``.
+
+    It is the choice, not the list that it was made from: a large account's addresses would stand in each of its orders.
+    """
+
+    buyer: str
+    position: bytes
+    own: str | None
+    address: str | None
 
 
 class OrderRow(msgspec.Struct, array_like=True, gc=False):
     """The state of one order id: every row that names it, and what was told to whom.
 
     ``answers`` holds, per credited line, whether it exists; ``buyers`` every buyer that was ever told of this order;
-    ``held`` the code and the epoch millisecond since when the order is held.
+    ``held`` the code and the epoch millisecond since when the order is held. ``owners``: per credited line, the order that
+    has it; ``credited``: every order that this credit note ever gave something back; ``credits``: what credit notes give
+    back of this order, by their id. ``records``: the places (recipient, key) of this order's record, the current one last;
+    ``followed``: the recipient who was chosen for the follow-up.
     """
 
     header: Cell[rows.Header] | None = None
@@ -32,14 +49,23 @@ class OrderRow(msgspec.Struct, array_like=True, gc=False):
     buyers: list[str] = []
     held: tuple[str, int] | None = None
     version: int = 0
+    owners: dict[int, int] = {}
+    credited: list[int] = []
+    credits: dict[int, Cell[Credited]] = {}
+    returns: dict[int, Cell[rows.Return]] = {}
+    recipient: Recipient | None = None
+    records: list[tuple[str, str]] = []
+    followed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """An order that contributes: its fact, and the key of its buyer."""
+    """An order that contributes: its fact, the key of its buyer, and its net in its own currency."""
 
     fact: Fact
     buyer: str
+    net: Decimal
+    currency: Currency
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +79,45 @@ Outcome = Live | Held | None
 """None: no such order, or one that marketing ignores."""
 
 
-def apply(row: OrderRow, change: Change) -> bool:
-    """Write one captured row into the order; False when the change is older than what is there."""
-    pk = change.pk
+def cell_at(row: OrderRow, change: Change) -> Cell[Any] | None:
+    """What the order holds in the place that ``change`` writes."""
     if change.kind is Kind.HEADER:
-        if not accepts(row.header, change.position):
-            return False
-        row.header = next_cell(row.header, change)
-        return True
-    cells: dict[Any, Any] = getattr(row, _PARTS[change.kind])
-    old = cells.get(pk)
+        return row.header
+    cells: dict[int | str, Cell[Any]] = getattr(row, _PARTS[change.kind])
+    return cells.get(change.row.line if isinstance(change.row, Answer) else change.pk)
+
+
+def apply(row: OrderRow, change: Change) -> bool:
+    """Write one captured row, answer or credit into the order; False when it is older than what is there."""
+    old = cell_at(row, change)
     if not accepts(old, change.position):
         return False
-    cells[pk] = next_cell(old, change)
+    if change.kind is Kind.HEADER:
+        row.header = next_cell(old, change)
+    elif isinstance(change.row, Answer):
+        _answer(row, change.row, change.position)
+    else:
+        getattr(row, _PARTS[change.kind])[change.pk] = next_cell(old, change)
     return True
 
 
-_PARTS = {Kind.DETAIL: "details", Kind.TOTAL: "totals", Kind.LINE: "lines", Kind.DESPATCH: "despatches"}
+_PARTS = {
+    Kind.DETAIL: "details",
+    Kind.TOTAL: "totals",
+    Kind.LINE: "lines",
+    Kind.DESPATCH: "despatches",
+    Kind.RETURN: "returns",
+    Kind.ANSWER: "answers",
+    Kind.CREDITED: "credits",
+}
+
+
+def _answer(row: OrderRow, answer: Answer, position: bytes) -> None:
+    row.answers[answer.line] = Cell(position, answer.exists)
+    if answer.order is None:
+        row.owners.pop(answer.line, None)
+    else:
+        row.owners[answer.line] = answer.order
 
 
 def credited_lines(row: OrderRow, mapping: Mapping) -> set[int]:
@@ -78,6 +126,25 @@ def credited_lines(row: OrderRow, mapping: Mapping) -> set[int]:
     if header is None or mapping.order.types.kind(header.type) != "credit":
         return set()
     return {cell.row.original for cell in row.lines.values() if cell.row is not None and cell.row.original is not None}
+
+
+def variants(row: OrderRow) -> set[int]:
+    """The variants that the lines name."""
+    return {cell.row.variant for cell in row.lines.values() if cell.row is not None and cell.row.variant is not None}
+
+
+def own_address(row: OrderRow) -> str | None:
+    """The address on the order itself."""
+    detail = _lowest(row.details)
+    return None if detail is None else detail.email
+
+
+def account_of(row: OrderRow, mapping: Mapping) -> str | None:
+    """The key of the account that the order names, unless that is a house account."""
+    header = _row(row.header)
+    if header is None or header.customer is None or header.customer in mapping.house_accounts:
+        return None
+    return customer_key(header.customer)
 
 
 def outcome(row: OrderRow, statuses: dict[int, str], mapping: Mapping) -> Outcome:
@@ -117,7 +184,8 @@ def outcome(row: OrderRow, statuses: dict[int, str], mapping: Mapping) -> Outcom
     if isinstance(buyer, Held):
         return buyer
     despatched = max((cell.row.at for cell in row.despatches.values() if cell.row and cell.row.at is not None), default=None)
-    return Live(Fact(header.number, header.at, status, kind == "credit", total.net * currency.rate, despatched), buyer)
+    fact = Fact(header.number, header.at, status, kind == "credit", total.net * currency.rate, despatched)
+    return Live(fact, buyer, total.net, currency)
 
 
 def _buyer(header: rows.Header, detail: rows.Detail | None, mapping: Mapping) -> str | Held:

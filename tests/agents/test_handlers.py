@@ -1,10 +1,8 @@
 """Orders, buyers and contacts as one chain in memory: any arrival, any batch, any crash, one answer."""
 
 import asyncio
-import json
-from collections import deque
-from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Iterable
+from functools import partial
 from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,152 +13,40 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.agents.buyers import BuyersHandler
-from streams.agents.contacts import ContactsHandler
-from streams.agents.orders import OrdersHandler
-from streams.capture import rows
 from streams.clock import ManualClock
-from streams.domain.cells import version_bytes
-from streams.domain.changes import Change, Desired, Kind, Message, pack, unpack
+from streams.domain.changes import Desired, Kind, pack
 from streams.engine.producer import BatchProducer
-from streams.engine.stage import Handler, Record, Stage
+from streams.engine.stage import Stage
 from streams.engine.table import StateTable
-from streams.engine.unit import Unit
-from streams.mapping import Mapping, load_mapping
 from streams.observability.lag import Progress
 from streams.observability.metrics import Metrics
-from streams.topics import Topics
 from tests.agents.memory import Rows
-
-TOPICS = Topics.of("t")
-HOUSE = 900
-MAPPING: Mapping = load_mapping().model_copy(update={"house_accounts": frozenset({HOUSE})})
-STAGES = (TOPICS.orders, TOPICS.buyers, TOPICS.contacts)
-ANN, BOB, EVE = "ann@example.com", "bob@example.com", "eve@example.com"
-OPEN, SENT = "awaiting despatch", "dispatched"
-
-Step = list[tuple[str, Change]]
-"""The changes that one version of one captured row makes."""
-
-
-class Pipeline:
-    """Three stages, their state, and the topics between them."""
-
-    def __init__(self) -> None:
-        self.state = {topic: Rows() for topic in STAGES}
-        self.queues: dict[str, deque[Record]] = {topic: deque() for topic in STAGES}
-        self.desired: dict[str, tuple[bytes, Desired]] = {}
-        self.clock = ManualClock()
-        self.restart()
-
-    def restart(self) -> None:
-        """New handlers, which know only what the state tells."""
-        metrics = Metrics()
-        self.orders = OrdersHandler(MAPPING, TOPICS, metrics)
-        self.buyers = BuyersHandler(TOPICS, metrics)
-        contacts = ContactsHandler(MAPPING, TOPICS, metrics)
-        self.handlers: dict[str, Handler] = dict(zip(STAGES, (self.orders, self.buyers, contacts), strict=True))
-        for topic, handler in self.handlers.items():
-            handler.recovered(0, cast(StateTable, self.state[topic]))
-
-    def feed(self, *steps: Step) -> "Pipeline":
-        for step in steps:
-            for topic, change in step:
-                self.queues[topic].append(Record(topic, 0, None, pack([change])))
-        return self
-
-    def pump(self, *steps: Step) -> "Pipeline":
-        """Feed, then work until every topic is quiet."""
-        self.feed(*steps)
-        while any(self.queues.values()):
-            for topic in STAGES:
-                if self.queues[topic]:
-                    self.cycle(topic, len(self.queues[topic]))
-        return self
-
-    def pump_badly(self, random: Random, crashes: int) -> None:
-        """As :meth:`pump`, in batches of any size, stages in any order, with crashes between state and outputs or after."""
-        while waiting := [topic for topic in STAGES if self.queues[topic]]:
-            topic = random.choice(waiting)
-            batch = self.cycle(topic, random.randint(1, 4), lose_outputs=(lost := crashes > 0 and random.random() < 0.3))
-            if lost or (crashes > 0 and random.random() < 0.1):
-                crashes -= 1
-                self.queues[topic].extendleft(reversed(batch))
-                self.restart()
-
-    def cycle(self, topic: str, most: int, *, lose_outputs: bool = False) -> list[Record]:
-        batch = [self.queues[topic].popleft() for _ in range(min(most, len(self.queues[topic])))]
-        self.clock.advance(0.001)
-        unit = Unit(0, 1, self.state[topic], self.clock.now_us())
-        self.handlers[topic].handle(unit, batch)
-        self.state[topic].commit(unit)
-        if not lose_outputs:
-            for (target, _), records in unit.outputs():
-                self._append(target, [value for _, value in records if value is not None])
-        return batch
-
-    def _append(self, topic: str, values: Sequence[bytes]) -> None:
-        if topic in self.queues:
-            self.queues[topic].extend(Record(topic, 0, None, value) for value in values)
-            return
-        for change in (change for value in values for change in unpack(value)):
-            assert isinstance(change.row, Desired)
-            if change.key not in self.desired or change.position >= self.desired[change.key][0]:
-                self.desired[change.key] = (change.position, change.row)
-
-    def content(self) -> dict[str, tuple[bytes, bool | None]]:
-        """The contacts that should exist, with everything that is to be said of them."""
-        return {email: (row.fields, row.opted) for email, (_, row) in self.desired.items() if row.fields is not None}
-
-    def contact(self, email: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.content()[email][0])
-        return found
-
-    def count(self, email: str) -> int:
-        return int(self.contact(email)["OW_ORDER_COUNT"])
-
-
-def change(topic: str, kind: Kind, key: str, pk: int, row: Message | None, position: int) -> tuple[str, Change]:
-    return topic, Change(kind, key, pk, version_bytes(position), 1, 0, row)
-
-
-def of_order(kind: Kind, order: int, pk: int, row: Message | None, at: int = 1, former: int | None = None) -> Step:
-    """A row of an order; ``former`` is the order that it has left."""
-    step = [change(TOPICS.orders, kind, str(order), pk, row, at)]
-    return step if former in (None, order) else [*step, change(TOPICS.orders, kind, str(former), pk, None, at)]
-
-
-def header(order: int, customer: int = 1, *, sort: int = 1, status: int = 1, at: int = 1) -> Step:
-    return of_order(Kind.HEADER, order, order, rows.Header(f"SO{order}", 1_700_000_000 + order, customer, sort, status), at)
-
-
-def total(order: int, net: str = "10", at: int = 1) -> Step:
-    return of_order(Kind.TOTAL, order, order, rows.Total(Decimal(net)), at)
-
-
-def line(order: int, pk: int, original: int | None = None, at: int = 1, former: int | None = None) -> Step:
-    return of_order(Kind.LINE, order, pk, rows.Line(original, None, None, None), at, former)
-
-
-def status(pk: int, text: str | None, at: int = 1) -> Step:
-    row = None if text is None else rows.StatusText(text)
-    return [change(TOPICS.orders, Kind.STATUS, "*", pk, row, at)]
-
-
-def customer(pk: int, *emails: str, at: int = 1) -> Step:
-    row = rows.Customer(f"ACC{pk}", False, emails)
-    return [change(TOPICS.buyers, Kind.CUSTOMER, f"c{pk}", pk, row, at)]
-
-
-def person(pk: int, account: int, *emails: str, at: int = 1, former: int | None = None, opted: bool | None = None) -> Step:
-    row = rows.Contact(emails, f"First{pk}", None, opted)
-    step = [change(TOPICS.buyers, Kind.CONTACT, f"c{account}", pk, row, at)]
-    return step if former is None else [*step, change(TOPICS.buyers, Kind.CONTACT, f"c{former}", pk, None, at)]
-
-
-LOOKUP = status(1, OPEN) + status(2, SENT)
-PEOPLE = customer(1, ANN) + customer(2, BOB)
-ORDER = header(10) + total(10) + line(10, 100)
-CREDIT = header(20, sort=4) + total(20, "3") + line(20, 200, original=100)
+from tests.agents.pipeline import (
+    ANN,
+    BOB,
+    CREDIT,
+    EVE,
+    HOUSE,
+    LOOKUP,
+    OPEN,
+    ORDER,
+    PEOPLE,
+    SENT,
+    TOPICS,
+    Pipeline,
+    Step,
+    customer,
+    despatch,
+    detail,
+    header,
+    item,
+    line,
+    of_order,
+    person,
+    returned,
+    status,
+    total,
+)
 
 
 @pytest.fixture
@@ -221,9 +107,9 @@ def test_an_order_that_changes_buyers_leaves_the_old_one(pipeline: Pipeline) -> 
 
 
 def test_a_house_order_follows_its_address(pipeline: Pipeline) -> None:
-    pipeline.pump(LOOKUP, header(10, HOUSE), total(10), of_order(Kind.DETAIL, 10, 1, rows.Detail(ANN, 1)))
+    pipeline.pump(LOOKUP, header(10, HOUSE), total(10), detail(10, ANN))
     assert pipeline.count(ANN) == 1
-    pipeline.pump(of_order(Kind.DETAIL, 10, 1, rows.Detail(BOB, 1), 2))
+    pipeline.pump(detail(10, BOB, at=2))
     assert pipeline.content().keys() == {BOB}
 
 
@@ -269,19 +155,31 @@ def timelines(draw: st.DrawFn) -> list[list[Step]]:
     some = st.integers(1, 2)
     kinds = st.sampled_from([1, 1, 4, 2])
     addresses = st.lists(st.sampled_from([ANN, BOB, EVE]), unique=True, max_size=2)
+    nets = st.sampled_from([None, "1", "0.505"])
     texts = st.sampled_from([OPEN, SENT, "cancelled", "never heard of", None])
     found: list[list[Step]] = []
     for order in (1, 2, 3):
         customers = st.sampled_from([1, 2, HOUSE])
-        found.append([header(order, draw(customers), sort=draw(kinds), status=draw(some), at=at) for at in (1, 2)])
+        numbers = st.sampled_from([f"SO{order}", f"SO{order}", f"XO{order}", None])
+        found.append(
+            [
+                draw(st.builds(partial(header, order, at=at), customers, sort=kinds, status=some, number=numbers))
+                for at in (1, 2)
+            ]
+        )
         found.append([total(order, draw(st.sampled_from(["1", "2.505"])), at) for at in range(1, draw(some) + 1)])
         place, moves = order, []
         for at in range(1, draw(some) + 1):
             former, place = (place if at > 1 else None), draw(st.integers(1, 3))
-            moves.append(line(place, 10 + order, draw(st.sampled_from([None, 11, 12])), at, former))
+            original, variant = draw(st.sampled_from([None, 11, 12])), draw(st.sampled_from([None, 1, 2]))
+            moves.append(line(place, 10 + order, original, at, former, variant=variant, quantity="2", net=draw(nets)))
         found.append(moves)
-    found.append([of_order(Kind.DETAIL, 1, 1, rows.Detail(draw(st.sampled_from([None, ANN, EVE])), None), 1)])
-    found.append([of_order(Kind.DESPATCH, 2, 1, rows.Despatch(draw(st.integers(5, 9)), None), at) for at in (1, 2)])
+        owners = st.sampled_from([None, ANN, EVE])
+        found.append([detail(order, draw(owners), draw(st.sampled_from([None, 2])), at) for at in range(1, draw(some) + 1)])
+    found.append([despatch(2, 1, draw(st.integers(5, 9)), at) for at in (1, 2)])
+    found.append([returned(draw(st.integers(1, 2)), 1, "R1")])
+    for pk in (1, 2):
+        found.append([item(pk, draw(st.sampled_from(["X", "Y", None])), at=at) for at in range(1, draw(some) + 1)])
     for pk in (1, 2):
         found.append([status(pk, draw(texts), at) for at in range(1, draw(some) + 1)])
         found.append([customer(pk, *draw(addresses), at=at) for at in range(1, draw(some) + 1)])
@@ -310,6 +208,8 @@ def test_arrival_batches_and_crashes_do_not_show_in_the_result(found: list[list[
     pipeline = Pipeline().feed(*interleaved(found, random))
     pipeline.pump_badly(random, crashes)
     assert pipeline.content() == expected.content()
+    assert pipeline.records() == expected.records()
+    assert all(len(told) == 1 for told in pipeline.follow_ups.values())
     assert pipeline.orders.held.counts() == expected.orders.held.counts()
     assert pipeline.buyers.held.counts() == expected.buyers.held.counts()
 
@@ -319,9 +219,10 @@ def test_arrival_batches_and_crashes_do_not_show_in_the_result(found: list[list[
 def test_any_end_of_the_input_may_be_read_again(found: list[list[Step]], random: Random) -> None:
     steps = interleaved(found, random)
     pipeline = Pipeline().pump(*steps)
-    before = pipeline.content()
+    before = pipeline.content(), pipeline.records(), pipeline.follow_ups.copy()
     pipeline.restart()
-    assert pipeline.pump(*steps[random.randint(0, len(steps)) :]).content() == before
+    pipeline.pump(*steps[random.randint(0, len(steps)) :])
+    assert (pipeline.content(), pipeline.records(), pipeline.follow_ups) == before
 
 
 class Appends:

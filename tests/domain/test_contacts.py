@@ -29,9 +29,10 @@ def part(
     opted: bool | None = None,
     number: str | None = None,
     status: OrderStatus | None = None,
+    skus: str | None = None,
     **totals: Any,
 ) -> Part:
-    return Part(name, surname, account, trade, opted, Totals(**totals), number, status)
+    return Part(name, surname, account, trade, opted, Totals(**totals), number, status, skus)
 
 
 def told(buyer: str, row: Part | Left, position: int = 1) -> Change:
@@ -144,7 +145,7 @@ def test_sums_and_extremes_run_over_all_parts() -> None:
     assert (found["OW_ACCOUNT"], found["OW_TRADE"], found["OW_REFUNDED"]) == ("ACC", True, True)
 
 
-_TEXT = {"OW_ACCOUNT", "OW_TRADE", "OW_REFUNDED", "OW_LAST_ORDER_NO", "OW_LAST_STATUS"}
+_TEXT = {"OW_ACCOUNT", "OW_TRADE", "OW_REFUNDED", "OW_LAST_ORDER_NO", "OW_LAST_STATUS", "OW_LAST_SKUS"}
 
 
 @pytest.mark.parametrize(
@@ -185,10 +186,21 @@ def test_what_is_not_known_is_null() -> None:
         "OW_LAST_ORDER_NO",
         "OW_LAST_STATUS",
         "OW_LAST_DESPATCH",
+        "OW_LAST_SKUS",
         "OW_LAST_REFUND",
         "OW_EXCLUDE_UNTIL",
     }
     assert found["OW_ORDER_COUNT"] == "0" and found["OW_TOTAL_SPEND"] == "0.00" and found["OW_REFUNDED"] is False
+
+
+def test_the_latest_order_says_what_was_bought_last() -> None:
+    found = fields(c1=part(skus="OLD", **orders(1, "1", T)), c2=part(skus="NEW", **orders(1, "1", T + 1)))
+    assert found["OW_LAST_SKUS"] == "NEW"
+
+
+def test_the_latest_despatch_of_any_buyer_decides_on_the_recent_buyers() -> None:
+    parts = {"c1": part(**orders(1, "1", T, despatched=T + 9)), "c2": part(**orders(1, "1", T + 5, despatched=T + 6))}
+    assert contacts.desired(held({**parts}), MAPPING).despatched == T + 9
 
 
 def test_an_address_that_everybody_left_has_no_content() -> None:

@@ -156,7 +156,7 @@ def test_any_end_of_the_input_may_be_read_again(data: st.DataObject) -> None:
 
 def test_a_complete_order_is_live() -> None:
     fact = Fact("SO7", 1_700_000_000, "open", False, Decimal("10.50"), 1_700_000_500)
-    assert judged() == Live(fact, "c5")
+    assert judged() == Live(fact, "c5", Decimal("10.50"), MAPPING.order.currencies[1])
 
 
 def test_no_rows_are_no_order() -> None:

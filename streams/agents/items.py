@@ -1,0 +1,56 @@
+"""Variants as orders need them, kept in every partition, and the index of the orders that name them.
+
+An index row per (variant, order), all key, lets a variant that is renamed find its orders without reading them all.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from streams.domain.catalogue import Effect, written
+from streams.domain.cells import Cell
+from streams.domain.changes import Change, Item
+from streams.engine.unit import Codec, Unit
+
+
+class ItemRow(msgspec.Struct, array_like=True, gc=False):
+    """One variant; ``cell`` is empty when nothing was ever heard of it."""
+
+    cell: Cell[Item] | None = None
+
+
+class Items:
+    """The items of one partition's orders table."""
+
+    def __init__(self) -> None:
+        self._rows = Codec("i", ItemRow)
+
+    def apply(self, unit: Unit, change: Change) -> Effect:
+        """Write one variant."""
+        cell, effect = written(self._rows.load(unit, str(change.pk)).cell, change)
+        if effect is not Effect.STALE:
+            self._rows.save(unit, str(change.pk), ItemRow(cell))
+        return effect
+
+    def known(self, unit: Unit, variants: Iterable[int]) -> dict[int, Item]:
+        """What is known of ``variants``, by id."""
+        cells = {variant: self._rows.load(unit, str(variant)).cell for variant in variants}
+        return {variant: cell.row for variant, cell in cells.items() if cell is not None and cell.row is not None}
+
+    def index(self, unit: Unit, order: int, before: set[int], after: set[int]) -> None:
+        """Remember the variants of an order.
+
+        To be called before the order's row is written: the changelog may end between the two in a crash, and the order is
+        compared with what its row says.
+        """
+        for variant in before ^ after:
+            unit.put(f"{_prefix(variant)}{order}".encode(), b"" if variant in after else None)
+
+    def orders(self, unit: Unit, variant: int) -> Iterator[int]:
+        """The orders that named ``variant`` when the unit began."""
+        for key, _ in unit.scan(_prefix(variant).encode()):
+            yield int(key.rpartition(b"\0")[2])
+
+
+def _prefix(variant: int) -> str:
+    return f"v{variant}\0"

@@ -1,0 +1,20 @@
+"""How one document speaks."""
+
+from dataclasses import dataclass
+
+from streams.domain.changes import Change, Kind, Message
+from streams.engine.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """What one document tells in one unit: all at one position, in one lane, with one oldest cause."""
+
+    unit: Unit
+    position: bytes
+    lane: int
+    born: int
+
+    def tell(self, topic: str, kind: Kind, key: str, pk: int | str, row: Message | None) -> None:
+        """Tell the owner of ``key``, through ``topic``."""
+        self.unit.emit(topic, Change(kind, key, pk, self.position, self.lane, self.born, row))

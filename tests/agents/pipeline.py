@@ -1,0 +1,242 @@
+"""Orders, buyers and contacts as one chain in memory: the stages, their state and the topics between them."""
+
+import json
+from collections import Counter, deque
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from random import Random
+from typing import Any, cast
+
+from streams.agents.buyers import BuyersHandler
+from streams.agents.contacts import ContactsHandler
+from streams.agents.orders import OrdersHandler
+from streams.capture import rows
+from streams.clock import ManualClock
+from streams.domain.cells import version_bytes
+from streams.domain.changes import EVERYWHERE, Change, Desired, FollowUp, Item, Kind, Message, Wanted, pack, unpack
+from streams.engine.stage import Handler, Record
+from streams.engine.table import StateTable
+from streams.engine.unit import Unit
+from streams.mapping import Mapping, load_mapping
+from streams.mapping.model import Currency, Delivery, RefundEvent
+from streams.observability.metrics import Metrics
+from streams.topics import Topics
+from tests.agents.memory import Rows
+
+TOPICS = Topics.of("t")
+HOUSE = 900
+STAGES = (TOPICS.orders, TOPICS.buyers, TOPICS.contacts)
+ANN, BOB, EVE = "ann@example.com", "bob@example.com", "eve@example.com"
+OPEN, SENT = "awaiting despatch", "dispatched"
+MOST_CYCLES = 400
+"""More than any of the small shops here needs; a chain that talks to itself has no end."""
+
+
+def site() -> Mapping:
+    """The default mapping with a house account, a second currency of half the value, and follow-ups."""
+    mapping = load_mapping()
+    currencies = {1: Currency(code="GBP", rate=Decimal(1)), 2: Currency(code="EUR", rate=Decimal("0.5"))}
+    follow_up = RefundEvent(kind="event", since=datetime(2023, 11, 1, tzinfo=UTC))
+    return mapping.model_copy(
+        update={
+            "house_accounts": frozenset({HOUSE}),
+            "order": mapping.order.model_copy(update={"currencies": currencies}),
+            "delivery": Delivery(follow_up=follow_up),
+        }
+    )
+
+
+MAPPING = site()
+
+Step = list[tuple[str, Change]]
+"""The changes that one version of one captured row makes."""
+
+
+class Pipeline:
+    """Three stages, their state, and the topics between them."""
+
+    def __init__(self, mapping: Mapping = MAPPING) -> None:
+        self._mapping = mapping
+        self.state = {topic: Rows() for topic in STAGES}
+        self.queues: dict[str, deque[Record]] = {topic: deque() for topic in STAGES}
+        self.desired: dict[str, tuple[bytes, Desired]] = {}
+        self.told: dict[tuple[str, str], tuple[bytes, Wanted | None]] = {}
+        self.follow_ups: dict[int, dict[str, FollowUp]] = {}
+        self.counts: Counter[Kind] = Counter()
+        self.clock = ManualClock()
+        self.restart()
+
+    def restart(self) -> None:
+        """New handlers, which know only what the state tells."""
+        metrics = Metrics()
+        self.orders = OrdersHandler(self._mapping, TOPICS, metrics)
+        self.buyers = BuyersHandler(TOPICS, metrics)
+        contacts = ContactsHandler(self._mapping, TOPICS, metrics)
+        self.handlers: dict[str, Handler] = dict(zip(STAGES, (self.orders, self.buyers, contacts), strict=True))
+        for topic, handler in self.handlers.items():
+            handler.recovered(0, cast(StateTable, self.state[topic]))
+
+    def feed(self, *steps: Step) -> "Pipeline":
+        for step in steps:
+            for topic, change in step:
+                self.queues[topic].append(Record(topic, 0, None, pack([change])))
+        return self
+
+    def pump(self, *steps: Step) -> "Pipeline":
+        """Feed, then work until every topic is quiet."""
+        self.feed(*steps)
+        cycles = 0
+        while any(self.queues.values()):
+            assert (cycles := cycles + 1) < MOST_CYCLES, "the stages never come to rest"
+            for topic in STAGES:
+                if self.queues[topic]:
+                    self.cycle(topic, len(self.queues[topic]))
+        return self
+
+    def pump_badly(self, random: Random, crashes: int) -> None:
+        """As :meth:`pump`, in batches of any size, stages in any order, with crashes.
+
+        A crash leaves a beginning of the changelog and no output, all of the changelog and no output, or everything but the
+        acknowledgement.
+        """
+        while waiting := [topic for topic in STAGES if self.queues[topic]]:
+            topic = random.choice(waiting)
+            crash = random.choice(["in changelog", "before outputs", "after outputs", *[None] * 6]) if crashes > 0 else None
+            batch = self.cycle(topic, random.randint(1, 4), crash, random)
+            if crash is not None:
+                crashes -= 1
+                self.queues[topic].extendleft(reversed(batch))
+                self.restart()
+
+    def cycle(self, topic: str, most: int, crash: str | None = None, random: Random | None = None) -> list[Record]:
+        batch = [self.queues[topic].popleft() for _ in range(min(most, len(self.queues[topic])))]
+        self.clock.advance(0.001)
+        unit = Unit(0, 1, self.state[topic], self.clock.now_us())
+        self.handlers[topic].handle(unit, batch)
+        if crash == "in changelog" and random is not None:
+            kept = random.randint(0, len(unit.writes))
+            unit.writes = dict(list(unit.writes.items())[:kept])
+            unit.after.clear()
+        self.state[topic].commit(unit)
+        if crash in {None, "after outputs"}:
+            for (target, _), records in unit.outputs():
+                self._append(target, [value for _, value in records if value is not None])
+        return batch
+
+    def _append(self, topic: str, values: Sequence[bytes]) -> None:
+        changes = [change for value in values for change in unpack(value)]
+        self.counts.update(change.kind for change in changes)
+        if topic in self.queues:
+            self.queues[topic].extend(Record(topic, 0, None, value) for value in values)
+            return
+        for change in changes:
+            self._want(change)
+
+    def _want(self, change: Change) -> None:
+        """What the outbox would keep of it."""
+        if isinstance(change.row, Desired):
+            if change.key not in self.desired or change.position >= self.desired[change.key][0]:
+                self.desired[change.key] = (change.position, change.row)
+        elif isinstance(change.row, FollowUp):
+            self.follow_ups.setdefault(int(change.pk), {})[change.key] = change.row
+        else:
+            assert change.kind is Kind.RECORD and isinstance(change.row, Wanted | None)
+            place = (change.key, str(change.pk))
+            if place not in self.told or change.position >= self.told[place][0]:
+                self.told[place] = (change.position, change.row)
+
+    def records(self) -> dict[tuple[str, str], bytes]:
+        """The records that should exist, by recipient and key."""
+        return {place: row.content for place, (_, row) in self.told.items() if row is not None}
+
+    def record(self, email: str, key: str) -> dict[str, Any]:
+        """One record, numbers as exact text."""
+        found: dict[str, Any] = json.loads(self.records()[email, key], parse_float=str)
+        return found
+
+    def content(self) -> dict[str, tuple[bytes, bool | None]]:
+        """The contacts that should exist, with everything that is to be said of them."""
+        return {email: (row.fields, row.opted) for email, (_, row) in self.desired.items() if row.fields is not None}
+
+    def contact(self, email: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.content()[email][0])
+        return found
+
+    def count(self, email: str) -> int:
+        return int(self.contact(email)["OW_ORDER_COUNT"])
+
+
+def change(topic: str, kind: Kind, key: str, pk: int, row: Message | None, position: int) -> tuple[str, Change]:
+    return topic, Change(kind, key, pk, version_bytes(position), 1, 0, row)
+
+
+def of_order(kind: Kind, order: int, pk: int, row: Message | None, at: int = 1, former: int | None = None) -> Step:
+    """A row of an order; ``former`` is the order that it has left."""
+    step = [change(TOPICS.orders, kind, str(order), pk, row, at)]
+    return step if former in (None, order) else [*step, change(TOPICS.orders, kind, str(former), pk, None, at)]
+
+
+def header(
+    order: int, customer: int | None = 1, *, sort: int = 1, status: int = 1, number: str | None = "", at: int = 1
+) -> Step:
+    """``number``: ``SO`` and the order's id when it is not given."""
+    row = rows.Header(f"SO{order}" if number == "" else number, 1_700_000_000 + order, customer, sort, status)
+    return of_order(Kind.HEADER, order, order, row, at)
+
+
+def detail(order: int, email: str | None, currency: int | None = 1, at: int = 1) -> Step:
+    return of_order(Kind.DETAIL, order, order, rows.Detail(email, currency), at)
+
+
+def total(order: int, net: str = "10", at: int = 1) -> Step:
+    return of_order(Kind.TOTAL, order, order, rows.Total(Decimal(net)), at)
+
+
+def line(
+    order: int,
+    pk: int,
+    original: int | None = None,
+    at: int = 1,
+    former: int | None = None,
+    *,
+    variant: int | None = None,
+    quantity: str | None = None,
+    net: str | None = None,
+) -> Step:
+    amounts = [None if value is None else Decimal(value) for value in (quantity, net)]
+    return of_order(Kind.LINE, order, pk, rows.Line(original, variant, *amounts), at, former)
+
+
+def despatch(order: int, pk: int, sent: int | None, at: int = 1) -> Step:
+    return of_order(Kind.DESPATCH, order, pk, rows.Despatch(sent, None), at)
+
+
+def returned(order: int, pk: int, number: str | None, sent: int | None = None, at: int = 1) -> Step:
+    return of_order(Kind.RETURN, order, pk, rows.Return(number, sent), at)
+
+
+def item(pk: int, sku: str | None, name: str | None = None, product: int | None = None, at: int = 1) -> Step:
+    return [change(TOPICS.orders, Kind.ITEM, EVERYWHERE, pk, Item(product, sku, name), at)]
+
+
+def status(pk: int, text: str | None, at: int = 1) -> Step:
+    row = None if text is None else rows.StatusText(text)
+    return [change(TOPICS.orders, Kind.STATUS, "*", pk, row, at)]
+
+
+def customer(pk: int, *emails: str, at: int = 1) -> Step:
+    row = rows.Customer(f"ACC{pk}", False, emails)
+    return [change(TOPICS.buyers, Kind.CUSTOMER, f"c{pk}", pk, row, at)]
+
+
+def person(pk: int, account: int, *emails: str, at: int = 1, former: int | None = None, opted: bool | None = None) -> Step:
+    row = rows.Contact(emails, f"First{pk}", None, opted)
+    step = [change(TOPICS.buyers, Kind.CONTACT, f"c{account}", pk, row, at)]
+    return step if former is None else [*step, change(TOPICS.buyers, Kind.CONTACT, f"c{former}", pk, None, at)]
+
+
+LOOKUP = status(1, OPEN) + status(2, SENT)
+PEOPLE = customer(1, ANN) + customer(2, BOB)
+ORDER = header(10) + total(10) + line(10, 100)
+CREDIT = header(20, sort=4) + total(20, "3") + line(20, 200, original=100)
