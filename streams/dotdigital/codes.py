@@ -228,7 +228,6 @@ REASONS: Final[dict[str, Code]] = {
     "TooManyDistinctKeyValuePairs": Code(_DATA, "the collection has too many properties"),
     "KeyExistingForDifferentContact": Code(_LATER, "the record's key is still another contact's: delete it there first"),
 }
-
 """The words of import reports."""
 
 CODES: Final[Mapping[str, Code]] = _V3 | {f"ERROR_{name}": code for name, code in _V2.items()} | REASONS

@@ -26,7 +26,8 @@ from streams.dotdigital.tiers import Operation
 _V2_CODE: Final = re.compile(r"ERROR_[A-Z_]+")
 _V3_CODE: Final = re.compile(r"[A-Za-z]{1,40}:[A-Za-z]{1,40}")
 _MEMBER: Final = re.compile(r"[A-Za-z_]{1,40}")
-_WORD: Final = re.compile(r"[A-Za-z]+")
+_REASON: Final = re.compile(r"\b(?:[A-Z][a-z]+){2,}\b")
+"""A word of an import's report; those that are ordinary words too (Unknown, Duplicate) prove nothing in a sentence."""
 _RECORD_REFUSED: Final = "insightData:badJson"
 _LONGEST_SHAPE: Final = 300
 
@@ -99,7 +100,7 @@ def _code(body: Any) -> str | None:
 
 def _record_reason(body: dict[str, Any]) -> str:
     """Why a single record was refused, in the word of an import's report if the description has it: no code is published."""
-    words = _WORD.findall(str(body.get("description", "")))
+    words = _REASON.findall(str(body.get("description", "")))
     return next((word for word in words if word in REASONS), _RECORD_REFUSED)
 
 

@@ -30,6 +30,7 @@ from streams.sandbox.insightcollections import Collections
 from streams.sandbox.insightimport import InsightImport
 from streams.sandbox.listing import Listing
 from streams.sandbox.records import Records
+from streams.sandbox.segments import SegmentRoute
 from streams.sandbox.store import Store
 from streams.sandbox.subscriptions import Subscriptions
 from streams.sandbox.writing import Writer
@@ -105,32 +106,32 @@ def _insight_routes(store: Store, faults: Faults) -> list[Route]:
     account, contact = f"{root}/account", f"{root}/contacts/{{identifier}}/{{value}}"
     collection, owned = f"{root}/collections/{{collectionName}}", f"{contact}/{{collectionName}}"
     return [
-        Route(f"{root}/import", imports.start, methods=["PUT"]),
-        Route(f"{root}/import/{{importId}}", imports.status, methods=["GET"]),
-        Route(f"{root}/async/{{jobId}}", collections.job, methods=["GET"]),
-        Route(f"{root}/collections", collections.all, methods=["GET"]),
-        Route(collection, collections.create, methods=["POST"]),
-        Route(collection, collections.delete, methods=["DELETE"]),
-        Route(f"{collection}/empty", collections.empty, methods=["DELETE"]),
-        Route(f"{collection}/schema", collections.schema, methods=["GET"]),
-        Route(account, collections.of_account, methods=["GET"]),
-        Route(f"{root}/accounts/{{collectionName}}/deleteRecords", records.delete_keys, methods=["DELETE"]),
-        Route(f"{account}/{{collectionName}}", records.page, methods=["GET"]),
+        SegmentRoute(f"{root}/import", imports.start, methods=["PUT"]),
+        SegmentRoute(f"{root}/import/{{importId}}", imports.status, methods=["GET"]),
+        SegmentRoute(f"{root}/async/{{jobId}}", collections.job, methods=["GET"]),
+        SegmentRoute(f"{root}/collections", collections.all, methods=["GET"]),
+        SegmentRoute(collection, collections.create, methods=["POST"]),
+        SegmentRoute(collection, collections.delete, methods=["DELETE"]),
+        SegmentRoute(f"{collection}/empty", collections.empty, methods=["DELETE"]),
+        SegmentRoute(f"{collection}/schema", collections.schema, methods=["GET"]),
+        SegmentRoute(account, collections.of_account, methods=["GET"]),
+        SegmentRoute(f"{root}/accounts/{{collectionName}}/deleteRecords", records.delete_keys, methods=["DELETE"]),
+        SegmentRoute(f"{account}/{{collectionName}}", records.page, methods=["GET"]),
         *_record_routes(f"{account}/{{collectionName}}/{{recordId}}", records),
-        Route(f"{root}/contacts/{{collectionName}}", records.page, methods=["GET"]),
-        Route(contact, collections.of_contact, methods=["GET"]),
-        Route(owned, records.page, methods=["GET"]),
-        Route(f"{owned}/empty", collections.empty, methods=["DELETE"]),
-        Route(f"{owned}/deleteRecords", records.delete_keys, methods=["DELETE"]),
+        SegmentRoute(f"{root}/contacts/{{collectionName}}", records.page, methods=["GET"]),
+        SegmentRoute(contact, collections.of_contact, methods=["GET"]),
+        SegmentRoute(owned, records.page, methods=["GET"]),
+        SegmentRoute(f"{owned}/empty", collections.empty, methods=["DELETE"]),
+        SegmentRoute(f"{owned}/deleteRecords", records.delete_keys, methods=["DELETE"]),
         *_record_routes(f"{owned}/{{recordId}}", records),
     ]
 
 
 def _record_routes(path: str, records: Records) -> list[Route]:
     return [
-        Route(path, records.put, methods=["PUT"]),
-        Route(path, records.read, methods=["GET"]),
-        Route(path, records.delete, methods=["DELETE"]),
+        SegmentRoute(path, records.put, methods=["PUT"]),
+        SegmentRoute(path, records.read, methods=["GET"]),
+        SegmentRoute(path, records.delete, methods=["DELETE"]),
     ]
 
 

@@ -1,6 +1,7 @@
 """The client against a sandbox account in memory, under a clock that only tests move."""
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -107,3 +108,16 @@ def budget() -> Recorder:
 async def client(box: SandboxApp, calls: list[Call], budget: Budget) -> AsyncIterator[DotdigitalClient]:
     async with DotdigitalClient(settings_for(), calls.append, httpx.ASGITransport(box), budget) as made:
         yield made
+
+
+@pytest_asyncio.fixture
+async def answering() -> AsyncIterator[Callable[[httpx.Response], DotdigitalClient]]:
+    """Makes a client to whom every call is answered with the same reply."""
+    async with AsyncExitStack() as stack:
+
+        def make(answer: httpx.Response) -> DotdigitalClient:
+            made = DotdigitalClient(settings_for(), print, httpx.MockTransport(lambda _: answer))
+            stack.push_async_exit(made)
+            return made
+
+        yield make

@@ -1,6 +1,7 @@
 """The more urgent lanes always find a connection."""
 
 import asyncio
+from typing import TypeAlias
 
 import httpx
 import pytest
@@ -14,7 +15,10 @@ def pool(size: int) -> Connections:
     return Connections([httpx.AsyncClient(transport=transport) for _ in range(size)])
 
 
-async def taken(connections: Connections, lane: Lane, asked: int) -> tuple[list[httpx.AsyncClient], list[asyncio.Task]]:
+Waiting: TypeAlias = asyncio.Task[httpx.AsyncClient]
+
+
+async def taken(connections: Connections, lane: Lane, asked: int) -> tuple[list[httpx.AsyncClient], list[Waiting]]:
     """Who of ``asked`` callers got a connection, and who still waits."""
     tasks = [asyncio.create_task(connections.take(lane)) for _ in range(asked)]
     await asyncio.sleep(0)

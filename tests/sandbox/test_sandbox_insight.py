@@ -64,6 +64,12 @@ class TestRecords:
         assert code(await api.get(path)) == (404, "insightData:recordNotFound")
         assert code(await api.delete(path)) == (404, "insightData:recordNotFound")
 
+    async def test_an_encoded_slash_belongs_to_its_segment(self, api: httpx.AsyncClient) -> None:
+        await api.post("/contacts/v3", json={"identifiers": {"email": "a/b@example.com"}})
+        path = f"{ROOT}/contacts/email/a%2Fb%40example.com/Orders/SO%2F1"
+        assert (await api.put(path, json={"a": 1})).status_code == 201
+        assert (await api.get(path)).json()["key"] == "SO/1"
+
     async def test_there_is_no_patch(self, api: httpx.AsyncClient) -> None:
         assert (await api.patch(ONE, json={"a": 1})).status_code == 405
 

@@ -1,0 +1,74 @@
+"""Single contacts against the account: lists, statuses, and what the bin does. Errors: ``tests/dispatch/test_client.py``."""
+
+import pytest
+
+from streams.dotdigital.client import DotdigitalClient
+from streams.dotdigital.errors import ContactExistsError, DataError
+from streams.sandbox import SandboxApp
+from tests.dotdigital.conftest import NOON, Person
+
+ANN = "ann@example.com"
+
+
+async def test_a_contact_is_created_with_its_status_and_lists(client: DotdigitalClient, box: SandboxApp) -> None:
+    made = await client.create(ANN, b'{"FIRSTNAME":"Ann"}', "unsubscribed", (7,))
+    held = box.store.find("email", ANN)
+    assert held is not None and (held.id, held.lists, held.email_status) == (made.contact_id, [7], "unsubscribed")
+    assert (made.email, made.email_status, made.updated) == (ANN, "unsubscribed", int(NOON.timestamp()))
+    assert await client.find(ANN) == made
+
+
+async def test_an_update_joins_lists_and_leaves_the_status(client: DotdigitalClient, person: Person) -> None:
+    held = person(ANN, "pendingOptIn")
+    answer = await client.update(ANN, b'{"OW_SPEND":1}', lists=(7,))
+    assert not answer.created and (answer.contact.email_status, held.lists) == ("pendingoptin", [7])
+
+
+async def test_an_update_tightens(client: DotdigitalClient, person: Person) -> None:
+    held = person(ANN)
+    await client.update(ANN, b"{}", "unsubscribed")
+    assert held.email_status == "unsubscribed"
+
+
+async def test_an_update_of_nobody_creates(client: DotdigitalClient) -> None:
+    assert (await client.update(ANN, b"{}")).created
+
+
+async def test_a_change_by_id_joins_lists_too(client: DotdigitalClient, person: Person) -> None:
+    held = person(ANN)
+    changed = await client.change(held.id, b'{"FIRSTNAME":"Ann"}', (7,))
+    assert (changed.contact_id, held.data, held.lists) == (held.id, {"FIRSTNAME": "Ann"}, [7])
+
+
+async def test_a_change_by_id_creates_nobody(client: DotdigitalClient, box: SandboxApp) -> None:
+    with pytest.raises(DataError):
+        await client.change(5, b"{}")
+    assert len(box.store) == 0
+
+
+async def test_a_second_creation_is_refused(client: DotdigitalClient, person: Person) -> None:
+    person(ANN)
+    with pytest.raises(ContactExistsError):
+        await client.create(ANN, b"{}", "unsubscribed")
+
+
+async def test_a_list_that_is_not_there_refuses_the_write(client: DotdigitalClient, person: Person) -> None:
+    person(ANN)
+    with pytest.raises(DataError):
+        await client.update(ANN, b"{}", lists=(99,))
+
+
+async def test_who_is_deleted_is_gone(client: DotdigitalClient, person: Person) -> None:
+    person(ANN)
+    assert await client.delete(ANN)
+    assert await client.find(ANN) is None and not await client.delete(ANN)
+
+
+@pytest.mark.parametrize("fault", ["casing", "extra_members"])
+async def test_an_answer_in_other_words_is_the_same_answer(
+    client: DotdigitalClient, box: SandboxApp, person: Person, fault: str
+) -> None:
+    person(ANN)
+    plain = await client.find(ANN)
+    box.faults.update({"next": [fault]})
+    assert await client.find(ANN) == plain
