@@ -19,6 +19,8 @@ RELEASE = 15_000
 """The last part of a minute, in which what was reserved and not needed is given to everybody."""
 STEP = 100
 """How often somebody who waits looks again during the release."""
+ASKING = 1_000
+"""How long others wait for the answer of the one call that goes ahead; also how long an answer is news."""
 _SLOWEST_CALL = 121_000
 """No answer comes later than this after Dotdigital stamped it (its limit of request time)."""
 _FORGOTTEN = 10
@@ -52,7 +54,8 @@ class Minute:
 
     A worker never makes more calls than its share of the limit. It makes fewer when the account has less left than that share:
     then somebody else uses the budget too, and all workers divide what is left. A call without its answer when a minute ends
-    counts in the next one too, until the answer says that it was in time. After a refusal one call goes ahead of the others.
+    counts in the next one too, until the answer says that it was in time. After a refusal, or when what is left was heard long
+    ago and others seem to use it too, one call goes ahead of the rest.
     """
 
     def __init__(self, share: Share, limit: int | None) -> None:
@@ -62,10 +65,9 @@ class Minute:
         self.under_way = 0
         self.learned = False
         self._refused = False
-        self._sent = 0
-        self._carried = 0
-        self._ends = 0
-        self._skew = 0
+        self._called = self._heard = 0
+        self._sent = self._sent_before = self._carried = 0
+        self._began = self._ends = self._skew = 0
 
     def own(self, now: int) -> int | None:
         """This worker's part of the whole present minute; None without a limit."""
@@ -77,7 +79,7 @@ class Minute:
         own = self.own(now)
         if own is None:
             return None
-        if self._refused and self.under_way:
+        if self._must_ask(now) and self.under_way and now - self._called < ASKING:
             return 0
         own -= self._sent
         if self.remaining - self.under_way < own:
@@ -97,6 +99,7 @@ class Minute:
     def spend(self, now: int) -> None:
         """A call is made."""
         self._roll(now)
+        self._called = now
         self._sent += 1
         self.under_way += 1
 
@@ -110,41 +113,50 @@ class Minute:
         self.under_way = max(0, self.under_way - 1)
         if rate is None:
             return
-        self._refused = throttled
         self._roll(now)
+        self._refused, self._heard = throttled, now
         ends = int(rate.reset * 1000)
-        self._set_skew(ends, now, throttled)
+        self._set_skew(ends, now, now if throttled else now - _SLOWEST_CALL)
         if not self.learned:
-            self.learned, self._ends, self.remaining = True, ends, rate.limit
+            self.learned, self.remaining = True, rate.limit
         elif ends > self._ends + MINUTE // 2:
-            self._begin(ends)
+            self._begin(ends, now)
             self._sent += 1
-        elif ends < self._ends - MINUTE // 2 and ends + self._skew <= now:
-            self._was_in_time()
-            return
+        elif ends < self._ends - MINUTE // 2:
+            if self._carried and ends + self._skew <= now:
+                self._carried -= 1
+                self._sent -= 1
+                return
+            self._resume(ends, now)
         self._ends, self.limit = ends, rate.limit
         self.remaining = 0 if throttled else min(self.remaining, rate.remaining)
 
-    def _was_in_time(self) -> None:
-        if self._carried:
-            self._carried -= 1
-            self._sent -= 1
+    def _must_ask(self, now: int) -> bool:
+        """Whether what is left is too uncertain for several calls at once."""
+        used = (self.limit or 0) - self.remaining
+        return self._refused or (now - self._heard > ASKING and used * self._share.fraction > self._sent)
 
     def _roll(self, now: int) -> None:
         over = now - self._ends - self._skew - MARGIN
         if over >= 0:
-            self._begin(self._ends + (over // MINUTE + 1) * MINUTE)
+            self._begin(self._ends + (over // MINUTE + 1) * MINUTE, now)
             self._skew -= min(max(0, self._skew), _FORGOTTEN)
 
-    def _begin(self, ends: int) -> None:
-        self._ends = ends
+    def _begin(self, ends: int, now: int) -> None:
+        self._began, self._ends = now, ends
         self.remaining = self.limit or 0
+        self._sent_before = self._sent
         self._sent = self._carried = self.under_way
 
-    def _set_skew(self, ends: int, now: int, throttled: bool) -> None:
-        """Our clock minus Dotdigital's: a reply was stamped within the minute that it names. Refusals come at once."""
-        latest = 0 if throttled else _SLOWEST_CALL
-        self._skew = min(max(self._skew, now - latest - ends + 1), now - ends + MINUTE)
+    def _resume(self, ends: int, now: int) -> None:
+        """The minute that we took for over is not: a call that left after it is counted in it. Our clock is ahead."""
+        self._set_skew(ends, now, self._began)
+        self._sent += self._sent_before - self._carried
+        self._carried = 0
+
+    def _set_skew(self, ends: int, now: int, earliest: int) -> None:
+        """Our clock minus Dotdigital's, from a reply stamped between ``earliest`` and ``now``, in the minute to ``ends``."""
+        self._skew = min(max(self._skew, earliest - ends + 1), now - ends + MINUTE)
 
 
 class Hour:

@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from streams.capture.rows import Lane
 from streams.clock import Clock
-from streams.dispatch.allowance import Hour, Minute, Reserve
+from streams.dispatch.allowance import ASKING, Hour, Minute, Reserve
 from streams.dispatch.ceilings import IN_FLIGHT, Enrolments, ImportSlots
 from streams.dispatch.shares import Share
 from streams.domain.retry import RetryPolicy
@@ -27,7 +27,7 @@ from streams.observability.metrics import Metrics
 OLD_LIMIT = 2000
 """Calls per hour of accounts with the old limit, all tiers together."""
 _LOOK = 1_000
-"""Whoever waits looks again after this many milliseconds at the latest: partitions come and go, and clocks are set."""
+"""Whoever waits looks again after so many milliseconds: partitions come and go, and clocks are set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ class BudgetGovernor:
         self._waiters: list[_Waiter] = []
         self._numbers = count()
         self._timer: asyncio.TimerHandle | None = None
+        self._granted = 0
         self._refusals = 0
         self._closed_until = 0
         self.imports: Mapping[Ceiling, ImportSlots] = {
@@ -153,8 +154,8 @@ class BudgetGovernor:
         return min(known) if known else None
 
     def _may(self, waiter: _Waiter, now: int) -> bool:
-        if self._refusals and any(minute.under_way for minute in self._minutes.values()):
-            # After a refusal that named no end, one call at a time finds out whether it is over.
+        if self._refusals and now - self._granted < ASKING:
+            # After a refusal that named no end, one call goes ahead and finds out whether it is over.
             return False
         return self._spare(waiter.tier, waiter.lane, now) != 0
 
@@ -164,9 +165,12 @@ class BudgetGovernor:
         blocked: set[Tier] = set()
         waiting: list[_Waiter] = []
         for waiter in self._waiters:
+            if waiter.granted.cancelled():
+                continue
             if waiter.tier not in blocked and self._may(waiter, now):
                 self._minutes[waiter.tier].spend(now)
                 self._hour.spend(now)
+                self._granted = now
                 self._metrics.budget_calls.labels(waiter.tier, waiter.lane.name.lower()).inc()
                 waiter.granted.set_result(None)
             else:
@@ -186,11 +190,9 @@ class BudgetGovernor:
             self._timer = asyncio.get_running_loop().call_later(wait / 1000, self._serve)
 
     def _withdraw(self, waiter: _Waiter) -> None:
-        if waiter.granted.done() and not waiter.granted.cancelled():
+        if not waiter.granted.cancelled():
             self._minutes[waiter.tier].give_back()
             self._hour.spend(self._clock.now_ms(), -1)
-        else:
-            self._waiters = [other for other in self._waiters if other is not waiter]
         self._serve()
 
     def _close(self, now: int) -> None:

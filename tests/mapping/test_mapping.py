@@ -291,3 +291,17 @@ class TestCatalogue:
             "category_treeview_node",
             "variant_category",
         }
+
+
+class TestBulkWindows:
+    def test_by_default_bulk_may_always_be_sent(self) -> None:
+        assert load_mapping().delivery.bulk_windows == ()
+
+    def test_they_are_read_as_written(self, file: Path) -> None:
+        mapping = loaded(file, "bulk_windows: []", "bulk_windows: [mon-fri 22:00-06:00, '23:00-05:00']")
+        assert mapping.delivery.bulk_windows == ("mon-fri 22:00-06:00", "23:00-05:00")
+
+    def test_one_that_is_none_is_told_by_its_line(self, file: Path) -> None:
+        said = problem(file, "bulk_windows: []", "bulk_windows:\n    - mon 22:00-06:00\n    - nights")
+        line = line_of("- nights", file.read_text("utf-8"))
+        assert f"mapping.yaml:{line}: delivery.bulk_windows.1: Value error, 'nights' is no window" in said

@@ -1,0 +1,149 @@
+"""When bulk may be sent: by the clock on the wall, whatever becomes of that clock."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.domain.windows import BulkWindows
+
+LONDON, NEW_YORK, LORD_HOWE = (ZoneInfo(name) for name in ("Europe/London", "America/New_York", "Australia/Lord_Howe"))
+UTC = ZoneInfo("UTC")
+
+
+def ms(text: str, zone: ZoneInfo = LONDON) -> int:
+    """Epoch milliseconds of an ISO time in a zone; one with an offset of its own keeps that."""
+    at = datetime.fromisoformat(text)
+    return int((at if at.tzinfo else at.replace(tzinfo=zone)).timestamp() * 1000)
+
+
+def openings(line: str, day: str, zone: ZoneInfo) -> list[str]:
+    """The changes of the 23 hours from the day's midnight on, in UTC."""
+    windows, at = BulkWindows.parse([line], zone), ms(day, zone)
+    end, changes = at + 23 * 3_600_000, []
+    while (change := windows.next_change(at)) is not None and change < end:
+        changes.append(datetime.fromtimestamp(change / 1000, UTC).strftime("%H:%M"))
+        at = change
+    return changes
+
+
+class TestWeek:
+    @pytest.mark.parametrize(
+        ("at", "is_open"),
+        [
+            ("2026-06-01T21:59:59", False),  # a Monday
+            ("2026-06-01T22:00:00", True),
+            ("2026-06-02T05:59:59", True),
+            ("2026-06-02T06:00:00", False),
+            ("2026-06-06T05:59:59", True),  # Saturday morning belongs to Friday's window
+            ("2026-06-06T23:00:00", False),
+            ("2026-06-08T05:00:00", False),  # Sunday has none
+        ],
+    )
+    def test_a_window_over_midnight_belongs_to_the_day_on_which_it_begins(self, at: str, is_open: bool) -> None:
+        assert BulkWindows.parse(["mon-fri 22:00-06:00"], LONDON).open_at(ms(at)) is is_open
+
+    def test_without_days_it_is_every_day(self) -> None:
+        windows = BulkWindows.parse(["23:00-05:00"], LONDON)
+        assert all(windows.open_at(ms(f"2026-06-0{day}T04:59:00")) for day in range(1, 8))
+        assert not any(windows.open_at(ms(f"2026-06-0{day}T05:00:00")) for day in range(1, 8))
+
+    def test_days_may_be_listed_and_run_over_the_weekend(self) -> None:
+        windows = BulkWindows.parse(["FRI - mon , wed 10:00 - 11:00"], LONDON)
+        assert [windows.open_at(ms(f"2026-06-0{day}T10:30:00")) for day in range(1, 8)] == [1, 0, 1, 0, 1, 1, 1]
+
+    def test_a_sunday_night_runs_into_the_next_week(self) -> None:
+        windows = BulkWindows.parse(["sun 22:00-06:00"], LONDON)
+        assert windows.open_at(ms("2026-06-08T05:59:00"))
+        assert windows.next_change(ms("2026-06-07T22:30:00")) == ms("2026-06-08T06:00:00")
+
+    def test_overlapping_and_adjoining_windows_are_one(self) -> None:
+        windows = BulkWindows.parse(["mon 20:00-24:00", "tue 00:00-03:00", "mon 23:00-02:00"], LONDON)
+        assert windows.next_change(ms("2026-06-01T20:00:00")) == ms("2026-06-02T03:00:00")
+
+    def test_the_next_change_is_later_even_when_one_is_now(self) -> None:
+        windows = BulkWindows.parse(["mon 10:00-11:00"], LONDON)
+        assert windows.next_change(ms("2026-06-01T10:00:00")) == ms("2026-06-01T11:00:00")
+        assert windows.next_change(ms("2026-06-01T11:00:00")) == ms("2026-06-08T10:00:00")
+
+    @pytest.mark.parametrize("lines", [[], ["00:00-24:00"], ["mon-fri 00:00-24:00", "sat,sun 00:00-24:00"]])
+    def test_what_is_always_open_never_changes(self, lines: list[str]) -> None:
+        windows = BulkWindows.parse(lines, LONDON)
+        assert windows.open_at(ms("2026-06-03T12:00:00"))
+        assert windows.next_change(ms("2026-06-03T12:00:00")) is None
+
+
+class TestClocksThatChange:
+    def test_london_skips_an_hour_and_a_window_that_begins_in_it_begins_after_it(self) -> None:
+        # 29 March 2026: 01:00 becomes 02:00.
+        assert openings("01:30-05:00", "2026-03-29", LONDON) == ["01:00", "04:00"]
+        assert openings("00:30-01:30", "2026-03-29", LONDON) == ["00:30", "01:00"]
+        assert openings("01:10-01:50", "2026-03-29", LONDON) == []
+
+    def test_london_shows_an_hour_twice_and_both_count(self) -> None:
+        # 25 October 2026: 02:00 becomes 01:00, so that 01:30 is at 00:30 and at 01:30 UTC.
+        assert openings("01:30-05:00", "2026-10-25", LONDON) == ["00:30", "01:00", "01:30", "05:00"]
+        assert openings("00:30-01:30", "2026-10-25", LONDON) == ["23:30", "00:30", "01:00", "01:30"]
+
+    def test_a_night_over_the_change_is_an_hour_shorter_or_longer(self) -> None:
+        windows = BulkWindows.parse(["22:00-06:00"], NEW_YORK)
+        spring, autumn = ms("2026-03-07T22:00:00", NEW_YORK), ms("2026-10-31T22:00:00", NEW_YORK)
+        assert (windows.next_change(spring) or 0) - spring == 7 * 3_600_000
+        assert (windows.next_change(autumn) or 0) - autumn == 9 * 3_600_000
+
+    def test_new_york(self) -> None:
+        assert openings("02:15-04:00", "2026-03-08", NEW_YORK) == ["07:00", "08:00"]
+        assert openings("01:15-01:45", "2026-11-01", NEW_YORK) == ["05:15", "05:45", "06:15", "06:45"]
+
+    def test_lord_howe_changes_by_half_an_hour(self) -> None:
+        # 4 October 2026: 02:00 becomes 02:30; 5 April 2026: 02:00 becomes 01:30.
+        assert openings("02:15-03:00", "2026-10-04", LORD_HOWE) == ["15:30", "16:00"]
+        assert openings("01:45-03:00", "2026-04-05", LORD_HOWE) == ["14:45", "15:00", "15:15", "16:30"]
+
+
+times = st.integers(0, 1439).map(lambda minute: f"{minute // 60:02}:{minute % 60:02}")
+lines = st.tuples(st.sampled_from(["", "mon ", "fri-tue ", "sat,wed "]), times, times).filter(lambda line: line[1] != line[2])
+
+
+@given(
+    parts=st.lists(lines, min_size=1, max_size=3),
+    zone=st.sampled_from([LONDON, NEW_YORK, LORD_HOWE]),
+    at=st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 24)),
+    later=st.integers(0, 9 * 1440),
+)
+def test_nothing_changes_before_the_next_change(
+    parts: list[tuple[str, str, str]], zone: ZoneInfo, at: datetime, later: int
+) -> None:
+    windows = BulkWindows.parse([f"{days}{start}-{end}" for days, start, end in parts], zone)
+    now = ms(at.isoformat(), UTC)
+    change = windows.next_change(now)
+    probe = int((at + timedelta(minutes=later)).replace(tzinfo=UTC).timestamp() * 1000)
+    if change is None or probe < change:
+        assert windows.open_at(probe) is windows.open_at(now)
+    if change is not None:
+        assert change > now
+        assert windows.open_at(change) is not windows.open_at(now)
+        assert windows.open_at(change - 1) is windows.open_at(now)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("", "is no window"),
+        ("weekdays 22:00-06:00", "'weekdays' is no day"),
+        ("mon-caturday 22:00-06:00", "'mon-caturday' is no day"),
+        ("mon, 22:00-06:00", "is no window"),
+        ("mon 22-06", "is no window"),
+        ("mon 22:60-23:00", "22:60 is no time of day"),
+        ("mon 22:00-24:01", "24:01 is no time of day"),
+        ("mon 22:00-22:00", "a whole day is 00:00-24:00"),
+        ("mon 24:00-06:00", "a whole day is 00:00-24:00"),
+        ("mon 22:00-06:00 tue 22:00-06:00", "is no window"),
+    ],
+)
+def test_a_line_that_is_no_window_is_told(line: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason) as caught:
+        BulkWindows.parse([line], LONDON)
+    assert repr(line) in str(caught.value)
