@@ -7,8 +7,10 @@ import pytest
 from streams.capture.rows import Lane
 from streams.clock import ManualClock
 from streams.dispatch.schedule import Entry, Schedule
+from streams.dispatch.tasks import Queue
 
 HOUR = 3_600_000
+ONE = Queue.EXISTING
 
 
 @pytest.fixture
@@ -22,9 +24,9 @@ def schedule(clock: ManualClock) -> Schedule:
 
 
 async def taken(schedule: Schedule) -> str:
-    """The next due contact; fails rather than wait for one that never comes."""
+    """The next due task; fails rather than wait for one that never comes."""
     async with asyncio.timeout(5):
-        return (await schedule.take()).email
+        return (await schedule.take()).task
 
 
 async def waits(schedule: Schedule) -> "asyncio.Task[Entry]":
@@ -38,7 +40,7 @@ async def waits(schedule: Schedule) -> "asyncio.Task[Entry]":
 
 async def result(taker: "asyncio.Task[Entry]") -> str:
     async with asyncio.timeout(5):
-        return (await taker).email
+        return (await taker).task
 
 
 async def nothing(schedule: Schedule) -> None:
@@ -48,57 +50,57 @@ async def nothing(schedule: Schedule) -> None:
 
 async def test_urgent_goes_before_live_before_bulk_whatever_waited_longest(schedule: Schedule, clock: ManualClock) -> None:
     now = clock.now_ms()
-    schedule.put("bulk", 0, now - HOUR, Lane.BULK)
-    schedule.put("live", 0, now - 5, Lane.LIVE)
-    schedule.put("urgent", 0, now, Lane.URGENT)
+    schedule.put("bulk", 0, now - HOUR, Lane.BULK, ONE)
+    schedule.put("live", 0, now - 5, Lane.LIVE, ONE)
+    schedule.put("urgent", 0, now, Lane.URGENT, ONE)
     assert [await taken(schedule) for _ in range(3)] == ["urgent", "live", "bulk"]
 
 
 async def test_within_a_lane_the_longest_due_goes_first(schedule: Schedule, clock: ManualClock) -> None:
     now = clock.now_ms()
     for late in (1, 3, 2):
-        schedule.put(f"{late} late", 0, now - late, Lane.LIVE)
+        schedule.put(f"{late} late", 0, now - late, Lane.LIVE, ONE)
     assert [await taken(schedule) for _ in range(3)] == ["3 late", "2 late", "1 late"]
 
 
 async def test_an_urgent_contact_that_is_not_due_does_not_hold_up_a_bulk_one(schedule: Schedule, clock: ManualClock) -> None:
-    schedule.put("urgent", 0, clock.now_ms() + HOUR, Lane.URGENT)
-    schedule.put("bulk", 0, clock.now_ms(), Lane.BULK)
+    schedule.put("urgent", 0, clock.now_ms() + HOUR, Lane.URGENT, ONE)
+    schedule.put("bulk", 0, clock.now_ms(), Lane.BULK, ONE)
     assert await taken(schedule) == "bulk"
     await nothing(schedule)
 
 
 async def test_a_contact_becomes_due_when_its_time_has_come(schedule: Schedule, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms() + 10_000, Lane.LIVE)
+    schedule.put("a", 0, clock.now_ms() + 10_000, Lane.LIVE, ONE)
     await nothing(schedule)
     clock.advance(10)
     assert await taken(schedule) == "a"
 
 
 async def test_a_taker_that_waits_is_woken_by_an_earlier_contact(schedule: Schedule, clock: ManualClock) -> None:
-    schedule.put("late", 0, clock.now_ms() + HOUR, Lane.LIVE)
+    schedule.put("late", 0, clock.now_ms() + HOUR, Lane.LIVE, ONE)
     taker = await waits(schedule)
-    schedule.put("early", 0, clock.now_ms(), Lane.BULK)
+    schedule.put("early", 0, clock.now_ms(), Lane.BULK, ONE)
     assert await result(taker) == "early"
 
 
 async def test_a_taker_that_waits_for_anything_at_all_is_woken(schedule: Schedule, clock: ManualClock) -> None:
     taker = await waits(schedule)
-    schedule.put("first", 0, clock.now_ms(), Lane.LIVE)
+    schedule.put("first", 0, clock.now_ms(), Lane.LIVE, ONE)
     assert await result(taker) == "first"
 
 
 async def test_two_takers_never_get_the_same_contact(schedule: Schedule, clock: ManualClock) -> None:
     takers = [await waits(schedule), await waits(schedule)]
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE)
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE)
-    schedule.put("b", 0, clock.now_ms(), Lane.LIVE)
+    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
+    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
+    schedule.put("b", 0, clock.now_ms(), Lane.LIVE, ONE)
     assert {await result(taker) for taker in takers} == {"a", "b"}
 
 
 async def test_a_contact_put_off_is_not_given_out_at_its_old_time(schedule: Schedule, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE)
-    schedule.put("a", 0, clock.now_ms() + HOUR, Lane.LIVE)
+    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
+    schedule.put("a", 0, clock.now_ms() + HOUR, Lane.LIVE, ONE)
     await nothing(schedule)
     clock.advance(3600)
     assert await taken(schedule) == "a"
@@ -106,46 +108,47 @@ async def test_a_contact_put_off_is_not_given_out_at_its_old_time(schedule: Sche
 
 
 async def test_a_contact_that_changed_lanes_is_given_out_once(schedule: Schedule, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.BULK)
-    schedule.put("b", 0, clock.now_ms(), Lane.LIVE)
-    schedule.put("a", 0, clock.now_ms(), Lane.URGENT)
+    schedule.put("a", 0, clock.now_ms(), Lane.BULK, ONE)
+    schedule.put("b", 0, clock.now_ms(), Lane.LIVE, ONE)
+    schedule.put("a", 0, clock.now_ms(), Lane.URGENT, ONE)
     assert [await taken(schedule) for _ in range(2)] == ["a", "b"]
     await nothing(schedule)
 
 
 async def test_a_contact_nobody_wants_any_more_is_not_given_out(schedule: Schedule, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE)
+    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
     schedule.drop("a")
     await nothing(schedule)
-    assert not schedule.counts()
+    assert not +schedule.counts()
 
 
 async def test_while_a_call_is_under_way_the_contact_is_not_given_out_again(schedule: Schedule, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE)
+    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
     await taken(schedule)
-    schedule.put("a", 0, clock.now_ms(), Lane.URGENT)
+    schedule.put("a", 0, clock.now_ms(), Lane.URGENT, ONE)
     schedule.drop("a")
     await nothing(schedule)
-    schedule.answered("a", clock.now_ms(), Lane.URGENT)
+    schedule.answered("a")
+    schedule.put("a", 0, clock.now_ms(), Lane.URGENT, ONE)
     assert await taken(schedule) == "a"
 
 
 async def test_an_answer_to_wanted_content_ends_the_matter(schedule: Schedule, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE)
+    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
     await taken(schedule)
-    schedule.answered("a", None, Lane.LIVE)
+    schedule.answered("a")
     await nothing(schedule)
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE)
+    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
     assert await taken(schedule) == "a"
 
 
 async def test_an_answer_for_a_contact_that_is_not_scheduled_is_ignored(schedule: Schedule) -> None:
-    schedule.answered("a", 0, Lane.LIVE)
+    schedule.answered("a")
     await nothing(schedule)
 
 
 async def test_a_failed_call_is_repeated_at_its_time(schedule: Schedule, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE)
+    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
     entry = await schedule.take()
     schedule.retry(entry, clock.now_ms() + 5_000)
     await nothing(schedule)
@@ -156,17 +159,17 @@ async def test_a_failed_call_is_repeated_at_its_time(schedule: Schedule, clock: 
 async def test_a_failed_call_of_a_former_assignment_does_not_disturb_the_present_one(
     schedule: Schedule, clock: ManualClock
 ) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE)
+    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
     former = await schedule.take()
     schedule.clear()
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE)
+    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
     await taken(schedule)
     schedule.retry(former, clock.now_ms())
     await nothing(schedule)
 
 
 async def test_a_pause_holds_everything_back_even_what_is_urgent(schedule: Schedule, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.URGENT)
+    schedule.put("a", 0, clock.now_ms(), Lane.URGENT, ONE)
     schedule.pause(clock.now_ms() + 3_000)
     await nothing(schedule)
     clock.advance(3)
@@ -174,7 +177,7 @@ async def test_a_pause_holds_everything_back_even_what_is_urgent(schedule: Sched
 
 
 async def test_a_shorter_pause_does_not_end_a_longer_one(schedule: Schedule, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.URGENT)
+    schedule.put("a", 0, clock.now_ms(), Lane.URGENT, ONE)
     schedule.pause(clock.now_ms() + 60_000)
     schedule.pause(clock.now_ms() + 100)
     clock.advance(1)
@@ -182,13 +185,88 @@ async def test_a_shorter_pause_does_not_end_a_longer_one(schedule: Schedule, clo
 
 
 async def test_nothing_is_left_after_a_clear(schedule: Schedule, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE)
+    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
     schedule.clear()
     await nothing(schedule)
 
 
 async def test_what_waits_is_counted_by_lane_calls_under_way_included(schedule: Schedule, clock: ManualClock) -> None:
     for name, lane in (("a", Lane.LIVE), ("b", Lane.LIVE), ("c", Lane.BULK)):
-        schedule.put(name, 0, clock.now_ms(), lane)
+        schedule.put(name, 0, clock.now_ms(), lane, ONE)
     await taken(schedule)
     assert schedule.counts() == {Lane.LIVE: 2, Lane.BULK: 1}
+
+
+async def test_what_is_closed_waits_for_an_import_and_goes_when_it_is_opened(schedule: Schedule, clock: ManualClock) -> None:
+    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, Queue.RECORD)
+    schedule.close([(Lane.LIVE, Queue.RECORD)])
+    taker = await waits(schedule)
+    schedule.close([])
+    assert await result(taker) == "a"
+
+
+async def test_a_taker_gets_only_its_lanes_and_queues(schedule: Schedule, clock: ManualClock) -> None:
+    schedule.put("bulk", 0, clock.now_ms(), Lane.BULK, ONE)
+    schedule.put("told", 0, clock.now_ms(), Lane.URGENT, Queue.FOLLOW_UP)
+    taker = asyncio.create_task(schedule.take((Lane.URGENT,)))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not taker.done(), "one is bulk, and follow-ups are not sent one by one"
+    schedule.put("urgent", 0, clock.now_ms(), Lane.URGENT, ONE)
+    assert await result(taker) == "urgent"
+
+
+def test_an_import_takes_what_is_due_of_one_place(schedule: Schedule, clock: ManualClock) -> None:
+    for name, late in (("a", 2), ("b", 1), ("c", -5_000)):
+        schedule.put(name, 0, clock.now_ms() - late, Lane.BULK, Queue.RECORD)
+    schedule.put("other", 0, clock.now_ms(), Lane.BULK, Queue.CATALOGUE)
+    assert schedule.due((Lane.BULK, Queue.RECORD), 10) == 2
+    assert [entry.task for entry in schedule.take_due((Lane.BULK, Queue.RECORD), 10)] == ["a", "b"]
+    assert schedule.due((Lane.BULK, Queue.RECORD), 10) == 0
+
+
+def test_what_is_due_is_counted_once_however_often_it_was_put_off(schedule: Schedule, clock: ManualClock) -> None:
+    for _ in range(5):
+        schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
+        clock.advance(1)
+    schedule.put("b", 0, clock.now_ms(), Lane.LIVE, ONE)
+    assert schedule.backlog((Lane.LIVE, ONE)) == 2
+
+
+async def test_what_an_import_could_not_do_goes_alone_until_it_is_answered(schedule: Schedule, clock: ManualClock) -> None:
+    place = (Lane.BULK, Queue.RECORD)
+    schedule.put("a", 0, clock.now_ms(), *place)
+    schedule.take_due(place, 1)
+    schedule.release("a", alone=True)
+    schedule.put("a", 0, clock.now_ms(), *place)
+    assert not schedule.take_due(place, 1)
+    assert await taken(schedule) == "a"
+    schedule.answered("a")
+    schedule.put("a", 0, clock.now_ms(), *place)
+    assert schedule.take_due(place, 1)
+
+
+async def test_what_an_import_holds_is_not_given_out(schedule: Schedule, clock: ManualClock) -> None:
+    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
+    assert schedule.hold("a") is not None
+    assert schedule.hold("a") is None and schedule.hold("b") is None
+    await nothing(schedule)
+    schedule.release("a", alone=False)
+    assert await taken(schedule) == "a"
+
+
+async def test_what_is_given_back_was_not_tried(schedule: Schedule, clock: ManualClock) -> None:
+    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
+    entry = await schedule.take()
+    assert schedule.tried("a")
+    schedule.give_back(entry)
+    assert not schedule.tried("a")
+    schedule.retry(await schedule.take(), clock.now_ms())
+    assert schedule.tried("a"), "its call may have worked"
+
+
+def test_timers_do_not_count_as_waiting(schedule: Schedule, clock: ManualClock) -> None:
+    schedule.put("a", 0, clock.now_ms() + HOUR, Lane.LIVE, Queue.ALONE, timer=True)
+    assert not +schedule.counts()
+    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
+    assert schedule.counts() == {Lane.LIVE: 1}
