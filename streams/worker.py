@@ -23,6 +23,7 @@ from streams.agents.products import ProductsHandler
 from streams.clock import SystemClock
 from streams.connect.guard import CaptureGuard
 from streams.dispatch.dispatch import Dispatch
+from streams.domain.erasure import digester
 from streams.engine.app import create_app
 from streams.engine.producer import BatchProducer
 from streams.engine.stage import Handler, Stage
@@ -135,9 +136,10 @@ class Worker:
 
     def _build_agents(self, parts: _Parts, producer: BatchProducer) -> None:
         app, progress = self._app(parts, agents_app(self._settings), Role.AGENTS)
-        orders = OrdersHandler(self._mapping, self._topics, self.metrics)
-        buyers = BuyersHandler(self._topics, self.metrics)
-        contacts = ContactsHandler(self._mapping, self._topics, self.metrics)
+        digest = digester(self._settings.digest_key)
+        orders = OrdersHandler(self._mapping, self._topics, self.metrics, digest)
+        buyers = BuyersHandler(self._topics, self.metrics, digest)
+        contacts = ContactsHandler(self._mapping, self._topics, self.metrics, digest)
         feeds: list[tuple[Handler, str]] = [
             (orders, self._topics.orders),
             (buyers, self._topics.buyers),

@@ -1,14 +1,18 @@
 """Buyers agent: customers, contacts and order facts by buyer in; one part per e-mail address, and addresses by order, out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from streams.agents.erased import ErasedIndex, Forgetting
 from streams.agents.held import HeldIndex
+from streams.capture.rows import Lane
 from streams.domain import buyers
 from streams.domain.cells import Cell, next_version, version_bytes
 from streams.domain.changes import Change, Fact, Kind, Recipients, unpack
+from streams.domain.erasure import Digest, forget_in_buyer
 from streams.domain.lanes import spread
 from streams.domain.ledger import Branch, Leaf, Node, live_orders
+from streams.domain.orders import address_key
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit import Codec, Unit
@@ -85,34 +89,63 @@ class BuyersHandler:
 
     name = "buyers"
 
-    def __init__(self, topics: Topics, metrics: Metrics) -> None:
+    def __init__(self, topics: Topics, metrics: Metrics, digest: Digest) -> None:
         self._topics = topics
         self._metrics = metrics
         self._buyers = Codec("b", buyers.BuyerRow)
         self.held = HeldIndex()
+        self._erased = ErasedIndex(self.name, digest, topics, metrics)
 
     def recovered(self, partition: int, table: StateTable) -> None:
-        """Read what is held."""
+        """Read what is held, and who was erased."""
         self.held.recover(partition, table)
+        self._erased.recover(partition, table)
 
     def revoked(self) -> None:
         """Forget what was read."""
         self.held.clear()
+        self._erased.clear()
 
     def handle(self, unit: Unit, records: Sequence[Record]) -> int:
         """Fold every change, then project each touched buyer once."""
         touched: dict[str, _Touched] = {}
         applied = stale = 0
-        for record in records:
-            for change in unpack(record.value or b""):
-                done = self._fold(unit, change, touched)
-                applied += done
-                stale += not done
+        forgetting = Forgetting(self._erased, unit)
+        for change in forgetting.passed(self._changes(records)):
+            done = self._fold(unit, change, touched)
+            applied += done
+            stale += not done
+        if forgetting.fresh:
+            self._forget(unit, forgetting, touched)
         for key, item in touched.items():
             self._project(unit, key, item)
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
         return applied + stale
+
+    def _changes(self, records: Iterable[Record]) -> Iterable[Change]:
+        for record in records:
+            yield from unpack(record.value or b"")
+
+    def _forget(self, unit: Unit, forgetting: Forgetting, touched: dict[str, _Touched]) -> None:
+        """Take the erased out of every buyer of the partition; who bought under nothing but their address goes whole."""
+        held = 0
+        for address in forgetting.fresh:
+            key = address_key(address)
+            held += unit.get(self._buyers.key(key)) is not None
+            touched.pop(key, None)
+            unit.put(self._buyers.key(key), None)
+            for page, _ in unit.scan(_pages.key(f"{key}\0")):
+                unit.put(page, None)
+        for stored, value in forgetting.holding(b"b"):
+            key = stored[1:].decode()
+            if not forgetting.is_buyer(key):
+                touched.setdefault(key, _Touched(self._buyers.decode(value), Lane.URGENT, unit.now_ms))
+        for item in touched.values():
+            if forget_in_buyer(item.row, forgetting.gone):
+                held += 1
+                item.lane, item.rows = Lane.URGENT, True
+        forgetting.done(held)
 
     def _fold(self, unit: Unit, change: Change, touched: dict[str, _Touched]) -> bool:
         item = touched.get(change.key)

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from streams.agents.erased import ErasedIndex, Forgetting
 from streams.domain import contacts
 from streams.domain.cells import next_version, version_bytes
-from streams.domain.changes import Change, Kind, unpack
+from streams.domain.changes import EVERYWHERE, Change, Kind, unpack
+from streams.domain.erasure import Digest
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit import Codec, Unit
@@ -18,35 +20,38 @@ class ContactsHandler:
 
     name = "contacts"
 
-    def __init__(self, mapping: Mapping, topics: Topics, metrics: Metrics) -> None:
+    def __init__(self, mapping: Mapping, topics: Topics, metrics: Metrics, digest: Digest) -> None:
         self._mapping = mapping
         self._topics = topics
         self._metrics = metrics
         self._contacts = Codec("c", contacts.ContactRow)
+        self._erased = ErasedIndex(self.name, digest, topics, metrics)
 
     def recovered(self, partition: int, table: StateTable) -> None:
-        """Nothing is kept in memory."""
+        """Read who was erased."""
+        self._erased.recover(partition, table)
 
     def revoked(self) -> None:
-        """Nothing is kept in memory."""
+        """Forget what was read."""
+        self._erased.clear()
 
     def handle(self, unit: Unit, records: Sequence[Record]) -> int:
         """Fold every part, then merge each touched contact once."""
         touched: dict[str, tuple[contacts.ContactRow, int, int]] = {}
         applied = stale = 0
-        for record in records:
-            for change in unpack(record.value or b""):
-                row, lane, born = touched.get(change.key) or (
-                    self._contacts.load(unit, change.key),
-                    change.lane,
-                    change.born,
-                )
-                if contacts.apply(row, change):
-                    touched[change.key] = (row, min(lane, change.lane), min(born, change.born))
-                    applied += 1
-                else:
-                    stale += 1
+        forgetting = Forgetting(self._erased, unit)
+        for change in forgetting.passed(change for record in records for change in unpack(record.value or b"")):
+            row, lane, born = touched.get(change.key) or (self._contacts.load(unit, change.key), change.lane, change.born)
+            if contacts.apply(row, change):
+                touched[change.key] = (row, min(lane, change.lane), min(born, change.born))
+                applied += 1
+            else:
+                stale += 1
+        if forgetting.fresh:
+            self._forget(unit, forgetting)
         for address, (row, lane, born) in touched.items():
+            if address in forgetting.fresh:
+                continue
             row.version = next_version(row.version, unit.now_us)
             wanted = contacts.desired(row, self._mapping)
             position = version_bytes(row.version)
@@ -55,3 +60,16 @@ class ContactsHandler:
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
         return applied + stale
+
+    def _forget(self, unit: Unit, forgetting: Forgetting) -> None:
+        """Drop the contacts of the erased, and pass on that everybody must forget them."""
+        held = 0
+        for address, change in forgetting.fresh.items():
+            key = self._contacts.key(address)
+            held += unit.get(key) is not None
+            unit.put(key, None)
+            told = Change(Kind.ERASE, EVERYWHERE, address, b"", change.lane, change.born, change.row)
+            unit.emit_everywhere(self._topics.orders, told)
+            unit.emit_everywhere(self._topics.buyers, told)
+            unit.emit(self._topics.desired, change)
+        forgetting.done(held)

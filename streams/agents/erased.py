@@ -7,6 +7,7 @@ later: a replay, a bulk load, what was on its way when the erasure came. While n
 from collections.abc import Iterable, Iterator
 
 from streams.audit import Trace, write_audit
+from streams.domain.buyers import is_person
 from streams.domain.changes import EVERYWHERE, Change, Erase, Kind
 from streams.domain.erasure import Digest, scrubbed
 from streams.engine.table import StateTable
@@ -75,14 +76,19 @@ class Forgetting:
 
     def holding(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Stored rows under ``prefix`` that hold an address of :attr:`fresh`, or did before a crash: (key, value)."""
-        marks = [mark for address in self.fresh for mark in (address.encode(), self._index.digest(address))]
+        marks = [mark for address, digest in self.gone.items() for mark in (address.encode(), digest)]
         for key, value in self._unit.scan(prefix):
             if any(mark in value for mark in marks):
                 yield key, value
 
-    def digests(self) -> list[bytes]:
-        """The digests of :attr:`fresh`: what a row remembers, so that after a crash its consequences are told again."""
-        return [self._index.digest(address) for address in self.fresh]
+    @property
+    def gone(self) -> dict[str, bytes]:
+        """The addresses of :attr:`fresh` with their digests, which rows remember."""
+        return {address: self._index.digest(address) for address in self.fresh}
+
+    def is_buyer(self, key: str) -> bool:
+        """Whether a buyer is nothing but an address of :attr:`fresh`."""
+        return is_person(key) and key[1:] in self.fresh
 
     def done(self, rows: int) -> None:
         """Tell the audit topic that everything of :attr:`fresh` is out of this partition; ``rows`` held some of it."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from streams.agents.erased import ErasedIndex, Forgetting
 from streams.agents.held import HeldIndex
 from streams.agents.items import Items
 from streams.agents.records import RecordTeller
@@ -15,6 +16,7 @@ from streams.domain import lines, orders, recipients
 from streams.domain.catalogue import Effect
 from streams.domain.cells import Cell, accepts, next_version, version_bytes
 from streams.domain.changes import Ask, Change, Fact, Item, Kind, Owner, unpack
+from streams.domain.erasure import Digest, forget_in_order
 from streams.domain.lanes import spread
 from streams.domain.records import skus
 from streams.engine.stage import Record
@@ -71,7 +73,7 @@ class OrdersHandler:
 
     name = "orders"
 
-    def __init__(self, mapping: Mapping, topics: Topics, metrics: Metrics) -> None:
+    def __init__(self, mapping: Mapping, topics: Topics, metrics: Metrics, digest: Digest) -> None:
         self._mapping = mapping
         self._topics = topics
         self._metrics = metrics
@@ -82,26 +84,30 @@ class OrdersHandler:
         self._records = RecordTeller(mapping, topics)
         self._texts: dict[int, dict[int, str]] = {}
         self.held = HeldIndex()
+        self._erased = ErasedIndex(self.name, digest, topics, metrics)
 
     def recovered(self, partition: int, table: StateTable) -> None:
-        """Read the partition's status lookup and what is held."""
+        """Read the partition's status lookup, what is held, and who was erased."""
         texts = self._texts[partition] = {}
         for key, value in table.scan(partition, b"s"):
             cell = self._statuses.decode(value).cell
             if cell is not None and cell.row is not None:
                 texts[int(key[1:])] = cell.row.text
         self.held.recover(partition, table)
+        self._erased.recover(partition, table)
 
     def revoked(self) -> None:
         """Forget what was read."""
         self._texts.clear()
         self.held.clear()
+        self._erased.clear()
 
     def handle(self, unit: Unit, records: Sequence[Record]) -> int:
         """Fold every change of ``records``, then project each touched order once."""
         work = _Work(dict(self._texts.get(unit.partition, {})))
         applied = stale = 0
-        for change in self._changes(records):
+        forgetting = Forgetting(self._erased, unit)
+        for change in forgetting.passed(self._changes(records)):
             done = self._fold(unit, change, work)
             applied += done
             stale += not done
@@ -109,6 +115,8 @@ class OrdersHandler:
             self._touch_status(unit, work)
         for variant, change in work.items.items():
             self._touch_variant(unit, variant, change, work.orders)
+        if forgetting.fresh:
+            self._forget(unit, forgetting, work.orders)
         for order, item in work.orders.items():
             self._project(unit, order, item, work.texts)
         for key, block in work.blocks.items():
@@ -153,6 +161,17 @@ class OrdersHandler:
             if header is None or header.status not in work.renamed:
                 continue
             work.orders.setdefault(order, _Touched(row, Lane.BULK, unit.now_ms)).fact = True
+
+    def _forget(self, unit: Unit, forgetting: Forgetting, touched: dict[int, _Touched]) -> None:
+        """Take the erased out of every order of the partition."""
+        for key, value in forgetting.holding(b"o"):
+            touched.setdefault(int(key[1:]), _Touched(self._orders.decode(value), Lane.URGENT, unit.now_ms))
+        held = 0
+        for item in touched.values():
+            if forget_in_order(item.row, forgetting.gone):
+                held += 1
+                item.lane, item.fact, item.again = Lane.URGENT, True, True
+        forgetting.done(held)
 
     def _item(self, unit: Unit, change: Change, items: dict[int, Change]) -> bool:
         effect = self._items.apply(unit, change)

@@ -81,8 +81,9 @@ class RecordTeller:
 
     def _follow_up(self, voice: Voice, credit: int, row: OrderRow, shown: Live) -> None:
         # Whoever was chosen first stays: another recipient's ledger would not know that it was told.
-        row.followed = row.followed or recipient(row, shown)
-        if row.followed is not None:
+        if row.followed is None:
+            row.followed = recipient(row, shown)
+        if row.followed:
             fact = shown.fact
             told = FollowUp(fact.number, fact.at, shown.net, shown.currency.code)
             voice.tell(self._topics.desired, Kind.FOLLOW_UP, row.followed, credit, told)

@@ -158,7 +158,7 @@ def _detail(table: mapped.Detail) -> TableReader:
         found = _first_addresses(row, table.emails)
         return rows.Detail(email=found[0] if found else None, currency=currency or None)
 
-    return TableReader(table.table, table.key, (table.order,), read, {"email": table.emails})
+    return TableReader(table.table, table.key, (table.order,), read, {"email": table.emails, "erased": table.emails})
 
 
 def _total(table: mapped.Total) -> TableReader:

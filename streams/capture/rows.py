@@ -25,7 +25,7 @@ class Customer(Row, frozen=True, tag=1):
 class Contact(Row, frozen=True, tag=2):
     """A person under an account. ``opted`` is the mapped consent: True in, False out, None unknown.
 
-    ``erased``: the ERP asks for the person to be forgotten, or all its addresses were of such persons.
+    ``erased``: the ERP asks for the person to be forgotten.
     """
 
     emails: tuple[str, ...]

@@ -18,7 +18,7 @@ class BuyerRow(msgspec.Struct, array_like=True, gc=False):
 
     ``root`` is the root of the ledger, ``next_page`` its next unused page; ``told`` maps every address that was ever told
     of this buyer to the address that took its place (None: it is current, or nothing did); ``recipients`` the addresses
-    that its orders were told last (None: no order has asked).
+    that its orders were told last (None: no order has asked); ``erased`` the digests of those who were taken out of this row.
     """
 
     customer: Cell[rows.Customer] | None = None
@@ -29,6 +29,7 @@ class BuyerRow(msgspec.Struct, array_like=True, gc=False):
     held: tuple[str, int] | None = None
     version: int = 0
     recipients: tuple[str, ...] | None = None
+    erased: list[bytes] = []
 
 
 def cell_at(row: BuyerRow, change: Change) -> Cell[Any] | None:

@@ -4,24 +4,29 @@ Pure. An address is remembered only as a keyed digest, so that whatever brings i
 rules serve ingest, before a row enters our topics, and every stage, for what was already on its way.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
 from streams.capture import rows
 from streams.domain.buyers import BuyerRow, is_person
 from streams.domain.cells import Cell
-from streams.domain.changes import Change, Kind, Left, Message, Recipients
+from streams.domain.changes import Change, Kind, Left, Recipients
 from streams.domain.orders import OrderRow
+
+T = TypeVar("T")
 
 Digest: TypeAlias = Callable[[str], bytes]
 """The digest of a normalised address."""
 Erased: TypeAlias = Callable[[str], bool]
 """Whether a normalised address is one of a person who must be forgotten."""
+Gone: TypeAlias = Mapping[str, bytes]
+"""Addresses that must be forgotten now, with their digests."""
 
-_OF_BUYER = (Kind.CONTACT, Kind.FACT, Kind.SEEK)
+NOBODY = ""
+"""Stands where the address of one who must be forgotten was remembered, and another's must not take its place."""
 
 
 def digester(key: bytes) -> Digest:
@@ -46,25 +51,24 @@ def _owner(change: Change) -> str | None:
     """The one address that a change is about, if there is one."""
     if change.kind is Kind.PART:
         return change.key
-    buyer = change.key if change.kind in _OF_BUYER else change.pk if change.kind is Kind.RECIPIENTS else None
-    return buyer[1:] if isinstance(buyer, str) and is_person(buyer) else None
+    if change.kind in (Kind.CONTACT, Kind.FACT) and is_person(change.key):
+        return change.key[1:]
+    return None
 
 
-def _scrubbed_row(row: Message | None, erased: Erased) -> Message | None:
+def _scrubbed_row(row: T, erased: Erased) -> T:
     match row:
-        case rows.Contact():
-            emails = _others(row.emails, erased)
-            if emails == row.emails:
-                return row
-            return replace(row, emails=emails) if emails else rows.Contact((), None, None, row.opted, erased=True)
+        case rows.Contact() if (emails := _others(row.emails, erased)) != row.emails:
+            named = {} if emails else {"first_name": None, "last_name": None}
+            return replace(row, emails=emails, **named)
         case rows.Customer() if (emails := _others(row.emails, erased)) != row.emails:
             return replace(row, emails=emails)
         case rows.Detail(email=str(email)) if erased(email):
             return replace(row, email=None, erased=True)
         case Recipients() if (addresses := _others(row.addresses, erased)) != row.addresses:
-            return Recipients(addresses)
+            return replace(row, addresses=addresses)
         case Left(moved_to=str(address)) if erased(address):
-            return Left(None)
+            return replace(row, moved_to=None)
     return row
 
 
@@ -72,23 +76,52 @@ def _others(addresses: tuple[str, ...], erased: Erased) -> tuple[str, ...]:
     return tuple(address for address in addresses if not erased(address))
 
 
-def _scrub_cells(cells: dict[int, Cell[rows.Contact]] | dict[int, Cell[rows.Detail]], erased: Erased) -> None:
-    for pk, cell in cells.items():
-        cells[pk] = replace(cell, row=_scrubbed_row(cell.row, erased))  # type: ignore[arg-type]  # a row keeps its type
+def forget_in_buyer(row: BuyerRow, gone: Gone) -> bool:
+    """Take those who are ``gone`` out of an account; False if the row never named any of them.
 
-
-def forget_in_buyer(row: BuyerRow, erased: Erased) -> None:
-    """Take the erased out of an account's rows, and out of what it told; who came after them takes their place there."""
+    Whoever came after one of them in what the account told takes its place there.
+    """
+    persons = [cell.row for cell in row.contacts.values() if cell.row is not None]
+    account = row.customer.row if row.customer is not None else None
+    named = {address for person in persons for address in person.emails}
+    named.update(account.emails if account is not None else (), row.recipients or (), row.told)
+    named.update(to for to in row.told.values() if to is not None)
+    if not _mark(row.erased, named, gone):
+        return False
     if row.customer is not None:
-        row.customer = replace(row.customer, row=_scrubbed_row(row.customer.row, erased))
-    _scrub_cells(row.contacts, erased)
-    for address in [address for address in row.told if erased(address)]:
+        row.customer = _scrubbed_cell(row.customer, gone)
+    row.contacts = {pk: _scrubbed_cell(cell, gone) for pk, cell in row.contacts.items()}
+    row.recipients = None if row.recipients is None else _others(row.recipients, gone.__contains__)
+    for address in gone.keys() & row.told.keys():
         successor = row.told.pop(address)
         row.told = {told: successor if to == address else to for told, to in row.told.items()}
-    row.told = {told: None if to is not None and erased(to) else to for told, to in row.told.items()}
+    row.told = {told: None if to in gone else to for told, to in row.told.items()}
+    return True
 
 
-def forget_in_order(row: OrderRow, erased: Erased) -> None:
-    """Take the erased out of an order; on a house account it is then nobody's."""
-    _scrub_cells(row.details, erased)
-    row.buyers = [buyer for buyer in row.buyers if not (is_person(buyer) and erased(buyer[1:]))]
+def forget_in_order(row: OrderRow, gone: Gone) -> bool:
+    """Take those who are ``gone`` out of an order, which on a house account is then nobody's; False if it named none."""
+    known = row.recipient
+    told = [*(to for to, _ in row.records), row.followed, *(buyer[1:] for buyer in row.buyers if is_person(buyer))]
+    own = [cell.row.email for cell in row.details.values() if cell.row is not None]
+    named = {*told, *own, *((known.own, known.address) if known is not None else ())}
+    if not _mark(row.erased, (address for address in named if address is not None), gone):
+        return False
+    row.details = {pk: _scrubbed_cell(cell, gone) for pk, cell in row.details.items()}
+    row.buyers = [buyer for buyer in row.buyers if not (is_person(buyer) and buyer[1:] in gone)]
+    row.records = [(to, key) for to, key in row.records if to not in gone]
+    row.followed = NOBODY if row.followed in gone else row.followed
+    if known is not None:
+        own_address = None if known.own in gone else known.own
+        row.recipient = replace(known, own=own_address, address=None if known.address in gone else known.address)
+    return True
+
+
+def _scrubbed_cell(cell: Cell[T], gone: Gone) -> Cell[T]:
+    return replace(cell, row=_scrubbed_row(cell.row, gone.__contains__))
+
+
+def _mark(digests: list[bytes], named: Iterable[str], gone: Gone) -> bool:
+    """Remember who is taken out of a row; whether anybody is, or was before a crash that may have lost what followed."""
+    digests.extend(digest for digest in {gone[address] for address in named if address in gone} if digest not in digests)
+    return any(digest in digests for digest in gone.values())

@@ -37,7 +37,8 @@ class OrderRow(msgspec.Struct, array_like=True, gc=False):
     ``held`` the code and the epoch millisecond since when the order is held. ``owners``: per credited line, the order that
     has it; ``credited``: every order that this credit note ever gave something back; ``credits``: what credit notes give
     back of this order, by their id. ``records``: the places (recipient, key) of this order's record, the current one last;
-    ``followed``: the recipient who was chosen for the follow-up.
+    ``followed``: the recipient who was chosen for the follow-up, empty when it was one who must be forgotten; ``erased``:
+    digests of those who were taken out of this row.
     """
 
     header: Cell[rows.Header] | None = None
@@ -56,6 +57,7 @@ class OrderRow(msgspec.Struct, array_like=True, gc=False):
     recipient: Recipient | None = None
     records: list[tuple[str, str]] = []
     followed: str | None = None
+    erased: list[bytes] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,18 +183,21 @@ def outcome(row: OrderRow, statuses: dict[int, str], mapping: Mapping) -> Outcom
     if kind == "credit" and not all(_exists(row, line) for line in credited_lines(row, mapping)):
         return Held("credit_without_order")
     buyer = _buyer(header, detail, mapping)
-    if isinstance(buyer, Held):
+    if not isinstance(buyer, str):
         return buyer
     despatched = max((cell.row.at for cell in row.despatches.values() if cell.row and cell.row.at is not None), default=None)
     fact = Fact(header.number, header.at, status, kind == "credit", total.net * currency.rate, despatched)
     return Live(fact, buyer, total.net, currency)
 
 
-def _buyer(header: rows.Header, detail: rows.Detail | None, mapping: Mapping) -> str | Held:
+def _buyer(header: rows.Header, detail: rows.Detail | None, mapping: Mapping) -> str | Held | None:
+    """The buyer's key; None for a person who must be forgotten."""
     if header.customer is None:
         return Held("order_without_customer")
     if header.customer not in mapping.house_accounts:
         return customer_key(header.customer)
+    if detail is not None and detail.erased:
+        return None
     if detail is None or detail.email is None:
         return Held("order_without_email")
     return address_key(detail.email)

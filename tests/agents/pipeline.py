@@ -11,10 +11,12 @@ from typing import Any, cast
 from streams.agents.buyers import BuyersHandler
 from streams.agents.contacts import ContactsHandler
 from streams.agents.orders import OrdersHandler
+from streams.audit import Entry, read_audit
 from streams.capture import rows
 from streams.clock import ManualClock
 from streams.domain.cells import version_bytes
 from streams.domain.changes import EVERYWHERE, Change, Desired, FollowUp, Item, Kind, Message, Wanted, pack, unpack
+from streams.domain.erasure import digester
 from streams.engine.stage import Handler, Record
 from streams.engine.table import StateTable
 from streams.engine.unit import Unit
@@ -48,6 +50,7 @@ def site() -> Mapping:
 
 
 MAPPING = site()
+DIGEST = digester(b"a key of its own")
 
 Step = list[tuple[str, Change]]
 """The changes that one version of one captured row makes."""
@@ -64,15 +67,17 @@ class Pipeline:
         self.told: dict[tuple[str, str], tuple[bytes, Wanted | None]] = {}
         self.follow_ups: dict[int, dict[str, FollowUp]] = {}
         self.counts: Counter[Kind] = Counter()
+        self.traces: list[Entry] = []
+        self.erased: set[str] = set()
         self.clock = ManualClock()
         self.restart()
 
     def restart(self) -> None:
         """New handlers, which know only what the state tells."""
         metrics = Metrics()
-        self.orders = OrdersHandler(self._mapping, TOPICS, metrics)
-        self.buyers = BuyersHandler(TOPICS, metrics)
-        contacts = ContactsHandler(self._mapping, TOPICS, metrics)
+        self.orders = OrdersHandler(self._mapping, TOPICS, metrics, DIGEST)
+        self.buyers = BuyersHandler(TOPICS, metrics, DIGEST)
+        contacts = ContactsHandler(self._mapping, TOPICS, metrics, DIGEST)
         self.handlers: dict[str, Handler] = dict(zip(STAGES, (self.orders, self.buyers, contacts), strict=True))
         for topic, handler in self.handlers.items():
             handler.recovered(0, cast(StateTable, self.state[topic]))
@@ -125,6 +130,9 @@ class Pipeline:
         return batch
 
     def _append(self, topic: str, values: Sequence[bytes]) -> None:
+        if topic == TOPICS.audit:
+            self.traces.extend(read_audit(value) for value in values)
+            return
         changes = [change for value in values for change in unpack(value)]
         self.counts.update(change.kind for change in changes)
         if topic in self.queues:
@@ -135,7 +143,13 @@ class Pipeline:
 
     def _want(self, change: Change) -> None:
         """What the outbox would keep of it."""
-        if isinstance(change.row, Desired):
+        if change.kind is Kind.ERASE:
+            self.erased.add(change.key)
+            self.desired.pop(change.key, None)
+            self.told = {place: row for place, row in self.told.items() if place[0] != change.key}
+        elif change.key in self.erased:
+            return
+        elif isinstance(change.row, Desired):
             if change.key not in self.desired or change.position >= self.desired[change.key][0]:
                 self.desired[change.key] = (change.position, change.row)
         elif isinstance(change.row, FollowUp):
@@ -234,6 +248,14 @@ def person(pk: int, account: int, *emails: str, at: int = 1, former: int | None 
     row = rows.Contact(emails, f"First{pk}", None, opted)
     step = [change(TOPICS.buyers, Kind.CONTACT, f"c{account}", pk, row, at)]
     return step if former is None else [*step, change(TOPICS.buyers, Kind.CONTACT, f"c{former}", pk, None, at)]
+
+
+def interleaved(found: list[list[Step]], random: Random) -> list[Step]:
+    """Every step, rows mixed at will, each row's own order kept."""
+    turns = [number for number, steps in enumerate(found) for _ in steps]
+    random.shuffle(turns)
+    waiting = [iter(steps) for steps in found]
+    return [next(waiting[number]) for number in turns]
 
 
 LOOKUP = status(1, OPEN) + status(2, SENT)

@@ -25,6 +25,7 @@ from tests.agents.pipeline import (
     ANN,
     BOB,
     CREDIT,
+    DIGEST,
     EVE,
     HOUSE,
     LOOKUP,
@@ -39,6 +40,7 @@ from tests.agents.pipeline import (
     despatch,
     detail,
     header,
+    interleaved,
     item,
     line,
     of_order,
@@ -193,14 +195,6 @@ def timelines(draw: st.DrawFn) -> list[list[Step]]:
     return found
 
 
-def interleaved(found: list[list[Step]], random: Random) -> list[Step]:
-    """Every step, rows mixed at will, each row's own order kept."""
-    turns = [number for number, steps in enumerate(found) for _ in steps]
-    random.shuffle(turns)
-    waiting = [iter(steps) for steps in found]
-    return [next(waiting[number]) for number in turns]
-
-
 @settings(deadline=None, max_examples=120)
 @given(timelines(), st.randoms(use_true_random=False), st.integers(0, 6))
 def test_arrival_batches_and_crashes_do_not_show_in_the_result(found: list[list[Step]], random: Random, crashes: int) -> None:
@@ -253,7 +247,7 @@ async def test_what_is_told_is_remembered_before_it_is_told() -> None:
         cast(faust.App, app),
         [TOPICS.buyers],
         cast(StateTable, table),
-        BuyersHandler(TOPICS, Metrics()),
+        BuyersHandler(TOPICS, Metrics(), DIGEST),
         cast(BatchProducer, appends),
         partitions=1,
         dead_letters="dead",
