@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 BARE := env -i PATH="$$PATH" HOME="$$HOME" OWDD_SECRETS_DIR=/nonexistent
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: demo demo-cdc test check bench docs golden connector-keys lock clean
+.PHONY: demo demo-cdc test check bench bench-delivery docs golden connector-keys lock clean
 
 demo: $(VENV)/.installed ## the main job on an embedded broker; ends with proof that it is right
 	$(BIN)/owdd demo $(DEMO)
@@ -23,6 +23,9 @@ check: $(VENV)/.installed ## style and types
 
 bench: $(VENV)/.bench ## measure, beside peers, on a real broker
 	$(BIN)/python -m bench all
+
+bench-delivery: $(VENV)/.bench ## calls per delivered change against an offline optimum, in virtual time
+	$(BIN)/python -m bench delivery $(BENCH)
 
 docs: $(VENV)/.installed ## write the generated documents, and the connector's files for the default mapping
 	$(BIN)/owdd config reference > docs/configuration.md

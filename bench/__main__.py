@@ -1,20 +1,25 @@
-"""The command line of the benchmarks: ``python -m bench join|growth|ingest|memory|all``."""
+"""The command line of the benchmarks: ``python -m bench join|growth|ingest|memory|all|delivery``."""
 
 import asyncio
 import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol, TypeAlias, TypeVar
 
 import orjson
 import typer
 
 from bench import growth, ingest, join, memory
+from bench.delivery import command as delivery
 from bench.errors import BenchError
 from bench.results import Circumstances, Result, as_json, show
 from bench.site import Site, load_average, open_site
+
+T = TypeVar("T")
+Outcome: TypeAlias = tuple[Result, Circumstances]
 
 
 class Benchmark(Protocol):
@@ -50,29 +55,57 @@ for _name in BENCHMARKS:
 app.command("all", help="Run every benchmark, each on a broker of its own.")(_command(list(BENCHMARKS)))
 
 
+@app.command("delivery", help="Calls per delivered change, in virtual time and without a broker; not part of all.")
+def _delivery(
+    json: Json = None,
+    quick: Quick = False,
+    seeds: Annotated[int, typer.Option(min=1, help="How many shops each trace is made of.")] = 3,
+    backfill: Annotated[int, typer.Option(min=1, help="Contacts of the backfill.")] = 200_000,
+) -> None:
+    load = load_average()
+    result = _checked("delivery", lambda: delivery.run(quick=quick, seeds=seeds, backfill=backfill))
+    found = [(result, Circumstances.now(None, load))]
+    _tell(found, json)
+    _judge(found, quick=quick)
+
+
 def _run(names: list[str], file: Path | None, *, quick: bool, repetitions: int) -> None:
     # The broker and the workers end in `with` blocks, which a bare SIGTERM would skip.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # A topic just created has no leader for a moment, and aiokafka warns of every try.
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
-    found: list[dict[str, Any]] = []
-    failed = False
+    found: list[Outcome] = []
     for name in names:
-        try:
-            result, around = asyncio.run(_one(BENCHMARKS[name], quick=quick, repetitions=repetitions))
-        except BenchError as error:
-            typer.echo(f"{name}: {type(error).__name__}: {error}", err=True)
-            raise typer.Exit(1) from error
-        show(result, around)
-        found.append(as_json(result, around))
-        failed = failed or bool(result.failed)
-        if file is not None:
-            file.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    if failed and not quick:
+        found.append(_checked(name, partial(_measure, BENCHMARKS[name], quick, repetitions)))
+        _tell(found, file)
+    _judge(found, quick=quick)
+
+
+def _checked(name: str, work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except BenchError as error:
+        typer.echo(f"{name}: {type(error).__name__}: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _tell(found: list[Outcome], file: Path | None) -> None:
+    show(*found[-1])
+    if file is not None:
+        options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+        file.write_bytes(orjson.dumps([as_json(result, around) for result, around in found], option=options))
+
+
+def _judge(found: list[Outcome], *, quick: bool) -> None:
+    if any(result.failed for result, _ in found) and not quick:
         raise typer.Exit(2)
 
 
-async def _one(benchmark: Benchmark, *, quick: bool, repetitions: int) -> tuple[Result, Circumstances]:
+def _measure(benchmark: Benchmark, quick: bool, repetitions: int) -> Outcome:
+    return asyncio.run(_one(benchmark, quick=quick, repetitions=repetitions))
+
+
+async def _one(benchmark: Benchmark, *, quick: bool, repetitions: int) -> Outcome:
     load = load_average()
     async with open_site() as site:
         result = await benchmark(site, quick=quick, repetitions=repetitions)

@@ -107,12 +107,12 @@ class Circumstances:
     load_before: float
     system: str
     python: str
-    kafka: str
+    kafka: str | None
     versions: dict[str, str]
 
     @classmethod
-    def now(cls, kafka: str, load_before: float) -> "Circumstances":
-        """Those of this run; ``kafka`` is the broker's version, ``load_before`` the load average before it began."""
+    def now(cls, kafka: str | None, load_before: float) -> "Circumstances":
+        """Those of this run; ``kafka`` is the broker's version if there is one, ``load_before`` the load average before."""
         return cls(
             command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
             date=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -143,9 +143,10 @@ def show(result: Result, around: Circumstances) -> None:
     for missed in result.failed:
         console.print(f"[bold red]missed:[/] {missed}", highlight=False)
     versions = ", ".join(f"{name} {number}" for name, number in around.versions.items())
+    broker = f", Kafka {around.kafka}" if around.kafka else ""
     console.print(
         f"{around.command}\n{around.date}; {around.cpu}, {around.cores} cores, {around.memory_gib} GiB, "
-        f"load {around.load_before} before; {around.system}, Python {around.python}, Kafka {around.kafka}\n{versions}\n",
+        f"load {around.load_before} before; {around.system}, Python {around.python}{broker}\n{versions}\n",
         highlight=False,
     )
 

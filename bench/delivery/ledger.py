@@ -24,10 +24,16 @@ class _Open:
 
 @dataclass(slots=True)
 class Carried:
-    """Delays from change to request in ms by lane, and the latest request that was needed."""
+    """How long changes waited for their request: ``delays`` in ms by lane.
 
+    ``late`` has the deadline and the request (epoch ms) of each that waited longer than its lane may. ``drained`` is the last
+    request for a change made up to ``relief``.
+    """
+
+    relief: int = 0
     delays: dict[Lane, "array[int]"] = field(default_factory=lambda: {lane: array("q") for lane in Lane})
-    last: int = 0
+    late: list[tuple[int, int]] = field(default_factory=list)
+    drained: int = 0
 
 
 class Ledger:
@@ -40,7 +46,6 @@ class Ledger:
         self._out: set[Deliverable] = set()
         self.desired: dict[Deliverable, bytes] = {}
         self.carried = Carried()
-        self.waits: list[tuple[int, int]] = []
         self.idle = asyncio.Event()
         self.idle.set()
 
@@ -81,17 +86,26 @@ class Ledger:
         """Deliverables with a change that no call has carried."""
         return len(self._open)
 
-    def begin(self) -> None:
+    def begin(self, relief: int) -> None:
         """Count from here on."""
-        self.carried = Carried()
-        self.waits.clear()
+        self.carried = Carried(relief)
+
+    def give_up(self, at: int) -> None:
+        """What was never carried has waited until ``at``; it has no delay."""
+        for waiting in self._open.values():
+            for change in waiting:
+                self._late(change, at)
 
     def _done(self, change: _Open, at: int) -> None:
         self.carried.delays[change.lane].append(at - change.at)
-        self.carried.last = max(self.carried.last, at)
-        late = change.at + int(self._debounce.window(change.lane).longest * 1000)
-        if at > late:
-            self.waits.append((late, at))
+        self._late(change, at)
+
+    def _late(self, change: _Open, at: int) -> None:
+        if change.at <= self.carried.relief:
+            self.carried.drained = max(self.carried.drained, at)
+        deadline = change.at + int(self._debounce.window(change.lane).longest * 1000)
+        if at > deadline:
+            self.carried.late.append((deadline, at))
 
     def _content(self, change: Change) -> bytes:
         match change.row:

@@ -14,7 +14,7 @@ from streams.sandbox.calls import call_of, tier_of
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. ``at`` is when it left (epoch ms), ``tier`` what pays for it, ``status`` 0 when it was not answered.
+    """One request. ``at`` is when it arrived (epoch ms), ``tier`` what pays for it, ``status`` 0 when nothing answered.
 
     ``rows`` is how many deliverables it carried, ``useless`` that Dotdigital held all of it already.
     """
@@ -26,6 +26,11 @@ class Call:
     status: int
     rows: int
     useless: bool
+
+    @property
+    def reading(self) -> bool:
+        """Whether it reads back who is there, who unsubscribed or who was suppressed, and delivers nothing."""
+        return self.method == "GET" and (self.route == "/contacts/v3" or self.route.endswith("-since/{date}"))
 
     @property
     def batched(self) -> bool:
@@ -52,14 +57,15 @@ class Network(httpx.AsyncBaseTransport):
             httpx.ConnectTimeout: the way is cut.
             httpx.ReadError: the reply was lost.
         """
-        at, body = self._clock.now_ms(), await request.aread()
+        left, body = self._clock.now_ms(), await request.aread()
         method, path = request.method, request.url.raw_path.split(b"?")[0].decode()
         store, status = self._app.store, 0
         if self.down:
-            self._note(at, method, path, 0, 0, useless=False)
+            self._note(left, method, path, 0, 0, useless=False)
             await asyncio.sleep(request.extensions["timeout"]["connect"])
             raise httpx.ConnectTimeout("the network is cut", request=request)
         await asyncio.sleep(self._seconds / 2)
+        at = self._clock.now_ms()
         # What an import did is not the doing of the call that happens to come next.
         store.jobs.settle(store.clock().timestamp())
         carried = read(method, path, body, store)
@@ -73,7 +79,7 @@ class Network(httpx.AsyncBaseTransport):
             self._note(at, method, path, status, len(carried), useless=useless and status < 300)
         if answer.is_success:
             for said in carried:
-                self._ledger.told(said, at, refused=refused(said, store))
+                self._ledger.told(said, left, refused=refused(said, store))
         await asyncio.sleep(self._seconds / 2)
         return answer
 

@@ -23,6 +23,7 @@ from streams.mapping import Mapping
 _SECOND = 1000
 _DAY = 86_400 * _SECOND
 _PARTS_APART = 120
+_OPTED_IN = 0.7
 Action: TypeAlias = Callable[[int], None]
 """What happens at a given time, in milliseconds since the trace began."""
 
@@ -98,6 +99,7 @@ class Shop:
     def newcomer(self) -> Customer:
         """Somebody who has not ordered yet."""
         made = Customer(len(self.customers) + 1, self.rng.choice(_FIRST), self.rng.choice(_LAST))
+        made.opted = True if self.rng.random() < _OPTED_IN else None
         self.customers.append(made)
         return made
 

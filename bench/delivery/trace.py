@@ -14,8 +14,8 @@ Deliverable: TypeAlias = tuple[str, str]
 
 CONTACT = "contact"
 
-START_MS = ORIGIN_MS + 86_400_000
-"""When every trace begins (epoch ms): a day is left to deliver what was delivered before."""
+START_MS = ORIGIN_MS + 3_600_000
+"""When every trace begins (epoch ms): an hour is left to deliver what was delivered before."""
 
 
 @dataclass(frozen=True, slots=True)

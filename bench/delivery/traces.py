@@ -19,6 +19,9 @@ _BUSY = (1, 1, 1, 1, 1, 2, 4, 8, 12, 16, 18, 18, 20, 18, 17, 16, 16, 18, 20, 22,
 """How orders spread over the hours of a day."""
 
 
+BACKFILL = "backfill"
+
+
 @dataclass(frozen=True, slots=True)
 class Scale:
     """How large the traces are: orders of the day, and contacts of the backfill."""
@@ -28,7 +31,7 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plot:
+class Plot:
     """What happens in one trace. ``opening`` and ``script`` get the shop and the scale; times are in hours."""
 
     name: str
@@ -127,15 +130,12 @@ def _outage(shop: Shop, scale: Scale) -> None:
         shop.plan(rng.randrange(end), shop.despatch(order))
 
 
-_PLOTS = (
-    _Plot("steady day", "{orders:,} orders over 24 h, despatched and completed; edits, refunds, opt-outs", 1, _steady, 24),
-    _Plot("flash sale", "3 × {orders:,} orders within 40 min, half of them of new buyers", 0.1, _flash, 1),
-    _Plot("month-end batch", "4 × {orders:,} orders completed within 10 min, some credited", 4, _month_end, 0.5),
-    _Plot("backfill", "{backfill:,} contacts at 2,000/s beside live and urgent traffic", 1, _backfill, 35 / 60),
-    _Plot("outage", "{orders:,} orders over 3 h, the second hour without Dotdigital", 1, _outage, 2, (1, 2)),
+PLOTS = (
+    Plot("steady day", "{orders:,} orders over 24 h, despatched and completed; edits, refunds, opt-outs", 1, _steady, 24),
+    Plot("flash sale", "3 × {orders:,} orders within 40 min, half of them of new buyers", 0.1, _flash, 1),
+    Plot("month-end batch", "4 × {orders:,} orders completed within 10 min, some credited", 4, _month_end, 0.5),
+    Plot(BACKFILL, "{backfill:,} contacts at 2,000/s beside live and urgent traffic", 1, _backfill, 35 / 60),
+    Plot("outage", "{orders:,} orders over 3 h, the second hour without Dotdigital", 1, _outage, 2, (1, 2)),
 )
 
-
-def traces(mapping: Mapping, seed: int, scale: Scale) -> Iterator[Trace]:
-    """All of them, in a fixed order."""
-    return (plot.trace(mapping, seed, scale) for plot in _PLOTS)
+"""All of them, in a fixed order."""

@@ -35,7 +35,6 @@ class Played:
     changes: int
     calls: list[Call]
     carried: Carried
-    waits: list[tuple[int, int]]
     undelivered: int
     wrong: int
 
@@ -65,12 +64,13 @@ class World:
             with suppress(TimeoutError):
                 await self._until_idle(running, patience)
             undelivered = self.ledger.outstanding
+            self.ledger.give_up(self.clock.now_ms())
             await self._sleep_until(self.clock.now_ms() + int(_SETTLE * 1000))
         finally:
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await running
-        return Played(trace, changes, self.network.calls, self.ledger.carried, self.ledger.waits, undelivered, self.wrong())
+        return Played(trace, changes, self.network.calls, self.ledger.carried, undelivered, self.wrong())
 
     async def _before(self, trace: Trace, contender: Contender) -> None:
         """Without limits: nobody counts these calls."""
@@ -87,7 +87,7 @@ class World:
         await self._sleep_until(START_MS)
         self.box.store.limits.update(self._tiers)
         self.network.calls = []
-        self.ledger.begin()
+        self.ledger.begin(START_MS + int(trace.relief * 1000))
 
     async def _feed(self, trace: Trace, contender: Contender) -> int:
         cut = asyncio.create_task(self._outage(trace.outage)) if trace.outage else None

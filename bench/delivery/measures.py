@@ -1,0 +1,118 @@
+"""What a played trace says of a contender, in numbers."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bench.delivery.account import Terms
+from bench.delivery.ledger import Ledger
+from bench.delivery.network import Call
+from bench.delivery.optimum import Due, Means, Optimum, optimum
+from bench.delivery.trace import START_MS, Trace, collections_of, deliverable_of
+from bench.delivery.world import Played
+from streams.capture.rows import Lane
+from streams.domain.debounce import Debounce
+from streams.mapping import Mapping
+
+_MINUTE = 60_000
+_THROTTLED = 429
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """One contender on one trace.
+
+    ``calls`` are those that a tier pays for and that arrived, but for ``readings`` of what Dotdigital has; ``polls`` are free;
+    ``unanswered`` never arrived.
+    ``used`` is the share of the account's minute that was used, in the fullest tier, over all minutes through which some
+    change waited longer than it may; None when there was no such minute. Delays are ms from change to request, None when the
+    trace has no such change; ``drain`` is seconds from the trace's relief until everything made before it was sent.
+    """
+
+    changes: int
+    calls: int
+    imports: int
+    readings: int
+    polls: int
+    unanswered: int
+    useless: int
+    throttled: float
+    used: float | None
+    urgent_p50: float | None
+    urgent_p99: float | None
+    live_p99: float | None
+    late: int
+    drain: float
+    undelivered: int
+    wrong: int
+
+
+def measure(played: Played, terms: Terms) -> Measures:
+    """The numbers of one run."""
+    arrived = [call for call in played.calls if call.status]
+    paid = [call for call in arrived if call.tier is not None and not call.reading]
+    throttled = sum(call.status == _THROTTLED for call in paid)
+    carried, relief = played.carried, START_MS + int(played.trace.relief * 1000)
+    urgent, live = carried.delays[Lane.URGENT], carried.delays[Lane.LIVE]
+    return Measures(
+        changes=played.changes,
+        calls=len(paid),
+        imports=sum(call.batched for call in paid),
+        readings=sum(call.reading for call in arrived),
+        polls=sum(call.tier is None for call in arrived),
+        unanswered=len(played.calls) - len(arrived),
+        useless=sum(call.useless for call in paid),
+        throttled=throttled / len(paid) if paid else 0.0,
+        used=_used(paid, _pressed(played), terms),
+        urgent_p50=percentile(urgent, 0.5),
+        urgent_p99=percentile(urgent, 0.99),
+        live_p99=percentile(live, 0.99),
+        late=len(carried.late),
+        drain=max(0, carried.drained - relief) / 1000,
+        undelivered=played.undelivered,
+        wrong=played.wrong,
+    )
+
+
+def best(trace: Trace, mapping: Mapping, terms: Terms, debounce: Debounce, rows: int) -> Optimum:
+    """The offline optimum of a trace, with imports of up to ``rows``."""
+    collections = collections_of(mapping)
+    ledger = Ledger(collections, debounce)
+    for change in trace.before():
+        ledger.wanted(change, START_MS)
+    known = set(ledger.desired)
+    dues: list[Due] = []
+    for event in trace.events():
+        if ledger.wanted(event.change, START_MS + event.at):
+            lane = Lane(event.change.lane)
+            until = event.at + int(debounce.window(lane).longest * 1000)
+            dues.append(Due(deliverable_of(event.change, collections), lane, event.at, until))
+    return optimum(dues, known, Means(terms.high, rows, int(terms.import_seconds * 1000)), debounce)
+
+
+def percentile(delays: Sequence[int], share: float) -> float | None:
+    """The smallest delay that ``share`` of them do not exceed."""
+    if not delays:
+        return None
+    return float(sorted(delays)[math.ceil(share * len(delays)) - 1])
+
+
+def _pressed(played: Played) -> set[int]:
+    """The minutes through which something waited that was due before they began; those without Dotdigital do not count."""
+    minutes: set[int] = set()
+    for deadline, sent in played.carried.late:
+        minutes.update(range(-(-deadline // _MINUTE), sent // _MINUTE))
+    if played.trace.outage is not None:
+        down, up = (START_MS + int(seconds * 1000) for seconds in played.trace.outage)
+        minutes -= set(range(down // _MINUTE, -(-up // _MINUTE)))
+    return minutes
+
+
+def _used(paid: Iterable[Call], minutes: set[int], terms: Terms) -> float | None:
+    spent: Counter[tuple[int, str]] = Counter()
+    for call in paid:
+        if call.tier is not None and call.status != _THROTTLED:
+            spent[call.at // _MINUTE, call.tier] += 1
+    shares = [max(spent[minute, tier] / limit for tier, limit in terms.tiers.items()) for minute in minutes]
+    return sum(shares) / len(shares) if shares else None

@@ -1,0 +1,61 @@
+"""Ours: the real dispatch over the real client, with a broker in memory and a table in a temporary directory."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Final, cast
+
+from pydantic import SecretStr
+
+from bench.delivery.account import PASSWORD, USER
+from bench.delivery.contender import URL, Surroundings
+from bench.delivery.kafka import LocalBroker, LocalStage, LocalTable
+from streams.dispatch.dispatch import Dispatch
+from streams.domain.changes import Change, partition_of
+from streams.engine.producer import BatchProducer
+from streams.engine.table import StateTable
+from streams.engine.unit import packed
+from streams.observability.metrics import Metrics
+from streams.settings import Settings
+from streams.topics import Topics
+
+SETTINGS: Final = Settings(dotdigital_url=URL, dotdigital_user=USER, dotdigital_password=SecretStr(PASSWORD), partitions=4)
+"""The shipped defaults, but for the address of the account."""
+
+
+class Pipeline:
+    """One worker's dispatch. It may be stopped and run again: then it knows what Kafka and its table know."""
+
+    def __init__(self, around: Surroundings, settings: Settings = SETTINGS) -> None:
+        self._around = around
+        self._settings = settings
+        self._topics = Topics.of(settings.app_id)
+        self._broker = LocalBroker()
+        self._directory = TemporaryDirectory()
+
+    def feed(self, changes: Sequence[Change]) -> None:
+        """Changes that the agents append now."""
+        places: dict[int, list[Change]] = defaultdict(list)
+        for change in changes:
+            places[partition_of(change.key, self._settings.partitions)].append(change)
+        for place, those in places.items():
+            self._broker.append(self._topics.desired, place, packed(those))
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        table = LocalTable(Path(self._directory.name), self._settings.partitions)
+        around, settings = self._around, self._settings
+        dispatch = Dispatch(settings, around.mapping, around.clock, Metrics(), Random(0))
+        topics = frozenset((self._topics.desired, self._topics.deliveries))
+        stage = LocalStage(dispatch.outbox, table, self._broker, topics, settings.partitions, around.clock)
+        state, producer = cast(StateTable, table), cast(BatchProducer, self._broker)
+        stage.recover(state)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(stage.run())
+                group.create_task(dispatch.run(state, producer, around.transport))
+        finally:
+            table.close()
