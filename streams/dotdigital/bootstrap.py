@@ -165,7 +165,7 @@ def _fields(existing: Mapping[str, str], mapping: SiteMapping) -> Iterator[Step]
         elif there.casefold() == wanted.casefold():
             yield Step("data field", name, wanted, "ok", there)
         else:
-            yield Step("data field", name, wanted, "clash", there)
+            yield Step("data field", name, wanted, "clash", f"{there}, not {wanted}")
 
 
 async def _collections(api: Api, mapping: SiteMapping) -> list[Step]:

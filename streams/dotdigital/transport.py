@@ -1,7 +1,9 @@
 """One call: the budget first, then a connection, then the answer or the error that it stands for."""
 
+import ssl
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Final, TypeAlias
 
 import httpx
@@ -40,7 +42,6 @@ class Transport:
         timeout = httpx.Timeout(settings.dispatch_timeout, connect=min(10.0, settings.dispatch_timeout), pool=None)
         self._timeout = timeout
         self._patience = httpx.Timeout(max(_SLOW_SECONDS, settings.dispatch_timeout), connect=timeout.connect, pool=None)
-        trust = httpx.create_ssl_context()
         # One client per connection: a pool of eight costs httpcore twice the time of eight pools of one, since every call
         # asks every idle socket whether it still lives (docs/performance.md).
         self._connections = Connections(
@@ -50,7 +51,7 @@ class Transport:
                     auth=auth,
                     limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
                     headers={"Content-Type": "application/json", "Accept": "application/json"},
-                    verify=trust,
+                    verify=_trust(),
                     transport=transport,
                 )
                 for _ in range(settings.dispatch_connections)
@@ -119,6 +120,12 @@ class Transport:
             self._connections.give(client)
             self._observe(Call(operation, tier, status, time.perf_counter() - started))
         return answer
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Reading the certificates takes a tenth of a second: once is enough."""
+    return httpx.create_ssl_context()
 
 
 class Bound:
