@@ -41,7 +41,9 @@ class Settings(BaseSettings):
     )
 
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port, comma separated")
-    dotdigital_url: str = Field("http://127.0.0.1:8100", description="Dotdigital endpoint of the account's region")
+    dotdigital_url: str = Field(
+        "http://127.0.0.1:8100", description="Dotdigital endpoint of the account's region; auto: ask the account"
+    )
     dotdigital_user: str = Field("", description="API user")
     dotdigital_password: SecretStr = Field(SecretStr(""), description="API user's password")
     mapping: Path | None = Field(None, description="The site's mapping.yaml; none: the shipped default")

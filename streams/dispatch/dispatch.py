@@ -33,6 +33,7 @@ from streams.domain.retry import RetryPolicy
 from streams.domain.windows import BulkWindows
 from streams.dotdigital.bootstrap import resolve
 from streams.dotdigital.client import DotdigitalClient
+from streams.dotdigital.credentials import Credentials
 from streams.dotdigital.errors import DotdigitalError
 from streams.dotdigital.tiers import Call
 from streams.engine.producer import BatchProducer
@@ -72,6 +73,8 @@ class Dispatch:
         share = Share(table.owned, self._settings.partitions)
         budget = BudgetGovernor(share, self._settings.budget, self._clock, self._metrics, self._rng)
         client = DotdigitalClient(self._settings, self._observe, transport, budget)
+        if warning := Credentials.of(self._settings).warning:
+            log.warning(warning)
         try:
             destination = await self._reach(client)
             await self._deliver(table, producer, client, budget, destination)
