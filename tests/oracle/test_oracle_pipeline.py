@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -11,10 +12,12 @@ import pytest
 
 from streams.capture.envelope import RowEvent, decode
 from streams.domain.changes import Desired, Kind
+from streams.domain.erasure import scrubbed
 from streams.ingest.router import Router
 from streams.mapping import Mapping
 from streams.mapping.model import Catalogue, RefundEvent
-from streams.oracle import Account, Actual, Collection, Event, Record, compare, expectation
+from streams.oracle import Account, Actual, Event, Record, compare, expectation, expected_contacts
+from streams.oracle.account import Collection as Records
 from streams.simulate import Simulation, SimulationConfig
 from streams.simulate.calendar import USUAL_END
 from tests.agents.pipeline import TOPICS, Pipeline
@@ -35,11 +38,11 @@ def shop_site(seed: int) -> Mapping:
 
 
 class Chain:
-    """Router, products stage and the other stages, one behind the other."""
+    """Router, products stage and the other stages, one behind the other; ``erased`` were erased before the shop opened."""
 
-    def __init__(self, mapping: Mapping) -> None:
-        self._mapping = mapping
+    def __init__(self, mapping: Mapping, erased: Collection[str] = ()) -> None:
         self._router = Router(mapping, TOPICS)
+        self._erased = frozenset(erased)
         self.products = Stage(mapping)
         self.stages = Pipeline(mapping)
 
@@ -47,7 +50,8 @@ class Chain:
         """Route one row; what the products stage makes of it goes on to the orders."""
         for topic, change in self._router.route(event, 0):
             if topic != TOPICS.products:
-                self.stages.feed([(topic, change)])
+                remains = scrubbed(change, self._erased.__contains__)
+                self.stages.feed([] if remains is None else [(topic, remains)])
                 continue
             items = [told for told in self.products.tell([change]) if told.kind is Kind.ITEM]
             self.stages.feed([(TOPICS.orders, told) for told in items])
@@ -64,8 +68,8 @@ class Chain:
             contacts=tuple(self._contact(email, row, ids[email], at) for email, row in known.items()),
             lists={LIST: "OW recent buyers"},
             collections=(
-                Collection("Orders", "contact", "orders", tuple(records)),
-                Collection("catalog_orderwise", "account", "catalog", tuple(catalogue)),
+                Records("Orders", "contact", "orders", tuple(records)),
+                Records("catalog_orderwise", "account", "catalog", tuple(catalogue)),
             ),
             events=tuple(Event(ids.get(email, 0), "refund", row.number) for email, row in told),
         )
@@ -82,24 +86,48 @@ def _json(content: bytes) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_the_stages_and_the_oracle_agree_on_a_simulated_shop(seed: int) -> None:
-    mapping = shop_site(seed)
-    simulation = Simulation(
-        SimulationConfig(
-            mapping=mapping, seed=seed, customers=40, orders=200, duplicates=0.1, replays=2, shuffle=True, consent=True
-        )
+def shop(mapping: Mapping, seed: int) -> Simulation:
+    config = SimulationConfig(
+        mapping=mapping, seed=seed, customers=40, orders=200, duplicates=0.1, replays=2, shuffle=True, consent=True
     )
-    chain = Chain(mapping)
+    return Simulation(config)
+
+
+def run(simulation: Simulation, chain: Chain, seed: int) -> Account:
     for record in simulation.events():
         event = decode(record.key, record.value)
         if isinstance(event, RowEvent):
             chain.take(event)
     chain.stages.pump_badly(Random(seed), crashes=50)
+    return chain.account(USUAL_END)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_stages_and_the_oracle_agree_on_a_simulated_shop(seed: int) -> None:
+    mapping = shop_site(seed)
+    simulation = shop(mapping, seed)
+    account = run(simulation, Chain(mapping), seed)
 
     truth = simulation.truth()
     expected = expectation(truth.tables, mapping, at=USUAL_END)
     assert min(len(expected.contacts), len(expected.orders), len(expected.catalogue), len(expected.follow_ups)) > 2
     assert set(expected.recent_buyers.values()) >= {"in", "out"}
-    found = compare(expected, chain.account(USUAL_END), mapping, opted_in_ever=truth.opted_in_ever, preexisting=())
+    found = compare(expected, account, mapping, opted_in_ever=truth.opted_in_ever, preexisting=())
+    assert found == [], f"seed {seed}"
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_stages_and_the_oracle_agree_on_what_is_left_without_the_erased(seed: int) -> None:
+    mapping = shop_site(seed)
+    simulation = shop(mapping, seed)
+    assert sum(1 for _ in simulation.events())
+    people = sorted(expected_contacts(simulation.truth().tables, mapping))
+    erased = Random(seed).sample(people, len(people) // 4)
+
+    simulation = shop(mapping, seed)
+    account = run(simulation, Chain(mapping, erased), seed)
+
+    truth = simulation.truth()
+    expected = expectation(truth.tables, mapping, at=USUAL_END, erased=erased)
+    found = compare(expected, account, mapping, opted_in_ever=truth.opted_in_ever, preexisting=())
     assert found == [], f"seed {seed}"
