@@ -108,7 +108,7 @@ class Sender:
         )
         answer = await deliver(api, job, partial(self._note, entry, row))
         self._observe(row, Family.CONTACT, answer.outcome)
-        await self._write(entry, _contact_delivery(entry, row, answer))
+        await self._write(entry, delivery_of(entry, row, answer))
 
     async def _note(self, entry: Entry, row: OutboxRow, created: Created, seen: Contact | None) -> None:
         """Write down what must be known even if the call that follows is never answered."""
@@ -171,7 +171,8 @@ def _lanes(number: int, connections: int) -> tuple[Lane, ...]:
     return tuple(Lane)[: number + 1] if number < 2 else tuple(Lane)
 
 
-def _contact_delivery(entry: Entry, row: OutboxRow, answer: Answer) -> Delivery:
+def delivery_of(entry: Entry, row: OutboxRow, answer: Answer) -> Delivery:
+    """What is written down of the answer to a contact's ``row``; when, is still to be said."""
     seen = answer.seen
     return Delivery(
         task=entry.task,

@@ -149,8 +149,8 @@ def find(row: OutboxRow, found: Found, position: bytes) -> bool:
     if position < row.found:
         return False
     row.found = position
-    if row.contact is None:
-        row.contact = found.contact
+    # Who was suppressed is listed by address alone; an id that changed is that of a contact made anew.
+    row.contact = found.contact or row.contact
     _see(row, found.status, position, row.creation)
     return True
 

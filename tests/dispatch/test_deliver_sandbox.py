@@ -8,8 +8,15 @@ import msgspec
 import pytest
 from pydantic import SecretStr
 
-from streams.dispatch.deliver import Answer, deliver
-from streams.domain.delivery import OutboxRow
+from streams.capture.rows import Lane
+from streams.dispatch.deliver import Answer, Job, deliver
+from streams.dispatch.schedule import Entry
+from streams.dispatch.sender import delivery_of
+from streams.dispatch.tasks import Family, Queue, task_of
+from streams.domain.cells import version_bytes
+from streams.domain.consent import Consent, Created, Word, came_along, erp_said, seen
+from streams.domain.delivery import OutboxRow, settle
+from streams.dotdigital import contacts
 from streams.dotdigital.client import Call, DotdigitalClient
 from streams.dotdigital.errors import AccessError, ConnectivityError, DataError, ThrottledError
 from streams.sandbox import SandboxApp, SandboxConfig, create_app
@@ -19,7 +26,9 @@ from streams.settings import Settings
 EMAIL = "ann+shop@example.com"
 FIELDS = b'{"FIRSTNAME":"Ann","OW_SPEND":10.10,"OW_TRADE":false}'
 CLEARED = b'{"FIRSTNAME":null,"OW_SPEND":null,"OW_TRADE":null}'
+V = version_bytes(1)
 NEW = OutboxRow(fields=FIELDS, hash=b"h")
+ENTRY = Entry(task_of(Family.CONTACT, EMAIL), 0, 0, Lane.LIVE, Queue.NEW)
 
 
 @pytest.fixture
@@ -63,37 +72,56 @@ def seed(box: SandboxApp, email_status: str, **data: Any) -> Contact:
     return made
 
 
+class Notes(list[tuple[Created, contacts.Contact | None]]):
+    """What was written down before a call."""
+
+    async def note(self, created: Created, found: contacts.Contact | None) -> None:
+        self.append((created, found))
+
+
+def saying(opted: bool | None, row: OutboxRow = NEW) -> OutboxRow:
+    """The row once the ERP says so."""
+    return msgspec.structs.replace(row, consent=erp_said(row.consent, opted, V))
+
+
+async def send(client: DotdigitalClient, row: OutboxRow, notes: Notes | None = None, **more: Any) -> Answer:
+    job = Job(EMAIL, row, CLEARED, **more)
+    return await deliver(client, job, (Notes() if notes is None else notes).note)
+
+
 def after(row: OutboxRow, answer: Answer, **changes: Any) -> OutboxRow:
     """The row once the answer is settled, with other content wanted."""
-    known = {
-        "contact": answer.contact,
-        "created": answer.created,
-        "told_out": answer.told_out,
-        "tight": row.tight or answer.tight,
-    }
-    return msgspec.structs.replace(row, delivered=row.hash, **{**known, **changes})
+    settled = msgspec.structs.replace(row)
+    settle(settled, delivery_of(ENTRY, row, answer))
+    return msgspec.structs.replace(settled, **changes)
+
+
+def kept_out(row: OutboxRow, answer: Answer) -> bool:
+    """Whether the answer lets the row know of an unsubscribe."""
+    return after(row, answer).consent.dotdigital.word is Word.OUT
 
 
 async def test_a_new_contact_is_looked_for_and_then_created_unsubscribed(
     client: DotdigitalClient, box: SandboxApp, calls: list[str]
 ) -> None:
-    answer = await deliver(client, EMAIL, NEW, CLEARED)
-    assert answer == Answer("created", contact=answer.contact, created="unsubscribed", told_out=False, tight=False)
+    answer = await send(client, NEW)
+    assert (answer.outcome, answer.created, answer.told_out) == ("created", "unsubscribed", False)
+    assert not kept_out(NEW, answer), "it is ours, and nobody's refusal"
     assert calls == ["get-contact 404", "create-contact 201"]
     found = held(box)
     assert found is not None and (found.email_status, found.data["FIRSTNAME"]) == ("unsubscribed", "Ann")
 
 
 async def test_an_opt_in_is_created_subscribed(client: DotdigitalClient, box: SandboxApp) -> None:
-    answer = await deliver(client, EMAIL, msgspec.structs.replace(NEW, opted=True), CLEARED)
+    answer = await send(client, saying(True))
     assert answer.created == "subscribed" and status(box) == "subscribed"
 
 
-@pytest.mark.parametrize("barred", [{"carried": True}, {"tight": True}])
-async def test_an_opt_in_does_not_outweigh_an_unsubscribe(
-    client: DotdigitalClient, box: SandboxApp, barred: dict[str, bool]
-) -> None:
-    await deliver(client, EMAIL, msgspec.structs.replace(NEW, opted=True, **barred), CLEARED)
+@pytest.mark.parametrize(
+    "barred", [came_along(Consent(), V), seen(Consent(), "unsubscribed", V, "no", told=False)], ids=["carried", "seen"]
+)
+async def test_an_opt_in_does_not_outweigh_an_unsubscribe(client: DotdigitalClient, box: SandboxApp, barred: Consent) -> None:
+    await send(client, saying(True, msgspec.structs.replace(NEW, consent=barred)))
     assert status(box) == "unsubscribed"
 
 
@@ -102,105 +130,107 @@ async def test_a_contact_that_was_there_keeps_its_status(
     client: DotdigitalClient, box: SandboxApp, before: str, calls: list[str]
 ) -> None:
     seed(box, before)
-    answer = await deliver(client, EMAIL, msgspec.structs.replace(NEW, opted=True), CLEARED)
+    answer = await send(client, saying(True))
     assert status(box) == before
     assert (answer.outcome, answer.created) == ("updated", "no")
-    assert answer.tight is (before == "unsubscribed")
+    assert kept_out(saying(True), answer) is (before == "unsubscribed")
     assert calls == ["get-contact 200", "patch-contact 200"]
 
 
 async def test_a_known_contact_costs_one_call(client: DotdigitalClient, calls: list[str]) -> None:
-    row = after(NEW, await deliver(client, EMAIL, NEW, CLEARED), hash=b"i")
+    row = after(NEW, await send(client, NEW), hash=b"i")
     calls.clear()
-    await deliver(client, EMAIL, row, CLEARED)
+    await send(client, row)
     assert calls == ["change-contact 200"]
 
 
 @pytest.mark.parametrize("before", ["subscribed", "pendingOptIn"])
 async def test_an_opt_out_unsubscribes(client: DotdigitalClient, box: SandboxApp, before: str) -> None:
     seed(box, before)
-    answer = await deliver(client, EMAIL, msgspec.structs.replace(NEW, opted=False), CLEARED)
+    answer = await send(client, saying(False))
     assert status(box) == "unsubscribed" and answer.told_out
 
 
 async def test_an_opt_out_leaves_a_suppression_as_it_is(client: DotdigitalClient, box: SandboxApp) -> None:
     seed(box, "suppressed")
-    answer = await deliver(client, EMAIL, msgspec.structs.replace(NEW, opted=False), CLEARED)
+    answer = await send(client, saying(False))
     assert status(box) == "suppressed" and answer.told_out
 
 
 async def test_an_opt_out_is_told_once(client: DotdigitalClient, box: SandboxApp, calls: list[str]) -> None:
     seed(box, "subscribed")
-    out = msgspec.structs.replace(NEW, opted=False)
-    row = after(out, await deliver(client, EMAIL, out, CLEARED), hash=b"i")
+    out = saying(False)
+    row = after(out, await send(client, out), hash=b"i")
     found = held(box)
     assert found is not None
     found.email_status = "subscribed"
     calls.clear()
-    await deliver(client, EMAIL, row, CLEARED)
+    await send(client, row)
     assert calls == ["change-contact 200"] and status(box) == "subscribed"
 
 
 async def test_a_contact_that_vanished_comes_back_unsubscribed(client: DotdigitalClient, box: SandboxApp) -> None:
     row = msgspec.structs.replace(NEW, contact=1, created="subscribed", hash=b"i")
-    answer = await deliver(client, EMAIL, row, CLEARED)
+    answer = await send(client, row)
     assert status(box) == "unsubscribed" and answer.created == "unsubscribed"
 
 
 async def test_an_unsubscribe_in_the_bin_comes_back_with_the_contact(client: DotdigitalClient, box: SandboxApp) -> None:
-    opted_in = msgspec.structs.replace(NEW, opted=True)
-    row = after(opted_in, await deliver(client, EMAIL, opted_in, CLEARED), hash=b"i")
+    opted_in = saying(True)
+    row = after(opted_in, await send(client, opted_in), hash=b"i")
     found = held(box)
     assert found is not None
     found.email_status = "unsubscribed"
     box.store.bin(found)
-    answer = await deliver(client, EMAIL, row, CLEARED)
-    assert status(box) == "unsubscribed" and answer.tight
+    answer = await send(client, row)
+    assert status(box) == "unsubscribed" and kept_out(row, answer)
 
 
 async def test_an_unsubscribe_in_the_bin_outlives_a_creation(client: DotdigitalClient, box: SandboxApp) -> None:
     box.store.bin(seed(box, "unsubscribed"))
-    await deliver(client, EMAIL, msgspec.structs.replace(NEW, opted=True), CLEARED)
+    await send(client, saying(True))
     assert status(box) == "unsubscribed"
 
 
 async def test_whom_we_created_we_delete(client: DotdigitalClient, box: SandboxApp) -> None:
-    row = after(NEW, await deliver(client, EMAIL, NEW, CLEARED), fields=None, hash=b"i")
-    answer = await deliver(client, EMAIL, row, CLEARED)
+    row = after(NEW, await send(client, NEW), fields=None, hash=b"i")
+    answer = await send(client, row)
     assert held(box) is None
-    assert answer == Answer("deleted", contact=None, created="no", told_out=False, tight=False)
+    assert (answer.outcome, answer.contact, answer.created, answer.told_out) == ("deleted", None, "no", False)
 
 
 async def test_whom_we_did_not_create_keeps_everything_but_our_fields(client: DotdigitalClient, box: SandboxApp) -> None:
     seed(box, "subscribed", LASTNAME="Before")
-    row = after(NEW, await deliver(client, EMAIL, NEW, CLEARED), fields=None, hash=b"i")
-    assert (await deliver(client, EMAIL, row, CLEARED)).outcome == "cleared"
+    row = after(NEW, await send(client, NEW), fields=None, hash=b"i")
+    assert (await send(client, row)).outcome == "cleared"
     found = held(box)
     assert found is not None and found.data == {"LASTNAME": "Before"} and found.email_status == "subscribed"
 
 
 async def test_who_was_never_delivered_is_left_alone(client: DotdigitalClient, box: SandboxApp, calls: list[str]) -> None:
     seed(box, "subscribed", FIRSTNAME="Theirs")
-    answer = await deliver(client, EMAIL, msgspec.structs.replace(NEW, fields=None), CLEARED)
+    answer = await send(client, msgspec.structs.replace(NEW, fields=None))
     found = held(box)
     assert answer.outcome == "absent" and found is not None and found.data == {"FIRSTNAME": "Theirs"}
     assert not [call for call in calls if not call.startswith("get-contact")]
 
 
 async def test_leaving_twice_is_leaving_once(client: DotdigitalClient, box: SandboxApp) -> None:
-    row = after(NEW, await deliver(client, EMAIL, NEW, CLEARED), fields=None, hash=b"i")
-    await deliver(client, EMAIL, row, CLEARED)
-    assert (await deliver(client, EMAIL, row, CLEARED)).outcome == "absent"
+    row = after(NEW, await send(client, NEW), fields=None, hash=b"i")
+    await send(client, row)
+    assert (await send(client, row)).outcome == "absent"
     assert held(box) is None
 
 
 async def test_the_unsubscribe_of_who_leaves_is_reported(client: DotdigitalClient, box: SandboxApp) -> None:
-    opted_in = msgspec.structs.replace(NEW, opted=True)
-    row = after(opted_in, await deliver(client, EMAIL, opted_in, CLEARED), fields=None, hash=b"i")
+    opted_in = saying(True)
+    row = after(opted_in, await send(client, opted_in), fields=None, hash=b"i")
     found = held(box)
     assert found is not None
     found.email_status = "unsubscribed"
-    assert (await deliver(client, EMAIL, row, CLEARED)).tight
+    notes = Notes()
+    assert kept_out(row, await send(client, row, notes))
+    assert [(created, found and found.email_status) for created, found in notes] == [("no", "unsubscribed")]
 
 
 async def test_who_turned_up_between_looking_and_creating_is_updated(
@@ -215,7 +245,7 @@ async def test_who_turned_up_between_looking_and_creating_is_updated(
         return answer
 
     monkeypatch.setattr(client, "find", find_too_early)
-    answer = await deliver(client, EMAIL, NEW, CLEARED)
+    answer = await send(client, NEW)
     assert (answer.outcome, answer.created, status(box)) == ("updated", "no", "subscribed")
     assert len(box.store) == 1
 
@@ -223,9 +253,9 @@ async def test_who_turned_up_between_looking_and_creating_is_updated(
 async def test_a_lost_reply_to_a_creation_costs_no_second_contact(client: DotdigitalClient, box: SandboxApp) -> None:
     box.faults.update({"next": ["none", "http_503"]})
     with pytest.raises(ConnectivityError):
-        await deliver(client, EMAIL, NEW, CLEARED)
+        await send(client, NEW)
     box.store.create({"email": EMAIL}).email_status = "unsubscribed"
-    answer = await deliver(client, EMAIL, NEW, CLEARED)
+    answer = await send(client, NEW)
     assert answer.outcome == "updated" and len(box.store) == 1 and status(box) == "unsubscribed"
 
 
@@ -244,25 +274,25 @@ async def test_a_fault_of_the_service_is_told_apart(
 ) -> None:
     box.faults.update({"next": [fault]})
     with pytest.raises(error):
-        await deliver(client, EMAIL, NEW, CLEARED)
-    assert (await deliver(client, EMAIL, NEW, CLEARED)).outcome == "created"
+        await send(client, NEW)
+    assert (await send(client, NEW)).outcome == "created"
 
 
 @pytest.mark.parametrize("switch", ["unauthorized", "wrong_region"])
 async def test_refused_access_is_no_fault_of_the_contact(client: DotdigitalClient, box: SandboxApp, switch: str) -> None:
     box.faults.update({switch: True})
     with pytest.raises(AccessError):
-        await deliver(client, EMAIL, NEW, CLEARED)
+        await send(client, NEW)
 
 
 async def test_a_field_that_the_account_lacks_is_a_data_error(client: DotdigitalClient, box: SandboxApp) -> None:
     with pytest.raises(DataError):
-        await deliver(client, EMAIL, msgspec.structs.replace(NEW, fields=b'{"OW_NONE":1}'), CLEARED)
+        await send(client, msgspec.structs.replace(NEW, fields=b'{"OW_NONE":1}'))
     assert held(box) is None
 
 
 async def test_an_opt_out_goes_out_even_when_the_data_is_refused(client: DotdigitalClient, box: SandboxApp) -> None:
     seed(box, "subscribed")
     with pytest.raises(DataError):
-        await deliver(client, EMAIL, msgspec.structs.replace(NEW, fields=b'{"OW_NONE":1}', opted=False), CLEARED)
+        await send(client, msgspec.structs.replace(saying(False), fields=b'{"OW_NONE":1}'))
     assert status(box) == "unsubscribed"

@@ -3,10 +3,14 @@
 import pytest
 
 from streams.domain.cells import version_bytes
-from streams.domain.changes import Desired
-from streams.domain.delivery import Delivery, OutboxRow, Outcome, carry_consent, settle, want
+from streams.domain.changes import Desired, Found
+from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED, Word, creation_status, opted_out
+from streams.domain.delivery import Delivery, OutboxRow, Outcome, carry_consent, find, settle, want
 
 A, B = b'{"FIRSTNAME":"A"}', b'{"FIRSTNAME":"B"}'
+CARRIED = version_bytes(1)
+SECOND = 1_000_000
+"""Positions of Dotdigital's words are microseconds; a delivery tells seconds."""
 
 
 def wanted(row: OutboxRow, fields: bytes | None, version: int, opted: bool | None = None) -> bool:
@@ -15,8 +19,8 @@ def wanted(row: OutboxRow, fields: bytes | None, version: int, opted: bool | Non
 
 def answer(row: OutboxRow, outcome: Outcome = "updated", **facts: object) -> Delivery:
     """Dotdigital's answer to what the row wants at this moment."""
-    given = {"contact": 1, "created": row.created, "told_out": row.opted_out, **facts}
-    return Delivery("a@example.com", outcome, (row.hash or b"").hex(), row.position.hex(), 0, 1, **given)  # type: ignore[arg-type]  # facts by name
+    given = {"contact": 1, "created": row.created, "told_out": opted_out(row.consent), **facts}
+    return Delivery("ea@example.com", outcome, (row.hash or b"").hex(), 0, 1, **given)  # type: ignore[arg-type]  # facts by name
 
 
 def delivered(fields: bytes = A, opted: bool | None = None) -> OutboxRow:
@@ -155,35 +159,102 @@ def test_leaving_is_something_to_send() -> None:
 
 def test_consent_carried_from_a_former_address_makes_a_delivered_contact_dirty() -> None:
     row = delivered(A, opted=True)
-    carry_consent(row)
-    assert row.dirty and row.opted_out and not row.may_subscribe
+    carry_consent(row, CARRIED)
+    assert row.dirty and row.must_tell_out
+    assert creation_status(row.consent, external=False) == UNSUBSCRIBED
 
 
 def test_carried_consent_that_comes_first_waits_for_the_contact() -> None:
     row = OutboxRow()
-    carry_consent(row)
+    carry_consent(row, CARRIED)
     assert not row.dirty
     wanted(row, A, 1, opted=True)
-    assert row.dirty and row.opted_out and not row.may_subscribe
+    assert row.dirty and row.must_tell_out
+    assert creation_status(row.consent, external=False) == UNSUBSCRIBED
 
 
 def test_consent_carried_twice_is_told_once() -> None:
     row = delivered(A)
-    carry_consent(row)
+    carry_consent(row, CARRIED)
     settle(row, answer(row, told_out=True))
-    carry_consent(row)
+    carry_consent(row, CARRIED)
     assert not row.dirty
 
 
-def test_an_unsubscribe_once_seen_is_never_forgotten() -> None:
+def test_an_unsubscribe_once_seen_outlives_answers_that_show_none() -> None:
     row = delivered(A, opted=True)
-    settle(row, answer(row, tight=True))
-    settle(row, answer(row, tight=False))
-    assert row.tight and not row.may_subscribe
+    settle(row, answer(row, status="unsubscribed", updated=5))
+    settle(row, answer(row))
+    settle(row, answer(row, "deleted", contact=None, created="no", status="binned", updated=9))
+    assert row.consent.dotdigital.word is Word.OUT
+    assert creation_status(row.consent, external=False) == UNSUBSCRIBED
 
 
-@pytest.mark.parametrize(("opted", "allowed"), [(True, True), (None, False), (False, False)])
-def test_only_an_opt_in_may_create_a_subscribed_contact(opted: bool | None, allowed: bool) -> None:
+@pytest.mark.parametrize(("opted", "status"), [(True, SUBSCRIBED), (None, UNSUBSCRIBED), (False, UNSUBSCRIBED)])
+def test_only_an_opt_in_may_create_a_subscribed_contact(opted: bool | None, status: str) -> None:
     row = OutboxRow()
     wanted(row, A, 1, opted)
-    assert row.may_subscribe is allowed
+    assert creation_status(row.consent, external=False) == status
+
+
+def test_a_reading_makes_a_contact_known_and_tells_what_it_says() -> None:
+    row = OutboxRow()
+    assert find(row, Found(7, "unsubscribed"), version_bytes(SECOND))
+    assert row.contact == 7 and not row.dirty
+    assert row.consent.dotdigital.word is Word.OUT
+
+
+def test_a_reading_by_address_alone_makes_nobody_known() -> None:
+    row = OutboxRow()
+    find(row, Found(0, "suppressed"), version_bytes(SECOND))
+    assert not row.known and row.consent.dotdigital.word is Word.OUT
+
+
+def test_a_reading_shows_the_contact_that_took_the_place_of_another() -> None:
+    row = delivered(A)
+    find(row, Found(7, "subscribed"), version_bytes(SECOND))
+    assert row.contact == 7
+
+
+def test_an_older_reading_is_skipped() -> None:
+    row = OutboxRow()
+    find(row, Found(7, "subscribed"), version_bytes(2 * SECOND))
+    assert not find(row, Found(7, "unsubscribed"), version_bytes(SECOND))
+    assert row.consent.dotdigital.word is Word.IN
+
+
+def test_the_status_that_we_gave_is_nobodys_refusal() -> None:
+    row = OutboxRow()
+    wanted(row, A, 1)
+    settle(row, answer(row, "noted", created=UNSUBSCRIBED))
+    find(row, Found(7, "unsubscribed"), version_bytes(SECOND))
+    assert row.consent.dotdigital.word is Word.SILENT
+
+
+def test_a_note_settles_nothing_but_survives_until_the_answer() -> None:
+    row = OutboxRow()
+    wanted(row, A, 1)
+    settle(row, answer(row, "noted", created=UNSUBSCRIBED))
+    assert row.dirty and not row.known and row.creation == UNSUBSCRIBED
+    settle(row, answer(row, "created", created=UNSUBSCRIBED))
+    assert row.created == UNSUBSCRIBED and row.tried == "no"
+
+
+def test_a_contact_that_vanished_is_looked_for_with_what_it_held() -> None:
+    row = delivered(A)
+    settle(row, answer(row, "vanished", listed=True))
+    assert row.dirty and not row.known and row.created == "no" and not row.listed
+
+
+def test_leaving_the_list_says_nothing_of_the_content() -> None:
+    row = delivered(A)
+    wanted(row, B, 2)
+    row.listed = True
+    settle(row, answer(row, "left", listed=False))
+    assert row.dirty and not row.listed
+
+
+def test_who_must_be_forgotten_is_dirty_whatever_was_parked() -> None:
+    row = delivered(A)
+    row.parked, row.erase = row.hash, b"digest"
+    assert row.dirty
