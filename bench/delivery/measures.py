@@ -25,8 +25,8 @@ class Measures:
 
     ``calls`` are those that a tier pays for and that arrived, but for ``readings`` of what Dotdigital has; ``polls`` are free;
     ``unanswered`` never arrived.
-    ``used`` is the share of the account's minute that was used, in the fullest tier, over all minutes through which some
-    change waited longer than it may; None when there was no such minute. Delays are ms from change to request, None when the
+    ``used`` is the share of the account's minute that was used, in the fullest tier, over all minutes at whose every moment
+    some change waited longer than it may; None when there was no such minute. Delays are ms from change to request, None when the
     trace has no such change; ``drain`` is seconds from the trace's relief until everything made before it was sent.
     """
 
@@ -99,14 +99,25 @@ def percentile(delays: Sequence[int], share: float) -> float | None:
 
 
 def _pressed(played: Played) -> set[int]:
-    """The minutes through which something waited that was due before they began; those without Dotdigital do not count."""
+    """The minutes at whose every moment something waited longer than it may; those without Dotdigital do not count."""
     minutes: set[int] = set()
-    for deadline, sent in played.carried.late:
-        minutes.update(range(-(-deadline // _MINUTE), sent // _MINUTE))
+    for begin, end in merged(played.carried.late):
+        minutes.update(range(-(-begin // _MINUTE), end // _MINUTE))
     if played.trace.outage is not None:
         down, up = (START_MS + int(seconds * 1000) for seconds in played.trace.outage)
         minutes -= set(range(down // _MINUTE, -(-up // _MINUTE)))
     return minutes
+
+
+def merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same moments in spans that do not touch."""
+    found: list[tuple[int, int]] = []
+    for begin, end in sorted(spans):
+        if found and begin <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], end)
+        else:
+            found.append((begin, end))
+    return found
 
 
 def _used(paid: Iterable[Call], minutes: set[int], terms: Terms) -> float | None:

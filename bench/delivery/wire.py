@@ -34,12 +34,11 @@ def read(method: str, path: str, body: bytes, store: Store) -> list[Said]:
     parts = [unquote(part) for part in path.strip("/").split("/")]
     match parts:
         case ["contacts", "v3", "import"]:
-            return [_contact(row, row["identifiers"]["email"]) for row in members["contacts"]]
+            return [_imported(row, store) for row in members["contacts"]]
         case ["contacts", "v3"]:
-            return [_contact(members, members["identifiers"]["email"])]
+            return [_contact(members, "email", members["identifiers"]["email"], store)]
         case ["contacts", "v3", kind, value]:
-            found = store.find(kind, value)
-            return [_contact(members, found.email or value if found else value)]
+            return [_contact(members, kind, value, store)]
         case ["insightData", "v3", "import"]:
             return [Said((members["collectionName"], row["key"]), canonical(row["json"])) for row in members["records"]]
         case ["insightData", "v3", "contacts", _, _, collection, key] | ["insightData", "v3", "account", collection, key]:
@@ -47,10 +46,18 @@ def read(method: str, path: str, body: bytes, store: Store) -> list[Said]:
     return []
 
 
-def _contact(row: Mapping[str, Any], email: str) -> Said:
+def _imported(row: Mapping[str, Any], store: Store) -> Said:
+    kind = row["matchIdentifier"]
+    return _contact(row, kind, row["identifiers"][kind], store)
+
+
+def _contact(row: Mapping[str, Any], kind: str, value: Any, store: Store) -> Said:
+    found = store.find(kind, str(value))
+    email = found.email if found is not None and found.email is not None else str(value)
     status = row.get("channelProperties", {}).get("email", {}).get("status")
-    lists = frozenset(row.get("lists", ()))
-    return Said((CONTACT, email), canonical(row.get("dataFields", {})), status == "unsubscribed", lists)
+    return Said(
+        (CONTACT, email), canonical(row.get("dataFields", {})), status == "unsubscribed", frozenset(row.get("lists", ()))
+    )
 
 
 def nothing_new(said: Said, store: Store) -> bool:
