@@ -68,7 +68,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Where deliveries go: what the mapping asks for, by what the account calls it; None is not delivered."""
+    """Where deliveries go: collections by name, list and programme by id; None is not delivered."""
 
     orders: str | None
     catalogue: str | None

@@ -204,15 +204,18 @@ class InsightCalls(Bound):
         return True
 
     async def delete_records(self, collection: str, keys: Sequence[str], email: str | None = None) -> frozenset[str]:
-        """Delete up to 5000 records; returns the keys that were not there.
+        """Delete many records, 5000 in a call; returns the keys that were not there.
 
         Raises:
             MissingError: the contact or the collection is not there.
         """
         place = "accounts" if email is None else f"contacts/email/{quote(email, safe='')}"
-        path, body = f"/insightData/v3/{place}/{collection}/deleteRecords", orjson.dumps({"keys": list(keys)})
-        answer = await self._call(Operation.DELETE_RECORDS, "DELETE", path, body)
-        return frozenset(read(answer, Operation.DELETE_RECORDS, _Deleted).not_found or ())
+        path, gone = f"/insightData/v3/{place}/{collection}/deleteRecords", list[str]()
+        for start in range(0, len(keys), MOST_KEYS):
+            body = orjson.dumps({"keys": list(keys[start : start + MOST_KEYS])})
+            answer = await self._call(Operation.DELETE_RECORDS, "DELETE", path, body)
+            gone += read(answer, Operation.DELETE_RECORDS, _Deleted).not_found or ()
+        return frozenset(gone)
 
     async def import_records(self, collection: str, scope: Scope, kind: CollectionType, records: Sequence[ImportRecord]) -> str:
         """Start an import and return its id. It creates a missing collection; no two records may have one key.

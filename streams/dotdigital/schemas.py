@@ -11,6 +11,7 @@ from typing import Final
 from streams.dotdigital.insight import Property
 
 _TEXT, _NUMBER, _WHOLE, _TIME, _RECORD = "STRING", "FLOAT", "INTEGER", "TIMESTAMP", "RECORD"
+_KNOWN: Final = frozenset({_TEXT, _NUMBER, _WHOLE, _TIME, _RECORD, "BOOLEAN"})
 
 
 def _all(kind: str, *names: str) -> tuple[Property, ...]:
@@ -44,11 +45,14 @@ CATALOGUE: Final = (
 
 
 def clashes(wanted: tuple[Property, ...], found: tuple[Property, ...], path: str = "") -> Iterator[str]:
-    """Properties of a collection that cannot hold what we write: ``order_total is STRING, not FLOAT``."""
+    """Properties of a collection that cannot hold what we write: ``order_total is STRING, not FLOAT``.
+
+    A type that we have never heard of is left for Dotdigital to judge.
+    """
     held = {field.name.casefold(): field for field in found}
     for field in wanted:
         there = held.get(field.name.casefold())
-        if there is None:
+        if there is None or there.type not in _KNOWN:
             continue
         if (_family(there.type), there.repeated) != (_family(field.type), field.repeated):
             yield f"{path}{field.name} is {_shown(there)}, not {_shown(field)}"
@@ -58,7 +62,7 @@ def clashes(wanted: tuple[Property, ...], found: tuple[Property, ...], path: str
 
 def _family(kind: str) -> str:
     """Whole and fractional numbers are one type."""
-    return _NUMBER if kind in (_WHOLE, "NUMERIC") else kind
+    return _NUMBER if kind == _WHOLE else kind
 
 
 def _shown(field: Property) -> str:

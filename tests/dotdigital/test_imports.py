@@ -120,14 +120,26 @@ async def test_an_import_that_nobody_knows_is_not_found(client: DotdigitalClient
         await client.contact_import("5b6bb1e0-0000-4000-8000-000000000000")
 
 
-async def test_an_acceptance_that_cannot_be_read_may_have_been_one(client: DotdigitalClient, box: SandboxApp) -> None:
+async def test_an_import_whose_acceptance_was_lost_can_be_repeated(
+    client: DotdigitalClient, box: SandboxApp, advance: Advance
+) -> None:
     box.faults.update({"next": ["lost_reply"]})
+    rows = [ImportContact(ANN, b'{"FIRSTNAME":"Ann"}', "unsubscribed")]
     with pytest.raises(ConnectionAbortedError):
         # In memory the loss of a reply shows as the server's own exception.
-        await client.import_contacts([ImportContact(ANN, b"{}")])
-    box.faults.update({"next": ["bad_gateway_html"]})
-    with pytest.raises(ConnectivityError):
-        await client.import_contacts([ImportContact(ANN, b"{}")])
+        await client.import_contacts(rows)
+    number = await client.import_contacts(rows)
+    advance(5)
+    report = await client.contact_import(number)
+    assert (report.created, [row.email for row in report.updated], len(box.store)) == ((), [ANN], 1)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"importId":null}', b"{}"])
+async def test_an_acceptance_that_cannot_be_read_may_have_been_one(body: bytes) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(202, content=body))
+    async with DotdigitalClient(settings_for(), print, transport) as client:
+        with pytest.raises(ConnectivityError):
+            await client.import_contacts([ImportContact(ANN, b"{}")])
 
 
 async def test_a_structural_fault_refuses_the_whole_import(client: DotdigitalClient, box: SandboxApp) -> None:

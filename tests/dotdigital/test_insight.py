@@ -20,7 +20,7 @@ from streams.dotdigital.insight import (
 )
 from streams.dotdigital.schemas import CATALOGUE, ORDERS, clashes
 from streams.sandbox import SandboxApp
-from tests.dotdigital.conftest import NOON, Person, settings_for
+from tests.dotdigital.conftest import NOON, Person, Recorder, settings_for
 
 ANN = "ann+x/y@example.com"
 NOW = int(NOON.timestamp())
@@ -125,6 +125,15 @@ async def test_many_are_deleted_at_once(ready: DotdigitalClient) -> None:
     assert await ready.delete_records("Orders", ["1", "9"], ANN) == {"9"}
     assert await ready.delete_records("catalog_site", ["1", "2"]) == frozenset()
     assert [held.records for held in await ready.collections()] == [1, 0]
+
+
+async def test_more_are_deleted_in_several_calls_and_none_in_none(ready: DotdigitalClient, budget: Recorder) -> None:
+    keys = [str(number) for number in range(5001)]
+    before = len(budget.asked)
+    assert await ready.delete_records("catalog_site", []) == frozenset()
+    assert len(budget.asked) == before
+    assert await ready.delete_records("catalog_site", keys) == set(keys)
+    assert len(budget.asked) == before + 2
 
 
 async def test_an_import_reports_counts_and_refusals(ready: DotdigitalClient, advance: Callable[[float], None]) -> None:
@@ -249,6 +258,10 @@ async def test_our_records_fit_the_types_that_we_expect(ready: DotdigitalClient)
 async def test_a_property_of_another_type_is_named(ready: DotdigitalClient, record: object, clash: str) -> None:
     await ready.put_record("Orders", "1", orjson.dumps(record), ANN)
     assert list(clashes(ORDERS, await ready.schema("Orders"))) == [clash]
+
+
+def test_a_type_that_nobody_knows_is_left_to_dotdigital() -> None:
+    assert list(clashes(ORDERS, (Property("order_total", "MONEY", repeated=False),))) == []
 
 
 def test_a_record_goes_out_as_it_is() -> None:
