@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from streams.domain.cells import Cell, version_bytes
 from streams.domain.changes import Fact, Totals
-from streams.domain.ledger import BRANCH_MAX, LEAF_MAX, Branch, Entry, Leaf, Node, find, merge, totals_of
+from streams.domain.ledger import BRANCH_MAX, LEAF_MAX, Branch, Entry, Leaf, Node, find, live_orders, merge, totals_of
 from streams.domain.totals import combined, of_fact
 
 Model = dict[int, Cell[Fact]]
@@ -121,6 +121,7 @@ def test_it_holds_what_a_dictionary_would(found: list[list[Entry]]) -> None:
     for order in range(121):
         held = model.get(order)
         assert find(root, order, disk) == (held.row if held else None)
+    assert sorted(live_orders(root, disk)) == sorted(order for order, held in model.items() if held.row is not None)
 
 
 @settings(deadline=None)

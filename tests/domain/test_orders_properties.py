@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.capture import rows
-from streams.domain import orders
+from streams.domain import orders, records
 from streams.domain.cells import Cell, version_bytes
-from streams.domain.changes import Change, Fact, Kind
+from streams.domain.changes import Answer, Change, Fact, Kind
+from streams.domain.credits import shares
 from streams.domain.orders import Held, Live, OrderRow
 from streams.mapping import Mapping, load_mapping
 from streams.mapping.model import Currency
@@ -65,6 +66,7 @@ def header(**fields: object) -> Change:
     return change(Kind.HEADER, 7, msgspec.structs.replace(HEADER, **fields))
 
 
+prices = st.none() | st.just(Decimal("3.333"))
 numbers = st.none() | st.integers(0, 3)
 ROWS: dict[Kind, st.SearchStrategy[rows.Row]] = {
     Kind.HEADER: st.builds(
@@ -78,9 +80,14 @@ ROWS: dict[Kind, st.SearchStrategy[rows.Row]] = {
     Kind.DETAIL: st.builds(rows.Detail, email=st.sampled_from([None, "a@example.com", "b@example.com"]), currency=numbers),
     Kind.TOTAL: st.builds(rows.Total, net=st.none() | st.decimals(-9, 9, places=2)),
     Kind.LINE: st.builds(
-        rows.Line, original=st.none() | st.integers(50, 52), variant=numbers, quantity=st.none(), net=st.none()
+        rows.Line,
+        original=st.none() | st.integers(50, 52),
+        variant=numbers,
+        quantity=st.none() | st.just(Decimal(2)),
+        net=prices,
     ),
     Kind.DESPATCH: st.builds(rows.Despatch, at=numbers, consignment=st.none()),
+    Kind.RETURN: st.builds(rows.Return, number=st.sampled_from([None, "R1", "R2"]), at=numbers),
 }
 ROW_IDS: list[RowId] = [
     (Kind.HEADER, 7),
@@ -91,6 +98,8 @@ ROW_IDS: list[RowId] = [
     (Kind.LINE, 70),
     (Kind.LINE, 71),
     (Kind.DESPATCH, 1),
+    (Kind.RETURN, 1),
+    (Kind.RETURN, 2),
 ]
 
 
@@ -121,7 +130,8 @@ def arrivals(draw: st.DrawFn, history: Histories) -> list[Change]:
 
 def known(row: OrderRow) -> OrderRow:
     """The row with one of the credited lines answered, as the line index would."""
-    return msgspec.structs.replace(row, answers={50: Cell(version_bytes(1), True), 51: Cell(version_bytes(1), False)})
+    answers = {50: Cell(version_bytes(1), True), 51: Cell(version_bytes(1), False)}
+    return msgspec.structs.replace(row, answers=answers, owners={50: 3})
 
 
 @settings(deadline=None)
@@ -130,7 +140,11 @@ def test_rows_may_arrive_in_any_order(data: st.DataObject) -> None:
     history = data.draw(histories(rising=False))
     one, other = (known(assembled(data.draw(arrivals(history)))) for _ in range(2))
     assert one == other
-    assert orders.outcome(one, STATUSES, MAPPING) == orders.outcome(other, STATUSES, MAPPING)
+    judged_one, judged_other = (orders.outcome(row, STATUSES, MAPPING) for row in (one, other))
+    assert judged_one == judged_other
+    if isinstance(judged_one, Live) and isinstance(judged_other, Live):
+        assert records.content(one, judged_one, {}, {}) == records.content(other, judged_other, {}, {})
+        assert shares(one, judged_one) == shares(other, judged_other)
 
 
 @settings(deadline=None)
@@ -230,6 +244,15 @@ def credit(answers: dict[int, bool]) -> orders.Outcome:
     row.answers = {line: Cell(version_bytes(1), exists) for line, exists in answers.items()}
     assert orders.credited_lines(row, MAPPING) == {50, 51}
     return orders.outcome(row, STATUSES, MAPPING)
+
+
+def test_an_answer_says_which_order_has_the_line_and_is_replaced_by_a_later_one() -> None:
+    row = OrderRow()
+    for position, answer in ((2, Answer(50, True, 3)), (1, Answer(50, True, 4)), (2, Answer(50, True, 3))):
+        orders.apply(row, Change(Kind.ANSWER, "7", 7, version_bytes(position), 1, 0, answer))
+    assert (row.answers, row.owners) == ({50: Cell(version_bytes(2), True)}, {50: 3})
+    orders.apply(row, Change(Kind.ANSWER, "7", 7, version_bytes(3), 1, 0, Answer(50, False)))
+    assert (row.answers[50].row, row.owners) == (False, {})
 
 
 @pytest.mark.parametrize("answers", [{}, {50: True}, {50: True, 51: False}])

@@ -1,0 +1,194 @@
+"""An order's record from its rows, and what the order needs to know for it: credits, recipients, the lines' owners."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.capture import rows
+from streams.domain import lines, recipients, records
+from streams.domain.cells import Cell, version_bytes
+from streams.domain.changes import Change, Credited, Fact, Item, Kind, Owner, Recipients
+from streams.domain.credits import shares
+from streams.domain.lines import LineBlock
+from streams.domain.orders import Live, OrderRow
+from streams.domain.times import utc_text
+from streams.mapping import load_mapping
+from streams.mapping.model import Currency
+
+MAPPING = load_mapping()
+T = 1_700_000_000
+AT = version_bytes(1)
+
+
+def live(net: str = "10", *, rate: str = "1", credit: bool = False, status: Any = "open", buyer: str = "c1") -> Live:
+    currency = Currency(code="EUR", rate=Decimal(rate))
+    return Live(Fact("SO1", T, status, credit, Decimal(net) * currency.rate, None), buyer, Decimal(net), currency)
+
+
+def bought(*several: tuple[int | None, str | None, str | None]) -> OrderRow:
+    """An order with a line for each (variant, quantity, net)."""
+
+    def number(text: str | None) -> Decimal | None:
+        return None if text is None else Decimal(text)
+
+    found = [rows.Line(None, variant, number(quantity), number(net)) for variant, quantity, net in several]
+    return OrderRow(lines={key: Cell(AT, line) for key, line in enumerate(found, 1)})
+
+
+def shown(row: OrderRow, order: Live | None = None, items: dict[int, Item] | None = None) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(records.content(row, order or live(), items or {}, {}), parse_float=str)
+    return found
+
+
+def given_back(amount: str) -> OrderRow:
+    return OrderRow(credits={5: Cell(AT, Credited(Decimal(amount), T)), 6: Cell(AT, None)})
+
+
+def test_what_is_none_is_left_out() -> None:
+    assert shown(OrderRow()) == {
+        "id": "SO1",
+        "order_status": "open",
+        "purchase_date": "2023-11-14T22:13:20Z",
+        "currency": "EUR",
+        "order_subtotal": "10.00",
+        "refund_total": "0.00",
+        "order_total": "10.00",
+    }
+
+
+@pytest.mark.parametrize(
+    ("quantity", "net", "product"),
+    [
+        ("3", "10", {"price": "3.33", "qty": 3}),
+        ("8", "0.04", {"price": "0.01", "qty": 8}),
+        ("2.5", "5", {"price": "2.00", "qty": 3}),
+        ("0.5", "1", {"price": "2.00", "qty": 1}),
+        ("-1", "-2", {"price": "2.00", "qty": -1}),
+        ("-0.4", "0", {"price": "0.00", "qty": 0}),
+        ("0", "5", {"qty": 0}),
+        (None, "5", {}),
+        ("2", None, {"qty": 2}),
+        ("100000000000000000000", None, {"qty": 10**20}),
+    ],
+)
+def test_a_lines_price_and_quantity(quantity: str | None, net: str | None, product: dict[str, Any]) -> None:
+    assert shown(bought((7, quantity, net)))["products"] == [{"product_id": "7", **product}]
+
+
+def test_lines_stand_by_their_key_and_only_with_a_variant() -> None:
+    row = bought((9, None, None), (None, "1", "1"), (8, None, None), (9, None, None))
+    assert [product["product_id"] for product in shown(row)["products"]] == ["9", "8", "9"]
+
+
+@pytest.mark.parametrize(
+    ("net", "rate", "amount", "status", "refunded", "left"),
+    [
+        ("10", "1", "0", "open", "0.00", "10.00"),
+        ("10", "1", "0.001", "part_refunded", "0.00", "10.00"),
+        ("10", "1", "10", "refunded", "10.00", "0.00"),
+        ("10", "1", "12", "refunded", "12.00", "0.00"),
+        ("10", "0.85", "8.5", "refunded", "10.00", "0.00"),
+        ("1.18", "0.85", "1", "part_refunded", "1.18", "0.00"),
+        ("10", "1", "-2", "open", "-2.00", "12.00"),
+    ],
+)
+def test_what_is_given_back(net: str, rate: str, amount: str, status: str, refunded: str, left: str) -> None:
+    found = shown(given_back(amount), live(net, rate=rate))
+    assert (found["order_status"], found["refund_total"], found["order_total"]) == (status, refunded, left)
+
+
+SKUS = {1: Item(None, "A" * 600, None), 2: Item(None, "B" * 398, None), 3: Item(None, "C", None), 4: Item(None, None, "D")}
+
+
+@pytest.mark.parametrize(
+    ("variants", "sizes"),
+    [((), None), ((4, 5), None), ((3, 4, 3), (1,)), ((1, 2), (600, 398)), ((2, 1, 3), (398, 600)), ((3, 1, 2), (1, 600))],
+)
+def test_as_many_whole_skus_as_fit(variants: tuple[int, ...], sizes: tuple[int, ...] | None) -> None:
+    text = records.skus(bought(*((variant, None, None) for variant in variants)), SKUS)
+    assert text is None if sizes is None else (text is not None and tuple(map(len, text.split(", "))) == sizes)
+
+
+def test_a_time_beyond_the_calendar_is_its_last_second() -> None:
+    assert (utc_text(0), utc_text(10**15)) == ("1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z")
+
+
+amounts = st.none() | st.decimals(-99, 99, places=4)
+owned = st.dictionaries(st.integers(1, 6), st.integers(1, 3))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.none() | st.integers(1, 6), amounts), max_size=6), owned, st.sampled_from(["1", "0.853", "1.17"]))
+def test_shares_are_worth_the_credit_note(
+    given_lines: list[tuple[int | None, Decimal | None]], owners: dict[int, int], rate: str
+) -> None:
+    found = [rows.Line(original, None, None, net) for original, net in given_lines]
+    row = OrderRow(lines={key: Cell(AT, line) for key, line in enumerate(found)}, owners=owners)
+    note = live("50", rate=rate, credit=True)
+    worth = shares(row, note)
+    assert worth.keys() == {owners[line.original] for line in found if line.original in owners}
+    assert not worth or sum(worth.values()) == note.fact.net
+    for order in worth.keys() - {min(worth, default=0)}:
+        own = [line.net or Decimal(0) for line in found if line.original in owners and owners[line.original] == order]
+        assert worth[order] == sum(own) * Decimal(rate)
+
+
+@pytest.mark.parametrize("note", [live(), live(credit=True, status="cancelled")])
+def test_what_is_no_credit_note_or_does_not_count_gives_nothing_back(note: Live) -> None:
+    assert not shares(OrderRow(lines={1: Cell(AT, rows.Line(1, None, None, Decimal(1)))}, owners={1: 1}), note)
+
+
+def account_order(own: str | None = None, customer: int = 1) -> OrderRow:
+    header = rows.Header("SO1", T, customer, 1, 1)
+    return OrderRow(header=Cell(AT, header), details={1: Cell(AT, rows.Detail(own, None))})
+
+
+def word(*addresses: str, buyer: str = "c1", position: int = 5) -> Change:
+    return Change(Kind.RECIPIENTS, "1", buyer, version_bytes(position), 1, 0, Recipients(addresses))
+
+
+def test_an_order_asks_until_it_is_told_and_when_its_own_address_is_another_one() -> None:
+    row = account_order("a@example.com")
+    assert recipients.unsure(row, live())
+    assert recipients.apply(row, word("b@example.com", "a@example.com"), MAPPING)
+    assert not recipients.unsure(row, live()) and recipients.recipient(row, live()) == "a@example.com"
+    row.details = account_order("c@example.com").details
+    assert recipients.unsure(row, live()) and recipients.recipient(row, live()) == "a@example.com", "until the answer comes"
+
+
+@pytest.mark.parametrize(
+    ("news", "follows"),
+    [
+        (word("a@example.com", position=4), False),
+        (word("a@example.com", position=5), True),
+        (word("b@example.com", position=4), False),
+        (word("a@example.com", position=6), False),
+        (word("b@example.com", position=6), True),
+        (word(position=6), True),
+        (word("b@example.com", buyer="c2", position=6), False),
+    ],
+)
+def test_what_follows_from_a_buyers_word(news: Change, follows: bool) -> None:
+    row = account_order()
+    recipients.apply(row, word("a@example.com"), MAPPING)
+    assert recipients.apply(row, news, MAPPING) is follows
+
+
+def test_a_former_buyers_word_is_not_the_new_ones() -> None:
+    row = account_order()
+    recipients.apply(row, word("a@example.com"), MAPPING)
+    assert recipients.recipient(row, live(buyer="c2")) is None and recipients.unsure(row, live(buyer="c2"))
+
+
+def test_a_line_that_two_orders_have_is_the_lower_ones() -> None:
+    block = LineBlock()
+    told = [(9, True), (4, True), (4, False), (9, False)]
+    found = []
+    for position, (order, has) in enumerate(told, 1):
+        lines.apply(block, Change(Kind.OWNER, "l0", 3, version_bytes(position), 1, 0, Owner(order, has)))
+        found.append(lines.owner(block, 3))
+    assert found == [9, 4, 9, None]
