@@ -185,6 +185,12 @@ def test_the_command_explains_what_does_not_fit(monkeypatch: pytest.MonkeyPatch)
     assert "house_accounts" in output
 
 
+@pytest.mark.parametrize(("ending", "code"), [("now", 0), ("2031-07-01T12:00:00Z", 0), ("2031-07-01T12:00:00", 2), ("soon", 2)])
+@pytest.mark.usefixtures("broker", "mapping_file")
+def test_the_command_takes_the_end_of_the_shops_days(ending: str, code: int) -> None:
+    assert run("--customers", "5", "--orders", "10", "--ending", ending)[0] == code
+
+
 def test_the_command_fails_when_it_cannot_send(broker: Broker, mapping_file: Path, tmp_path: Path) -> None:
     assert run("--orders", "10", "--truth", str(tmp_path))[0] != 0
     broker.topics.clear()
