@@ -4,6 +4,7 @@ import typer
 
 from streams.cli import config, connect, connectors, dlq, dotdigital, kafka, topics
 from streams.cli.demo import demo, demo_cdc
+from streams.cli.erase import erase
 from streams.cli.run import run
 from streams.cli.sandbox import sandbox
 from streams.cli.simulate import simulate
@@ -12,6 +13,7 @@ from streams.cli.verify import verify
 app = typer.Typer(help="Orderwise to Dotdigital, change by change.", no_args_is_help=True, pretty_exceptions_show_locals=False)
 app.command()(demo)
 app.command()(demo_cdc)
+app.command()(erase)
 app.command()(run)
 app.command()(sandbox)
 app.command()(simulate)

@@ -1,0 +1,148 @@
+"""``owdd erase``: have a person forgotten, and prove it."""
+
+import asyncio
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import orjson
+import typer
+
+from streams.audit import Requested, write_audit
+from streams.capture.values import addresses
+from streams.cli.common import guarded, load, operator_name
+from streams.clock import SystemClock
+from streams.domain.changes import partition_of
+from streams.domain.erasure import Digest, digester
+from streams.engine.producer import BatchProducer
+from streams.erasure.known import Known, known
+from streams.erasure.receipts import Receipt, receipts
+from streams.erasure.requests import Asked, Erasures
+from streams.errors import OwddError
+from streams.settings import Settings
+from streams.topics import Topics
+
+WOULD_CHANGE = 2
+UNFINISHED = 3
+
+
+def erase(
+    email: Annotated[str | None, typer.Option(help="The e-mail address of the person.")] = None,
+    email_file: Annotated[
+        Path | None, typer.Option(dir_okay=False, allow_dash=True, help="A file with one address a line; - is standard input.")
+    ] = None,
+    execute: Annotated[bool, typer.Option("--execute/--dry-run", help="Erase; default: only show what is known.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until every stage and Dotdigital have answered.")] = False,
+    timeout: Annotated[float, typer.Option(min=1, help="How many seconds to wait.")] = 300.0,
+    receipt: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Where to write the receipts. Default, with --wait: erasure-TIME.json.")
+    ] = None,
+    operator: Annotated[str | None, typer.Option(help="Who asks for it. Default: the system's user.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Erase a person everywhere, for ever: Dotdigital, our state, and whatever brings them again. It cannot be undone.
+
+    Exit code 0: erased, or with --execute alone asked for; 2: nothing was done, because --execute was not given; 3: not
+    everybody has answered in time (they go on).
+    """
+    with guarded():
+        settings, _ = load()
+        persons = _persons(email, email_file)
+        digest = digester(settings.digest_key)
+        if not execute:
+            _show(asyncio.run(known(settings, persons, digest)), as_json=as_json)
+            raise typer.Exit(WOULD_CHANGE)
+        found = asyncio.run(_erase(settings, persons, digest, operator_name(operator), timeout if wait else 0.0))
+        target = receipt or (Path(f"erasure-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json") if wait else None)
+        if target is not None:
+            _write(target, found)
+    finished = sum(item.finished_at is not None for item in found)
+    if as_json:
+        typer.echo(_json(found).decode())
+    elif wait:
+        typer.echo(f"{finished:,} of {len(found):,} erased everywhere. Receipts: {target}")
+    else:
+        typer.echo(f"{len(found):,} erasures asked for.")
+    if wait and finished < len(found):
+        raise typer.Exit(UNFINISHED)
+
+
+async def _erase(settings: Settings, persons: list[str], digest: Digest, by: str, patience: float) -> list[Receipt]:
+    topics, partitions = Topics.of(settings.app_id), settings.partitions
+    async with (
+        BatchProducer(settings) as producer,
+        receipts(settings.kafka_bootstrap, topics.audit, partitions) as answers,
+    ):
+        erasures, requests = Erasures(producer, topics, partitions), []
+        for address in persons:
+            mark, now = digest(address), SystemClock().now_ms()
+            request = Requested(now, by, mark.hex())
+            key = request.digest.encode()
+            await producer.send_one(topics.audit, partition_of(request.digest, partitions), key, write_audit(request))
+            await erasures.remember(mark, Asked(now, by))
+            await erasures.start(address, mark, now)
+            requests.append(request)
+        return await answers.wait(requests, patience)
+
+
+def _persons(email: str | None, file: Path | None) -> list[str]:
+    """The normalised addresses, each once.
+
+    Raises:
+        OwddError: there is none, or one is none; the message has its line, not the address.
+    """
+    if (email is None) == (file is None):
+        raise OwddError("say who: --email or --email-file, one of them")
+    lines = [email] if email is not None else _lines(file)
+    found: dict[str, None] = {}
+    for number, line in enumerate(lines, 1):
+        if not (line or "").strip():
+            continue
+        address = addresses(line, "e-mail")
+        if len(address) != 1:
+            raise OwddError(f"line {number} is not one e-mail address; nothing was done")
+        found[address[0]] = None
+    if not found:
+        raise OwddError("there is no address to erase")
+    return list(found)
+
+
+def _lines(file: Path | None) -> list[str]:
+    try:
+        text = typer.get_text_stream("stdin").read() if str(file) == "-" else Path(str(file)).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OwddError(f"{file}: cannot be read: {type(error).__name__}") from None
+    return text.splitlines()
+
+
+def _write(target: Path, found: list[Receipt]) -> None:
+    try:
+        target.write_bytes(_json(found) + b"\n")
+    except OSError as error:
+        raise OwddError(f"{target}: the receipts cannot be written: {type(error).__name__}") from None
+
+
+def _json(found: list[Receipt]) -> bytes:
+    return orjson.dumps([_readable(msgspec.to_builtins(item)) for item in found], option=orjson.OPT_INDENT_2)
+
+
+def _readable(value: Any, name: str = "") -> Any:
+    """Epoch milliseconds, in members whose name ends so, as UTC text."""
+    if isinstance(value, dict):
+        return {key: _readable(item, key) for key, item in value.items()}
+    if name.endswith("_at") and value is not None:
+        return datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return value
+
+
+def _show(found: list[Known], *, as_json: bool) -> None:
+    if as_json:
+        rows = [asdict(item) | {"asked": None if item.asked is None else msgspec.to_builtins(item.asked)} for item in found]
+        typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+        return
+    for item in found:
+        asked = "not asked for before" if item.asked is None else f"asked for before by {item.asked.by}"
+        typer.echo(f"{item.hash}: {item.buyers} buyers have the address; {asked}")
+    typer.echo("Nothing was done. --execute erases, for ever.")
