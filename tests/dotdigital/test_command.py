@@ -1,6 +1,7 @@
 """``owdd dotdigital plan|apply``: what it prints, what it changes, and its exit codes."""
 
 from functools import partial
+from pathlib import Path
 
 import httpx
 import orjson
@@ -9,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from streams.cli import dotdigital
 from streams.dotdigital.client import DotdigitalClient
+from streams.dotdigital.codes import CODES
 from streams.sandbox import SandboxApp
 from tests.dotdigital.conftest import PASSWORD, USER
 
@@ -71,3 +73,9 @@ def test_blanks_around_the_credentials_are_told_beside_the_plan(monkeypatch: pyt
     result = run("plan", "--json")
     assert "blanks around OWDD_DOTDIGITAL_PASSWORD" in result.stderr
     assert orjson.loads(result.stdout) and PASSWORD not in result.output
+
+
+def test_the_page_of_codes_is_current_and_complete() -> None:
+    page = run("codes").stdout
+    assert page == Path("docs/dotdigital-codes.md").read_text(), "run 'make docs'"
+    assert page.count("\n| `") == len(CODES)
