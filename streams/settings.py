@@ -112,6 +112,7 @@ class Settings(BaseSettings):
     budget_live: float = Field(0.1, ge=0, le=0.5, description="Budget: share of every minute kept from the bulk lane besides")
     import_least: int = Field(20, ge=1, le=10_000, description="Imports: fewer items than these are sent one by one")
     import_most: int = Field(10_000, ge=1, le=100_000, description="Imports: most items in one")
+    import_poll: float = Field(5.0, gt=0, le=600, description="Imports: seconds between questions after one")
     import_patience: Seconds = Field(3600.0, description="Imports: one that is not done by then is given up")
     import_seconds: float = Field(30.0, gt=0, le=3600, description="Imports: how long one is expected to take")
 

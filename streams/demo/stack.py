@@ -224,7 +224,7 @@ class LocalStack:
         settings, topics = self.settings, Topics.of(self.settings.app_id)
         groups = {
             ingest_group(settings): ingested(settings, load_mapping(self.mapping)),
-            agents_app(settings): [topics.orders, topics.buyers, topics.contacts],
+            agents_app(settings): [topics.orders, topics.buyers, topics.contacts, topics.products],
             dispatch_app(settings): [topics.desired, topics.deliveries],
         }
         consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap)

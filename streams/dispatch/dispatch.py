@@ -131,6 +131,7 @@ class Dispatch:
             destination,
             windows=BulkWindows.parse(self._mapping.delivery.bulk_windows, self._mapping.source.zone),
             policy=settings.routing,
+            poll_seconds=settings.import_poll,
             index=self.outbox,
             refresh=readback.refresh,
         )

@@ -31,7 +31,6 @@ from streams.dotdigital.insight import ImportRecord
 log = structlog.get_logger()
 
 _LOOK_SECONDS = 0.5
-_POLL_MS = 5_000
 _FRESH_SECONDS = 60
 """How old a reading of Dotdigital's contacts may be when contacts are created in bulk."""
 
@@ -68,6 +67,7 @@ class Importer:
         *,
         windows: BulkWindows,
         policy: RoutingPolicy,
+        poll_seconds: float,
         index: Index,
         refresh: Callable[[], Awaitable[object]],
     ) -> None:
@@ -82,6 +82,7 @@ class Importer:
         self._destination = destination
         self._windows = windows
         self._policy = policy
+        self._poll_ms = int(poll_seconds * 1000)
         self._index = index
         self._refresh = refresh
         self._polls: dict[str, _Poll] = {}
@@ -114,11 +115,11 @@ class Importer:
     async def _ask(self, running: Running) -> None:
         now, poll = self._answers.now_ms(), self._polls.get(running.id)
         if poll is None:
-            poll = self._polls[running.id] = _Poll(Work(running.kind).ceiling, running.at + _POLL_MS)
+            poll = self._polls[running.id] = _Poll(Work(running.kind).ceiling, running.at + self._poll_ms)
             self._budget.imports[poll.ceiling].adopt()
         if now < poll.due:
             return
-        poll.due = now + _POLL_MS
+        poll.due = now + self._poll_ms
         try:
             over = await self._reports.settle(running)
         except DotdigitalError as error:

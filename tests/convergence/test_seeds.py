@@ -32,7 +32,8 @@ _FAULTS = {
 _IMPORTS = {
     "OWDD_IMPORT_LEAST": "5",
     "OWDD_IMPORT_SECONDS": "0.05",
-    "OWDD_IMPORT_PATIENCE": "8",
+    "OWDD_IMPORT_POLL": "0.5",
+    "OWDD_IMPORT_PATIENCE": "5",
     "OWDD_READBACK_SECONDS": "2",
 }
 """What makes imports worth it in a shop of a hundred customers."""
