@@ -44,11 +44,16 @@ async def test_a_shop_converges_through_replays_faults_and_kills(tmp_path: Path,
     consent = seed % 2 == 1
     options: dict[str, object] = {"consent": True} if consent else {}
     rng = Random(seed)
-    async with stack(tmp_path, broker, f"seed{seed}", consent=consent, partitions=1 + seed % 4, **_IMPORTS) as running:
+    erasure, partitions = seed % 3 == 2, 1 + seed % 4
+    async with stack(
+        tmp_path, broker, f"seed{seed}", consent=consent, erasure=erasure, partitions=partitions, **_IMPORTS
+    ) as running:
         await faults(running, _FAULTS | {"seed": seed})
         await running.start_worker(*Role, name="worker")
         feeding = asyncio.create_task(
-            simulate(running, seed=seed, customers=80, orders=400, duplicates=0.1, replays=2, shuffle=True, rate=1500, **options)
+            simulate(
+                running, seed=seed, customers=80, orders=400, duplicates=0.1, replays=2, shuffle=True, rate=1500, **options
+            )
         )
         for _ in range(2):
             await asyncio.sleep(rng.uniform(1, 4))
