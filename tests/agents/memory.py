@@ -1,9 +1,13 @@
-"""The state of one stage in memory."""
+"""The state of one stage in memory, and steps in any order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from random import Random
+from typing import TypeVar
 
 from streams.engine.unit import Unit
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -26,3 +30,11 @@ class Rows:
                 self.rows[key] = value
         for effect in unit.after:
             effect()
+
+
+def interleaved(found: Sequence[Sequence[T]], random: Random) -> list[T]:
+    """Every step, rows mixed at will, each row's own order kept."""
+    turns = [number for number, steps in enumerate(found) for _ in steps]
+    random.shuffle(turns)
+    waiting = [iter(steps) for steps in found]
+    return [next(waiting[number]) for number in turns]

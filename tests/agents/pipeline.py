@@ -250,14 +250,6 @@ def person(pk: int, account: int, *emails: str, at: int = 1, former: int | None 
     return step if former is None else [*step, change(TOPICS.buyers, Kind.CONTACT, f"c{former}", pk, None, at)]
 
 
-def interleaved(found: list[list[Step]], random: Random) -> list[Step]:
-    """Every step, rows mixed at will, each row's own order kept."""
-    turns = [number for number, steps in enumerate(found) for _ in steps]
-    random.shuffle(turns)
-    waiting = [iter(steps) for steps in found]
-    return [next(waiting[number]) for number in turns]
-
-
 LOOKUP = status(1, OPEN) + status(2, SENT)
 PEOPLE = customer(1, ANN) + customer(2, BOB)
 ORDER = header(10) + total(10) + line(10, 100)

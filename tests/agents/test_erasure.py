@@ -10,6 +10,7 @@ from streams.audit import Trace
 from streams.capture import rows
 from streams.domain.changes import Change, Erase, Kind
 from streams.domain.erasure import scrubbed
+from tests.agents.memory import interleaved
 from tests.agents.pipeline import (
     ANN,
     BOB,
@@ -31,7 +32,7 @@ from tests.agents.pipeline import (
     person,
     total,
 )
-from tests.agents.test_handlers import interleaved, timelines
+from tests.agents.shops import timelines
 
 GUEST = header(30, HOUSE) + total(30) + detail(30, ANN)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable
-from functools import partial
 from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,7 +19,7 @@ from streams.engine.stage import Stage
 from streams.engine.table import StateTable
 from streams.observability.lag import Progress
 from streams.observability.metrics import Metrics
-from tests.agents.memory import Rows
+from tests.agents.memory import Rows, interleaved
 from tests.agents.pipeline import (
     ANN,
     BOB,
@@ -29,26 +28,21 @@ from tests.agents.pipeline import (
     EVE,
     HOUSE,
     LOOKUP,
-    OPEN,
     ORDER,
     PEOPLE,
-    SENT,
     TOPICS,
     Pipeline,
     Step,
     customer,
-    despatch,
     detail,
     header,
-    interleaved,
-    item,
     line,
     of_order,
     person,
-    returned,
     status,
     total,
 )
+from tests.agents.shops import timelines
 
 
 @pytest.fixture
@@ -149,50 +143,6 @@ def test_a_person_who_changes_accounts_is_told_of_by_the_new_one_only(pipeline: 
     pipeline.pump(PEOPLE, person(1, 1, EVE, opted=False), person(1, 2, EVE, at=2, former=1, opted=False))
     assert pipeline.contact(EVE)["OW_ACCOUNT"] == "ACC2"
     assert pipeline.content()[EVE][1] is False
-
-
-@st.composite
-def timelines(draw: st.DrawFn) -> list[list[Step]]:
-    """Versions of each row of a small shop, oldest first."""
-    some = st.integers(1, 2)
-    kinds = st.sampled_from([1, 1, 4, 2])
-    addresses = st.lists(st.sampled_from([ANN, BOB, EVE]), unique=True, max_size=2)
-    nets = st.sampled_from([None, "1", "0.505"])
-    texts = st.sampled_from([OPEN, SENT, "cancelled", "never heard of", None])
-    found: list[list[Step]] = []
-    for order in (1, 2, 3):
-        customers = st.sampled_from([1, 2, HOUSE])
-        numbers = st.sampled_from([f"SO{order}", f"SO{order}", f"XO{order}", None])
-        found.append(
-            [
-                draw(st.builds(partial(header, order, at=at), customers, sort=kinds, status=some, number=numbers))
-                for at in (1, 2)
-            ]
-        )
-        found.append([total(order, draw(st.sampled_from(["1", "2.505"])), at) for at in range(1, draw(some) + 1)])
-        place, moves = order, []
-        for at in range(1, draw(some) + 1):
-            former, place = (place if at > 1 else None), draw(st.integers(1, 3))
-            original, variant = draw(st.sampled_from([None, 11, 12])), draw(st.sampled_from([None, 1, 2]))
-            moves.append(line(place, 10 + order, original, at, former, variant=variant, quantity="2", net=draw(nets)))
-        found.append(moves)
-        owners = st.sampled_from([None, ANN, EVE])
-        found.append([detail(order, draw(owners), draw(st.sampled_from([None, 2])), at) for at in range(1, draw(some) + 1)])
-    found.append([despatch(2, 1, draw(st.integers(5, 9)), at) for at in (1, 2)])
-    found.append([returned(draw(st.integers(1, 2)), 1, "R1")])
-    for pk in (1, 2):
-        found.append([item(pk, draw(st.sampled_from(["X", "Y", None])), at=at) for at in range(1, draw(some) + 1)])
-    for pk in (1, 2):
-        found.append([status(pk, draw(texts), at) for at in range(1, draw(some) + 1)])
-        found.append([customer(pk, *draw(addresses), at=at) for at in range(1, draw(some) + 1)])
-        account, versions = 1, []
-        for at in range(1, draw(st.integers(1, 3)) + 1):
-            before, account = account, draw(some)
-            former = before if at > 1 and before != account else None
-            opted = draw(st.sampled_from([True, False, None]))
-            versions.append(person(pk, account, *draw(addresses), at=at, former=former, opted=opted))
-        found.append(versions)
-    return found
 
 
 @settings(deadline=None, max_examples=120)

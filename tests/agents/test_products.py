@@ -21,7 +21,7 @@ from streams.engine.unit import Unit
 from streams.mapping import Mapping, load_mapping
 from streams.observability.metrics import Metrics
 from streams.topics import Topics
-from tests.agents.memory import Rows
+from tests.agents.memory import Rows, interleaved
 
 TOPICS = Topics.of("t")
 MAPPING = load_mapping()
@@ -327,14 +327,6 @@ def timelines(draw: st.DrawFn) -> list[list[Step]]:
             pairs = zip(owners, [None, *owners], strict=False)
             found.append([part(kind, pk, draw(content), of, at, former) for at, (of, former) in enumerate(pairs, 1)])
     return found
-
-
-def interleaved(found: list[list[Step]], random: Random) -> list[Step]:
-    """Every step, rows mixed at will, each row's own order kept."""
-    turns = [number for number, steps in enumerate(found) for _ in steps]
-    random.shuffle(turns)
-    waiting = [iter(steps) for steps in found]
-    return [next(waiting[number]) for number in turns]
 
 
 def worked(stage: Stage, steps: Sequence[Step], random: Random, crashes: int) -> Stage:

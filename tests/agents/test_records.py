@@ -13,6 +13,7 @@ from streams.capture.rows import Lane
 from streams.domain.changes import Change, Kind
 from streams.domain.lanes import FEW
 from streams.mapping.model import Delivery, OrderRecords
+from tests.agents.memory import interleaved
 from tests.agents.pipeline import (
     ANN,
     BOB,
@@ -27,7 +28,6 @@ from tests.agents.pipeline import (
     despatch,
     detail,
     header,
-    interleaved,
     item,
     line,
     of_order,
@@ -36,6 +36,7 @@ from tests.agents.pipeline import (
     status,
     total,
 )
+from tests.agents.shops import shops
 
 ACCOUNT = customer(1, ANN)
 SHIRT = line(10, 100, variant=5, quantity="2", net="7.50")
@@ -293,60 +294,6 @@ def test_an_orders_row_stays_small_with_a_large_account(pipeline: Pipeline) -> N
     pipeline.pump(SHOP, detail(10, "p7@example.com"), *people)
     assert pipeline.records().keys() == {("p7@example.com", "SO10")}
     assert len(pipeline.state[TOPICS.orders].rows[b"o10"]) < 400
-
-
-@st.composite
-def shops(draw: st.DrawFn) -> list[list[Step]]:
-    """Versions of each row of a shop whose documents are mostly live: two accounts, a house account, orders, credit notes."""
-    found: list[list[Step]] = [[LOOKUP], [status(3, "cancelled")]]
-    emails = st.sampled_from([ANN, BOB, EVE])
-    nets = st.sampled_from(["1", "2.505", "10"])
-
-    def some(most: int = 2) -> range:
-        return range(1, draw(st.integers(1, most)) + 1)
-
-    for order in (1, 2):
-        numbers = st.sampled_from([f"SO{order}", f"SO{order}", f"XO{order}", None])
-        found.append(
-            [
-                header(
-                    order,
-                    draw(st.sampled_from([1, 2, HOUSE])),
-                    status=draw(st.sampled_from([1, 1, 2, 3])),
-                    number=draw(numbers),
-                    at=at,
-                )
-                for at in some(3)
-            ]
-        )
-        found.append([total(order, draw(nets), at) for at in some()])
-        found.append([detail(order, draw(emails), draw(st.sampled_from([1, 2])), at) for at in some()])
-        place, moves = order, []
-        for at in some(3):
-            former, place = (place if at > 1 else None), draw(st.integers(1, 2))
-            moves.append(
-                line(place, 10 + order, at=at, former=former, variant=draw(st.sampled_from([1, 2])), quantity="2", net="3")
-            )
-        found.append(moves)
-        found.append([item(order, draw(st.sampled_from(["X", "Y"])), at=at) for at in some(3)])
-    for note in (3, 4):
-        sorts = st.sampled_from([4, 4, 4, 1])
-        found.append(
-            [
-                header(
-                    note, draw(st.sampled_from([1, HOUSE])), sort=draw(sorts), status=draw(st.sampled_from([1, 1, 3])), at=at
-                )
-                for at in some(3)
-            ]
-        )
-        found.append([total(note, draw(nets), at) for at in some()])
-        found.append([detail(note, draw(emails))])
-        found += [[line(note, 10 * note + original, original, at, net=draw(nets)) for at in some()] for original in (11, 12)]
-    found.append([returned(1, 1, "R1"), of_order(Kind.RETURN, 1, 1, None, 2)][: draw(st.integers(1, 2))])
-    for pk in (1, 2):
-        found.append([customer(pk, draw(emails), at=at) for at in some()])
-        found.append([person(pk, 1, *draw(st.lists(emails, unique=True, max_size=2)), at=at) for at in some(3)])
-    return found
 
 
 @settings(deadline=None, max_examples=60)
