@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
 
 import orjson
 
@@ -68,7 +67,7 @@ class SuppressionCalls(Bound):
         return self._since(Operation.SUPPRESSED_SINCE, moment)
 
     async def _since(self, operation: Operation, moment: int) -> AsyncIterator[tuple[Removal, ...]]:
-        path, seen, full = f"/v2/contacts/{operation}/{quote(stamp(moment), safe='')}", 0, True
+        path, seen, full = f"/v2/contacts/{operation}/{stamp(moment)}", 0, True
         while full:
             rows = read(await self._call(operation, "GET", path, query=skipping(seen)), operation, list[_Removal])
             yield tuple(row.shown() for row in rows)
