@@ -104,10 +104,10 @@ class Database:
     def update(self, table: str, key: int, **values: Value) -> None:
         """Change columns of one row. Raises KeyError."""
         row = self.row(table, key)
-        before = self._old_image(table, key, row, values)
+        before, former = self._old_image(table, key, row, values), row.get("cc_email")
         row.update(values)
         self._rows[table][key] = after = self._encoded(table, row)
-        self._note_person(table, row)
+        self._note_person(table, row, former)
         self._record(table, key, b"u", before, after, b"2")
 
     def delete(self, table: str, key: int) -> Row:
@@ -180,10 +180,14 @@ class Database:
             envelope = self.envelopes[table]
             self._open.append(Change(envelope.topic, envelope.key(key), None, self._commit))
 
-    def _note_person(self, table: str, row: Row) -> None:
-        """Remember what a version of a contact row said of a person for good, whatever becomes of the row."""
-        if table != CONTACT or not row["cc_email"]:
+    def _note_person(self, table: str, row: Row, former: Value = None) -> None:
+        """Remember what a version of a contact row said of a person for good, whatever becomes of the row.
+
+        Who asks to be forgotten asks for the address that the same save replaces (``former``), too.
+        """
+        if table != CONTACT:
             return
-        for column, values in ((OPT_IN, self.opt_in_values), (ERASED, self.erased_values)):
-            if row[column] is not None:
-                values.add((str(row[column]), str(row["cc_email"])))
+        if row[OPT_IN] is not None and row["cc_email"]:
+            self.opt_in_values.add((str(row[OPT_IN]), str(row["cc_email"])))
+        if row[ERASED] is not None:
+            self.erased_values.update((str(row[ERASED]), str(email)) for email in (row["cc_email"], former) if email)

@@ -48,7 +48,7 @@ def opted_in_ever(db: Database, mapping: Mapping) -> list[str]:
 
 
 def erased(db: Database, mapping: Mapping) -> list[str]:
-    """Every address that a contact row ever asked to be forgotten; none where the site maps no such column."""
+    """Every address for which a contact row ever asked to be forgotten; none where the site maps no such column."""
     return [] if mapping.erasure is None else _addresses_said(db.erased_values, mapping.erasure.erased)
 
 

@@ -1,12 +1,17 @@
 """The truth file says what the database holds, in the encoding of events."""
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from streams.mapping import load_mapping
+from streams.mapping.model import Erasure
 from streams.simulate import Simulation, SimulationConfig, read_truth
-from streams.simulate.truth import TruthError
+from streams.simulate.database import Database
+from streams.simulate.rows import contact
+from streams.simulate.tables import CONTACT
+from streams.simulate.truth import TruthError, truth_of
 
 
 def simulated(mode: str) -> Simulation:
@@ -38,6 +43,19 @@ def test_opted_in_ever_has_normalised_addresses_of_current_and_former_rows() -> 
 
 def test_without_a_mapped_consent_nobody_ever_opted_in() -> None:
     assert simulated("none").truth().opted_in_ever == []
+
+
+def test_who_asks_to_be_forgotten_asks_for_the_address_before_too() -> None:
+    mapping = load_mapping().model_copy(update={"erasure": Erasure(column="cc_gdpr_erased")})
+    db = Database(mapping)
+    row = contact(Random(1), 1, customer=1, first=None, last=None, full=None, email="a@example.com", opt_in=None, at="")
+    db.insert(CONTACT, row)
+    db.update(CONTACT, 1, cc_email="b@example.com")
+    assert truth_of(db, mapping, 1).erased == []
+    db.update(CONTACT, 1, cc_email="c@example.com", cc_gdpr_erased=True)
+    db.update(CONTACT, 1, cc_email="d@example.com", cc_gdpr_erased=None)
+    assert truth_of(db, mapping, 1).erased == ["b@example.com", "c@example.com"]
+    assert truth_of(db, load_mapping(), 1).erased == []
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"seed":1,"tables":3,"opted_in_ever":[]}'])
