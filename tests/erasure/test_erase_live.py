@@ -1,0 +1,139 @@
+"""The whole way on a real broker: erased by command or by the ERP, a person is gone and does not come back."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from aiokafka import AIOKafkaProducer
+from click.testing import Result
+from typer.testing import CliRunner
+
+from streams.cli import app
+from streams.cli.erase import UNFINISHED, WOULD_CHANGE
+from streams.demo.stack import LocalStack
+from streams.kafka_reading import records_of
+from streams.topics import Topics, tables
+from streams.worker import Role
+from tests.convergence.shop import stack
+
+ANN, BOB = "ann@example.com", "bob@example.com"
+
+
+def event(table: str, key: dict[str, int], row: dict[str, Any], lsn: int) -> tuple[str, bytes, bytes]:
+    """A captured row: table, key, value."""
+    source = {"connector": "sqlserver", "table": table, "commit_lsn": f"00000001:00000001:{lsn:04x}", "ts_ms": 1}
+    value = {"before": None, "after": key | row, "source": source | {"snapshot": "false"}, "op": "u", "ts_ms": 1}
+    return table, orjson.dumps(key), orjson.dumps(value)
+
+
+def account(number: int, lsn: int = 1) -> tuple[str, bytes, bytes]:
+    row = {"cd_ow_account": None, "cd_account_customer": False, "cd_statement_email": None, "cd_invoice_email": None}
+    return event("customer_detail", {"cd_id": number}, row, lsn)
+
+
+def person(number: int, email: str, lsn: int = 1, *, asks: bool = False) -> tuple[str, bytes, bytes]:
+    names = {"cc_first_name": f"First{number}", "cc_last_name": None, "cc_name": None}
+    row = {"cc_customer_id": 2, "cc_email": email, "cc_gdpr_erased": asks, **names}
+    return event("customer_contact", {"cc_id": number}, row, lsn)
+
+
+async def happen(running: LocalStack, name: str, *events: tuple[str, bytes, bytes]) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=running.settings.kafka_bootstrap) as producer:
+        for table, key, value in events:
+            await producer.send_and_wait(f"{name}.Orderwise.dbo.{table}", value, key)
+
+
+async def owdd(running: LocalStack, *arguments: str) -> Result:
+    """Run a command beside the workers."""
+    environment = {name: value for name, value in running.environment.items() if name.startswith("OWDD_")}
+    return await asyncio.to_thread(CliRunner().invoke, app, list(arguments), env=environment)
+
+
+def contacts(running: LocalStack) -> set[str]:
+    """Everybody whom Dotdigital has outside its bin."""
+    state = httpx.get(f"{running.settings.dotdigital_url}/_sandbox/state").json()
+    return {contact["email"] for contact in state["contacts"] if not contact["binned"]}
+
+
+async def held(running: LocalStack, topic: str) -> list[bytes]:
+    """The latest value of every key, as compaction would leave it; values without key as they are."""
+    latest: dict[Any, bytes] = {}
+    settings = running.settings
+    async for record in records_of(settings.kafka_bootstrap, topic, range(settings.partitions)):
+        latest[record.key or (record.partition, record.offset)] = (record.key or b"") + b"\0" + (record.value or b"")
+        if record.value is None:
+            del latest[record.key]
+    return list(latest.values())
+
+
+async def test_an_erased_person_is_gone_from_everything_and_does_not_come_back(tmp_path: Path, broker: Path) -> None:
+    async with stack(tmp_path, broker, "erase", partitions=2) as running:
+        await running.start_worker(*Role)
+        await happen(running, "erase", account(2), person(1, ANN), person(2, BOB))
+        await running.settled()
+        assert contacts(running) == {ANN, BOB}
+
+        shown = await owdd(running, "erase", "--email", f" {ANN.upper()}")
+        assert shown.exit_code == WOULD_CHANGE
+        assert "1 buyers have the address; not asked for before" in shown.output
+
+        file = tmp_path / "receipt.json"
+        done = await owdd(running, "erase", "--email", ANN, "--execute", "--wait", "--receipt", str(file), "--operator", "dpo")
+        assert done.exit_code == 0, done.output
+        (receipt,) = orjson.loads(file.read_bytes())
+        assert receipt["requested_by"] == "dpo"
+        assert receipt["finished_at"] is not None
+        assert {stage: part["partitions"] for stage, part in receipt["stages"].items()} == {
+            "contacts": 1,
+            "orders": 2,
+            "buyers": 2,
+            "dotdigital": 1,
+        }
+        assert "ann" not in file.read_text() + shown.output.lower() + done.output.lower()
+
+        await running.settled()
+        assert contacts(running) == {BOB}
+        changelogs = tables(running.settings)
+        for table in ("orders", "buyers", "contacts"):
+            assert not [value for value in await held(running, changelogs[table]) if ANN.encode() in value], table
+
+        before = len(await held(running, Topics.of("erase").buyers))
+        await happen(running, "erase", person(1, f"{ANN}; {BOB}", 2), person(3, ANN, 2))
+        await running.settled()
+        arrived = (await held(running, Topics.of("erase").buyers))[before:]
+        assert arrived
+        assert not [value for value in arrived if ANN.encode() in value]
+        assert contacts(running) == {BOB}
+
+
+async def test_the_erps_flag_erases_too(tmp_path: Path, broker: Path) -> None:
+    async with stack(tmp_path, broker, "flag", erasure=True, partitions=2) as running:
+        await running.start_worker(*Role)
+        await happen(running, "flag", account(2), person(1, ANN), person(2, BOB))
+        await running.settled()
+        await happen(running, "flag", person(1, ANN, 2, asks=True))
+        await running.settled()
+        assert contacts(running) == {BOB}
+        assert len(await held(running, Topics.of("flag").erasures)) == 1
+
+
+async def test_nobody_answers_while_no_worker_runs(tmp_path: Path, broker: Path) -> None:
+    async with stack(tmp_path, broker, "nobody", partitions=1) as running:
+        file = tmp_path / "receipt.json"
+        options = ["--execute", "--wait", "--timeout", "1", "--receipt", str(file)]
+        done = await owdd(running, "erase", "--email", ANN, *options)
+        assert done.exit_code == UNFINISHED
+        (receipt,) = orjson.loads(file.read_bytes())
+        assert receipt["finished_at"] is None
+
+
+@pytest.mark.parametrize(
+    "given", [[], ["--email", "nobody"], ["--email", f"{ANN} {BOB}"], ["--email", ANN, "--email-file", "x"]]
+)
+def test_who_is_meant_must_be_said(given: list[str]) -> None:
+    result = CliRunner().invoke(app, ["erase", *given, "--execute"])
+    assert result.exit_code == 1
+    assert "ann" not in result.output
