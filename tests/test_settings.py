@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from streams.cli import app
+from streams.dotdigital.tiers import Tier
 from streams.errors import ConfigurationError
 from streams.mapping import DEFAULT
 from streams.settings import Settings, load_settings
@@ -46,6 +47,25 @@ def problem() -> str:
     with pytest.raises(ConfigurationError) as caught:
         load_settings()
     return str(caught.value)
+
+
+class TestBudget:
+    def test_what_is_not_set_is_not_limited(self) -> None:
+        assert (load_settings().budget.calls, load_settings().budget.flat) == ({}, None)
+
+    def test_what_is_set_reaches_governor_and_routing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        values = {
+            "BUDGET_HIGH": "3000",
+            "BUDGET_FLAT": "2000",
+            "BUDGET_URGENT": "0.2",
+            "LIVE_LONGEST": "5",
+            "IMPORT_MOST": "500",
+        }
+        for name, value in values.items():
+            monkeypatch.setenv(f"OWDD_{name}", value)
+        budget, routing = load_settings().budget, load_settings().routing
+        assert (budget.calls, budget.flat, budget.reserve.urgent) == ({Tier.HIGH: 3000}, 2000, 0.2)
+        assert (routing.live_longest, routing.import_most) == (5.0, 500)
 
 
 class TestSources:

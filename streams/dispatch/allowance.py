@@ -54,8 +54,9 @@ class Minute:
 
     A worker never makes more calls than its share of the limit. It makes fewer when the account has less left than that share:
     then somebody else uses the budget too, and all workers divide what is left. A call without its answer when a minute ends
-    counts in the next one too, until the answer says that it was in time. After a refusal, or when what is left was heard long
-    ago and others seem to use it too, one call goes ahead of the rest.
+    counts in the next one too, until the answer says that it was in time; only one of those that do not divide among the
+    partitions may then be too many, since they go round. After a refusal, or when what is left was heard long ago and others
+    seem to use it too, one call goes ahead of the rest.
     """
 
     def __init__(self, share: Share, limit: int | None) -> None:

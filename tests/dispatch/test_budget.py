@@ -217,7 +217,8 @@ class TestCallers:
 
     def test_a_caller_cancelled_in_the_instant_of_its_grant_gives_it_back(self) -> None:
         async def scene(clock: VirtualClock) -> None:
-            mine = governor(clock, BudgetPolicy(flat=10))
+            mine = governor(clock, BudgetPolicy({Tier.HIGH: 20}, flat=10))
+            await asyncio.sleep(1)
             await mine.acquire(Tier.HIGH, Lane.LIVE)
             mine.learned(Tier.HIGH, None, throttled=True)
             await mine.acquire(Tier.HIGH, Lane.LIVE)
@@ -226,8 +227,8 @@ class TestCallers:
             mine.learned(Tier.HIGH, None, throttled=False)
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
-            state = mine.snapshot()[Tier.HIGH]
-            assert state.spare == (8, 8, 8)
+            assert mine.snapshot()[Tier.HIGH].spare == (8, 8, 8)
+            assert mine._minutes[Tier.HIGH].left(clock.now_ms()) == 18
 
         play(scene)
 
