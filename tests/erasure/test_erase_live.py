@@ -1,14 +1,11 @@
 """The whole way on a real broker: erased by command or by the ERP, a person is gone and does not come back."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
 import pytest
-from aiokafka import AIOKafkaProducer
-from click.testing import Result
 from typer.testing import CliRunner
 
 from streams.cli import app
@@ -18,38 +15,15 @@ from streams.kafka_reading import records_of
 from streams.topics import Topics, tables
 from streams.worker import Role
 from tests.convergence.shop import stack
+from tests.dlq.commands import Event, account, event, happen, owdd
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 
 
-def event(table: str, key: dict[str, int], row: dict[str, Any], lsn: int) -> tuple[str, bytes, bytes]:
-    """A captured row: table, key, value."""
-    source = {"connector": "sqlserver", "table": table, "commit_lsn": f"00000001:00000001:{lsn:04x}", "ts_ms": 1}
-    value = {"before": None, "after": key | row, "source": source | {"snapshot": "false"}, "op": "u", "ts_ms": 1}
-    return table, orjson.dumps(key), orjson.dumps(value)
-
-
-def account(number: int, lsn: int = 1) -> tuple[str, bytes, bytes]:
-    row = {"cd_ow_account": None, "cd_account_customer": False, "cd_statement_email": None, "cd_invoice_email": None}
-    return event("customer_detail", {"cd_id": number}, row, lsn)
-
-
-def person(number: int, email: str, lsn: int = 1, *, asks: bool = False) -> tuple[str, bytes, bytes]:
+def person(number: int, email: str, lsn: int = 1, *, asks: bool = False) -> Event:
     names = {"cc_first_name": f"First{number}", "cc_last_name": None, "cc_name": None}
     row = {"cc_customer_id": 2, "cc_email": email, "cc_gdpr_erased": asks, **names}
     return event("customer_contact", {"cc_id": number}, row, lsn)
-
-
-async def happen(running: LocalStack, name: str, *events: tuple[str, bytes, bytes]) -> None:
-    async with AIOKafkaProducer(bootstrap_servers=running.settings.kafka_bootstrap) as producer:
-        for table, key, value in events:
-            await producer.send_and_wait(f"{name}.Orderwise.dbo.{table}", value, key)
-
-
-async def owdd(running: LocalStack, *arguments: str) -> Result:
-    """Run a command beside the workers."""
-    environment = {name: value for name, value in running.environment.items() if name.startswith("OWDD_")}
-    return await asyncio.to_thread(CliRunner().invoke, app, list(arguments), env=environment)
 
 
 def contacts(running: LocalStack) -> set[str]:

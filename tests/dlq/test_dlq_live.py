@@ -1,0 +1,80 @@
+"""The command on a real broker with ingest behind it: what is retried is read again, and says so if it fails again."""
+
+from pathlib import Path
+
+import orjson
+
+from streams.demo.stack import LocalStack
+from streams.dlq.letters import Place
+from streams.domain.changes import Kind, unpack
+from streams.kafka_reading import records_of
+from streams.topics import Topics
+from streams.worker import Role
+from tests.convergence.shop import stack
+from tests.dlq.commands import account, happen, listed, owdd
+
+SECRET = "ann@example.com"
+TABLE = "customer_detail"
+
+
+async def changes(running: LocalStack, name: str) -> list[tuple[Kind, str]]:
+    """What ingest told the buyers."""
+    topic, partitions = Topics.of(name).buyers, range(running.settings.partitions)
+    found = [record.value async for record in records_of(running.settings.kafka_bootstrap, topic, partitions)]
+    return [(change.kind, change.key) for value in found for change in unpack(value)]
+
+
+async def test_a_letter_is_listed_shown_and_tried_again(tmp_path: Path, broker: Path) -> None:
+    async with stack(tmp_path, broker, "again", partitions=1) as running:
+        await running.start_worker(Role.INGEST)
+        _, key, good = account(7)
+        broken = good.replace(b'"cd_account_customer":false', b'"cd_account_customer":"' + SECRET.encode() + b'"')
+        await happen(running, "again", (TABLE, key, broken))
+        (letter,) = await listed(running, 1)
+        assert (letter["code"], letter["stage"], letter["attempts"]) == ("bad_flag", "ingest", 1)
+
+        shown = await owdd(running, "dlq", "show", letter["place"])
+        assert (shown.exit_code, SECRET in shown.output) == (0, False)
+        assert SECRET in (await owdd(running, "dlq", "show", letter["place"], "--show-personal-data")).output
+
+        dry = await owdd(running, "dlq", "retry", "--code", "bad_flag", "--json")
+        assert dry.exit_code == 2
+        assert orjson.loads(dry.stdout) == {
+            "action": "retry",
+            "executed": False,
+            "selected": 1,
+            "done": 0,
+            "codes": {"bad_flag": 1},
+        }
+
+        done = await owdd(running, "dlq", "retry", "--code", "bad_flag", "--execute", "--operator", "ops")
+        assert (done.exit_code, "retry: 1 of 1." in done.output) == (0, True)
+        letters = await listed(running, 2, "--all")
+        assert [found["outcome"] for found in letters] == ["retry", None]
+        assert letters[1]["attempts"] == 2
+        assert letters[1]["origin"] == letters[0]["origin"] == "again.Orderwise.dbo.customer_detail/0@0"
+        assert [found["place"] for found in await listed(running, 1, "--key", "7")] == [letters[1]["place"]]
+
+
+async def test_a_record_that_can_be_read_now_is_processed_like_any_other(tmp_path: Path, broker: Path) -> None:
+    async with stack(tmp_path, broker, "mended", partitions=1) as running:
+        # Two versions of mapping.yaml stand for the release that could not read the record, and the repaired one.
+        mapping = (tmp_path / "mapping.yaml").read_text("utf-8")
+        (tmp_path / "mapping.yaml").write_text(mapping.replace("cd_ow_account", "cd_account_code"), "utf-8")
+        await running.start_worker(Role.INGEST, name="ingest")
+        await happen(running, "mended", account(7))
+        (letter,) = await listed(running, 1)
+        assert letter["code"] == "column_missing"
+        (tmp_path / "mapping.yaml").write_text(mapping, "utf-8")
+        await running.kill("ingest")
+        assert (await owdd(running, "dlq", "retry", "--execute")).exit_code == 0
+        while not (told := await changes(running, "mended")):
+            await running.ready(running.workers["ingest"])
+        assert told == [(Kind.CUSTOMER, "c7")]
+        assert await listed(running, 0) == []
+
+
+async def test_a_place_that_holds_nothing_is_said_so(tmp_path: Path, broker: Path) -> None:
+    async with stack(tmp_path, broker, "nothing", partitions=1) as running:
+        result = await owdd(running, "dlq", "show", str(Place("delivery", 0, 5)))
+        assert (result.exit_code, "nothing is at delivery/0@5" in result.output) == (1, True)
