@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import structlog
@@ -97,7 +99,8 @@ def _play(
     trace: Trace, make: Callable[[Surroundings], Contender], mapping: Mapping, terms: Terms, debounce: Debounce
 ) -> Played:
     async def main(clock: VirtualClock) -> Played:
-        return await World(mapping, terms, debounce, clock).play(trace, make, patience=PATIENCE)
+        with TemporaryDirectory() as directory:
+            return await World(mapping, terms, debounce, clock, Path(directory)).play(trace, make, patience=PATIENCE)
 
     return virtual.run(main)
 

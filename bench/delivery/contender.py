@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import httpx
@@ -18,13 +19,14 @@ URL = "http://sandbox"
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a contender is given; ``debounce`` concerns ours alone."""
+    """What a contender is given; ``debounce`` and ``directory`` (an empty one, for state) concern ours alone."""
 
     clock: VirtualClock
     transport: httpx.AsyncBaseTransport
     mapping: Mapping
     terms: Terms
     debounce: Debounce
+    directory: Path
 
     def http(self) -> httpx.AsyncClient:
         """A plain client of the account, for those who bring none."""

@@ -4,6 +4,7 @@ import asyncio
 from array import array
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bench.delivery.trace import Deliverable, deliverable_of
 from bench.delivery.wire import Said, canonical
@@ -22,17 +23,25 @@ class _Open:
     out: bool
 
 
+class Late(NamedTuple):
+    """A change that waited longer than its lane may: when it was made, its deadline, and when it was sent (epoch ms)."""
+
+    lane: Lane
+    made: int
+    deadline: int
+    sent: int
+
+
 @dataclass(slots=True)
 class Carried:
     """How long changes waited for their request: ``delays`` in ms by lane.
 
-    ``late`` has the deadline and the request (epoch ms) of each that waited longer than its lane may. ``drained`` is the last
-    request for a change made up to ``relief``.
+    ``drained`` is the last request (epoch ms) for a change made up to ``relief``.
     """
 
     relief: int = 0
     delays: dict[Lane, "array[int]"] = field(default_factory=lambda: {lane: array("q") for lane in Lane})
-    late: list[tuple[int, int]] = field(default_factory=list)
+    late: list[Late] = field(default_factory=list)
     drained: int = 0
 
 
@@ -105,7 +114,7 @@ class Ledger:
             self.carried.drained = max(self.carried.drained, at)
         deadline = change.at + int(self._debounce.window(change.lane).longest * 1000)
         if at > deadline:
-            self.carried.late.append((deadline, at))
+            self.carried.late.append(Late(change.lane, change.at, deadline, at))
 
     def _content(self, change: Change) -> bytes:
         match change.row:

@@ -26,8 +26,8 @@ class Measures:
     ``calls`` are those that a tier pays for and that arrived, but for ``readings`` of what Dotdigital has; ``polls`` are free;
     ``unanswered`` never arrived.
     ``used`` is the share of the account's minute that was used, in the fullest tier, over all minutes at whose every moment
-    some change waited longer than it may; None when there was no such minute. Delays are ms from change to request, None when the
-    trace has no such change; ``drain`` is seconds from the trace's relief until everything made before it was sent.
+    some change waited longer than it may; None when there was no such minute. Delays are ms from change to request, None when
+    the trace has no such change; ``drain`` is seconds from the trace's relief until everything made before it was sent.
     """
 
     changes: int
@@ -101,7 +101,7 @@ def percentile(delays: Sequence[int], share: float) -> float | None:
 def _pressed(played: Played) -> set[int]:
     """The minutes at whose every moment something waited longer than it may; those without Dotdigital do not count."""
     minutes: set[int] = set()
-    for begin, end in merged(played.carried.late):
+    for begin, end in merged((late.deadline, late.sent) for late in played.carried.late):
         minutes.update(range(-(-begin // _MINUTE), end // _MINUTE))
     if played.trace.outage is not None:
         down, up = (START_MS + int(seconds * 1000) for seconds in played.trace.outage)

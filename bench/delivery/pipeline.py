@@ -3,9 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from typing import Final, cast
 
 from pydantic import SecretStr
@@ -34,7 +32,6 @@ class Pipeline:
         self._settings = settings
         self._topics = Topics.of(settings.app_id)
         self._broker = LocalBroker()
-        self._directory = TemporaryDirectory()
 
     def feed(self, changes: Sequence[Change]) -> None:
         """Changes that the agents append now."""
@@ -46,7 +43,7 @@ class Pipeline:
 
     async def run(self) -> None:
         """Deliver until cancelled."""
-        table = LocalTable(Path(self._directory.name), self._settings.partitions)
+        table = LocalTable(self._around.directory, self._settings.partitions)
         around, settings = self._around, self._settings
         dispatch = Dispatch(settings, around.mapping, around.clock, Metrics(), Random(0))
         topics = frozenset((self._topics.desired, self._topics.deliveries))

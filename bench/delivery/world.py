@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 
 from bench.delivery.account import Terms, open_account
 from bench.delivery.contender import Contender, Surroundings
@@ -42,12 +43,12 @@ class Played:
 class World:
     """The account, the way to it, and who keeps count."""
 
-    def __init__(self, mapping: Mapping, terms: Terms, debounce: Debounce, clock: VirtualClock) -> None:
+    def __init__(self, mapping: Mapping, terms: Terms, debounce: Debounce, clock: VirtualClock, directory: Path) -> None:
         self.clock = clock
         self.ledger = Ledger(collections_of(mapping), debounce)
         self.box = open_account(mapping, terms, clock)
         self.network = Network(self.box, clock, self.ledger, terms.reply_seconds)
-        self.surroundings = Surroundings(clock, self.network, mapping, terms, debounce)
+        self.surroundings = Surroundings(clock, self.network, mapping, terms, debounce, directory)
         self._tiers = terms.tiers
 
     async def play(self, trace: Trace, make: Callable[[Surroundings], Contender], *, patience: float) -> Played:
