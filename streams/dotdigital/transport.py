@@ -37,6 +37,7 @@ class Transport:
     ) -> None:
         self._observe = observe
         self._budget = budget
+        # The tier of each operation as its replies name it.
         self._tiers: dict[Operation, Tier] = {}
         auth = Credentials.of(settings).auth
         timeout = httpx.Timeout(settings.dispatch_timeout, connect=min(10.0, settings.dispatch_timeout), pool=None)
