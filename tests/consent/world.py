@@ -1,0 +1,288 @@
+"""The way of consent, whole: from rows of the ERP through the real stages and the real sender into a sandbox account.
+
+One worker, one partition. What is durable is ``log`` and each stage's rows and positions; everything else dies with the worker.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Coroutine, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+from typing import Any, TypeVar, cast
+
+import httpx
+from pydantic import SecretStr
+
+from streams.agents.buyers import BuyersHandler
+from streams.agents.contacts import ContactsHandler
+from streams.capture import rows
+from streams.capture.rows import Lane
+from streams.clock import ManualClock
+from streams.dispatch.answers import Answers
+from streams.dispatch.destination import Destination
+from streams.dispatch.outbox import OutboxHandler, Rules
+from streams.dispatch.readback import Readback
+from streams.dispatch.rows import Rows
+from streams.dispatch.running import RunningImports
+from streams.dispatch.schedule import Entry, Schedule
+from streams.dispatch.sender import Sender
+from streams.dispatch.troubles import Troubles
+from streams.domain.cells import version_bytes
+from streams.domain.changes import Change, Kind, pack
+from streams.domain.contacts import cleared
+from streams.domain.debounce import Debounce
+from streams.domain.erasure import digester
+from streams.domain.orders import customer_key
+from streams.dotdigital.bootstrap import TYPES
+from streams.dotdigital.client import DotdigitalClient, unobserved
+from streams.dotdigital.errors import DotdigitalError
+from streams.engine.producer import BatchProducer
+from streams.engine.stage import Handler, Record
+from streams.engine.table import StateTable
+from streams.engine.unit import Unit
+from streams.erasure.requests import erasure_of
+from streams.mapping import load_mapping
+from streams.observability.metrics import Metrics
+from streams.sandbox import SandboxApp, SandboxConfig, create_app
+from streams.sandbox.store import Contact
+from streams.settings import Settings
+from streams.topics import Topics
+
+T = TypeVar("T")
+TOPICS = Topics.of("t")
+MAPPING = load_mapping(None)
+METRICS = Metrics()
+KEY = b"key"
+SETTINGS = Settings(
+    dotdigital_url="http://sandbox",
+    dotdigital_user="api-user",
+    dotdigital_password=SecretStr("password-1"),
+    dispatch_connections=1,
+)
+FIELDS = {name: TYPES.get(key, "String") for key, name in MAPPING.contact_fields.model_dump().items()}
+LONG = 600.0
+"""Seconds after which whatever waits is due."""
+
+
+class Died(Exception):
+    """The worker's end."""
+
+
+class Wire(httpx.ASGITransport):
+    """The sandbox loses a reply by an exception of its own, which a network would show as a broken connection."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await super().handle_async_request(request)
+        except ConnectionAbortedError as error:
+            raise httpx.ReadError("connection lost", request=request) from error
+
+
+@dataclass
+class State:
+    """One stage's rows, and how far it has read its topics."""
+
+    topics: tuple[str, ...]
+    rows: dict[bytes, bytes] = field(default_factory=dict)
+    read: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def get(self, partition: int, key: bytes) -> bytes | None:
+        return self.rows.get(key)
+
+    def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return iter([(key, value) for key, value in sorted(self.rows.items()) if key.startswith(prefix)])
+
+    def owned(self) -> set[int]:
+        return {0}
+
+    def write(self, unit: Unit) -> None:
+        for key, value in unit.writes.items():
+            if value is None:
+                self.rows.pop(key, None)
+            else:
+                self.rows[key] = value
+
+
+class World:
+    """Everything between the ERP and Dotdigital. Calls return when their coroutines have."""
+
+    def __init__(self, bin_days: float) -> None:
+        self.clock = ManualClock()
+        config = SandboxConfig("api-user", "password-1", data_fields=FIELDS, bin_days=bin_days)
+        self.box: SandboxApp = create_app(config, clock=self._moment)
+        self.client = DotdigitalClient(SETTINGS, unobserved, Wire(self.box))
+        self.log: dict[str, list[bytes | None]] = defaultdict(list)
+        self.states = {
+            "buyers": State((TOPICS.buyers,)),
+            "contacts": State((TOPICS.contacts,)),
+            "outbox": State((TOPICS.desired, TOPICS.deliveries)),
+        }
+        self.version = 0
+        self.appends_left: int | None = None
+        self.digest = digester(KEY)
+        self.start()
+        self.loop = asyncio.new_event_loop()
+
+    def start(self) -> None:
+        """A new worker takes over what is durable."""
+        self.appends_left = None
+        self.schedule = Schedule(self.clock)
+        rules = Rules(None, external=False, digest=self.digest, hash_key=KEY)
+        outbox = OutboxHandler(TOPICS, rules, Debounce(), self.schedule, RunningImports(self.schedule), METRICS)
+        self.handlers: dict[str, Handler] = {
+            "buyers": BuyersHandler(TOPICS, METRICS, self.digest),
+            "contacts": ContactsHandler(MAPPING, TOPICS, METRICS, self.digest),
+            "outbox": outbox,
+        }
+        for name, handler in self.handlers.items():
+            handler.recovered(0, cast(StateTable, self.states[name]))
+        producer, table = cast(BatchProducer, self), cast(StateTable, self.states["outbox"])
+        answers = Answers(producer, TOPICS, self.clock, 1)
+        troubles = Troubles(self.schedule, answers, hash_key=KEY, metrics=METRICS, rng=Random(1))
+        destination = Destination(cleared(MAPPING.contact_fields), None, None, None, None, external=False)
+        self.sender = Sender(self.schedule, Rows(table), self.client, answers, troubles, destination, rules, outbox, METRICS)
+        self.readback = Readback(
+            self.client.on(Lane.BULK),
+            producer,
+            TOPICS,
+            partitions=1,
+            interval=300,
+            leads=lambda: True,
+            marks=outbox.mark,
+            clock=self.clock,
+            metrics=METRICS,
+        )
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.run(self.client.close())
+        self.loop.close()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of a coroutine."""
+        return self.loop.run_until_complete(work)
+
+    # Kafka
+
+    async def send_one(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:
+        """Stands in for the producer."""
+        await self.send(topic, partition, [(key, value)])
+
+    async def send(self, topic: str, partition: int, entries: Iterable[tuple[bytes | None, bytes | None]]) -> int:
+        """Stands in for the producer."""
+        if self.appends_left is not None:
+            self.appends_left -= 1
+            if self.appends_left < 0:
+                raise Died
+        self.log[topic] += [value for _, value in entries]
+        return 0
+
+    def tell(self, topic: str, kind: Kind, key: str, pk: int, row: Any) -> None:
+        """Append one change of the ERP's, or of an operator's."""
+        self.version += 1
+        change = Change(kind, key, pk, version_bytes(self.version), Lane.LIVE, self.clock.now_ms(), row)
+        self.log[topic].append(pack([change]))
+
+    # The stages
+
+    def consume(self, name: str, *, lose_outputs: bool = False) -> int:
+        """Let a stage read on; the number of records. With ``lose_outputs`` the worker dies before they are durable."""
+        state, count = self.states[name], 0
+        for topic in state.topics:
+            start, end = state.read[topic], len(self.log[topic])
+            if start == end:
+                continue
+            count += end - start
+            unit = Unit(0, 1, state, self.clock.now_us())
+            self.handlers[name].handle(unit, [Record(topic, at, b"", self.log[topic][at]) for at in range(start, end)])
+            state.write(unit)
+            if lose_outputs:
+                self.start()
+                return count
+            for (out, _), entries in unit.outputs():
+                self.log[out] += [value for _, value in entries]
+            for effect in unit.after:
+                effect()
+            state.read[topic] = end
+        return count
+
+    def consume_all(self) -> None:
+        """Let every stage read on until there is nothing left."""
+        while sum(self.consume(name) for name in self.states):
+            pass
+
+    def read_again(self, records: int) -> None:
+        """The worker dies, and the next one begins some records before the place where it stood."""
+        for state in self.states.values():
+            for topic in state.topics:
+                state.read[topic] = max(0, state.read[topic] - records)
+        self.start()
+
+    # Dotdigital
+
+    def send_next(self) -> str | None:
+        """Do the task that is first, once its time has come; its name, None when there is none or the worker died of it."""
+        self.clock.advance(LONG)
+        try:
+            entry = self.run(self._take())
+            if entry is not None:
+                self.run(self.sender._send(entry))
+        except Died:
+            self.start()
+            return None
+        return None if entry is None else entry.task
+
+    async def _take(self) -> Entry | None:
+        try:
+            async with asyncio.timeout(0):
+                return await self.schedule.take()
+        except TimeoutError:
+            return None
+
+    def read_back(self) -> bool:
+        """Read what changed in Dotdigital; False when it failed, or the worker died of it."""
+        try:
+            self.run(self.readback.refresh())
+        except DotdigitalError:
+            return False
+        except Died:
+            self.start()
+            return False
+        return True
+
+    def settle(self) -> None:
+        """Nothing fails any more, and everything is read, sent and answered."""
+        self.box.faults.update({"next": []})
+        self.appends_left = None
+        self.consume_all()
+        while self.send_next() is not None:
+            self.consume_all()
+
+    def contact(self, email: str) -> Contact | None:
+        """The account's contact, in the bin or not."""
+        return self.box.store.find("email", email)
+
+    def status(self, email: str) -> str | None:
+        """The status of a contact outside the bin."""
+        found = self.contact(email)
+        return None if found is None or found.binned is not None else found.email_status
+
+    # The ERP
+
+    def row(self, person: int, email: str, *, opted: bool | None) -> None:
+        """A named person of an account of its own, as the ERP has it now."""
+        key = customer_key(person)
+        self.tell(TOPICS.buyers, Kind.CUSTOMER, key, person, rows.Customer(f"ACC{person}", trade=False, emails=()))
+        self.tell(TOPICS.buyers, Kind.CONTACT, key, person, rows.Contact((email,), f"Name{self.version}", None, opted))
+
+    def row_gone(self, person: int) -> None:
+        """The ERP deletes the person."""
+        self.tell(TOPICS.buyers, Kind.CONTACT, customer_key(person), person, None)
+
+    def erase(self, email: str) -> None:
+        """An operator asks for an erasure."""
+        self.log[TOPICS.contacts].append(pack([erasure_of(email, self.digest(email), self.clock.now_ms())]))
+
+    def _moment(self) -> datetime:
+        return datetime.fromtimestamp(self.clock.now_us() / 1_000_000, UTC)
