@@ -39,7 +39,8 @@ class Job:
     """One contact's row, and what there is to do besides.
 
     ``cleared`` is the content that empties every field of ours; ``join`` the list that the contact must be put on; ``records``
-    the keys of the order records that it holds in ``collection``; ``external``: contacts are another system's to create.
+    the keys of the order records that it holds in ``collection``; ``external``: contacts are another system's to create;
+    ``indexed``: everybody whom Dotdigital has was read back, so that who is not known is most likely new.
     """
 
     email: str
@@ -49,6 +50,7 @@ class Job:
     records: Sequence[str] = ()
     collection: str | None = None
     external: bool = False
+    indexed: bool = False
 
     @property
     def fields(self) -> bytes:
@@ -80,7 +82,9 @@ async def deliver(api: Api, job: Job, note: Note) -> Answer:
         contact = await _change(api, job, row.contact)
         if contact is not None:
             return _updated(job, contact, row.creation, told=False)
-    found = await api.find(job.email)
+    # A creation is a look of its own: it is refused, or changes no status, if there is a contact. Not after a lost answer.
+    probably_new = job.indexed and not row.known and row.tried == "no" and not job.external
+    found = None if probably_new else await api.find(job.email)
     if found is None and job.external:
         return Answer("vanished")
     if found is None:
@@ -107,7 +111,9 @@ async def _create(api: Api, job: Job, note: Note) -> Answer:
     if status == SUBSCRIBED:
         # Without a status a new contact is subscribed, and one that comes back from the bin keeps the status it had.
         result = await api.update(job.email, job.fields, lists=job.lists)
-        status, contact = (status if result.created else "no"), result.contact
+        if not result.created:
+            return _updated(job, result.contact, job.row.creation, told=False)
+        contact = result.contact
     else:
         contact = await api.create(job.email, job.fields, UNSUBSCRIBED, lists=job.lists)
     told = consent.opted_out(job.row.consent)

@@ -27,6 +27,7 @@ from streams.dispatch.running import RunningImports
 from streams.dispatch.schedule import Schedule
 from streams.dispatch.sender import Sender
 from streams.dispatch.shares import Share
+from streams.dispatch.tasks import Queue
 from streams.dispatch.troubles import Troubles
 from streams.domain.erasure import digester
 from streams.domain.retry import RetryPolicy
@@ -118,7 +119,7 @@ class Dispatch:
             metrics=metrics,
             rng=self._rng,
         )
-        sender = Sender(schedule, rows, client, answers, troubles, destination, self._rules, metrics)
+        sender = Sender(schedule, rows, client, answers, troubles, destination, self._rules, self.outbox, metrics)
         importer = Importer(
             schedule,
             self.running,
@@ -136,6 +137,8 @@ class Dispatch:
             refresh=readback.refresh,
         )
         self._gauges = [budget.refresh, readback.observe]
+        # Until the importer has looked at windows and backlog.
+        schedule.close((Lane.BULK, queue) for queue in Queue)
         async with asyncio.TaskGroup() as group:
             group.create_task(sender.run(settings.dispatch_connections))
             group.create_task(importer.run())

@@ -6,7 +6,6 @@ The ids of imports are durable (:mod:`streams.dispatch.running`), so an import i
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 
@@ -15,6 +14,7 @@ from streams.dispatch.answers import Answers
 from streams.dispatch.budget import BudgetGovernor
 from streams.dispatch.destination import Destination
 from streams.dispatch.freight import Freight, Loader
+from streams.dispatch.outbox import Index
 from streams.dispatch.reports import Reports
 from streams.dispatch.routing import How, Route, RoutingPolicy, Work, routes
 from streams.dispatch.running import Running, RunningImports
@@ -33,13 +33,6 @@ log = structlog.get_logger()
 _LOOK_SECONDS = 0.5
 _FRESH_SECONDS = 60
 """How old a reading of Dotdigital's contacts may be when contacts are created in bulk."""
-
-
-class Index(Protocol):
-    """What is known of the account's contacts."""
-
-    def mark(self) -> int | None:
-        """Until when everything is known (UTC epoch seconds); None: not wholly read."""
 
 
 @dataclass(slots=True)

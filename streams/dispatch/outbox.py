@@ -85,6 +85,13 @@ class Rules:
         return row.listed and self.listed_until(row) <= now_s
 
 
+class Index(Protocol):
+    """What is known of the account's contacts."""
+
+    def mark(self) -> int | None:
+        """Until when everything is known (UTC epoch seconds); None: not wholly read."""
+
+
 class _Wait(Protocol):
     lane: int
     born: int

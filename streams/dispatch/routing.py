@@ -147,11 +147,11 @@ def _cost(calls: int, state: TierState) -> float:
 
 def _seconds(state: TierState, lane: Lane, calls: int, calls_per_second: float) -> float:
     """How long ``calls`` take, from what is spare in this minute and then minute by minute."""
-    later = calls - _spare(state, lane, 0)
+    later, least = calls - _spare(state, lane, 0), calls / calls_per_second
     if later <= 0:
-        return calls / calls_per_second
+        return least
     a_minute = min(state.own or 0, int(60 * calls_per_second))
     if not a_minute:
         return inf
     minutes = ceil(later / a_minute) - 1
-    return state.resets_in + 60 * minutes + (later - minutes * a_minute) / calls_per_second
+    return max(least, state.resets_in + 60 * minutes + (later - minutes * a_minute) / calls_per_second)

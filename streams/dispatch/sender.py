@@ -9,7 +9,7 @@ from streams.capture.rows import Lane
 from streams.dispatch.answers import Answers
 from streams.dispatch.deliver import Answer, Job, deliver, goes_along
 from streams.dispatch.destination import Destination
-from streams.dispatch.outbox import Rules
+from streams.dispatch.outbox import Index, Rules
 from streams.dispatch.rows import Rows
 from streams.dispatch.schedule import Entry, Schedule
 from streams.dispatch.tasks import Family, family_of, owner_of, part_of, task_of
@@ -35,6 +35,7 @@ class Sender:
         troubles: Troubles,
         destination: Destination,
         rules: Rules,
+        index: Index,
         metrics: Metrics,
     ) -> None:
         self._schedule = schedule
@@ -44,6 +45,7 @@ class Sender:
         self._troubles = troubles
         self._destination = destination
         self._rules = rules
+        self._index = index
         self._metrics = metrics
         self._families: dict[Family, Callable[[Entry, Any, Api], Awaitable[None]]] = {
             Family.CONTACT: self._contact,
@@ -105,6 +107,7 @@ class Sender:
             records=tuple(self._rows.records(email, entry.partition)) if row.fields is None or row.erase is not None else (),
             collection=destination.orders,
             external=destination.external,
+            indexed=self._index.mark() is not None,
         )
         answer = await deliver(api, job, partial(self._note, entry, row))
         self._observe(row, Family.CONTACT, answer.outcome)
