@@ -2,7 +2,7 @@
 
 from math import inf
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.capture.rows import Lane
@@ -140,6 +140,7 @@ def test_what_is_routed_is_due_affordable_and_complete(
     assert all(started[kind] <= free[kind] for kind in free)
 
 
+@settings(max_examples=500)
 @given(
     lane=st.sampled_from(Lane), work=st.sampled_from(Work), count=st.integers(1, 9_000), more=st.integers(0, 1_000), high=tiers
 )
