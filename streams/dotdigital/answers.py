@@ -19,6 +19,7 @@ class Identifiers(Wire):
     """Who a contact is."""
 
     email: str | None = None
+    contact_id: int | str | None = None
 
 
 class Accepted(Wire):

@@ -73,7 +73,7 @@ class Imported(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A row of which something was not taken; with a ``contact_id`` the rest of it was. ``codes`` are canonical."""
+    """A row of which something, or all, was not taken, by what the report names it. ``codes`` are canonical."""
 
     email: str | None
     contact_id: int | None
@@ -143,5 +143,6 @@ def _imported(rows: list[_Row] | None) -> tuple[Imported, ...]:
 
 def _refused(row: _Failure) -> Refused:
     codes = tuple(canonical(reason.failure_code or "unknown") for reason in row.failures or ())
-    email = address(row.identifiers.email if row.identifiers else None)
-    return Refused(email or None, row.contact_id, codes)
+    names = row.identifiers or Identifiers()
+    matched = names.contact_id if isinstance(names.contact_id, int) else None
+    return Refused(address(names.email) or None, matched if row.contact_id is None else row.contact_id, codes)

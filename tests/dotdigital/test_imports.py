@@ -53,6 +53,23 @@ async def test_what_is_refused_is_told_row_by_row(
     assert [row.email for row in report.updated] == [BOB], "the rest of the row was imported"
 
 
+async def test_who_is_known_is_matched_by_id_and_nobody_is_created(
+    client: DotdigitalClient, box: SandboxApp, person: Person, advance: Advance
+) -> None:
+    held = person(BOB)
+    rows = [
+        ImportContact(BOB, b'{"FIRSTNAME":"Bob"}', contact_id=held.id),
+        ImportContact(ANN, b'{"FIRSTNAME":"Ann"}', contact_id=5),
+    ]
+    number = await client.import_contacts(rows)
+    advance(5)
+    report = await client.contact_import(number)
+    assert (report.updated, report.created) == ((Imported(held.id, BOB),), ())
+    assert report.failures == (Refused(None, 5, ("invalidcontactid",)),)
+    assert len(box.store) == 1 and held.data == {"FIRSTNAME": "Bob"}
+    assert ANN.encode() not in rows[1].encode()
+
+
 async def test_a_report_in_other_words_is_the_same_report(client: DotdigitalClient, box: SandboxApp, advance: Advance) -> None:
     number = await client.import_contacts([ImportContact(ANN, b"{}"), ImportContact(ANN.upper(), b"{}")])
     advance(5)
