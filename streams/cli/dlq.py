@@ -21,6 +21,7 @@ from streams.clock import SystemClock
 from streams.dlq import actions
 from streams.dlq.actions import Action, Actions
 from streams.dlq.box import Box
+from streams.dlq.handbook import parked_codes
 from streams.dlq.letters import KINDS, Kind, Letter, Place
 from streams.dlq.selection import Selection, key_hashes
 from streams.engine.producer import BatchProducer
@@ -134,6 +135,12 @@ def drop(
     _act("drop", filters, rate=rate, operator=operator, execute=execute, as_json=as_json)
 
 
+@app.command()
+def codes() -> None:
+    """Print what the codes of parked deliveries mean, ``docs/parked-codes.md``."""
+    typer.echo(parked_codes())
+
+
 def _act(action: Action, filters: tuple[Any, ...], *, rate: float, operator: str | None, execute: bool, as_json: bool) -> None:
     with guarded():
         settings, _ = load()
@@ -143,12 +150,12 @@ def _act(action: Action, filters: tuple[Any, ...], *, rate: float, operator: str
                 done = asyncio.run(_done(settings, action, letters, operator_name(operator), rate, progress))
         else:
             done = 0
-    codes = dict(sorted(Counter(letter.code for letter in letters).items()))
+    counts = dict(sorted(Counter(letter.code for letter in letters).items()))
     if as_json:
-        summary = {"action": action, "executed": execute, "selected": len(letters), "done": done, "codes": codes}
+        summary = {"action": action, "executed": execute, "selected": len(letters), "done": done, "codes": counts}
         typer.echo(orjson.dumps(summary, option=orjson.OPT_INDENT_2).decode())
     else:
-        for code, count in codes.items():
+        for code, count in counts.items():
             typer.echo(f"{count:,} × {code}")
         typer.echo(_verdict(action, len(letters), done, execute=execute))
     if letters and not execute:

@@ -5,8 +5,7 @@ from typing import Any
 
 import orjson
 from aiokafka import AIOKafkaProducer
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from streams.cli import app
 from streams.demo.stack import LocalStack

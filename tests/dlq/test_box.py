@@ -11,6 +11,7 @@ import pytest_asyncio
 from streams.audit import Acted, read_audit
 from streams.dead_letters import Coordinates, origin_of
 from streams.dispatch.parked import Parked
+from streams.dlq.actions import Action
 from streams.dlq.box import Box
 from streams.dlq.letters import Place
 from streams.dlq.selection import key_hashes
@@ -73,12 +74,12 @@ async def test_the_owner_of_a_parked_delivery_is_asked_to_try_again(box: LetterB
 
 
 @pytest.mark.parametrize("action", ["retry", "drop"])
-async def test_what_is_done_is_no_longer_listed_and_who_did_it_is_known(box: LetterBox, action: str) -> None:
+async def test_what_is_done_is_no_longer_listed_and_who_did_it_is_known(box: LetterBox, action: Action) -> None:
     await box.bury(KEY, VALUE)
     await box.bury(KEY, VALUE, "bad_time")
     await box.park(REFUSED)
     (chosen,) = await box.listed(code="bad_time")
-    await box.act("retry" if action == "retry" else "drop", [chosen])
+    await box.act(action, [chosen])
     assert {letter.code for letter in await box.listed()} == {"bad_text", "insightData:badJson"}
     assert {letter.code: letter.outcome for letter in await box.listed(closed=True)}["bad_time"] == action
     (entry,) = [read_audit(record.value) for record in await box.held(box.topics.audit)]
