@@ -32,10 +32,16 @@ class Items:
             self._rows.save(unit, str(change.pk), ItemRow(cell))
         return effect
 
-    def known(self, unit: Unit, variants: Iterable[int]) -> dict[int, Item]:
-        """What is known of ``variants``, by id."""
-        cells = {variant: self._rows.load(unit, str(variant)).cell for variant in variants}
-        return {variant: cell.row for variant, cell in cells.items() if cell is not None and cell.row is not None}
+    def known(self, unit: Unit, variants: Iterable[int], seen: dict[int, Item | None]) -> dict[int, Item]:
+        """What is known of ``variants``, by id; ``seen`` are those that the unit has looked up already."""
+        found: dict[int, Item] = {}
+        for variant in variants:
+            if variant not in seen:
+                cell = self._rows.load(unit, str(variant)).cell
+                seen[variant] = None if cell is None else cell.row
+            if (item := seen[variant]) is not None:
+                found[variant] = item
+        return found
 
     def index(self, unit: Unit, order: int, before: set[int], after: set[int]) -> None:
         """Remember the variants of an order.

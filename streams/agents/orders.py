@@ -66,6 +66,7 @@ class _Work:
     blocks: dict[str, lines.LineBlock] = field(default_factory=dict)
     renamed: set[int] = field(default_factory=set)
     items: dict[int, Change] = field(default_factory=dict)
+    seen: dict[int, Item | None] = field(default_factory=dict)
 
 
 class OrdersHandler:
@@ -118,7 +119,7 @@ class OrdersHandler:
         if forgetting.fresh:
             self._forget(unit, forgetting, work.orders)
         for order, item in work.orders.items():
-            self._project(unit, order, item, work.texts)
+            self._project(unit, order, item, work)
         for key, block in work.blocks.items():
             self._blocks.save(unit, key, block)
         unit.then(lambda: self._texts.__setitem__(unit.partition, work.texts))
@@ -235,13 +236,13 @@ class OrdersHandler:
             told = Change(Kind.OWNER, lines.block_key(line), line, change.position, change.lane, change.born, owner)
             unit.emit(self._topics.orders, told)
 
-    def _project(self, unit: Unit, order: int, item: _Touched, texts: dict[int, str]) -> None:
+    def _project(self, unit: Unit, order: int, item: _Touched, work: _Work) -> None:
         row = item.row
         row.version = next_version(row.version, unit.now_us)
         for line in sorted(orders.credited_lines(row, self._mapping) - row.answers.keys()):
             asked = Change(Kind.ASK, lines.block_key(line), line, b"", item.lane, item.born, Ask(order))
             unit.emit(self._topics.orders, asked)
-        result = orders.outcome(row, texts, self._mapping)
+        result = orders.outcome(row, work.texts, self._mapping)
         code = result.code if isinstance(result, orders.Held) else None
         row.held = self.held.judge(unit, str(order), row.held, code)
         live = result if isinstance(result, orders.Live) else None
@@ -250,14 +251,14 @@ class OrdersHandler:
             item.lane = Lane.URGENT
         if item.variants is not None and self._mapping.products is not None:
             self._items.index(unit, order, item.variants, orders.variants(row))
-        self._tell(Voice(unit, version_bytes(row.version), item.lane, item.born), order, item, live)
+        self._tell(Voice(unit, version_bytes(row.version), item.lane, item.born), order, item, live, work.seen)
         self._orders.save(unit, str(order), row)
         self.held.note(unit, str(order), row.held)
 
-    def _tell(self, voice: Voice, order: int, item: _Touched, live: orders.Live | None) -> None:
+    def _tell(self, voice: Voice, order: int, item: _Touched, live: orders.Live | None, seen: dict[int, Item | None]) -> None:
         row, items = item.row, {}
         if live is not None and not live.fact.credit:
-            items = self._items.known(voice.unit, orders.variants(row))
+            items = self._items.known(voice.unit, orders.variants(row), seen)
         if item.fact:
             self._tell_buyers(voice, order, row, live, items)
             self._records.credit(voice, order, row, live)
