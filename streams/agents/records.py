@@ -70,7 +70,7 @@ class RecordTeller:
         self, voice: Voice, order: int, row: OrderRow, shown: Live | None, items: records.Items, wanted: OrderRecords
     ) -> None:
         whose = None if shown is None else recipient(row, shown)
-        place = None if shown is None or whose is None or shown.fact.number is None else (whose, shown.fact.number)
+        place = None if shown is None or whose is None or shown.fact.number is None else (whose, records.key(shown.fact.number))
         for former in row.records:
             if former != place:
                 voice.tell(self._topics.desired, Kind.RECORD, *former, None)

@@ -1,5 +1,6 @@
 """An order's record and what a contact shows of its lines (``docs/delivery-rules.md`` section 4)."""
 
+import re
 from collections.abc import Iterator, Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -17,6 +18,12 @@ Items = Mapping[int, Item]
 """What is known of variants, by id."""
 
 _LONGEST = 1000
+_UNFIT = re.compile(r"[^A-Za-z0-9_-]")
+
+
+def key(number: str) -> str:
+    """The key of an order's record: its number, without what a key or the path of a call may not contain."""
+    return _UNFIT.sub("_", number)
 
 
 def content(row: OrderRow, live: Live, items: Items, words: Mapping[RecordStatus, str]) -> bytes:

@@ -26,7 +26,7 @@ class OrderRecord:
 
 
 def order_records(tables: Tables, mapping: Mapping) -> dict[str, list[OrderRecord]]:
-    """Order number to its record; of several orders with one number any may show, so all are given."""
+    """Record key to the order's record; of several orders with one key any may show, so all are given."""
     wanted = mapping.delivery.orders
     if wanted is None:
         return {}
@@ -44,8 +44,12 @@ def order_records(tables: Tables, mapping: Mapping) -> dict[str, list[OrderRecor
             "return_number": returned.get(order.id),
         }
         content = {name: value for name, value in content.items() if value is not None}
-        found[order.number].append(OrderRecord(owners[order.id], content))
+        found[_key(order.number)].append(OrderRecord(owners[order.id], content))
     return dict(found)
+
+
+def _key(number: str) -> str:
+    return "".join(sign if sign.isascii() and (sign.isalnum() or sign in "_-") else "_" for sign in number)
 
 
 def _content(order: LiveOrder, given_back: Decimal, sold: dict[int, Item]) -> dict[str, Any]:
