@@ -5,7 +5,7 @@ that we know is changed by its id: such a call cannot create, so a contact that 
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from streams.domain import consent
@@ -23,7 +23,8 @@ NOTHING = b"{}"
 class Answer:
     """What was done, and what is now known of the contact; ``contact`` is its id, None when there is none.
 
-    ``seen`` is the contact as Dotdigital showed it last, None where that would only tell what we said ourselves.
+    ``seen`` is the contact as Dotdigital showed it last, None where that would only tell what we said ourselves. ``listless``:
+    Dotdigital took the data, but not with the list.
     """
 
     outcome: Outcome
@@ -32,6 +33,7 @@ class Answer:
     told_out: bool = False
     seen: Contact | None = None
     listed: bool | None = None
+    listless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,16 @@ async def deliver(api: Api, job: Job, note: Note) -> Answer:
     Raises:
         DotdigitalError: as the client raises; the calls made so far may be repeated safely.
     """
+    try:
+        return await _bring(api, job, note)
+    except DataError:
+        if job.join is None:
+            raise
+        # A list that somebody deleted must not hold up the data.
+        return replace(await _bring(api, replace(job, join=None), note), listless=True)
+
+
+async def _bring(api: Api, job: Job, note: Note) -> Answer:
     row = job.row
     if row.erase is not None:
         return await _erase(api, job)

@@ -78,7 +78,7 @@ class Rules:
 
     def joins(self, row: OutboxRow, now_s: float) -> bool:
         """Whether the contact must be put on the recent buyers' list."""
-        return not row.listed and self.listed_until(row) > now_s
+        return not row.listed and not row.refused and self.listed_until(row) > now_s
 
     def leaves(self, row: OutboxRow, now_s: float) -> bool:
         """Whether the contact must be taken off the list."""
@@ -213,10 +213,11 @@ class OutboxHandler:
                 self._unpark(work, str(change.pk), change)
             case Kind.CATALOGUE, Wanted() | None as wanted:
                 return self._want_record(work, task_of(Family.CATALOGUE, change.key), wanted, change)
+            case Kind.ERASE, Erase() as erase:
+                # Also the second time: another system may have brought the contact back, and the receipt wants an answer.
+                self._erase(work, change.key, erase, change)
             case _ if self._is_erased(work.unit, change.key):
                 return False
-            case Kind.ERASE, Erase() as erase:
-                self._erase(work, change.key, erase, change)
             case Kind.RECORD, Wanted() | None as wanted:
                 return self._want_record(work, task_of(Family.RECORD, change.key, change.pk), wanted, change)
             case Kind.FOLLOW_UP, FollowUp() as wanted:
@@ -230,15 +231,14 @@ class OutboxHandler:
     def _want_contact(self, work: _Work, change: Change) -> bool:
         task = task_of(Family.CONTACT, change.key)
         row = work.touch(task).row
-        known, was_dirty = row.known, row.dirty or self._rules.joins(row, work.unit.now_ms / 1000)
+        before, was_dirty = row.contact, row.dirty or self._rules.joins(row, work.unit.now_ms / 1000)
         self._doubt(work, task, row, row)
         match change.row:
             case Desired() as desired:
                 done = delivery.want(row, desired, change.position)
             case Found() as found:
                 done = delivery.find(row, found, change.position)
-                if done and not known:
-                    self._wake(work, change.key)
+                self._follow_contact(work, change.key, before, row.contact)
             case _:
                 delivery.carry_consent(row, change.position)
                 done = True
@@ -341,17 +341,16 @@ class OutboxHandler:
             return
         before = row.contact
         delivery.settle(row, answer)
-        if row.contact is not None and before is None:
-            self._wake(work, email)
-        elif before is not None and row.contact is None:
-            for task in work.parts(email):
-                if family_of(task) is Family.RECORD:
-                    deliverables.forget_record(work.touch(task).row)
+        self._follow_contact(work, email, before, row.contact)
 
-    def _wake(self, work: _Work, email: str) -> None:
-        """The contact exists now: what waited for it goes on."""
+    def _follow_contact(self, work: _Work, email: str, before: int | None, now: int | None) -> None:
+        """What belongs to a contact waits for it, and is gone with it; another id is another contact."""
+        if now == before:
+            return
         for task in work.parts(email):
-            work.touch(task)
+            row = work.touch(task).row
+            if before is not None and isinstance(row, RecordRow):
+                deliverables.forget_record(row)
 
     def _forget(self, work: _Work, email: str) -> None:
         for task in (*work.parts(email), task_of(Family.CONTACT, email)):

@@ -2,8 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
+
+import structlog
 
 from streams.capture.rows import Lane
 from streams.dispatch.answers import Answers
@@ -19,8 +22,10 @@ from streams.domain.deliverables import GONE, RecordRow
 from streams.domain.delivery import Delivery, OutboxRow, Outcome
 from streams.dotdigital.client import Api, DotdigitalClient
 from streams.dotdigital.contacts import Contact
-from streams.dotdigital.errors import DataError, DotdigitalError
+from streams.dotdigital.errors import DataError, DotdigitalError, MissingError
 from streams.observability.metrics import Metrics
+
+log = structlog.get_logger()
 
 
 class Sender:
@@ -44,6 +49,7 @@ class Sender:
         self._answers = answers
         self._troubles = troubles
         self._destination = destination
+        self._list_id = destination.list_id
         self._rules = rules
         self._index = index
         self._metrics = metrics
@@ -90,9 +96,11 @@ class Sender:
 
     async def _contact(self, entry: Entry, row: OutboxRow, api: Api) -> None:
         now = self._answers.now_ms() / 1000
-        joins, list_id = self._rules.joins(row, now), self._destination.list_id
+        list_id = self._list_id
+        joins = list_id is not None and self._rules.joins(row, now)
         if not row.dirty and self._rules.leaves(row, now) and row.contact is not None and list_id is not None:
-            await api.leave_list(list_id, row.contact)
+            with suppress(MissingError):  # nobody is on a list that is gone
+                await api.leave_list(list_id, row.contact)
             await self._write(entry, Delivery(entry.task, "left", "", 0, entry.lane, listed=False))
             return
         if not row.dirty and not joins:
@@ -110,6 +118,9 @@ class Sender:
             indexed=self._index.mark() is not None,
         )
         answer = await deliver(api, job, partial(self._note, entry, row))
+        if answer.listless:
+            self._list_id = None
+            log.critical("the recent buyers' list is refused, nobody joins it until a restart: run 'owdd dotdigital plan'")
         self._observe(row, Family.CONTACT, answer.outcome)
         await self._write(entry, delivery_of(entry, row, answer))
 

@@ -72,9 +72,14 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
         """Whether content must be sent."""
         if self.erase is not None:
             return True
-        if self.hash is None or self.hash == self.parked:
+        if self.hash is None or self.refused:
             return False
         return self.unsure or self.hash != self.delivered
+
+    @property
+    def refused(self) -> bool:
+        """Whether Dotdigital refused what is wanted."""
+        return self.parked is not None and self.parked == self.hash
 
     @property
     def must_tell_out(self) -> bool:
@@ -149,8 +154,9 @@ def find(row: OutboxRow, found: Found, position: bytes) -> bool:
     if position < row.found:
         return False
     row.found = position
-    # Who was suppressed is listed by address alone; an id that changed is that of a contact made anew.
-    row.contact = found.contact or row.contact
+    if found.contact:
+        # Who was suppressed may be listed by address alone.
+        _become(row, found.contact)
     _see(row, found.status, position, row.creation)
     return True
 
@@ -159,15 +165,14 @@ def settle(row: OutboxRow, delivery: Delivery) -> None:
     """Write Dotdigital's answer into the row; it stays dirty when the answer is to other content than is wanted now."""
     if delivery.status is not None:
         _see(row, delivery.status, version_bytes(delivery.updated * 1_000_000), delivery.created)
-    if delivery.listed is not None:
-        row.listed = delivery.listed
     match delivery.outcome:
         case "noted":
             row.tried = delivery.created if delivery.created != "no" else row.tried
         case "left":
-            return
+            row.listed = False
         case "vanished":
-            row.contact, row.created, row.tried, row.listed, row.unsure = None, "no", "no", False, True
+            _become(row, None)
+            row.created, row.tried, row.unsure = "no", "no", True
         case "parked":
             row.tried = "no"
             row.parked, row.code = settled_digest(delivery), delivery.code
@@ -181,10 +186,15 @@ def _delivered(row: OutboxRow, delivery: Delivery) -> None:
     # A repeated call finds the contact that its first try created.
     ours = delivery.outcome == "updated" and delivery.created == "no" and row.known
     row.created = row.created if ours else delivery.created
-    row.contact = delivery.contact
+    _become(row, delivery.contact)
+    row.listed = row.listed if delivery.listed is None else delivery.listed
     row.told_out = delivery.told_out and consent.opted_out(row.consent)
-    if row.contact is None:
-        row.listed = False
+
+
+def _become(row: OutboxRow, contact: int | None) -> None:
+    """Another id is another contact: it is on no list of ours."""
+    row.listed = row.listed and row.contact == contact
+    row.contact = contact
 
 
 def _hear(row: OutboxRow, after: Consent) -> None:

@@ -1,0 +1,156 @@
+"""The recent buyers' list: joined with the data, left when the time is over, whatever becomes of the worker."""
+
+from bench.delivery.account import LIST_ID
+from tests.dispatch.site import ANN, CONTACT, DAY, Site, on_site
+
+LASTS = 30 * DAY
+
+
+@on_site()
+async def test_a_new_contact_joins_with_its_data(site: Site) -> None:
+    site.want(despatched=site.now)
+    await site.quiet()
+    assert site.listed()
+    (call,) = site.written()
+    assert (call.content["lists"], call.content["dataFields"]) == ([LIST_ID], {"FIRSTNAME": "Ann"})
+
+
+@on_site()
+async def test_a_contact_that_is_there_joins_with_its_data(site: Site) -> None:
+    site.want()
+    await site.quiet()
+    site.forget_calls()
+    site.want(name="Anna", despatched=site.now)
+    await site.quiet()
+    (call,) = site.written()
+    assert (call.content["lists"], call.content["dataFields"]) == ([LIST_ID], {"FIRSTNAME": "Anna"})
+
+
+@on_site()
+async def test_it_joins_alone_when_only_the_despatch_is_new(site: Site) -> None:
+    site.want()
+    await site.quiet()
+    site.forget_calls()
+    site.want(despatched=site.now)
+    await site.quiet()
+    (call,) = site.written()
+    assert (call.content["lists"], call.content["dataFields"]) == ([LIST_ID], {})
+    site.want(despatched=site.now)
+    await site.quiet()
+    assert len(site.written()) == 1
+
+
+@on_site()
+async def test_an_old_despatch_joins_nothing(site: Site) -> None:
+    site.want(despatched=site.now - LASTS)
+    await site.quiet()
+    assert not site.listed()
+
+
+@on_site()
+async def test_it_leaves_when_the_time_is_over(site: Site) -> None:
+    over = site.now + 120
+    site.want(despatched=over - LASTS)
+    await site.quiet()
+    assert site.listed()
+    await site.until(lambda: not site.listed())
+    assert 0 <= site.now - over <= 1
+    await site.pass_(60)
+    assert len(site.calls("DELETE")) == 1
+
+
+@on_site()
+async def test_it_leaves_though_the_worker_was_restarted(site: Site) -> None:
+    site.want(despatched=site.now + 120 - LASTS)
+    await site.quiet()
+    await site.restart()
+    await site.pass_(60)
+    assert site.listed()
+    await site.until(lambda: not site.listed())
+
+
+@on_site()
+async def test_it_leaves_though_no_worker_ran_when_the_time_was_over(site: Site) -> None:
+    site.want(despatched=site.now + 120 - LASTS)
+    await site.quiet()
+    await site.stop()
+    await site.pass_(DAY)
+    assert site.listed()
+    site.start()
+    await site.until(lambda: not site.listed())
+
+
+@on_site()
+async def test_a_later_despatch_prolongs(site: Site) -> None:
+    site.want(despatched=site.now + 120 - LASTS)
+    await site.quiet()
+    site.want(despatched=site.now + 400 - LASTS)
+    await site.pass_(300)
+    assert site.listed() and not site.calls("DELETE")
+    await site.until(lambda: not site.listed())
+
+
+@on_site()
+async def test_a_despatch_that_was_taken_back_ends_it(site: Site) -> None:
+    site.want(despatched=site.now)
+    await site.quiet()
+    site.want(despatched=None)
+    await site.until(lambda: not site.listed())
+
+
+@on_site()
+async def test_who_came_by_another_road_stays(site: Site) -> None:
+    site.box.store.create({"email": ANN}).lists.append(LIST_ID)
+    site.want(despatched=site.now - LASTS)
+    await site.quiet()
+    site.want(name="Anna", despatched=None)
+    await site.quiet()
+    await site.pass_(60)
+    assert site.listed() and not site.calls("DELETE")
+
+
+@on_site()
+async def test_whom_we_did_not_create_leaves_when_it_is_not_ours_any_more(site: Site) -> None:
+    site.box.store.create({"email": ANN}).email_status = "subscribed"
+    site.want(despatched=site.now)
+    await site.quiet()
+    assert site.listed()
+    site.want(name=None)
+    await site.until(lambda: not site.listed())
+    assert site.contact().email_status == "subscribed"
+
+
+@on_site()
+async def test_a_contact_that_was_made_anew_joins_again(site: Site) -> None:
+    site.want(despatched=site.now)
+    await site.quiet()
+    site.box.store.bin(site.contact())
+    site.box.store.purge()
+    site.want(name="Anna", despatched=site.now)
+    await site.quiet()
+    assert site.listed()
+
+
+@on_site()
+async def test_nobody_can_leave_a_list_that_is_gone(site: Site) -> None:
+    site.want(despatched=site.now + 60 - LASTS)
+    await site.quiet()
+    site.box.store.lists.names.pop(LIST_ID)
+    await site.pass_(120)
+    assert len(site.calls("DELETE")) == 1 and not site.parked()
+
+
+@on_site()
+async def test_a_list_that_cannot_be_joined_is_told_once(site: Site) -> None:
+    site.want()
+    await site.quiet()
+    site.line.refuses = b'"lists"'
+    site.want(despatched=site.now)
+    await site.until(site.parked)
+    tries = len(site.calls("PATCH", CONTACT))
+    await site.pass_(300)
+    assert len(site.calls("PATCH", CONTACT)) == tries and len(site.parked()) == 1
+    site.line.refuses = None
+    site.want(name="Anna", despatched=site.now)
+    await site.quiet()
+    assert site.listed()
