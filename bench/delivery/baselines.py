@@ -83,7 +83,8 @@ class OneByOne:
                 case Desired() as row:
                     await self._caller.call("PATCH", f"/contacts/v3/email/{email}", _contact_body(change.key, row))
                 case Wanted(content=content):
-                    place = f"/insightData/v3/contacts/email/{email}/{self._collections[change.kind]}/{change.pk}"
+                    owner = "account" if change.kind is Kind.CATALOGUE else f"contacts/email/{email}"
+                    place = f"/insightData/v3/{owner}/{self._collections[change.kind]}/{change.pk}"
                     while (
                         await self._caller.call("PUT", place, orjson.Fragment(content))
                     ).status_code == httpx.codes.NOT_FOUND:
@@ -118,7 +119,8 @@ class EveryQuarter:
             await self._import("/contacts/v3/import", [self._contacts_body(chunk) for chunk in self._chunks(contacts.items())])
             for kind, collection in self._collections.items():
                 rows = [(key, email, content) for (of, key), (email, content) in records.items() if of is kind]
-                bodies = [self._records_body(collection, chunk) for chunk in self._chunks(rows)]
+                body = self._articles_body if kind is Kind.CATALOGUE else self._records_body
+                bodies = [body(collection, chunk) for chunk in self._chunks(rows)]
                 await self._import("/insightData/v3/import", bodies)
 
     def _chunks(self, rows: Any) -> list[list[Any]]:
@@ -136,6 +138,10 @@ class EveryQuarter:
             for key, email, content in chunk
         ]
         return {"collectionName": collection, "collectionScope": "contact", "collectionType": "orders", "records": rows}
+
+    def _articles_body(self, collection: str, chunk: list[tuple[str, str, bytes]]) -> dict[str, Any]:
+        rows = [{"key": key, "json": orjson.Fragment(content)} for key, _, content in chunk]
+        return {"collectionName": collection, "collectionScope": "account", "collectionType": "catalog", "records": rows}
 
     async def _import(self, path: str, bodies: list[dict[str, Any]]) -> None:
         for body in bodies:

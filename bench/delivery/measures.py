@@ -85,10 +85,19 @@ def best(trace: Trace, mapping: Mapping, terms: Terms, debounce: Debounce, rows:
     dues: list[Due] = []
     for event in trace.events():
         if ledger.wanted(event.change, START_MS + event.at):
-            lane = Lane(event.change.lane)
-            until = event.at + int(debounce.window(lane).longest * 1000)
-            dues.append(Due(deliverable_of(event.change, collections), lane, event.at, until))
+            lane, at = Lane(event.change.lane), _reachable(trace, event.at)
+            dues.append(
+                Due(deliverable_of(event.change, collections), lane, at, at + int(debounce.window(lane).longest * 1000))
+            )
     return optimum(dues, known, Means(terms.high, rows, int(terms.import_seconds * 1000)), debounce)
+
+
+def _reachable(trace: Trace, at: int) -> int:
+    """When the account can first be told of what happens at ``at``, in milliseconds since the trace began."""
+    if trace.outage is None:
+        return at
+    down, up = (int(seconds * 1000) for seconds in trace.outage)
+    return up if down <= at < up else at
 
 
 def percentile(delays: Sequence[int], share: float) -> float | None:

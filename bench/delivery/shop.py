@@ -1,7 +1,7 @@
 """A made-up shop that runs in time order and tells dispatch what changed, as the agents would.
 
-Every change of an order is a change of its record and of its buyer's contact. A new order arrives in two parts, because its
-header and its lines stand in different tables.
+Every change of an order is a change of its record and of its buyer's contact; what is bought changes the stock of the
+catalogue. A new order arrives in two parts, because its header and its lines stand in different tables.
 """
 
 import heapq
@@ -24,6 +24,9 @@ _SECOND = 1000
 _DAY = 86_400 * _SECOND
 _PARTS_APART = 120
 _OPTED_IN = 0.7
+_VARIANTS = 500
+_HOT = 20
+"""So many variants make up a fifth of what is bought."""
 Action: TypeAlias = Callable[[int], None]
 """What happens at a given time, in milliseconds since the trace began."""
 
@@ -79,6 +82,7 @@ class Shop:
     mapping: Mapping
     customers: list[Customer] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
+    stock: dict[int, int] = field(default_factory=lambda: dict.fromkeys(range(1, _VARIANTS + 1), 1000))
     _agenda: list[tuple[int, int, Action]] = field(default_factory=list)
     _told: list[Event] = field(default_factory=list)
     _turns: int = 0
@@ -95,6 +99,8 @@ class Shop:
             yield self._contact(customer, -_DAY, Lane.BULK)
         for order in self.orders:
             yield self._record(order, -_DAY, Lane.BULK)
+        for variant in self.stock:
+            yield self._article(variant, -_DAY, Lane.BULK)
 
     def newcomer(self) -> Customer:
         """Somebody who has not ordered yet."""
@@ -191,7 +197,8 @@ class Shop:
         return action
 
     def _order(self, at: int, buyer: Customer) -> Order:
-        lines = [(self.rng.randrange(1, 5000), self.rng.randint(1, 3), self.rng.randrange(500, 9000)) for _ in range(2)]
+        variants = {self.rng.randrange(1, (_HOT if self.rng.random() < 0.2 else _VARIANTS) + 1) for _ in range(2)}
+        lines = [(variant, self.rng.randint(1, 3), 500 + 17 * variant) for variant in sorted(variants)]
         order = Order(len(self.orders) + 1, buyer, at, lines[: self.rng.randint(1, 2)])
         self.orders.append(order)
         buyer.orders, buyer.last = buyer.orders + 1, order
@@ -201,6 +208,9 @@ class Shop:
     def _complete(self, order: Order, at: int) -> None:
         order.buyer.spend += order.net
         self._tell(order, at, Lane.LIVE)
+        for variant, quantity, _ in order.lines:
+            self.stock[variant] = max(0, self.stock[variant] - quantity)
+            self._told.append(Event(at, self._article(variant, at, Lane.LIVE)))
 
     def _tell(self, order: Order, at: int, lane: Lane) -> None:
         self._told.append(Event(at, self._contact(order.buyer, at, lane)))
@@ -257,6 +267,19 @@ class Shop:
             record["despatch_date"] = _time(order.despatched)
         row = Wanted(orjson.dumps(record, option=orjson.OPT_SORT_KEYS), order.number)
         return self._change(Kind.RECORD, order.buyer.email, f"SO{order.number}", at, lane, row)
+
+    def _article(self, variant: int, at: int, lane: Lane) -> Change:
+        record = {
+            "id": str(variant),
+            "sku": f"SKU-{variant}",
+            "name": f"Article {variant}",
+            "price": _money(500 + 17 * variant),
+            "currency": "GBP",
+            "stock": self.stock[variant],
+            "categories": [{"id": variant % 20, "name": f"Category {variant % 20}"}],
+        }
+        row = Wanted(orjson.dumps(record, option=orjson.OPT_SORT_KEYS), variant)
+        return self._change(Kind.CATALOGUE, str(variant), str(variant), at, lane, row)
 
     def _change(self, kind: Kind, key: str, pk: int | str, at: int, lane: Lane, row: Desired | Wanted) -> Change:
         self._version += 1

@@ -53,8 +53,8 @@ class Trace:
 
 def collections_of(mapping: Mapping) -> dict[Kind, str]:
     """The collection of each kind of record that traces hold."""
-    orders = mapping.delivery.orders
-    return {} if orders is None else {Kind.RECORD: orders.collection}
+    parts = {Kind.RECORD: mapping.delivery.orders, Kind.CATALOGUE: mapping.delivery.catalogue}
+    return {kind: part.collection for kind, part in parts.items() if part is not None}
 
 
 def deliverable_of(change: Change, collections: dict[Kind, str]) -> Deliverable:
