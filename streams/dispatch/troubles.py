@@ -19,6 +19,7 @@ from streams.dotdigital.errors import (
     ConnectivityError,
     DataError,
     DotdigitalError,
+    LaterError,
     MissingError,
     ThrottledError,
 )
@@ -61,7 +62,7 @@ class Troubles:
 
     def again(self, entry: Entry, error: DotdigitalError) -> None:
         """Try again when the trouble may be over."""
-        self._failures += 1
+        self._failures += not isinstance(error, LaterError)
         now = self._answers.now_ms()
         wait = int(self._retry.delay(self._failures, self._rng) * 1000)
         match error:
@@ -73,6 +74,8 @@ class Troubles:
                 wait, reason = _ACCESS_MS, "access"
                 self._schedule.pause(now + wait)
                 log.critical("Dotdigital refuses access; nothing is delivered until this is mended", error=str(error))
+            case LaterError():
+                wait, reason = int(self._retry.delay(entry.failures + 1, self._rng) * 1000), error.reason
             case ConnectivityError():
                 reason = error.reason
                 if self._failures >= _MANY:

@@ -2,6 +2,7 @@
 
     DotdigitalError
     ├── ConnectivityError         no answer, a 5xx, or one that cannot be read: repeat with jitter; the call may have worked
+    │   └── LaterError                a code that asks to try again: Dotdigital is there, something is in the way
     ├── ThrottledError            a ceiling is reached, ``scope`` says which: wait, until ``reset_at`` if that is known
     ├── AccessError               nothing of the kind works until a person acts: permissions, quotas, a wrong URL
     │   ├── CredentialsError          401
@@ -46,6 +47,10 @@ class ConnectivityError(DotdigitalError):
     def __init__(self, operation: str, reason: str) -> None:
         super().__init__(operation, reason)
         self.reason = reason
+
+
+class LaterError(ConnectivityError):
+    """Dotdigital answered with a code, its ``reason``, that may pass: nothing is wrong with the connection."""
 
 
 class ThrottledError(DotdigitalError):

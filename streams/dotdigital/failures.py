@@ -15,6 +15,7 @@ from streams.dotdigital.errors import (
     CredentialsError,
     DataError,
     DotdigitalError,
+    LaterError,
     MissingError,
     NotFoundError,
     RegionError,
@@ -58,7 +59,7 @@ def failure(operation: Operation, answer: httpx.Response) -> DotdigitalError:
     if code is None or meaning is None:
         return _wordless(operation, answer, body)
     if meaning.verdict is Verdict.LATER:
-        return ConnectivityError(operation, code)
+        return LaterError(operation, code)
     return _REFUSALS[meaning.verdict](operation, code, "" if known(code) else shape(body))
 
 

@@ -21,7 +21,7 @@ from streams.dotdigital.errors import (
 
 Answering = Callable[[httpx.Response], DotdigitalClient]
 KINDS: dict[Verdict, type[DotdigitalError]] = {
-    Verdict.LATER: ConnectivityError,
+    Verdict.LATER: LaterError,
     Verdict.THROTTLED: ThrottledError,
     Verdict.ACCESS: AccessError,
     Verdict.EXISTS: ContactExistsError,
