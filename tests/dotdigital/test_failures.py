@@ -14,6 +14,7 @@ from streams.dotdigital.errors import (
     ContactExistsError,
     DataError,
     DotdigitalError,
+    LaterError,
     MissingError,
     NotFoundError,
     ThrottledError,
