@@ -4,8 +4,7 @@ What is counted, exactly:
 
 * A **change** is an event whose content differs from the event before it of the same deliverable; the others cost nothing.
 * It is **in time** when a call is made no later than its lane's longest wait after it. One call for a deliverable delivers
-  all of its changes so far.
-  What is made while the account cannot be reached counts as made when it can be reached again.
+  all of its changes so far. What is made while the account cannot be reached counts as made when it can be reached again.
 * So every change is an interval, from itself to its deadline, and the calls of one deliverable must stab all of its
   intervals. Stabbing each time at the earliest deadline that is left needs the fewest. The change with that deadline is the
   **witness** of its call; the witnesses of one deliverable do not overlap, hence each needs a call of its own.
