@@ -93,7 +93,7 @@ async def _bring(api: Api, job: Job, note: Note) -> Answer:
     if row.contact is not None and not row.must_tell_out:
         contact = await _change(api, job, row.contact)
         if contact is not None:
-            return _updated(job, contact, row.creation, told=False)
+            return _updated(job, contact, _creation(row, contact), told=False)
     # A creation is a look of its own: it is refused, or changes no status, if there is a contact. Not after a lost answer.
     probably_new = job.indexed and not row.known and row.tried == "no" and not job.external
     found = None if probably_new else await api.find(job.email)
@@ -124,7 +124,7 @@ async def _create(api: Api, job: Job, note: Note) -> Answer:
         # Without a status a new contact is subscribed, and one that comes back from the bin keeps the status it had.
         result = await api.update(job.email, job.fields, lists=job.lists)
         if not result.created:
-            return _updated(job, result.contact, job.row.creation, told=False)
+            return _updated(job, result.contact, _creation(job.row, result.contact), told=False)
         contact = result.contact
     else:
         contact = await api.create(job.email, job.fields, UNSUBSCRIBED, lists=job.lists)
@@ -142,7 +142,7 @@ async def _update(api: Api, job: Job, found: Contact | None) -> Answer:
             # The opt-out goes out even when the data cannot.
             await api.update(job.email, NOTHING, UNSUBSCRIBED)
         raise
-    contact, created = result.contact, row.creation
+    contact, created = result.contact, _creation(row, result.contact)
     if result.created:
         # It vanished between the look and the update, which without a status made it subscribed.
         created = consent.creation_status(row.consent, external=False) or UNSUBSCRIBED
@@ -166,16 +166,17 @@ async def _retire(api: Api, job: Job, note: Note) -> Answer:
     row = job.row
     ours = row.delivered is not None or row.known or row.unsure or row.tried != "no"
     found = await api.find(job.email) if ours or row.moved_to is not None else None
+    creation = "no" if found is None else _creation(row, found)
     if found is not None or consent.goes_along(row.consent):
         # Before the contact goes: once it is gone, a lost answer would take the unsubscribe along.
-        await note("no", found)
+        await note(creation, found)
     if found is None or not ours:
         return Answer("absent")
-    if row.creation != "no":
+    if creation != "no":
         await _delete(api, job)
-        return Answer("deleted", seen=found)
-    await api.update(job.email, job.cleared)
-    return Answer("cleared", found.contact_id, told_out=row.told_out, seen=found)
+        return Answer("deleted")
+    await api.change(found.contact_id, job.cleared)
+    return Answer("cleared", found.contact_id, told_out=row.told_out)
 
 
 async def _erase(api: Api, job: Job) -> Answer:
@@ -196,7 +197,11 @@ def goes_along(row: OutboxRow, seen: Contact | None) -> bool:
     """Whether a refusal must follow the person to the next address."""
     if seen is None:
         return consent.goes_along(row.consent)
-    after = consent.seen(
-        row.consent, seen.email_status, version_bytes(seen.updated * 1_000_000), row.creation, told=row.told_out
-    )
+    updated = version_bytes(seen.updated * 1_000_000)
+    after = consent.seen(row.consent, seen.email_status, updated, _creation(row, seen), told=row.told_out)
     return consent.goes_along(after)
+
+
+def _creation(row: OutboxRow, contact: Contact) -> Created:
+    """Whether and how we created this contact; what we did to one that had the address before says nothing of it."""
+    return row.creation if row.contact in (None, contact.contact_id) else "no"

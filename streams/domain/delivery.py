@@ -184,16 +184,19 @@ def _delivered(row: OutboxRow, delivery: Delivery) -> None:
     row.tried = "no"
     row.delivered, row.unsure = settled_digest(delivery), False
     # A repeated call finds the contact that its first try created.
-    ours = delivery.outcome == "updated" and delivery.created == "no" and row.known
-    row.created = row.created if ours else delivery.created
+    ours = delivery.outcome == "updated" and delivery.created == "no" and row.contact == delivery.contact
+    created = row.created if ours else delivery.created
     _become(row, delivery.contact)
+    row.created = created
     row.listed = row.listed if delivery.listed is None else delivery.listed
     row.told_out = delivery.told_out and consent.opted_out(row.consent)
 
 
 def _become(row: OutboxRow, contact: int | None) -> None:
-    """Another id is another contact: it is on no list of ours."""
+    """Another id is another contact: it is on no list of ours, and not of our making."""
     row.listed = row.listed and row.contact == contact
+    if row.contact not in (None, contact):
+        row.created = row.tried = "no"
     row.contact = contact
 
 

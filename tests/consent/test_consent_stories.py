@@ -1,0 +1,230 @@
+"""Single stories of consent that were once got wrong, or that one would get wrong first."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.consent.world import World
+
+A, B, C = ("a@example.com", "b@example.com", "c@example.com")
+ANN = 1
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """A world whose bin is emptied at once, so that only we can remember."""
+    made = World(bin_days=0.0)
+    yield made
+    made.close()
+
+
+def in_erp(world: World, email: str, *, opted: bool | None) -> None:
+    """The ERP has Ann at ``email``, and everybody knows."""
+    world.row(ANN, email, opted=opted)
+    world.settle()
+
+
+def gone_from_erp(world: World) -> None:
+    """The ERP deletes Ann, and everybody knows."""
+    world.row_gone(ANN)
+    world.settle()
+
+
+def becomes(world: World, email: str, status: str) -> None:
+    """Somebody else than we changes the contact's status."""
+    found = world.contact(email)
+    assert found is not None
+    world.clock.advance(2)
+    found.updated = world.box.store.now()
+    found.set_email_status(status, found.updated)
+
+
+def lose_replies(world: World, *names: str) -> None:
+    world.box.faults.update({"next": list(names)})
+
+
+def test_an_opt_in_does_not_resubscribe(world: World) -> None:
+    in_erp(world, A, opted=None)
+    in_erp(world, A, opted=True)
+    assert world.status(A) == "unsubscribed"
+
+
+def test_an_unsubscribe_moves_with_the_person(world: World) -> None:
+    in_erp(world, A, opted=True)
+    becomes(world, A, "unsubscribed")
+    in_erp(world, B, opted=True)
+    assert (world.status(A), world.status(B)) == (None, "unsubscribed")
+
+
+def test_an_unsubscribe_moves_with_the_person_twice(world: World) -> None:
+    in_erp(world, A, opted=True)
+    becomes(world, A, "unsubscribed")
+    in_erp(world, B, opted=True)
+    in_erp(world, C, opted=True)
+    assert world.status(C) == "unsubscribed"
+
+
+def test_who_subscribes_at_the_new_address_takes_the_unsubscribe_back(world: World) -> None:
+    in_erp(world, A, opted=True)
+    becomes(world, A, "unsubscribed")
+    in_erp(world, B, opted=True)
+    world.read_back()
+    world.settle()
+    becomes(world, B, "subscribed")
+    world.read_back()
+    in_erp(world, C, opted=True)
+    assert world.status(C) == "subscribed"
+
+
+@pytest.mark.parametrize("lost", range(5))
+def test_an_unsubscribe_moves_whichever_reply_is_lost(world: World, lost: int) -> None:
+    in_erp(world, A, opted=True)
+    becomes(world, A, "unsubscribed")
+    world.row(ANN, B, opted=True)
+    world.consume_all()
+    lose_replies(world, *["none"] * lost, "lost_reply")
+    for _ in range(3):
+        world.send_next()
+        world.consume_all()
+    world.settle()
+    assert (world.status(A), world.status(B)) == (None, "unsubscribed")
+
+
+def test_an_unsubscribe_of_a_contact_that_was_there_before_us_moves_too(world: World) -> None:
+    world.box.store.create({"email": A})
+    becomes(world, A, "unsubscribed")
+    in_erp(world, A, opted=True)
+    in_erp(world, B, opted=True)
+    assert (world.status(A), world.status(B)) == ("unsubscribed", "unsubscribed")
+
+
+def test_a_bounce_stays_with_the_mailbox(world: World) -> None:
+    in_erp(world, A, opted=True)
+    becomes(world, A, "hardBounced")
+    in_erp(world, B, opted=True)
+    assert world.status(B) == "subscribed"
+
+
+def test_an_unsubscribe_that_was_read_back_outlives_a_deletion_by_hand(world: World) -> None:
+    in_erp(world, A, opted=True)
+    becomes(world, A, "unsubscribed")
+    world.read_back()
+    found = world.contact(A)
+    assert found is not None
+    world.box.store.bin(found)
+    in_erp(world, A, opted=True)
+    assert world.status(A) == "unsubscribed"
+
+
+def test_a_person_who_came_and_left_again_stays_out(world: World) -> None:
+    in_erp(world, A, opted=None)
+    becomes(world, A, "subscribed")
+    in_erp(world, A, opted=None)
+    becomes(world, A, "unsubscribed")
+    gone_from_erp(world)
+    in_erp(world, A, opted=True)
+    assert world.status(A) == "unsubscribed"
+
+
+def test_what_we_said_of_a_contact_does_not_hold_for_another_one_at_its_address(world: World) -> None:
+    in_erp(world, A, opted=None)
+    found = world.contact(A)
+    assert found is not None and found.email_status == "unsubscribed", "by us"
+    world.box.store.bin(found)
+    world.box.store.purge()
+    world.box.store.create({"email": A})
+    becomes(world, A, "unsubscribed")
+    world.read_back()
+    world.settle()
+    gone_from_erp(world)
+    assert world.status(A) == "unsubscribed", "not ours to delete"
+    other = world.contact(A)
+    assert other is not None
+    world.box.store.bin(other)
+    in_erp(world, A, opted=True)
+    assert world.status(A) == "unsubscribed"
+
+
+def test_an_opt_out_is_told_once(world: World) -> None:
+    in_erp(world, A, opted=True)
+    in_erp(world, A, opted=False)
+    assert world.status(A) == "unsubscribed"
+    becomes(world, A, "subscribed")
+    in_erp(world, A, opted=False)
+    assert world.status(A) == "subscribed", "the person had the last word"
+    in_erp(world, A, opted=None)
+    in_erp(world, A, opted=False)
+    assert world.status(A) == "unsubscribed", "until the ERP says it anew"
+
+
+@pytest.mark.parametrize(("opted", "after"), [(True, "pendingOptIn"), (None, "pendingOptIn"), (False, "unsubscribed")])
+def test_a_confirmation_that_is_pending_is_only_ended_by_an_opt_out(world: World, opted: bool | None, after: str) -> None:
+    world.box.store.create({"email": A})
+    becomes(world, A, "pendingOptIn")
+    in_erp(world, A, opted=opted)
+    assert world.status(A) == after
+
+
+@pytest.mark.parametrize("status", ["suppressed", "spamTrap"])
+def test_an_opt_out_leaves_a_suppression_as_it_is(world: World, status: str) -> None:
+    world.box.store.create({"email": A})
+    becomes(world, A, status)
+    in_erp(world, A, opted=False)
+    assert world.status(A) == status
+
+
+@pytest.mark.parametrize("lost", range(4))
+def test_a_contact_that_vanished_is_not_subscribed_by_a_lost_reply(world: World, lost: int) -> None:
+    in_erp(world, A, opted=None)
+    found = world.contact(A)
+    assert found is not None
+    world.box.store.bin(found)
+    world.row(ANN, A, opted=None)
+    world.consume_all()
+    lose_replies(world, *["none"] * lost, "lost_reply")
+    world.send_next()
+    world.settle()
+    assert world.status(A) == "unsubscribed"
+
+
+def test_a_contact_whose_creation_was_not_answered_goes_when_the_address_does(world: World) -> None:
+    world.row(ANN, A, opted=None)
+    world.consume_all()
+    lose_replies(world, "none", "lost_reply")
+    world.send_next()
+    assert world.status(A) is not None
+    gone_from_erp(world)
+    assert world.status(A) is None
+
+
+def test_a_shared_address_is_as_strict_as_its_strictest_buyer(world: World) -> None:
+    in_erp(world, A, opted=True)
+    world.row(2, A, opted=False)
+    world.settle()
+    assert world.status(A) == "unsubscribed"
+
+
+@pytest.mark.parametrize("records", [0, 1, 2, 3])
+def test_an_erased_person_is_not_brought_back_by_a_replay(world: World, records: int) -> None:
+    in_erp(world, A, opted=True)
+    world.erase(A)
+    world.settle()
+    world.read_again(records)
+    in_erp(world, A, opted=True)
+    assert world.status(A) is None
+
+
+def test_who_comes_back_after_an_erasure_can_be_erased_again(world: World) -> None:
+    world.erase(A)
+    world.settle()
+    world.box.store.create({"email": A})
+    world.erase(A)
+    world.settle()
+    assert world.status(A) is None
+
+
+def test_the_status_that_we_gave_is_nobodys_refusal(world: World) -> None:
+    in_erp(world, A, opted=None)
+    gone_from_erp(world)
+    in_erp(world, A, opted=True)
+    assert world.status(A) == "subscribed"
