@@ -7,7 +7,6 @@ the event's id; who is in a programme already is not enrolled again.
 from dataclasses import dataclass
 
 import orjson
-import structlog
 
 from streams.capture.rows import Lane
 from streams.dispatch.answers import Answers
@@ -27,7 +26,7 @@ from streams.dotdigital.programs import MOST_CONTACTS
 from streams.mapping.model import RefundEnrolment, RefundEvent
 from streams.observability.metrics import Metrics
 
-log = structlog.get_logger()
+_PROGRAM_WRONG = ("ERROR_PROGRAM_NOT_FOUND", "ERROR_PROGRAM_NOT_ACTIVE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +78,19 @@ class Follower:
         most = MOST_CONTACTS if isinstance(self._how, RefundEnrolment) else MOST_EVENTS
         while True:
             first = await self._schedule.take(queues=(Queue.FOLLOW_UP,))
-            if isinstance(self._how, RefundEnrolment) and not self._budget.enrolments.take():
-                self._schedule.give_back(first, self._budget.enrolments.opens_at)
-                continue
-            more = [entry for lane in Lane for entry in self._schedule.take_due((lane, Queue.FOLLOW_UP), most - 1)]
-            for entry in more[most - 1 :]:
-                self._schedule.give_back(entry)
-            await self._tell([first, *more[: most - 1]])
+            entries = [first, *self._more(most - 1)]
+            await self._tell([ready for entry in entries if (ready := self._ready(entry)) is not None])
 
-    async def _tell(self, entries: list[Entry]) -> None:
-        told = [ready for entry in entries if (ready := self._ready(entry)) is not None]
-        if not told:
+    def _more(self, most: int) -> list[Entry]:
+        """What else is due, the most urgent first."""
+        more: list[Entry] = []
+        for place in ((lane, Queue.FOLLOW_UP) for lane in Lane):
+            if place not in self._schedule.closed:
+                more += self._schedule.take_due(place, most - len(more))
+        return more
+
+    async def _tell(self, told: list[_Told]) -> None:
+        if not told or not self._allowed(told):
             return
         try:
             await self._call(told)
@@ -98,14 +99,23 @@ class Follower:
         except DotdigitalError as error:
             if isinstance(error, ThrottledError) and error.scope is Ceiling.ENROLMENTS:
                 self._budget.enrolments.refused()
-            for ready in told:
-                self._troubles.again(ready.entry, error)
+            self._troubles.again(error, *(ready.entry for ready in told))
         else:
+            self._troubles.over()
             now = self._answers.now_ms()
             self._metrics.delivered.labels(Family.FOLLOW_UP.label, "told").inc(len(told))
             await self._answers.write_all(
                 (ready.entry.partition, Delivery(ready.entry.task, "told", "", now, ready.entry.lane)) for ready in told
             )
+
+    def _allowed(self, told: list[_Told]) -> bool:
+        """Whether the call may be made now; if not, it waits for the hour's allowance."""
+        allowance = self._budget.enrolments
+        if not isinstance(self._how, RefundEnrolment) or allowance.take():
+            return True
+        for ready in told:
+            self._schedule.give_back(ready.entry, allowance.opens_at)
+        return False
 
     async def _call(self, told: list[_Told]) -> None:
         if isinstance(self._how, RefundEnrolment):
@@ -115,12 +125,14 @@ class Follower:
             await self._api.import_events([ready.event(self._how.type) for ready in told])
 
     async def _refused(self, told: list[_Told], error: DataError) -> None:
-        """One that is wrong has all refused: find it by telling them one by one."""
-        if len(told) == 1:
-            await self._troubles.refused(told[0].entry, b"", error)
+        """One that is wrong has all refused: find it by halves, unless it is the programme that is wrong."""
+        if len(told) == 1 or error.code in _PROGRAM_WRONG:
+            for ready in told:
+                await self._troubles.refused(ready.entry, b"", error)
             return
-        for ready in told:
-            await self._tell([ready.entry])
+        half = len(told) // 2
+        await self._tell(told[:half])
+        await self._tell(told[half:])
 
     def _ready(self, entry: Entry) -> _Told | None:
         row: FollowUpRow | None = self._rows.get(entry.task, entry.partition)

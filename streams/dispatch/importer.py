@@ -186,10 +186,9 @@ class Importer:
         except DataError as error:
             await self._refused(lane, work, freight, error)
         except DotdigitalError as error:
-            self._troubles.again(freight[0].entry, error)
-            for one in freight[1:]:
-                self._schedule.retry(one.entry, self._answers.now_ms())
+            self._troubles.again(error, *(one.entry for one in freight))
         else:
+            self._troubles.over()
             await self._started(import_id, lane, work, freight)
 
     async def _call(self, lane: Lane, work: Work, freight: list[Freight]) -> str:

@@ -88,7 +88,7 @@ class Sender:
         except DataError as error:
             await self._troubles.refused(entry, row.hash or b"", error)
         except DotdigitalError as error:
-            self._troubles.again(entry, error)
+            self._troubles.again(error, entry)
         else:
             self._troubles.over()
 

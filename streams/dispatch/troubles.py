@@ -32,7 +32,7 @@ _TRIES = 4
 _ACCESS_MS = 30_000
 _MANY = 5
 """Failed calls in a row after which everybody waits: one says little."""
-_CONTACT_GONE = "insightData:contactNotFound"
+_CONTACT_GONE = ("insightData:contactNotFound", "ERROR_CONTACT_NOT_FOUND")
 
 
 class Troubles:
@@ -57,12 +57,19 @@ class Troubles:
         self._failures = 0
 
     def over(self) -> None:
-        """A call worked."""
+        """A call was answered for what it said."""
         self._failures = 0
 
-    def again(self, entry: Entry, error: DotdigitalError) -> None:
-        """Try again when the trouble may be over."""
+    def again(self, error: DotdigitalError, *entries: Entry) -> None:
+        """Try again what a failed call carried, when the trouble may be over."""
         self._failures += not isinstance(error, LaterError)
+        due, reason = self._when(error, max((entry.failures for entry in entries), default=0) + 1)
+        self._metrics.retries.labels(reason).inc(len(entries))
+        for entry in entries:
+            self._schedule.retry(entry, due)
+
+    def _when(self, error: DotdigitalError, tries: int) -> tuple[int, str]:
+        """When to try again (epoch ms), and why it failed, for the metric."""
         now = self._answers.now_ms()
         wait = int(self._retry.delay(self._failures, self._rng) * 1000)
         match error:
@@ -75,15 +82,14 @@ class Troubles:
                 self._schedule.pause(now + wait)
                 log.critical("Dotdigital refuses access; nothing is delivered until this is mended", error=str(error))
             case LaterError():
-                wait, reason = int(self._retry.delay(entry.failures + 1, self._rng) * 1000), error.reason
+                wait, reason = int(self._retry.delay(tries, self._rng) * 1000), error.reason
             case ConnectivityError():
                 reason = error.reason
                 if self._failures >= _MANY:
                     self._schedule.pause(now + wait)
             case _:
                 reason = "other"
-        self._metrics.retries.labels(reason).inc()
-        self._schedule.retry(entry, now + wait)
+        return now + wait, reason
 
     async def refused(self, entry: Entry, digest: bytes, error: DataError) -> None:
         """Park what was refused; what only lacks something is tried a few times first.
@@ -96,16 +102,17 @@ class Troubles:
         Raises:
             aiokafka.errors.KafkaError: it could not be written down.
         """
+        self.over()
         if isinstance(error, MissingError) and entry.failures + 1 < _TRIES:
             self._metrics.retries.labels("missing").inc()
             self._schedule.retry(entry, self._answers.now_ms() + 1000 * 2**entry.failures)
-        elif error.code == _CONTACT_GONE:
+        elif error.code in _CONTACT_GONE:
             await self._vanished(entry)
         else:
             await self._park(entry, digest, error)
 
     async def _vanished(self, entry: Entry) -> None:
-        """Somebody deleted the contact in Dotdigital: it is looked for anew, and the record waits for it."""
+        """Somebody deleted the contact in Dotdigital: it is looked for anew, and the task waits for it."""
         self._schedule.answered(entry.task)
         contact = task_of(Family.CONTACT, owner_of(entry.task))
         await self._answers.write(entry.partition, Delivery(contact, "vanished", "", self._answers.now_ms(), entry.lane))

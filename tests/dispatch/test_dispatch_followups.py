@@ -1,0 +1,198 @@
+"""Follow-ups: Dotdigital is told of each credit note once and for ever, many in one call, within the hour's allowance."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from streams.mapping.model import RefundEnrolment, RefundEvent
+from streams.sandbox.store import Store
+from tests.dispatch.site import ANN, BOB, Site, on_site
+
+EVENTS, ENROL = "/events/v3/import", "/v2/programs/enrolments"
+PROGRAM = 12
+SINCE = datetime(2026, 1, 1, tzinfo=UTC)
+EVENT: dict[str, Any] = {"follow_up": RefundEvent(kind="event", since=SINCE)}
+ENROLMENT: dict[str, Any] = {"follow_up": RefundEnrolment(kind="enrolment", program=PROGRAM, since=SINCE)}
+
+
+def told(site: Site) -> list[str]:
+    """The ids of the events that the account holds."""
+    return [event["id"] for event in site.box.store.events]
+
+
+def enrolled(site: Site) -> set[int]:
+    """Who is in the programme, once the enrolments are worked off."""
+    store: Store = site.box.store
+    store.jobs.settle(store.clock().timestamp())
+    return set(store.programs.enrolled.get(PROGRAM, ()))
+
+
+async def people(site: Site, count: int) -> list[str]:
+    """So many contacts, all delivered, and a programme."""
+    site.box.store.programs.statuses[PROGRAM] = "Active"
+    site.start()
+    emails = [f"p{number:02}@example.com" for number in range(count)]
+    for email in emails:
+        site.want(email, "P")
+    await site.quiet()
+    return emails
+
+
+@on_site(delivery=EVENT)
+async def test_a_credit_note_is_an_event_once(site: Site) -> None:
+    site.want()
+    site.credit(1)
+    await site.quiet()
+    (event,) = site.box.store.events
+    assert (event["contactId"], event["type"], event["id"]) == (site.contact().id, "refund", "C1")
+    assert event["eventData"] == {"credit_note": "C1", "amount": 9.5, "currency": "GBP"}
+
+
+@on_site(delivery=EVENT)
+async def test_a_replay_tells_nothing(site: Site) -> None:
+    site.want()
+    site.credit(1)
+    await site.quiet()
+    site.credit(1)
+    await site.restart()
+    site.credit(1, name="C1b")
+    await site.quiet()
+    await site.pass_(60)
+    assert told(site) == ["C1"]
+
+
+@on_site(delivery=EVENT)
+async def test_it_waits_for_its_contact(site: Site) -> None:
+    site.credit(1)
+    await site.pass_(60)
+    assert not site.calls(route=EVENTS)
+    site.want()
+    await site.quiet()
+    assert told(site) == ["C1"]
+
+
+@on_site(delivery=EVENT)
+async def test_two_go_in_one_call(site: Site) -> None:
+    site.want()
+    site.want(BOB, "Bob")
+    await site.quiet()
+    site.credit(1)
+    site.credit(2, BOB)
+    await site.quiet()
+    assert sorted(told(site)) == ["C1", "C2"] and len(site.calls("POST", EVENTS)) == 1
+
+
+@on_site(delivery=EVENT)
+async def test_one_that_is_refused_is_parked_and_the_others_are_told(site: Site) -> None:
+    site.want()
+    await site.quiet()
+    site.line.refuses = b'"C13"'
+    for number in range(10, 42):
+        site.credit(number)
+    await site.quiet()
+    assert sorted(told(site)) == [f"C{number}" for number in range(10, 42) if number != 13]
+    (parked,) = site.parked()
+    assert (parked.task, parked.code) == ("follow_up", "events:badJson")
+    assert len(site.calls("POST", EVENTS)) <= 11, "found by halves"
+    site.line.refuses = None
+    site.unpark(parked.task_key)
+    await site.quiet()
+    assert told(site)[-1] == "C13"
+
+
+@on_site(delivery=EVENT)
+async def test_a_lost_answer_repeats_the_event_under_its_id(site: Site) -> None:
+    site.want()
+    await site.quiet()
+    site.box.faults.update({"next": ["lost_reply"]})
+    site.credit(1)
+    await site.quiet()
+    assert told(site) == ["C1", "C1"]
+
+
+@on_site(delivery=EVENT)
+async def test_one_failed_call_stops_nobody_however_many_it_told(site: Site) -> None:
+    site.want()
+    await site.quiet()
+    site.box.faults.update({"next": ["http_503"]})
+    for number in range(20):
+        site.credit(number)
+    await site.until(lambda: site.calls(route=EVENTS))
+    at = site.now
+    site.want(name="Anna")
+    await site.until(lambda: site.contact().data["FIRSTNAME"] == "Anna")
+    assert site.now - at <= 3
+    await site.quiet()
+    assert len(told(site)) == 20
+
+
+@on_site(delivery=ENROLMENT, started=False)
+async def test_25_contacts_are_enrolled_in_one_call(site: Site) -> None:
+    emails = await people(site, 30)
+    for number, email in enumerate(emails):
+        site.credit(number, email)
+    await site.quiet()
+    assert [len(call.content["contacts"]) for call in site.calls("POST", ENROL)] == [25, 5]
+
+
+@on_site(delivery=ENROLMENT, started=False)
+async def test_two_credit_notes_of_one_person_are_one_enrolment(site: Site) -> None:
+    (email,) = await people(site, 1)
+    site.contact(email).email_status = "subscribed"
+    site.credit(1, email)
+    site.credit(2, email)
+    await site.quiet()
+    (call,) = site.calls("POST", ENROL)
+    assert call.content["contacts"] == [site.contact(email).id]
+    await site.pass_(60)
+    assert enrolled(site) == {site.contact(email).id}
+
+
+@on_site(delivery=ENROLMENT, started=False)
+async def test_20_calls_an_hour_are_made_and_the_rest_waits(site: Site) -> None:
+    emails = await people(site, 23)
+    first = site.now
+    for number, email in enumerate(emails):
+        site.credit(number, email)
+        await site.pass_(10)
+    await site.pass_(60)
+    assert len(site.calls("POST", ENROL)) == 20
+    await site.pass_(first + 3600 - site.now)
+    await site.quiet()
+    calls = site.calls("POST", ENROL)
+    assert sum(len(call.content["contacts"]) for call in calls) == 23
+    assert all(call.status == 201 for call in calls)
+
+
+@on_site(delivery=ENROLMENT, started=False)
+async def test_who_was_deleted_by_hand_keeps_nobody_from_being_enrolled(site: Site) -> None:
+    emails = await people(site, 4)
+    site.box.store.bin(site.contact(emails[1]))
+    site.box.store.purge()
+    for number, email in enumerate(emails):
+        site.credit(number, email)
+    await site.quiet()
+    named = {number for call in site.calls("POST", ENROL, good=True) for number in call.content["contacts"]}
+    assert named == {site.contact(email).id for email in emails} and not site.parked()
+
+
+@on_site(delivery=ENROLMENT, started=False)
+async def test_a_programme_that_is_stopped_parks_all_and_is_not_asked_for_each(site: Site) -> None:
+    emails = await people(site, 10)
+    site.box.store.programs.statuses[PROGRAM] = "Deactivated"
+    for number, email in enumerate(emails):
+        site.credit(number, email)
+    await site.until(lambda: len(site.parked()) == 10)
+    assert len(site.calls("POST", ENROL)) <= 4
+    assert {parked.code for parked in site.parked()} == {"ERROR_PROGRAM_NOT_ACTIVE"}
+
+
+@on_site(delivery=ENROLMENT, started=False)
+async def test_an_allowance_that_somebody_else_used_up_is_waited_for(site: Site) -> None:
+    emails = await people(site, 1)
+    for _ in range(20):
+        site.box.store.programs.call(site.now)
+    site.credit(1, emails[0])
+    await site.pass_(3500)
+    assert not site.calls("POST", ENROL, good=True) and not site.parked()
+    await site.until(lambda: site.calls("POST", ENROL, good=True))
+    assert len(site.calls("POST", ENROL)) <= 25
