@@ -19,7 +19,7 @@ _CONTACTS = Codec("c", ContactRow)
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One person: ``buyers`` have the address now; ``asked`` says when the erasure was asked for first, if it was."""
+    """One person: ``buyers`` have the address now; ``asked`` says when the erasure was last asked for, if it was."""
 
     hash: str
     digest: str
@@ -35,7 +35,7 @@ async def known(settings: Settings, addresses: Iterable[str], digest: Digest) ->
     """
     asked: dict[bytes, Asked] = {}
     async for record in records_of(settings.kafka_bootstrap, Topics.of(settings.app_id).erasures, range(settings.partitions)):
-        asked.setdefault(record.key, read_asked(record.value))
+        asked[record.key] = read_asked(record.value)
     wanted: dict[int, list[str]] = defaultdict(list)
     for address in addresses:
         wanted[partition_of(address, settings.partitions)].append(address)

@@ -143,6 +143,15 @@ def test_what_followed_from_an_erasure_is_told_again_after_a_crash(pipeline: Pip
     assert pipeline.records().keys() == {(EVE, "SO10")}
 
 
+def test_whoever_moved_to_the_erased_is_told_though_the_worker_died(pipeline: Pipeline) -> None:
+    pipeline.pump(customer(1), person(1, 1, BOB), person(1, 1, ANN, at=2)).feed(erase(ANN)).cycle(TOPICS.contacts, 1)
+    pipeline.queues[TOPICS.buyers].extend(pipeline.cycle(TOPICS.buyers, 1, "before outputs"))
+    pipeline.restart()
+    pipeline.pump()
+    assert where(pipeline, ANN) == []
+    assert pipeline.desired[BOB][1].moved_to is None
+
+
 @settings(deadline=None, max_examples=150)
 @given(timelines(), st.randoms(use_true_random=False), st.integers(0, 6))
 def test_no_interleaving_and_no_crash_leaves_the_address_anywhere(

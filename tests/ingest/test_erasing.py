@@ -1,0 +1,59 @@
+"""The ERP's flag, and what ingest lets through."""
+
+from typing import Any
+
+import pytest
+from prometheus_client import Counter
+
+from streams.capture.envelope import RowEvent
+from streams.domain.changes import Change, Kind
+from streams.domain.erasure import digester
+from streams.erasure.following import ErasedAddresses
+from streams.ingest.erasing import Flags, passed
+from streams.mapping import load_mapping
+from streams.mapping.model import Erasure
+
+ANN, BOB = "ann@example.com", "bob@example.com"
+MAPPED = load_mapping().model_copy(update={"erasure": Erasure(column="cc_gdpr_erased")})
+
+
+def contact(email: str | None, flag: Any) -> dict[str, Any]:
+    row = {"cc_id": 1, "cc_customer_id": None, "cc_email": email, "cc_first_name": "A", "cc_last_name": None, "cc_name": None}
+    return row | {"cc_gdpr_erased": flag}
+
+
+def event(after: dict[str, Any] | None, before: dict[str, Any] | None = None, table: str = "customer_contact") -> RowEvent:
+    return RowEvent(table, "u", {"cc_id": 1}, before, after, b"\1", 0, False)
+
+
+@pytest.mark.parametrize("flag", [True, "1", " TRUE "])
+def test_a_flagged_row_asks_for_its_addresses_though_it_belongs_to_no_account(flag: Any) -> None:
+    assert Flags(MAPPED).asked(event(contact(ANN, flag))) == (ANN,)
+
+
+def test_the_former_address_is_asked_for_too() -> None:
+    assert Flags(MAPPED).asked(event(contact(None, True), contact(f"{ANN}, {BOB}", False))) == (ANN, BOB)
+
+
+@pytest.mark.parametrize(
+    ("happened", "mapping"),
+    [
+        (event(contact(ANN, False)), MAPPED),
+        (event(contact(ANN, None)), MAPPED),
+        (event(None, contact(ANN, True)), MAPPED),
+        (event({"cd_id": 1}, table="customer_detail"), MAPPED),
+        (event(contact(ANN, True)), load_mapping()),
+    ],
+)
+def test_nothing_else_asks(happened: RowEvent, mapping: Any) -> None:
+    assert Flags(mapping).asked(happened) == ()
+
+
+def test_what_names_the_erased_is_emptied_or_dropped_and_counted() -> None:
+    known = ErasedAddresses("", "erasures", 1, digester(b"k"))
+    emptied = Counter("emptied", "", registry=None)
+    changes = [("buyers", Change(Kind.CONTACT, f"e{email}", 1, b"", 1, 0, None)) for email in (ANN, BOB)]
+    assert (list(passed(changes, known, emptied)), bool(known)) == (changes, False)
+    known.note(known.digest(ANN))
+    assert list(passed(changes, known, emptied)) == changes[1:]
+    assert emptied._value.get() == 1
