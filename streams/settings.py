@@ -119,8 +119,8 @@ class Settings(BaseSettings):
     hash_key: SecretStr = Field(SecretStr("owdd"), description="Key of the hash that stands for an e-mail in logs")
     erasure_key: SecretStr = Field(
         SecretStr(""),
-        description="Key of the digest by which an erased e-mail is remembered; empty: OWDD_HASH_KEY. Never change it: "
-        "whoever was erased would be forgotten as such, and come back",
+        description="Key of the digest by which an erased e-mail is remembered; empty: OWDD_HASH_KEY, which must then not "
+        "change either. With another key, whoever was erased is not recognised and comes back",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log record shown")
     log_json: bool = Field(False, description="Log as JSON lines")

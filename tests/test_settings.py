@@ -195,8 +195,8 @@ class TestSecrets:
             monkeypatch.setenv(f"OWDD_{name.upper()}", SECRET)
         yield
 
-    def test_the_passwords_and_the_hash_key_are_secrets(self) -> None:
-        assert set(SECRETS) == {"dotdigital_password", "hash_key", "orderwise_password"}
+    def test_the_passwords_and_the_keys_of_hashes_are_secrets(self) -> None:
+        assert set(SECRETS) == {"dotdigital_password", "erasure_key", "hash_key", "orderwise_password"}
 
     def test_every_setting_that_sounds_like_a_secret_is_one(self) -> None:
         telling = ("password", "secret", "token", "key")
