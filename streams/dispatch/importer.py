@@ -31,6 +31,8 @@ from streams.dotdigital.insight import ImportRecord
 log = structlog.get_logger()
 
 _LOOK_SECONDS = 0.5
+_UNREAD_MS = 60_000
+"""How long nobody is created in bulk after a reading failed."""
 _FRESH_SECONDS = 60
 """How old a reading of Dotdigital's contacts may be when contacts are created in bulk."""
 
@@ -81,6 +83,7 @@ class Importer:
         self._polls: dict[str, _Poll] = {}
         self._over: set[str] = set()
         self._starting: set[Place] = set()
+        self._unread_until = 0
 
     async def run(self) -> None:
         """Work for ever.
@@ -130,21 +133,26 @@ class Importer:
 
     def _route(self, group: asyncio.TaskGroup) -> None:
         shut = not self._windows.open_at(self._answers.now_ms())
-        closed = {(Lane.BULK, queue) for queue in Queue} if shut else set()
-        due = {(lane, work): self._backlog((lane, Queue(work)), closed) for lane in Lane for work in Work}
+        work = [work for work in Work if self._importable(work)]
+        lanes = [lane for lane in Lane if not (shut and lane is Lane.BULK)]
+        due = {(lane, kind): self._schedule.backlog((lane, Queue(kind))) for lane in lanes for kind in work}
         free = {ceiling: slots.free for ceiling, slots in self._budget.imports.items()}
-        for (lane, work), route in routes(due, self._budget.snapshot(), free, self._policy).items():
-            if route.how is not How.SINGLE:
-                closed.add((lane, Queue(work)))
-            if route.how is How.IMPORT and (lane, Queue(work)) not in self._starting:
-                self._starting.add((lane, Queue(work)))
-                group.create_task(self._start(lane, work, route))
+        # What is in no hurry waits until it was looked at, for the rest of a backlog may come in a moment.
+        closed = {(Lane.BULK, queue) for queue in (Queue if shut else map(Queue, work))}
+        for (lane, kind), route in routes(due, self._budget.snapshot(), free, self._policy).items():
+            place = lane, Queue(kind)
+            if route.how is How.SINGLE:
+                closed.discard(place)
+                continue
+            closed.add(place)
+            if route.how is How.IMPORT and place not in self._starting:
+                self._starting.add(place)
+                group.create_task(self._start(lane, kind, route))
         self._schedule.close(closed)
 
-    def _backlog(self, place: Place, closed: set[Place]) -> int:
-        """What may go by import; new contacts only when it is known which exist, since an import cannot look first."""
-        known = place[1] is not Queue.NEW or self._index.mark() is not None
-        return self._schedule.backlog(place) if known and place not in closed else 0
+    def _importable(self, work: Work) -> bool:
+        """New contacts go by import only when it is known who exists, since an import cannot look first."""
+        return work is not Work.NEW or (self._index.mark() is not None and self._answers.now_ms() >= self._unread_until)
 
     async def _start(self, lane: Lane, work: Work, route: Route) -> None:
         slots = self._budget.imports[work.ceiling]
@@ -172,6 +180,7 @@ class Importer:
         try:
             await self._refresh()
         except DotdigitalError as error:
+            self._unread_until = self._answers.now_ms() + _UNREAD_MS
             log.warning("contacts could not be read back before an import", operation=error.operation)
         # The reading comes round through Kafka; the next look finds it.
         return False
@@ -181,7 +190,8 @@ class Importer:
         try:
             import_id = await self._call(lane, work, freight)
         except ThrottledError as error:
-            self._budget.imports[work.ceiling].refused()
+            if error.scope is work.ceiling:
+                self._budget.imports[work.ceiling].refused()
             self._give_back(freight, error)
         except DataError as error:
             await self._refused(lane, work, freight, error)

@@ -45,6 +45,7 @@ P = ParamSpec("P")
 ANN, BOB = "ann@example.com", "bob@example.com"
 ORDERS, CATALOGUE = "Orders", "catalog_orderwise"
 CONTACT = "/contacts/v3/{identifier}/{value}"
+CONTACTS = "/contacts/v3"
 IMPORT = "/contacts/v3/import"
 RECORD_IMPORT = "/insightData/v3/import"
 DAY = 86_400

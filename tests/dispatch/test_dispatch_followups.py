@@ -5,7 +5,7 @@ from typing import Any
 
 from streams.mapping.model import RefundEnrolment, RefundEvent
 from streams.sandbox.store import Store
-from tests.dispatch.site import ANN, BOB, Site, on_site
+from tests.dispatch.site import BOB, Site, on_site
 
 EVENTS, ENROL = "/events/v3/import", "/v2/programs/enrolments"
 PROGRAM = 12
