@@ -296,7 +296,7 @@ class TestUnavailable:
             ("customer_contact", "cc_email", ("emails",)),
             ("customer_contact", "cc_name", ("first_name", "last_name")),
             ("order_header", "oh_order_number", ("number",)),
-            ("order_header_detail", "ohd_delivery_email", ("email",)),
+            ("order_header_detail", "ohd_delivery_email", ("email", "erased")),
             ("delivery_header", "dh_consignment_number", ("consignment",)),
             ("order_status", "os_description", ("text",)),
             ("order_header", "oh_cust_order_ref", ()),
