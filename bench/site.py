@@ -8,7 +8,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from zlib import crc32
 
@@ -31,12 +31,13 @@ _CHUNK = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Owdd:
-    """One application of ours: its settings, and the mapping file of its captured topics."""
+    """One application of ours: its settings, the mapping file of its captured topics, and ``more`` variables."""
 
     settings: Settings
     mapping: Path
     data: Path
     port: int
+    more: dict[str, str] = field(default_factory=dict)
 
     def environment(self) -> dict[str, str]:
         """What the worker is started with."""
@@ -49,7 +50,7 @@ class Owdd:
             "OWDD_MAPPING": str(self.mapping),
         }
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("OWDD_")}
-        return inherited | own
+        return inherited | own | self.more
 
 
 @dataclass(frozen=True, slots=True)
