@@ -13,7 +13,7 @@ import msgspec
 
 from streams.audit import Trace, write_audit
 from streams.capture.rows import Lane
-from streams.dispatch.parked import parked_of, parked_record
+from streams.dispatch.parked import Parked, parked_of, parked_record
 from streams.dispatch.running import RunningImports
 from streams.dispatch.schedule import Schedule
 from streams.dispatch.tasks import Family, Queue, family_of, owner_of, task_of
@@ -121,12 +121,10 @@ class _Work:
             item = self.rows[task] = _Touched(row, row.parked is not None)
         return item
 
-    def contact(self, email: str) -> OutboxRow:
-        """The row of a contact, to look at only."""
-        task = task_of(Family.CONTACT, email)
+    def look(self, task: str) -> Any:
+        """The task's row, to look at only."""
         item = self.rows.get(task)
-        row: OutboxRow = item.row if item is not None else CODECS[Family.CONTACT].load(self.unit, task)
-        return row
+        return item.row if item is not None else CODECS[family_of(task)].load(self.unit, task)
 
     def parts(self, email: str) -> Iterator[str]:
         """The tasks of a contact besides itself."""
@@ -158,14 +156,14 @@ class OutboxHandler:
         self._metrics = metrics
         self._since: dict[int, int] = {}
         self._marks: dict[int, int] = {}
-        self._erased: set[bytes] = set()
+        self._any_erased = False
 
     def recovered(self, partition: int, table: StateTable) -> None:
         """Put every task of the partition that waits back into the schedule, and pick up its imports."""
         self._since[partition] = self._schedule.now_ms()
         for key, value in table.scan(partition, DIRTY.encode()):
             self._put(key[len(DIRTY) :].decode(), partition, _decode_plan(value))
-        self._erased.update(key[len(TOMBSTONE) :] for key, _ in table.scan(partition, TOMBSTONE))
+        self._any_erased |= any(True for _ in table.scan(partition, TOMBSTONE))
         if (mark := table.get(partition, MARK)) is not None:
             self._marks[partition] = _decode_int(mark)
         self._running.recovered(partition, table)
@@ -176,7 +174,7 @@ class OutboxHandler:
         self._running.clear()
         self._since.clear()
         self._marks.clear()
-        self._erased.clear()
+        self._any_erased = False
 
     def mark(self) -> int | None:
         """Until when every partition of this worker knows what Dotdigital has (UTC epoch seconds); None: not wholly read."""
@@ -265,6 +263,8 @@ class OutboxHandler:
             self._mark(work, row.wait, Lane(change.lane), change.born, was_dirty=was_dirty)
 
     def _unpark(self, work: _Work, task: str, change: Change) -> None:
+        if work.look(task).parked is None:
+            return
         row = work.touch(task).row
         row.parked, row.code = None, None
         if row.dirty:
@@ -277,14 +277,19 @@ class OutboxHandler:
         row.erase = erase.digest
         self._mark(work, row, Lane.URGENT, change.born, was_dirty=False)
         unit.put(TOMBSTONE + erase.digest, b"")
-        unit.then(lambda: self._erased.add(erase.digest))
+        self._any_erased = True
         for task in work.parts(email):
             work.rows.pop(task, None)
             self._unschedule(unit, task)
 
     def _is_erased(self, unit: Unit, email: str) -> bool:
-        erasing = any(key.startswith(TOMBSTONE) for key in unit.writes) if not self._erased else True
-        return erasing and unit.get(TOMBSTONE + self._rules.digest(email)) is not None
+        return self._any_erased and unit.get(TOMBSTONE + self._rules.digest(email)) is not None
+
+    def _is_forgotten(self, work: _Work, task: str) -> bool:
+        """Whether nothing is left to do for the task's owner; of one who is being erased, that of the contact is."""
+        if family_of(task) is Family.CATALOGUE or not self._is_erased(work.unit, owner_of(task)):
+            return False
+        return family_of(task) is not Family.CONTACT or work.look(task).erase is None
 
     def _marked(self, unit: Unit, upto: int) -> None:
         unit.put(MARK, _encode(upto))
@@ -315,6 +320,9 @@ class OutboxHandler:
             return
         if answer.outcome == "imported":
             self._running.ended(work.unit, answer)
+            return
+        if self._is_forgotten(work, answer.task):
+            work.unit.then(lambda: self._schedule.answered(answer.task))
             return
         item = work.touch(answer.task)
         match family_of(answer.task):
@@ -354,6 +362,8 @@ class OutboxHandler:
 
     def _forget(self, work: _Work, email: str) -> None:
         for task in (*work.parts(email), task_of(Family.CONTACT, email)):
+            if (row := work.look(task)).parked is not None:
+                self._tell(work.unit, parked_of(task, row, work.unit.now_ms, state="cleared"))
             work.rows.pop(task, None)
             work.unit.put(task.encode(), None)
             self._unschedule(work.unit, task)
@@ -368,8 +378,7 @@ class OutboxHandler:
         unit = work.unit
         plan = self._plan(work, task, item.row)
         CODECS[family_of(task)].save(unit, task, item.row)
-        if item.was_parked or item.row.parked is not None:
-            self._tell_parked(unit, task, item)
+        self._tell_parked(unit, task, item)
         unit.put(f"{DIRTY}{task}".encode(), None if plan is None else _encode(plan))
         answered, partition = item.answer is not None, unit.partition
 
@@ -390,19 +399,20 @@ class OutboxHandler:
         """Tell those who look after parked deliveries; again when it was parked again."""
         answer = item.answer
         if item.row.parked is None:
-            told = parked_of(task, item.row, unit.now_ms, state="cleared")
+            if item.was_parked:
+                self._tell(unit, parked_of(task, item.row, unit.now_ms, state="cleared"))
         elif answer is not None and answer.outcome == "parked":
-            told = parked_of(task, item.row, answer.at, state="parked", tries=answer.tries)
-        else:
-            return
-        key, value = parked_record(told, self._rules.hash_key)
+            self._tell(unit, parked_of(task, item.row, answer.at, state="parked", tries=answer.tries))
+
+    def _tell(self, unit: Unit, parked: Parked) -> None:
+        key, value = parked_record(parked, self._rules.hash_key)
         unit.emit_raw(self._topics.parked, unit.partition, key, value)
 
     def _plan(self, work: _Work, task: str, row: Any) -> Plan | None:
         if isinstance(row, OutboxRow):
             return self._plan_contact(row, work.unit.now_ms / 1000)
         family = family_of(task)
-        if not row.dirty or (family is not Family.CATALOGUE and not work.contact(owner_of(task)).known):
+        if not row.dirty or (family is not Family.CATALOGUE and not work.look(task_of(Family.CONTACT, owner_of(task))).known):
             return None
         if isinstance(row, RecordRow):
             if row.empty_handed:

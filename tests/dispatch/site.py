@@ -50,6 +50,7 @@ IMPORT = "/contacts/v3/import"
 RECORD_IMPORT = "/insightData/v3/import"
 DAY = 86_400
 _LATENCY = 0.05
+_LOOK = 0.02
 _PATIENCE = 900.0
 """Virtual seconds for which a condition is awaited; everything here happens sooner, or never."""
 
@@ -148,6 +149,7 @@ class Site:
     def start(self) -> None:
         """Let a worker take up the table and what waits in the topics."""
         table, settings = LocalTable(self._directory, self.settings.partitions), self.settings
+        self.table = table
         self.dispatch = Dispatch(settings, self.mapping, self.clock, self.metrics, Random(0))
         topics = frozenset((self.topics.desired, self.topics.deliveries))
         stage = LocalStage(self.dispatch.outbox, table, self.broker, topics, settings.partitions, self.clock)
@@ -252,7 +254,7 @@ class Site:
         while not condition():
             assert self._worker is None or not self._worker.done(), "the worker has ended"
             assert self.clock.now_ms() < deadline, "this never happens"
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(_LOOK)
 
     async def quiet(self) -> None:
         """Wait until everything was told, read and sent; timers may still run."""
