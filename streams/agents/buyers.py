@@ -129,10 +129,10 @@ class BuyersHandler:
 
     def _forget(self, unit: Unit, forgetting: Forgetting, touched: dict[str, _Touched]) -> None:
         """Take the erased out of every buyer of the partition; who bought under nothing but their address goes whole."""
-        held = 0
-        for address in forgetting.fresh:
+        for address, digest in forgetting.gone.items():
             key = address_key(address)
-            held += unit.get(self._buyers.key(key)) is not None
+            if unit.get(self._buyers.key(key)) is not None:
+                forgetting.found([digest])
             touched.pop(key, None)
             unit.put(self._buyers.key(key), None)
             for page, _ in unit.scan(_pages.key(f"{key}\0")):
@@ -143,9 +143,9 @@ class BuyersHandler:
                 touched.setdefault(key, _Touched(self._buyers.decode(value), Lane.URGENT, unit.now_ms))
         for item in touched.values():
             if forget_in_buyer(item.row, forgetting.gone):
-                held += 1
+                forgetting.found(item.row.erased)
                 item.lane, item.rows = Lane.URGENT, True
-        forgetting.done(held)
+        forgetting.done()
 
     def _fold(self, unit: Unit, change: Change, touched: dict[str, _Touched]) -> bool:
         item = touched.get(change.key)

@@ -63,13 +63,13 @@ class ContactsHandler:
 
     def _forget(self, unit: Unit, forgetting: Forgetting) -> None:
         """Drop the contacts of the erased, and pass on that everybody must forget them."""
-        held = 0
         for address, change in forgetting.fresh.items():
             key = self._contacts.key(address)
-            held += unit.get(key) is not None
+            if unit.get(key) is not None:
+                forgetting.found([forgetting.gone[address]])
             unit.put(key, None)
             told = Change(Kind.ERASE, EVERYWHERE, address, b"", change.lane, change.born, change.row)
             unit.emit_everywhere(self._topics.orders, told)
             unit.emit_everywhere(self._topics.buyers, told)
             unit.emit(self._topics.desired, change)
-        forgetting.done(held)
+        forgetting.done()

@@ -4,6 +4,7 @@ Every partition of a stage that may hold an address has every digest, so that it
 later: a replay, a bulk load, what was on its way when the erasure came. While nobody was erased, nothing is computed.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from streams.audit import Trace, write_audit
@@ -50,13 +51,16 @@ class Forgetting:
 
     Attributes:
         fresh: the erasures that this unit was told of, by address.
+        gone: their digests, which rows remember.
     """
 
     def __init__(self, index: ErasedIndex, unit: Unit) -> None:
         self._index = index
         self._unit = unit
         self._known = index.known(unit.partition)
+        self._rows: Counter[bytes] = Counter()
         self.fresh: dict[str, Change] = {}
+        self.gone: dict[str, bytes] = {}
 
     def erased(self, address: str) -> bool:
         """Whether the address is one of somebody who must be forgotten."""
@@ -81,26 +85,26 @@ class Forgetting:
             if any(mark in value for mark in marks):
                 yield key, value
 
-    @property
-    def gone(self) -> dict[str, bytes]:
-        """The addresses of :attr:`fresh` with their digests, which rows remember."""
-        return {address: self._index.digest(address) for address in self.fresh}
-
     def is_buyer(self, key: str) -> bool:
         """Whether a buyer is nothing but an address of :attr:`fresh`."""
         return is_person(key) and key[1:] in self.fresh
 
-    def done(self, rows: int) -> None:
-        """Tell the audit topic that everything of :attr:`fresh` is out of this partition; ``rows`` held some of it."""
-        for change in self.fresh.values():
+    def found(self, digests: Iterable[bytes]) -> None:
+        """A row held those of :attr:`fresh` whose digests are among these."""
+        self._rows.update(set(digests) & set(self.gone.values()))
+
+    def done(self) -> None:
+        """Tell the audit topic that everything of :attr:`fresh` is out of this partition, and how many rows held it."""
+        for address, change in self.fresh.items():
             if isinstance(change.row, Erase):
-                trace = Trace(change.row.digest.hex(), self._index.stage, self._unit.partition, rows, self._unit.now_ms)
-                self._unit.emit_raw(self._index.audit, self._unit.partition, trace.digest.encode(), write_audit(trace))
+                rows, partition = self._rows[self.gone[address]], self._unit.partition
+                trace = Trace(change.row.digest.hex(), self._index.stage, partition, rows, self._unit.now_ms)
+                self._unit.emit_raw(self._index.audit, partition, trace.digest.encode(), write_audit(trace))
 
     def _note(self, change: Change) -> None:
         address = change.key if change.key != EVERYWHERE else str(change.pk)
-        self.fresh[address] = change
         digest = self._index.digest(address)
+        self.fresh[address], self.gone[address] = change, digest
         # First of all writes: after a crash no row may be without its erasure.
         self._unit.put(PREFIX + digest, b"")
         self._known = known = self._known | {digest}

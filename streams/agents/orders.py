@@ -167,12 +167,11 @@ class OrdersHandler:
         """Take the erased out of every order of the partition."""
         for key, value in forgetting.holding(b"o"):
             touched.setdefault(int(key[1:]), _Touched(self._orders.decode(value), Lane.URGENT, unit.now_ms))
-        held = 0
         for item in touched.values():
             if forget_in_order(item.row, forgetting.gone):
-                held += 1
+                forgetting.found(item.row.erased)
                 item.lane, item.fact, item.again = Lane.URGENT, True, True
-        forgetting.done(held)
+        forgetting.done()
 
     def _item(self, unit: Unit, change: Change, items: dict[int, Change]) -> bool:
         effect = self._items.apply(unit, change)

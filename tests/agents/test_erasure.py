@@ -72,6 +72,21 @@ def test_every_stage_forgets_and_says_so(pipeline: Pipeline) -> None:
     assert all(trace.rows for trace in traces)
 
 
+def test_the_rows_of_each_are_counted_apart(pipeline: Pipeline) -> None:
+    pipeline.pump(LOOKUP, PEOPLE, ORDER, CREDIT, GUEST, person(1, 1, ANN, EVE))
+    pipeline.pump(erase(ANN) + erase("new@example.com"))
+    traces = [entry for entry in pipeline.traces if isinstance(entry, Trace)]
+    rows = {(trace.digest == DIGEST(ANN).hex(), trace.stage): trace.rows for trace in traces}
+    assert rows == {
+        (True, "contacts"): 1,
+        (True, "buyers"): 2,
+        (True, "orders"): 3,
+        (False, "contacts"): 0,
+        (False, "buyers"): 0,
+        (False, "orders"): 0,
+    }
+
+
 def test_the_accounts_other_addresses_keep_its_totals(pipeline: Pipeline) -> None:
     pipeline.pump(LOOKUP, PEOPLE, ORDER, person(1, 1, ANN), person(2, 1, EVE), erase(ANN))
     assert pipeline.count(EVE) == 1
