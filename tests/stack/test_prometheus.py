@@ -29,6 +29,13 @@ from tests.stack.prometheus import Programs
 
 CONFIG = ROOT / "grafana" / "prometheus.yml"
 PATIENCE = 50.0
+READY_TO_IMPORT = {
+    "OWDD_IMPORT_LEAST": "5",
+    "OWDD_IMPORT_SECONDS": "0.05",
+    "OWDD_IMPORT_POLL": "0.5",
+    "OWDD_READBACK_SECONDS": "2",
+}
+"""What makes imports worth it in a shop of forty customers."""
 
 
 class _Connect(BaseHTTPRequestHandler):
@@ -71,11 +78,11 @@ async def test_every_panel_shows_data_while_a_worker_works_and_things_go_wrong(
 ) -> None:
     probe = tmp_path / "retention.json"
     now = datetime.now(UTC)
-    watched = stack(
-        tmp_path, broker, "watched", OWDD_CONNECT_URL=connect, OWDD_RETENTION_PROBE=str(probe), OWDD_DATA_SHARED="true"
-    )
-    async with watched as running:
+    capture = {"OWDD_CONNECT_URL": connect, "OWDD_RETENTION_PROBE": str(probe)}
+    async with stack(tmp_path, broker, "watched", OWDD_DATA_SHARED="true", **capture, **READY_TO_IMPORT) as running:
         await heart_beats(running, now)
+        limits = {"lowCallRate": 150, "mediumCallRate": 150, "highCallRate": 3000}
+        httpx.post(f"{running.settings.dotdigital_url}/_sandbox/limits", json=limits).raise_for_status()
         worker = await running.start_worker(*Role)
         # Too late for the guard's first look, which cannot see it, and in time for the second.
         probe.write_text(json.dumps({"oldest": str(now - timedelta(days=7)), "at": str(now)}))
@@ -95,7 +102,7 @@ async def bad_day(running: LocalStack) -> None:
     """A shop at work, with everything that the dashboard shows: refusals, repetitions, and records that cannot be read."""
     sandbox = f"{running.settings.dotdigital_url}/_sandbox"
     await send(running, "customer_detail", b"{not json", b'{"cd_id": 1}')
-    httpx.post(f"{sandbox}/faults", json={"next": ["http_503"] * 3}).raise_for_status()
+    httpx.post(f"{sandbox}/faults", json={"next": ["http_503"] * 3 + ["http_429"], "reset_seconds": 1}).raise_for_status()
     await simulate(running, customers=40, orders=80, rate=80)
     # Somebody empties the account, data fields and all: what is sent from now on is refused.
     httpx.post(f"{sandbox}/reset").raise_for_status()
