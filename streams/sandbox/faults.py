@@ -20,7 +20,7 @@ from types import MappingProxyType
 from starlette.responses import Response
 
 from streams.sandbox import refusals
-from streams.sandbox.calls import LOW
+from streams.sandbox.calls import HIGH, tier_of
 from streams.sandbox.config import Clock, utc_now
 from streams.sandbox.limits import rate_headers
 
@@ -181,11 +181,11 @@ class Faults:
         jitter = self._random.uniform(0, settings.latency_jitter_ms) if settings.latency_jitter_ms else 0.0
         return (settings.latency_ms + jitter) / 1000
 
-    def refusal(self, name: str, path: str) -> Response:
-        """The reply of a fault that refuses the call."""
+    def refusal(self, name: str, method: str, path: str) -> Response:
+        """The reply of a fault that refuses the call; a 429 speaks of the call's own tier."""
         if name == "http_429":
             reset = math.ceil(self._clock().timestamp() + self.settings.reset_seconds)
-            return refusals.throttled(rate_headers(_SHOWN_LIMIT, 0, reset, LOW))
+            return refusals.throttled(rate_headers(_SHOWN_LIMIT, 0, reset, tier_of(method, path) or HIGH))
         if name in _STATUSES:
             return refusals.failed(_STATUSES[name], path)
         if name == "http_401":
@@ -193,8 +193,8 @@ class Faults:
         return _REFUSALS[name]()
 
 
-_SHOWN_LIMIT = 150
-"""The budget that a made-up 429 speaks of: that of the documentation's example."""
+_SHOWN_LIMIT = 6000
+"""The budget that a made-up 429 speaks of: so large that whoever believes it is not held up by it."""
 
 _STATUSES = {"http_500": 500, "http_503": 503}
 _REFUSALS = {

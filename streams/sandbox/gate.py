@@ -89,7 +89,7 @@ class Gate:
         path: str = scope["path"]
         settings = self._faults.settings
         if settings.outage:
-            return "outage", self._faults.refusal("http_503", path), _NO_HEADERS
+            return "outage", self._faults.refusal("http_503", scope["method"], sent_path), _NO_HEADERS
         if settings.wrong_region and path != _REGION_FREE:
             return "wrong_region", refusals.wrong_region(), _NO_HEADERS
         if settings.unauthorized or not self._auth.accepts(_header(scope, b"authorization")):
@@ -102,7 +102,7 @@ class Gate:
         fault = None if self._faults.quiet else self._faults.draw()
         if fault is None or fault in kinds.AFTERWARDS:
             return fault, None, headers
-        return fault, self._faults.refusal(fault, path), _NO_HEADERS
+        return fault, self._faults.refusal(fault, scope["method"], sent_path), _NO_HEADERS
 
 
 def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

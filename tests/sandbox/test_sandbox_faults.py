@@ -35,10 +35,10 @@ class TestRefusals:
         assert (reply.status_code, "errorCode" in reply.json()) == (429, False)
         limits = {name: value for name, value in reply.headers.items() if name.startswith("x-ratelimit")}
         assert limits == {
-            "x-ratelimit-limit": "150",
+            "x-ratelimit-limit": "6000",
             "x-ratelimit-remaining": "0",
             "x-ratelimit-reset": str(EPOCH + 5),
-            "x-ratelimit-scope": "lowCallRate",
+            "x-ratelimit-scope": "highCallRate",
         }
         assert "retry-after" not in reply.headers
 
