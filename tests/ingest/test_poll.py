@@ -1,0 +1,100 @@
+"""One poll of ingest: what is retried, and what the ERP's flag sets going."""
+
+from collections.abc import Iterable, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import orjson
+import pytest
+from aiokafka import TopicPartition
+
+from streams.clock import ManualClock
+from streams.dead_letters import Coordinates, origin_headers
+from streams.domain.changes import Erase, Kind, unpack
+from streams.engine.producer import BatchProducer
+from streams.errors import CircuitOpenError
+from streams.ingest.worker import Ingest
+from streams.mapping import load_mapping
+from streams.mapping.model import Erasure
+from streams.observability.lag import Progress
+from streams.observability.metrics import Metrics
+from streams.settings import Settings
+from streams.topics import Topics
+
+MAPPING = load_mapping().model_copy(update={"erasure": Erasure(column="cc_gdpr_erased")})
+TOPICS = Topics.of("owdd")
+CONTACTS = MAPPING.topic(MAPPING.contact.table)
+SETTINGS = Settings(partitions=2, breaker_window=10)
+ANN = "ann@example.com"
+
+
+class Sent:
+    """A producer that remembers what was sent where, in order."""
+
+    def __init__(self) -> None:
+        self.topics: list[str] = []
+        self.values: dict[str, list[bytes]] = {}
+        self.headers: list[dict[str, bytes]] = []
+
+    async def send(self, topic: str, partition: int, entries: Iterable[tuple[bytes | None, bytes | None]]) -> int:
+        self.topics.append(topic)
+        self.values.setdefault(topic, []).extend(value for _, value in entries if value is not None)
+        return 0
+
+    async def send_one(
+        self, topic: str, partition: int, key: bytes | None, value: bytes, headers: Sequence[tuple[str, bytes]] = ()
+    ) -> None:
+        await self.send(topic, partition, [(key, value)])
+        self.headers.append(dict(headers))
+
+
+def ingest(sent: Sent) -> Ingest:
+    producer, progress = cast(BatchProducer, sent), Progress("group", [])
+    return Ingest(SETTINGS, MAPPING, producer, Metrics(), ManualClock(), progress)
+
+
+def record(value: bytes, offset: int = 0, headers: Any = ()) -> Any:
+    return SimpleNamespace(key=b'{"cc_id":1}', value=value, offset=offset, timestamp=5, headers=headers)
+
+
+def person(email: str | None, *, asks: bool) -> bytes:
+    source = {"connector": "sqlserver", "table": "customer_contact", "commit_lsn": "00000001:00000001:0001", "ts_ms": 1}
+    names = {"cc_first_name": "Ann", "cc_last_name": None, "cc_name": None}
+    row = {"cc_id": 1, "cc_customer_id": 2, "cc_email": email, "cc_gdpr_erased": asks} | names
+    return orjson.dumps({"before": None, "after": row, "source": source | {"snapshot": "false"}, "op": "u", "ts_ms": 1})
+
+
+@pytest.mark.parametrize("topic", [CONTACTS, TOPICS.retries])
+async def test_only_the_stream_itself_can_open_the_breaker(topic: str) -> None:
+    working, polled = ingest(Sent()), {TopicPartition(topic, 0): [record(b"?", offset) for offset in range(20)]}
+    if topic == TOPICS.retries:
+        await working._poll(polled)
+    else:
+        with pytest.raises(CircuitOpenError):
+            await working._poll(polled)
+
+
+async def test_a_record_that_fails_again_is_a_letter_from_where_it_stood_first() -> None:
+    sent = Sent()
+    headers = origin_headers(Coordinates(CONTACTS, 1, 981), 2)
+    await ingest(sent)._poll({TopicPartition(TOPICS.retries, 0): [record(b"?", 7, headers)]})
+    (letter,) = sent.headers
+    assert {name: letter[name] for name in ("topic", "partition", "offset", "attempts")} == {
+        "topic": CONTACTS.encode(),
+        "partition": b"1",
+        "offset": b"981",
+        "attempts": b"3",
+    }
+
+
+async def test_a_flag_starts_the_erasure_before_it_is_remembered_and_only_once() -> None:
+    sent = Sent()
+    working = ingest(sent)
+    for offset in range(2):
+        await working._poll({TopicPartition(CONTACTS, 0): [record(person(ANN, asks=True), offset)]})
+    assert sent.topics.index(TOPICS.contacts) < sent.topics.index(TOPICS.erasures)
+    started = [change for value in sent.values[TOPICS.contacts] for change in unpack(value)]
+    assert [(change.kind, change.key) for change in started] == [(Kind.ERASE, ANN)]
+    assert isinstance(started[0].row, Erase)
+    assert len(sent.values[TOPICS.erasures]) == 1
+    assert ANN.encode() not in b"".join(sent.values[TOPICS.buyers] + sent.values[TOPICS.erasures])
