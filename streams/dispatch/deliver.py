@@ -6,7 +6,7 @@ that we know is changed by its id: such a call cannot create, so a contact that 
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from streams.domain import consent
 from streams.domain.cells import version_bytes
@@ -104,7 +104,7 @@ async def _bring(api: Api, job: Job, note: Note) -> Answer:
             return await _create(api, job, note)
         except ContactExistsError:
             found = await api.find(job.email)
-    return await _update(api, job, found)
+    return await _update(api, job, found, note)
 
 
 async def _change(api: Api, job: Job, contact_id: int) -> Contact | None:
@@ -132,22 +132,35 @@ async def _create(api: Api, job: Job, note: Note) -> Answer:
     return Answer("created", contact.contact_id, status, told, contact, _listed(job))
 
 
-async def _update(api: Api, job: Job, found: Contact | None) -> Answer:
+async def _update(api: Api, job: Job, found: Contact | None, note: Note) -> Answer:
+    if found is None:
+        return await _revive(api, job)
     row = job.row
-    tighten = consent.must_tell_out(row.consent, found.email_status if found is not None else None, told=row.told_out)
+    tighten = consent.must_tell_out(row.consent, found.email_status, told=row.told_out)
+    status: Literal["unsubscribed"] | None = UNSUBSCRIBED if tighten else None
     try:
-        result = await api.update(job.email, job.fields, UNSUBSCRIBED if tighten else None, lists=job.lists)
+        contact = await api.change(found.contact_id, job.fields, job.lists, status)
     except DataError:
+        if await api.find(job.email) is None:
+            # It vanished since the look; by its address it would have come back subscribed.
+            return Answer("vanished") if job.external else await _create(api, job, note)
         if tighten:
             # The opt-out goes out even when the data cannot.
-            await api.update(job.email, NOTHING, UNSUBSCRIBED)
+            await api.change(found.contact_id, NOTHING, status=status)
         raise
+    return _updated(job, contact, _creation(row, contact), told=tighten)
+
+
+async def _revive(api: Api, job: Job) -> Answer:
+    """There is a contact that cannot be seen: it is in the recycle bin, and comes back with the status that it had there."""
+    row = job.row
+    tighten = consent.must_tell_out(row.consent, None, told=row.told_out)
+    result = await api.update(job.email, job.fields, UNSUBSCRIBED if tighten else None, lists=job.lists)
     contact, created = result.contact, _creation(row, result.contact)
     if result.created:
-        # It vanished between the look and the update, which without a status made it subscribed.
-        created = consent.creation_status(row.consent, external=False) or UNSUBSCRIBED
-        if created == UNSUBSCRIBED and not consent.refused(contact.email_status):
-            contact = (await api.update(job.email, job.fields, UNSUBSCRIBED)).contact
+        created = consent.creation_status(row.consent, external=job.external) or UNSUBSCRIBED
+        if created == UNSUBSCRIBED and not tighten:
+            contact = await api.change(contact.contact_id, NOTHING, status=UNSUBSCRIBED)
     return _updated(job, contact, created, told=tighten)
 
 
@@ -175,7 +188,12 @@ async def _retire(api: Api, job: Job, note: Note) -> Answer:
     if creation != "no":
         await _delete(api, job)
         return Answer("deleted")
-    await api.change(found.contact_id, job.cleared)
+    try:
+        await api.change(found.contact_id, job.cleared)
+    except DataError:
+        if await api.find(job.email) is None:
+            return Answer("absent")
+        raise
     return Answer("cleared", found.contact_id, told_out=row.told_out)
 
 

@@ -104,13 +104,15 @@ class ContactCalls(Bound):
         answer = await self._call(Operation.PATCH_CONTACT, "PATCH", _path(email), body)
         return Upserted(_contact(answer, Operation.PATCH_CONTACT), answer.status_code == httpx.codes.CREATED)
 
-    async def change(self, contact_id: int, fields: bytes, lists: Sequence[int] = ()) -> Contact:
-        """Write data fields by contact id and join ``lists``. Names no address, so it cannot create a contact.
+    async def change(
+        self, contact_id: int, fields: bytes, lists: Sequence[int] = (), status: Literal["unsubscribed"] | None = None
+    ) -> Contact:
+        """Write data fields by contact id and join ``lists``; ``status`` only to tighten. Names no address: cannot create.
 
         Raises:
             DataError: there is no such contact, or the fields are refused.
         """
-        path, body = f"/contacts/v3/contactId/{contact_id}", orjson.dumps(content(fields, None, lists))
+        path, body = f"/contacts/v3/contactId/{contact_id}", orjson.dumps(content(fields, status, lists))
         return _contact(await self._call(Operation.CHANGE_CONTACT, "PATCH", path, body), Operation.CHANGE_CONTACT)
 
     async def delete(self, email: str) -> bool:

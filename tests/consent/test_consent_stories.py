@@ -228,3 +228,18 @@ def test_the_status_that_we_gave_is_nobodys_refusal(world: World) -> None:
     gone_from_erp(world)
     in_erp(world, A, opted=True)
     assert world.status(A) == "subscribed"
+
+
+@pytest.mark.parametrize("lost", range(4))
+def test_a_contact_that_vanishes_between_two_calls_is_not_created_subscribed(world: World, lost: int) -> None:
+    world.box.store.create({"email": A})
+    becomes(world, A, "subscribed")
+    world.row(ANN, A, opted=None)
+    world.consume_all()
+    found = world.contact(A)
+    assert found is not None
+    world.wire.meanwhile(1, lambda: world.box.store.bin(found))
+    lose_replies(world, *["none"] * lost, "lost_reply")
+    world.send_next()
+    world.settle()
+    assert world.status(A) == "unsubscribed"

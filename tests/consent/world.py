@@ -5,7 +5,7 @@ One worker, one partition. What is durable is ``log`` and each stage's rows and 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
@@ -69,10 +69,26 @@ class Died(Exception):
     """The worker's end."""
 
 
+def _nothing() -> None:
+    """What happens meanwhile, mostly."""
+
+
 class Wire(httpx.ASGITransport):
     """The sandbox loses a reply by an exception of its own, which a network would show as a broken connection."""
 
+    def __init__(self, box: SandboxApp) -> None:
+        super().__init__(box)
+        self._calls, self._act = 0, _nothing
+
+    def meanwhile(self, calls: int, act: Callable[[], None]) -> None:
+        """Have somebody else act between two of our calls: after ``calls`` of them."""
+        self._calls, self._act = calls, act
+
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._calls == 0:
+            self._act()
+            self._act = _nothing
+        self._calls -= 1
         try:
             return await super().handle_async_request(request)
         except ConnectionAbortedError as error:
@@ -111,7 +127,8 @@ class World:
         self.clock = ManualClock()
         config = SandboxConfig("api-user", "password-1", data_fields=FIELDS, bin_days=bin_days)
         self.box: SandboxApp = create_app(config, clock=self._moment)
-        self.client = DotdigitalClient(SETTINGS, unobserved, Wire(self.box))
+        self.wire = Wire(self.box)
+        self.client = DotdigitalClient(SETTINGS, unobserved, self.wire)
         self.log: dict[str, list[bytes | None]] = defaultdict(list)
         self.states = {
             "buyers": State((TOPICS.buyers,)),

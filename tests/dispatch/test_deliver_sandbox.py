@@ -134,7 +134,7 @@ async def test_a_contact_that_was_there_keeps_its_status(
     assert status(box) == before
     assert (answer.outcome, answer.created) == ("updated", "no")
     assert kept_out(saying(True), answer) is (before == "unsubscribed")
-    assert calls == ["get-contact 200", "patch-contact 200"]
+    assert calls == ["get-contact 200", "change-contact 200"]
 
 
 async def test_a_known_contact_costs_one_call(client: DotdigitalClient, calls: list[str]) -> None:
