@@ -141,16 +141,16 @@ async def test_nobody_can_leave_a_list_that_is_gone(site: Site) -> None:
 
 
 @on_site()
-async def test_a_list_that_cannot_be_joined_is_told_once(site: Site) -> None:
+async def test_a_list_that_is_refused_holds_up_nobody_and_is_joined_after_a_restart(site: Site) -> None:
     site.want()
     await site.quiet()
     site.line.refuses = b'"lists"'
-    site.want(despatched=site.now)
-    await site.until(site.parked)
-    tries = len(site.calls("PATCH", CONTACT))
-    await site.pass_(300)
-    assert len(site.calls("PATCH", CONTACT)) == tries and len(site.parked()) == 1
-    site.line.refuses = None
     site.want(name="Anna", despatched=site.now)
-    await site.quiet()
-    assert site.listed()
+    await site.until(lambda: site.contact().data["FIRSTNAME"] == "Anna")
+    await site.pass_(5)
+    site.forget_calls()
+    await site.pass_(300)
+    assert not site.calls() and not site.parked()
+    site.line.refuses = None
+    await site.restart()
+    await site.until(site.listed)
