@@ -21,7 +21,6 @@ from streams.clock import SystemClock
 from streams.dlq import actions
 from streams.dlq.actions import Action, Actions
 from streams.dlq.box import Box
-from streams.dlq.handbook import parked_codes
 from streams.dlq.letters import KINDS, Kind, Letter, Place
 from streams.dlq.selection import Selection, key_hashes
 from streams.engine.producer import BatchProducer
@@ -133,12 +132,6 @@ def drop(
     """Call letters settled as they are; they are no longer listed. Exit code 2: there are some, and no --execute."""
     filters = (kind, stage, code, key, (age, since, until), limit)
     _act("drop", filters, rate=rate, operator=operator, execute=execute, as_json=as_json)
-
-
-@app.command()
-def codes() -> None:
-    """Print what the codes of parked deliveries mean, ``docs/parked-codes.md``."""
-    typer.echo(parked_codes())
 
 
 def _act(action: Action, filters: tuple[Any, ...], *, rate: float, operator: str | None, execute: bool, as_json: bool) -> None:

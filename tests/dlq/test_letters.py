@@ -1,11 +1,9 @@
-"""Places, filters, foreign records, and the page of codes."""
+"""Places, filters and foreign records."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from streams.dlq.handbook import parked_codes
 from streams.dlq.letters import Letter, Place, dead_letter
 from streams.dlq.selection import Selection
 from streams.errors import OwddError
@@ -48,8 +46,3 @@ def test_a_record_that_somebody_else_wrote_is_a_letter_too() -> None:
     foreign = SimpleNamespace(headers=[("offset", b"x"), ("code", None)], partition=1, offset=2, timestamp=3)
     found = dead_letter(foreign)
     assert (found.place, found.code, found.attempts, found.origin) == (Place("ingest", 1, 2), "", 1, None)
-
-
-def test_the_page_of_codes_is_up_to_date() -> None:
-    page = Path(__file__).parents[2] / "docs" / "parked-codes.md"
-    assert page.read_text("utf-8") == parked_codes() + "\n"
