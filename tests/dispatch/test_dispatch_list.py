@@ -1,7 +1,7 @@
 """The recent buyers' list: joined with the data, left when the time is over, whatever becomes of the worker."""
 
 from bench.delivery.account import LIST_ID
-from tests.dispatch.site import ANN, CONTACT, DAY, Site, on_site
+from tests.dispatch.site import ANN, DAY, Site, on_site
 
 LASTS = 30 * DAY
 
