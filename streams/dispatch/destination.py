@@ -1,15 +1,11 @@
 """Where in the account things go: the site's collections, list and follow-up, with the ids that they have there."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from streams.dispatch.outbox import Rules
 from streams.domain.contacts import cleared
 from streams.dotdigital.bootstrap import Targets
 from streams.mapping import Mapping
 from streams.mapping.model import RefundEnrolment, RefundEvent
-
-_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +33,3 @@ class Destination:
             follow_up=mapping.delivery.follow_up,
             external=mapping.consent.mode == "external",
         )
-
-
-def rules(mapping: Mapping, digest: Callable[[str], bytes], hash_key: bytes) -> Rules:
-    """What the outbox must know of the site."""
-    recent = mapping.delivery.recent_buyers
-    return Rules(recent.days * _DAY if recent else None, mapping.consent.mode == "external", digest, hash_key)

@@ -15,7 +15,7 @@ from streams.capture.rows import Lane
 from streams.clock import Clock
 from streams.dispatch.answers import Answers
 from streams.dispatch.budget import BudgetGovernor
-from streams.dispatch.destination import Destination, rules
+from streams.dispatch.destination import Destination
 from streams.dispatch.follow import Follower
 from streams.dispatch.freight import Loader
 from streams.dispatch.importer import Importer
@@ -23,6 +23,7 @@ from streams.dispatch.outbox import OutboxHandler
 from streams.dispatch.readback import Readback
 from streams.dispatch.reports import Reports
 from streams.dispatch.rows import Rows
+from streams.dispatch.rules import Rules
 from streams.dispatch.running import RunningImports
 from streams.dispatch.schedule import Schedule
 from streams.dispatch.sender import Sender
@@ -58,7 +59,7 @@ class Dispatch:
         self._rng = rng or Random()  # jitter, not a secret
         self._topics = Topics.of(settings.app_id)
         self._hash_key = settings.hash_key.get_secret_value().encode()
-        self._rules = rules(mapping, digester(settings.digest_key), self._hash_key)
+        self._rules = Rules.of(mapping, digester(settings.digest_key), self._hash_key)
         self._gauges: list[Callable[[], None]] = []
         self.schedule = Schedule(clock)
         self.running = RunningImports(self.schedule)

@@ -6,9 +6,9 @@ from typing import TypeAlias
 
 from streams.dispatch.deliver import NOTHING
 from streams.dispatch.destination import Destination
-from streams.dispatch.outbox import Rules
 from streams.dispatch.routing import Work
 from streams.dispatch.rows import Rows
+from streams.dispatch.rules import Rules
 from streams.dispatch.schedule import Entry, Schedule
 from streams.dispatch.tasks import Family, owner_of, part_of, task_of
 from streams.domain import consent
@@ -108,10 +108,10 @@ def _alike(packed: Sequence[Freight]) -> list[Freight]:
     subscribed = [freight for freight in packed if freight.created == SUBSCRIBED]
     others = [freight for freight in packed if freight.created != SUBSCRIBED]
     larger = max(subscribed, others, key=len)
-    by_key = {key_of(freight.load): freight for freight in reversed(larger)}
-    return [freight for freight in larger if by_key[key_of(freight.load)] is freight]
+    by_key = {_key_of(freight.load): freight for freight in reversed(larger)}
+    return [freight for freight in larger if by_key[_key_of(freight.load)] is freight]
 
 
-def key_of(load: Load) -> str:
+def _key_of(load: Load) -> str:
     """By what the report names the row."""
     return load.email if isinstance(load, ImportContact) else load.key

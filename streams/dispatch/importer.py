@@ -97,8 +97,6 @@ class Importer:
                 self._route(group)
                 await asyncio.sleep(_LOOK_SECONDS)
 
-    # Reports
-
     async def _poll(self) -> None:
         known = {running.id for running in self._running}
         for gone in self._polls.keys() - known:
@@ -128,8 +126,6 @@ class Importer:
     def _forget(self, import_id: str) -> None:
         if (poll := self._polls.pop(import_id, None)) is not None:
             self._budget.imports[poll.ceiling].release()
-
-    # Imports
 
     def _route(self, group: asyncio.TaskGroup) -> None:
         shut = not self._windows.open_at(self._answers.now_ms())

@@ -5,8 +5,7 @@ Tasks that wait have a small row of their own under the prefix ``d``, from which
 follow-ups wait, unscheduled, until their contact exists.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -14,31 +13,25 @@ import msgspec
 from streams.audit import Trace, write_audit
 from streams.capture.rows import Lane
 from streams.dispatch.parked import Parked, parked_of, parked_record
+from streams.dispatch.rows import CODECS, TouchedRow, UnitRows
+from streams.dispatch.rules import Rules
 from streams.dispatch.running import RunningImports
 from streams.dispatch.schedule import Schedule
 from streams.dispatch.tasks import Family, Queue, family_of, owner_of, task_of
 from streams.domain import deliverables, delivery
 from streams.domain.changes import Change, Desired, Erase, FollowUp, Found, Kind, Mark, Wanted, unpack
 from streams.domain.debounce import Debounce
-from streams.domain.deliverables import GONE, FollowUpRow, RecordRow
+from streams.domain.deliverables import GONE, RecordRow
 from streams.domain.delivery import Delivery, OutboxRow
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
-from streams.engine.unit import Codec, Unit
+from streams.engine.unit import Unit
 from streams.observability.metrics import Metrics
 from streams.topics import Topics
 
 DIRTY = "d"
 MARK = b"w"
 TOMBSTONE = b"t"
-
-CODECS: dict[Family, Codec[Any]] = {
-    Family.CONTACT: Codec("", OutboxRow),
-    Family.RECORD: Codec("", RecordRow),
-    Family.CATALOGUE: Codec("", RecordRow),
-    Family.FOLLOW_UP: Codec("", FollowUpRow),
-}
-"""How the row of a task is stored; the task key is the row's key."""
 
 
 class Plan(NamedTuple):
@@ -56,35 +49,6 @@ _decode_int = msgspec.msgpack.Decoder(int).decode
 _decode_delivery = msgspec.json.Decoder(Delivery).decode
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the outbox must know of the site.
-
-    ``listed_for``: how long after a despatch a contact is a recent buyer, in seconds; None: no list. ``external``: another
-    system owns consent and creates contacts. ``digest``: the keyed digest of an address; ``hash_key``: of the hash by which
-    the owner of a parked delivery is known.
-    """
-
-    listed_for: int | None
-    external: bool
-    digest: Callable[[str], bytes]
-    hash_key: bytes
-
-    def listed_until(self, row: OutboxRow) -> int:
-        """Until when the contact is a recent buyer (epoch seconds); 0: it is none."""
-        if self.listed_for is None or row.despatched is None or row.fields is None or row.erase is not None:
-            return 0
-        return row.despatched + self.listed_for
-
-    def joins(self, row: OutboxRow, now_s: float) -> bool:
-        """Whether the contact must be put on the recent buyers' list."""
-        return not row.listed and not row.refused and self.listed_until(row) > now_s
-
-    def leaves(self, row: OutboxRow, now_s: float) -> bool:
-        """Whether the contact must be taken off the list."""
-        return row.listed and self.listed_until(row) <= now_s
-
-
 class Index(Protocol):
     """What is known of the account's contacts."""
 
@@ -97,41 +61,6 @@ class _Wait(Protocol):
     born: int
     first: int
     due: int
-
-
-@dataclass(slots=True)
-class _Touched:
-    row: Any
-    was_parked: bool
-    answer: Delivery | None = None
-
-
-class _Work:
-    """The rows that one call of the handler touches."""
-
-    def __init__(self, unit: Unit) -> None:
-        self.unit = unit
-        self.rows: dict[str, _Touched] = {}
-
-    def touch(self, task: str) -> _Touched:
-        """The task's row, to be saved in the end."""
-        item = self.rows.get(task)
-        if item is None:
-            row = CODECS[family_of(task)].load(self.unit, task)
-            item = self.rows[task] = _Touched(row, row.parked is not None)
-        return item
-
-    def look(self, task: str) -> Any:
-        """The task's row, to look at only."""
-        item = self.rows.get(task)
-        return item.row if item is not None else CODECS[family_of(task)].load(self.unit, task)
-
-    def parts(self, email: str) -> Iterator[str]:
-        """The tasks of a contact besides itself."""
-        for family in (Family.RECORD, Family.FOLLOW_UP):
-            prefix = task_of(family, email, "")
-            found = {key.decode() for key, _ in self.unit.scan(prefix.encode())}
-            yield from sorted(found | {task for task in self.rows if task.startswith(prefix)})
 
 
 class OutboxHandler:
@@ -184,125 +113,123 @@ class OutboxHandler:
 
     def handle(self, unit: Unit, records: Sequence[Record]) -> int:
         """Fold wishes and answers in order."""
-        work = _Work(unit)
+        rows = UnitRows(unit)
         applied = stale = 0
         for record in records:
             if record.topic == self._topics.deliveries:
-                self._answer(work, _decode_delivery(record.value or b""))
+                self._answer(rows, _decode_delivery(record.value or b""))
                 applied += 1
                 continue
             for change in unpack(record.value or b""):
-                done = self._fold(work, change)
+                done = self._fold(rows, change)
                 applied += done
                 stale += not done
-        for task, item in work.rows.items():
-            self._save(work, task, item)
+        for task, item in rows.touched.items():
+            self._save(rows, task, item)
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
         return applied + stale
 
-    # What is wanted
-
-    def _fold(self, work: _Work, change: Change) -> bool:
+    def _fold(self, rows: UnitRows, change: Change) -> bool:
         match change.kind, change.row:
             case Kind.MARK, Mark() as mark:
-                self._marked(work.unit, mark.upto)
+                self._marked(rows.unit, mark.upto)
             case Kind.RETRY, _:
-                self._unpark(work, str(change.pk), change)
+                self._unpark(rows, str(change.pk), change)
             case Kind.CATALOGUE, Wanted() | None as wanted:
-                return self._want_record(work, task_of(Family.CATALOGUE, change.key), wanted, change)
+                return self._want_record(rows, task_of(Family.CATALOGUE, change.key), wanted, change)
             case Kind.ERASE, Erase() as erase:
                 # Also the second time: another system may have brought the contact back, and the receipt wants an answer.
-                self._erase(work, change.key, erase, change)
-            case _ if self._is_erased(work.unit, change.key):
+                self._erase(rows, change.key, erase, change)
+            case _ if self._is_erased(rows.unit, change.key):
                 return False
             case Kind.RECORD, Wanted() | None as wanted:
-                return self._want_record(work, task_of(Family.RECORD, change.key, change.pk), wanted, change)
+                return self._want_record(rows, task_of(Family.RECORD, change.key, change.pk), wanted, change)
             case Kind.FOLLOW_UP, FollowUp() as wanted:
-                self._want_follow_up(work, task_of(Family.FOLLOW_UP, change.key, change.pk), wanted, change)
+                self._want_follow_up(rows, task_of(Family.FOLLOW_UP, change.key, change.pk), wanted, change)
             case Kind.DESIRED | Kind.CONSENT | Kind.FOUND, _:
-                return self._want_contact(work, change)
+                return self._want_contact(rows, change)
             case _:
                 raise TypeError(f"the outbox takes no {change.kind.name}")
         return True
 
-    def _want_contact(self, work: _Work, change: Change) -> bool:
+    def _want_contact(self, rows: UnitRows, change: Change) -> bool:
         task = task_of(Family.CONTACT, change.key)
-        row = work.touch(task).row
-        before, was_dirty = row.contact, row.dirty or self._rules.joins(row, work.unit.now_ms / 1000)
-        self._doubt(work, task, row, row)
+        row = rows.touch(task).row
+        before, was_dirty = row.contact, row.dirty or self._rules.joins(row, rows.unit.now_ms / 1000)
+        self._doubt(rows, task, row, row)
         match change.row:
             case Desired() as desired:
                 done = delivery.want(row, desired, change.position)
             case Found() as found:
                 done = delivery.find(row, found, change.position)
-                self._follow_contact(work, change.key, before, row.contact)
+                self._follow_contact(rows, change.key, before, row.contact)
             case _:
                 delivery.carry_consent(row, change.position)
                 done = True
-        if done and (row.dirty or self._rules.joins(row, work.unit.now_ms / 1000)):
+        if done and (row.dirty or self._rules.joins(row, rows.unit.now_ms / 1000)):
             lane = Lane.URGENT if row.known and row.must_tell_out else Lane(change.lane)
-            self._mark(work, row, lane, change.born, was_dirty=was_dirty)
+            self._mark(rows, row, lane, change.born, was_dirty=was_dirty)
         return done
 
-    def _want_record(self, work: _Work, task: str, wanted: Wanted | None, change: Change) -> bool:
-        row = work.touch(task).row
+    def _want_record(self, rows: UnitRows, task: str, wanted: Wanted | None, change: Change) -> bool:
+        row = rows.touch(task).row
         was_dirty = row.dirty
-        self._doubt(work, task, row, row.wait)
+        self._doubt(rows, task, row, row.wait)
         if not deliverables.want_record(row, wanted, change.position):
             return False
         if row.dirty:
-            self._mark(work, row.wait, Lane(change.lane), change.born, was_dirty=was_dirty)
+            self._mark(rows, row.wait, Lane(change.lane), change.born, was_dirty=was_dirty)
         return True
 
-    def _want_follow_up(self, work: _Work, task: str, wanted: FollowUp, change: Change) -> None:
-        row = work.touch(task).row
+    def _want_follow_up(self, rows: UnitRows, task: str, wanted: FollowUp, change: Change) -> None:
+        row = rows.touch(task).row
         was_dirty = row.dirty
         row.wanted = wanted
         if row.dirty:
-            self._mark(work, row.wait, Lane(change.lane), change.born, was_dirty=was_dirty)
+            self._mark(rows, row.wait, Lane(change.lane), change.born, was_dirty=was_dirty)
 
-    def _unpark(self, work: _Work, task: str, change: Change) -> None:
-        if work.look(task).parked is None:
+    def _unpark(self, rows: UnitRows, task: str, change: Change) -> None:
+        if rows.look(task).parked is None:
             return
-        row = work.touch(task).row
+        row = rows.touch(task).row
         row.parked, row.code = None, None
         if row.dirty:
             wait = row if isinstance(row, OutboxRow) else row.wait
-            self._mark(work, wait, Lane(change.lane), change.born, was_dirty=False)
+            self._mark(rows, wait, Lane(change.lane), change.born, was_dirty=False)
 
-    def _erase(self, work: _Work, email: str, erase: Erase, change: Change) -> None:
-        unit = work.unit
-        row = work.touch(task_of(Family.CONTACT, email)).row
+    def _erase(self, rows: UnitRows, email: str, erase: Erase, change: Change) -> None:
+        unit = rows.unit
+        row = rows.touch(task_of(Family.CONTACT, email)).row
         row.erase = erase.digest
-        self._mark(work, row, Lane.URGENT, change.born, was_dirty=False)
+        self._mark(rows, row, Lane.URGENT, change.born, was_dirty=False)
         unit.put(TOMBSTONE + erase.digest, b"")
         self._any_erased = True
-        for task in work.parts(email):
-            work.rows.pop(task, None)
+        for task in rows.parts(email):
+            rows.touched.pop(task, None)
             self._unschedule(unit, task)
 
     def _is_erased(self, unit: Unit, email: str) -> bool:
         return self._any_erased and unit.get(TOMBSTONE + self._rules.digest(email)) is not None
 
-    def _is_forgotten(self, work: _Work, task: str) -> bool:
+    def _is_forgotten(self, rows: UnitRows, task: str) -> bool:
         """Whether nothing is left to do for the task's owner; of one who is being erased, that of the contact is."""
-        if family_of(task) is Family.CATALOGUE or not self._is_erased(work.unit, owner_of(task)):
+        if family_of(task) is Family.CATALOGUE or not self._is_erased(rows.unit, owner_of(task)):
             return False
-        return family_of(task) is not Family.CONTACT or work.look(task).erase is None
+        return family_of(task) is not Family.CONTACT or rows.look(task).erase is None
 
     def _marked(self, unit: Unit, upto: int) -> None:
         unit.put(MARK, _encode(upto))
         unit.then(lambda: self._marks.__setitem__(unit.partition, upto))
 
-    def _doubt(self, work: _Work, task: str, row: OutboxRow | RecordRow, wait: _Wait) -> None:
+    def _doubt(self, rows: UnitRows, task: str, row: OutboxRow | RecordRow, wait: _Wait) -> None:
         """A call may have been made whose answer is lost: then what was delivered before is no longer certain."""
-        before = wait.due <= self._since.get(work.unit.partition, 0)
+        before = wait.due <= self._since.get(rows.unit.partition, 0)
         if row.dirty and (before or self._schedule.tried(task)):
             row.unsure = True
 
-    def _mark(self, work: _Work, wait: _Wait, lane: Lane, born: int, *, was_dirty: bool) -> None:
-        now = work.unit.now_ms
+    def _mark(self, rows: UnitRows, wait: _Wait, lane: Lane, born: int, *, was_dirty: bool) -> None:
+        now = rows.unit.now_ms
         if not was_dirty:
             wait.first, wait.born, wait.lane = now, born, lane
             wait.due = self._debounce.due(lane, now, now, None)
@@ -312,22 +239,20 @@ class OutboxHandler:
         wait.due = self._debounce.due(lane, now, wait.first, waiting)
         wait.lane = min(wait.lane, lane)
 
-    # What was answered
-
-    def _answer(self, work: _Work, answer: Delivery) -> None:
+    def _answer(self, rows: UnitRows, answer: Delivery) -> None:
         if answer.outcome == "importing":
-            self._running.started(work.unit, answer)
+            self._running.started(rows.unit, answer)
             return
         if answer.outcome == "imported":
-            self._running.ended(work.unit, answer)
+            self._running.ended(rows.unit, answer)
             return
-        if self._is_forgotten(work, answer.task):
-            work.unit.then(lambda: self._schedule.answered(answer.task))
+        if self._is_forgotten(rows, answer.task):
+            rows.unit.then(lambda: self._schedule.answered(answer.task))
             return
-        item = work.touch(answer.task)
+        item = rows.touch(answer.task)
         match family_of(answer.task):
             case Family.CONTACT:
-                self._settle_contact(work, owner_of(answer.task), item.row, answer)
+                self._settle_contact(rows, owner_of(answer.task), item.row, answer)
             case Family.FOLLOW_UP:
                 deliverables.settle_follow_up(item.row, answer)
             case _:
@@ -338,45 +263,43 @@ class OutboxHandler:
         wait = item.row if isinstance(item.row, OutboxRow) else item.row.wait
         if item.row.dirty:
             # Wanted content changed while the call was under way: its own debounce goes on, from now at the latest.
-            wait.first = work.unit.now_ms
+            wait.first = rows.unit.now_ms
             wait.due = max(wait.due, wait.first)
 
-    def _settle_contact(self, work: _Work, email: str, row: OutboxRow, answer: Delivery) -> None:
+    def _settle_contact(self, rows: UnitRows, email: str, row: OutboxRow, answer: Delivery) -> None:
         if answer.outcome == "erased":
-            self._forget(work, email)
-            trace = Trace((row.erase or b"").hex(), "dotdigital", work.unit.partition, 1, answer.at, answer.code)
-            work.unit.emit_raw(self._topics.audit, work.unit.partition, None, write_audit(trace))
+            self._forget(rows, email)
+            trace = Trace((row.erase or b"").hex(), "dotdigital", rows.unit.partition, 1, answer.at, answer.code)
+            rows.unit.emit_raw(self._topics.audit, rows.unit.partition, None, write_audit(trace))
             return
         before = row.contact
         delivery.settle(row, answer)
-        self._follow_contact(work, email, before, row.contact)
+        self._follow_contact(rows, email, before, row.contact)
 
-    def _follow_contact(self, work: _Work, email: str, before: int | None, now: int | None) -> None:
+    def _follow_contact(self, rows: UnitRows, email: str, before: int | None, now: int | None) -> None:
         """What belongs to a contact waits for it, and is gone with it; another id is another contact."""
         if now == before:
             return
-        for task in work.parts(email):
-            row = work.touch(task).row
+        for task in rows.parts(email):
+            row = rows.touch(task).row
             if before is not None and isinstance(row, RecordRow):
                 deliverables.forget_record(row)
 
-    def _forget(self, work: _Work, email: str) -> None:
-        for task in (*work.parts(email), task_of(Family.CONTACT, email)):
-            if (row := work.look(task)).parked is not None:
-                self._tell(work.unit, parked_of(task, row, work.unit.now_ms, state="cleared"))
-            work.rows.pop(task, None)
-            work.unit.put(task.encode(), None)
-            self._unschedule(work.unit, task)
+    def _forget(self, rows: UnitRows, email: str) -> None:
+        for task in (*rows.parts(email), task_of(Family.CONTACT, email)):
+            if (row := rows.look(task)).parked is not None:
+                self._tell(rows.unit, parked_of(task, row, rows.unit.now_ms, state="cleared"))
+            rows.touched.pop(task, None)
+            rows.unit.put(task.encode(), None)
+            self._unschedule(rows.unit, task)
 
     def _unschedule(self, unit: Unit, task: str) -> None:
         unit.put(f"{DIRTY}{task}".encode(), None)
         unit.then(lambda: self._schedule.answered(task))
 
-    # What follows
-
-    def _save(self, work: _Work, task: str, item: _Touched) -> None:
-        unit = work.unit
-        plan = self._plan(work, task, item.row)
+    def _save(self, rows: UnitRows, task: str, item: TouchedRow) -> None:
+        unit = rows.unit
+        plan = self._plan(rows, task, item.row)
         CODECS[family_of(task)].save(unit, task, item.row)
         self._tell_parked(unit, task, item)
         unit.put(f"{DIRTY}{task}".encode(), None if plan is None else _encode(plan))
@@ -395,7 +318,7 @@ class OutboxHandler:
     def _put(self, task: str, partition: int, plan: Plan) -> None:
         self._schedule.put(task, partition, plan.due, Lane(plan.lane), Queue(plan.queue), timer=plan.timer)
 
-    def _tell_parked(self, unit: Unit, task: str, item: _Touched) -> None:
+    def _tell_parked(self, unit: Unit, task: str, item: TouchedRow) -> None:
         """Tell those who look after parked deliveries; again when it was parked again."""
         answer = item.answer
         if item.row.parked is None:
@@ -408,15 +331,15 @@ class OutboxHandler:
         key, value = parked_record(parked, self._rules.hash_key)
         unit.emit_raw(self._topics.parked, unit.partition, key, value)
 
-    def _plan(self, work: _Work, task: str, row: Any) -> Plan | None:
+    def _plan(self, rows: UnitRows, task: str, row: Any) -> Plan | None:
         if isinstance(row, OutboxRow):
-            return self._plan_contact(row, work.unit.now_ms / 1000)
+            return self._plan_contact(row, rows.unit.now_ms / 1000)
         family = family_of(task)
-        if not row.dirty or (family is not Family.CATALOGUE and not work.look(task_of(Family.CONTACT, owner_of(task))).known):
+        if not row.dirty or (family is not Family.CATALOGUE and not rows.look(task_of(Family.CONTACT, owner_of(task))).known):
             return None
         if isinstance(row, RecordRow):
             if row.empty_handed:
-                self._ask_again(work.unit, task, row)
+                self._ask_again(rows.unit, task, row)
                 return None
             queue = Queue.ALONE if row.hash == GONE else Queue(family.label)
         else:

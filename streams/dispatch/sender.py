@@ -12,8 +12,9 @@ from streams.capture.rows import Lane
 from streams.dispatch.answers import Answers
 from streams.dispatch.deliver import Answer, Job, deliver, goes_along
 from streams.dispatch.destination import Destination
-from streams.dispatch.outbox import Index, Rules
+from streams.dispatch.outbox import Index
 from streams.dispatch.rows import Rows
+from streams.dispatch.rules import Rules
 from streams.dispatch.schedule import Entry, Schedule
 from streams.dispatch.tasks import Family, family_of, owner_of, part_of, task_of
 from streams.dispatch.troubles import Troubles
@@ -92,8 +93,6 @@ class Sender:
         else:
             self._troubles.over()
 
-    # Contacts
-
     async def _contact(self, entry: Entry, row: OutboxRow, api: Api) -> None:
         now = self._answers.now_ms() / 1000
         list_id = self._list_id
@@ -134,8 +133,6 @@ class Sender:
         )
         await self._answers.write(entry.partition, noted)
 
-    # Records
-
     async def _record(self, entry: Entry, row: RecordRow, api: Api) -> None:
         email, key, collection = owner_of(entry.task), part_of(entry.task), self._destination.orders
         contact: OutboxRow | None = self._rows.get(task_of(Family.CONTACT, email), entry.partition)
@@ -165,8 +162,6 @@ class Sender:
     async def _settled(self, entry: Entry, row: RecordRow, outcome: Outcome) -> None:
         self._observe(row.wait, family_of(entry.task), outcome)
         await self._write(entry, Delivery(entry.task, outcome, (row.hash or b"").hex(), 0, entry.lane))
-
-    # Answers
 
     async def _write(self, entry: Entry, delivery: Delivery) -> None:
         delivery.at = self._answers.now_ms()

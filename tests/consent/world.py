@@ -21,9 +21,11 @@ from streams.capture.rows import Lane
 from streams.clock import ManualClock
 from streams.dispatch.answers import Answers
 from streams.dispatch.destination import Destination
-from streams.dispatch.outbox import OutboxHandler, Rules
+from streams.dispatch.outbox import OutboxHandler
 from streams.dispatch.readback import Readback
 from streams.dispatch.rows import Rows
+from streams.dispatch.rules import Rules
+from streams.dispatch.rules import Rules
 from streams.dispatch.running import RunningImports
 from streams.dispatch.schedule import Entry, Schedule
 from streams.dispatch.sender import Sender

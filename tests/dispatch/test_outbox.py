@@ -10,7 +10,9 @@ import pytest
 
 from streams.capture.rows import Lane
 from streams.clock import ManualClock
-from streams.dispatch.outbox import CODECS, DIRTY, OutboxHandler, Plan, Rules
+from streams.dispatch.outbox import DIRTY, OutboxHandler, Plan
+from streams.dispatch.rows import CODECS
+from streams.dispatch.rules import Rules
 from streams.dispatch.running import RunningImports
 from streams.dispatch.schedule import Entry, Schedule
 from streams.dispatch.tasks import Family, task_of

@@ -1,0 +1,44 @@
+"""Rules: what those who deliver must know of the site, beside the rows."""
+
+from dataclasses import dataclass
+
+from streams.domain.delivery import OutboxRow
+from streams.domain.erasure import Digest
+from streams.mapping import Mapping
+
+_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the outbox must know of the site.
+
+    ``listed_for``: how long after a despatch a contact is a recent buyer, in seconds; None: no list. ``external``: another
+    system owns consent and creates contacts. ``digest``: the keyed digest of an address; ``hash_key``: of the hash by which
+    the owner of a parked delivery is known.
+    """
+
+    listed_for: int | None
+    external: bool
+    digest: Digest
+    hash_key: bytes
+
+    @classmethod
+    def of(cls, mapping: Mapping, digest: Digest, hash_key: bytes) -> "Rules":
+        """What the mapping says of it."""
+        recent = mapping.delivery.recent_buyers
+        return cls(recent.days * _DAY if recent else None, mapping.consent.mode == "external", digest, hash_key)
+
+    def listed_until(self, row: OutboxRow) -> int:
+        """Until when the contact is a recent buyer (epoch seconds); 0: it is none."""
+        if self.listed_for is None or row.despatched is None or row.fields is None or row.erase is not None:
+            return 0
+        return row.despatched + self.listed_for
+
+    def joins(self, row: OutboxRow, now_s: float) -> bool:
+        """Whether the contact must be put on the recent buyers' list."""
+        return not row.listed and not row.refused and self.listed_until(row) > now_s
+
+    def leaves(self, row: OutboxRow, now_s: float) -> bool:
+        """Whether the contact must be taken off the list."""
+        return row.listed and self.listed_until(row) <= now_s
