@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 BARE := env -i PATH="$$PATH" HOME="$$HOME" OWDD_SECRETS_DIR=/nonexistent
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: demo demo-cdc test check bench bench-delivery docs golden connector-keys lock clean
+.PHONY: demo demo-cdc test consent check bench bench-delivery docs golden connector-keys lock clean
 
 demo: $(VENV)/.installed ## the main job on an embedded broker; ends with proof that it is right
 	$(BIN)/owdd demo $(DEMO)
@@ -15,6 +15,9 @@ demo-cdc: $(VENV)/.installed ## the same behind real capture: the shop writes SQ
 
 test: $(VENV)/.installed ## all tests, on a real broker
 	$(BIN)/python -m pytest -q $(TESTS)
+
+consent: $(VENV)/.installed ## everybody acts at will on consent, 100,000 steps against the sandbox
+	OWDD_CONSENT_STEPS=100000 $(BIN)/python -m pytest -q --timeout 3600 tests/consent
 
 check: $(VENV)/.installed ## style and types
 	$(BIN)/ruff check .

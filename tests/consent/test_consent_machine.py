@@ -36,10 +36,12 @@ accidents = st.one_of(
 class ConsentMachine(RuleBasedStateMachine):
     """Everybody acts at will; what we do to a contact is compared with what anybody has said.
 
-    ``erp``: where each person is, and what the ERP says of them. ``said``: what the ERP said of an address since everything was
-    last at rest; ``out``: of whom it says out, and who did not sign up since. ``refused``: addresses with a refusal in Dotdigital that must outlive the contact. ``known``: those that we have
-    read. ``ours``: contacts that we created unsubscribed and have not seen otherwise since, so that an unsubscribe of the person
-    cannot be told from our own status. ``moves``: where who left an address went. ``ever``: addresses with a refusal once.
+    ``erp``: where each person is, and what the ERP says of them. ``said``: what it said of an address since everything was last
+    at rest; ``before``: what it said then. ``out``: of whom it says out, and who did not sign up since. ``refused``: addresses
+    with a refusal in Dotdigital that must outlive the contact; ``known``: those that we have read. ``ours``: contacts that we
+    created unsubscribed and have not seen otherwise since, so that an unsubscribe of the person cannot be told from our own
+    status. ``moves``: where who left an address went; ``came_from``: the way back. ``ever``: addresses with a refusal or an
+    opt-out once. ``erased``: who was erased; ``back``: who signed up since.
     """
 
     def __init__(self) -> None:
@@ -91,8 +93,10 @@ class ConsentMachine(RuleBasedStateMachine):
         if verdict is not False or email in self.erased:
             self.out.discard(email)
         elif self.before[email] is not False:
+            # What was said in between and never heard of is no other opt-out.
             self.out.add(email)
-        self.before[email] = verdict
+        if verdict is False:
+            self.ever.add(email)
         self.said[email].add(verdict)
 
     def _verdict(self, email: str) -> bool | None:
@@ -140,6 +144,7 @@ class ConsentMachine(RuleBasedStateMachine):
         self.said.clear()
         for email in EMAILS:
             self._said(email)
+            self.before[email] = self._verdict(email)
         self.moves.clear()
 
     def _carried(self) -> None:
@@ -211,6 +216,7 @@ class ConsentMachine(RuleBasedStateMachine):
         self.refused.discard(email)
         self.known.discard(email)
         self.out.discard(email)
+        self.before[email] = self._verdict(email)
         self.back.add(email)
 
     @rule(email=emails, status=st.sampled_from(["pendingOptIn", "softBounced", "hardBounced"]))

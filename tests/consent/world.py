@@ -25,7 +25,6 @@ from streams.dispatch.outbox import OutboxHandler
 from streams.dispatch.readback import Readback
 from streams.dispatch.rows import Rows
 from streams.dispatch.rules import Rules
-from streams.dispatch.rules import Rules
 from streams.dispatch.running import RunningImports
 from streams.dispatch.schedule import Entry, Schedule
 from streams.dispatch.sender import Sender
