@@ -15,6 +15,7 @@ from streams.domain.delivery import OutboxRow, Outcome
 from streams.dotdigital.client import Api
 from streams.dotdigital.contacts import Contact
 from streams.dotdigital.errors import AccessError, ContactExistsError, DataError
+from streams.dotdigital.insight import MOST_KEYS
 
 NOTHING = b"{}"
 
@@ -206,8 +207,9 @@ async def _erase(api: Api, job: Job) -> Answer:
 
 async def _delete(api: Api, job: Job) -> None:
     # The bin keeps a contact's records for thirty days, and with them their keys from whoever has the orders next.
-    if job.records and job.collection is not None:
-        await api.delete_records(job.collection, job.records, job.email)
+    if job.collection is not None:
+        for start in range(0, len(job.records), MOST_KEYS):
+            await api.delete_records(job.collection, job.records[start : start + MOST_KEYS], job.email)
     await api.delete(job.email)
 
 

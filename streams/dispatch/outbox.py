@@ -13,7 +13,7 @@ import msgspec
 from streams.audit import Trace, write_audit
 from streams.capture.rows import Lane
 from streams.dispatch.parked import Parked, parked_of, parked_record
-from streams.dispatch.rows import CODECS, TouchedRow, UnitRows
+from streams.dispatch.rows import CODECS, TouchedRow, UnitRows, Wait, wait_of
 from streams.dispatch.rules import Rules
 from streams.dispatch.running import RunningImports
 from streams.dispatch.schedule import Schedule
@@ -54,13 +54,6 @@ class Index(Protocol):
 
     def mark(self) -> int | None:
         """Until when everything is known (UTC epoch seconds); None: not wholly read."""
-
-
-class _Wait(Protocol):
-    lane: int
-    born: int
-    first: int
-    due: int
 
 
 class OutboxHandler:
@@ -157,7 +150,7 @@ class OutboxHandler:
         task = task_of(Family.CONTACT, change.key)
         row = rows.touch(task).row
         before, was_dirty = row.contact, row.dirty or self._rules.joins(row, rows.unit.now_ms / 1000)
-        self._doubt(rows, task, row, row)
+        self._doubt(rows, task, row)
         match change.row:
             case Desired() as desired:
                 done = delivery.want(row, desired, change.position)
@@ -175,7 +168,7 @@ class OutboxHandler:
     def _want_record(self, rows: UnitRows, task: str, wanted: Wanted | None, change: Change) -> bool:
         row = rows.touch(task).row
         was_dirty = row.dirty
-        self._doubt(rows, task, row, row.wait)
+        self._doubt(rows, task, row)
         if not deliverables.want_record(row, wanted, change.position):
             return False
         if row.dirty:
@@ -195,13 +188,12 @@ class OutboxHandler:
         row = rows.touch(task).row
         row.parked, row.code = None, None
         if row.dirty:
-            wait = row if isinstance(row, OutboxRow) else row.wait
-            self._mark(rows, wait, Lane(change.lane), change.born, was_dirty=False)
+            self._mark(rows, wait_of(row), Lane(change.lane), change.born, was_dirty=False)
 
     def _erase(self, rows: UnitRows, email: str, erase: Erase, change: Change) -> None:
         unit = rows.unit
         row = rows.touch(task_of(Family.CONTACT, email)).row
-        row.erase = erase.digest
+        row.erase, row.parked, row.code = erase.digest, None, None
         self._mark(rows, row, Lane.URGENT, change.born, was_dirty=False)
         unit.put(TOMBSTONE + erase.digest, b"")
         self._any_erased = True
@@ -222,13 +214,13 @@ class OutboxHandler:
         unit.put(MARK, _encode(upto))
         unit.then(lambda: self._marks.__setitem__(unit.partition, upto))
 
-    def _doubt(self, rows: UnitRows, task: str, row: OutboxRow | RecordRow, wait: _Wait) -> None:
+    def _doubt(self, rows: UnitRows, task: str, row: OutboxRow | RecordRow) -> None:
         """A call may have been made whose answer is lost: then what was delivered before is no longer certain."""
-        before = wait.due <= self._since.get(rows.unit.partition, 0)
+        before = wait_of(row).due <= self._since.get(rows.unit.partition, 0)
         if row.dirty and (before or self._schedule.tried(task)):
             row.unsure = True
 
-    def _mark(self, rows: UnitRows, wait: _Wait, lane: Lane, born: int, *, was_dirty: bool) -> None:
+    def _mark(self, rows: UnitRows, wait: Wait, lane: Lane, born: int, *, was_dirty: bool) -> None:
         now = rows.unit.now_ms
         if not was_dirty:
             wait.first, wait.born, wait.lane = now, born, lane
@@ -259,8 +251,7 @@ class OutboxHandler:
                 deliverables.settle_record(item.row, answer)
         if answer.outcome == "noted":
             return
-        item.answer = answer
-        wait = item.row if isinstance(item.row, OutboxRow) else item.row.wait
+        item.answer, wait = answer, wait_of(item.row)
         if item.row.dirty:
             # Wanted content changed while the call was under way: its own debounce goes on, from now at the latest.
             wait.first = rows.unit.now_ms

@@ -11,7 +11,7 @@ import structlog
 from streams.capture.rows import Lane
 from streams.dispatch.answers import Answers
 from streams.dispatch.routing import Work
-from streams.dispatch.rows import Rows
+from streams.dispatch.rows import Rows, wait_of
 from streams.dispatch.running import Item, Running
 from streams.dispatch.schedule import Schedule
 from streams.dispatch.tasks import Family, family_of, owner_of, part_of
@@ -125,7 +125,7 @@ class Reports:
                 yield Delivery(task, "stored", item.digest, now, Lane.BULK)
 
     def _observe(self, row: OutboxRow | RecordRow, kind: str, delivery: Delivery) -> None:
-        wait = row if isinstance(row, OutboxRow) else row.wait
+        wait = wait_of(row)
         self._metrics.import_rows.labels(kind, "done").inc()
         self._metrics.delivered.labels(family_of(delivery.task).label, delivery.outcome).inc()
         seconds = max(0, self._answers.now_ms() - wait.born) / 1000

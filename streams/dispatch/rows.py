@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from streams.dispatch.tasks import Family, family_of, part_of, task_of
-from streams.domain.deliverables import FollowUpRow, RecordRow
+from streams.domain.deliverables import FollowUpRow, RecordRow, Waiting
 from streams.domain.delivery import Delivery, OutboxRow
 from streams.engine.table import StateTable
 from streams.engine.unit import Codec, Unit
@@ -17,6 +17,14 @@ CODECS: dict[Family, Codec[Any]] = {
     Family.FOLLOW_UP: Codec("", FollowUpRow),
 }
 """How the row of a task is stored; the task key is the row's key."""
+
+Wait: TypeAlias = OutboxRow | Waiting
+"""What remembers since when, until when and in which lane a task waits."""
+
+
+def wait_of(row: OutboxRow | RecordRow | FollowUpRow) -> Wait:
+    """What the row remembers of its wait."""
+    return row if isinstance(row, OutboxRow) else row.wait
 
 
 class Rows:

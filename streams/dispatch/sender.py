@@ -13,7 +13,7 @@ from streams.dispatch.answers import Answers
 from streams.dispatch.deliver import Answer, Job, deliver, goes_along
 from streams.dispatch.destination import Destination
 from streams.dispatch.outbox import Index
-from streams.dispatch.rows import Rows
+from streams.dispatch.rows import Rows, Wait
 from streams.dispatch.rules import Rules
 from streams.dispatch.schedule import Entry, Schedule
 from streams.dispatch.tasks import Family, family_of, owner_of, part_of, task_of
@@ -94,34 +94,40 @@ class Sender:
             self._troubles.over()
 
     async def _contact(self, entry: Entry, row: OutboxRow, api: Api) -> None:
-        now = self._answers.now_ms() / 1000
-        list_id = self._list_id
+        now, list_id = self._answers.now_ms() / 1000, self._list_id
         joins = list_id is not None and self._rules.joins(row, now)
-        if not row.dirty and self._rules.leaves(row, now) and row.contact is not None and list_id is not None:
-            with suppress(MissingError):  # nobody is on a list that is gone
-                await api.leave_list(list_id, row.contact)
-            await self._write(entry, Delivery(entry.task, "left", "", 0, entry.lane, listed=False))
-            return
-        if not row.dirty and not joins:
+        if row.dirty or joins:
+            await self._deliver(entry, row, api, self._job(entry, row, list_id if joins else None))
+        elif list_id is not None and row.contact is not None and self._rules.leaves(row, now):
+            await self._leave(entry, row.contact, api, list_id)
+        else:
             self._schedule.answered(entry.task)
-            return
-        destination, email = self._destination, owner_of(entry.task)
-        job = Job(
-            email=email,
-            row=row,
-            cleared=destination.cleared,
-            join=list_id if joins else None,
-            records=tuple(self._rows.records(email, entry.partition)) if row.fields is None or row.erase is not None else (),
-            collection=destination.orders,
-            external=destination.external,
-            indexed=self._index.mark() is not None,
-        )
+
+    async def _leave(self, entry: Entry, contact: int, api: Api, list_id: int) -> None:
+        with suppress(MissingError):  # nobody is on a list that is gone
+            await api.leave_list(list_id, contact)
+        await self._write(entry, Delivery(entry.task, "left", "", 0, entry.lane, listed=False))
+
+    async def _deliver(self, entry: Entry, row: OutboxRow, api: Api, job: Job) -> None:
         answer = await deliver(api, job, partial(self._note, entry, row))
         if answer.listless:
             self._list_id = None
             log.critical("the recent buyers' list is refused, nobody joins it until a restart: run 'owdd dotdigital plan'")
         self._observe(row, Family.CONTACT, answer.outcome)
         await self._write(entry, delivery_of(entry, row, answer))
+
+    def _job(self, entry: Entry, row: OutboxRow, join: int | None) -> Job:
+        email, leaving = owner_of(entry.task), row.fields is None or row.erase is not None
+        return Job(
+            email=email,
+            row=row,
+            cleared=self._destination.cleared,
+            join=join,
+            records=tuple(self._rows.records(email, entry.partition)) if leaving else (),
+            collection=self._destination.orders,
+            external=self._destination.external,
+            indexed=self._index.mark() is not None,
+        )
 
     async def _note(self, entry: Entry, row: OutboxRow, created: Created, seen: Contact | None) -> None:
         """Write down what must be known even if the call that follows is never answered."""
@@ -134,32 +140,25 @@ class Sender:
         await self._answers.write(entry.partition, noted)
 
     async def _record(self, entry: Entry, row: RecordRow, api: Api) -> None:
-        email, key, collection = owner_of(entry.task), part_of(entry.task), self._destination.orders
+        email = owner_of(entry.task)
         contact: OutboxRow | None = self._rows.get(task_of(Family.CONTACT, email), entry.partition)
-        if contact is None or contact.contact is None or collection is None or not row.dirty or row.empty_handed:
-            self._schedule.answered(entry.task)
-            return
-        if row.hash == GONE:
-            await api.delete_record(collection, key, email)
-            await self._settled(entry, row, "removed")
-        else:
-            await api.put_record(collection, key, row.content or b"", email)
-            await self._settled(entry, row, "stored")
+        collection = self._destination.orders if contact is not None and contact.known else None
+        await self._insight(entry, row, api, collection, part_of(entry.task), email)
 
     async def _catalogue(self, entry: Entry, row: RecordRow, api: Api) -> None:
-        collection = self._destination.catalogue
+        await self._insight(entry, row, api, self._destination.catalogue, owner_of(entry.task), None)
+
+    async def _insight(
+        self, entry: Entry, row: RecordRow, api: Api, collection: str | None, key: str, email: str | None
+    ) -> None:
         if collection is None or not row.dirty or row.empty_handed:
             self._schedule.answered(entry.task)
             return
-        key = owner_of(entry.task)
+        outcome: Outcome = "removed" if row.hash == GONE else "stored"
         if row.hash == GONE:
-            await api.delete_record(collection, key)
-            await self._settled(entry, row, "removed")
+            await api.delete_record(collection, key, email)
         else:
-            await api.put_record(collection, key, row.content or b"")
-            await self._settled(entry, row, "stored")
-
-    async def _settled(self, entry: Entry, row: RecordRow, outcome: Outcome) -> None:
+            await api.put_record(collection, key, row.content or b"", email)
         self._observe(row.wait, family_of(entry.task), outcome)
         await self._write(entry, Delivery(entry.task, outcome, (row.hash or b"").hex(), 0, entry.lane))
 
@@ -167,7 +166,7 @@ class Sender:
         delivery.at = self._answers.now_ms()
         await self._answers.write(entry.partition, delivery)
 
-    def _observe(self, wait: Any, family: Family, outcome: Outcome) -> None:
+    def _observe(self, wait: Wait, family: Family, outcome: Outcome) -> None:
         self._metrics.delivered.labels(family.label, outcome).inc()
         lane = Lane(wait.lane).name.lower()
         self._metrics.latency.labels(lane).observe(max(0, self._answers.now_ms() - wait.born) / 1000)

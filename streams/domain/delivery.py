@@ -70,16 +70,18 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
     @property
     def dirty(self) -> bool:
         """Whether content must be sent."""
+        if self.refused:
+            return False
         if self.erase is not None:
             return True
-        if self.hash is None or self.refused:
+        if self.hash is None:
             return False
         return self.unsure or self.hash != self.delivered
 
     @property
     def refused(self) -> bool:
         """Whether Dotdigital refused what is wanted."""
-        return self.parked is not None and self.parked == self.hash
+        return self.parked is not None and (self.erase is not None or self.parked == self.hash)
 
     @property
     def must_tell_out(self) -> bool:

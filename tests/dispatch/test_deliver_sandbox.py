@@ -199,6 +199,16 @@ async def test_whom_we_created_we_delete(client: DotdigitalClient, box: SandboxA
     assert (answer.outcome, answer.contact, answer.created, answer.told_out) == ("deleted", None, "no", False)
 
 
+async def test_more_records_than_one_call_may_name_are_deleted_first(
+    client: DotdigitalClient, box: SandboxApp, calls: list[str]
+) -> None:
+    row = after(NEW, await send(client, NEW), fields=None, hash=b"i")
+    box.store.insight.create("Orders", "contact", "orders")
+    calls.clear()
+    await send(client, row, records=[f"A{number}" for number in range(5001)], collection="Orders")
+    assert calls == ["get-contact 200", "delete-records 200", "delete-records 200", "delete-contact 200"]
+
+
 async def test_whom_we_did_not_create_keeps_everything_but_our_fields(client: DotdigitalClient, box: SandboxApp) -> None:
     seed(box, "subscribed", LASTNAME="Before")
     row = after(NEW, await send(client, NEW), fields=None, hash=b"i")

@@ -205,6 +205,21 @@ async def test_it_outlives_an_outage_and_a_restart(site: Site) -> None:
 
 
 @on_site()
+async def test_an_erasure_that_is_refused_is_parked_and_tried_again_when_asked(site: Site) -> None:
+    site.want()
+    await site.quiet()
+    site.line.refuses = ANN.encode()
+    site.erase()
+    await site.until(site.parked)
+    await site.pass_(300)
+    (parked,) = site.parked()
+    assert (parked.task, parked.task_key, parked.state) == ("erasure", contact_task(), "parked")
+    site.line.refuses = None
+    site.unpark(contact_task())
+    await gone(site)
+
+
+@on_site()
 async def test_a_parked_delivery_of_the_person_is_cleared(site: Site) -> None:
     site.line.refuses = b'"Bad"'
     site.want(name="Bad")

@@ -254,7 +254,8 @@ def test_leaving_the_list_says_nothing_of_the_content() -> None:
     assert row.dirty and not row.listed
 
 
-def test_who_must_be_forgotten_is_dirty_whatever_was_parked() -> None:
-    row = delivered(A)
-    row.parked, row.erase = row.hash, b"digest"
+def test_who_must_be_forgotten_is_dirty_until_that_is_refused() -> None:
+    row = OutboxRow(erase=b"digest")
     assert row.dirty
+    settle(row, answer(row, "parked", code="x"))
+    assert not row.dirty and row.refused
