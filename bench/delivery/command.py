@@ -52,7 +52,7 @@ _NOTES = [
     "readings of who unsubscribed are apart: three calls of the medium tier every five minutes, whatever is delivered",
     "× optimum: against the fewest calls that deliver the whole trace in time, known beforehand (bench/delivery/optimum.py)",
     "per change: a call for every change, as it comes; 15 minutes: what changed goes by import every quarter of an hour",
-    "no-op: calls that carry nothing but what Dotdigital held at that moment",
+    "no-op: calls that carry nothing but what Dotdigital held at that moment, and not after one that was never answered",
     "budget used: of the fullest tier's minute, over minutes at whose every moment something waited longer than its lane may",
     "p50, p99: from change to request in virtual time, debounce and 5 ms of Kafka included",
     "drain: from the end of the wave or the outage until everything made before it is sent; > means not within two hours",

@@ -24,7 +24,7 @@ class Measures:
     """One contender on one trace.
 
     ``calls`` are those that a tier pays for and that arrived, but for ``readings`` of what Dotdigital has; ``polls`` are free;
-    ``unanswered`` never arrived.
+    ``unanswered`` never arrived. ``useless`` calls say nothing new; ``repeated`` neither, after one that was not answered.
     ``used`` is the share of the account's minute that was used, in the fullest tier, over all minutes at whose every moment
     some change waited longer than it may; None when there was no such minute. Delays are ms from change to request, None when
     the trace has no such change; ``drain`` is seconds from the trace's relief until everything made before it was sent.
@@ -37,6 +37,7 @@ class Measures:
     polls: int
     unanswered: int
     useless: int
+    repeated: int
     throttled: float
     used: float | None
     urgent_p50: float | None
@@ -63,6 +64,7 @@ def measure(played: Played, terms: Terms) -> Measures:
         polls=sum(call.tier is None for call in arrived),
         unanswered=len(played.calls) - len(arrived),
         useless=sum(call.useless for call in paid),
+        repeated=sum(call.repeated for call in paid),
         throttled=throttled / len(paid) if paid else 0.0,
         used=_used(paid, _pressed(played), terms),
         urgent_p50=percentile(urgent, 0.5),

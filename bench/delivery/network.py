@@ -1,13 +1,15 @@
 """The way to Dotdigital in a virtual world: it takes its time, it can be cut, and it remembers every call."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import httpx
 
 from bench.delivery.ledger import Ledger
+from bench.delivery.trace import Deliverable
 from bench.delivery.virtual import VirtualClock
-from bench.delivery.wire import nothing_new, read, refused
+from bench.delivery.wire import Said, nothing_new, read, refused
 from streams.sandbox import SandboxApp
 from streams.sandbox.calls import call_of, tier_of
 
@@ -16,7 +18,8 @@ from streams.sandbox.calls import call_of, tier_of
 class Call:
     """One request. ``at`` is when it arrived (epoch ms), ``tier`` what pays for it, ``status`` 0 when nothing answered.
 
-    ``rows`` is how many deliverables it carried, ``useless`` that Dotdigital held all of it already.
+    ``rows`` is how many deliverables it carried, ``useless`` that Dotdigital held all of it already; ``repeated`` if it did
+    after a call that was never answered, so that nobody could know.
     """
 
     at: int
@@ -25,7 +28,8 @@ class Call:
     tier: str | None
     status: int
     rows: int
-    useless: bool
+    useless: bool = False
+    repeated: bool = False
 
     @property
     def reading(self) -> bool:
@@ -49,6 +53,7 @@ class Network(httpx.AsyncBaseTransport):
         self._seconds = seconds
         self.down = False
         self.calls: list[Call] = []
+        self._doubtful: set[Deliverable] = set()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a call.
@@ -59,29 +64,37 @@ class Network(httpx.AsyncBaseTransport):
         """
         left, body = self._clock.now_ms(), await request.aread()
         method, path = request.method, request.url.raw_path.split(b"?")[0].decode()
-        store, status = self._app.store, 0
+        store = self._app.store
+        carried = read(method, path, body, store)
         if self.down:
-            self._note(left, method, path, 0, 0, useless=False)
+            self._note(left, method, path, 0, carried)
             await asyncio.sleep(request.extensions["timeout"]["connect"])
             raise httpx.ConnectTimeout("the network is cut", request=request)
         await asyncio.sleep(self._seconds / 2)
         at = self._clock.now_ms()
         # What an import did is not the doing of the call that happens to come next.
         store.jobs.settle(store.clock().timestamp())
-        carried = read(method, path, body, store)
-        useless = bool(carried) and all(nothing_new(said, store) for said in carried)
+        vain = bool(carried) and all(nothing_new(said, store) for said in carried)
         try:
             answer = await self._asgi.handle_async_request(request)
-            status = answer.status_code
         except ConnectionAbortedError as error:
+            self._note(at, method, path, 0, carried)
             raise httpx.ReadError("the reply was lost", request=request) from error
-        finally:
-            self._note(at, method, path, status, len(carried), useless=useless and status < 300)
+        self._note(at, method, path, answer.status_code, carried, vain=vain)
         if answer.is_success:
             for said in carried:
                 self._ledger.told(said, left, refused=refused(said, store))
         await asyncio.sleep(self._seconds / 2)
         return answer
 
-    def _note(self, at: int, method: str, path: str, status: int, rows: int, *, useless: bool) -> None:
-        self.calls.append(Call(at, method, call_of(path).route, tier_of(method, path), status, rows, useless))
+    def _note(self, at: int, method: str, path: str, status: int, carried: Sequence[Said], *, vain: bool = False) -> None:
+        about = {said.deliverable for said in carried}
+        doubt = not about.isdisjoint(self._doubtful)
+        if not status:
+            self._doubtful |= about
+        elif status < httpx.codes.BAD_REQUEST:
+            self._doubtful -= about
+        else:
+            vain = False
+        route, tier = call_of(path).route, tier_of(method, path)
+        self.calls.append(Call(at, method, route, tier, status, len(carried), vain and not doubt, vain and doubt))
