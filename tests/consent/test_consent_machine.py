@@ -40,7 +40,7 @@ class ConsentMachine(RuleBasedStateMachine):
     at rest; ``before``: what it said then. ``out``: of whom it says out, and who did not sign up since. ``refused``: addresses
     with a refusal in Dotdigital that must outlive the contact; ``known``: those that we have read. ``ours``: contacts that we
     created unsubscribed and have not seen otherwise since, so that an unsubscribe of the person cannot be told from our own
-    status. ``moves``: where who left an address went; ``came_from``: the way back. ``ever``: addresses with a refusal or an
+    status. ``moves``: who left an address last; ``came_from``: the way back; ``leavers``: all who did. ``ever``: addresses with a refusal or an
     opt-out once. ``erased``: who was erased; ``back``: who signed up since.
     """
 
@@ -51,8 +51,9 @@ class ConsentMachine(RuleBasedStateMachine):
         self.refused: set[str] = set()
         self.known: set[str] = set()
         self.ours: set[str] = set()
-        self.moves: dict[str, str] = {}
+        self.moves: dict[str, int] = {}
         self.came_from: dict[str, set[str]] = defaultdict(set)
+        self.leavers: dict[str, set[int]] = defaultdict(set)
         self.ever: set[str] = set()
         self.erased: set[str] = set()
         self.back: set[str] = set()
@@ -76,7 +77,8 @@ class ConsentMachine(RuleBasedStateMachine):
         self.world.row(person, email, opted=opted)
         self._said(email)
         if before is not None and before[0] != email:
-            self._left(before[0], email)
+            self.leavers[before[0]].add(person)
+            self._left(before[0], person)
         self._rest(calm)
 
     @precondition(lambda self: self.erp)
@@ -103,10 +105,11 @@ class ConsentMachine(RuleBasedStateMachine):
         words = {opted for place, opted in self.erp.values() if place == email}
         return False if False in words else True if True in words else None
 
-    def _left(self, email: str, place: str) -> None:
+    def _left(self, email: str, person: int) -> None:
         self._said(email)
+        place, _ = self.erp[person]
         self.came_from[place] |= {email} | self.came_from[email]
-        self.moves[email] = place
+        self.moves[email] = person
 
     # The pipeline
 
@@ -150,9 +153,12 @@ class ConsentMachine(RuleBasedStateMachine):
     def _carried(self) -> None:
         """Who left an address takes its refusal along."""
         for _ in EMAILS:
-            for email, place in self.moves.items():
+            for email, person in self.moves.items():
+                place, _ = self.erp.get(person, (email, None))
                 vacated = all(at != email for at, _ in self.erp.values())
-                if vacated and email in self.refused and email not in self.erased and place not in self.erased:
+                # Of an address that several have left nobody knows whose the refusal was.
+                mine = len(self.leavers[email]) == 1 and not self.erased & {email, place}
+                if vacated and mine and email in self.refused:
                     self.refused.add(place)
 
     def _watched(self, act: Callable[[], object]) -> None:
@@ -216,7 +222,8 @@ class ConsentMachine(RuleBasedStateMachine):
         self.refused.discard(email)
         self.known.discard(email)
         self.out.discard(email)
-        self.before[email] = self._verdict(email)
+        if self._verdict(email) is False:
+            self.before[email] = False
         self.back.add(email)
 
     @rule(email=emails, status=st.sampled_from(["pendingOptIn", "softBounced", "hardBounced"]))
