@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from streams.domain import consent
 from streams.domain.cells import version_bytes
 from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED, Created
-from streams.domain.delivery import OutboxRow, Outcome
+from streams.domain.delivery import OutboxRow, Outcome, holds_fields
 from streams.dotdigital.client import Api
 from streams.dotdigital.contacts import Contact
 from streams.dotdigital.errors import AccessError, ContactExistsError, DataError
@@ -138,6 +138,9 @@ async def _update(api: Api, job: Job, found: Contact | None, note: Note) -> Answ
         return await _revive(api, job)
     row = job.row
     tighten = consent.must_tell_out(row.consent, found.email_status, told=row.told_out)
+    if not tighten and job.join is None and found.contact_id == row.contact and holds_fields(row):
+        # Only the opt-out is new, and the contact is refused already.
+        return _updated(job, found, _creation(row, found), told=False)
     status: Literal["unsubscribed"] | None = UNSUBSCRIBED if tighten else None
     try:
         contact = await api.change(found.contact_id, job.fields, job.lists, status)

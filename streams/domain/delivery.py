@@ -126,9 +126,18 @@ def settled_digest(delivery: Delivery) -> bytes:
 
 def _hash(row: OutboxRow) -> bytes:
     """Identifies the desired content: the data fields and whether an opt-out must be told."""
-    digest = blake2b(b"gone" if row.fields is None else row.fields, digest_size=12)
-    digest.update(b"\0out" if consent.opted_out(row.consent) else b"\0")
+    return _digest(row.fields, out=consent.opted_out(row.consent))
+
+
+def _digest(fields: bytes | None, *, out: bool) -> bytes:
+    digest = blake2b(b"gone" if fields is None else fields, digest_size=12)
+    digest.update(b"\0out" if out else b"\0")
     return digest.digest()
+
+
+def holds_fields(row: OutboxRow) -> bool:
+    """Whether Dotdigital took these very data fields last, whatever was said of consent since."""
+    return not row.unsure and row.delivered in (_digest(row.fields, out=False), _digest(row.fields, out=True))
 
 
 def want(row: OutboxRow, desired: Desired, position: bytes) -> bool:

@@ -14,8 +14,9 @@ from streams.dispatch.schedule import Entry
 from streams.dispatch.sender import delivery_of
 from streams.dispatch.tasks import Family, Queue, task_of
 from streams.domain.cells import version_bytes
+from streams.domain.changes import Desired
 from streams.domain.consent import Consent, Created, Word, came_along, erp_said, seen
-from streams.domain.delivery import OutboxRow, settle
+from streams.domain.delivery import OutboxRow, settle, want
 from streams.dotdigital import contacts
 from streams.dotdigital.client import Call, DotdigitalClient
 from streams.dotdigital.errors import AccessError, ConnectivityError, DataError, ThrottledError
@@ -155,6 +156,19 @@ async def test_an_opt_out_leaves_a_suppression_as_it_is(client: DotdigitalClient
     seed(box, "suppressed")
     answer = await send(client, saying(False))
     assert status(box) == "suppressed" and answer.told_out
+
+
+@pytest.mark.parametrize(("fields", "sent"), [(FIELDS, []), (CLEARED, ["change-contact 200"])])
+async def test_an_opt_out_of_who_is_refused_already_costs_a_look_and_what_else_changed(
+    client: DotdigitalClient, calls: list[str], fields: bytes, sent: list[str]
+) -> None:
+    row = OutboxRow()
+    want(row, Desired(FIELDS, None, None), V)
+    row = after(row, await send(client, row))
+    want(row, Desired(fields, False, None), version_bytes(2))
+    calls.clear()
+    row = after(row, await send(client, row))
+    assert calls == ["get-contact 200", *sent] and row.told_out and not row.dirty
 
 
 async def test_an_opt_out_is_told_once(client: DotdigitalClient, box: SandboxApp, calls: list[str]) -> None:
