@@ -29,13 +29,6 @@ from tests.stack.prometheus import Programs
 
 CONFIG = ROOT / "grafana" / "prometheus.yml"
 PATIENCE = 50.0
-READY_TO_IMPORT = {
-    "OWDD_IMPORT_LEAST": "5",
-    "OWDD_IMPORT_SECONDS": "0.05",
-    "OWDD_IMPORT_POLL": "0.5",
-    "OWDD_READBACK_SECONDS": "2",
-}
-"""What makes imports worth it in a shop of forty customers."""
 
 
 class _Connect(BaseHTTPRequestHandler):
@@ -78,8 +71,20 @@ async def test_every_panel_shows_data_while_a_worker_works_and_things_go_wrong(
 ) -> None:
     probe = tmp_path / "retention.json"
     now = datetime.now(UTC)
-    capture = {"OWDD_CONNECT_URL": connect, "OWDD_RETENTION_PROBE": str(probe)}
-    async with stack(tmp_path, broker, "watched", OWDD_DATA_SHARED="true", **capture, **READY_TO_IMPORT) as running:
+    watched = stack(
+        tmp_path,
+        broker,
+        "watched",
+        OWDD_CONNECT_URL=connect,
+        OWDD_RETENTION_PROBE=str(probe),
+        OWDD_DATA_SHARED="true",
+        # What makes imports worth it in a shop of forty customers.
+        OWDD_IMPORT_LEAST="5",
+        OWDD_IMPORT_SECONDS="0.05",
+        OWDD_IMPORT_POLL="0.5",
+        OWDD_READBACK_SECONDS="2",
+    )
+    async with watched as running:
         await heart_beats(running, now)
         limits = {"lowCallRate": 150, "mediumCallRate": 150, "highCallRate": 3000}
         httpx.post(f"{running.settings.dotdigital_url}/_sandbox/limits", json=limits).raise_for_status()
