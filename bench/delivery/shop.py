@@ -276,7 +276,7 @@ class Shop:
             "price": _money(500 + 17 * variant),
             "currency": "GBP",
             "stock": self.stock[variant],
-            "categories": [{"id": variant % 20, "name": f"Category {variant % 20}"}],
+            "categories": [{"id": str(variant % 20), "name": f"Category {variant % 20}"}],
         }
         row = Wanted(orjson.dumps(record, option=orjson.OPT_SORT_KEYS), variant)
         return self._change(Kind.CATALOGUE, str(variant), str(variant), at, lane, row)

@@ -30,6 +30,8 @@ log = structlog.get_logger()
 _TRIES = 4
 """Tries of a call that needs something which is not there yet."""
 _ACCESS_MS = 30_000
+_LONGEST = 30.0
+"""Seconds between two tries, at most: urgent changes wait for the next one when Dotdigital is back."""
 _MANY = 5
 """Failed calls in a row after which everybody waits: one says little."""
 _CONTACT_GONE = ("insightData:contactNotFound", "ERROR_CONTACT_NOT_FOUND")
@@ -52,7 +54,7 @@ class Troubles:
         self._answers = answers
         self._hash_key = hash_key
         self._metrics = metrics
-        self._retry = retry or RetryPolicy()
+        self._retry = retry or RetryPolicy(cap=_LONGEST)
         self._rng = rng or Random()  # jitter, not a secret
         self._failures = 0
 
