@@ -73,7 +73,7 @@ class RecordTeller:
         place = None if shown is None or whose is None or shown.fact.number is None else (whose, records.key(shown.fact.number))
         for former in row.records:
             if former != place:
-                voice.tell(self._topics.desired, Kind.RECORD, *former, None)
+                voice.tell(self._topics.desired, Kind.RECORD, *former, Wanted(b"", order))
         if shown is not None and place is not None:
             row.records = [*(former for former in row.records if former != place), place][-_PLACES:]
             content = records.content(row, shown, items, wanted.statuses)

@@ -180,7 +180,10 @@ class Credited(_Message, frozen=True, tag=31):
 
 
 class Wanted(_Message, frozen=True, tag=32):
-    """An insight record as it should be: its JSON, and the id (order or variant) that can be asked to tell it again."""
+    """An insight record as it should be: its JSON, and the id (order or variant) that can be asked to tell it again.
+
+    Without content the record must not exist, as far as that source is concerned.
+    """
 
     content: bytes
     source: int

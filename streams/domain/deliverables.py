@@ -76,16 +76,20 @@ def digest_of(content: bytes) -> bytes:
 
 
 def want_record(row: RecordRow, wanted: Wanted | None, position: bytes) -> bool:
-    """Write the wanted content into the row; False when it is older than what is there."""
-    if position < row.position:
+    """Write the wanted content into the row; False when it is older than what is there, or not its source's to take away.
+
+    Empty content takes the record away, unless another source has it by now: two orders may have had one number in turn.
+    """
+    content = b"" if wanted is None else wanted.content
+    source = row.source if wanted is None else wanted.source
+    others = source != row.source and row.hash not in (None, GONE)
+    if position < row.position or (others and not content):
         return False
-    row.position = position
-    row.hash = GONE if wanted is None else digest_of(wanted.content)
-    if wanted is not None:
-        row.source = wanted.source
+    row.position, row.source = position, source
+    row.hash = digest_of(content) if content else GONE
     if row.hash != row.parked:
         row.parked, row.code = None, None
-    row.content = wanted.content if wanted is not None and (row.dirty or row.parked is not None) else None
+    row.content = content if content and (row.dirty or row.parked is not None) else None
     return True
 
 

@@ -16,6 +16,7 @@ from streams.capture import rows
 from streams.clock import ManualClock
 from streams.domain.cells import version_bytes
 from streams.domain.changes import EVERYWHERE, Change, Desired, FollowUp, Item, Kind, Message, Wanted, pack, unpack
+from streams.domain.deliverables import RecordRow, want_record
 from streams.domain.erasure import digester
 from streams.engine.stage import Handler, Record
 from streams.engine.table import StateTable
@@ -64,7 +65,7 @@ class Pipeline:
         self.state = {topic: Rows() for topic in STAGES}
         self.queues: dict[str, deque[Record]] = {topic: deque() for topic in STAGES}
         self.desired: dict[str, tuple[bytes, Desired]] = {}
-        self.told: dict[tuple[str, str], tuple[bytes, Wanted | None]] = {}
+        self.told: dict[tuple[str, str], RecordRow] = {}
         self.follow_ups: dict[int, dict[str, FollowUp]] = {}
         self.counts: Counter[Kind] = Counter()
         self.traces: list[Entry] = []
@@ -157,12 +158,11 @@ class Pipeline:
         else:
             assert change.kind is Kind.RECORD and isinstance(change.row, Wanted | None)
             place = (change.key, str(change.pk))
-            if place not in self.told or change.position >= self.told[place][0]:
-                self.told[place] = (change.position, change.row)
+            want_record(self.told.setdefault(place, RecordRow()), change.row, change.position)
 
     def records(self) -> dict[tuple[str, str], bytes]:
         """The records that should exist, by recipient and key."""
-        return {place: row.content for place, (_, row) in self.told.items() if row is not None}
+        return {place: row.content for place, row in self.told.items() if row.content is not None}
 
     def record(self, email: str, key: str) -> dict[str, Any]:
         """One record, numbers as exact text."""
