@@ -149,8 +149,9 @@ class OutboxHandler:
     def _want_contact(self, rows: UnitRows, change: Change) -> bool:
         task = task_of(Family.CONTACT, change.key)
         row = rows.touch(task).row
-        before, was_dirty = row.contact, row.dirty or self._rules.joins(row, rows.unit.now_ms / 1000)
-        self._doubt(rows, task, row)
+        before, now = row.contact, rows.unit.now_ms / 1000
+        joined, doubtful = self._rules.joins(row, now), self._doubt(rows, task, row)
+        was_dirty = row.dirty or joined
         match change.row:
             case Desired() as desired:
                 done = delivery.want(row, desired, change.position)
@@ -160,7 +161,11 @@ class OutboxHandler:
             case _:
                 delivery.carry_consent(row, change.position)
                 done = True
-        if done and (row.dirty or self._rules.joins(row, rows.unit.now_ms / 1000)):
+        joins = self._rules.joins(row, now)
+        if doubtful and joined and not joins:
+            # The call whose answer is not known may have put it on the list, which it must leave then.
+            row.listed = True
+        if done and (row.dirty or joins):
             lane = Lane.URGENT if row.known and row.must_tell_out else Lane(change.lane)
             self._mark(rows, row, lane, change.born, was_dirty=was_dirty)
         return done
@@ -214,11 +219,12 @@ class OutboxHandler:
         unit.put(MARK, _encode(upto))
         unit.then(lambda: self._marks.__setitem__(unit.partition, upto))
 
-    def _doubt(self, rows: UnitRows, task: str, row: OutboxRow | RecordRow) -> None:
-        """A call may have been made whose answer is lost: then what was delivered before is no longer certain."""
+    def _doubt(self, rows: UnitRows, task: str, row: OutboxRow | RecordRow) -> bool:
+        """Whether a call may have been made whose answer is lost: then what was delivered before is no longer certain."""
         before = wait_of(row).due <= self._since.get(rows.unit.partition, 0)
-        if row.dirty and (before or self._schedule.tried(task)):
-            row.unsure = True
+        doubtful = before or self._schedule.tried(task)
+        row.unsure = row.unsure or (row.dirty and doubtful)
+        return doubtful
 
     def _mark(self, rows: UnitRows, wait: Wait, lane: Lane, born: int, *, was_dirty: bool) -> None:
         now = rows.unit.now_ms

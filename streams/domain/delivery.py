@@ -205,7 +205,7 @@ def _delivered(row: OutboxRow, delivery: Delivery) -> None:
 
 def _become(row: OutboxRow, contact: int | None) -> None:
     """Another id is another contact: it is on no list of ours, and not of our making."""
-    row.listed = row.listed and row.contact == contact
+    row.listed = row.listed and row.contact in (None, contact)
     if row.contact not in (None, contact):
         row.created = row.tried = "no"
     row.contact = contact

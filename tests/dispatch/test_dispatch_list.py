@@ -154,3 +154,14 @@ async def test_a_list_that_is_refused_holds_up_nobody_and_is_joined_after_a_rest
     site.line.refuses = None
     await site.restart()
     await site.until(site.listed)
+
+
+@on_site()
+async def test_a_despatch_taken_back_before_the_answer_to_the_joining_came_ends_it(site: Site) -> None:
+    site.want()
+    await site.quiet()
+    site.box.faults.update({"next": ["lost_reply", {"fault": "http_503", "times": 3}]})
+    site.want(despatched=site.now)
+    await site.until(site.listed)
+    site.want(despatched=None)
+    await site.until(lambda: not site.listed())
