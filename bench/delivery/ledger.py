@@ -52,7 +52,7 @@ class Ledger:
         self._collections = collections
         self._debounce = debounce
         self._open: dict[Deliverable, list[_Open]] = defaultdict(list)
-        self._out: set[Deliverable] = set()
+        self._subscribed: set[Deliverable] = set()
         self.desired: dict[Deliverable, bytes] = {}
         self.carried = Carried()
         self.idle = asyncio.Event()
@@ -62,9 +62,13 @@ class Ledger:
         """Note a change made at ``at`` (epoch ms); False when it wants nothing that was not wanted before."""
         deliverable = deliverable_of(change, self._collections)
         content, out = self._content(change), False
-        if isinstance(change.row, Desired) and change.row.opted is False and deliverable not in self._out:
-            self._out.add(deliverable)
-            out = True
+        if isinstance(change.row, Desired):
+            if deliverable not in self.desired and change.row.opted:
+                self._subscribed.add(deliverable)
+            # Who never was subscribed has no opt-out to be told.
+            out = change.row.opted is False and deliverable in self._subscribed
+            if out:
+                self._subscribed.remove(deliverable)
         if self.desired.get(deliverable) == content and not out:
             return False
         self.desired[deliverable] = content

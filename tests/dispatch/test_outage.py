@@ -5,13 +5,16 @@ In virtual time, with the whole of dispatch over the real client and the sandbox
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bench.delivery import virtual
 from bench.delivery.account import Terms
+from bench.delivery.contender import Surroundings
 from bench.delivery.measures import measure
 from bench.delivery.pipeline import SETTINGS, Pipeline
 from bench.delivery.shop import Shop
@@ -21,12 +24,13 @@ from bench.delivery.virtual import ORIGIN_MS, VirtualClock
 from bench.delivery.world import Played, World
 from streams.capture.rows import Lane
 from streams.mapping import load_mapping
-from streams.sandbox.calls import HIGH
 
 MINUTE = 60_000
 DOWN, UP, END = 10 * MINUTE, 20 * MINUTE, 30 * MINUTE
 TIGHT = Terms(high=60)
-"""A budget that takes minutes to work off what has gathered."""
+"""A budget that takes minutes to work off what has gathered, call by call."""
+SINGLY = SETTINGS.model_copy(update={"import_least": 10_000})
+"""Imports would make the backlog vanish in two calls."""
 
 
 def traffic(shop: Shop, scale: Scale) -> None:
@@ -55,7 +59,7 @@ class RestartedMeanwhile(Pipeline):
         await super().run()
 
 
-def play(make: type[Pipeline], directory: Path, seed: int, **faults: float) -> tuple[Played, World]:
+def play(make: Callable[[Surroundings], Pipeline], directory: Path, seed: int, **faults: float) -> tuple[Played, World]:
     """The trace of a seed, with ``faults`` of the sandbox at those rates."""
     mapping = load_mapping()
 
@@ -75,10 +79,10 @@ def waited(played: Played, lane: Lane) -> list[int]:
     )
 
 
-@pytest.mark.parametrize("make", [Pipeline, RestartedMeanwhile])
+@pytest.mark.parametrize("kind", [Pipeline, RestartedMeanwhile])
 @pytest.mark.parametrize("seed", [1, 2])
-def test_nothing_is_lost_urgent_goes_first_and_the_budget_holds(make: type[Pipeline], tmp_path: Path, seed: int) -> None:
-    played, _ = play(make, tmp_path, seed)
+def test_nothing_is_lost_urgent_goes_first_and_the_budget_holds(kind: type[Pipeline], tmp_path: Path, seed: int) -> None:
+    played, _ = play(partial(kind, settings=SINGLY), tmp_path, seed)
     measures = measure(played, TIGHT)
     assert measures.undelivered == 0 and measures.wrong == 0
     assert measures.unanswered > 0, "the outage was not noticed"
@@ -86,13 +90,12 @@ def test_nothing_is_lost_urgent_goes_first_and_the_budget_holds(make: type[Pipel
     urgent, live = waited(played, Lane.URGENT), waited(played, Lane.LIVE)
     assert len(urgent) > 20, "nothing urgent waited"
     assert urgent[-1] - min(urgent[0], live[0]) <= 2
-    assert live[-1] > urgent[-1] + 10, "the budget was no bottleneck"
+    assert live[-1] > urgent[-1] + 60, "the budget was no bottleneck"
 
     spent = Counter((call.at // MINUTE, call.tier) for call in played.calls if call.status)
     assert all(tier is None or calls <= TIGHT.tiers[tier] for (_, tier), calls in spent.items())
     assert measures.throttled < 0.001
-    scarce = (START_MS + UP) // MINUTE + urgent[-1] // 60
-    assert spent[scarce, HIGH] >= 0.95 * TIGHT.high
+    assert measures.used is not None and measures.used >= 0.95
 
 
 def test_calls_are_not_hammered_while_nothing_answers(tmp_path: Path) -> None:
