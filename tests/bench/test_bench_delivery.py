@@ -1,0 +1,117 @@
+"""The bench of delivery measures what it says: traces repeat, the ledger knows what a call delivers, and baselines deliver."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from bench.delivery import virtual
+from bench.delivery.account import Terms, open_account
+from bench.delivery.baselines import EveryQuarter, OneByOne
+from bench.delivery.command import CONTENDERS
+from bench.delivery.ledger import Ledger
+from bench.delivery.measures import best, measure, merged, percentile
+from bench.delivery.pipeline import SETTINGS
+from bench.delivery.trace import CONTACT, START_MS
+from bench.delivery.traces import PLOTS, Plot, Scale
+from bench.delivery.virtual import VirtualClock
+from bench.delivery.wire import Said, canonical, nothing_new, read
+from bench.delivery.world import Played, World
+from streams.capture.rows import Lane
+from streams.domain.changes import Change, Desired, Kind
+from streams.domain.debounce import Debounce
+from streams.mapping import load_mapping
+from streams.sandbox import SandboxApp
+
+EMAIL = "ann@example.com"
+SMALL = Scale(orders=20, backfill=200)
+A, B, C = (orjson.dumps({"FIRSTNAME": name}) for name in "ABC")
+
+
+def wanted(fields: bytes, opted: bool | None = None, lane: Lane = Lane.LIVE) -> Change:
+    return Change(Kind.DESIRED, EMAIL, 0, b"", lane, 0, Desired(fields, opted, None))
+
+
+def said(fields: bytes, *, refuses: bool = False) -> Said:
+    return Said((CONTACT, EMAIL), canonical(fields), refuses)
+
+
+@pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.name)
+def test_a_trace_repeats_itself_and_runs_in_time(plot: Plot) -> None:
+    made = [plot.trace(load_mapping(), seed, SMALL) for seed in (1, 1, 2)]
+    assert made[0].checksum() == made[1].checksum() != made[2].checksum()
+    times = [event.at for event in made[0].events()]
+    assert times and times == sorted(times)
+
+
+def test_a_call_delivers_every_change_up_to_its_content() -> None:
+    ledger = Ledger({}, Debounce())
+    for at, fields in enumerate((A, B, C)):
+        assert ledger.wanted(wanted(fields), at)
+    ledger.told(said(B), 100, refused=False)
+    assert list(ledger.carried.delays[Lane.LIVE]) == [100, 99] and ledger.outstanding == 1
+    ledger.told(said(A), 200, refused=False)
+    assert ledger.outstanding == 1, "older content delivers nothing newer"
+    ledger.told(said(C), 300, refused=False)
+    assert ledger.outstanding == 0 and ledger.idle.is_set()
+
+
+def test_the_same_content_again_is_no_change() -> None:
+    ledger = Ledger({}, Debounce())
+    assert ledger.wanted(wanted(A), 0)
+    assert not ledger.wanted(wanted(A), 1)
+
+
+def test_an_opt_out_is_delivered_when_it_is_said() -> None:
+    ledger = Ledger({}, Debounce())
+    ledger.wanted(wanted(A, opted=True), 0)
+    ledger.told(said(A), 1, refused=False)
+    assert ledger.wanted(wanted(A, opted=False), 2)
+    ledger.told(said(A), 3, refused=False)
+    assert ledger.outstanding == 1
+    ledger.told(said(A, refuses=True), 4, refused=True)
+    assert ledger.outstanding == 0
+
+
+def box() -> SandboxApp:
+    async def main(clock: VirtualClock) -> SandboxApp:
+        return open_account(load_mapping(), Terms(), clock)
+
+    return virtual.run(main)
+
+
+def test_a_call_that_says_nothing_new_is_known() -> None:
+    store = box().store
+    body = orjson.dumps({"identifiers": {"email": EMAIL}, "dataFields": {"FIRSTNAME": "A", "LASTNAME": None}})
+    (carried,) = read("PATCH", f"/contacts/v3/email/{EMAIL}", body, store)
+    assert not nothing_new(carried, store), "there is no such contact yet"
+    made = store.create({"email": EMAIL})
+    assert not nothing_new(carried, store)
+    made.data["FIRSTNAME"] = "A"
+    assert nothing_new(carried, store)
+    assert read("PATCH", f"/contacts/v3/contactId/{made.id}", body, store) == [carried]
+    unsubscribe = orjson.dumps({"channelProperties": {"email": {"status": "unsubscribed"}}})
+    assert not nothing_new(read("PATCH", f"/contacts/v3/contactId/{made.id}", unsubscribe, store)[0], store)
+
+
+def test_spans_and_shares() -> None:
+    assert merged([(5, 9), (1, 3), (3, 4), (8, 12)]) == [(1, 4), (5, 12)]
+    assert percentile([4, 1, 3, 2], 0.5) == 2 and percentile(range(1, 101), 0.99) == 99
+    assert percentile([], 0.5) is None
+
+
+@pytest.mark.parametrize("make", CONTENDERS.values(), ids=CONTENDERS)
+def test_every_contender_delivers_a_trace(make: type[OneByOne | EveryQuarter], tmp_path: Path) -> None:
+    mapping = load_mapping()
+    trace = PLOTS[1].trace(mapping, 1, SMALL)
+
+    async def main(clock: VirtualClock) -> Played:
+        return await World(mapping, Terms(), SETTINGS.debounce, clock, tmp_path).play(trace, make, patience=7200)
+
+    played = virtual.run(main)
+    measures = measure(played, Terms())
+    assert (measures.undelivered, measures.wrong, measures.throttled) == (0, 0, 0)
+    assert measures.changes == sum(len(delays) for delays in played.carried.delays.values())
+    least = best(trace, mapping, Terms(), SETTINGS.debounce, SETTINGS.import_most)
+    assert 0 < least.calls <= measures.changes
+    assert all(call.at >= START_MS for call in played.calls)
