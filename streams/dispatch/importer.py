@@ -192,7 +192,7 @@ class Importer:
         except DataError as error:
             await self._refused(lane, work, freight, error)
         except DotdigitalError as error:
-            self._troubles.again(error, *(one.entry for one in freight))
+            self._troubles.again(error, *(one.entry for one in freight), lingers=self._policy.import_seconds)
         else:
             self._troubles.over()
             await self._started(import_id, lane, work, freight)

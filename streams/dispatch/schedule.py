@@ -26,7 +26,8 @@ class Entry:
     """A task that must be done.
 
     ``taken``: a call is under way, or its answer is not yet written down. ``timer``: nothing waits to be sent, but something
-    must be done at ``due``. ``failures`` are those in a row. Times in epoch ms.
+    must be done at ``due``. ``failures`` are those in a row. Whatever comes, nothing is tried before ``earliest``. Times in
+    epoch ms.
     """
 
     task: str
@@ -37,6 +38,7 @@ class Entry:
     timer: bool = False
     taken: bool = False
     failures: int = 0
+    earliest: int = 0
 
     @property
     def place(self) -> Place:
@@ -68,7 +70,7 @@ class Schedule:
             self._count(entry, 1)
         else:
             self._count(entry, -1)
-            entry.due, entry.lane, entry.timer = due, lane, timer
+            entry.due, entry.lane, entry.timer = max(due, entry.earliest), lane, timer
             # What an import refused stays alone until it is answered.
             entry.queue = entry.queue if entry.failures and entry.queue is Queue.ALONE else queue
             self._count(entry, 1)
@@ -99,10 +101,13 @@ class Schedule:
         entry.taken = True
         return entry
 
-    def retry(self, entry: Entry, due: int, *, alone: bool = False) -> None:
-        """What was tried for ``entry`` failed: again at ``due`` (epoch ms), unless the schedule was rebuilt since."""
+    def retry(self, entry: Entry, due: int, *, alone: bool = False, earliest: int = 0) -> None:
+        """What was tried for ``entry`` failed: again at ``due`` (epoch ms), unless the schedule was rebuilt since.
+
+        ``alone``: not for an import any more. ``earliest``: until then it may still be under way (epoch ms).
+        """
         if self._entries.get(entry.task) is entry:
-            entry.taken, entry.due = False, due
+            entry.taken, entry.due, entry.earliest = False, max(due, earliest), earliest
             entry.failures += 1
             if alone:
                 self._move(entry, Queue.ALONE)

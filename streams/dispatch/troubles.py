@@ -62,13 +62,18 @@ class Troubles:
         """A call was answered for what it said."""
         self._failures = 0
 
-    def again(self, error: DotdigitalError, *entries: Entry) -> None:
-        """Try again what a failed call carried, when the trouble may be over."""
+    def again(self, error: DotdigitalError, *entries: Entry, lingers: float = 0.0) -> None:
+        """Try again what a failed call carried, when the trouble may be over.
+
+        ``lingers``: for so many seconds the call may take effect, if only its answer was lost; nothing else must overtake it.
+        """
         self._failures += not isinstance(error, LaterError)
         due, reason = self._when(error, max((entry.failures for entry in entries), default=0) + 1)
         self._metrics.retries.labels(reason).inc(len(entries))
+        lost = isinstance(error, ConnectivityError) and not isinstance(error, LaterError)
+        earliest = self._answers.now_ms() + int(lingers * 1000) if lost else 0
         for entry in entries:
-            self._schedule.retry(entry, due)
+            self._schedule.retry(entry, due, earliest=earliest)
 
     def _when(self, error: DotdigitalError, tries: int) -> tuple[int, str]:
         """When to try again (epoch ms), and why it failed, for the metric."""

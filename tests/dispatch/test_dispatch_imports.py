@@ -283,3 +283,16 @@ async def test_live_changes_do_not_wait_for_a_backlog(site: Site) -> None:
     await site.until(lambda: site.contact(PEOPLE[0]).data["FIRSTNAME"] == "R")
     assert names(site)["P"] == MANY - 1
     await site.quiet()
+
+
+@on_site(settings=BUDGET)
+async def test_an_import_whose_answer_was_lost_brings_nobody_back(site: Site) -> None:
+    await delivered(site)
+    site.box.faults.update({"next": ["lost_reply"]})
+    ask(site, "Q")
+    await site.until(lambda: site.calls("PUT", IMPORT))
+    site.want(PEOPLE[0], None)
+    site.erase(PEOPLE[1])
+    await site.quiet()
+    await site.pass_(60)
+    assert names(site) == {"Q": MANY - 2, None: 2}
