@@ -176,7 +176,7 @@ class ConsentMachine(RuleBasedStateMachine):
     def _judge(self, email: str, before: tuple[str | None, str | None], after: tuple[str | None, str | None]) -> None:
         was, binned = before
         now, _ = after
-        if was is not None and now is None and refused(was):
+        if was is not None and now is None and email in self.refused:
             # We deleted it, after a look at it.
             self.known.add(email)
         if now == was or now is None:
@@ -184,6 +184,8 @@ class ConsentMachine(RuleBasedStateMachine):
         assert email not in self.erased, "an erased person was brought back"
         if was is None and now == "unsubscribed" and binned is None:
             self.ours.add(email)
+            # Once it is in the bin, nobody can tell it from the person's.
+            self.ever.add(email)
         if was is None and binned is None and now == "subscribed":
             assert True in self.said[email], "created subscribed without an opt-in"
             assert email not in self.refused & self.known, "created subscribed against a refusal"
@@ -205,6 +207,7 @@ class ConsentMachine(RuleBasedStateMachine):
         self.ever.add(email)
         if email not in self.ours or status != "unsubscribed":
             self.refused.add(email)
+            self.known.discard(email)
         self._rest(calm)
 
     @rule(email=emails)

@@ -157,6 +157,20 @@ def test_an_opt_out_is_told_once(world: World) -> None:
     assert world.status(A) == "unsubscribed", "until the ERP says it anew"
 
 
+def test_a_second_refusal_is_told_to_who_subscribed_after_the_first(world: World) -> None:
+    world.box.store.create({"email": A})
+    becomes(world, A, "unsubscribed")
+    in_erp(world, A, opted=True)
+    world.box.store.create({"email": B})
+    becomes(world, B, "subscribed")
+    in_erp(world, B, opted=True)
+    assert world.status(B) == "unsubscribed", "carried from A"
+    becomes(world, B, "subscribed")
+    world.row(2, B, opted=False)
+    world.settle()
+    assert world.status(B) == "unsubscribed", "said by the ERP"
+
+
 @pytest.mark.parametrize(("opted", "after"), [(True, "pendingOptIn"), (None, "pendingOptIn"), (False, "unsubscribed")])
 def test_a_confirmation_that_is_pending_is_only_ended_by_an_opt_out(world: World, opted: bool | None, after: str) -> None:
     world.box.store.create({"email": A})
