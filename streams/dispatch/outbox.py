@@ -161,11 +161,8 @@ class OutboxHandler:
             case _:
                 delivery.carry_consent(row, change.position)
                 done = True
-        joins = self._rules.joins(row, now)
-        if doubtful and joined and not joins:
-            # The call whose answer is not known may have put it on the list, which it must leave then.
-            row.listed = True
-        if done and (row.dirty or joins):
+        row.joining = row.joining or (doubtful and joined)
+        if done and (row.dirty or self._rules.joins(row, now)):
             lane = Lane.URGENT if row.known and row.must_tell_out else Lane(change.lane)
             self._mark(rows, row, lane, change.born, was_dirty=was_dirty)
         return done
@@ -350,7 +347,7 @@ class OutboxHandler:
             alone = row.fields is None or row.erase is not None or (row.known and row.must_tell_out)
             queue = Queue.ALONE if alone else Queue.EXISTING if row.known else Queue.NEW
             return Plan(row.due, row.lane, queue, timer=False)
-        if row.listed:
+        if row.listed or row.joining:
             return Plan(self._rules.listed_until(row) * 1000, Lane.LIVE, Queue.ALONE, timer=True)
         return None
 

@@ -41,4 +41,4 @@ class Rules:
 
     def leaves(self, row: OutboxRow, now_s: float) -> bool:
         """Whether the contact must be taken off the list."""
-        return row.listed and self.listed_until(row) <= now_s
+        return (row.listed or row.joining) and self.listed_until(row) <= now_s

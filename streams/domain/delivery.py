@@ -37,7 +37,8 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
     whose answer is not known. ``told_out``: every opt-out that we owe was passed on. ``born``: append time of the oldest
     undelivered change; ``first``: when the row became dirty; both epoch ms. ``unsure``: a call was made whose answer is not
     known. ``despatched``: when something was last despatched (epoch seconds); ``listed``: we put the contact on the recent
-    buyers' list. ``erase``: digest of the address of a person who must be forgotten. ``found``: position of the newest reading.
+    buyers' list; ``joining``: so may a call have done whose answer is not known. ``erase``: digest of the address of a person
+    who must be forgotten. ``found``: position of the newest reading.
     """
 
     position: bytes = b""
@@ -61,6 +62,7 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
     listed: bool = False
     erase: bytes | None = None
     found: bytes = b""
+    joining: bool = False
 
     @property
     def known(self) -> bool:
@@ -76,7 +78,8 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
             return True
         if self.hash is None:
             return False
-        return self.unsure or self.hash != self.delivered
+        # One refusal more says nothing new, but somebody may have subscribed since the last one was told.
+        return self.unsure or self.hash != self.delivered or (self.must_tell_out and self.fields is not None)
 
     @property
     def refused(self) -> bool:
@@ -180,7 +183,7 @@ def settle(row: OutboxRow, delivery: Delivery) -> None:
         case "noted":
             row.tried = delivery.created if delivery.created != "no" else row.tried
         case "left":
-            row.listed = False
+            row.listed = row.joining = False
         case "vanished":
             _become(row, None)
             row.created, row.tried, row.unsure = "no", "no", True
@@ -199,13 +202,15 @@ def _delivered(row: OutboxRow, delivery: Delivery) -> None:
     created = row.created if ours else delivery.created
     _become(row, delivery.contact)
     row.created = created
-    row.listed = row.listed if delivery.listed is None else delivery.listed
+    if delivery.listed is not None:
+        row.listed, row.joining = delivery.listed, False
     row.told_out = delivery.told_out and consent.opted_out(row.consent)
 
 
 def _become(row: OutboxRow, contact: int | None) -> None:
     """Another id is another contact: it is on no list of ours, and not of our making."""
-    row.listed = row.listed and row.contact in (None, contact)
+    if row.contact not in (None, contact):
+        row.listed = row.joining = False
     if row.contact not in (None, contact):
         row.created = row.tried = "no"
     row.contact = contact
