@@ -151,7 +151,7 @@ class OutboxHandler:
         row = rows.touch(task).row
         before, now = row.contact, rows.unit.now_ms / 1000
         joined, doubtful = self._rules.joins(row, now), self._doubt(rows, task, row)
-        was_dirty = row.dirty or joined
+        was_dirty, left = row.dirty or joined, row.dirty and row.fields is None
         match change.row:
             case Desired() as desired:
                 done = delivery.want(row, desired, change.position)
@@ -162,6 +162,8 @@ class OutboxHandler:
                 delivery.carry_consent(row, change.position)
                 done = True
         row.joining = row.joining or (doubtful and joined)
+        if doubtful and left and row.fields is not None:
+            self._doubt_records(rows, change.key)
         if done and (row.dirty or self._rules.joins(row, now)):
             lane = Lane.URGENT if row.known and row.must_tell_out else Lane(change.lane)
             self._mark(rows, row, lane, change.born, was_dirty=was_dirty)
@@ -278,6 +280,12 @@ class OutboxHandler:
             row = rows.touch(task).row
             if before is not None and isinstance(row, RecordRow):
                 deliverables.forget_record(row)
+
+    def _doubt_records(self, rows: UnitRows, email: str) -> None:
+        """A contact stays that was about to leave: what goes before it, its records, may be gone already."""
+        for task in rows.parts(email):
+            if family_of(task) is Family.RECORD:
+                rows.touch(task).row.unsure = True
 
     def _forget(self, rows: UnitRows, email: str) -> None:
         for task in (*rows.parts(email), task_of(Family.CONTACT, email)):

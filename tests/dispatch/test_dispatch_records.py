@@ -167,3 +167,20 @@ async def test_content_that_returns_after_a_lost_answer_is_sent(site: Site) -> N
     site.record("A1", "open")
     await site.quiet()
     assert site.records() == {"A1": "open"}
+
+
+@on_site()
+async def test_records_come_back_to_a_contact_that_stays_after_all(site: Site) -> None:
+    site.want()
+    site.record("A1")
+    await site.quiet()
+    # Looked for, its records deleted, and then the contact itself not.
+    site.box.faults.update({"next": ["none", "none", {"fault": "http_503", "times": 3}]})
+    site.want(name=None)
+    await site.until(lambda: not site.records())
+    site.want(name="Anna")
+    await site.quiet()
+    assert site.held() is not None and site.asked_again(site.topics.orders) == [1]
+    site.record("A1")
+    await site.quiet()
+    assert site.records() == {"A1": "open"}
