@@ -34,7 +34,7 @@ from streams.domain.erasure import digester
 from streams.domain.retry import RetryPolicy
 from streams.domain.windows import BulkWindows
 from streams.dotdigital.bootstrap import resolve
-from streams.dotdigital.client import DotdigitalClient
+from streams.dotdigital.client import Api, DotdigitalClient
 from streams.dotdigital.credentials import Credentials
 from streams.dotdigital.errors import DotdigitalError
 from streams.dotdigital.tiers import Call
@@ -108,18 +108,7 @@ class Dispatch:
         rows, bulk = Rows(table), client.on(Lane.BULK)
         answers = Answers(producer, self._topics, self._clock, settings.partitions)
         troubles = Troubles(schedule, answers, hash_key=self._hash_key, metrics=metrics, rng=self._rng)
-        readback = Readback(
-            bulk,
-            producer,
-            self._topics,
-            partitions=settings.partitions,
-            interval=settings.readback_seconds,
-            leads=lambda: 0 in table.owned(),
-            marks=self.outbox.mark,
-            clock=self._clock,
-            metrics=metrics,
-            rng=self._rng,
-        )
+        readback = self._readback(bulk, table, producer)
         sender = Sender(schedule, rows, client, answers, troubles, destination, self._rules, self.outbox, metrics)
         importer = Importer(
             schedule,
@@ -147,6 +136,20 @@ class Dispatch:
             if destination.follow_up is not None:
                 follower = Follower(schedule, rows, client, answers, budget, troubles, destination.follow_up, metrics)
                 group.create_task(follower.run())
+
+    def _readback(self, bulk: Api, table: StateTable, producer: BatchProducer) -> Readback:
+        return Readback(
+            bulk,
+            producer,
+            self._topics,
+            partitions=self._settings.partitions,
+            interval=self._settings.readback_seconds,
+            leads=lambda: 0 in table.owned(),
+            marks=self.outbox.mark,
+            clock=self._clock,
+            metrics=self._metrics,
+            rng=self._rng,
+        )
 
     def refresh(self) -> None:
         """Bring the gauges up to date."""

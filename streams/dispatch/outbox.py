@@ -147,20 +147,11 @@ class OutboxHandler:
         return True
 
     def _want_contact(self, rows: UnitRows, change: Change) -> bool:
-        task = task_of(Family.CONTACT, change.key)
+        task, now = task_of(Family.CONTACT, change.key), rows.unit.now_ms / 1000
         row = rows.touch(task).row
-        before, now = row.contact, rows.unit.now_ms / 1000
-        joined, doubtful = self._rules.joins(row, now), self._doubt(rows, task, row)
-        was_dirty, left = row.dirty or joined, row.dirty and row.fields is None
-        match change.row:
-            case Desired() as desired:
-                done = delivery.want(row, desired, change.position)
-            case Found() as found:
-                done = delivery.find(row, found, change.position)
-                self._follow_contact(rows, change.key, before, row.contact)
-            case _:
-                delivery.carry_consent(row, change.position)
-                done = True
+        joined, left = self._rules.joins(row, now), row.dirty and row.fields is None
+        doubtful, was_dirty = self._doubt(rows, task, row), row.dirty or joined
+        done = self._learn(rows, row, change)
         row.joining = row.joining or (doubtful and joined)
         if doubtful and left and row.fields is not None:
             self._doubt_records(rows, change.key)
@@ -168,6 +159,20 @@ class OutboxHandler:
             lane = Lane.URGENT if row.known and row.must_tell_out else Lane(change.lane)
             self._mark(rows, row, lane, change.born, was_dirty=was_dirty)
         return done
+
+    def _learn(self, rows: UnitRows, row: OutboxRow, change: Change) -> bool:
+        """Write what the change says into the contact's row; False when it is older than what is there."""
+        match change.row:
+            case Desired() as desired:
+                return delivery.want(row, desired, change.position)
+            case Found() as found:
+                before = row.contact
+                done = delivery.find(row, found, change.position)
+                self._follow_contact(rows, change.key, before, row.contact)
+                return done
+            case _:
+                delivery.carry_consent(row, change.position)
+                return True
 
     def _want_record(self, rows: UnitRows, task: str, wanted: Wanted | None, change: Change) -> bool:
         row = rows.touch(task).row
