@@ -134,7 +134,7 @@ def show(result: Result, around: Circumstances) -> None:
         console = Console(width=_WIDTH)
     table = Table(title=f"{result.name}: {result.workload}", title_justify="left")
     for number, column in enumerate(result.columns):
-        table.add_column(column, justify="right" if number else "left")
+        table.add_column(column, justify="right" if number else "left", no_wrap=not number)
     for row in result.rows:
         table.add_row(*row)
     console.print(table)

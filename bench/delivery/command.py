@@ -34,7 +34,7 @@ CONTENDERS: dict[str, Callable[[Surroundings], Contender]] = {
     "15 minutes": EveryQuarter,
 }
 COLUMNS = [
-    "trace, contender",
+    "trace",
     "calls",
     "imports",
     "per change",
@@ -42,9 +42,9 @@ COLUMNS = [
     "no-op",
     "429s",
     "budget used",
-    "urgent p50, s",
-    "urgent p99, s",
-    "live p99, s",
+    "p50 urgent, s",
+    "p99 urgent, s",
+    "p99 live, s",
     "drain, s",
 ]
 _NOTES = [
@@ -115,8 +115,9 @@ def _add(result: Result, played: Sequence[Trace], runs: dict[str, list[Run]]) ->
     trace, ours = played[0], runs[OURS]
     least = Spread.of([run.least.calls for run in ours])
     changes = Spread.of([run.measures.changes for run in ours])
-    result.rows.append([trace.name, f"{changes.text(0)} changes"] + [""] * (len(COLUMNS) - 2))
-    result.rows.append(["  optimum", least.text(0)] + [""] * (len(COLUMNS) - 2))
+    result.rows.append([trace.name, *[""] * (len(COLUMNS) - 1)])
+    result.rows.append(["  changes", changes.text(0), *[""] * (len(COLUMNS) - 2)])
+    result.rows.append(["  optimum", least.text(0), *[""] * (len(COLUMNS) - 2)])
     for name, found in runs.items():
         result.rows.append([f"  {name}", *_cells(found)])
     result.data[trace.name] = {
