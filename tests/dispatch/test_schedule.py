@@ -270,3 +270,13 @@ def test_timers_do_not_count_as_waiting(schedule: Schedule, clock: ManualClock) 
     assert not +schedule.counts()
     schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
     assert schedule.counts() == {Lane.LIVE: 1}
+
+
+async def test_what_may_still_be_under_way_is_not_overtaken_by_what_comes(schedule: Schedule, clock: ManualClock) -> None:
+    schedule.put("a", 0, clock.now_ms(), Lane.BULK, ONE)
+    entry = await schedule.take()
+    schedule.retry(entry, clock.now_ms(), earliest=clock.now_ms() + 30_000)
+    schedule.put("a", 0, clock.now_ms(), Lane.URGENT, ONE)
+    await nothing(schedule)
+    clock.advance(30)
+    assert await taken(schedule) == "a"
