@@ -5,6 +5,7 @@ import contextlib
 import shutil
 import tempfile
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -191,7 +192,11 @@ def _total(samples: Samples, name: str, **labels: str) -> float:
 
 
 def _by(samples: Samples, name: str, label: str) -> dict[str, int]:
-    return {dict(pairs)[label]: int(value) for (found, pairs), value in sorted(samples.items()) if found == name}
+    counts: Counter[str] = Counter()
+    for (found, pairs), value in sorted(samples.items()):
+        if found == name:
+            counts[dict(pairs)[label]] += int(value)
+    return dict(counts)
 
 
 def _latency(samples: Samples) -> dict[str, dict[str, float | None]]:

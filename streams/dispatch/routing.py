@@ -1,9 +1,9 @@
 """Routing: which of the due tasks go out in single calls, and which in a bulk import.
 
-The cost model. A single call is answered in a fraction of a second and costs a call of the high tier (a new contact two: look,
-then create). An import costs one call of the low tier whatever is in it, its polls cost nothing, and its rows arrive together
-after tens of seconds. Costs are compared as shares of this worker's minute of each tier: of 3,000 single calls 100 cost 3.3 %,
-of 35 imports one costs 2.9 %. Times are compared until the last one arrived, waits for the next minutes included.
+The cost model. A single call is answered in a fraction of a second and costs a call of the high tier. An import costs one call
+of the low tier whatever is in it, its polls cost nothing, and its rows arrive together after tens of seconds. Costs are
+compared as shares of this worker's minute of each tier: of 3,000 single calls 100 cost 3.3 %, of 35 imports one costs 2.9 %. Times
+are compared until the last one arrived, waits for the next minutes included.
 
 * urgent: by import only when single calls would take longer than the lane's longest wait, and longer than the import.
 * live: by import when single calls would take longer than the lane's longest wait, and an import is cheaper or sooner.
@@ -13,10 +13,9 @@ An import smaller than ``import_least`` is never worth its row-by-row report.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, StrEnum
 from math import ceil, inf
-from types import MappingProxyType
 
 from streams.capture.rows import Lane
 from streams.dispatch.budget import TierState
@@ -56,7 +55,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class RoutingPolicy:
-    """What the model reckons with. Seconds; ``singles``: calls of the high tier that one takes."""
+    """What the model reckons with; times in seconds."""
 
     urgent_longest: float = 1.0
     live_longest: float = 15.0
@@ -64,11 +63,6 @@ class RoutingPolicy:
     import_seconds: float = 30.0
     import_least: int = 20
     import_most: int = 10_000
-    singles: Mapping[Work, int] = field(default_factory=lambda: MappingProxyType({Work.NEW: 2}))
-
-    def calls(self, work: Work) -> int:
-        """Single calls that one task takes."""
-        return self.singles.get(work, 1)
 
 
 def routes(
@@ -101,18 +95,16 @@ class _Desk:
                 return Route(How.IMPORT, min(count, self.policy.import_most))
             if lane is Lane.BULK:
                 return Route(How.WAIT, count)
-        each = self.policy.calls(work)
-        count = int(min(count, _spare(self.high, lane, self.calls) // each))
-        self.calls += count * each
+        count = int(min(count, _spare(self.high, lane, self.calls)))
+        self.calls += count
         return Route(How.SINGLE, count)
 
     def _prefers_import(self, lane: Lane, work: Work, count: int) -> bool:
         if count < self.policy.import_least:
             return False
-        calls = count * self.policy.calls(work)
-        singly = self._drain(lane, calls)
+        singly = self._drain(lane, count)
         sooner = self._import_time(lane, work, count) < singly
-        cheaper = _cost(self._imports(count), self.low) < _cost(calls, self.high)
+        cheaper = _cost(self._imports(count), self.low) < _cost(count, self.high)
         match lane:
             case Lane.URGENT:
                 return sooner and singly > self.policy.urgent_longest

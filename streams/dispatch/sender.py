@@ -100,6 +100,9 @@ class Sender:
             await self._deliver(entry, row, api, self._job(entry, row, list_id if joins else None))
         elif list_id is not None and row.contact is not None and self._rules.leaves(row, now):
             await self._leave(entry, row.contact, api, list_id)
+        elif row.listed and (until := self._rules.listed_until(row)) > now:
+            # The site has meanwhile made the list's time longer.
+            self._schedule.give_back(entry, until * 1000)
         else:
             self._schedule.answered(entry.task)
 

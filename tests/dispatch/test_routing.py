@@ -71,10 +71,6 @@ class TestBulk:
         assert route(Lane.BULK, 85) == Route(How.SINGLE, 85)
         assert route(Lane.BULK, 86) == Route(How.IMPORT, 86)
 
-    def test_new_contacts_take_two_single_calls_and_pay_earlier(self) -> None:
-        assert route(Lane.BULK, 42, Work.NEW) == Route(How.SINGLE, 42)
-        assert route(Lane.BULK, 43, Work.NEW) == Route(How.IMPORT, 43)
-
     def test_it_waits_for_an_import_rather_than_use_up_single_calls(self) -> None:
         assert route(Lane.BULK, 5000, free={Ceiling.CONTACT_IMPORTS: 0}) == Route(How.WAIT, 5000)
 
@@ -133,7 +129,7 @@ def test_what_is_routed_is_due_affordable_and_complete(
                 assert POLICY.import_least <= count <= POLICY.import_most
                 assert imports <= (inf if low.spare is None else low.spare[lane])
             case How.SINGLE if count:
-                calls += count * POLICY.calls(work)
+                calls += count
                 assert calls <= (inf if high.spare is None else high.spare[lane])
             case How.WAIT:
                 assert lane is Lane.BULK
