@@ -154,7 +154,7 @@ class OutboxHandler:
         done = self._learn(rows, row, change)
         row.joining = row.joining or (doubtful and joined)
         if doubtful and left and row.fields is not None:
-            self._doubt_records(rows, change.key)
+            self._stay(rows, change.key, row)
         if done and (row.dirty or self._rules.joins(row, now)):
             lane = Lane.URGENT if row.known and row.must_tell_out else Lane(change.lane)
             self._mark(rows, row, lane, change.born, was_dirty=was_dirty)
@@ -286,8 +286,9 @@ class OutboxHandler:
             if before is not None and isinstance(row, RecordRow):
                 deliverables.forget_record(row)
 
-    def _doubt_records(self, rows: UnitRows, email: str) -> None:
-        """A contact stays that was about to leave: what goes before it, its records, may be gone already."""
+    def _stay(self, rows: UnitRows, email: str, row: OutboxRow) -> None:
+        """A contact stays that was about to leave: its place on the list and its records may be gone already."""
+        row.listed, row.joining = False, row.listed or row.joining
         for task in rows.parts(email):
             if family_of(task) is Family.RECORD:
                 rows.touch(task).row.unsure = True

@@ -165,3 +165,16 @@ async def test_a_despatch_taken_back_before_the_answer_to_the_joining_came_ends_
     await site.until(site.listed)
     site.want(despatched=None)
     await site.until(lambda: not site.listed())
+
+
+@on_site()
+async def test_a_contact_that_stays_after_all_joins_again(site: Site) -> None:
+    site.want(despatched=site.now)
+    await site.quiet()
+    # Looked for, deleted, and nobody heard of it.
+    site.box.faults.update({"next": ["none", "lost_reply", {"fault": "http_503", "times": 3}]})
+    site.want(name=None)
+    await site.until(lambda: site.held() is None)
+    site.want(despatched=site.now)
+    await site.quiet()
+    assert site.listed()
