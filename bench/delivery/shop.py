@@ -239,7 +239,7 @@ class Shop:
             names.refunded: customer.refunds > 0,
             names.exclude_until: _time(last.at + self.mapping.exclude_days * _DAY if last else None),
         }
-        row = Desired(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS), customer.opted, None, _seconds(customer.despatched))
+        row = Desired(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS), customer.opted, (), _seconds(customer.despatched))
         return self._change(Kind.DESIRED, customer.email, 0, at, lane, row)
 
     def _record(self, order: Order, at: int, lane: Lane) -> Change:

@@ -182,7 +182,7 @@ def _listed(job: Job) -> bool | None:
 async def _retire(api: Api, job: Job, note: Note) -> Answer:
     row = job.row
     ours = row.delivered is not None or row.known or row.unsure or row.tried != "no"
-    found = await api.find(job.email) if ours or row.moved_to is not None else None
+    found = await api.find(job.email) if ours or row.moved_to else None
     creation = "no" if found is None else _creation(row, found)
     if found is not None or consent.goes_along(row.consent):
         # Before the contact goes: once it is gone, a lost answer would take the unsubscribe along.

@@ -5,7 +5,7 @@ Tasks that wait have a small row of their own under the prefix ``d``, from which
 follow-ups wait, unscheduled, until their contact exists.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -18,8 +18,8 @@ from streams.dispatch.rules import Rules
 from streams.dispatch.running import RunningImports
 from streams.dispatch.schedule import Schedule
 from streams.dispatch.tasks import Family, Queue, family_of, owner_of, task_of
-from streams.domain import deliverables, delivery
-from streams.domain.changes import Change, Desired, Erase, FollowUp, Found, Kind, Mark, Wanted, unpack
+from streams.domain import consent, deliverables, delivery
+from streams.domain.changes import Change, Consent, Desired, Erase, FollowUp, Found, Kind, Mark, Wanted, unpack
 from streams.domain.debounce import Debounce
 from streams.domain.deliverables import GONE, RecordRow
 from streams.domain.delivery import Delivery, OutboxRow
@@ -164,7 +164,12 @@ class OutboxHandler:
         """Write what the change says into the contact's row; False when it is older than what is there."""
         match change.row:
             case Desired() as desired:
-                return delivery.want(row, desired, change.position)
+                again, told = change.position == row.position, set(row.moved_to)
+                done = delivery.want(row, desired, change.position)
+                # As many as before: somebody moved on, whose next address hears of it from the one in between.
+                if done and desired.fields is not None and (again or len(desired.moved_to) > len(told)):
+                    self._carry(rows.unit, row, sorted(set(desired.moved_to) - (set() if again else told)), change.born)
+                return done
             case Found() as found:
                 before = row.contact
                 done = delivery.find(row, found, change.position)
@@ -173,6 +178,11 @@ class OutboxHandler:
             case _:
                 delivery.carry_consent(row, change.position)
                 return True
+
+    def _carry(self, unit: Unit, row: OutboxRow, to: Iterable[str], born: int) -> None:
+        """A refusal that we know of follows who leaves an address at which others stay."""
+        for email in to if consent.goes_along(row.consent) else ():
+            unit.emit(self._topics.desired, Change(Kind.CONSENT, email, 0, row.position, Lane.URGENT, born, Consent()))
 
     def _want_record(self, rows: UnitRows, task: str, wanted: Wanted | None, change: Change) -> bool:
         row = rows.touch(task).row

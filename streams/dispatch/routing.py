@@ -2,8 +2,8 @@
 
 The cost model. A single call is answered in a fraction of a second and costs a call of the high tier. An import costs one call
 of the low tier whatever is in it, its polls cost nothing, and its rows arrive together after tens of seconds. Costs are
-compared as shares of this worker's minute of each tier: of 3,000 single calls 100 cost 3.3 %, of 35 imports one costs 2.9 %. Times
-are compared until the last one arrived, waits for the next minutes included.
+compared as shares of this worker's minute of each tier: of 3,000 single calls 100 cost 3.3 %, of 35 imports one costs 2.9 %.
+Times are compared until the last one arrived, waits for the next minutes included.
 
 * urgent: by import only when single calls would take longer than the lane's longest wait, and longer than the import.
 * live: by import when single calls would take longer than the lane's longest wait, and an import is cheaper or sooner.

@@ -134,8 +134,9 @@ class Sender:
 
     async def _note(self, entry: Entry, row: OutboxRow, created: Created, seen: Contact | None) -> None:
         """Write down what must be known even if the call that follows is never answered."""
-        if row.moved_to is not None and goes_along(row, seen):
-            await self._answers.carry(row.moved_to, row)
+        if goes_along(row, seen):
+            for email in row.moved_to:
+                await self._answers.carry(email, row)
         status, updated = (None, 0) if seen is None else (seen.email_status, seen.updated)
         noted = Delivery(
             entry.task, "noted", "", self._answers.now_ms(), entry.lane, created=created, status=status, updated=updated

@@ -141,12 +141,13 @@ class Left(_Message, frozen=True, tag=25):
 class Desired(_Message, frozen=True, tag=26):
     """The content that a contact should have: JSON of its data fields, or None when it should not be ours any more.
 
-    ``despatched``: when something was last despatched to it (UTC epoch seconds), which decides on the recent buyers' list.
+    ``moved_to``: where people went who had the address. ``despatched``: when something was last despatched to it (UTC epoch
+    seconds), which decides on the recent buyers' list.
     """
 
     fields: bytes | None
     opted: bool | None
-    moved_to: str | None
+    moved_to: tuple[str, ...] = ()
     despatched: int | None = None
 
 

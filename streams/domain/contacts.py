@@ -40,13 +40,19 @@ def apply(row: ContactRow, change: Change) -> bool:
 def desired(row: ContactRow, mapping: Mapping) -> Desired:
     """What the contact should look like now."""
     live = {buyer: cell.row for buyer, cell in row.parts.items() if isinstance(cell.row, Part)}
+    gone = [(cell.position, cell.row.moved_to) for cell in row.parts.values() if isinstance(cell.row, Left)]
+    moved_to = sorted((position, email) for position, email in gone if email is not None)
     if not live:
-        left = [cell for _, cell in sorted(row.parts.items()) if isinstance(cell.row, Left) and cell.row.moved_to is not None]
-        newest = max(left, key=lambda cell: cell.position, default=None)
-        return Desired(None, None, newest.row.moved_to if newest and isinstance(newest.row, Left) else None)
+        # Whoever had the address last takes along what is said of it.
+        return Desired(None, None, tuple(email for _, email in moved_to[-1:]))
     totals = combined([part.totals for part in live.values()])
     fields = orjson.dumps(merged(live, totals, mapping), option=orjson.OPT_SORT_KEYS)
-    return Desired(fields, strictest({part.opted for part in live.values()}), None, totals.despatched)
+    return Desired(
+        fields,
+        strictest({part.opted for part in live.values()}),
+        tuple(sorted({email for _, email in moved_to})),
+        totals.despatched,
+    )
 
 
 def cleared(names: ContactFields) -> bytes:

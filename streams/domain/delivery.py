@@ -43,7 +43,7 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
 
     position: bytes = b""
     fields: bytes | None = None
-    moved_to: str | None = None
+    moved_to: tuple[str, ...] = ()
     hash: bytes | None = None
     delivered: bytes | None = None
     parked: bytes | None = None

@@ -128,7 +128,7 @@ def test_a_status_is_known_after_a_restart(pipeline: Pipeline) -> None:
 def test_a_new_address_takes_the_history_along_and_says_where_it_went(pipeline: Pipeline) -> None:
     pipeline.pump(LOOKUP, PEOPLE, person(1, 1, ANN), ORDER, person(1, 1, EVE, at=2))
     assert pipeline.count(EVE) == 1
-    assert pipeline.desired[ANN][1] == Desired(None, None, EVE)
+    assert pipeline.desired[ANN][1] == Desired(None, None, (EVE,))
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -136,7 +136,7 @@ def test_two_moves_lead_from_the_first_address_to_the_last(pipeline: Pipeline, t
     steps = [customer(1), person(1, 1, ANN), person(1, 1, BOB, at=2), person(1, 1, EVE, at=3)]
     for step in [[told for version in steps for told in version]] if together else steps:
         pipeline.pump(step)
-    assert pipeline.desired[ANN][1].moved_to == EVE
+    assert pipeline.desired[ANN][1].moved_to == (EVE,)
 
 
 def test_a_person_who_changes_accounts_is_told_of_by_the_new_one_only(pipeline: Pipeline) -> None:

@@ -29,7 +29,7 @@ A, B, C = (orjson.dumps({"FIRSTNAME": name}) for name in "ABC")
 
 
 def wanted(fields: bytes, opted: bool | None = None, lane: Lane = Lane.LIVE) -> Change:
-    return Change(Kind.DESIRED, EMAIL, 0, b"", lane, 0, Desired(fields, opted, None))
+    return Change(Kind.DESIRED, EMAIL, 0, b"", lane, 0, Desired(fields, opted, ()))
 
 
 def said(fields: bytes, *, refuses: bool = False) -> Said:

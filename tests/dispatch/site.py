@@ -206,7 +206,7 @@ class Site:
     ) -> None:
         """A contact should have that first name; None: it should not be ours any more."""
         fields = None if name is None else orjson.dumps({"FIRSTNAME": name})
-        self.tell(self.change(Kind.DESIRED, email, 0, Desired(fields, opted, None, despatched), lane))
+        self.tell(self.change(Kind.DESIRED, email, 0, Desired(fields, opted, (), despatched), lane))
 
     def record(self, key: str, status: str | None = "open", email: str = ANN, lane: Lane = Lane.LIVE) -> None:
         """An order should have that record; None: none."""

@@ -163,9 +163,9 @@ async def test_an_opt_out_of_who_is_refused_already_costs_a_look_and_what_else_c
     client: DotdigitalClient, calls: list[str], fields: bytes, sent: list[str]
 ) -> None:
     row = OutboxRow()
-    want(row, Desired(FIELDS, None, None), V)
+    want(row, Desired(FIELDS, None, ()), V)
     row = after(row, await send(client, row))
-    want(row, Desired(fields, False, None), version_bytes(2))
+    want(row, Desired(fields, False, ()), version_bytes(2))
     calls.clear()
     row = after(row, await send(client, row))
     assert calls == ["get-contact 200", *sent] and row.told_out and not row.dirty

@@ -17,7 +17,7 @@ from streams.dispatch.running import RunningImports
 from streams.dispatch.schedule import Entry, Schedule
 from streams.dispatch.tasks import Family, task_of
 from streams.domain.cells import version_bytes
-from streams.domain.changes import Change, Consent, Desired, Kind, pack
+from streams.domain.changes import Change, Consent, Desired, Found, Kind, pack, unpack
 from streams.domain.consent import creation_status, opted_out
 from streams.domain.debounce import Debounce
 from streams.domain.delivery import Delivery, OutboxRow, Outcome
@@ -77,7 +77,21 @@ class Outbox:
             for effect in unit.after:
                 effect()
 
-    def wanted(self, fields: bytes | None, opted: bool | None = None, lane: Lane = Lane.LIVE) -> Record:
+    def carried(self, record: Record) -> list[str]:
+        """Whom the refusal is passed on to."""
+        unit = Unit(0, 1, self.rows, self.clock.now_us())
+        self.handler.handle(unit, [record])
+        self.rows.commit(unit)
+        told = [change for _, values in unit.outputs() for _, value in values for change in unpack(value or b"")]
+        return [change.key for change in told if change.kind is Kind.CONSENT]
+
+    def found(self, status: str) -> Record:
+        change = Change(Kind.FOUND, EMAIL, 1, version_bytes(1), Lane.BULK, 0, Found(1, status))
+        return Record(TOPICS.desired, 0, None, pack([change]))
+
+    def wanted(
+        self, fields: bytes | None, opted: bool | None = None, lane: Lane = Lane.LIVE, moved_to: tuple[str, ...] = ()
+    ) -> Record:
         self.version += 1
         change = Change(
             Kind.DESIRED,
@@ -86,7 +100,7 @@ class Outbox:
             version_bytes(self.version),
             lane,
             self.clock.now_ms(),
-            Desired(fields, opted, None),
+            Desired(fields, opted, moved_to),
         )
         return Record(TOPICS.desired, self.version, None, pack([change]))
 
@@ -260,6 +274,18 @@ def test_an_unsubscribe_that_comes_before_the_contact_is_kept(outbox: Outbox) ->
     assert outbox.dirty is None
     outbox.feed(outbox.wanted(A, opted=True))
     assert creation_status(outbox.row.consent, external=False) == "unsubscribed"
+
+
+def test_a_refusal_goes_along_with_who_leaves_an_address_at_which_others_stay(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A), outbox.found("unsubscribed"))
+    assert outbox.carried(outbox.wanted(A, moved_to=("new@example.com",))) == ["new@example.com"]
+    assert outbox.carried(outbox.wanted(A, moved_to=("next@example.com",))) == [], "it goes on from the address in between"
+    assert outbox.carried(outbox.wanted(A, moved_to=("next@example.com", "z@example.com"))) == ["z@example.com"]
+
+
+def test_nobody_takes_along_a_refusal_that_there_is_not(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A), outbox.found("subscribed"))
+    assert outbox.carried(outbox.wanted(A, moved_to=("new@example.com",))) == []
 
 
 def test_older_content_changes_nothing(outbox: Outbox) -> None:

@@ -206,14 +206,19 @@ def test_the_latest_despatch_of_any_buyer_decides_on_the_recent_buyers() -> None
 def test_an_address_that_everybody_left_has_no_content() -> None:
     row = held({"c1": Left("b@example.com"), "c2": Left(None)})
     desired = contacts.desired(row, MAPPING)
-    assert desired.fields is None and desired.moved_to == "b@example.com"
+    assert desired.fields is None and desired.moved_to == ("b@example.com",)
 
 
 def test_of_several_moves_the_newest_says_where_the_person_is() -> None:
     row = ContactRow()
     contacts.apply(row, told("c1", Left("new@example.com"), 9))
     contacts.apply(row, told("c2", Left("old@example.com"), 3))
-    assert contacts.desired(row, MAPPING).moved_to == "new@example.com"
+    assert contacts.desired(row, MAPPING).moved_to == ("new@example.com",)
+
+
+def test_everybody_who_left_is_named_also_while_others_stay() -> None:
+    row = held({"c1": Left("new@example.com"), "c2": Left("other@example.com"), "c3": part(), "c4": Left(None)})
+    assert contacts.desired(row, MAPPING).moved_to == ("new@example.com", "other@example.com")
 
 
 def test_one_who_left_says_nothing_about_consent() -> None:

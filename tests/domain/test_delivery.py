@@ -14,7 +14,7 @@ SECOND = 1_000_000
 
 
 def wanted(row: OutboxRow, fields: bytes | None, version: int, opted: bool | None = None) -> bool:
-    return want(row, Desired(fields, opted, None), version_bytes(version))
+    return want(row, Desired(fields, opted, ()), version_bytes(version))
 
 
 def answer(row: OutboxRow, outcome: Outcome = "updated", **facts: object) -> Delivery:
