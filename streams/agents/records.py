@@ -10,7 +10,7 @@ from streams.domain.credits import shares
 from streams.domain.orders import Live, OrderRow
 from streams.domain.recipients import recipient, unsure
 from streams.mapping import Mapping
-from streams.mapping.model import OrderRecords
+from streams.mapping.delivery import OrderRecords
 from streams.topics import Topics
 
 _PLACES = 8

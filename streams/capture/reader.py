@@ -12,7 +12,8 @@ from streams.capture import rows, values
 from streams.domain.changes import CapturedRow
 from streams.errors import RecordError
 from streams.mapping import Mapping
-from streams.mapping import model as mapped
+from streams.mapping import tables as mapped
+from streams.mapping.model import Consent, Erasure
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def _customer(table: mapped.Customer) -> TableReader:
     return TableReader(table.table, table.key, (), read, fields)
 
 
-def _contact(table: mapped.Contact, consent: mapped.Consent, erasure: mapped.Erasure | None) -> TableReader:
+def _contact(table: mapped.Contact, consent: Consent, erasure: Erasure | None) -> TableReader:
     def opted(row: dict[str, Any]) -> bool | None:
         if consent.mode != "column" or consent.column is None:
             return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from streams.domain.contacts import cleared
 from streams.dotdigital.bootstrap import Targets
 from streams.mapping import Mapping
-from streams.mapping.model import RefundEnrolment, RefundEvent
+from streams.mapping.delivery import RefundEnrolment, RefundEvent
 
 
 @dataclass(frozen=True, slots=True)

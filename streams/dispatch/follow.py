@@ -23,7 +23,7 @@ from streams.dotdigital.client import Api, DotdigitalClient
 from streams.dotdigital.errors import Ceiling, DataError, DotdigitalError, ThrottledError
 from streams.dotdigital.events import MOST_EVENTS, Event
 from streams.dotdigital.programs import MOST_CONTACTS
-from streams.mapping.model import RefundEnrolment, RefundEvent
+from streams.mapping.delivery import RefundEnrolment, RefundEvent
 from streams.observability.metrics import Metrics
 
 _PROGRAM_WRONG = ("ERROR_PROGRAM_NOT_FOUND", "ERROR_PROGRAM_NOT_ACTIVE")

@@ -18,7 +18,7 @@ from streams.domain.cells import Cell, accepts, next_cell
 from streams.domain.changes import Change, Item, Kind
 from streams.domain.money import EXACT, money
 from streams.mapping import Mapping
-from streams.mapping.model import PLACEHOLDER, Catalogue
+from streams.mapping.delivery import PLACEHOLDER, Catalogue
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from streams.domain.changes import Item
 from streams.domain.money import EXACT, money
 from streams.domain.orders import Live, OrderRow
 from streams.domain.times import utc_text
-from streams.mapping.model import RecordStatus
+from streams.mapping.delivery import RecordStatus
 
 Items = Mapping[int, Item]
 """What is known of variants, by id."""

@@ -14,7 +14,7 @@ from streams.dotdigital.insight import Collection, CollectionType, Property, Sco
 from streams.dotdigital.schemas import CATALOGUE, ORDERS, clashes
 from streams.errors import ConfigurationError
 from streams.mapping import Mapping as SiteMapping
-from streams.mapping.model import RefundEnrolment
+from streams.mapping.delivery import RefundEnrolment
 
 FieldType: TypeAlias = Literal["String", "Numeric", "Date", "Boolean"]
 Kind: TypeAlias = Literal["data field", "collection", "list", "programme"]

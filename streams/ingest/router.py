@@ -16,7 +16,7 @@ from streams.domain.changes import EVERYWHERE, CapturedRow, Change, Kind
 from streams.domain.orders import address_key, customer_key
 from streams.errors import RecordError
 from streams.mapping import Mapping
-from streams.mapping.model import Products
+from streams.mapping.tables import Products
 from streams.topics import Topics
 
 Parents: TypeAlias = Callable[[dict[str, Any], int], tuple[str, ...]]

@@ -8,21 +8,23 @@ from decimal import Decimal
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    model_validator,
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+
+from streams.mapping.delivery import Delivery
+from streams.mapping.parts import Identifier, MappingPart, folded, texts
+from streams.mapping.tables import (
+    Contact,
+    Customer,
+    Despatch,
+    Detail,
+    Header,
+    Line,
+    Products,
+    Return,
+    Section,
+    StatusTable,
+    Total,
 )
-
-from streams.domain.windows import BulkWindows
-
-Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$#@]{0,127}$")]
-"""A SQL Server regular identifier; anything else is refused before it can reach SQL or a topic name."""
 
 FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,20}$")]
 """A Dotdigital data field name: at most 20 letters, digits, ``_`` or ``-``."""
@@ -31,38 +33,9 @@ _NOT_IN_TOPICS = re.compile(r"[^A-Za-z0-9._-]")
 
 Status = Literal["open", "held", "part_despatched", "despatched", "completed", "cancelled"]
 Kind = Literal["order", "credit", "ignore"]
-RecordStatus = Literal[
-    "open", "held", "part_despatched", "despatched", "completed", "cancelled", "returning", "part_refunded", "refunded"
-]
-"""What an order's record can show: the order's status, or what became of the order afterwards."""
 
 
-def _folded(value: object) -> object:
-    if isinstance(value, dict):
-        folded = [(str(key).strip().casefold(), item) for key, item in value.items()]
-        names = [name for name, _ in folded]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"{twice} are listed twice, in other spellings")
-        return dict(folded)
-    return value
-
-
-def _texts(value: object) -> object:
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_text(item) for item in value]
-    return value
-
-
-def _text(value: object) -> object:
-    # YAML reads an unquoted true as a boolean and 1 as a number; a consent value is compared as text.
-    return str(value).strip().casefold() if isinstance(value, bool | int | str) else value
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Source(_Model):
+class Source(MappingPart):
     """The captured database and how its wall clock reads."""
 
     database: Identifier
@@ -85,39 +58,7 @@ class Source(_Model):
         return ZoneInfo(self.timezone)
 
 
-class Section(_Model):
-    """A part of the mapping that names a table, its primary key and the columns that the product reads."""
-
-    table: Identifier
-    key: Identifier
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Every column that the section names, the key first, each once."""
-        values = [getattr(self, name) for name in type(self).model_fields if name != "table"]
-        named = [value if isinstance(value, tuple) else (value,) for value in values if value is not None]
-        return tuple(dict.fromkeys(column for group in named for column in group))
-
-
-class Customer(Section):
-    """The account table."""
-
-    account: Identifier
-    trade: Identifier
-    emails: tuple[Identifier, ...] = ()
-
-
-class Contact(Section):
-    """The table of named persons under an account."""
-
-    customer: Identifier
-    email: Identifier
-    first_name: Identifier
-    last_name: Identifier
-    full_name: Identifier
-
-
-class Consent(_Model):
+class Consent(MappingPart):
     """Where a marketing opt-in is recorded; by default nowhere, and then nobody is opted in.
 
     ``external``: another system owns consent and creates the contacts; we only fill in those that exist.
@@ -125,8 +66,8 @@ class Consent(_Model):
 
     mode: Literal["none", "column", "external"] = "none"
     column: Identifier | None = None
-    opted_in: Annotated[frozenset[str], BeforeValidator(_texts)] = frozenset({"1", "true"})
-    opted_out: Annotated[frozenset[str], BeforeValidator(_texts)] = frozenset({"0", "false"})
+    opted_in: Annotated[frozenset[str], BeforeValidator(texts)] = frozenset({"1", "true"})
+    opted_out: Annotated[frozenset[str], BeforeValidator(texts)] = frozenset({"0", "false"})
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -137,121 +78,7 @@ class Consent(_Model):
         return self
 
 
-class Header(Section):
-    """The order's head: one row per order, credit note or quote."""
-
-    number: Identifier
-    at: Identifier
-    customer: Identifier
-    type: Identifier
-    status: Identifier
-
-
-class Detail(Section):
-    """The order's second head: addresses and currency."""
-
-    order: Identifier
-    emails: tuple[Identifier, ...] = ()
-    currency: Identifier | None = None
-
-
-class Total(Section):
-    """The order's money."""
-
-    order: Identifier
-    net: Identifier
-
-
-class Line(Section):
-    """One line of an order or credit note."""
-
-    order: Identifier
-    original: Identifier
-    variant: Identifier
-    quantity: Identifier
-    net: Identifier
-
-
-class Despatch(Section):
-    """One delivery against an order."""
-
-    order: Identifier
-    at: Identifier
-    consignment: Identifier
-
-
-class StatusTable(Section):
-    """The lookup that gives a status id its text."""
-
-    text: Identifier
-
-
-class Return(Section):
-    """A customer's return against an order, before it is credited."""
-
-    order: Identifier
-    number: Identifier
-    at: Identifier
-
-
-class Product(Section):
-    """What variants have in common."""
-
-    code: Identifier
-    name: Identifier
-
-
-class Variant(Section):
-    """What can be bought. ``sold``: a flag that is false for variants which are only components or purchases."""
-
-    product: Identifier
-    code: Identifier
-    name: Identifier
-    sold: Identifier | None = None
-
-
-class Price(Section):
-    """A variant's price in one currency, for ``per`` units; ``base`` marks the one that counts when there are several."""
-
-    variant: Identifier
-    currency: Identifier
-    amount: Identifier
-    per: Identifier | None = None
-    base: Identifier | None = None
-
-
-class Stock(Section):
-    """A variant's free stock; several rows (locations) add up."""
-
-    variant: Identifier
-    free: Identifier
-
-
-class Category(Section):
-    """A product category."""
-
-    name: Identifier
-
-
-class Membership(Section):
-    """That a variant belongs to a category."""
-
-    variant: Identifier
-    category: Identifier
-
-
-class Products(_Model):
-    """The tables of what is sold."""
-
-    product: Product
-    variant: Variant
-    price: Price
-    stock: Stock
-    category: Category
-    membership: Membership
-
-
-class OrderTypes(_Model):
+class OrderTypes(MappingPart):
     """System order types (``oh_sot_id``) by what they mean for marketing."""
 
     order: frozenset[int]
@@ -278,14 +105,14 @@ class OrderTypes(_Model):
         return "ignore" if type_id in self.ignore else None
 
 
-class Currency(_Model):
+class Currency(MappingPart):
     """One currency id: its ISO-4217 code and the value of one unit in the reporting currency."""
 
     code: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
     rate: Annotated[Decimal, Field(gt=0)]
 
 
-class Order(_Model):
+class Order(MappingPart):
     """Orders and credit notes: the tables they are spread over and what their codes mean."""
 
     header: Header
@@ -295,7 +122,7 @@ class Order(_Model):
     despatch: Despatch
     status: StatusTable
     types: OrderTypes
-    statuses: Annotated[dict[str, Status], BeforeValidator(_folded)]
+    statuses: Annotated[dict[str, Status], BeforeValidator(folded)]
     currencies: dict[int, Currency]
     default_currency: int
 
@@ -306,7 +133,7 @@ class Order(_Model):
         return self
 
 
-class ContactFields(_Model):
+class ContactFields(MappingPart):
     """The Dotdigital data field that holds each value of a contact."""
 
     first_name: FieldName
@@ -336,88 +163,14 @@ class ContactFields(_Model):
         return self
 
 
-class Erasure(_Model):
+class Erasure(MappingPart):
     """A column of the contact table by which the ERP asks for a person to be forgotten."""
 
     column: Identifier
-    erased: Annotated[frozenset[str], BeforeValidator(_texts)] = frozenset({"1", "true"})
+    erased: Annotated[frozenset[str], BeforeValidator(texts)] = frozenset({"1", "true"})
 
 
-Collection = Annotated[str, StringConstraints(pattern=r"^[-A-Za-z_][-A-Za-z0-9_]{1,255}$")]
-"""The name of an insight data collection."""
-
-
-class OrderRecords(_Model):
-    """The collection with one record per order. ``statuses``: the word that a record shows for a status of ours."""
-
-    collection: Collection = "Orders"
-    statuses: dict[RecordStatus, str] = Field(default_factory=dict)
-
-
-PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-"""What is filled in in a template: ``{sku}``, ``{code}`` (of the product) and ``{id}`` (of the variant)."""
-
-
-def _template(text: str) -> str:
-    if unknown := sorted(set(PLACEHOLDER.findall(text)) - {"sku", "code", "id"}):
-        raise ValueError(f"{unknown} cannot be filled in; use {{sku}}, {{code}} or {{id}}")
-    return text
-
-
-Template = Annotated[str, AfterValidator(_template)]
-"""An address with placeholders."""
-
-
-class Catalogue(_Model):
-    """The collection with one record per variant; ``url`` and ``image`` are filled in for each."""
-
-    collection: Annotated[Collection, StringConstraints(pattern=r"^(?i:catalog_)")] = "catalog_orderwise"
-    url: Template | None = None
-    image: Template | None = None
-
-
-class RecentBuyers(_Model):
-    """The list of those to whom something was despatched in the last ``days``; by name, or by id."""
-
-    list: Annotated[int, Field(gt=0)] | Annotated[str, StringConstraints(min_length=1, max_length=128)] = "OW recent buyers"
-    days: Annotated[int, Field(ge=1, le=3650)] = 30
-
-
-class RefundEvent(_Model):
-    """A custom event for every credit note dated ``since`` or later."""
-
-    kind: Literal["event"]
-    type: Annotated[str, StringConstraints(min_length=1, max_length=80)] = "refund"
-    since: AwareDatetime
-
-
-class RefundEnrolment(_Model):
-    """An enrolment in a programme for every credit note dated ``since`` or later."""
-
-    kind: Literal["enrolment"]
-    program: Annotated[int, Field(gt=0)]
-    since: AwareDatetime
-
-
-def _window(line: str) -> str:
-    BulkWindows.parse([line], ZoneInfo("UTC"))
-    return line
-
-
-class Delivery(_Model):
-    """What Dotdigital gets besides contacts; a part that is null is not delivered.
-
-    ``bulk_windows``: when snapshots and backfills may be sent, by the clock of ``source.timezone``; none: always.
-    """
-
-    orders: OrderRecords | None = OrderRecords()
-    catalogue: Catalogue | None = Catalogue()
-    recent_buyers: RecentBuyers | None = RecentBuyers()
-    follow_up: Annotated[RefundEvent | RefundEnrolment, Field(discriminator="kind")] | None = None
-    bulk_windows: tuple[Annotated[str, AfterValidator(_window)], ...] = ()
-
-
-class Mapping(_Model):
+class Mapping(MappingPart):
     """One site's mapping, whole and checked."""
 
     version: Literal[1]

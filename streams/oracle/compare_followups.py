@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from streams.mapping import Mapping
-from streams.mapping.model import RefundEvent
+from streams.mapping.delivery import RefundEvent
 from streams.oracle.account import Account
 from streams.oracle.difference import Difference
 from streams.oracle.expectation import Expectation

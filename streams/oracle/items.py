@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from streams.mapping import Mapping
-from streams.mapping.model import Products
+from streams.mapping.tables import Products
 from streams.oracle.rows import EXACT, Row, Tables, flag, money, reference, rounded, rows, text
 
 

@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from streams.mapping import Mapping
-from streams.mapping.model import RecordStatus
+from streams.mapping.delivery import RecordStatus
 from streams.oracle.credits import credited
 from streams.oracle.items import Item, items
 from streams.oracle.orders import LiveOrder, classified

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from streams.mapping import Mapping, load_mapping
-from streams.mapping.model import Return, Section
+from streams.mapping.tables import Return, Section
 
 Value = str | int | bool | None
 Row = dict[str, Value]

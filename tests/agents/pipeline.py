@@ -22,7 +22,8 @@ from streams.engine.stage import Handler, Record
 from streams.engine.table import StateTable
 from streams.engine.unit import Unit
 from streams.mapping import Mapping, load_mapping
-from streams.mapping.model import Currency, Delivery, RefundEvent
+from streams.mapping.delivery import Delivery, RefundEvent
+from streams.mapping.model import Currency
 from streams.observability.metrics import Metrics
 from streams.topics import Topics
 from tests.agents.memory import Rows

@@ -8,7 +8,7 @@ from streams.capture.envelope import RowEvent, decode
 from streams.domain.changes import Change, Item
 from streams.ingest.router import Router
 from streams.mapping import load_mapping
-from streams.mapping.model import Catalogue
+from streams.mapping.delivery import Catalogue
 from streams.oracle.items import catalogue_records, items
 from streams.simulate import Simulation, SimulationConfig
 from tests.agents.test_products import TOPICS, Stage, worked

@@ -13,7 +13,7 @@ from streams.capture.rows import Lane
 from streams.domain.cells import version_bytes
 from streams.domain.changes import Change, Kind, Recipients
 from streams.domain.lanes import FEW
-from streams.mapping.model import Delivery, OrderRecords
+from streams.mapping.delivery import Delivery, OrderRecords
 from tests.agents.memory import interleaved
 from tests.agents.pipeline import (
     ANN,

@@ -12,7 +12,8 @@ from streams.capture.envelope import UNAVAILABLE
 from streams.capture.reader import TableReader, readers
 from streams.errors import RecordError
 from streams.mapping import Mapping, load_mapping
-from streams.mapping.model import Consent, Erasure, Return
+from streams.mapping.model import Consent, Erasure
+from streams.mapping.tables import Return
 from tests.capture.records import ROWS, Row
 
 MAPPING = load_mapping()

@@ -9,7 +9,8 @@ from streams.capture.reader import readers
 from streams.connect.names import HEARTBEAT_COLUMNS, SIGNAL_COLUMNS, CaptureNames, SourceKind
 from streams.connect.render import Config, connector
 from streams.errors import ConfigurationError
-from streams.mapping.model import Erasure, Return
+from streams.mapping.model import Erasure
+from streams.mapping.tables import Return
 from streams.settings import Settings
 from streams.topics import capture_specs, captured
 from tests.capture import records

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from streams.capture.rows import Lane
-from streams.mapping.model import RefundEvent
+from streams.mapping.delivery import RefundEvent
 from tests.dispatch.site import Site, on_site
 
 PEOPLE = [f"p{number:02}@example.com" for number in range(25)]

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from streams.mapping.model import RefundEnrolment, RefundEvent
+from streams.mapping.delivery import RefundEnrolment, RefundEvent
 from streams.sandbox.store import Store
 from tests.dispatch.site import BOB, Site, on_site
 

@@ -16,7 +16,8 @@ from streams.domain.catalogue import Effect, VariantRow
 from streams.domain.cells import version_bytes
 from streams.domain.changes import Change, Item, Kind, Message
 from streams.mapping import Mapping, load_mapping
-from streams.mapping.model import Catalogue, Currency
+from streams.mapping.delivery import Catalogue
+from streams.mapping.model import Currency
 
 GBP, EUR = 1, 2
 ORDER = load_mapping().order

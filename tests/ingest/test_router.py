@@ -11,7 +11,7 @@ from streams.domain.changes import EVERYWHERE, Change, Kind, pack, unpack
 from streams.errors import RecordError
 from streams.ingest.router import Router
 from streams.mapping import Mapping, load_mapping
-from streams.mapping.model import Return
+from streams.mapping.tables import Return
 from streams.topics import Topics
 
 TOPICS = Topics.of("owdd")

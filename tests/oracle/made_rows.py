@@ -6,7 +6,8 @@ from functools import cache
 from typing import Any
 
 from streams.mapping import Mapping, load_mapping
-from streams.mapping.model import Currency, Return
+from streams.mapping.model import Currency
+from streams.mapping.tables import Return
 from streams.oracle import Expected, expected_contacts
 
 HOUSE = 1

@@ -13,7 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from streams.mapping.model import Delivery
+from streams.mapping.delivery import Delivery
 from streams.oracle import Account, Actual, Difference, Expectation, Expected, compare, expectation
 from streams.oracle.sandbox import SandboxError, read_account
 from streams.sandbox import SandboxConfig, create_app

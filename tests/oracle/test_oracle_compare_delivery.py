@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streams.mapping.model import RefundEnrolment, RefundEvent
+from streams.mapping.delivery import RefundEnrolment, RefundEvent
 from streams.oracle import Account, Actual, Difference, Event, Record, compare, expectation
 
 from .made_account import LIST, account_of, with_contact, with_records

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from streams.mapping import Mapping
-from streams.mapping.model import RecentBuyers, RefundEnrolment, RefundEvent
+from streams.mapping.delivery import RecentBuyers, RefundEnrolment, RefundEvent
 from streams.oracle import Expectation, expectation
 from streams.oracle.rows import iso
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from streams.mapping import Mapping
-from streams.mapping.model import Catalogue
+from streams.mapping.delivery import Catalogue
 from streams.oracle.items import catalogue_records, items
 
 from .made_rows import (

@@ -15,7 +15,7 @@ from streams.domain.changes import Desired, Kind
 from streams.domain.erasure import scrubbed
 from streams.ingest.router import Router
 from streams.mapping import Mapping
-from streams.mapping.model import Catalogue, RefundEvent
+from streams.mapping.delivery import Catalogue, RefundEvent
 from streams.oracle import Account, Actual, Event, Record, compare, expectation, expected_contacts
 from streams.oracle.account import Collection as Records
 from streams.simulate import Simulation, SimulationConfig

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from streams.mapping import Mapping
-from streams.mapping.model import OrderRecords
+from streams.mapping.delivery import OrderRecords
 from streams.oracle.credits import credited
 from streams.oracle.orders import classified
 from streams.oracle.records import order_records

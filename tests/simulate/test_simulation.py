@@ -14,7 +14,9 @@ import pytest
 
 from streams.errors import ConfigurationError
 from streams.mapping import Mapping, load_mapping
-from streams.mapping.model import Catalogue, Currency, Erasure, RecordStatus, RefundEvent, Return
+from streams.mapping.delivery import Catalogue, RecordStatus, RefundEvent
+from streams.mapping.model import Currency, Erasure
+from streams.mapping.tables import Return
 from streams.oracle import Tables, expectation, expected_contacts, expected_held
 from streams.oracle.rows import addresses
 from streams.simulate import Event, Simulation, SimulationConfig

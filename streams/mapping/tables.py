@@ -1,0 +1,149 @@
+"""The tables of a site: which columns of which table hold what the product reads."""
+
+from streams.mapping.parts import Identifier, MappingPart
+
+
+class Section(MappingPart):
+    """A part of the mapping that names a table, its primary key and the columns that the product reads."""
+
+    table: Identifier
+    key: Identifier
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that the section names, the key first, each once."""
+        values = [getattr(self, name) for name in type(self).model_fields if name != "table"]
+        named = [value if isinstance(value, tuple) else (value,) for value in values if value is not None]
+        return tuple(dict.fromkeys(column for group in named for column in group))
+
+
+class Customer(Section):
+    """The account table."""
+
+    account: Identifier
+    trade: Identifier
+    emails: tuple[Identifier, ...] = ()
+
+
+class Contact(Section):
+    """The table of named persons under an account."""
+
+    customer: Identifier
+    email: Identifier
+    first_name: Identifier
+    last_name: Identifier
+    full_name: Identifier
+
+
+class Header(Section):
+    """The order's head: one row per order, credit note or quote."""
+
+    number: Identifier
+    at: Identifier
+    customer: Identifier
+    type: Identifier
+    status: Identifier
+
+
+class Detail(Section):
+    """The order's second head: addresses and currency."""
+
+    order: Identifier
+    emails: tuple[Identifier, ...] = ()
+    currency: Identifier | None = None
+
+
+class Total(Section):
+    """The order's money."""
+
+    order: Identifier
+    net: Identifier
+
+
+class Line(Section):
+    """One line of an order or credit note."""
+
+    order: Identifier
+    original: Identifier
+    variant: Identifier
+    quantity: Identifier
+    net: Identifier
+
+
+class Despatch(Section):
+    """One delivery against an order."""
+
+    order: Identifier
+    at: Identifier
+    consignment: Identifier
+
+
+class StatusTable(Section):
+    """The lookup that gives a status id its text."""
+
+    text: Identifier
+
+
+class Return(Section):
+    """A customer's return against an order, before it is credited."""
+
+    order: Identifier
+    number: Identifier
+    at: Identifier
+
+
+class Product(Section):
+    """What variants have in common."""
+
+    code: Identifier
+    name: Identifier
+
+
+class Variant(Section):
+    """What can be bought. ``sold``: a flag that is false for variants which are only components or purchases."""
+
+    product: Identifier
+    code: Identifier
+    name: Identifier
+    sold: Identifier | None = None
+
+
+class Price(Section):
+    """A variant's price in one currency, for ``per`` units; ``base`` marks the one that counts when there are several."""
+
+    variant: Identifier
+    currency: Identifier
+    amount: Identifier
+    per: Identifier | None = None
+    base: Identifier | None = None
+
+
+class Stock(Section):
+    """A variant's free stock; several rows (locations) add up."""
+
+    variant: Identifier
+    free: Identifier
+
+
+class Category(Section):
+    """A product category."""
+
+    name: Identifier
+
+
+class Membership(Section):
+    """That a variant belongs to a category."""
+
+    variant: Identifier
+    category: Identifier
+
+
+class Products(MappingPart):
+    """The tables of what is sold."""
+
+    product: Product
+    variant: Variant
+    price: Price
+    stock: Stock
+    category: Category
+    membership: Membership
