@@ -1,8 +1,6 @@
 """The outbox in memory: what is dirty is known, survives a restart, and is cleared by the answer alone."""
 
 import asyncio
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import cast
 
 import msgspec
@@ -26,32 +24,13 @@ from streams.engine.table import StateTable
 from streams.engine.unit import Unit
 from streams.observability.metrics import Metrics
 from streams.topics import Topics
+from tests.agents.memory import Rows
 
 TOPICS = Topics.of("t")
 EMAIL = "a@example.com"
 CONTACT = task_of(Family.CONTACT, EMAIL)
 DAYS = 30
 A, B = b'{"FIRSTNAME":"A"}', b'{"FIRSTNAME":"B"}'
-
-
-@dataclass
-class Rows:
-    """State rows in memory, one partition."""
-
-    rows: dict[bytes, bytes] = field(default_factory=dict)
-
-    def get(self, partition: int, key: bytes) -> bytes | None:
-        return self.rows.get(key)
-
-    def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        return iter([(key, value) for key, value in sorted(self.rows.items()) if key.startswith(prefix)])
-
-    def commit(self, unit: Unit) -> None:
-        for key, value in unit.writes.items():
-            if value is None:
-                self.rows.pop(key, None)
-            else:
-                self.rows[key] = value
 
 
 def handler(schedule: Schedule) -> OutboxHandler:
@@ -74,8 +53,6 @@ class Outbox:
         self.handler.handle(unit, records)
         if durable:
             self.rows.commit(unit)
-            for effect in unit.after:
-                effect()
 
     def carried(self, record: Record) -> list[str]:
         """Whom the refusal is passed on to."""
