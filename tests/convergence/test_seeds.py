@@ -55,13 +55,16 @@ async def test_a_shop_converges_through_replays_faults_and_kills(tmp_path: Path,
                 running, seed=seed, customers=80, orders=400, duplicates=0.1, replays=2, shuffle=True, rate=1500, **options
             )
         )
+        refused: set[str] = set()
         for _ in range(2):
             await asyncio.sleep(rng.uniform(1, 4))
+            refused |= await clicks(running, rng)
             await running.kill("worker")
         await feeding
+        refused |= await clicks(running, rng)
         await running.settled(240)
 
-        differences, truth, mapping = verdict(running)
+        differences, truth, mapping = verdict(running, unsubscribed_there=refused)
         assert differences == [], f"seed {seed}"
         assert {code: n for code, n in (await held(running)).items() if code not in _BUYER_CODES} == expected_held_of(
             truth, mapping
@@ -73,3 +76,15 @@ async def faults(running: LocalStack, wanted: dict[str, float]) -> None:
     async with httpx.AsyncClient() as http:
         answer = await http.post(f"{running.settings.dotdigital_url}/_sandbox/faults", json=wanted)
         answer.raise_for_status()
+
+
+async def clicks(running: LocalStack, rng: Random) -> set[str]:
+    """A few of those who are subscribed unsubscribe by a click in a mail."""
+    sandbox = f"{running.settings.dotdigital_url}/_sandbox"
+    async with httpx.AsyncClient(timeout=30) as http:
+        contacts = (await http.get(f"{sandbox}/state")).raise_for_status().json()["contacts"]
+        there = sorted(contact["email"] for contact in contacts if contact["status"] == "subscribed" and not contact["binned"])
+        chosen = set(rng.sample(there, min(3, len(there))))
+        for email in sorted(chosen):
+            (await http.post(f"{sandbox}/unsubscribe", json={"email": email})).raise_for_status()
+    return chosen
