@@ -191,6 +191,7 @@ class Worker:
             progress=progress,
         )
         parts.tasks.append((handler.name, stage.run()))
+        self._health.check(handler.name, lambda: stage.ready or not table.owned())
         self._health.before_scrape(lambda: self._count_rows(table))
         return table
 

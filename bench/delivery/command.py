@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -49,6 +50,7 @@ COLUMNS = [
     "drain, s",
 ]
 _NOTES = [
+    "medians over the seeds; their values one by one go to the file of --json",
     "calls: those that arrived and that a tier of the account pays for: look-ups and failed ones too, polls of imports not",
     "readings of who unsubscribed are apart: three calls of the medium tier every five minutes, whatever is delivered",
     "× optimum: against the fewest calls that deliver the whole trace in time, known beforehand (bench/delivery/optimum.py)",
@@ -115,11 +117,11 @@ def _workload(scale: Scale, seeds: int, terms: Terms) -> str:
 
 def _add(result: Result, played: Sequence[Trace], runs: dict[str, list[Run]]) -> None:
     trace, ours = played[0], runs[OURS]
-    least = Spread.of([run.least.calls for run in ours])
-    changes = Spread.of([run.measures.changes for run in ours])
+    least = median(run.least.calls for run in ours)
+    changes = median(run.measures.changes for run in ours)
     result.rows.append([trace.name, *[""] * (len(COLUMNS) - 1)])
-    result.rows.append(["  changes", changes.text(0), *[""] * (len(COLUMNS) - 2)])
-    result.rows.append(["  optimum", least.text(0), *[""] * (len(COLUMNS) - 2)])
+    result.rows.append(["  changes", f"{changes:,.0f}", *[""] * (len(COLUMNS) - 2)])
+    result.rows.append(["  optimum", f"{least:,.0f}", *[""] * (len(COLUMNS) - 2)])
     for name, found in runs.items():
         result.rows.append([f"  {name}", *_cells(found)])
     result.data[trace.name] = {
@@ -140,14 +142,14 @@ def _cells(found: Sequence[Run]) -> list[str]:
 
     def of(values: Iterable[float | None], digits: int = 2, scale: float = 1) -> str:
         there = [value * scale for value in values if value is not None]
-        return Spread.of(there).text(digits) if there else "–"
+        return f"{median(there):,.{digits}f}" if there else "–"
 
     late = any(one.undelivered for one in measured)
     return [
         of((one.calls for one in measured), 0),
         of((one.imports for one in measured), 0),
         of(one.calls / one.changes for one in measured),
-        of(run.ratio for run in found),
+        Spread.of([run.ratio for run in found]).text(),
         of((one.useless for one in measured), 0),
         of((one.throttled for one in measured), 2, 100) + " %",
         of((one.wrong for one in measured), 0),

@@ -73,7 +73,7 @@ class Handler(Protocol):
 
 
 class Stage:
-    """One handler over one table, fed by topics."""
+    """One handler over one table, fed by topics. ``ready``: the handler's memory is that of the partitions at hand."""
 
     def __init__(
         self,
@@ -103,6 +103,7 @@ class Stage:
         self._inbox: asyncio.Queue[Any] = asyncio.Queue(maxsize=2 * _MOST_RECORDS)
         self._stream: Any = None
         self._busy = asyncio.Lock()
+        self.ready = False
         self._pace = Pace()
         self._changes = 0
         topic = app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
@@ -152,8 +153,9 @@ class Stage:
         self._metrics.units.labels(self._handler.name).inc()
 
     def _current(self, event: Any) -> bool:
-        # Work of an older generation belongs to whoever owns the partition now; it was never acknowledged.
-        return bool(event.message.generation_id == self._app.consumer_generation_id)
+        # Work of an older generation belongs to whoever owns the partition now; it was never acknowledged. So does what is
+        # still in hand once partitions are revoked: the generation changes later than the handler's memory is gone.
+        return self.ready and bool(event.message.generation_id == self._app.consumer_generation_id)
 
     async def _work(self, partition: int, events: list[Any], now_us: int) -> Unit:
         """What the events of one partition amount to; if they fail together they are done, and committed, one by one."""
@@ -217,8 +219,11 @@ class Stage:
         except Exception as error:
             log.exception("cannot rebuild memory from state", stage=self._handler.name)
             await self._app.crash(error)
+        else:
+            self.ready = True
 
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
+        self.ready = False
         async with self._busy:
             self._progress.forget()
             self._handler.revoked()
