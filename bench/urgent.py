@@ -99,7 +99,8 @@ class _Stage:
             self.worker.check()
             if time.monotonic() > deadline:
                 raise NotDrained(f"{len(found):,} of {contacts:,} contacts exist:\n{self.worker.said(20)}")
-            await asyncio.sleep(1.0)
+            # Showing everybody keeps the sandbox busy for a while.
+            await asyncio.sleep(5.0)
         return found
 
 
