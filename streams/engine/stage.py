@@ -73,7 +73,7 @@ class Handler(Protocol):
 
 
 class Stage:
-    """One handler over one table, fed by topics. ``ready``: the handler's memory is that of the partitions at hand."""
+    """One handler over one table, fed by topics."""
 
     def __init__(
         self,
@@ -103,13 +103,18 @@ class Stage:
         self._inbox: asyncio.Queue[Any] = asyncio.Queue(maxsize=2 * _MOST_RECORDS)
         self._stream: Any = None
         self._busy = asyncio.Lock()
-        self.ready = False
+        self._remembers = asyncio.Event()
         self._pace = Pace()
         self._changes = 0
         topic = app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
         app.agent(topic, name=f"{handler.name}-agent")(self._collect)
         table.faust.on_recover(self._on_recover)
         app.on_partitions_revoked.connect(self._on_revoked, weak=False)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the handler's memory is that of the partitions at hand."""
+        return self._remembers.is_set()
 
     async def _collect(self, stream: Any) -> None:
         self._stream = stream
@@ -132,6 +137,9 @@ class Stage:
             while len(batch) < _MOST_RECORDS and size < _MOST_BYTES and not self._inbox.empty():
                 batch.append(self._inbox.get_nowait())
                 size += len(batch[-1].message.value or b"")
+            # Partitions are revoked, and the handler's memory with them, before Faust's generation changes. What is in hand
+            # must wait, and not be dropped: Faust would commit over it (faust issue 606).
+            await self._remembers.wait()
             async with self._busy:
                 await self._cycle(batch)
 
@@ -153,9 +161,8 @@ class Stage:
         self._metrics.units.labels(self._handler.name).inc()
 
     def _current(self, event: Any) -> bool:
-        # Work of an older generation belongs to whoever owns the partition now; it was never acknowledged. So does what is
-        # still in hand once partitions are revoked: the generation changes later than the handler's memory is gone.
-        return self.ready and bool(event.message.generation_id == self._app.consumer_generation_id)
+        # Work of an older generation belongs to whoever owns the partition now; it was never acknowledged.
+        return bool(event.message.generation_id == self._app.consumer_generation_id)
 
     async def _work(self, partition: int, events: list[Any], now_us: int) -> Unit:
         """What the events of one partition amount to; if they fail together they are done, and committed, one by one."""
@@ -213,17 +220,18 @@ class Stage:
     async def _on_recover(self) -> None:
         # Faust swallows what is raised here (faust.md 2.4), and a stage without its memory would stay silent for ever.
         try:
-            self._handler.revoked()
-            for partition in sorted(self._table.owned()):
-                self._handler.recovered(partition, self._table)
+            async with self._busy:
+                self._handler.revoked()
+                for partition in sorted(self._table.owned()):
+                    self._handler.recovered(partition, self._table)
         except Exception as error:
             log.exception("cannot rebuild memory from state", stage=self._handler.name)
             await self._app.crash(error)
         else:
-            self.ready = True
+            self._remembers.set()
 
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
-        self.ready = False
+        self._remembers.clear()
         async with self._busy:
             self._progress.forget()
             self._handler.revoked()

@@ -1,6 +1,7 @@
 """A stage works with its handler's memory, or not at all."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -35,7 +36,7 @@ class Memory:
         return len(records)
 
     def recovered(self, partition: int, table: StateTable) -> None:
-        """There is nothing to read."""
+        self.whole = True
 
     def revoked(self) -> None:
         self.whole = False
@@ -61,6 +62,7 @@ class Bench:
             metrics=Metrics(),
             progress=Progress("group", []),
         )
+        self.stage._table = cast(StateTable, SimpleNamespace(owned=lambda: {0}, changelog="changelog"))
         self.stage._stream = SimpleNamespace(ack=self._ack)
 
     async def send(self, _topic: str, _partition: int, _entries: object) -> int:
@@ -72,11 +74,10 @@ class Bench:
 
     async def assign(self) -> None:
         await self.stage._on_recover()
-        self.memory.whole = True
 
-    async def work(self) -> None:
-        """A record of the generation that Faust believes itself in."""
-        place, generation = TP("in", 0), self.app.consumer_generation_id
+    async def arrive(self, *, generation: int = 0) -> None:
+        """A record that was read ``generation`` generations ago; done as far as it can be done."""
+        read_in = self.app.consumer_generation_id - generation
         message = SimpleNamespace(
             topic="in",
             partition=0,
@@ -85,29 +86,52 @@ class Bench:
             value=b"",
             headers=None,
             timestamp=0.0,
-            tp=place,
-            generation_id=generation,
+            tp=TP("in", 0),
+            generation_id=read_in,
         )
-        await self.stage._cycle([SimpleNamespace(message=message)])
+        await self.stage._inbox.put(SimpleNamespace(message=message))
+        for _ in range(20):
+            await asyncio.sleep(0)
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    made = Bench(tmp_path)
+    running = asyncio.create_task(made.stage.run())
+    yield made
+    running.cancel()
 
 
-async def test_what_is_in_hand_when_partitions_are_revoked_is_left_to_be_read_again(bench: Bench) -> None:
+async def test_what_is_in_hand_when_partitions_are_revoked_waits_for_the_memory(bench: Bench) -> None:
     await bench.assign()
-    await bench.work()
+    await bench.arrive()
     await bench.stage._on_revoked()
     # Faust's generation is still the old one here: it changes when the group has been joined again.
-    await bench.work()
+    await bench.arrive()
     assert (bench.memory.handled, bench.acked) == ([True], 1)
     await bench.assign()
-    await bench.work()
-    assert (bench.memory.handled, bench.acked) == ([True, True], 2)
+    await bench.arrive()
+    assert (bench.memory.handled, bench.acked) == ([True, True, True], 3), "dropped, it would be committed over"
+
+
+async def test_what_an_older_generation_read_is_left_to_be_read_again(bench: Bench) -> None:
+    await bench.assign()
+    await bench.arrive(generation=1)
+    assert not bench.memory.handled and not bench.acked
 
 
 async def test_nothing_is_done_before_the_memory_was_read(bench: Bench) -> None:
-    await bench.work()
+    await bench.arrive()
     assert not bench.memory.handled and not bench.stage.ready
+
+
+async def test_partitions_that_come_back_while_the_last_batch_is_written_keep_their_memory(bench: Bench) -> None:
+    await bench.assign()
+    async with bench.stage._busy:
+        revoking = asyncio.create_task(bench.stage._on_revoked())
+        await asyncio.sleep(0)
+        assigning = asyncio.create_task(bench.assign())
+        await asyncio.sleep(0)
+    await asyncio.gather(revoking, assigning)
+    await bench.arrive()
+    assert bench.memory.handled == [True]
