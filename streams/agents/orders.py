@@ -27,7 +27,7 @@ from streams.observability.metrics import Metrics
 from streams.topics import Topics
 
 _BLOCKS = (Kind.OWNER, Kind.ASK)
-_RECORD_ONLY = (Kind.RECIPIENTS, Kind.CREDITED, Kind.RESEND)
+_RECORD_ONLY = (Kind.RECIPIENTS, Kind.CREDITED, Kind.RESEND, Kind.TOLD)
 """What changes only the order's record. Its buyer need not hear of it, and must not where it is the buyer's own word."""
 
 
@@ -213,6 +213,9 @@ class OrdersHandler:
 
     def _apply(self, unit: Unit, order: int, item: _Touched, change: Change) -> bool:
         if change.kind is Kind.RESEND:
+            return True
+        if change.kind is Kind.TOLD:
+            item.row.told = True
             return True
         if change.kind is Kind.RECIPIENTS:
             return recipients.apply(item.row, change, self._mapping)

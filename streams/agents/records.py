@@ -7,6 +7,7 @@ from streams.agents.voice import Voice
 from streams.domain import records
 from streams.domain.changes import Credited, FollowUp, Kind, Seek, Wanted
 from streams.domain.credits import shares
+from streams.domain.erasure import NOBODY
 from streams.domain.orders import Live, OrderRow
 from streams.domain.recipients import recipient, unsure
 from streams.mapping import Mapping
@@ -52,8 +53,8 @@ class RecordTeller:
         shown = live if live is not None and self._shown(live) else None
         if shown is not None and (unsure(row, shown) or (again and row.recipient is not None)):
             voice.tell(self._topics.buyers, Kind.SEEK, shown.buyer, order, Seek())
-        if shown is not None and shown.fact.credit:
-            self._follow_up(voice, order, row, shown)
+        if self._since is not None:
+            self._follow_up(voice, order, row, shown if shown is not None and shown.fact.credit else None)
         if self._orders is not None:
             self._record(voice, order, row, None if shown is None or shown.fact.credit else shown, items, self._orders)
 
@@ -79,11 +80,17 @@ class RecordTeller:
             content = records.content(row, shown, items, wanted.statuses)
             voice.tell(self._topics.desired, Kind.RECORD, *place, Wanted(content, order))
 
-    def _follow_up(self, voice: Voice, credit: int, row: OrderRow, shown: Live) -> None:
-        # Whoever was chosen first stays: another recipient's ledger would not know that it was told.
-        if row.followed is None:
-            row.followed = recipient(row, shown)
-        if row.followed:
-            fact = shown.fact
-            told = FollowUp(fact.number, fact.at, shown.net, shown.currency.code)
-            voice.tell(self._topics.desired, Kind.FOLLOW_UP, row.followed, credit, told)
+    def _follow_up(self, voice: Voice, credit: int, row: OrderRow, shown: Live | None) -> None:
+        """Whoever is the recipient until Dotdigital was told; of one who must be forgotten nobody else is told."""
+        if row.followed == NOBODY:
+            return
+        whose = None if row.told or shown is None else recipient(row, shown)
+        if row.followed is not None and row.followed not in (whose, *row.unfollowed):
+            row.unfollowed = [*row.unfollowed, row.followed][-_PLACES:]
+        row.followed = whose
+        for former in row.unfollowed:
+            if former != whose:
+                voice.tell(self._topics.desired, Kind.FOLLOW_UP, former, credit, None)
+        if shown is not None and whose is not None:
+            wanted = FollowUp(shown.fact.number, shown.fact.at, shown.net, shown.currency.code)
+            voice.tell(self._topics.desired, Kind.FOLLOW_UP, whose, credit, wanted)

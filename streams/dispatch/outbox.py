@@ -17,7 +17,7 @@ from streams.dispatch.rows import CODECS, TouchedRow, UnitRows, Wait, wait_of
 from streams.dispatch.rules import Rules
 from streams.dispatch.running import RunningImports
 from streams.dispatch.schedule import Schedule
-from streams.dispatch.tasks import Family, Queue, family_of, owner_of, task_of
+from streams.dispatch.tasks import Family, Queue, family_of, owner_of, part_of, task_of
 from streams.domain import consent, deliverables, delivery
 from streams.domain.changes import Change, Consent, Desired, Erase, FollowUp, Found, Kind, Mark, Wanted, unpack
 from streams.domain.debounce import Debounce
@@ -138,7 +138,7 @@ class OutboxHandler:
                 return False
             case Kind.RECORD, Wanted() | None as wanted:
                 return self._want_record(rows, task_of(Family.RECORD, change.key, change.pk), wanted, change)
-            case Kind.FOLLOW_UP, FollowUp() as wanted:
+            case Kind.FOLLOW_UP, FollowUp() | None as wanted:
                 self._want_follow_up(rows, task_of(Family.FOLLOW_UP, change.key, change.pk), wanted, change)
             case Kind.DESIRED | Kind.CONSENT | Kind.FOUND, _:
                 return self._want_contact(rows, change)
@@ -194,7 +194,7 @@ class OutboxHandler:
             self._mark(rows, row.wait, Lane(change.lane), change.born, was_dirty=was_dirty)
         return True
 
-    def _want_follow_up(self, rows: UnitRows, task: str, wanted: FollowUp, change: Change) -> None:
+    def _want_follow_up(self, rows: UnitRows, task: str, wanted: FollowUp | None, change: Change) -> None:
         row = rows.touch(task).row
         was_dirty = row.dirty
         row.wanted = wanted
@@ -267,6 +267,11 @@ class OutboxHandler:
                 self._settle_contact(rows, owner_of(answer.task), item.row, answer)
             case Family.FOLLOW_UP:
                 deliverables.settle_follow_up(item.row, answer)
+                if item.row.done:
+                    # The credit note must not be told to its next recipient.
+                    credit = part_of(answer.task)
+                    told = Change(Kind.TOLD, credit, int(credit), b"", item.row.wait.lane, item.row.wait.born, None)
+                    rows.unit.emit(self._topics.orders, told)
             case _:
                 deliverables.settle_record(item.row, answer)
         if answer.outcome == "noted":

@@ -57,6 +57,7 @@ class Kind(IntEnum):
     RESEND = 32
     MARK = 33
     RETRY = 34
+    TOLD = 35
 
 
 class _Message(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="_tag"):

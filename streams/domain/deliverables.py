@@ -56,7 +56,7 @@ class RecordRow(msgspec.Struct, array_like=True, gc=False):
 
 
 class FollowUpRow(msgspec.Struct, array_like=True, gc=False):
-    """One credit note of which Dotdigital is told once; ``done`` is for ever."""
+    """One credit note of which Dotdigital is told once; ``done`` is for ever. Not ``wanted``: it has another recipient now."""
 
     wanted: FollowUp | None = None
     done: bool = False

@@ -102,7 +102,8 @@ def forget_in_buyer(row: BuyerRow, gone: Gone) -> bool:
 def forget_in_order(row: OrderRow, gone: Gone) -> bool:
     """Take those who are ``gone`` out of an order, which on a house account is then nobody's; False if it named none."""
     known = row.recipient
-    told = [*(to for to, _ in row.records), row.followed, *(buyer[1:] for buyer in row.buyers if is_person(buyer))]
+    followed = (row.followed, *row.unfollowed)
+    told = [*(to for to, _ in row.records), *followed, *(buyer[1:] for buyer in row.buyers if is_person(buyer))]
     own = [cell.row.email for cell in row.details.values() if cell.row is not None]
     named = {*told, *own, *((known.own, known.address) if known is not None else ())}
     if not _mark(row.erased, (address for address in named if address is not None), gone):
@@ -110,7 +111,8 @@ def forget_in_order(row: OrderRow, gone: Gone) -> bool:
     row.details = {pk: _scrubbed_cell(cell, gone) for pk, cell in row.details.items()}
     row.buyers = [buyer for buyer in row.buyers if not (is_person(buyer) and buyer[1:] in gone)]
     row.records = [(to, key) for to, key in row.records if to not in gone]
-    row.followed = NOBODY if row.followed in gone else row.followed
+    row.followed = NOBODY if any(address in gone for address in followed) else row.followed
+    row.unfollowed = [address for address in row.unfollowed if address not in gone]
     if known is not None:
         own_address = None if known.own in gone else known.own
         row.recipient = replace(known, own=own_address, address=None if known.address in gone else known.address)

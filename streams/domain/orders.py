@@ -37,8 +37,8 @@ class OrderRow(msgspec.Struct, array_like=True, gc=False):
     ``held`` the code and the epoch millisecond since when the order is held. ``owners``: per credited line, the order that
     has it; ``credited``: every order that this credit note ever gave something back; ``credits``: what credit notes give
     back of this order, by their id. ``records``: the places (recipient, key) of this order's record, the current one last;
-    ``followed``: the recipient who was chosen for the follow-up, empty when it was one who must be forgotten; ``erased``:
-    digests of those who were taken out of this row.
+    ``followed``: whom the follow-up is for, empty when it was one who must be forgotten; ``unfollowed``: whom before;
+    ``told``: Dotdigital knows of it. ``erased``: digests of those who were taken out of this row.
     """
 
     header: Cell[rows.Header] | None = None
@@ -58,6 +58,8 @@ class OrderRow(msgspec.Struct, array_like=True, gc=False):
     records: list[tuple[str, str]] = []
     followed: str | None = None
     erased: list[bytes] = []
+    unfollowed: list[str] = []
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True)

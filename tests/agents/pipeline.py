@@ -154,8 +154,12 @@ class Pipeline:
         elif isinstance(change.row, Desired):
             if change.key not in self.desired or change.position >= self.desired[change.key][0]:
                 self.desired[change.key] = (change.position, change.row)
-        elif isinstance(change.row, FollowUp):
-            self.follow_ups.setdefault(int(change.pk), {})[change.key] = change.row
+        elif change.kind is Kind.FOLLOW_UP:
+            told = self.follow_ups.setdefault(int(change.pk), {})
+            if isinstance(change.row, FollowUp):
+                told[change.key] = change.row
+            else:
+                told.pop(change.key, None)
         else:
             assert change.kind is Kind.RECORD and isinstance(change.row, Wanted | None)
             place = (change.key, str(change.pk))
