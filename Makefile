@@ -19,6 +19,9 @@ test: $(VENV)/.installed ## all tests, on a real broker
 consent: $(VENV)/.installed ## everybody acts at will on consent, 100,000 steps against the sandbox
 	OWDD_CONSENT_STEPS=100000 $(BIN)/python -m pytest -q --timeout 3600 tests/consent
 
+faults: $(VENV)/.installed ## convergence while Dotdigital fails and workers die
+	OWDD_FAULTS=1 $(BIN)/python -m pytest -q tests/convergence/test_faults.py
+
 check: $(VENV)/.installed ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
