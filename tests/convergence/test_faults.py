@@ -1,6 +1,6 @@
 """Convergence while Dotdigital fails and workers die: run by ``make faults``, and not yet by ``make test``.
 
-About one seed in ten does not come to rest within its time; what it holds is right then, and something still waits.
+Not every seed comes to rest within its time yet: what Dotdigital holds is right then, but something still waits.
 """
 
 import asyncio
