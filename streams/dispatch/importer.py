@@ -217,6 +217,7 @@ class Importer:
         )
 
     async def _started(self, import_id: str, lane: Lane, work: Work, freight: list[Freight]) -> None:
+        self._schedule.ship((one.entry for one in freight), import_id)
         items: dict[int, list[tuple[str, str, bool]]] = {}
         for one in freight:
             items.setdefault(one.entry.partition, []).append((one.entry.task, one.digest, one.joined))

@@ -77,7 +77,7 @@ class Reports:
         for items in running.items.values():
             for task in items.keys() - done:
                 self._metrics.import_rows.labels(running.kind, "again").inc()
-                self._schedule.release(task, alone=alone)
+                self._schedule.release(task, running.id, alone=alone)
 
     def _done(self, running: Running, report: ContactImport | InsightImport) -> Iterator[tuple[int, Delivery]]:
         for partition, items in list(running.items.items()):

@@ -12,6 +12,7 @@ import msgspec
 
 from streams.dispatch.schedule import Schedule
 from streams.domain.delivery import Delivery
+from streams.dotdigital.imports import ImportState
 from streams.engine.table import StateTable
 from streams.engine.unit import Codec, Unit
 
@@ -62,17 +63,10 @@ class RunningImports:
     def __len__(self) -> int:
         return len(self._running)
 
-    def get(self, import_id: str) -> Running | None:
-        """The import, while it runs."""
-        return self._running.get(import_id)
-
     def recovered(self, partition: int, table: StateTable) -> None:
         """Pick up the imports of a partition; what is in them is not sent meanwhile. The schedule must be filled."""
         for key, value in table.scan(partition, PREFIX.encode()):
-            row = _rows.decode(value)
-            self._add(key[len(PREFIX) :].decode(), row, partition)
-            for task, *_ in row.items:
-                self._schedule.hold(task)
+            self._add(key[len(PREFIX) :].decode(), _rows.decode(value), partition)
 
     def clear(self) -> None:
         """Forget everything in memory."""
@@ -85,17 +79,22 @@ class RunningImports:
         unit.then(lambda: self._add(delivery.task, row, unit.partition))
 
     def ended(self, unit: Unit, delivery: Delivery) -> None:
-        """The import's report was written down for the unit's partition."""
+        """The import's report was written down for the unit's partition; ``code`` is how it ended."""
         unit.put(_rows.key(delivery.task), None)
-        unit.then(lambda: self._remove(delivery.task, unit.partition))
+        alone = delivery.code != ImportState.FAILED
+        unit.then(lambda: self._remove(delivery.task, unit.partition, alone=alone))
 
     def _add(self, import_id: str, row: ImportRow, partition: int) -> None:
         running = self._running.setdefault(import_id, Running(import_id, row.kind, row.at))
         running.items[partition] = {task: Item(digest, joined) for task, digest, joined in row.items}
+        for task in running.items[partition]:
+            self._schedule.hold(task, import_id)
 
-    def _remove(self, import_id: str, partition: int) -> None:
+    def _remove(self, import_id: str, partition: int, *, alone: bool) -> None:
         running = self._running.get(import_id)
         if running is not None:
-            running.items.pop(partition, None)
+            # A worker that took over may hold what the report, written down by the one before it, did not name.
+            for task in running.items.pop(partition, ()):
+                self._schedule.release(task, import_id, alone=alone)
             if not running.items:
                 del self._running[import_id]

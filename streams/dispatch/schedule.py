@@ -26,8 +26,8 @@ class Entry:
     """A task that must be done.
 
     ``taken``: a call is under way, or its answer is not yet written down. ``timer``: nothing waits to be sent, but something
-    must be done at ``due``. ``failures`` are those in a row. Whatever comes, nothing is tried before ``earliest``. Times in
-    epoch ms.
+    must be done at ``due``. ``held`` names the import that has the task. ``failures`` are those in a row. Whatever comes,
+    nothing is tried before ``earliest``. Times in epoch ms.
     """
 
     task: str
@@ -37,6 +37,7 @@ class Entry:
     queue: Queue
     timer: bool = False
     taken: bool = False
+    held: str = ""
     failures: int = 0
     earliest: int = 0
 
@@ -93,13 +94,16 @@ class Schedule:
         entry = self._entries.get(task)
         return entry is not None and (entry.taken or entry.failures > 0)
 
-    def hold(self, task: str) -> Entry | None:
-        """Take a task out of turn, for an import that has it already; None when there is no such task."""
+    def hold(self, task: str, import_id: str) -> None:
+        """An import has the task: it is taken, unless somebody else has it."""
         entry = self._entries.get(task)
-        if entry is None or entry.taken:
-            return None
-        entry.taken = True
-        return entry
+        if entry is not None and not entry.taken:
+            entry.taken, entry.held = True, import_id
+
+    def ship(self, entries: Iterable[Entry], import_id: str) -> None:
+        """Taken tasks went out with an import, and are with it until it is over."""
+        for entry in entries:
+            entry.held = import_id
 
     def retry(self, entry: Entry, due: int, *, alone: bool = False, earliest: int = 0) -> None:
         """What was tried for ``entry`` failed: again at ``due`` (epoch ms), unless the schedule was rebuilt since.
@@ -107,7 +111,8 @@ class Schedule:
         ``alone``: not for an import any more. ``earliest``: until then it may still be under way (epoch ms).
         """
         if self._entries.get(entry.task) is entry:
-            entry.taken, entry.due, entry.earliest = False, max(due, earliest), earliest
+            entry.taken, entry.held = False, ""
+            entry.due, entry.earliest = max(due, earliest), earliest
             entry.failures += 1
             if alone:
                 self._move(entry, Queue.ALONE)
@@ -126,10 +131,13 @@ class Schedule:
             entry.taken, entry.due = False, entry.due if due is None else due
             self._push(entry)
 
-    def release(self, task: str, *, alone: bool) -> None:
-        """An import that had the task is over, and did not do it: it waits again; ``alone``: not for an import."""
+    def release(self, task: str, import_id: str, *, alone: bool) -> None:
+        """The import is over; if it has the task still, it did not do it, and the task waits again.
+
+        ``alone``: not for an import.
+        """
         entry = self._entries.get(task)
-        if entry is not None and entry.taken:
+        if entry is not None and entry.held == import_id:
             self.retry(entry, self._clock.now_ms(), alone=alone)
 
     def pause(self, until: int) -> None:

@@ -13,7 +13,7 @@ from streams.dispatch.rows import CODECS
 from streams.dispatch.rules import Rules
 from streams.dispatch.running import RunningImports
 from streams.dispatch.schedule import Entry, Schedule
-from streams.dispatch.tasks import Family, task_of
+from streams.dispatch.tasks import Family, Queue, task_of
 from streams.domain.cells import version_bytes
 from streams.domain.changes import Change, Consent, Desired, Found, Kind, pack, unpack
 from streams.domain.consent import creation_status, opted_out
@@ -86,6 +86,14 @@ class Outbox:
         delivery = Delivery(CONTACT, outcome, (row.hash or b"").hex(), 0, 1, contact=1, told_out=opted_out(row.consent))
         return Record(TOPICS.deliveries, 0, EMAIL.encode(), msgspec.json.encode(delivery))
 
+    def imported(self, outcome: Outcome, code: str) -> Record:
+        items = [(CONTACT, "", False)]
+        delivery = Delivery("import", outcome, "", self.clock.now_ms(), Lane.BULK, code=code, items=items)
+        return Record(TOPICS.deliveries, 0, None, msgspec.json.encode(delivery))
+
+    def takes(self, queue: Queue) -> list[Entry]:
+        return self.schedule.take_due((Lane.LIVE, queue), 10)
+
     @property
     def row(self) -> OutboxRow:
         row: OutboxRow = CODECS[Family.CONTACT].decode(self.rows.rows[CONTACT.encode()])
@@ -142,6 +150,24 @@ async def test_a_restart_puts_everything_dirty_back_into_the_schedule(outbox: Ou
     again.clock.advance(2)
     entry = await again.take()
     assert (entry.task, entry.partition, (entry.due, entry.lane)) == (CONTACT, 0, due)
+
+
+@pytest.mark.parametrize(("ended", "queue"), [("failed", Queue.NEW), ("done", Queue.ALONE)])
+async def test_what_an_import_held_at_a_restart_and_did_not_do_is_sent(outbox: Outbox, ended: str, queue: Queue) -> None:
+    outbox.feed(outbox.wanted(A), outbox.imported("importing", "new"))
+    restarted = outbox.restarted()
+    restarted.clock.advance(2)
+    assert not restarted.takes(Queue.NEW), "the import has it"
+    restarted.feed(restarted.imported("imported", ended))
+    assert [entry.task for entry in restarted.takes(queue)] == [CONTACT]
+
+
+async def test_what_an_import_did_before_a_restart_is_not_sent_again(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A), outbox.imported("importing", "new"))
+    restarted = outbox.restarted()
+    restarted.clock.advance(2)
+    restarted.feed(restarted.answer("created"), restarted.imported("imported", "done"))
+    assert not any(restarted.takes(queue) for queue in Queue)
 
 
 def test_a_restart_after_the_answer_has_nothing_to_do(outbox: Outbox) -> None:

@@ -236,8 +236,8 @@ def test_what_is_due_is_counted_once_however_often_it_was_put_off(schedule: Sche
 async def test_what_an_import_could_not_do_goes_alone_until_it_is_answered(schedule: Schedule, clock: ManualClock) -> None:
     place = (Lane.BULK, Queue.RECORD)
     schedule.put("a", 0, clock.now_ms(), *place)
-    schedule.take_due(place, 1)
-    schedule.release("a", alone=True)
+    schedule.ship(schedule.take_due(place, 1), "import")
+    schedule.release("a", "import", alone=True)
     schedule.put("a", 0, clock.now_ms(), *place)
     assert not schedule.take_due(place, 1)
     assert await taken(schedule) == "a"
@@ -248,11 +248,21 @@ async def test_what_an_import_could_not_do_goes_alone_until_it_is_answered(sched
 
 async def test_what_an_import_holds_is_not_given_out(schedule: Schedule, clock: ManualClock) -> None:
     schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
-    assert schedule.hold("a") is not None
-    assert schedule.hold("a") is None and schedule.hold("b") is None
+    schedule.hold("a", "import")
+    schedule.hold("gone", "import")
     await nothing(schedule)
-    schedule.release("a", alone=False)
+    schedule.release("a", "another import", alone=False)
+    await nothing(schedule)
+    schedule.release("a", "import", alone=False)
     assert await taken(schedule) == "a"
+
+
+async def test_the_end_of_an_import_does_not_free_what_a_sender_has_taken(schedule: Schedule, clock: ManualClock) -> None:
+    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
+    await schedule.take()
+    schedule.hold("a", "import")
+    schedule.release("a", "import", alone=False)
+    await nothing(schedule)
 
 
 async def test_what_is_given_back_was_not_tried(schedule: Schedule, clock: ManualClock) -> None:
