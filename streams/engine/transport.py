@@ -1,4 +1,4 @@
-"""Faust's Kafka transport, with a short fetch wait and whole fetches delivered at once.
+"""Faust's Kafka transport, with a short fetch wait, whole fetches delivered at once, and every record delivered.
 
 Faust hard-codes ``fetch_max_wait_ms=1500``. aiokafka has one fetch per broker under way; when its partitions are idle it stays
 there for the whole wait, and partitions that were read empty in the meantime are not asked again until it returns. With a
@@ -6,13 +6,22 @@ dozen topics on one broker that holds up every busy partition for seconds.
 
 Faust delivers message by message, and makes four tasks to wait for each. Beside stages that hold the loop for milliseconds
 that let about 250 records a second through, whatever the backlog (both measured: docs/performance.md).
+
+Faust loses records around a rebalance: it empties the queues of its agents when it resumes the flow, after it went back to
+what was committed, and holds what is missing for compacted. Here nothing is delivered in between, and each partition of a
+stage must go on where it stopped: what looks like a hole is asked for again (docs/measured.md).
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import faust
+import structlog
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
+
+log = structlog.get_logger()
 
 FETCH_WAIT_MS = 20
 _YIELD_EVERY = 100
@@ -26,8 +35,27 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is 
 
 
 class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
+    """``_next``: the offset that a partition goes on with. ``_holes``: what it went on with instead, when last asked."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._next: dict[Any, int] = {}
+        self._holes: dict[Any, tuple[int, int]] = {}
+
     def _new_consumer_thread(self) -> Any:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
+
+    async def perform_seek(self) -> None:
+        """Go back to what was committed, or else to the beginning; nothing is delivered until Faust resumes the flow."""
+        self.stop_flow()
+        await super().perform_seek()
+        places = {place for place in self.assignment() if not self._is_changelog_tp(place)}
+        fresh = [place for place in places if self._committed_offset[place] is None]
+        begin = await self.earliest_offsets(*fresh) if fresh else {}
+        # aiokafka stays where it is if nothing was committed yet.
+        await self.seek_wait(begin)
+        self._next = {place: self._committed_offset[place] or begin[place] for place in places}
+        self._holes.clear()
 
     async def _drain_messages(self, fetcher: Any) -> None:
         """Read and deliver until the end, as the method that this replaces; a rebalance ends a delivery in the same way."""
@@ -43,19 +71,35 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
                 raise
 
     async def _deliver(self, messages: list[Any]) -> None:
+        waiting = set()
         for count, message in enumerate(messages, 1):
             if not self.flow_active or message.generation_id != self.app.consumer_generation_id:
                 return
             place, offset = message.tp, message.offset
-            read = self._read_offset[place]
-            if read is not None and offset < read:
+            first = self._next.get(place, self._read_offset[place])
+            if place in waiting or (first is not None and offset < first):
                 continue
-            # No gaps are made good here, as Faust does for compacted topics: ours have none. What looks like one is what was
-            # read while Faust was going back to the committed offset, and is still in hand; it would be committed unprocessed.
+            if place in self._next:
+                if offset > self._next[place] and not await self._is_gone(place, offset):
+                    waiting.add(place)
+                    continue
+                self._next[place] = offset + 1
             await self.callback(message)
             self._read_offset[place] = offset
             if count % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)
+
+    async def _is_gone(self, place: Any, offset: int) -> bool:
+        """Whether the broker has no records before ``offset`` any more; asks for them again if it was not asked before."""
+        hole = self._next[place], offset
+        if self._holes.get(place) != hole:
+            self._holes[place] = hole
+            with suppress(IllegalStateError):  # the partition has gone to another worker
+                await self.seek_wait({place: hole[0]})
+            return False
+        log.error("records expired unread", topic=place.topic, partition=place.partition, records=offset - hole[0])
+        await self._add_gap(place, hole[0], offset - 1)
+        return True
 
 
 class ShortFetchTransport(driver.Transport):  # type: ignore[misc]  # as above
