@@ -127,7 +127,7 @@ class Child:
             ChildDied: it ended.
             NotDrained: it did not say so in time.
         """
-        return self._wait(lambda: text.encode() in self._log.read_bytes(), f"say {text!r}", timeout)
+        return self._until(lambda: text.encode() in self._log.read_bytes(), f"say {text!r}", timeout)
 
     def wait_for_port(self, port: int, timeout: float = 60.0) -> float:
         """Wait until something listens on ``port`` of 127.0.0.1; the moment (monotonic). Raises as above."""
@@ -139,13 +139,13 @@ class Child:
                 return False
             return True
 
-        return self._wait(open_, f"listen on port {port}", timeout)
+        return self._until(open_, f"listen on port {port}", timeout)
 
-    def _wait(self, holds: Callable[[], bool], what: str, timeout: float) -> float:
-        until = time.monotonic() + timeout
+    def _until(self, holds: Callable[[], bool], what: str, timeout: float) -> float:
+        deadline = time.monotonic() + timeout
         while not holds():
             self.check()
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 raise NotDrained(f"{self.name} did not {what} within {timeout:g} s:\n{self.said(30)}")
             time.sleep(0.01)
         return self.meter.sample()[0]

@@ -110,6 +110,7 @@ def is_running(pid: int, marker: str) -> bool:
 def _arguments(pid: int) -> list[bytes]:
     """The command line of a process; that of one which is just becoming another program is empty for a moment."""
     file = Path(f"/proc/{pid}/cmdline")
+    # Nothing tells when that moment is over, and the command line of a zombie stays empty: a few looks, not a condition.
     for _ in range(_LOOKS):
         if found := file.read_bytes():
             return found.split(b"\0")
@@ -125,6 +126,10 @@ def end(pid: int, marker: str, how: signal.Signals, patience: float) -> bool:
         os.kill(pid, how)
     except ProcessLookupError:
         return True
+    return _until_gone(pid, marker, patience)
+
+
+def _until_gone(pid: int, marker: str, patience: float) -> bool:
     deadline = time.monotonic() + patience
     while is_running(pid, marker):
         if time.monotonic() > deadline:

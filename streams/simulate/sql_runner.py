@@ -90,6 +90,7 @@ class SqlRunner:
         with self._writer() as writer:
             for number, transaction in enumerate(islice(self._changes, commits)):
                 if self._rate:
+                    # A rate is a matter of time: nothing happens meanwhile that one could wait for.
                     time.sleep(max(0.0, start + number / self._rate - time.monotonic()))
                 writer.write(transaction)
                 report(self._count(transaction, start))

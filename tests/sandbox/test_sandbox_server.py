@@ -29,6 +29,15 @@ START = "import typer; from streams.cli.sandbox import sandbox; typer.run(sandbo
 Run = Callable[..., AbstractContextManager[httpx.Client]]
 
 
+def until_listening(process: subprocess.Popen[str], port_file: Path) -> None:
+    """Return once the server has written where it listens."""
+    deadline = time.monotonic() + 15
+    while not port_file.exists():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Starts the command, hands out a client, and stops it in an orderly way; the state directory is kept."""
@@ -46,11 +55,7 @@ def run(tmp_path: Path) -> Run:
             text=True,
         )
         try:
-            deadline = time.monotonic() + 15
-            while not port_file.exists():
-                assert process.poll() is None, process.communicate()[1]
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            until_listening(process, port_file)
             with httpx.Client(base_url=port_file.read_text().strip(), auth=("robot", PASSWORD)) as client:
                 yield client
         finally:
