@@ -1,14 +1,15 @@
 """Buyers agent: customers, contacts and order facts by buyer in; one part per e-mail address, and addresses by order, out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from streams.agents.erased import ErasedIndex, Forgetting
 from streams.agents.held import HeldIndex
+from streams.agents.voice import heard
 from streams.capture.rows import Lane
 from streams.domain import buyers
 from streams.domain.cells import Cell, next_version, version_bytes
-from streams.domain.changes import Change, Fact, Kind, Recipients, unpack
+from streams.domain.changes import Change, Fact, Kind, Recipients
 from streams.domain.erasure import Digest, forget_in_buyer
 from streams.domain.lanes import spread
 from streams.domain.ledger import Branch, Leaf, Node, live_orders
@@ -111,7 +112,7 @@ class BuyersHandler:
         touched: dict[str, _Touched] = {}
         applied = stale = 0
         forgetting = Forgetting(self._erased, unit)
-        for change in forgetting.passed(self._changes(records)):
+        for change in forgetting.passed(heard(records)):
             done = self._fold(unit, change, touched)
             applied += done
             stale += not done
@@ -122,10 +123,6 @@ class BuyersHandler:
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
         return applied + stale
-
-    def _changes(self, records: Iterable[Record]) -> Iterable[Change]:
-        for record in records:
-            yield from unpack(record.value or b"")
 
     def _forget(self, unit: Unit, forgetting: Forgetting, touched: dict[str, _Touched]) -> None:
         """Take the erased out of every buyer of the partition; who bought under nothing but their address goes whole."""

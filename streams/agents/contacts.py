@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from streams.agents.erased import ErasedIndex, Forgetting
+from streams.agents.voice import heard
 from streams.domain import contacts
 from streams.domain.cells import next_version, version_bytes
-from streams.domain.changes import EVERYWHERE, Change, Kind, unpack
+from streams.domain.changes import EVERYWHERE, Change, Kind
 from streams.domain.erasure import Digest
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
@@ -40,7 +41,7 @@ class ContactsHandler:
         touched: dict[str, tuple[contacts.ContactRow, int, int]] = {}
         applied = stale = 0
         forgetting = Forgetting(self._erased, unit)
-        for change in forgetting.passed(change for record in records for change in unpack(record.value or b"")):
+        for change in forgetting.passed(heard(records)):
             row, lane, born = touched.get(change.key) or (self._contacts.load(unit, change.key), change.lane, change.born)
             if contacts.apply(row, change):
                 touched[change.key] = (row, min(lane, change.lane), min(born, change.born))

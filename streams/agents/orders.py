@@ -1,6 +1,6 @@
 """Orders agent: rows by order id in; order and credit facts by buyer, and records by recipient, out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -9,13 +9,13 @@ from streams.agents.erased import ErasedIndex, Forgetting
 from streams.agents.held import HeldIndex
 from streams.agents.items import Items
 from streams.agents.records import RecordTeller
-from streams.agents.voice import Voice
+from streams.agents.voice import Voice, heard
 from streams.capture import rows
 from streams.capture.rows import Lane
 from streams.domain import lines, orders, recipients
 from streams.domain.catalogue import Effect
 from streams.domain.cells import Cell, accepts, next_version, version_bytes
-from streams.domain.changes import Ask, Change, Fact, Item, Kind, Owner, unpack
+from streams.domain.changes import Ask, Change, Fact, Item, Kind, Owner
 from streams.domain.erasure import Digest, forget_in_order
 from streams.domain.lanes import spread
 from streams.domain.records import skus
@@ -108,7 +108,7 @@ class OrdersHandler:
         work = _Work(dict(self._texts.get(unit.partition, {})))
         applied = stale = 0
         forgetting = Forgetting(self._erased, unit)
-        for change in forgetting.passed(self._changes(records)):
+        for change in forgetting.passed(heard(records)):
             done = self._fold(unit, change, work)
             applied += done
             stale += not done
@@ -126,10 +126,6 @@ class OrdersHandler:
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
         return applied + stale
-
-    def _changes(self, records: Iterable[Record]) -> Iterable[Change]:
-        for record in records:
-            yield from unpack(record.value or b"")
 
     def _fold(self, unit: Unit, change: Change, work: _Work) -> bool:
         if change.kind is Kind.STATUS:

@@ -6,12 +6,13 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from streams.agents.voice import heard
 from streams.capture import rows
 from streams.capture.rows import Lane
 from streams.domain import catalogue
 from streams.domain.catalogue import Effect, VariantRow
 from streams.domain.cells import Cell, next_version, version_bytes
-from streams.domain.changes import EVERYWHERE, Change, Kind, Wanted, unpack
+from streams.domain.changes import EVERYWHERE, Change, Kind, Wanted
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit import Codec, Unit
@@ -71,7 +72,7 @@ class ProductsHandler:
         """Fold every change of ``records``, then project each variant of which somebody must hear once."""
         touched: dict[int, _Touched] = {}
         applied = stale = 0
-        for change in (change for record in records for change in unpack(record.value or b"")):
+        for change in heard(records):
             if self._apply(unit, change, touched) is Effect.STALE:
                 stale += 1
             else:

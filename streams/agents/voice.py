@@ -1,9 +1,17 @@
-"""How one document speaks."""
+"""How one document speaks, and what a stage hears."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from streams.domain.changes import Change, Kind, Message
+from streams.domain.changes import Change, Kind, Message, unpack
+from streams.engine.stage import Record
 from streams.engine.unit import Unit
+
+
+def heard(records: Iterable[Record]) -> Iterator[Change]:
+    """The changes in ``records``, in their order."""
+    for record in records:
+        yield from unpack(record.value or b"")
 
 
 @dataclass(frozen=True, slots=True)
