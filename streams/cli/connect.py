@@ -13,7 +13,7 @@ from streams.cli.runtime import (
     Heap,
     Port,
     ShortLived,
-    print_json,
+    report_start,
     report_status,
     report_stop,
     reporting,
@@ -58,12 +58,7 @@ def start(
             short_lived=short_lived,
             progress=progress,
         )
-    if as_json:
-        print_json({"state": "running", **_facts(worker), "already_running": worker.already_running})
-    elif worker.already_running:
-        typer.echo(f"Kafka Connect runs already on {worker.url} (pid {worker.pid}); nothing was changed.")
-    else:
-        typer.echo(f"Kafka Connect runs on {worker.url} (pid {worker.pid}); its log is {worker.log}.")
+    report_start("Kafka Connect", worker.url, _facts(worker), worker.already_running, as_json)
 
 
 @app.command()

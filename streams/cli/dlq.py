@@ -94,44 +94,28 @@ def show(
         typer.echo(f"{name}: {'' if value is None else value}")
 
 
-@app.command()
-def retry(
-    kind: KindOption = None,
-    stage: StageOption = None,
-    code: CodeOption = None,
-    key: KeyOption = None,
-    age: AgeOption = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most this many, oldest first.")] = None,
-    rate: RateOption = 100.0,
-    operator: OperatorOption = None,
-    execute: ExecuteOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Have letters processed again: after a repair. Exit code 2: there are some, and --execute was not given."""
-    filters = (kind, stage, code, key, (age, since, until), limit)
-    _act("retry", filters, rate=rate, operator=operator, execute=execute, as_json=as_json)
+def _command(action: Action, purpose: str) -> None:
+    @app.command(action, help=f"{purpose} Exit code 2: there are some, and --execute was not given.")
+    def act(
+        kind: KindOption = None,
+        stage: StageOption = None,
+        code: CodeOption = None,
+        key: KeyOption = None,
+        age: AgeOption = None,
+        since: SinceOption = None,
+        until: UntilOption = None,
+        limit: Annotated[int | None, typer.Option(min=1, help="At most this many, oldest first.")] = None,
+        rate: RateOption = 100.0,
+        operator: OperatorOption = None,
+        execute: ExecuteOption = False,
+        as_json: JsonOption = False,
+    ) -> None:
+        filters = (kind, stage, code, key, (age, since, until), limit)
+        _act(action, filters, rate=rate, operator=operator, execute=execute, as_json=as_json)
 
 
-@app.command()
-def drop(
-    kind: KindOption = None,
-    stage: StageOption = None,
-    code: CodeOption = None,
-    key: KeyOption = None,
-    age: AgeOption = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most this many, oldest first.")] = None,
-    rate: RateOption = 100.0,
-    operator: OperatorOption = None,
-    execute: ExecuteOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Call letters settled as they are; they are no longer listed. Exit code 2: there are some, and no --execute."""
-    filters = (kind, stage, code, key, (age, since, until), limit)
-    _act("drop", filters, rate=rate, operator=operator, execute=execute, as_json=as_json)
+_command("retry", "Have letters processed again: after a repair.")
+_command("drop", "Call letters settled as they are; they are no longer listed.")
 
 
 def _act(action: Action, filters: tuple[Any, ...], *, rate: float, operator: str | None, execute: bool, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from streams.cli.runtime import (
     Heap,
     Port,
     ShortLived,
-    print_json,
+    report_start,
     report_status,
     report_stop,
     reporting,
@@ -32,12 +32,7 @@ def start(
     """Start the broker, and return when it answers. Does nothing if it runs."""
     with reporting(as_json, "Starting Kafka") as progress:
         broker = kafka.start(data_dir / "kafka", port, heap=heap, short_lived=short_lived, progress=progress)
-    if as_json:
-        print_json({"state": "running", **_facts(broker), "already_running": broker.already_running})
-    elif broker.already_running:
-        typer.echo(f"Kafka runs already on {broker.bootstrap} (pid {broker.pid}); nothing was changed.")
-    else:
-        typer.echo(f"Kafka runs on {broker.bootstrap} (pid {broker.pid}); its log is {broker.log}.")
+    report_start("Kafka", broker.bootstrap, _facts(broker), broker.already_running, as_json)
 
 
 @app.command()

@@ -47,6 +47,16 @@ def reporting(as_json: bool, title: str) -> Iterator[Progress]:
         raise typer.Exit(1) from None
 
 
+def report_start(title: str, address: str, facts: Facts, already_running: bool, as_json: bool) -> None:
+    """Say where it runs, and whether it did before."""
+    if as_json:
+        print_json({"state": "running", **facts, "already_running": already_running})
+    elif already_running:
+        typer.echo(f"{title} runs already on {address} (pid {facts['pid']}); nothing was changed.")
+    else:
+        typer.echo(f"{title} runs on {address} (pid {facts['pid']}); its log is {facts['log']}.")
+
+
 def report_stop(title: str, outcome: StopOutcome, if_killed: str, as_json: bool) -> None:
     """Say how ``stop`` went; ``if_killed`` says what a SIGKILL does to the data."""
     if as_json:
