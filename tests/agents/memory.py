@@ -22,12 +22,16 @@ class Rows:
     def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         return iter([(key, value) for key, value in sorted(self.rows.items()) if key.startswith(prefix)])
 
-    def commit(self, unit: Unit) -> None:
+    def write(self, unit: Unit) -> None:
         for key, value in unit.writes.items():
             if value is None:
                 self.rows.pop(key, None)
             else:
                 self.rows[key] = value
+
+    def commit(self, unit: Unit) -> None:
+        """Write, and let happen what only a written unit may cause."""
+        self.write(unit)
         for effect in unit.after:
             effect()
 

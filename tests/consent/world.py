@@ -5,7 +5,7 @@ One worker, one partition. What is durable is ``log`` and each stage's rows and 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
@@ -49,6 +49,7 @@ from streams.sandbox import SandboxApp, SandboxConfig, create_app
 from streams.sandbox.store import Contact
 from streams.settings import Settings
 from streams.topics import Topics
+from tests.agents import memory
 
 T = TypeVar("T")
 TOPICS = Topics.of("t")
@@ -97,28 +98,14 @@ class Wire(httpx.ASGITransport):
 
 
 @dataclass
-class State:
+class State(memory.Rows):
     """One stage's rows, and how far it has read its topics."""
 
-    topics: tuple[str, ...]
-    rows: dict[bytes, bytes] = field(default_factory=dict)
+    topics: tuple[str, ...] = field(kw_only=True)
     read: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-
-    def get(self, partition: int, key: bytes) -> bytes | None:
-        return self.rows.get(key)
-
-    def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        return iter([(key, value) for key, value in sorted(self.rows.items()) if key.startswith(prefix)])
 
     def owned(self) -> set[int]:
         return {0}
-
-    def write(self, unit: Unit) -> None:
-        for key, value in unit.writes.items():
-            if value is None:
-                self.rows.pop(key, None)
-            else:
-                self.rows[key] = value
 
 
 class World:
@@ -132,9 +119,9 @@ class World:
         self.client = DotdigitalClient(SETTINGS, unobserved, self.wire)
         self.log: dict[str, list[bytes | None]] = defaultdict(list)
         self.states = {
-            "buyers": State((TOPICS.buyers,)),
-            "contacts": State((TOPICS.contacts,)),
-            "outbox": State((TOPICS.desired, TOPICS.deliveries)),
+            "buyers": State(topics=(TOPICS.buyers,)),
+            "contacts": State(topics=(TOPICS.contacts,)),
+            "outbox": State(topics=(TOPICS.desired, TOPICS.deliveries)),
         }
         self.version = 0
         self.appends_left: int | None = None
