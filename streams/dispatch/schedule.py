@@ -19,6 +19,8 @@ Place: TypeAlias = tuple[Lane, Queue]
 SINGLY = tuple(queue for queue in Queue if queue is not Queue.FOLLOW_UP)
 
 _COUNTED = 1_000
+_PROBE_MS = 5_000
+"""Between two probes, at least."""
 
 
 @dataclass(slots=True)
@@ -57,6 +59,7 @@ class Schedule:
         self._waiting: Counter[Place] = Counter()
         self._changed = asyncio.Event()
         self._paused_until = 0
+        self._probing = False
         self.closed: frozenset[Place] = frozenset()
 
     def now_ms(self) -> int:
@@ -140,9 +143,16 @@ class Schedule:
         if entry is not None and entry.held == import_id:
             self.retry(entry, self._clock.now_ms(), alone=alone)
 
-    def pause(self, until: int) -> None:
-        """Give nothing out before ``until`` (epoch ms)."""
+    def pause(self, until: int, *, probing: bool = False) -> None:
+        """Give nothing out before ``until`` (epoch ms); ``probing``: and then little at a time, until :meth:`resume`."""
         self._paused_until = max(self._paused_until, until)
+        self._probing |= probing
+
+    def resume(self) -> None:
+        """There was an answer: give out what is due, if only probes were."""
+        if self._probing:
+            self._probing, self._paused_until = False, 0
+            self._changed.set()
 
     def close(self, places: Iterable[Place]) -> None:
         """Give out nothing one by one from these places; all others are open."""
@@ -191,6 +201,8 @@ class Schedule:
         while now >= self._paused_until and len(taken) < most and (entry := self._pop_due(place, now)) is not None:
             entry.taken = True
             taken.append(entry)
+        if taken:
+            self._given(now)
         return taken
 
     async def take(self, lanes: Container[Lane] = tuple(Lane), queues: Container[Queue] = SINGLY) -> Entry:
@@ -200,8 +212,13 @@ class Schedule:
             now = self._clock.now_ms()
             if now >= self._paused_until and (entry := self._first(places, now)) is not None:
                 entry.taken = True
+                self._given(now)
                 return entry
             await self._wait(places, now)
+
+    def _given(self, now: int) -> None:
+        if self._probing:
+            self._paused_until = now + _PROBE_MS
 
     def _first(self, places: Iterable[Place], now: int) -> Entry | None:
         for place in places:

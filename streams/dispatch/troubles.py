@@ -30,10 +30,10 @@ log = structlog.get_logger()
 _TRIES = 4
 """Tries of a call that needs something which is not there yet."""
 _ACCESS_MS = 30_000
-_LONGEST = 30.0
+_LONGEST = 10.0
 """Seconds between two tries, at most: urgent changes wait for the next one when Dotdigital is back."""
 _MANY = 5
-"""Failed calls in a row after which everybody waits: one says little."""
+"""Failed calls in a row after which everybody waits, and one at a time tries: one says little."""
 _CONTACT_GONE = ("insightData:contactNotFound", "ERROR_CONTACT_NOT_FOUND")
 
 
@@ -61,6 +61,7 @@ class Troubles:
     def over(self) -> None:
         """A call was answered for what it said."""
         self._failures = 0
+        self._schedule.resume()
 
     def again(self, error: DotdigitalError, *entries: Entry, lingers: float = 0.0) -> None:
         """Try again what a failed call carried, when the trouble may be over.
@@ -72,6 +73,8 @@ class Troubles:
         self._metrics.retries.labels(reason).inc(len(entries))
         lost = isinstance(error, ConnectivityError) and not isinstance(error, LaterError)
         earliest = self._answers.now_ms() + int(lingers * 1000) if lost else 0
+        if not lost:
+            self._schedule.resume()
         for entry in entries:
             self._schedule.retry(entry, due, earliest=earliest)
 
@@ -93,7 +96,7 @@ class Troubles:
             case ConnectivityError():
                 reason = error.reason
                 if self._failures >= _MANY:
-                    self._schedule.pause(now + wait)
+                    self._schedule.pause(now + wait, probing=True)
             case _:
                 reason = "other"
         return now + wait, reason

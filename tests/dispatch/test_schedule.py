@@ -275,6 +275,33 @@ async def test_what_is_given_back_was_not_tried(schedule: Schedule, clock: Manua
     assert schedule.tried("a"), "its call may have worked"
 
 
+async def test_while_nothing_answers_one_task_is_given_out_at_a_time(schedule: Schedule, clock: ManualClock) -> None:
+    for name in "abc":
+        schedule.put(name, 0, clock.now_ms(), Lane.LIVE, ONE)
+    schedule.put("d", 0, clock.now_ms(), Lane.BULK, Queue.RECORD)
+    schedule.pause(clock.now_ms() + 1_000, probing=True)
+    await nothing(schedule)
+    clock.advance(1)
+    probe = await schedule.take()
+    await nothing(schedule)
+    assert not schedule.take_due((Lane.BULK, Queue.RECORD), 1), "an import is no lesser probe"
+    schedule.retry(probe, clock.now_ms())
+    schedule.pause(clock.now_ms() + 1_000, probing=True)
+    clock.advance(1)
+    await nothing(schedule)
+    clock.advance(4)
+    await schedule.take()
+    schedule.resume()
+    assert {await taken(schedule), await taken(schedule)} <= {"a", "b", "c"}
+
+
+async def test_an_answer_does_not_end_a_pause_that_waits_for_a_person(schedule: Schedule, clock: ManualClock) -> None:
+    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
+    schedule.pause(clock.now_ms() + 1_000)
+    schedule.resume()
+    await nothing(schedule)
+
+
 def test_timers_do_not_count_as_waiting(schedule: Schedule, clock: ManualClock) -> None:
     schedule.put("a", 0, clock.now_ms() + HOUR, Lane.LIVE, Queue.ALONE, timer=True)
     assert not +schedule.counts()
