@@ -119,7 +119,7 @@ def capture_specs(settings: Settings, mapping: Mapping, kind: SourceKind = "sqls
     }
     for topic, purpose in passing.items():
         yield TopicSpec(topic, 1, settings.replication, purpose, PASSING)
-    # Lost or shortened, the connector cannot start: one partition, kept for ever (debezium.md 4.2).
+    # Lost or shortened, the connector cannot start: one partition, kept for ever.
     forever = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
     yield TopicSpec(names.history, 1, settings.replication, "the connector's memory of table schemas", forever)
 

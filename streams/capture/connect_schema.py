@@ -1,6 +1,6 @@
 """Kafka Connect's inline schemas: turn logical types into the text that Debezium's recommended modes write.
 
-Sources: Debezium's temporal and decimal encodings (debezium.md 3.1, 3.2). Times become nominal ``...Z`` text, because the
+Sources: Debezium's pages on temporal and decimal values. Times become nominal ``...Z`` text, because the
 source column has no zone; decimals become plain text with their scale.
 """
 

@@ -17,7 +17,7 @@ from streams.capture.position import BEFORE_EVERYTHING, STREAMED, position_of
 from streams.errors import RecordError
 
 UNAVAILABLE: Final = "__debezium_unavailable_value"
-"""Debezium's mark for a large column that the change table did not hold: keep what we have (debezium.md 3.3)."""
+"""Debezium's mark for a large column that the change table did not hold: keep what we have."""
 
 _MAX_BYTES: Final = 8 * 1024 * 1024
 

@@ -14,7 +14,7 @@ from streams.errors import RecordError
 WIDTH = 12
 
 STREAMED: Final = (None, False, "false")
-"""``source.snapshot`` of what came from the log; null unless nulls are replaced by defaults (debezium.md 2.3)."""
+"""``source.snapshot`` of what came from the log; null unless nulls are replaced by defaults."""
 
 BEFORE_EVERYTHING = bytes(10)
 """The place of a row that was read from its table, when nothing says which changes it has seen."""

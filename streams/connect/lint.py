@@ -1,6 +1,6 @@
 """Keys of a connector's configuration that nobody reads.
 
-Kafka Connect accepts any key, so a typing error is a default in force that nobody chose (debezium.md 4.2). Known are the
+Kafka Connect accepts any key, so a typing error is a default in force that nobody chose. Known are the
 keys that the plugin itself publishes (``keys/*.json``, written by ``make connector-keys``), those that its source code reads
 without publishing them, and the name spaces that are handed on to the JDBC driver, to Kafka's clients, and the like.
 """
@@ -46,7 +46,7 @@ _UNPUBLISHED = frozenset(
         "unavailable.value.placeholder",
     }
 )
-"""Read by Debezium 3.6, but missing from what it publishes (debezium.md 4.2, and the constants in its jars)."""
+"""Read by Debezium 3.6, but missing from what it publishes: its pages name them, or the constants in its jars."""
 
 _HANDED_ON = (
     "admin.override.",

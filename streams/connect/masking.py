@@ -13,7 +13,7 @@ _SECRET = re.compile(
     r"password|passwd|passphrase|secret|salt|token|credential|jaas|user\.info|keystore\.key|private.?key", re.IGNORECASE
 )
 _REFERENCE = re.compile(r"\$\{[^${}:]+:[^${}]+\}")
-# Debezium takes the salt of a hashed column in the *name* of the property (debezium.md 4.2).
+# Debezium takes the salt of a hashed column in the *name* of the property.
 _SALT_IN_NAME = re.compile(r"(\.with\.salt\.).+$", re.IGNORECASE)
 
 

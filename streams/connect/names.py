@@ -24,7 +24,7 @@ SIGNAL = "signal"
 """Table through which the connector is told what to do, and in which it marks the windows of incremental snapshots."""
 
 SIGNAL_COLUMNS = ("id", "type", "data")
-"""Debezium wants these three in this order (debezium.md 2.8)."""
+"""Debezium wants these three in this order (its page on signals)."""
 
 OUR_TABLES = {HEARTBEAT: HEARTBEAT_COLUMNS, SIGNAL: SIGNAL_COLUMNS}
 """Our tables in the source database and their columns, the key first."""
@@ -58,7 +58,7 @@ class CaptureNames:
     def of(cls, mapping: Mapping, kind: SourceKind = "sqlserver") -> "CaptureNames":
         """The names at one site; table topics are equal for both kinds.
 
-        SQL Server's topics are ``<prefix>.<database>.<schema>.<table>``, PostgreSQL's lack the database (debezium.md 2.1).
+        SQL Server's topics are ``<prefix>.<database>.<schema>.<table>``, PostgreSQL's lack the database.
         """
         source = mapping.source
         prefix = source.topic_prefix if kind == "sqlserver" else f"{source.topic_prefix}.{source.database}"

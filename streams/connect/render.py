@@ -1,6 +1,6 @@
 """The connector's configuration, rendered from the site's mapping, so that mapping and capture cannot drift.
 
-Every choice follows debezium.md 4; the comments say what goes wrong with Debezium's default. Secrets are references, which
+The comments say what goes wrong with Debezium's default. Secrets are references, which
 the Connect worker resolves by Kafka's DirectoryConfigProvider under the name ``dir``.
 """
 

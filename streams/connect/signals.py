@@ -1,6 +1,6 @@
 """Tell the connector to read tables again while it goes on streaming: an incremental snapshot, asked for over Kafka.
 
-What the running connector listens to is read from its own configuration (debezium.md 2.8): a key that is not its
+What the running connector listens to is read from its own configuration: a key that is not its
 ``topic.prefix`` would be ignored without a word.
 """
 

@@ -1,4 +1,4 @@
-"""A stored fact and the position of the row version that produced it: replace, never increment (law 2).
+"""A stored fact and the position of the row version that produced it: replace, never increment.
 
 Positions are bytes that compare in order: a source position (:mod:`streams.capture.position`) for captured rows, a row
 version of ours (:func:`version_bytes`) for what one stage tells the next. The two never meet in one cell.

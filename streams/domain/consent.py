@@ -1,4 +1,4 @@
-"""Consent: what every source says of one address, and what follows from it (law 5, law 6).
+"""Consent: what every source says of one address, and what follows from it.
 
 The sources are the ERP, Dotdigital's own record of the contact, the record of an address that the person had before, and an
 erasure. Each is a register that keeps its latest statement, a stricter one among equally late ones, so :func:`join` is

@@ -1,4 +1,4 @@
-"""Erasure: what remains of changes and rows once a person who must be forgotten is taken from them (law 6).
+"""Erasure: what remains of changes and rows once a person who must be forgotten is taken from them.
 
 Pure. An address is remembered only as a keyed digest, so that whatever brings it again can be recognised and emptied. The same
 rules serve ingest, before a row enters our topics, and every stage, for what was already on its way.

@@ -7,5 +7,5 @@ FEW = 20
 
 
 def spread(lane: int, reached: int) -> int:
-    """The lane in which ``reached`` documents follow a change of ``lane``: a wide refresh is bulk (design law 8)."""
+    """The lane in which ``reached`` documents follow a change of ``lane``: a wide refresh is bulk."""
     return lane if reached <= FEW else Lane.BULK

@@ -59,7 +59,7 @@ class Health:
         """Measure how late the loop runs, and end the process if it stops altogether.
 
         A blocked loop cannot answer a probe, and its heartbeats go on from Faust's consumer thread, so the group would wait
-        for it for ever (faust.md 3, no. 20).
+        for it for ever.
         """
         threading.Thread(target=self._guard, name="loop-guard", daemon=True).start()
         while True:

@@ -79,7 +79,7 @@ def _customers(tables: Tables, mapping: Mapping, live: list[LiveOrder]) -> list[
 
 
 def customer_addresses(tables: Tables, mapping: Mapping) -> dict[int, list[str]]:
-    """The addresses of every customer buyer, in their order (contract §3); house accounts are no buyers."""
+    """The addresses of every customer buyer, in their order (contact rules §3); house accounts are no buyers."""
     people: dict[int | None, list[Row]] = defaultdict(list)
     for row in rows(tables, mapping.contact.table, mapping.contact.key):
         people[reference(row[mapping.contact.customer])].append(row)

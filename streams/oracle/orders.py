@@ -1,4 +1,4 @@
-"""Orders and credit notes: which are live, with what facts, and which are held and why (contract §2)."""
+"""Orders and credit notes: which are live, with what facts, and which are held and why (contact rules §2)."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Rows as the oracle reads them: whole tables, and the columns of one row by value kind (contract §1)."""
+"""Rows as the oracle reads them: whole tables, and the columns of one row by value kind (contact rules §1)."""
 
 import re
 from collections.abc import Mapping as Dict

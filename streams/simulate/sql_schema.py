@@ -1,6 +1,6 @@
 """The shop's tables as SQL sees them: the types of their columns, in SQL Server's words, and the names that a site gives them.
 
-Types and nullability follow the proposed tables of ``orderwise.md`` 2.2. ``IDENTITY`` is left out: the shop numbers its rows
+Types and nullability are what Orderwise's published tables let one expect. ``IDENTITY`` is left out: the shop numbers its rows
 itself, and now and then changes a number, which an identity column does not allow.
 """
 

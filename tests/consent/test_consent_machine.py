@@ -1,4 +1,4 @@
-"""Laws 5 and 6, whatever everybody does: the ERP, the person, the marketer, Dotdigital, operators and crashes.
+"""Consent only ever tightens by itself, whatever everybody does: the ERP, the person, the marketer, Dotdigital, operators and crashes.
 
 ``OWDD_CONSENT_STEPS=100000 pytest tests/consent`` runs as many steps; without it a few.
 """

@@ -1,4 +1,4 @@
-"""Contract §4 to §6 at rest: what counts as a difference between the rows and the account."""
+"""Contact rules §4 to §6 at rest: what counts as a difference between the rows and the account."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

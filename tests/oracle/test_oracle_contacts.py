@@ -1,4 +1,4 @@
-"""Contract §3 and §4: who the buyers are, what they say about their addresses, and what the contact becomes."""
+"""Contact rules §3 and §4: who the buyers are, what they say about their addresses, and what the contact becomes."""
 
 from decimal import Decimal
 from typing import Any

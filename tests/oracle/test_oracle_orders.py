@@ -1,4 +1,4 @@
-"""Contract §2: which orders are live, which are held, and for which reason first."""
+"""Contact rules §2: which orders are live, which are held, and for which reason first."""
 
 from collections import Counter
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Contract §1: how one column value reads."""
+"""Contact rules §1: how one column value reads."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

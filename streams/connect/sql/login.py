@@ -1,6 +1,6 @@
 """The connector's login: it may read what is captured, beat its heart, open and close its windows, and nothing else.
 
-The permissions are those that debezium.md 4.2 lists. ``EXECUTE`` on ``sys.sp_cdc_help_change_data_capture`` and
+The permissions are those that Debezium's SQL Server page lists. ``EXECUTE`` on ``sys.sp_cdc_help_change_data_capture`` and
 ``sys.sp_cdc_help_jobs`` is not granted, because SQL Server gives it to everybody (role public).
 """
 
