@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 BARE := env -i PATH="$$PATH" HOME="$$HOME" OWDD_SECRETS_DIR=/nonexistent
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: demo demo-cdc test consent check bench bench-delivery docs golden connector-keys lock clean
+.PHONY: demo demo-cdc test consent faults check bench bench-delivery docs golden connector-keys lock clean
 
 demo: $(VENV)/.installed ## the main job on an embedded broker; ends with proof that it is right
 	$(BIN)/owdd demo $(DEMO)

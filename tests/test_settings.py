@@ -234,6 +234,10 @@ class TestShow:
     def test_every_setting_is_explained(self) -> None:
         assert all(info.description for info in Settings.model_fields.values())
 
+    def test_the_reference_is_current(self) -> None:
+        page = Path(__file__).parents[1] / "docs" / "configuration.md"
+        assert owdd("config", "reference").output == page.read_text("utf-8"), "run 'make docs'"
+
 
 class TestSchema:
     def schema(self, *arguments: str) -> dict[str, Any]:
