@@ -14,6 +14,7 @@ import typer
 
 from bench import growth, ingest, join, memory, urgent
 from bench.delivery import command as delivery
+from bench.delivery.traces import PLOTS
 from bench.errors import BenchError
 from bench.results import Circumstances, Result, as_json, show
 from bench.site import Site, load_average, open_site
@@ -56,15 +57,23 @@ for _name in BENCHMARKS:
 app.command("all", help="Run every benchmark, each on a broker of its own.")(_command(list(BENCHMARKS)))
 
 
+def _known(trace: str | None) -> str | None:
+    names = [plot.name for plot in PLOTS]
+    if trace is not None and trace not in names:
+        raise typer.BadParameter(f"it must be one of {', '.join(names)}")
+    return trace
+
+
 @app.command("delivery", help="Calls per delivered change, in virtual time and without a broker; not part of all.")
 def _delivery(
     json: Json = None,
     quick: Quick = False,
     seeds: Annotated[int, typer.Option(min=1, help="How many shops each trace is made of.")] = 3,
     backfill: Annotated[int, typer.Option(min=1, help="Contacts of the backfill.")] = 200_000,
+    trace: Annotated[str | None, typer.Option(callback=_known, help="Only this one.")] = None,
 ) -> None:
     load = load_average()
-    result = _checked("delivery", lambda: delivery.run(quick=quick, seeds=seeds, backfill=backfill))
+    result = _checked("delivery", lambda: delivery.run(quick=quick, seeds=seeds, backfill=backfill, only=trace))
     found = [(result, Circumstances.now(None, load))]
     _tell(found, json)
     _judge(found, quick=quick)

@@ -76,8 +76,8 @@ class Run:
         return self.measures.calls / max(1, self.least.calls)
 
 
-def run(*, quick: bool, seeds: int, backfill: int) -> Result:
-    """Play everything.
+def run(*, quick: bool, seeds: int, backfill: int, only: str | None = None) -> Result:
+    """Play every trace, or only the one of that name.
 
     Raises:
         NotDrained: a contender cannot deliver what was before a trace.
@@ -88,9 +88,11 @@ def run(*, quick: bool, seeds: int, backfill: int) -> Result:
     mapping, terms, debounce = load_mapping(), Terms(), SETTINGS.debounce
     scale = QUICK if quick else Scale(backfill=backfill)
     result = Result("delivery", _workload(scale, seeds, terms), COLUMNS, notes=list(_NOTES))
-    for place in range(len(PLOTS)):
+    for plot in PLOTS:
+        if only not in (None, plot.name):
+            continue
         runs: dict[str, list[Run]] = {name: [] for name in CONTENDERS}
-        played = [PLOTS[place].trace(mapping, seed, scale) for seed in range(1, seeds + 1)]
+        played = [plot.trace(mapping, seed, scale) for seed in range(1, seeds + 1)]
         for trace in played:
             least = best(trace, mapping, terms, debounce, SETTINGS.import_most)
             for name, make in CONTENDERS.items():
