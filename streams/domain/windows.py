@@ -7,7 +7,7 @@ they go forward, times that are never shown do not count, and a window that woul
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -38,41 +38,8 @@ class BulkWindows:
         """Whether bulk may be sent at that time."""
         return not self._edges or bisect_right(self._edges, self._minute(epoch_ms)) % 2 == 1
 
-    def next_change(self, epoch_ms: int) -> int | None:
-        """When the windows next open or close after that time; None when they never do."""
-        before = self.open_at(epoch_ms)
-        at, end = epoch_ms, epoch_ms + (_WEEK + _DAY) * 60_000
-        while self._edges and at < end:
-            at = self._next_step(at)
-            if self.open_at(at) is not before:
-                return at
-        return None
-
-    def _next_step(self, at: int) -> int:
-        """The next time at which an edge is reached or the clocks are changed."""
-        minute = self._minute(at)
-        wait = min((edge - minute) % _WEEK or _WEEK for edge in self._edges)
-        step = at - at % 60_000 + wait * 60_000
-        if self._offset(step) == self._offset(at):
-            return step
-        # Between two whole minutes of which the first has the old offset.
-        before, after = at // 60_000, step // 60_000
-        while after - before > 1:
-            middle = (before + after) // 2
-            if self._offset(middle * 60_000) == self._offset(at):
-                before = middle
-            else:
-                after = middle
-        return after * 60_000
-
-    def _local(self, epoch_ms: int) -> datetime:
-        return datetime.fromtimestamp(epoch_ms // 1000, self._zone)
-
-    def _offset(self, epoch_ms: int) -> timedelta | None:
-        return self._local(epoch_ms).utcoffset()
-
     def _minute(self, epoch_ms: int) -> int:
-        local = self._local(epoch_ms)
+        local = datetime.fromtimestamp(epoch_ms // 1000, self._zone)
         return local.weekday() * _DAY + local.hour * 60 + local.minute
 
 
