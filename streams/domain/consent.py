@@ -1,9 +1,9 @@
 """Consent: what every source says of one address, and what follows from it.
 
-The sources are the ERP, Dotdigital's own record of the contact, the record of an address that the person had before, and an
-erasure. Each is a register that keeps its latest statement, a stricter one among equally late ones, so :func:`join` is
-commutative, associative and idempotent: replays and reordering cannot change an answer. Between sources the strictest wins:
-erased, then out, then in, then unknown. ``docs/delivery-rules.md`` section 8 is the table that this module obeys.
+The sources are the ERP, Dotdigital's own record of the contact, and the record of an address that the person had before.
+Each is a register that keeps its latest statement, a stricter one among equally late ones, so :func:`join` is commutative,
+associative and idempotent: replays and reordering cannot change an answer. Between sources the strictest wins: out, then in,
+then unknown. ``docs/delivery-rules.md`` section 8 is the table that this module obeys.
 
 Positions compare within one source only: the ERP's are versions of the desired content, Dotdigital's are the microseconds of
 the contact's ``updated``, both as :func:`streams.domain.cells.version_bytes`.
@@ -52,7 +52,6 @@ class Verdict(IntEnum):
     UNKNOWN = 0
     IN = 1
     OUT = 2
-    ERASED = 3
 
 
 class Said(msgspec.Struct, array_like=True, frozen=True, order=True, gc=False):
@@ -73,7 +72,6 @@ class Consent(msgspec.Struct, array_like=True, frozen=True, gc=False):
     dotdigital: Said = Said()
     carried: bytes = b""
     lifted: bytes = b""
-    erased: bool = False
 
 
 def join(one: Consent, other: Consent) -> Consent:
@@ -83,7 +81,6 @@ def join(one: Consent, other: Consent) -> Consent:
         max(one.dotdigital, other.dotdigital),
         max(one.carried, other.carried),
         max(one.lifted, other.lifted),
-        one.erased or other.erased,
     )
 
 
@@ -122,15 +119,8 @@ def came_along(consent: Consent, position: bytes) -> Consent:
     return join(consent, Consent(carried=position))
 
 
-def erase(consent: Consent) -> Consent:
-    """The person must be forgotten, for ever."""
-    return join(consent, Consent(erased=True))
-
-
 def verdict(consent: Consent) -> Verdict:
     """The strictest of what the sources say."""
-    if consent.erased:
-        return Verdict.ERASED
     carried = Word.OUT if consent.carried > consent.lifted else Word.SILENT
     return Verdict(max(consent.erp.word, consent.dotdigital.word, carried))
 
@@ -138,10 +128,9 @@ def verdict(consent: Consent) -> Verdict:
 def creation_status(consent: Consent, *, external: bool) -> Status | None:
     """The status with which a new contact is created; never left out, because Dotdigital would subscribe it then.
 
-    None: it is not ours to create. In mode ``external`` another system does, and a reading finds it; an erased person's
-    contact is created by nobody.
+    None: it is not ours to create. In mode ``external`` another system does, and a reading finds it.
     """
-    if external or consent.erased:
+    if external:
         return None
     return SUBSCRIBED if consent.erp.word is Word.IN and verdict(consent) is Verdict.IN else UNSUBSCRIBED
 

@@ -13,7 +13,7 @@ from streams.domain.consent import Consent, Created, Said, Verdict, Word, join, 
 
 positions = st.integers(0, 4).map(version_bytes) | st.just(b"")
 statements = st.builds(Said, positions, st.sampled_from(Word))
-consents = st.builds(Consent, statements, statements, positions, positions, st.booleans())
+consents = st.builds(Consent, statements, statements, positions, positions)
 T1, T2, T3 = (version_bytes(moment) for moment in (1, 2, 3))
 
 WORDS = {"in": True, "out": False, "silent": None}
@@ -48,13 +48,6 @@ def test_join_is_idempotent_and_nothing_is_its_zero(one: Consent) -> None:
 def test_order_and_repetition_change_nothing(runs: tuple[list[Consent], list[Consent]]) -> None:
     once, again = runs
     assert reduce(join, once) == reduce(join, again)
-
-
-@given(consents, consents)
-def test_an_erasure_is_final(one: Consent, other: Consent) -> None:
-    after = join(consent.erase(one), other)
-    assert verdict(after) is Verdict.ERASED
-    assert consent.creation_status(after, external=False) is None
 
 
 @given(consents, positions)
