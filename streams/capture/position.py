@@ -11,8 +11,6 @@ import orjson
 
 from streams.errors import RecordError
 
-WIDTH = 12
-
 STREAMED: Final = (None, False, "false")
 """``source.snapshot`` of what came from the log; null unless nulls are replaced by defaults."""
 

@@ -102,12 +102,6 @@ class Plugin(msgspec.Struct, frozen=True, rename={"cls": "class"}):
     version: str = ""
 
 
-class PluginProperty(msgspec.Struct, frozen=True):
-    """One property that a plugin publishes."""
-
-    name: str
-
-
 class Refusal(msgspec.Struct, frozen=True):
     """The body of an error."""
 

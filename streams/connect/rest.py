@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from streams.connect.answers import Offset, Offsets, Plugin, PluginProperty, Refusal, Status, Validation
+from streams.connect.answers import Offset, Offsets, Plugin, Refusal, Status, Validation
 from streams.connect.errors import ConnectBusy, ConnectorMissing, ConnectRefused, ConnectUnreachable
 from streams.connect.masking import scrubbed
 from streams.connect.render import Config
@@ -68,11 +68,6 @@ class ConnectClient:
     async def plugins(self) -> list[Plugin]:
         """The connector plugins that the worker found."""
         return await self._get("/connector-plugins", list[Plugin])
-
-    async def plugin_properties(self, plugin: str) -> frozenset[str]:
-        """The properties that ``plugin`` (its class) publishes; Debezium reads some that it does not publish."""
-        found = await self._get(f"/connector-plugins/{_part(plugin)}/config", list[PluginProperty])
-        return frozenset(item.name for item in found)
 
     async def validate(self, config: Config) -> Validation:
         """What the plugin says of ``config``, which it tries out: this call connects to the database."""

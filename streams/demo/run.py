@@ -41,7 +41,6 @@ class DemoConfig:
     seed: int = 1
     duplicates: float = 0.02
     replays: int = 2
-    kills: int = 0
     report: Path = Path("demo-report.json")
     directory: Path | None = None
     capture: bool = False

@@ -15,7 +15,6 @@ from streams.oracle.rows import EXACT, Row, Tables, addresses, instant, money, r
 class OrderLine:
     """One line of a document, in the order of their keys; ``original`` is the line that a credit gives back."""
 
-    id: int
     variant: int | None
     quantity: Decimal | None
     net: Decimal | None
@@ -168,7 +167,6 @@ def _judged(order: int, parts: _Parts, mapping: Mapping) -> LiveOrder | str:
 def _line(row: Row, mapping: Mapping) -> OrderLine:
     names = mapping.order.line
     return OrderLine(
-        id=int(row[names.key]),
         variant=reference(row[names.variant]),
         quantity=money(row[names.quantity]),
         net=money(row[names.net]),

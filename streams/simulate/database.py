@@ -74,11 +74,6 @@ class Database:
     def recording(self) -> bool:
         return self._open is not None
 
-    @property
-    def dirty(self) -> bool:
-        """Whether the open transaction has written anything."""
-        return bool(self._open)
-
     def begin(self, at_ms: int, *, descending: bool = False) -> None:
         """Open a transaction at ``at_ms`` (UTC); ``descending`` lets ``change_lsn`` fall inside it, as CDC may."""
         self._open = []

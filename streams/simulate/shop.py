@@ -28,7 +28,6 @@ class Account:
 
     id: int
     person: Person
-    trade: bool
     contacts: list[int] = field(default_factory=list)
 
 
@@ -163,7 +162,7 @@ class Shop:
     def add_account(self, *, trade: bool, person: Person | None = None, plain: bool = False) -> Account:
         """A customer with its contacts; ``plain`` leaves out oddities."""
         rng, key = self.rng, self.db.new_key(CUSTOMER)
-        account = Account(key, person or self.person(), trade)
+        account = Account(key, person or self.person())
         chance = 1.0 if plain else rng.random()
         statement: Value = None
         invoice: Value = None

@@ -6,7 +6,6 @@ import orjson
 import pytest
 
 from streams.capture.envelope import UNAVAILABLE, Control, RowEvent, Tombstone, decode
-from streams.capture.position import WIDTH
 
 KEY = b'{"oht_id":51}'
 INSERT = (
@@ -182,7 +181,7 @@ class TestSnapshotMark:
         assert row_event(edited(SNAPSHOT, snapshot=mark)).snapshot is True
 
     def test_a_snapshot_before_the_first_commit_comes_before_everything(self) -> None:
-        assert row_event(edited(SNAPSHOT, commit_lsn=None)).position == bytes(WIDTH)
+        assert row_event(edited(SNAPSHOT, commit_lsn=None)).position == bytes(12)
 
 
 class TestSchemas:

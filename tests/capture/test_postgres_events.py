@@ -10,7 +10,7 @@ import pytest
 
 from streams.capture import rows
 from streams.capture.envelope import RowEvent, Tombstone, decode
-from streams.capture.position import BEFORE_EVERYTHING, WIDTH, position_of
+from streams.capture.position import BEFORE_EVERYTHING, position_of
 from streams.capture.reader import readers
 from streams.errors import RecordError
 from streams.mapping import load_mapping
@@ -43,7 +43,7 @@ def test_every_recorded_event_is_read() -> None:
     assert [event.op for event in of("customer_contact", cc_id=9001)] == ["c", "u", "d"]
     assert {event.op for event in EVENTS} == {"r", "c", "u", "d"}
     assert sum(isinstance(decoded(record), Tombstone) for record in RECORDS) == 2
-    assert all(len(event.position) == WIDTH for event in EVENTS)
+    assert all(len(event.position) == 12 for event in EVENTS)
 
 
 def test_types_are_read_as_from_sql_server() -> None:
