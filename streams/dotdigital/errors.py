@@ -2,6 +2,7 @@
 
     DotdigitalError
     ├── ConnectivityError         no answer, a 5xx, or one that cannot be read: repeat with jitter; the call may have worked
+    │   ├── UnsentError               no connection: it cannot have worked
     │   └── LaterError                a code that asks to try again: Dotdigital is there, something is in the way
     ├── ThrottledError            a ceiling is reached, ``scope`` says which: wait, until ``reset_at`` if that is known
     ├── AccessError               nothing of the kind works until a person acts: permissions, quotas, a wrong URL
@@ -47,6 +48,10 @@ class ConnectivityError(DotdigitalError):
     def __init__(self, operation: str, reason: str) -> None:
         super().__init__(operation, reason)
         self.reason = reason
+
+
+class UnsentError(ConnectivityError):
+    """No connection could be made, so the call never left."""
 
 
 class LaterError(ConnectivityError):

@@ -11,7 +11,7 @@ import httpx
 from streams.capture.rows import Lane
 from streams.dotdigital.connections import Connections
 from streams.dotdigital.credentials import Credentials
-from streams.dotdigital.errors import Ceiling, ConnectivityError, ThrottledError
+from streams.dotdigital.errors import Ceiling, ConnectivityError, ThrottledError, UnsentError
 from streams.dotdigital.failures import failure
 from streams.dotdigital.limits import SCOPE, rate_limit
 from streams.dotdigital.tiers import Budget, Call, Operation, Tier
@@ -113,6 +113,8 @@ class Transport:
         try:
             answer = await client.request(method, path, content=body, params=query, timeout=timeout)
             status = str(answer.status_code)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise UnsentError(operation, "no-connection") from error
         except httpx.TimeoutException as error:
             raise ConnectivityError(operation, "timeout") from error
         except httpx.HTTPError as error:

@@ -129,9 +129,9 @@ async def test_a_server_that_fails_is_asked_again_even_when_it_answers_html(
     ("cause", "reason"),
     [
         (httpx.ReadTimeout, "timeout"),
-        (httpx.ConnectTimeout, "timeout"),
-        (httpx.PoolTimeout, "timeout"),
-        (httpx.ConnectError, "no-answer"),
+        (httpx.ConnectTimeout, "no-connection"),
+        (httpx.PoolTimeout, "no-connection"),
+        (httpx.ConnectError, "no-connection"),
         (httpx.ReadError, "no-answer"),
         (httpx.RemoteProtocolError, "no-answer"),
     ],

@@ -10,7 +10,7 @@ import uvicorn
 
 from streams.capture.rows import Lane
 from streams.dotdigital.client import DotdigitalClient
-from streams.dotdigital.errors import ConnectivityError
+from streams.dotdigital.errors import ConnectivityError, UnsentError
 from streams.runtime.ports import free_port
 from streams.sandbox import SandboxApp
 from streams.settings import Settings
@@ -79,8 +79,8 @@ async def test_who_hangs_is_given_up_and_the_connection_goes_on(served: Served, 
         assert await client.find(ANN) is not None
 
 
-async def test_where_nobody_listens_there_is_no_answer() -> None:
+async def test_where_nobody_listens_nothing_was_sent() -> None:
     async with DotdigitalClient(settings_for(f"http://127.0.0.1:{free_port()}"), print) as client:
-        with pytest.raises(ConnectivityError) as caught:
+        with pytest.raises(UnsentError) as caught:
             await client.find(ANN)
-    assert caught.value.reason == "no-answer"
+    assert caught.value.reason == "no-connection"
