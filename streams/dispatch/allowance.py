@@ -21,7 +21,7 @@ STEP = 100
 """How often somebody who waits looks again during the release."""
 ASKING = 1_000
 """How long others wait for the answer of the one call that goes ahead; also how long an answer is news."""
-_SLOWEST_CALL = 121_000
+SLOWEST_CALL = 121_000
 """No answer comes later than this after Dotdigital stamped it (its limit of request time)."""
 _FORGOTTEN = 10
 """What is taken off a learned lead of our clock every minute, since one late refusal may have overstated it."""
@@ -32,21 +32,25 @@ _HOURS_TURN = 2 * HOUR
 class Reserve:
     """Shares of a minute's budget: only urgent calls may use ``urgent``, and bulk calls must leave ``live`` besides.
 
-    ``rest`` of the budget stays with the urgent lane to the very end; all else is released over the minute's last part.
+    ``rest`` of the budget stays with the urgent lane to the very end; all else is released over the minute's last part. While
+    there are more urgent calls than that, as many are kept as are likely to come, up to half of the budget.
     """
 
     urgent: float = 0.1
     live: float = 0.1
     rest: float = 0.02
 
-    def kept(self, lane: Lane, budget: int, to_end: float) -> int:
-        """Calls of ``budget`` that ``lane`` must leave to others, ``to_end`` milliseconds before the minute is over."""
+    def kept(self, lane: Lane, budget: int, to_end: float, likely: float = 0.0) -> int:
+        """Calls of ``budget`` that ``lane`` must leave to others, ``to_end`` milliseconds before the minute is over.
+
+        ``likely``: urgent calls that may still come in this minute.
+        """
         if lane is Lane.URGENT:
             return 0
         held = min(1.0, max(0.0, to_end / RELEASE))
         rest = min(self.rest, self.urgent)
-        kept = rest + (self.urgent - rest) * held
-        return int(budget * (kept + self.live * held if lane is Lane.BULK else kept))
+        urgent = max(rest + (self.urgent - rest) * held, min(0.5, likely / budget) if budget else 0.0)
+        return int(budget * (urgent + self.live * held if lane is Lane.BULK else urgent))
 
 
 class Minute:
@@ -67,7 +71,8 @@ class Minute:
         self.learned = False
         self._refused = False
         self._called = self._heard = 0
-        self._sent = self._sent_before = self._carried = 0
+        self._sent = self._sent_before = self._carried = self._lost = 0
+        self._urgent = self._urgent_before = 0
         self._began = self._ends = self._skew = 0
 
     def own(self, now: int) -> int | None:
@@ -97,11 +102,16 @@ class Minute:
         end = self.to_end(now)
         return max(1, min(end + MARGIN, max(end - RELEASE, STEP)))
 
-    def spend(self, now: int) -> None:
+    def likely_urgent(self, now: int) -> float:
+        """How many urgent calls may still come in the present minute, going by the one before, and a quarter more."""
+        return 1.25 * self._urgent_before * max(0, self.to_end(now)) / MINUTE
+
+    def spend(self, now: int, *, urgent: bool = False) -> None:
         """A call is made."""
         self._roll(now)
         self._called = now
         self._sent += 1
+        self._urgent += urgent
         self.under_way += 1
 
     def give_back(self) -> None:
@@ -111,13 +121,15 @@ class Minute:
 
     def answered(self, now: int, rate: RateLimit | None, throttled: bool) -> None:
         """A call is over; ``rate`` is what its reply said."""
+        self._roll(now)
         self.under_way = max(0, self.under_way - 1)
         if rate is None:
+            # It may have arrived in the next minute: clocks differ.
+            self._lost += self.to_end(now) <= MARGIN
             return
-        self._roll(now)
         self._refused, self._heard = throttled, now
         ends = int(rate.reset * 1000)
-        self._set_skew(ends, now, now if throttled else now - _SLOWEST_CALL)
+        self._set_skew(ends, now, now if throttled else now - SLOWEST_CALL)
         if not self.learned:
             self.learned, self.remaining = True, rate.limit
         elif ends > self._ends + MINUTE // 2:
@@ -147,7 +159,9 @@ class Minute:
         self._began, self._ends = now, ends
         self.remaining = self.limit or 0
         self._sent_before = self._sent
-        self._sent = self._carried = self.under_way
+        self._sent = self._carried = self.under_way + self._lost
+        self._lost = 0
+        self._urgent_before, self._urgent = self._urgent, 0
 
     def _resume(self, ends: int, now: int) -> None:
         """The minute that we took for over is not: a call that left after it is counted in it. Our clock is ahead."""

@@ -147,7 +147,8 @@ class BudgetGovernor:
         reserve, minute = self._policy.reserve, self._minutes[tier]
         left, hours = minute.left(now), self._hour.left(now)
         if left is not None:
-            left = max(0, left - reserve.kept(lane, minute.own(now) or 0, minute.to_end(now)))
+            kept = reserve.kept(lane, minute.own(now) or 0, minute.to_end(now), minute.likely_urgent(now))
+            left = max(0, left - kept)
         if hours is not None:
             hours = max(0, hours - reserve.kept(lane, self._hour.own(now) or 0, 0))
         known = [calls for calls in (left, hours) if calls is not None]
@@ -168,7 +169,7 @@ class BudgetGovernor:
             if waiter.granted.cancelled():
                 continue
             if waiter.tier not in blocked and self._may(waiter, now):
-                self._minutes[waiter.tier].spend(now)
+                self._minutes[waiter.tier].spend(now, urgent=waiter.lane is Lane.URGENT)
                 self._hour.spend(now)
                 self._granted = now
                 self._metrics.budget_calls.labels(waiter.tier, waiter.lane.name.lower()).inc()

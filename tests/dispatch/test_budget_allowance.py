@@ -4,11 +4,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streams.capture.rows import Lane
-from streams.dispatch.allowance import HOUR, MARGIN, MINUTE, RELEASE, Hour, Minute, Reserve
+from streams.dispatch.allowance import HOUR, MARGIN, MINUTE, RELEASE, SLOWEST_CALL, Hour, Minute, Reserve
 from streams.dispatch.shares import WHOLE, Share
 from streams.dotdigital.tiers import RateLimit
 from tests.dispatch.account import shares
@@ -42,13 +42,19 @@ class Worker:
     minute: Minute
     ahead: int
     going: int = 0
-    coming: list[tuple[RateLimit, bool]] = field(default_factory=list)
+    coming: list[tuple[int, RateLimit, bool]] = field(default_factory=list)
 
     def arrive(self, server: Server, now: int, most: int) -> None:
         arrived = min(most, self.going)
         self.going -= arrived
-        self.coming += [server.take(now) for _ in range(arrived)]
-        assert not any(refused for _, refused in self.coming)
+        self.coming += [(now, *server.take(now)) for _ in range(arrived)]
+        assert not any(refused for _, _, refused in self.coming)
+
+    def answered(self, now: int, number: int) -> None:
+        """An answer is read, unless it is given up."""
+        at, rate, refused = self.coming.pop(number % len(self.coming))
+        late = now - at > SLOWEST_CALL
+        self.minute.answered(now + self.ahead, None if late else rate, refused and not late)
 
 
 steps = st.lists(
@@ -64,6 +70,24 @@ steps = st.lists(
     partitions=st.integers(1, 6),
     skews=st.lists(st.integers(-MARGIN, MARGIN), min_size=3, max_size=3),
     steps=steps,
+)
+@example(
+    # Two answers that come a minute late, both at once: neither says that our clock is ahead.
+    limit=3,
+    partitions=2,
+    skews=[0, 0, 0],
+    steps=[
+        ("call", 0, 1),
+        ("edge", 0, 1),
+        ("call", 0, 1),
+        ("edge", 0, 1),
+        ("answer", 0, 2),
+        ("edge", 0, 1),
+        ("edge", 0, 1),
+        ("call", 0, 2),
+        ("call", 1, 2),
+        ("edge", 0, 1),
+    ],
 )
 def test_no_minute_is_overspent_whatever_happens_in_whatever_order(
     limit: int, partitions: int, skews: list[int], steps: list[tuple[str, int, int]]
@@ -83,8 +107,7 @@ def test_no_minute_is_overspent_whatever_happens_in_whatever_order(
                 worker.arrive(server, now, amount)
             case "answer":
                 for _ in range(min(amount, len(worker.coming))):
-                    rate, refused = worker.coming.pop(amount % len(worker.coming))
-                    worker.minute.answered(mine, rate, refused)
+                    worker.answered(now, amount)
             case "lose" if worker.coming:
                 worker.coming.pop()
                 worker.minute.answered(mine, None, throttled=False)
@@ -114,6 +137,16 @@ class TestMinute:
 
     def test_the_first_reply_tells_limit_rest_and_end(self, minute: Minute) -> None:
         assert (minute.limit, minute.remaining, minute.left(T + 1200), minute.to_end(T + 1200)) == (100, 99, 99, 58_800)
+
+    def test_urgent_calls_are_likely_to_come_as_in_the_minute_before(self, minute: Minute) -> None:
+        for _ in range(20):
+            minute.spend(T + 2000, urgent=True)
+        assert minute.likely_urgent(T + 3000) == 0, "nothing is known of the minute before"
+        later = T + MINUTE + MARGIN
+        minute.spend(later)
+        assert [round(minute.likely_urgent(later + passed)) for passed in (0, MINUTE // 2, MINUTE - MARGIN)] == [25, 12, 0]
+        minute.spend(T + 2 * MINUTE + MARGIN)
+        assert minute.likely_urgent(T + 2 * MINUTE + MARGIN) == 0
 
     def test_what_others_used_is_gone(self, minute: Minute) -> None:
         minute.spend(T + 2000)
@@ -198,6 +231,11 @@ class TestReserve:
     def test_it_is_released_over_the_last_part_but_for_a_rest(self) -> None:
         assert [self.RESERVE.kept(Lane.LIVE, 1000, left) for left in (RELEASE, RELEASE // 2, 0)] == [100, 60, 20]
         assert [self.RESERVE.kept(Lane.BULK, 1000, left) for left in (RELEASE, RELEASE // 2, 0)] == [300, 160, 20]
+
+    def test_as_much_is_kept_as_is_likely_to_come_up_to_half(self) -> None:
+        assert [self.RESERVE.kept(Lane.LIVE, 1000, MINUTE, likely) for likely in (50, 250, 800)] == [100, 250, 500]
+        assert self.RESERVE.kept(Lane.BULK, 1000, MINUTE, 250) == 450
+        assert self.RESERVE.kept(Lane.URGENT, 1000, MINUTE, 800) == 0
 
     def test_a_budget_of_few_calls_is_not_held_back(self) -> None:
         assert self.RESERVE.kept(Lane.LIVE, 4, MINUTE) == 0
