@@ -21,8 +21,6 @@ Status: TypeAlias = Literal["subscribed", "unsubscribed"]
 
 SUBSCRIBED: Final = "subscribed"
 UNSUBSCRIBED: Final = "unsubscribed"
-_NOT_REFUSED: Final = frozenset({"subscribed", "pendingoptin", "softbounced", "hardbounced", "nosubscription"})
-"""Statuses without anybody's refusal. A bounce says something of the mailbox, and does not follow the person to another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +34,6 @@ class Contact:
     email_status: str
     email: str = ""
     updated: int = 0
-
-    @property
-    def tight(self) -> bool:
-        """Whether somebody refused: unsubscribed, suppressed, complained, and every status that we do not know."""
-        return self.email_status not in _NOT_REFUSED
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ async def test_a_row_has_the_address_and_the_channels_status(client: DotdigitalC
 async def test_without_the_channels_the_overall_status_is_shown(client: DotdigitalClient, person: Person) -> None:
     person("ann@example.com", "suppressed")
     (page,) = [page async for page in client.contacts_since(None, with_status=False)]
-    assert page.contacts[0].tight
+    assert page.contacts[0].email_status == "suppressed"
 
 
 async def test_only_what_changed_since_is_read(
