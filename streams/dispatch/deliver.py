@@ -11,10 +11,17 @@ from typing import Literal, TypeAlias
 from streams.domain import consent
 from streams.domain.cells import version_bytes
 from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED, Created
-from streams.domain.delivery import OutboxRow, Outcome, holds_fields
+from streams.domain.delivery import OutboxRow, Outcome, creation_of, holds_fields
 from streams.dotdigital.client import Api
 from streams.dotdigital.contacts import Contact
-from streams.dotdigital.errors import AccessError, ContactExistsError, DataError
+from streams.dotdigital.errors import (
+    AccessError,
+    ConnectivityError,
+    ContactExistsError,
+    DataError,
+    DotdigitalError,
+    UnsentError,
+)
 from streams.dotdigital.insight import MOST_KEYS
 
 NOTHING = b"{}"
@@ -25,7 +32,7 @@ class Answer:
     """What was done, and what is now known of the contact; ``contact`` is its id, None when there is none.
 
     ``seen`` is the contact as Dotdigital showed it last, None where that would only tell what we said ourselves. ``listless``:
-    Dotdigital took the data, but not with the list.
+    the code with which Dotdigital refused the list; it took the data without.
     """
 
     outcome: Outcome
@@ -34,7 +41,7 @@ class Answer:
     told_out: bool = False
     seen: Contact | None = None
     listed: bool | None = None
-    listless: bool = False
+    listless: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +73,8 @@ class Job:
         return () if self.join is None else (self.join,)
 
 
-Note: TypeAlias = Callable[[Created, Contact | None], Awaitable[None]]
-"""Makes durable, before a call, what its lost answer would lose: the status we create with, a refusal that was seen."""
+Note: TypeAlias = Callable[[Answer], Awaitable[None]]
+"""Makes durable what would be lost with the answer: the status we create with, a refusal that was seen, an opt-out told."""
 
 
 async def deliver(api: Api, job: Job, note: Note) -> Answer:
@@ -78,11 +85,11 @@ async def deliver(api: Api, job: Job, note: Note) -> Answer:
     """
     try:
         return await _bring(api, job, note)
-    except DataError:
+    except DataError as error:
         if job.join is None:
             raise
-        # A list that somebody deleted must not hold up the data.
-        return replace(await _bring(api, replace(job, join=None), note), listless=True)
+        # A list that somebody deleted, or that this contact may not join, must not hold up the data.
+        return replace(await _bring(api, replace(job, join=None), note), listless=error.code)
 
 
 async def _bring(api: Api, job: Job, note: Note) -> Answer:
@@ -120,15 +127,21 @@ async def _change(api: Api, job: Job, contact_id: int) -> Contact | None:
 
 async def _create(api: Api, job: Job, note: Note) -> Answer:
     status: Created = consent.creation_status(job.row.consent, external=job.external) or UNSUBSCRIBED
-    await note(status, None)
-    if status == SUBSCRIBED:
-        # Without a status a new contact is subscribed, and one that comes back from the bin keeps the status it had.
-        result = await api.update(job.email, job.fields, lists=job.lists)
-        if not result.created:
-            return _updated(job, result.contact, _creation(job.row, result.contact), told=False)
-        contact = result.contact
-    else:
-        contact = await api.create(job.email, job.fields, UNSUBSCRIBED, lists=job.lists)
+    await note(Answer("noted", created=status))
+    try:
+        if status == SUBSCRIBED:
+            # Without a status a new contact is subscribed, and one that comes back from the bin keeps the status it had.
+            result = await api.update(job.email, job.fields, lists=job.lists)
+            if not result.created:
+                return _updated(job, result.contact, _creation(job.row, result.contact), told=False)
+            contact = result.contact
+        else:
+            contact = await api.create(job.email, job.fields, UNSUBSCRIBED, lists=job.lists)
+    except DotdigitalError as error:
+        if isinstance(error, UnsentError) or not isinstance(error, ConnectivityError):
+            # Whoever is found next time was created by somebody else.
+            await note(Answer("withdrawn"))
+        raise
     told = consent.opted_out(job.row.consent)
     return Answer("created", contact.contact_id, status, told, contact, _listed(job))
 
@@ -151,6 +164,7 @@ async def _update(api: Api, job: Job, found: Contact | None, note: Note) -> Answ
         if tighten:
             # The opt-out goes out even when the data cannot.
             await api.change(found.contact_id, NOTHING, status=status)
+            await note(Answer("noted", told_out=True))
         raise
     return _updated(job, contact, _creation(row, contact), told=tighten)
 
@@ -186,7 +200,7 @@ async def _retire(api: Api, job: Job, note: Note) -> Answer:
     creation = "no" if found is None else _creation(row, found)
     if found is not None or consent.goes_along(row.consent):
         # Before the contact goes: once it is gone, a lost answer would take the unsubscribe along.
-        await note(creation, found)
+        await note(Answer("noted", created=creation, seen=found))
     if found is None or not ours:
         return Answer("absent")
     if creation != "no":
@@ -227,4 +241,4 @@ def goes_along(row: OutboxRow, seen: Contact | None) -> bool:
 
 def _creation(row: OutboxRow, contact: Contact) -> Created:
     """Whether and how we created this contact; what we did to one that had the address before says nothing of it."""
-    return row.creation if row.contact in (None, contact.contact_id) else "no"
+    return creation_of(row, contact.email_status) if row.contact in (None, contact.contact_id) else "no"

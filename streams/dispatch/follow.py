@@ -16,7 +16,7 @@ from streams.dispatch.schedule import Entry, Schedule
 from streams.dispatch.tasks import Family, Queue, owner_of, part_of, task_of
 from streams.dispatch.troubles import Troubles
 from streams.domain.changes import FollowUp
-from streams.domain.deliverables import FollowUpRow
+from streams.domain.deliverables import FollowUpRow, digest_of_follow_up
 from streams.domain.delivery import Delivery, OutboxRow
 from streams.domain.money import money
 from streams.dotdigital.client import Api, DotdigitalClient
@@ -62,7 +62,7 @@ class Follower:
     ) -> None:
         self._schedule = schedule
         self._rows = rows
-        self._api: Api = client.on(Lane.LIVE)
+        self._client = client
         self._answers = answers
         self._budget = budget
         self._troubles = troubles
@@ -118,17 +118,18 @@ class Follower:
         return False
 
     async def _call(self, told: list[_Told]) -> None:
+        api: Api = self._client.on(told[0].entry.lane)  # the most urgent one
         if isinstance(self._how, RefundEnrolment):
             # Two credit notes of one person in one call are one enrolment.
-            await self._api.enrol(self._how.program, sorted({ready.contact for ready in told}))
+            await api.enrol(self._how.program, sorted({ready.contact for ready in told}))
         else:
-            await self._api.import_events([ready.event(self._how.type) for ready in told])
+            await api.import_events([ready.event(self._how.type) for ready in told])
 
     async def _refused(self, told: list[_Told], error: DataError) -> None:
         """One that is wrong has all refused: find it by halves, unless it is the programme that is wrong."""
         if len(told) == 1 or error.code in _PROGRAM_WRONG:
             for ready in told:
-                await self._troubles.refused(ready.entry, b"", error)
+                await self._troubles.refused(ready.entry, digest_of_follow_up(ready.wanted), error)
             return
         half = len(told) // 2
         await self._tell(told[:half])

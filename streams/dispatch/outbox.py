@@ -156,8 +156,11 @@ class OutboxHandler:
         if doubtful and left and row.fields is not None:
             self._stay(rows, change.key, row)
         if done and (row.dirty or self._rules.joins(row, now)):
-            lane = Lane.URGENT if row.known and row.must_tell_out else Lane(change.lane)
-            self._mark(rows, row, lane, change.born, was_dirty=was_dirty)
+            urgent = row.known and row.must_tell_out
+            # What waits already is not hurried by a look at the contact.
+            if urgent or not was_dirty or change.kind is not Kind.FOUND:
+                lane = Lane.URGENT if urgent else Lane(change.lane)
+                self._mark(rows, row, lane, change.born, was_dirty=was_dirty)
         return done
 
     def _learn(self, rows: UnitRows, row: OutboxRow, change: Change) -> bool:
@@ -197,7 +200,7 @@ class OutboxHandler:
     def _want_follow_up(self, rows: UnitRows, task: str, wanted: FollowUp | None, change: Change) -> None:
         row = rows.touch(task).row
         was_dirty = row.dirty
-        row.wanted = wanted
+        deliverables.want_follow_up(row, wanted)
         if row.dirty:
             self._mark(rows, row.wait, Lane(change.lane), change.born, was_dirty=was_dirty)
 
@@ -274,7 +277,7 @@ class OutboxHandler:
                     rows.unit.emit(self._topics.orders, told)
             case _:
                 deliverables.settle_record(item.row, answer)
-        if answer.outcome == "noted":
+        if answer.outcome in ("noted", "withdrawn"):
             return
         item.answer, wait = answer, wait_of(item.row)
         if item.row.dirty:
@@ -356,7 +359,7 @@ class OutboxHandler:
 
     def _plan(self, rows: UnitRows, task: str, row: Any) -> Plan | None:
         if isinstance(row, OutboxRow):
-            return self._plan_contact(row, rows.unit.now_ms / 1000)
+            return self._plan_contact(row, rows.unit.now_ms)
         family = family_of(task)
         if not row.dirty or (family is not Family.CATALOGUE and not rows.look(task_of(Family.CONTACT, owner_of(task))).known):
             return None
@@ -369,10 +372,11 @@ class OutboxHandler:
             queue = Queue.FOLLOW_UP
         return Plan(row.wait.due, row.wait.lane, queue, timer=False)
 
-    def _plan_contact(self, row: OutboxRow, now_s: float) -> Plan | None:
+    def _plan_contact(self, row: OutboxRow, now_ms: int) -> Plan | None:
         # In mode external a contact that is not there waits for a reading to find it.
         ours = row.known or row.erase is not None or not self._rules.external
-        if ours and (row.dirty or (row.known and self._rules.joins(row, now_s))):
+        wanted = ours and (row.dirty or (row.known and self._rules.joins(row, now_ms / 1000)))
+        if wanted and not self._rules.leaves_first(row, now_ms):
             alone = row.fields is None or row.erase is not None or (row.known and row.must_tell_out)
             queue = Queue.ALONE if alone else Queue.EXISTING if row.known else Queue.NEW
             return Plan(row.due, row.lane, queue, timer=False)

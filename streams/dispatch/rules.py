@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from streams.capture.rows import Lane
 from streams.domain.delivery import OutboxRow
 from streams.domain.erasure import Digest
+from streams.domain.windows import BulkWindows
 from streams.mapping import Mapping
 
 _DAY = 86_400
@@ -15,19 +17,21 @@ class Rules:
 
     ``listed_for``: how long after a despatch a contact is a recent buyer, in seconds; None: no list. ``external``: another
     system owns consent and creates contacts. ``digest``: the keyed digest of an address; ``hash_key``: of the hash by which
-    the owner of a parked delivery is known.
+    the owner of a parked delivery is known. ``windows``: when bulk may be sent.
     """
 
     listed_for: int | None
     external: bool
     digest: Digest
     hash_key: bytes
+    windows: BulkWindows
 
     @classmethod
     def of(cls, mapping: Mapping, digest: Digest, hash_key: bytes) -> "Rules":
         """What the mapping says of it."""
         recent = mapping.delivery.recent_buyers
-        return cls(recent.days * _DAY if recent else None, mapping.consent.mode == "external", digest, hash_key)
+        windows = BulkWindows.parse(mapping.delivery.bulk_windows, mapping.source.zone)
+        return cls(recent.days * _DAY if recent else None, mapping.consent.mode == "external", digest, hash_key, windows)
 
     def listed_until(self, row: OutboxRow) -> int:
         """Until when the contact is a recent buyer (epoch seconds); 0: it is none."""
@@ -37,8 +41,17 @@ class Rules:
 
     def joins(self, row: OutboxRow, now_s: float) -> bool:
         """Whether the contact must be put on the recent buyers' list."""
-        return not row.listed and not row.refused and self.listed_until(row) > now_s
+        barred = row.barred is not None and row.barred == row.despatched
+        return not row.listed and not barred and not row.refused and self.listed_until(row) > now_s
 
     def leaves(self, row: OutboxRow, now_s: float) -> bool:
         """Whether the contact must be taken off the list."""
         return (row.listed or row.joining) and self.listed_until(row) <= now_s
+
+    def leaves_first(self, row: OutboxRow, now_ms: int) -> bool:
+        """Whether the contact must be taken off the list before a window opens for its data."""
+        if self.listed_for is None or not row.known or not (row.listed or row.joining) or row.lane != Lane.BULK:
+            return False
+        ready = max(row.due, now_ms)
+        opens = self.windows.opens(ready)
+        return opens > ready and self.listed_until(row) * 1000 < opens

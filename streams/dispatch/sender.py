@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import structlog
 
 from streams.capture.rows import Lane
+from streams.dead_letters import keyed_hash
 from streams.dispatch.answers import Answers
 from streams.dispatch.deliver import Answer, Job, deliver, goes_along
 from streams.dispatch.destination import Destination
@@ -18,15 +18,16 @@ from streams.dispatch.rules import Rules
 from streams.dispatch.schedule import Entry, Schedule
 from streams.dispatch.tasks import Family, family_of, owner_of, part_of, task_of
 from streams.dispatch.troubles import Troubles
-from streams.domain.consent import Created
 from streams.domain.deliverables import GONE, RecordRow
 from streams.domain.delivery import Delivery, OutboxRow, Outcome
 from streams.dotdigital.client import Api, DotdigitalClient
-from streams.dotdigital.contacts import Contact
 from streams.dotdigital.errors import DataError, DotdigitalError, MissingError
 from streams.observability.metrics import Metrics
 
 log = structlog.get_logger()
+
+_LIST_WRONG = ("ERROR_ADDRESSBOOK_NOT_FOUND", "ERROR_ADDRESSBOOK_NOTWRITABLE", "InvalidAddressBookIds")
+"""Codes that say something of the list; any other says something of the contact."""
 
 
 class Sender:
@@ -50,7 +51,7 @@ class Sender:
         self._answers = answers
         self._troubles = troubles
         self._destination = destination
-        self._list_id = destination.list_id
+        self._takes_joins = True
         self._rules = rules
         self._index = index
         self._metrics = metrics
@@ -87,19 +88,20 @@ class Sender:
         try:
             await self._families[family_of(entry.task)](entry, row, self._client.on(entry.lane))
         except DataError as error:
-            await self._troubles.refused(entry, row.hash or b"", error)
+            await self._troubles.refused(entry, _digest(row), error)
         except DotdigitalError as error:
             self._troubles.again(error, entry)
         else:
             self._troubles.over()
 
     async def _contact(self, entry: Entry, row: OutboxRow, api: Api) -> None:
-        now, list_id = self._answers.now_ms() / 1000, self._list_id
-        joins = list_id is not None and self._rules.joins(row, now)
-        if row.dirty or joins:
-            await self._deliver(entry, row, api, self._job(entry, row, list_id if joins else None))
-        elif list_id is not None and row.contact is not None and self._rules.leaves(row, now):
+        now, list_id = self._answers.now_ms() / 1000, self._destination.list_id
+        joins = self._takes_joins and list_id is not None and self._rules.joins(row, now)
+        leaves = self._rules.leaves(row, now) and (entry.timer or not row.dirty)
+        if leaves and list_id is not None and row.contact is not None:
             await self._leave(entry, row.contact, api, list_id)
+        elif row.dirty or joins:
+            await self._deliver(entry, row, api, self._job(entry, row, list_id if joins else None))
         elif row.listed and (until := self._rules.listed_until(row)) > now:
             # The site has meanwhile made the list's time longer.
             self._schedule.give_back(entry, until * 1000)
@@ -107,15 +109,21 @@ class Sender:
             self._schedule.answered(entry.task)
 
     async def _leave(self, entry: Entry, contact: int, api: Api, list_id: int) -> None:
-        with suppress(MissingError):  # nobody is on a list that is gone
+        try:
             await api.leave_list(list_id, contact)
+        except DataError as error:
+            # Nobody is on a list that is gone, and what is refused once is refused again.
+            if not isinstance(error, MissingError):
+                log.warning("a contact cannot be taken off the recent buyers' list", code=error.code, owner=self._hash(entry))
         await self._write(entry, Delivery(entry.task, "left", "", 0, entry.lane, listed=False))
 
     async def _deliver(self, entry: Entry, row: OutboxRow, api: Api, job: Job) -> None:
         answer = await deliver(api, job, partial(self._note, entry, row))
-        if answer.listless:
-            self._list_id = None
+        if answer.listless in _LIST_WRONG:
+            self._takes_joins = False
             log.critical("the recent buyers' list is refused, nobody joins it until a restart: run 'owdd dotdigital plan'")
+        elif answer.listless is not None:
+            log.warning("a contact may not join the recent buyers' list", code=answer.listless, owner=self._hash(entry))
         self._observe(row, Family.CONTACT, answer.outcome)
         await self._write(entry, delivery_of(entry, row, answer))
 
@@ -132,16 +140,15 @@ class Sender:
             indexed=self._index.mark() is not None,
         )
 
-    async def _note(self, entry: Entry, row: OutboxRow, created: Created, seen: Contact | None) -> None:
-        """Write down what must be known even if the call that follows is never answered."""
-        if goes_along(row, seen):
+    async def _note(self, entry: Entry, row: OutboxRow, answer: Answer) -> None:
+        """Write down what must be known even if nothing more is answered."""
+        if goes_along(row, answer.seen):
             for email in row.moved_to:
                 await self._answers.carry(email, row)
-        status, updated = (None, 0) if seen is None else (seen.email_status, seen.updated)
-        noted = Delivery(
-            entry.task, "noted", "", self._answers.now_ms(), entry.lane, created=created, status=status, updated=updated
-        )
-        await self._answers.write(entry.partition, noted)
+        await self._write(entry, delivery_of(entry, row, answer))
+
+    def _hash(self, entry: Entry) -> str:
+        return keyed_hash(owner_of(entry.task).encode(), self._rules.hash_key)
 
     async def _record(self, entry: Entry, row: RecordRow, api: Api) -> None:
         email = owner_of(entry.task)
@@ -198,4 +205,10 @@ def delivery_of(entry: Entry, row: OutboxRow, answer: Answer) -> Delivery:
         status=None if seen is None else seen.email_status,
         updated=0 if seen is None else seen.updated,
         listed=answer.listed,
+        barred=None if answer.listless in (None, *_LIST_WRONG) else row.despatched,
     )
+
+
+def _digest(row: OutboxRow | RecordRow) -> bytes:
+    """Identifies what was to be sent."""
+    return (row.wanted if isinstance(row, OutboxRow) else row.hash) or b""

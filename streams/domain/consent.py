@@ -169,6 +169,11 @@ def still_created(created: Created, status: str) -> Created:
     return SUBSCRIBED if created == UNSUBSCRIBED and not refused(status) else created
 
 
+def still_tried(tried: Created, status: str) -> Created:
+    """How a call whose answer is not known created the contact, if that explains its ``status``; else somebody else did."""
+    return tried if tried == _folded(status) else "no"
+
+
 def refused(status: str) -> bool:
     """Whether somebody refused: unsubscribed, suppressed, complained, and every status that we do not know.
 

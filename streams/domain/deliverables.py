@@ -11,6 +11,8 @@ import msgspec
 from streams.domain.changes import FollowUp, Wanted
 from streams.domain.delivery import Delivery, settled_digest
 
+_encode = msgspec.msgpack.Encoder().encode
+
 GONE = b"gone"
 """The digest of a record that must not exist."""
 
@@ -56,7 +58,10 @@ class RecordRow(msgspec.Struct, array_like=True, gc=False):
 
 
 class FollowUpRow(msgspec.Struct, array_like=True, gc=False):
-    """One credit note of which Dotdigital is told once; ``done`` is for ever. Not ``wanted``: it has another recipient now."""
+    """One credit note of which Dotdigital is told once; ``done`` is for ever. Not ``wanted``: it has another recipient now.
+
+    ``parked`` is the digest of what Dotdigital refused.
+    """
 
     wanted: FollowUp | None = None
     done: bool = False
@@ -73,6 +78,11 @@ class FollowUpRow(msgspec.Struct, array_like=True, gc=False):
 def digest_of(content: bytes) -> bytes:
     """Identifies a record's content."""
     return blake2b(content, digest_size=12).digest()
+
+
+def digest_of_follow_up(wanted: FollowUp) -> bytes:
+    """Identifies what is to be told."""
+    return digest_of(_encode(wanted))
 
 
 def want_record(row: RecordRow, wanted: Wanted | None, position: bytes) -> bool:
@@ -97,7 +107,8 @@ def settle_record(row: RecordRow, delivery: Delivery) -> None:
     """Write Dotdigital's answer into the row."""
     digest = settled_digest(delivery)
     if delivery.outcome == "parked":
-        row.parked, row.code = digest, delivery.code
+        if digest == row.hash:
+            row.parked, row.code = digest, delivery.code
         return
     row.delivered, row.unsure = None if delivery.outcome == "removed" else digest, False
     if not row.dirty:
@@ -109,9 +120,18 @@ def forget_record(row: RecordRow) -> None:
     row.delivered, row.unsure = None, False
 
 
+def want_follow_up(row: FollowUpRow, wanted: FollowUp | None) -> None:
+    """Write what is to be told into the row."""
+    if wanted != row.wanted:
+        row.parked, row.code = None, None
+    row.wanted = wanted
+
+
 def settle_follow_up(row: FollowUpRow, delivery: Delivery) -> None:
     """Write Dotdigital's answer into the row."""
     if delivery.outcome == "parked":
-        row.parked, row.code = b"\1", delivery.code
+        digest = settled_digest(delivery)
+        if row.wanted is not None and digest == digest_of_follow_up(row.wanted):
+            row.parked, row.code = digest, delivery.code
     else:
         row.done = True

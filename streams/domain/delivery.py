@@ -23,6 +23,7 @@ Outcome: TypeAlias = Literal[
     "told",
     "parked",
     "noted",
+    "withdrawn",
     "vanished",
     "importing",
     "imported",
@@ -38,7 +39,8 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
     undelivered change; ``first``: when the row became dirty; both epoch ms. ``unsure``: a call was made whose answer is not
     known. ``despatched``: when something was last despatched (epoch seconds); ``listed``: we put the contact on the recent
     buyers' list; ``joining``: so may a call have done whose answer is not known. ``erase``: digest of the address of a person
-    who must be forgotten. ``found``: position of the newest reading.
+    who must be forgotten. ``found``: position of the newest reading. ``barred``: the despatch with which the list did not take
+    the contact.
     """
 
     position: bytes = b""
@@ -63,6 +65,7 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
     erase: bytes | None = None
     found: bytes = b""
     joining: bool = False
+    barred: int | None = None
 
     @property
     def known(self) -> bool:
@@ -84,7 +87,12 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
     @property
     def refused(self) -> bool:
         """Whether Dotdigital refused what is wanted."""
-        return self.parked is not None and (self.erase is not None or self.parked == self.hash)
+        return self.parked is not None and self.parked == self.wanted
+
+    @property
+    def wanted(self) -> bytes | None:
+        """Identifies what is wanted: the content, or that the person be forgotten."""
+        return self.hash if self.erase is None else self.erase
 
     @property
     def must_tell_out(self) -> bool:
@@ -102,8 +110,9 @@ class Delivery(msgspec.Struct, gc=False, omit_defaults=True):
 
     ``task`` is what was sent (:mod:`streams.dispatch.tasks`), or the id of an import, whose ``items`` are
     task, digest, and whether the contact was put on the list.
-    ``noted`` and ``importing`` are written before the answer: what must be known if it is lost. ``status`` and ``updated``
-    (UTC epoch seconds) are Dotdigital's, unless they only show what we said ourselves.
+    ``noted`` and ``importing`` are written before the answer: what must be known if it is lost; ``withdrawn`` takes back that a
+    creation was noted, for it was not made. ``status`` and ``updated`` (UTC epoch seconds) are Dotdigital's, unless they only
+    show what we said ourselves. ``barred``: the despatch with which the list did not take the contact.
     """
 
     task: str
@@ -120,6 +129,7 @@ class Delivery(msgspec.Struct, gc=False, omit_defaults=True):
     listed: bool | None = None
     tries: int = 0
     items: list[tuple[str, str, bool]] = []
+    barred: int | None = None
 
 
 def settled_digest(delivery: Delivery) -> bytes:
@@ -138,6 +148,17 @@ def _digest(fields: bytes | None, *, out: bool) -> bytes:
     return digest.digest()
 
 
+def _hash_again(row: OutboxRow) -> None:
+    row.hash = _hash(row)
+    if row.hash != row.parked:
+        row.parked, row.code = None, None
+
+
+def creation_of(row: OutboxRow, status: str) -> Created:
+    """Whether and how we created the row's contact, which shows ``status``."""
+    return row.created if row.created != "no" else consent.still_tried(row.tried, status)
+
+
 def holds_fields(row: OutboxRow) -> bool:
     """Whether Dotdigital took these very data fields last, whatever was said of consent since."""
     return not row.unsure and row.delivered in (_digest(row.fields, out=False), _digest(row.fields, out=True))
@@ -150,9 +171,7 @@ def want(row: OutboxRow, desired: Desired, position: bytes) -> bool:
     row.position = position
     row.fields, row.moved_to, row.despatched = desired.fields, desired.moved_to, desired.despatched
     _hear(row, consent.erp_said(row.consent, desired.opted, position))
-    row.hash = _hash(row)
-    if row.hash != row.parked:
-        row.parked, row.code = None, None
+    _hash_again(row)
     return True
 
 
@@ -160,7 +179,7 @@ def carry_consent(row: OutboxRow, position: bytes) -> None:
     """A refusal at the person's former address applies here too."""
     _hear(row, consent.came_along(row.consent, position))
     if row.hash is not None:
-        row.hash = _hash(row)
+        _hash_again(row)
 
 
 def find(row: OutboxRow, found: Found, position: bytes) -> bool:
@@ -171,6 +190,7 @@ def find(row: OutboxRow, found: Found, position: bytes) -> bool:
     if found.contact:
         # Who was suppressed may be listed by address alone.
         _become(row, found.contact)
+        row.created, row.tried = consent.still_created(creation_of(row, found.status), found.status), "no"
     _see(row, found.status, position, row.creation)
     return True
 
@@ -182,6 +202,9 @@ def settle(row: OutboxRow, delivery: Delivery) -> None:
     match delivery.outcome:
         case "noted":
             row.tried = delivery.created if delivery.created != "no" else row.tried
+            row.told_out = row.told_out or _told(row, delivery)
+        case "withdrawn":
+            row.tried = "no"
         case "left":
             row.listed = row.joining = False
         case "vanished":
@@ -189,7 +212,8 @@ def settle(row: OutboxRow, delivery: Delivery) -> None:
             row.created, row.tried, row.unsure = "no", "no", True
         case "parked":
             row.tried = "no"
-            row.parked, row.code = settled_digest(delivery), delivery.code
+            if settled_digest(delivery) == row.wanted:
+                row.parked, row.code = row.wanted, delivery.code
         case _:
             _delivered(row, delivery)
 
@@ -204,14 +228,19 @@ def _delivered(row: OutboxRow, delivery: Delivery) -> None:
     row.created = created
     if delivery.listed is not None:
         row.listed, row.joining = delivery.listed, False
-    row.told_out = delivery.told_out and consent.opted_out(row.consent)
+    row.barred = row.barred if delivery.barred is None else delivery.barred
+    row.told_out = _told(row, delivery)
+
+
+def _told(row: OutboxRow, delivery: Delivery) -> bool:
+    return delivery.told_out and consent.opted_out(row.consent)
 
 
 def _become(row: OutboxRow, contact: int | None) -> None:
     """Another id is another contact: it is on no list of ours, and not of our making."""
     if row.contact not in (None, contact):
         row.listed = row.joining = False
-    if row.contact not in (None, contact):
+        row.barred = None
         row.created = row.tried = "no"
     row.contact = contact
 

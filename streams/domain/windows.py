@@ -38,6 +38,16 @@ class BulkWindows:
         """Whether bulk may be sent at that time."""
         return not self._edges or bisect_right(self._edges, self._minute(epoch_ms)) % 2 == 1
 
+    def opens(self, epoch_ms: int) -> int:
+        """When bulk may be sent from that time on: at once, or when the next window opens.
+
+        If clocks are changed before then, by as much too early or too late.
+        """
+        if self.open_at(epoch_ms):
+            return epoch_ms
+        minute = self._minute(epoch_ms)
+        return epoch_ms - epoch_ms % 60_000 + min((start - minute) % _WEEK for start in self._edges[::2]) * 60_000
+
     def _minute(self, epoch_ms: int) -> int:
         local = datetime.fromtimestamp(epoch_ms // 1000, self._zone)
         return local.weekday() * _DAY + local.hour * 60 + local.minute

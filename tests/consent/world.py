@@ -35,6 +35,7 @@ from streams.domain.contacts import cleared
 from streams.domain.debounce import Debounce
 from streams.domain.erasure import digester
 from streams.domain.orders import customer_key
+from streams.domain.windows import BulkWindows
 from streams.dotdigital.bootstrap import TYPES
 from streams.dotdigital.client import DotdigitalClient, unobserved
 from streams.dotdigital.errors import DotdigitalError
@@ -133,7 +134,8 @@ class World:
         """A new worker takes over what is durable."""
         self.appends_left = None
         self.schedule = Schedule(self.clock)
-        rules = Rules(None, external=False, digest=self.digest, hash_key=KEY)
+        windows = BulkWindows((), MAPPING.source.zone)
+        rules = Rules(None, external=False, digest=self.digest, hash_key=KEY, windows=windows)
         outbox = OutboxHandler(TOPICS, rules, Debounce(), self.schedule, RunningImports(self.schedule), METRICS)
         self.handlers: dict[str, Handler] = {
             "buyers": BuyersHandler(TOPICS, METRICS, self.digest),

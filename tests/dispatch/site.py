@@ -75,7 +75,7 @@ class Call:
 class Line(httpx.AsyncBaseTransport):
     """The way to the sandbox; it remembers every call.
 
-    It can be ``cut``, and ``refuses`` calls as malformed whose body holds that text.
+    It can be ``cut``, and ``refuses`` calls whose path or body holds that text: as malformed, or with v2's ``code``.
     """
 
     def __init__(self, box: SandboxApp, clock: VirtualClock) -> None:
@@ -83,6 +83,7 @@ class Line(httpx.AsyncBaseTransport):
         self._clock = clock
         self.cut = False
         self.refuses: bytes | None = None
+        self.code: str | None = None
         self.calls: list[Call] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -101,8 +102,10 @@ class Line(httpx.AsyncBaseTransport):
         return answer
 
     def _refused(self, path: str, body: bytes) -> httpx.Response | None:
-        if self.refuses is None or self.refuses not in body:
+        if self.refuses is None or self.refuses not in path.encode() + b" " + body:
             return None
+        if self.code is not None:
+            return httpx.Response(400, json={"message": f"Error: {self.code}"})
         return httpx.Response(400, json={"errorCode": f"{path.split('/')[1]}:badJson", "description": "malformed"})
 
 
@@ -216,10 +219,10 @@ class Site:
         """A variant should have that catalogue record."""
         self.tell(self.change(Kind.CATALOGUE, str(variant), str(variant), self._wanted(str(variant), name), lane))
 
-    def credit(self, number: int, email: str = ANN, name: str | None = None) -> None:
+    def credit(self, number: int, email: str = ANN, name: str | None = None, lane: Lane = Lane.LIVE) -> None:
         """A credit note should be told."""
         row = FollowUp(name or f"C{number}", self.now, Decimal("9.5"), "GBP")
-        self.tell(self.change(Kind.FOLLOW_UP, email, number, row))
+        self.tell(self.change(Kind.FOLLOW_UP, email, number, row, lane))
 
     def erase(self, email: str = ANN) -> None:
         """A person should be forgotten."""

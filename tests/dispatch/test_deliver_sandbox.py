@@ -15,11 +15,10 @@ from streams.dispatch.sender import delivery_of
 from streams.dispatch.tasks import Family, Queue, task_of
 from streams.domain.cells import version_bytes
 from streams.domain.changes import Desired
-from streams.domain.consent import Consent, Created, Word, came_along, erp_said, seen
+from streams.domain.consent import Consent, Word, came_along, erp_said, seen
 from streams.domain.delivery import OutboxRow, settle, want
-from streams.dotdigital import contacts
 from streams.dotdigital.client import Call, DotdigitalClient
-from streams.dotdigital.errors import AccessError, ConnectivityError, DataError, ThrottledError
+from streams.dotdigital.errors import AccessError, ConnectivityError, DataError, DotdigitalError, ThrottledError, UnsentError
 from streams.sandbox import SandboxApp, SandboxConfig, create_app
 from streams.sandbox.store import Contact
 from streams.settings import Settings
@@ -29,6 +28,7 @@ FIELDS = b'{"FIRSTNAME":"Ann","OW_SPEND":10.10,"OW_TRADE":false}'
 CLEARED = b'{"FIRSTNAME":null,"OW_SPEND":null,"OW_TRADE":null}'
 V = version_bytes(1)
 NEW = OutboxRow(fields=FIELDS, hash=b"h")
+SETTINGS = Settings(dotdigital_url="http://sandbox", dotdigital_user="api-user", dotdigital_password=SecretStr("password-1"))
 ENTRY = Entry(task_of(Family.CONTACT, EMAIL), 0, 0, Lane.LIVE, Queue.NEW)
 
 
@@ -44,14 +44,10 @@ def calls() -> list[str]:
 
 @pytest.fixture
 async def client(box: SandboxApp, calls: list[str]) -> AsyncIterator[DotdigitalClient]:
-    settings = Settings(
-        dotdigital_url="http://sandbox", dotdigital_user="api-user", dotdigital_password=SecretStr("password-1")
-    )
-
     def observe(call: Call) -> None:
         calls.append(f"{call.operation} {call.status}")
 
-    async with DotdigitalClient(settings, observe, httpx.ASGITransport(box)) as made:
+    async with DotdigitalClient(SETTINGS, observe, httpx.ASGITransport(box)) as made:
         yield made
 
 
@@ -73,11 +69,11 @@ def seed(box: SandboxApp, email_status: str, **data: Any) -> Contact:
     return made
 
 
-class Notes(list[tuple[Created, contacts.Contact | None]]):
-    """What was written down before a call."""
+class Notes(list[Answer]):
+    """What was written down before the answer."""
 
-    async def note(self, created: Created, found: contacts.Contact | None) -> None:
-        self.append((created, found))
+    async def note(self, answer: Answer) -> None:
+        self.append(answer)
 
 
 def saying(opted: bool | None, row: OutboxRow = NEW) -> OutboxRow:
@@ -254,7 +250,7 @@ async def test_the_unsubscribe_of_who_leaves_is_reported(client: DotdigitalClien
     found.email_status = "unsubscribed"
     notes = Notes()
     await send(client, row, notes)
-    assert [(created, found and found.email_status) for created, found in notes] == [("subscribed", "unsubscribed")]
+    assert [(note.created, note.seen and note.seen.email_status) for note in notes] == [("subscribed", "unsubscribed")]
 
 
 async def test_who_turned_up_between_looking_and_creating_is_updated(
@@ -281,6 +277,43 @@ async def test_a_lost_reply_to_a_creation_costs_no_second_contact(client: Dotdig
     box.store.create({"email": EMAIL}).email_status = "unsubscribed"
     answer = await send(client, NEW)
     assert answer.outcome == "updated" and len(box.store) == 1 and status(box) == "unsubscribed"
+
+
+class Cut(httpx.ASGITransport):
+    """A line over which no creation leaves."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return await super().handle_async_request(request)
+        raise httpx.ConnectError("no route", request=request)
+
+
+@pytest.mark.parametrize("opted", [True, None])
+async def test_a_creation_that_never_left_is_withdrawn(box: SandboxApp, opted: bool | None) -> None:
+    notes = Notes()
+    async with DotdigitalClient(SETTINGS, lambda call: None, Cut(box)) as client:
+        with pytest.raises(UnsentError):
+            await send(client, saying(opted), notes)
+    assert [note.outcome for note in notes] == ["noted", "withdrawn"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "withdrawn"), [("http_429", True), ("flat_limit_400", True), ("http_503", False), ("lost_reply", False)]
+)
+async def test_a_creation_is_withdrawn_if_it_certainly_was_not_made(
+    client: DotdigitalClient, box: SandboxApp, fault: str, withdrawn: bool
+) -> None:
+    notes = Notes()
+    box.faults.update({"next": ["none", fault]})
+    with pytest.raises((DotdigitalError, ConnectionAbortedError)):
+        await send(client, NEW, notes)
+    assert (notes[-1].outcome == "withdrawn") is withdrawn
+
+
+async def test_who_signed_up_while_a_creation_had_no_answer_is_not_ours(client: DotdigitalClient, box: SandboxApp) -> None:
+    seed(box, "subscribed")
+    answer = await send(client, msgspec.structs.replace(NEW, tried="unsubscribed", unsure=True))
+    assert answer.created == "no"
 
 
 @pytest.mark.parametrize(
@@ -317,6 +350,8 @@ async def test_a_field_that_the_account_lacks_is_a_data_error(client: Dotdigital
 
 async def test_an_opt_out_goes_out_even_when_the_data_is_refused(client: DotdigitalClient, box: SandboxApp) -> None:
     seed(box, "subscribed")
+    notes = Notes()
     with pytest.raises(DataError):
-        await send(client, msgspec.structs.replace(saying(False), fields=b'{"OW_NONE":1}'))
+        await send(client, msgspec.structs.replace(saying(False), fields=b'{"OW_NONE":1}'), notes)
     assert status(box) == "unsubscribed"
+    assert [note.told_out for note in notes] == [True], "and is remembered"

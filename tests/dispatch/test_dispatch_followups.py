@@ -3,9 +3,15 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
+from streams.capture.rows import Lane
+from streams.dispatch.budget import BudgetGovernor
+from streams.dispatch.tasks import Family, task_of
+from streams.dotdigital.tiers import Tier
 from streams.mapping.delivery import RefundEnrolment, RefundEvent
 from streams.sandbox.store import Store
-from tests.dispatch.site import BOB, Site, on_site
+from tests.dispatch.site import ANN, BOB, Site, on_site
 
 EVENTS, ENROL = "/events/v3/import", "/v2/programs/enrolments"
 PROGRAM = 12
@@ -97,6 +103,47 @@ async def test_one_that_is_refused_is_parked_and_the_others_are_told(site: Site)
     site.unpark(parked.task_key)
     await site.quiet()
     assert told(site)[-1] == "C13"
+
+
+@on_site(delivery=EVENT)
+async def test_one_that_was_refused_is_told_when_it_changes(site: Site) -> None:
+    site.want()
+    await site.quiet()
+    site.line.refuses = b'"C1"'
+    site.credit(1)
+    await site.until(site.parked)
+    site.credit(1, name="C1b")
+    await site.quiet()
+    assert told(site) == ["C1b"] and site.parked()[-1].state == "cleared"
+
+
+@on_site(delivery=EVENT)
+async def test_one_that_changes_while_it_is_refused_is_told(site: Site) -> None:
+    site.want()
+    await site.quiet()
+    site.line.refuses = b'"C1"'
+    site.credit(1)
+    await site.until(lambda: site.dispatch.schedule.tried(task_of(Family.FOLLOW_UP, ANN, 1)))
+    site.credit(1, name="C1b")
+    await site.quiet()
+    assert told(site) == ["C1b"] and not site.parked()
+
+
+@on_site(delivery=EVENT)
+async def test_the_call_is_as_urgent_as_what_it_tells(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    lanes: list[Lane] = []
+    acquire = BudgetGovernor.acquire
+
+    async def watched(budget: BudgetGovernor, tier: Tier, lane: Lane) -> None:
+        lanes.append(lane)
+        await acquire(budget, tier, lane)
+
+    site.want()
+    await site.quiet()
+    monkeypatch.setattr(BudgetGovernor, "acquire", watched)
+    site.credit(1, lane=Lane.URGENT)
+    await site.quiet()
+    assert lanes == [Lane.URGENT]
 
 
 @on_site(delivery=EVENT)

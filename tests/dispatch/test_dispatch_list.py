@@ -1,9 +1,14 @@
 """The recent buyers' list: joined with the data, left when the time is over, whatever becomes of the worker."""
 
+import pytest
+
 from bench.delivery.account import LIST_ID
-from tests.dispatch.site import ANN, DAY, Site, on_site
+from streams.capture.rows import Lane
+from tests.dispatch.site import ANN, BOB, DAY, Site, on_site
 
 LASTS = 30 * DAY
+WINDOW = {"bulk_windows": ("mon 00:30-00:40",)}
+"""Virtual time begins on a Monday at midnight."""
 
 
 @on_site()
@@ -140,11 +145,12 @@ async def test_nobody_can_leave_a_list_that_is_gone(site: Site) -> None:
     assert len(site.calls("DELETE")) == 1 and not site.parked()
 
 
+@pytest.mark.parametrize("code", ["ERROR_ADDRESSBOOK_NOT_FOUND", "ERROR_ADDRESSBOOK_NOTWRITABLE"])
 @on_site()
-async def test_a_list_that_is_refused_holds_up_nobody_and_is_joined_after_a_restart(site: Site) -> None:
+async def test_a_list_that_is_refused_holds_up_nobody_and_is_joined_after_a_restart(site: Site, code: str) -> None:
     site.want()
     await site.quiet()
-    site.line.refuses = b'"lists"'
+    site.line.refuses, site.line.code = b'"lists"', code
     site.want(name="Anna", despatched=site.now)
     await site.until(lambda: site.contact().data["FIRSTNAME"] == "Anna")
     await site.pass_(5)
@@ -154,6 +160,62 @@ async def test_a_list_that_is_refused_holds_up_nobody_and_is_joined_after_a_rest
     site.line.refuses = None
     await site.restart()
     await site.until(site.listed)
+
+
+@on_site()
+async def test_who_may_not_join_keeps_nobody_off_and_is_tried_with_the_next_despatch(site: Site) -> None:
+    site.want()
+    site.want(BOB, "Bob")
+    await site.quiet()
+    site.line.refuses, site.line.code = b'"Anna"},"lists"', "ERROR_CONTACT_SUPPRESSEDFORADDRESSBOOK"
+    first = site.now
+    site.want(name="Anna", despatched=first)
+    await site.until(lambda: site.contact().data["FIRSTNAME"] == "Anna")
+    await site.quiet()
+    site.line.refuses = None
+    site.forget_calls()
+    site.want(BOB, "Bob", despatched=site.now)
+    await site.until(lambda: site.listed(BOB))
+    site.want(name="Ann", despatched=first)
+    await site.quiet()
+    await site.restart()
+    await site.pass_(60)
+    assert not site.listed() and not any(b"lists" in call.body for call in site.calls() if b"Ann" in call.body)
+    site.want(name="Ann", despatched=site.now)
+    await site.until(site.listed)
+    assert not site.parked()
+
+
+@on_site()
+async def test_who_cannot_be_taken_off_is_tried_once(site: Site) -> None:
+    site.want(despatched=site.now + 60 - LASTS)
+    await site.quiet()
+    site.line.refuses, site.line.code = b"/address-books/", "ERROR_ADDRESSBOOK_NOTWRITABLE"
+    await site.pass_(300)
+    assert len(site.calls("DELETE")) == 1 and not site.parked()
+
+
+@on_site(delivery=WINDOW)
+async def test_it_leaves_though_its_data_waits_for_a_window(site: Site) -> None:
+    over = site.now + 1200
+    site.want(despatched=over - LASTS)
+    await site.quiet()
+    site.want(name="Anna", despatched=over - LASTS, lane=Lane.BULK)
+    await site.pass_(600)
+    await site.restart()
+    await site.until(lambda: not site.listed())
+    assert 0 <= site.now - over <= 1 and site.contact().data["FIRSTNAME"] == "Ann"
+    await site.until(lambda: site.contact().data["FIRSTNAME"] == "Anna")
+    assert site.now - over >= 600 and len(site.calls("DELETE")) == 1
+
+
+@on_site(delivery=WINDOW)
+async def test_data_whose_window_opens_first_does_not_wait_for_the_leaving(site: Site) -> None:
+    site.want(despatched=site.now)
+    await site.quiet()
+    site.want(name="Anna", despatched=site.now, lane=Lane.BULK)
+    await site.pass_(1900)
+    assert site.listed() and site.contact().data["FIRSTNAME"] == "Anna"
 
 
 @on_site()

@@ -134,3 +134,18 @@ async def test_a_worker_that_ends_before_the_answer_is_written_down_sends_again(
     site.want(name=None)
     await site.quiet()
     assert site.held() is None
+
+
+@pytest.mark.parametrize("opted", [True, None])
+@on_site()
+async def test_who_signs_up_while_nothing_leaves_is_not_ours_to_delete(site: Site, opted: bool | None) -> None:
+    site.line.cut = True
+    site.want(opted=opted)
+    await site.pass_(30)
+    site.box.store.create({"email": ANN}).email_status = "subscribed"
+    site.line.cut = False
+    await site.quiet()
+    assert site.contact().data["FIRSTNAME"] == "Ann"
+    site.want(name=None)
+    await site.quiet()
+    assert site.contact().email_status == "subscribed"

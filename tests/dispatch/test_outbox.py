@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import cast
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -15,10 +16,11 @@ from streams.dispatch.running import RunningImports
 from streams.dispatch.schedule import Entry, Schedule
 from streams.dispatch.tasks import Family, Queue, task_of
 from streams.domain.cells import version_bytes
-from streams.domain.changes import Change, Consent, Desired, Found, Kind, pack, unpack
+from streams.domain.changes import Change, Consent, Desired, Erase, Found, Kind, pack, unpack
 from streams.domain.consent import creation_status, opted_out
 from streams.domain.debounce import Debounce
 from streams.domain.delivery import Delivery, OutboxRow, Outcome
+from streams.domain.windows import BulkWindows
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit import Unit
@@ -30,11 +32,12 @@ TOPICS = Topics.of("t")
 EMAIL = "a@example.com"
 CONTACT = task_of(Family.CONTACT, EMAIL)
 DAYS = 30
+ALWAYS = BulkWindows((), ZoneInfo("UTC"))
 A, B = b'{"FIRSTNAME":"A"}', b'{"FIRSTNAME":"B"}'
 
 
 def handler(schedule: Schedule) -> OutboxHandler:
-    rules = Rules(DAYS * 86_400, external=False, digest=str.encode, hash_key=b"k")
+    rules = Rules(DAYS * 86_400, external=False, digest=str.encode, hash_key=b"k", windows=ALWAYS)
     return OutboxHandler(TOPICS, rules, Debounce(), schedule, RunningImports(schedule), Metrics())
 
 
@@ -62,8 +65,12 @@ class Outbox:
         told = [change for _, values in unit.outputs() for _, value in values for change in unpack(value or b"")]
         return [change.key for change in told if change.kind is Kind.CONSENT]
 
-    def found(self, status: str) -> Record:
-        change = Change(Kind.FOUND, EMAIL, 1, version_bytes(1), Lane.BULK, 0, Found(1, status))
+    def found(self, status: str, lane: Lane = Lane.BULK) -> Record:
+        change = Change(Kind.FOUND, EMAIL, 1, version_bytes(1), lane, 0, Found(1, status))
+        return Record(TOPICS.desired, 0, None, pack([change]))
+
+    def erased(self) -> Record:
+        change = Change(Kind.ERASE, EMAIL, 0, b"", Lane.URGENT, self.clock.now_ms(), Erase(EMAIL.encode()))
         return Record(TOPICS.desired, 0, None, pack([change]))
 
     def wanted(
@@ -261,6 +268,32 @@ def test_an_opt_out_of_a_delivered_contact_is_urgent_whatever_brought_it(outbox:
     outbox.feed(outbox.answer("created"))
     outbox.feed(outbox.wanted(A, opted=False, lane=Lane.BULK))
     assert outbox.dirty == (outbox.clock.now_ms() + 200, Lane.URGENT)
+
+
+def test_a_reading_hurries_nothing_that_waits(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A, lane=Lane.BULK))
+    due = outbox.dirty
+    outbox.clock.advance(1)
+    outbox.feed(outbox.found("unsubscribed", Lane.URGENT))
+    assert outbox.row.known and outbox.dirty == due
+
+
+def test_an_opt_out_that_waits_is_urgent_once_a_reading_finds_the_contact(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A, opted=False, lane=Lane.BULK))
+    outbox.feed(outbox.found("subscribed"))
+    assert outbox.dirty == (outbox.clock.now_ms() + 200, Lane.URGENT)
+
+
+async def test_an_erasure_outlives_the_refusal_of_a_call_under_way(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A))
+    outbox.clock.advance(2)
+    await outbox.take()
+    refused = outbox.answer("parked")
+    outbox.feed(outbox.erased())
+    outbox.feed(refused)
+    assert outbox.row.dirty and outbox.dirty is not None
+    outbox.clock.advance(1)
+    assert (await outbox.take()).task == CONTACT
 
 
 def test_an_unsubscribe_from_a_former_address_is_urgent(outbox: Outbox) -> None:

@@ -20,7 +20,7 @@ def wanted(row: OutboxRow, fields: bytes | None, version: int, opted: bool | Non
 def answer(row: OutboxRow, outcome: Outcome = "updated", **facts: object) -> Delivery:
     """Dotdigital's answer to what the row wants at this moment."""
     given = {"contact": 1, "created": row.created, "told_out": opted_out(row.consent), **facts}
-    return Delivery("ea@example.com", outcome, (row.hash or b"").hex(), 0, 1, **given)  # type: ignore[arg-type]  # facts by name
+    return Delivery("ea@example.com", outcome, (row.wanted or b"").hex(), 0, 1, **given)  # type: ignore[arg-type]  # facts by name
 
 
 def delivered(fields: bytes = A, opted: bool | None = None) -> OutboxRow:
@@ -231,6 +231,41 @@ def test_the_status_that_we_gave_is_nobodys_refusal() -> None:
     assert row.consent.dotdigital.word is Word.SILENT
 
 
+def test_an_unsubscribe_after_a_sign_up_that_only_readings_saw_is_the_persons() -> None:
+    row = OutboxRow(contact=7, created=UNSUBSCRIBED)
+    find(row, Found(7, "subscribed"), version_bytes(SECOND))
+    find(row, Found(7, "unsubscribed"), version_bytes(2 * SECOND))
+    assert row.consent.dotdigital.word is Word.OUT
+
+
+@pytest.mark.parametrize(("status", "created"), [("unsubscribed", UNSUBSCRIBED), ("subscribed", "no"), ("suppressed", "no")])
+def test_a_creation_without_an_answer_is_ours_if_it_explains_the_status(status: str, created: str) -> None:
+    row = OutboxRow()
+    wanted(row, A, 1)
+    settle(row, answer(row, "noted", created=UNSUBSCRIBED))
+    find(row, Found(7, status), version_bytes(SECOND))
+    assert (row.created, row.tried) == (created, "no")
+
+
+def test_a_creation_that_is_withdrawn_was_not_made() -> None:
+    row = OutboxRow()
+    wanted(row, A, 1, opted=True)
+    settle(row, answer(row, "noted", created=SUBSCRIBED))
+    settle(row, answer(row, "withdrawn"))
+    assert row.dirty and row.creation == "no"
+    find(row, Found(7, "subscribed"), version_bytes(SECOND))
+    assert row.created == "no"
+
+
+def test_who_may_not_join_the_list_is_remembered_with_the_despatch() -> None:
+    row = delivered(A)
+    settle(row, answer(row, barred=5))
+    settle(row, answer(row))
+    assert row.barred == 5
+    find(row, Found(7, "subscribed"), version_bytes(SECOND))
+    assert row.barred is None, "another contact may"
+
+
 def test_a_note_settles_nothing_but_survives_until_the_answer() -> None:
     row = OutboxRow()
     wanted(row, A, 1)
@@ -259,3 +294,49 @@ def test_who_must_be_forgotten_is_dirty_until_that_is_refused() -> None:
     assert row.dirty
     settle(row, answer(row, "parked", code="x"))
     assert not row.dirty and row.refused
+
+
+def test_who_must_be_forgotten_is_whatever_else_is_refused() -> None:
+    row = OutboxRow()
+    wanted(row, A, 1)
+    in_flight = answer(row, "parked", code="x")
+    row.erase = b"digest"
+    settle(row, in_flight)
+    assert row.dirty and row.parked is None
+
+
+def test_the_refusal_of_content_that_nobody_wants_any_more_parks_nothing() -> None:
+    row = OutboxRow()
+    wanted(row, A, 1)
+    in_flight = answer(row, "parked", code="x")
+    wanted(row, B, 2)
+    settle(row, in_flight)
+    assert row.dirty and row.parked is None and row.code is None
+
+
+def test_carried_consent_leaves_the_park() -> None:
+    row = OutboxRow()
+    wanted(row, A, 1)
+    settle(row, answer(row, "parked", code="x"))
+    carry_consent(row, CARRIED)
+    assert row.dirty and row.parked is None and row.code is None
+
+
+def test_an_opt_out_that_was_told_beside_refused_data_is_not_told_again() -> None:
+    row = delivered(A)
+    wanted(row, B, 2, opted=False)
+    settle(row, answer(row, "noted", told_out=True))
+    settle(row, answer(row, "parked", code="x", told_out=False))
+    find(row, Found(1, "unsubscribed"), version_bytes(SECOND))
+    find(row, Found(1, "subscribed"), version_bytes(2 * SECOND))
+    wanted(row, A, 3, opted=False)
+    assert row.told_out and not row.must_tell_out
+
+
+def test_what_was_told_of_a_consent_since_withdrawn_is_not_noted() -> None:
+    row = delivered(A)
+    wanted(row, A, 2, opted=False)
+    noted = answer(row, "noted", told_out=True)
+    wanted(row, A, 3, opted=None)
+    settle(row, noted)
+    assert not row.told_out

@@ -73,6 +73,13 @@ class TestWeek:
         assert windows.open_at(ms("2026-06-03T12:00:00"))
         assert not changes(windows, ms("2026-06-01T00:00:00"), 8 * 24)
 
+    def test_what_is_shut_opens_with_the_next_window(self) -> None:
+        windows = BulkWindows.parse(["mon 10:00-11:00", "sat 22:00-06:00"], LONDON)
+        assert windows.opens(ms("2026-06-01T10:30:05")) == ms("2026-06-01T10:30:05")
+        assert windows.opens(ms("2026-06-01T11:00:30")) == ms("2026-06-06T22:00:00")
+        assert windows.opens(ms("2026-06-07T06:00:00")) == ms("2026-06-08T10:00:00")
+        assert BulkWindows.parse([], LONDON).opens(5) == 5
+
 
 class TestClocksThatChange:
     def test_london_skips_an_hour_and_a_window_that_begins_in_it_begins_after_it(self) -> None:
