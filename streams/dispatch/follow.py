@@ -101,7 +101,7 @@ class Follower:
                 self._budget.enrolments.refused()
             self._troubles.again(error, *(ready.entry for ready in told))
         else:
-            self._troubles.over()
+            self._troubles.over(told[0].entry)
             now = self._answers.now_ms()
             self._metrics.delivered.labels(Family.FOLLOW_UP.label, "told").inc(len(told))
             await self._answers.write_all(

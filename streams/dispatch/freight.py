@@ -14,7 +14,7 @@ from streams.dispatch.tasks import Family, owner_of, part_of, task_of
 from streams.domain import consent
 from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED, Created
 from streams.domain.deliverables import RecordRow
-from streams.domain.delivery import OutboxRow
+from streams.domain.delivery import Item, OutboxRow
 from streams.dotdigital.batches import batches
 from streams.dotdigital.imports import ImportContact
 from streams.dotdigital.insight import ImportRecord
@@ -24,13 +24,19 @@ Load: TypeAlias = ImportContact | ImportRecord
 
 @dataclass(frozen=True, slots=True)
 class Freight:
-    """One task's row of an import; ``created`` is the status with which it creates a contact."""
+    """One task's row of an import; ``created`` is the status with which it creates a contact, ``contact`` whom it goes to."""
 
     entry: Entry
     load: Load
     digest: str
     created: Created = "no"
     joined: bool = False
+    contact: int | None = None
+
+    @property
+    def item(self) -> Item:
+        """What is remembered of it while the import runs."""
+        return Item(self.entry.task, self.digest, self.joined, self.contact, self.created == UNSUBSCRIBED)
 
     def encode(self) -> bytes:
         """The row as it goes out."""
@@ -91,16 +97,14 @@ class Loader:
         if row is None or not row.dirty or row.content is None:
             self._schedule.answered(entry.task)
             return None
-        owner, key = owner_of(entry.task), part_of(entry.task)
+        owner, key, digest = owner_of(entry.task), part_of(entry.task), (row.hash or b"").hex()
         if not key:
-            record = ImportRecord(owner, row.content)
-        else:
-            contact = self._rows.get(task_of(Family.CONTACT, owner), entry.partition)
-            if contact is None or not contact.known:
-                self._schedule.answered(entry.task)
-                return None
-            record = ImportRecord(key, row.content, owner)
-        return Freight(entry, record, (row.hash or b"").hex())
+            return Freight(entry, ImportRecord(owner, row.content), digest)
+        contact: OutboxRow | None = self._rows.get(task_of(Family.CONTACT, owner), entry.partition)
+        if contact is None or contact.contact is None:
+            self._schedule.answered(entry.task)
+            return None
+        return Freight(entry, ImportRecord(key, row.content, owner), digest, contact=contact.contact)
 
 
 def _alike(packed: Sequence[Freight]) -> list[Freight]:

@@ -4,7 +4,8 @@ The ids of imports are durable (:mod:`streams.dispatch.running`), so an import i
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 import structlog
@@ -17,14 +18,23 @@ from streams.dispatch.freight import Freight, Loader
 from streams.dispatch.outbox import Index
 from streams.dispatch.reports import Reports
 from streams.dispatch.routing import How, Route, RoutingPolicy, Work, routes
-from streams.dispatch.running import Running, RunningImports
+from streams.dispatch.running import Running, RunningImports, new_id
 from streams.dispatch.schedule import Place, Schedule
 from streams.dispatch.tasks import Queue
 from streams.dispatch.troubles import Troubles
-from streams.domain.delivery import Delivery
+from streams.domain.delivery import Delivery, Item
 from streams.domain.windows import BulkWindows
 from streams.dotdigital.client import DotdigitalClient
-from streams.dotdigital.errors import Ceiling, DataError, DotdigitalError, ThrottledError
+from streams.dotdigital.errors import (
+    AccessError,
+    Ceiling,
+    ConnectivityError,
+    DataError,
+    DotdigitalError,
+    LaterError,
+    ThrottledError,
+    UnsentError,
+)
 from streams.dotdigital.imports import ImportContact
 from streams.dotdigital.insight import ImportRecord
 
@@ -64,7 +74,7 @@ class Importer:
         policy: RoutingPolicy,
         poll_seconds: float,
         index: Index,
-        refresh: Callable[[], Awaitable[object]],
+        refresh: Callable[[], Awaitable[int]],
     ) -> None:
         self._schedule = schedule
         self._running = running
@@ -81,9 +91,10 @@ class Importer:
         self._index = index
         self._refresh = refresh
         self._polls: dict[str, _Poll] = {}
-        self._over: set[str] = set()
+        self._called_for: set[str] = set()
         self._starting: set[Place] = set()
         self._unread_until = 0
+        self._read = 0
 
     async def run(self) -> None:
         """Work for ever.
@@ -98,13 +109,11 @@ class Importer:
                 await asyncio.sleep(_LOOK_SECONDS)
 
     async def _poll(self) -> None:
-        known = {running.id for running in self._running}
-        for gone in self._polls.keys() - known:
-            self._forget(gone)
-        self._over &= known
-        for running in self._running:
-            if running.id not in self._over:
-                await self._ask(running)
+        open_ = [running for running in self._running if running.open and running.id not in self._called_for]
+        for over in self._polls.keys() - {running.id for running in open_}:
+            self._forget(over)
+        for running in open_:
+            await self._ask(running)
 
     async def _ask(self, running: Running) -> None:
         now, poll = self._answers.now_ms(), self._polls.get(running.id)
@@ -115,12 +124,11 @@ class Importer:
             return
         poll.due = now + self._poll_ms
         try:
-            over = await self._reports.settle(running)
+            await self._reports.settle(running)
         except DotdigitalError as error:
             log.warning("import's report could not be read", kind=running.kind, operation=error.operation)
             return
-        if over:
-            self._over.add(running.id)
+        if not running.open:
             self._forget(running.id)
 
     def _forget(self, import_id: str) -> None:
@@ -173,8 +181,10 @@ class Importer:
         now = self._answers.now_ms() / 1000
         if mark is not None and now - mark < _FRESH_SECONDS:
             return True
+        if now - self._read < _FRESH_SECONDS:
+            return False
         try:
-            await self._refresh()
+            self._read = await self._refresh()
         except DotdigitalError as error:
             self._unread_until = self._answers.now_ms() + _UNREAD_MS
             log.warning("contacts could not be read back before an import", operation=error.operation)
@@ -182,20 +192,37 @@ class Importer:
         return False
 
     async def _submit(self, lane: Lane, work: Work, freight: list[Freight]) -> None:
-        await self._note(freight)
+        ours = new_id()
+        self._called_for.add(ours)
+        try:
+            await self._announce(ours, lane, work, freight)
+            await self._call_for(ours, lane, work, freight)
+        finally:
+            self._called_for.discard(ours)
+
+    async def _call_for(self, ours: str, lane: Lane, work: Work, freight: list[Freight]) -> None:
+        entries = [one.entry for one in freight]
         try:
             import_id = await self._call(lane, work, freight)
+        except (UnsentError, LaterError, AccessError) as error:
+            await self._withdraw(ours, freight)
+            self._troubles.again(error, *entries)
+        except ConnectivityError as error:
+            # It may be under way all the same, and nothing must overtake it.
+            self._schedule.ship(entries, ours)
+            self._troubles.again(error)
         except ThrottledError as error:
+            await self._withdraw(ours, freight)
             if error.scope is work.ceiling:
                 self._budget.imports[work.ceiling].refused()
             self._give_back(freight, error)
         except DataError as error:
+            await self._withdraw(ours, freight)
             await self._refused(lane, work, freight, error)
-        except DotdigitalError as error:
-            self._troubles.again(error, *(one.entry for one in freight), lingers=self._policy.import_seconds)
         else:
-            self._troubles.over()
-            await self._started(import_id, lane, work, freight)
+            self._troubles.over(entries[0])
+            self._schedule.ship(entries, import_id)
+            await self._started(import_id, ours, lane, work, freight)
 
     async def _call(self, lane: Lane, work: Work, freight: list[Freight]) -> str:
         api, loads = self._client.on(lane), [one.load for one in freight]
@@ -207,25 +234,29 @@ class Importer:
             return await api.import_records(self._destination.orders or "", "contact", "orders", records)
         return await api.import_records(self._destination.catalogue or "", "account", "catalog", records)
 
-    async def _note(self, freight: list[Freight]) -> None:
-        """Write down with which status contacts are about to be created: a lost answer would lose it."""
+    async def _announce(self, ours: str, lane: Lane, work: Work, freight: list[Freight]) -> None:
+        """Write down what is about to go, and with which status contacts are created: a lost answer would lose it."""
         now = self._answers.now_ms()
-        await self._answers.write_all(
+        noted = (
             (one.entry.partition, Delivery(one.entry.task, "noted", "", now, one.entry.lane, created=one.created))
             for one in freight
             if one.created != "no"
         )
+        await self._answers.write_all((*noted, *_importing(ours, lane, work, freight, now)))
 
-    async def _started(self, import_id: str, lane: Lane, work: Work, freight: list[Freight]) -> None:
-        self._schedule.ship((one.entry for one in freight), import_id)
-        items: dict[int, list[tuple[str, str, bool]]] = {}
-        for one in freight:
-            items.setdefault(one.entry.partition, []).append((one.entry.task, one.digest, one.joined))
+    async def _withdraw(self, ours: str, freight: list[Freight]) -> None:
+        """Nothing went, and nobody was created."""
         now = self._answers.now_ms()
-        await self._answers.write_all(
-            (partition, Delivery(import_id, "importing", "", now, lane, code=work, items=rows))
-            for partition, rows in items.items()
+        withdrawn = (
+            (one.entry.partition, Delivery(one.entry.task, "withdrawn", "", now, one.entry.lane))
+            for one in freight
+            if one.created != "no"
         )
+        await self._answers.write_all((*withdrawn, *_imported(ours, freight, now)))
+
+    async def _started(self, import_id: str, ours: str, lane: Lane, work: Work, freight: list[Freight]) -> None:
+        now = self._answers.now_ms()
+        await self._answers.write_all((*_importing(import_id, lane, work, freight, now), *_imported(ours, freight, now)))
         log.info("import started", kind=work, rows=len(freight), lane=lane.name.lower())
 
     async def _refused(self, lane: Lane, work: Work, freight: list[Freight], error: DataError) -> None:
@@ -242,3 +273,18 @@ class Importer:
         due = None if error.reset_at is None else int(error.reset_at * 1000)
         for one in freight:
             self._schedule.give_back(one.entry, due)
+
+
+def _importing(import_id: str, lane: Lane, work: Work, freight: list[Freight], now: int) -> Iterator[tuple[int, Delivery]]:
+    """What every partition has in the import."""
+    items: dict[int, list[Item]] = defaultdict(list)
+    for one in freight:
+        items[one.entry.partition].append(one.item)
+    for partition, those in items.items():
+        yield partition, Delivery(import_id, "importing", "", now, lane, code=work, items=those)
+
+
+def _imported(import_id: str, freight: list[Freight], now: int) -> Iterator[tuple[int, Delivery]]:
+    """The id means nothing any more."""
+    for partition in {one.entry.partition for one in freight}:
+        yield partition, Delivery(import_id, "imported", "", now, Lane.BULK)

@@ -35,12 +35,13 @@ TOMBSTONE = b"t"
 
 
 class Plan(NamedTuple):
-    """When a task is due, in which lane and queue, and whether only the time is waited for."""
+    """When a task is due, in which lane and queue, whether only the time is waited for, and whether it waits for no import."""
 
     due: int
     lane: int
     queue: str
     timer: bool
+    overtakes: bool = False
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -108,9 +109,15 @@ class OutboxHandler:
         """Fold wishes and answers in order."""
         rows = UnitRows(unit)
         applied = stale = 0
+        ended: list[Delivery] = []
         for record in records:
             if record.topic == self._topics.deliveries:
-                self._answer(rows, _decode_delivery(record.value or b""))
+                answer = _decode_delivery(record.value or b"")
+                if answer.outcome == "imported":
+                    self._erase_again(rows, answer)
+                    ended.append(answer)
+                else:
+                    self._answer(rows, answer)
                 applied += 1
                 continue
             for change in unpack(record.value or b""):
@@ -119,6 +126,9 @@ class OutboxHandler:
                 stale += not done
         for task, item in rows.touched.items():
             self._save(rows, task, item)
+        for answer in ended:
+            # After what its report said: what is still with the import then was not done.
+            self._running.ended(unit, answer)
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
         return applied + stale
@@ -133,7 +143,7 @@ class OutboxHandler:
                 return self._want_record(rows, task_of(Family.CATALOGUE, change.key), wanted, change)
             case Kind.ERASE, Erase() as erase:
                 # Also the second time: another system may have brought the contact back, and the receipt wants an answer.
-                self._erase(rows, change.key, erase, change)
+                self._erase(rows, change.key, erase.digest, change.born)
             case _ if self._is_erased(rows.unit, change.key):
                 return False
             case Kind.RECORD, Wanted() | None as wanted:
@@ -212,16 +222,25 @@ class OutboxHandler:
         if row.dirty:
             self._mark(rows, wait_of(row), Lane(change.lane), change.born, was_dirty=False)
 
-    def _erase(self, rows: UnitRows, email: str, erase: Erase, change: Change) -> None:
+    def _erase(self, rows: UnitRows, email: str, digest: bytes, born: int) -> None:
         unit = rows.unit
         row = rows.touch(task_of(Family.CONTACT, email)).row
-        row.erase, row.parked, row.code = erase.digest, None, None
-        self._mark(rows, row, Lane.URGENT, change.born, was_dirty=False)
-        unit.put(TOMBSTONE + erase.digest, b"")
+        row.erase, row.parked, row.code = digest, None, None
+        self._mark(rows, row, Lane.URGENT, born, was_dirty=False)
+        unit.put(TOMBSTONE + digest, b"")
         self._any_erased = True
         for task in rows.parts(email):
             rows.touched.pop(task, None)
             self._unschedule(unit, task)
+
+    def _erase_again(self, rows: UnitRows, imported: Delivery) -> None:
+        """An import that was under way may have brought back who was erased meanwhile."""
+        if imported.code is None or not self._any_erased:
+            return
+        for item in self._running.held(rows.unit, imported.task):
+            email = owner_of(item.task)
+            if family_of(item.task) is Family.CONTACT and self._is_erased(rows.unit, email):
+                self._erase(rows, email, self._rules.digest(email), rows.unit.now_ms)
 
     def _is_erased(self, unit: Unit, email: str) -> bool:
         return self._any_erased and unit.get(TOMBSTONE + self._rules.digest(email)) is not None
@@ -258,11 +277,8 @@ class OutboxHandler:
         if answer.outcome == "importing":
             self._running.started(rows.unit, answer)
             return
-        if answer.outcome == "imported":
-            self._running.ended(rows.unit, answer)
-            return
         if self._is_forgotten(rows, answer.task):
-            rows.unit.then(lambda: self._schedule.answered(answer.task))
+            rows.unit.then(lambda: self._schedule.answered(answer.task, answer.by))
             return
         item = rows.touch(answer.task)
         match family_of(answer.task):
@@ -329,11 +345,11 @@ class OutboxHandler:
         CODECS[family_of(task)].save(unit, task, item.row)
         self._tell_parked(unit, task, item)
         unit.put(f"{DIRTY}{task}".encode(), None if plan is None else _encode(plan))
-        answered, partition = item.answer is not None, unit.partition
+        answer, partition = item.answer, unit.partition
 
         def follow() -> None:
-            if answered:
-                self._schedule.answered(task)
+            if answer is not None:
+                self._schedule.answered(task, answer.by)
             if plan is None:
                 self._schedule.drop(task)
             else:
@@ -342,7 +358,8 @@ class OutboxHandler:
         unit.then(follow)
 
     def _put(self, task: str, partition: int, plan: Plan) -> None:
-        self._schedule.put(task, partition, plan.due, Lane(plan.lane), Queue(plan.queue), timer=plan.timer)
+        lane, queue = Lane(plan.lane), Queue(plan.queue)
+        self._schedule.put(task, partition, plan.due, lane, queue, timer=plan.timer, overtakes=plan.overtakes)
 
     def _tell_parked(self, unit: Unit, task: str, item: TouchedRow) -> None:
         """Tell those who look after parked deliveries; again when it was parked again."""
@@ -377,9 +394,10 @@ class OutboxHandler:
         ours = row.known or row.erase is not None or not self._rules.external
         wanted = ours and (row.dirty or (row.known and self._rules.joins(row, now_ms / 1000)))
         if wanted and not self._rules.leaves_first(row, now_ms):
-            alone = row.fields is None or row.erase is not None or (row.known and row.must_tell_out)
-            queue = Queue.ALONE if alone else Queue.EXISTING if row.known else Queue.NEW
-            return Plan(row.due, row.lane, queue, timer=False)
+            # A refusal and an erasure wait for no import; whoever only leaves must not be brought back by one.
+            overtakes = row.erase is not None or (row.known and row.must_tell_out and row.fields is not None)
+            queue = Queue.ALONE if overtakes or row.fields is None else Queue.EXISTING if row.known else Queue.NEW
+            return Plan(row.due, row.lane, queue, timer=False, overtakes=overtakes)
         if row.listed or row.joining:
             return Plan(self._rules.listed_until(row) * 1000, Lane.LIVE, Queue.ALONE, timer=True)
         return None

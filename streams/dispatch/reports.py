@@ -5,6 +5,7 @@ done goes alone, which costs one call that changes nothing or finds out what is 
 """
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import structlog
 
@@ -12,11 +13,11 @@ from streams.capture.rows import Lane
 from streams.dispatch.answers import Answers
 from streams.dispatch.routing import Work
 from streams.dispatch.rows import Rows, wait_of
-from streams.dispatch.running import Item, Running
+from streams.dispatch.running import Running
 from streams.dispatch.schedule import Schedule
-from streams.dispatch.tasks import Family, family_of, owner_of, part_of
+from streams.dispatch.tasks import Family, family_of, owner_of, part_of, task_of
 from streams.domain.deliverables import RecordRow
-from streams.domain.delivery import Delivery, OutboxRow
+from streams.domain.delivery import Delivery, Item, OutboxRow
 from streams.dotdigital.client import Api
 from streams.dotdigital.errors import NotFoundError
 from streams.dotdigital.imports import ContactImport, ImportState
@@ -25,11 +26,23 @@ from streams.observability.metrics import Metrics
 
 log = structlog.get_logger()
 
+Places: TypeAlias = dict[int, dict[str, Item]]
+_UNANSWERED_SECONDS = 300.0
+"""After so long an import is over of which nobody knows whether it ever began, or after the patience if that is less."""
+
 
 class Reports:
     """Asks what became of imports, and settles them."""
 
-    def __init__(self, api: Api, schedule: Schedule, rows: Rows, answers: Answers, patience: float, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        api: Api,
+        schedule: Schedule,
+        rows: Rows,
+        answers: Answers,
+        patience: float,
+        metrics: Metrics,
+    ) -> None:
         self._api = api
         self._schedule = schedule
         self._rows = rows
@@ -37,33 +50,43 @@ class Reports:
         self._patience = patience
         self._metrics = metrics
 
-    async def settle(self, running: Running) -> bool:
-        """Ask once, and write the answers down if the import is over; False while it runs.
+    async def settle(self, running: Running) -> None:
+        """Ask once, and write the answers down if the import is over.
 
         Raises:
             DotdigitalError: it could not be asked.
             aiokafka.errors.KafkaError: the answers could not be written down; the worker must end.
         """
+        age, places = (self._answers.now_ms() - running.at) / 1000, running.open
+        if running.unanswered:
+            if age >= min(self._patience, _UNANSWERED_SECONDS):
+                log.warning("import never answered: what it held is sent again", kind=running.kind)
+                await self._end(running, places, ImportState.FAILED, set())
+            return
         report = await self._report(running)
         state = ImportState.FAILED if report is None else report.state
         if state is ImportState.RUNNING:
-            if self._answers.now_ms() - running.at < self._patience * 1000:
-                return False
+            if age < self._patience:
+                return
             log.error("import given up: what it held is sent alone", kind=running.kind, hours=self._patience / 3600)
         elif state is not ImportState.DONE:
             log.error("import failed: what it held is sent again", kind=running.kind, state=state)
         self._metrics.imports.labels(running.kind, state).inc()
+        done: list[tuple[int, Delivery]] = []
         if state is ImportState.DONE and report is not None:
-            done = list(self._done(running, report))
+            done = list(self._done(running, places, report))
             await self._answers.write_all(done)
-            self._release(running, {delivery.task for _, delivery in done}, alone=True)
-        else:
-            self._release(running, set(), alone=state is not ImportState.FAILED)
+        await self._end(running, places, state, {delivery.task for _, delivery in done})
+
+    async def _end(self, running: Running, places: Places, state: ImportState, done: set[str]) -> None:
+        for task in {task for items in places.values() for task in items} - done:
+            self._metrics.import_rows.labels(running.kind, "again").inc()
+            self._schedule.release(task, running.id, alone=state is not ImportState.FAILED)
         now = self._answers.now_ms()
         await self._answers.write_all(
-            (partition, Delivery(running.id, "imported", "", now, Lane.BULK, code=state)) for partition in running.items
+            (partition, Delivery(running.id, "imported", "", now, Lane.BULK, code=state)) for partition in places
         )
-        return True
+        running.settled |= places.keys()
 
     async def _report(self, running: Running) -> ContactImport | InsightImport | None:
         try:
@@ -73,20 +96,17 @@ class Reports:
         except NotFoundError:
             return None
 
-    def _release(self, running: Running, done: set[str], *, alone: bool) -> None:
-        for items in running.items.values():
-            for task in items.keys() - done:
-                self._metrics.import_rows.labels(running.kind, "again").inc()
-                self._schedule.release(task, running.id, alone=alone)
-
-    def _done(self, running: Running, report: ContactImport | InsightImport) -> Iterator[tuple[int, Delivery]]:
-        for partition, items in list(running.items.items()):
+    def _done(self, running: Running, places: Places, report: ContactImport | InsightImport) -> Iterator[tuple[int, Delivery]]:
+        for partition, items in places.items():
             found = (
-                self._contacts(items, report, partition) if isinstance(report, ContactImport) else self._records(items, report)
+                self._contacts(items, report, partition)
+                if isinstance(report, ContactImport)
+                else self._records(items, report, partition)
             )
             for delivery in found:
                 row = self._rows.get(delivery.task, partition)
                 if row is not None:
+                    delivery.by = running.id
                     self._observe(row, running.kind, delivery)
                     yield partition, delivery
 
@@ -104,25 +124,32 @@ class Reports:
             yield Delivery(
                 task,
                 "created" if email in created else "updated",
-                item.digest,
+                item.hash,
                 now,
                 row.lane,
                 contact=contact,
                 created=row.creation,
-                told_out=row.told_out or row.tried == "unsubscribed",
+                told_out=row.told_out or item.out,
                 listed=True if item.joined else None,
             )
 
-    def _records(self, items: dict[str, Item], report: InsightImport) -> Iterator[Delivery]:
+    def _records(self, items: dict[str, Item], report: InsightImport, partition: int) -> Iterator[Delivery]:
         if report.imported + report.rejected < report.total or len(report.failures) < report.rejected:
             # Some that were rejected are not named, and nobody knows which.
             return
         failed = {failure.key for failure in report.failures}
         now = self._answers.now_ms()
         for task, item in items.items():
-            key = owner_of(task) if family_of(task) is Family.CATALOGUE else part_of(task)
-            if key not in failed:
-                yield Delivery(task, "stored", item.digest, now, Lane.BULK)
+            catalogue = family_of(task) is Family.CATALOGUE
+            key = owner_of(task) if catalogue else part_of(task)
+            # It went to the contact that the address had then.
+            there = catalogue or self._contact_of(task, partition) == item.contact
+            if there and key not in failed:
+                yield Delivery(task, "stored", item.hash, now, Lane.BULK)
+
+    def _contact_of(self, task: str, partition: int) -> int | None:
+        row: OutboxRow | None = self._rows.get(task_of(Family.CONTACT, owner_of(task)), partition)
+        return None if row is None else row.contact
 
     def _observe(self, row: OutboxRow | RecordRow, kind: str, delivery: Delivery) -> None:
         wait = wait_of(row)

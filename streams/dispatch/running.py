@@ -1,50 +1,58 @@
 """Imports that are under way: their ids are durable, so that a worker that takes over asks what became of them.
 
-Every partition with items in an import has a row of it, under the prefix ``i``, from before the first poll until its report
-was written down.
+Every partition with items in an import has a row of it, under the prefix ``i``, from before the call that starts it until its
+report was written down. Until Dotdigital has given it an id it has one of ours; if the call is never answered, nobody can ask
+what became of it, and what it held waits until it must be over.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from uuid import uuid4
 
 import msgspec
 
 from streams.dispatch.schedule import Schedule
-from streams.domain.delivery import Delivery
+from streams.domain.delivery import Delivery, Item
 from streams.dotdigital.imports import ImportState
 from streams.engine.table import StateTable
 from streams.engine.unit import Codec, Unit
 
 PREFIX = "i"
+_OURS = "ours:"
+
+
+def new_id() -> str:
+    """An id for an import that has none of Dotdigital's yet."""
+    return f"{_OURS}{uuid4()}"
 
 
 class ImportRow(msgspec.Struct, array_like=True, gc=False):
-    """One partition's items in an import: task, digest of what was sent, whether it joined the list.
-
-    ``at``: when it was accepted (epoch ms).
-    """
+    """One partition's items in an import; ``at``: when it was accepted, or is about to be (epoch ms)."""
 
     kind: str = ""
     at: int = 0
-    items: list[tuple[str, str, bool]] = []
-
-
-class Item(NamedTuple):
-    """What was sent of a task: the digest of its content, and whether the contact was put on the list."""
-
-    digest: str
-    joined: bool
+    items: list[Item] = []
 
 
 @dataclass(slots=True)
 class Running:
-    """An import of this worker's partitions; ``items`` by partition."""
+    """An import of this worker's partitions; ``items`` by partition. ``settled``: whose answers were written down."""
 
     id: str
     kind: str
     at: int
     items: dict[int, dict[str, Item]] = field(default_factory=dict)
+    settled: set[int] = field(default_factory=set)
+
+    @property
+    def open(self) -> dict[int, dict[str, Item]]:
+        """Those whose answers are not written down yet."""
+        return {partition: items for partition, items in self.items.items() if partition not in self.settled}
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether nobody knows Dotdigital's id for it."""
+        return self.id.startswith(_OURS)
 
 
 _rows = Codec(PREFIX, ImportRow)
@@ -65,28 +73,34 @@ class RunningImports:
 
     def recovered(self, partition: int, table: StateTable) -> None:
         """Pick up the imports of a partition; what is in them is not sent meanwhile. The schedule must be filled."""
-        for key, value in table.scan(partition, PREFIX.encode()):
-            self._add(key[len(PREFIX) :].decode(), _rows.decode(value), partition)
+        found = [(key[len(PREFIX) :].decode(), value) for key, value in table.scan(partition, PREFIX.encode())]
+        # What was accepted before its worker died has both ids: Dotdigital's comes last, and holds.
+        for import_id, value in sorted(found, key=lambda one: not one[0].startswith(_OURS)):
+            self._add(import_id, _rows.decode(value), partition)
 
     def clear(self) -> None:
         """Forget everything in memory."""
         self._running.clear()
 
     def started(self, unit: Unit, delivery: Delivery) -> None:
-        """An import was accepted, with items of the unit's partition; ``code`` is its kind."""
+        """An import is about to be called for, or was accepted, with items of the unit's partition; ``code`` is its kind."""
         row = ImportRow(delivery.code or "", delivery.at, delivery.items)
         _rows.save(unit, delivery.task, row)
         unit.then(lambda: self._add(delivery.task, row, unit.partition))
 
+    def held(self, unit: Unit, import_id: str) -> list[Item]:
+        """What the import has of the unit's partition."""
+        return _rows.load(unit, import_id).items
+
     def ended(self, unit: Unit, delivery: Delivery) -> None:
-        """The import's report was written down for the unit's partition; ``code`` is how it ended."""
+        """The import's report was written down for the unit's partition; ``code`` is how it ended, None if it never began."""
         unit.put(_rows.key(delivery.task), None)
-        alone = delivery.code != ImportState.FAILED
+        alone = delivery.code not in (None, ImportState.FAILED)
         unit.then(lambda: self._remove(delivery.task, unit.partition, alone=alone))
 
     def _add(self, import_id: str, row: ImportRow, partition: int) -> None:
         running = self._running.setdefault(import_id, Running(import_id, row.kind, row.at))
-        running.items[partition] = {task: Item(digest, joined) for task, digest, joined in row.items}
+        running.items[partition] = {item.task: item for item in row.items}
         for task in running.items[partition]:
             self._schedule.hold(task, import_id)
 

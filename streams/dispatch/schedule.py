@@ -6,8 +6,9 @@ closed to those who send one by one, because an import will take what waits ther
 
 import asyncio
 import heapq
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Container, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -24,12 +25,30 @@ _PROBE_MS = 5_000
 
 
 @dataclass(slots=True)
+class _Gate:
+    """Lets nothing through before ``until`` (epoch ms), and then a probe now and then, until it is opened again."""
+
+    until: int = 0
+    probing: bool = False
+
+    def shut(self, until: int) -> None:
+        self.until, self.probing = max(self.until, until), True
+
+    def passed(self, now: int) -> None:
+        if self.probing:
+            self.until = now + _PROBE_MS
+
+    def open(self) -> None:
+        self.until, self.probing = 0, False
+
+
+@dataclass(slots=True)
 class Entry:
     """A task that must be done.
 
     ``taken``: a call is under way, or its answer is not yet written down. ``timer``: nothing waits to be sent, but something
-    must be done at ``due``. ``held`` names the import that has the task. ``failures`` are those in a row. Whatever comes,
-    nothing is tried before ``earliest``. Times in epoch ms.
+    must be done at ``due`` (epoch ms). ``overtakes``: it waits for no import. ``held`` names the import that has it.
+    ``failures`` are those in a row, ``missing`` those of them that lacked something.
     """
 
     task: str
@@ -38,10 +57,11 @@ class Entry:
     lane: Lane
     queue: Queue
     timer: bool = False
+    overtakes: bool = False
     taken: bool = False
     held: str = ""
     failures: int = 0
-    earliest: int = 0
+    missing: int = 0
 
     @property
     def place(self) -> Place:
@@ -58,33 +78,44 @@ class Schedule:
         self._heaps: dict[Place, list[tuple[int, str]]] = {(lane, queue): [] for lane in Lane for queue in Queue}
         self._waiting: Counter[Place] = Counter()
         self._changed = asyncio.Event()
-        self._paused_until = 0
-        self._probing = False
+        self._gate = _Gate()
+        self._gates = defaultdict[Place, _Gate](_Gate)
         self.closed: frozenset[Place] = frozenset()
 
     def now_ms(self) -> int:
         """The time by which the schedule goes."""
         return self._clock.now_ms()
 
-    def put(self, task: str, partition: int, due: int, lane: Lane, queue: Queue, *, timer: bool = False) -> None:
-        """(Re)schedule a task. While a call for it is under way, its new due time waits for the answer."""
+    def put(
+        self, task: str, partition: int, due: int, lane: Lane, queue: Queue, *, timer: bool = False, overtakes: bool = False
+    ) -> None:
+        """(Re)schedule a task. While a call for it is under way, its new due time waits for the answer.
+
+        ``overtakes``: it does not wait for an import, and goes out beside it.
+        """
         entry = self._entries.get(task)
         if entry is None:
-            entry = self._entries[task] = Entry(task, partition, due, lane, queue, timer)
+            entry = self._entries[task] = Entry(task, partition, due, lane, queue, timer, overtakes)
             self._count(entry, 1)
         else:
             self._count(entry, -1)
-            entry.due, entry.lane, entry.timer = max(due, entry.earliest), lane, timer
+            if entry.held and overtakes:
+                entry.taken, entry.held = False, ""
+            entry.due, entry.lane, entry.timer, entry.overtakes = due, lane, timer, overtakes
             # What an import refused stays alone until it is answered.
             entry.queue = entry.queue if entry.failures and entry.queue is Queue.ALONE else queue
             self._count(entry, 1)
         self._push(entry)
 
-    def answered(self, task: str) -> None:
-        """The answer is written down: what is still to be done is put again."""
-        entry = self._entries.pop(task, None)
-        if entry is not None:
+    def answered(self, task: str, by: str = "") -> None:
+        """The answer is written down: what is still to be done is put again.
+
+        ``by``: the import that answers. The answer of one that has the task no longer ends nobody else's call.
+        """
+        entry = self._entries.get(task)
+        if entry is not None and entry.held == by:
             self._count(entry, -1)
+            del self._entries[task]
 
     def drop(self, task: str) -> None:
         """Nothing is wanted any more; a call that is under way still gets its answer written down first."""
@@ -98,24 +129,26 @@ class Schedule:
         return entry is not None and (entry.taken or entry.failures > 0)
 
     def hold(self, task: str, import_id: str) -> None:
-        """An import has the task: it is taken, unless somebody else has it."""
+        """An import has the task: it is taken, unless a sender has it or it waits for no import; of two the later has it."""
         entry = self._entries.get(task)
-        if entry is not None and not entry.taken:
+        if entry is not None and not entry.overtakes and (entry.held or not entry.taken):
             entry.taken, entry.held = True, import_id
 
     def ship(self, entries: Iterable[Entry], import_id: str) -> None:
-        """Taken tasks went out with an import, and are with it until it is over."""
+        """Taken tasks went out with an import, and are with it until it is over, or until they must wait no longer."""
         for entry in entries:
             entry.held = import_id
+            if entry.overtakes:
+                self.give_back(entry)
 
-    def retry(self, entry: Entry, due: int, *, alone: bool = False, earliest: int = 0) -> None:
+    def retry(self, entry: Entry, due: int, *, alone: bool = False) -> None:
         """What was tried for ``entry`` failed: again at ``due`` (epoch ms), unless the schedule was rebuilt since.
 
-        ``alone``: not for an import any more. ``earliest``: until then it may still be under way (epoch ms).
+        ``alone``: not for an import any more.
         """
         if self._entries.get(entry.task) is entry:
             entry.taken, entry.held = False, ""
-            entry.due, entry.earliest = max(due, earliest), earliest
+            entry.due = due
             entry.failures += 1
             if alone:
                 self._move(entry, Queue.ALONE)
@@ -131,7 +164,7 @@ class Schedule:
     def give_back(self, entry: Entry, due: int | None = None) -> None:
         """Nothing was tried for ``entry``: it waits again, until ``due`` (epoch ms) if given."""
         if self._entries.get(entry.task) is entry:
-            entry.taken, entry.due = False, entry.due if due is None else due
+            entry.taken, entry.held, entry.due = False, "", entry.due if due is None else due
             self._push(entry)
 
     def release(self, task: str, import_id: str, *, alone: bool) -> None:
@@ -141,18 +174,19 @@ class Schedule:
         """
         entry = self._entries.get(task)
         if entry is not None and entry.held == import_id:
-            self.retry(entry, self._clock.now_ms(), alone=alone)
+            # What two imports did not do is not done by a third.
+            self.retry(entry, self._clock.now_ms(), alone=alone or entry.failures > 0)
 
-    def pause(self, until: int, *, probing: bool = False) -> None:
-        """Give nothing out before ``until`` (epoch ms); ``probing``: and then little at a time, until :meth:`resume`."""
-        self._paused_until = max(self._paused_until, until)
-        self._probing |= probing
+    def pause(self, until: int, place: Place | None = None) -> None:
+        """Give nothing out before ``until`` (epoch ms), of that place or at all, and then little until :meth:`resume`."""
+        (self._gate if place is None else self._gates[place]).shut(until)
 
-    def resume(self) -> None:
-        """There was an answer: give out what is due, if only probes were."""
-        if self._probing:
-            self._probing, self._paused_until = False, 0
-            self._changed.set()
+    def resume(self, place: Place | None = None) -> None:
+        """There was an answer: give out what is due again; also of ``place``, if it was a good one."""
+        for gate in (self._gate, *(() if place is None else (self._gates[place],))):
+            if gate.probing:
+                gate.open()
+                self._changed.set()
 
     def close(self, places: Iterable[Place]) -> None:
         """Give out nothing one by one from these places; all others are open."""
@@ -198,11 +232,11 @@ class Schedule:
         """Up to ``most`` due tasks of a place, for an import."""
         now = self._clock.now_ms()
         taken: list[Entry] = []
-        while now >= self._paused_until and len(taken) < most and (entry := self._pop_due(place, now)) is not None:
+        while now >= self._opens(place) and len(taken) < most and (entry := self._pop_due(place, now)) is not None:
             entry.taken = True
             taken.append(entry)
         if taken:
-            self._given(now)
+            self._passed(place, now)
         return taken
 
     async def take(self, lanes: Container[Lane] = tuple(Lane), queues: Container[Queue] = SINGLY) -> Entry:
@@ -210,19 +244,23 @@ class Schedule:
         places = [place for place in self._heaps if place[0] in lanes and place[1] in queues]
         while True:
             now = self._clock.now_ms()
-            if now >= self._paused_until and (entry := self._first(places, now)) is not None:
+            if (entry := self._first(places, now)) is not None:
                 entry.taken = True
-                self._given(now)
+                self._passed(entry.place, now)
                 return entry
             await self._wait(places, now)
 
-    def _given(self, now: int) -> None:
-        if self._probing:
-            self._paused_until = now + _PROBE_MS
+    def _opens(self, place: Place) -> int:
+        return max(self._gate.until, self._gates[place].until)
+
+    def _passed(self, place: Place, now: int) -> None:
+        self._gate.passed(now)
+        self._gates[place].passed(now)
 
     def _first(self, places: Iterable[Place], now: int) -> Entry | None:
         for place in places:
-            if place not in self.closed and (entry := self._pop_due(place, now)) is not None:
+            shut = place in self.closed or now < self._opens(place)
+            if not shut and (entry := self._pop_due(place, now)) is not None:
                 return entry
         return None
 
@@ -241,13 +279,13 @@ class Schedule:
         return not entry.taken and entry.due == due and entry.place == place
 
     async def _wait(self, places: Iterable[Place], now: int) -> None:
-        heads = [self._heaps[place][0][0] for place in places if self._heaps[place] and place not in self.closed]
-        wake = max(min(heads), self._paused_until) if heads else None
+        open_ = [place for place in places if self._heaps[place] and place not in self.closed]
+        wake = min((max(self._heaps[place][0][0], self._opens(place)) for place in open_), default=None)
         self._changed.clear()
-        try:
-            await asyncio.wait_for(self._changed.wait(), None if wake is None else max(0.001, (wake - now) / 1000))
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):
+            # Not wait_for: it would begin to wait only after others have had their turn, and might miss the change.
+            async with asyncio.timeout(None if wake is None else max(0.001, (wake - now) / 1000)):
+                await self._changed.wait()
 
     def _push(self, entry: Entry) -> None:
         if not entry.taken:

@@ -92,7 +92,7 @@ class Sender:
         except DotdigitalError as error:
             self._troubles.again(error, entry)
         else:
-            self._troubles.over()
+            self._troubles.over(entry)
 
     async def _contact(self, entry: Entry, row: OutboxRow, api: Api) -> None:
         now, list_id = self._answers.now_ms() / 1000, self._destination.list_id

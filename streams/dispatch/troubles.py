@@ -30,7 +30,7 @@ log = structlog.get_logger()
 _TRIES = 4
 """Tries of a call that needs something which is not there yet."""
 _ACCESS_MS = 30_000
-_LONGEST = 10.0
+_LONGEST = 20.0
 """Seconds between two tries, at most: urgent changes wait for the next one when Dotdigital is back."""
 _MANY = 5
 """Failed calls in a row after which everybody waits, and one at a time tries: one says little."""
@@ -58,25 +58,23 @@ class Troubles:
         self._rng = rng or Random()  # jitter, not a secret
         self._failures = 0
 
-    def over(self) -> None:
-        """A call was answered for what it said."""
+    def over(self, entry: Entry) -> None:
+        """A call for ``entry`` was answered for what it said."""
         self._failures = 0
-        self._schedule.resume()
+        self._schedule.resume(entry.place)
 
-    def again(self, error: DotdigitalError, *entries: Entry, lingers: float = 0.0) -> None:
-        """Try again what a failed call carried, when the trouble may be over.
-
-        ``lingers``: for so many seconds the call may take effect, if only its answer was lost; nothing else must overtake it.
-        """
+    def again(self, error: DotdigitalError, *entries: Entry) -> None:
+        """Try again what a failed call carried, when the trouble may be over."""
         self._failures += not isinstance(error, LaterError)
         due, reason = self._when(error, max((entry.failures for entry in entries), default=0) + 1)
         self._metrics.retries.labels(reason).inc(len(entries))
-        lost = isinstance(error, ConnectivityError) and not isinstance(error, LaterError)
-        earliest = self._answers.now_ms() + int(lingers * 1000) if lost else 0
-        if not lost:
+        if isinstance(error, AccessError):
+            for place in {entry.place for entry in entries}:
+                self._schedule.pause(due, place)
+        if not isinstance(error, ConnectivityError) or isinstance(error, LaterError):
             self._schedule.resume()
         for entry in entries:
-            self._schedule.retry(entry, due, earliest=earliest)
+            self._schedule.retry(entry, due)
 
     def _when(self, error: DotdigitalError, tries: int) -> tuple[int, str]:
         """When to try again (epoch ms), and why it failed, for the metric."""
@@ -89,14 +87,15 @@ class Troubles:
                     wait = max(0, int(error.reset_at * 1000) - now) + self._rng.randrange(250)
             case AccessError():
                 wait, reason = _ACCESS_MS, "access"
-                self._schedule.pause(now + wait)
-                log.critical("Dotdigital refuses access; nothing is delivered until this is mended", error=str(error))
+                log.critical(
+                    "Dotdigital refuses access; nothing of the kind is delivered until this is mended", error=str(error)
+                )
             case LaterError():
                 wait, reason = int(self._retry.delay(tries, self._rng) * 1000), error.reason
             case ConnectivityError():
                 reason = error.reason
                 if self._failures >= _MANY:
-                    self._schedule.pause(now + wait, probing=True)
+                    self._schedule.pause(now + wait)
             case _:
                 reason = "other"
         return now + wait, reason
@@ -112,10 +111,11 @@ class Troubles:
         Raises:
             aiokafka.errors.KafkaError: it could not be written down.
         """
-        self.over()
-        if isinstance(error, MissingError) and entry.failures + 1 < _TRIES:
+        self.over(entry)
+        if isinstance(error, MissingError) and entry.missing + 1 < _TRIES:
             self._metrics.retries.labels("missing").inc()
-            self._schedule.retry(entry, self._answers.now_ms() + 1000 * 2**entry.failures)
+            self._schedule.retry(entry, self._answers.now_ms() + 1000 * 2**entry.missing)
+            entry.missing += 1
         elif error.code in _CONTACT_GONE:
             await self._vanished(entry)
         else:

@@ -105,11 +105,25 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
         return self.created if self.created != "no" else self.tried
 
 
+class Item(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What an import holds of a task.
+
+    ``hash`` is the digest of its content. ``joined``: the contact is put on the list. ``contact`` is whom a record goes to.
+    ``out``: it says "unsubscribed".
+    """
+
+    task: str
+    hash: str
+    joined: bool = False
+    contact: int | None = None
+    out: bool = False
+
+
 class Delivery(msgspec.Struct, gc=False, omit_defaults=True):
     """One answer of Dotdigital, as it stands in the ``deliveries`` topic (JSON).
 
-    ``task`` is what was sent (:mod:`streams.dispatch.tasks`), or the id of an import, whose ``items`` are
-    task, digest, and whether the contact was put on the list.
+    ``task`` is what was sent (:mod:`streams.dispatch.tasks`), or the id of an import that holds ``items``. ``by`` is the import
+    whose report it is from.
     ``noted`` and ``importing`` are written before the answer: what must be known if it is lost; ``withdrawn`` takes back that a
     creation was noted, for it was not made. ``status`` and ``updated`` (UTC epoch seconds) are Dotdigital's, unless they only
     show what we said ourselves. ``barred``: the despatch with which the list did not take the contact.
@@ -128,7 +142,8 @@ class Delivery(msgspec.Struct, gc=False, omit_defaults=True):
     updated: int = 0
     listed: bool | None = None
     tries: int = 0
-    items: list[tuple[str, str, bool]] = []
+    items: list[Item] = []
+    by: str = ""
     barred: int | None = None
 
 

@@ -1,49 +1,12 @@
 """Bulk imports: who may share one, what becomes of every row, and that a restart neither loses nor repeats them."""
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any
 
 import pytest
 
 from streams.capture.rows import Lane
-from tests.dispatch.site import CATALOGUE, CONTACT, CONTACTS, IMPORT, RECORD_IMPORT, Call, Site, on_site
-
-MANY = 60
-BUDGET = {"budget_low": 35, "budget_medium": 100, "budget_high": 300}
-"""With a budget in sight an import is cheaper than single calls."""
-READING = BUDGET | {"readback_seconds": 300, "import_patience": 120}
-PEOPLE = [f"p{number:03}@example.com" for number in range(MANY)]
-
-
-def ask(site: Site, name: str = "P", people: Iterable[str] = PEOPLE, opted: bool | None = None) -> None:
-    """Everybody should have that name, without hurry."""
-    for email in people:
-        site.want(email, name, opted=opted, lane=Lane.BULK)
-
-
-def names(site: Site) -> Counter[str | None]:
-    """How many people have which name."""
-    held = [site.held(email) for email in PEOPLE]
-    return Counter(None if contact is None else str(contact.data["FIRSTNAME"]) for contact in held)
-
-
-def rows(call: Call) -> list[dict[str, Any]]:
-    """The rows of an import of contacts."""
-    found: list[dict[str, Any]] = call.content["contacts"]
-    return found
-
-
-def singles(site: Site) -> list[Call]:
-    """Calls that wrote one contact."""
-    return [*site.calls("POST", CONTACTS), *site.calls("PATCH", CONTACT)]
-
-
-async def delivered(site: Site) -> None:
-    """Everybody is there, by whatever road."""
-    ask(site)
-    await site.quiet()
-    site.forget_calls()
+from tests.dispatch.crowd import BUDGET, MANY, PEOPLE, READING, ask, delivered, names, rows, singles, under_way
+from tests.dispatch.site import CATALOGUE, IMPORT, RECORD_IMPORT, Site, on_site
 
 
 @on_site(settings=READING)
@@ -137,7 +100,7 @@ async def test_every_row_arrives_whatever_becomes_of_an_import(site: Site, fault
 async def test_an_import_of_which_nothing_is_known_any_more_is_sent_again(site: Site) -> None:
     await delivered(site)
     ask(site, "Q")
-    await site.until(lambda: len(site.dispatch.running))
+    await site.until(lambda: under_way(site))
     site.box.store.jobs.reset()
     await site.quiet()
     assert len(site.calls("PUT", IMPORT)) == 2 and names(site) == {"Q": MANY}
@@ -147,7 +110,7 @@ async def test_an_import_of_which_nothing_is_known_any_more_is_sent_again(site: 
 async def test_a_restart_finds_the_import_and_sends_its_rows_not_twice(site: Site) -> None:
     await delivered(site)
     ask(site, "Q")
-    await site.until(lambda: len(site.dispatch.running))
+    await site.until(lambda: under_way(site))
     await site.restart()
     await site.quiet()
     assert names(site) == {"Q": MANY}
@@ -208,7 +171,7 @@ async def test_a_full_queue_of_imports_is_waited_for(site: Site) -> None:
 @on_site(settings=READING)
 async def test_an_opt_out_during_an_import_goes_out_at_once_afterwards(site: Site) -> None:
     ask(site, opted=True)
-    await site.until(lambda: len(site.dispatch.running))
+    await site.until(lambda: under_way(site))
     site.want(PEOPLE[0], "P", opted=False)
     await site.until(lambda: site.held(PEOPLE[0]) is not None)
     imported = site.now
@@ -222,7 +185,7 @@ async def test_an_opt_out_during_an_import_goes_out_at_once_afterwards(site: Sit
 async def test_what_changes_during_an_import_is_sent_after_it(site: Site) -> None:
     await delivered(site)
     ask(site, "Q")
-    await site.until(lambda: len(site.dispatch.running))
+    await site.until(lambda: under_way(site))
     site.want(PEOPLE[0], "R")
     await site.quiet()
     assert names(site) == {"Q": MANY - 1, "R": 1}

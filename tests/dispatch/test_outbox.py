@@ -19,7 +19,7 @@ from streams.domain.cells import version_bytes
 from streams.domain.changes import Change, Consent, Desired, Erase, Found, Kind, pack, unpack
 from streams.domain.consent import creation_status, opted_out
 from streams.domain.debounce import Debounce
-from streams.domain.delivery import Delivery, OutboxRow, Outcome
+from streams.domain.delivery import Delivery, Item, OutboxRow, Outcome
 from streams.domain.windows import BulkWindows
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
@@ -88,13 +88,14 @@ class Outbox:
         )
         return Record(TOPICS.desired, self.version, None, pack([change]))
 
-    def answer(self, outcome: Outcome = "updated", *, hash_of: OutboxRow | None = None) -> Record:
+    def answer(self, outcome: Outcome = "updated", *, hash_of: OutboxRow | None = None, by: str = "") -> Record:
         row = hash_of or self.row
-        delivery = Delivery(CONTACT, outcome, (row.hash or b"").hex(), 0, 1, contact=1, told_out=opted_out(row.consent))
+        told = opted_out(row.consent)
+        delivery = Delivery(CONTACT, outcome, (row.hash or b"").hex(), 0, 1, contact=1, told_out=told, by=by)
         return Record(TOPICS.deliveries, 0, EMAIL.encode(), msgspec.json.encode(delivery))
 
     def imported(self, outcome: Outcome, code: str) -> Record:
-        items = [(CONTACT, "", False)]
+        items = [Item(CONTACT, "")]
         delivery = Delivery("import", outcome, "", self.clock.now_ms(), Lane.BULK, code=code, items=items)
         return Record(TOPICS.deliveries, 0, None, msgspec.json.encode(delivery))
 
@@ -173,7 +174,7 @@ async def test_what_an_import_did_before_a_restart_is_not_sent_again(outbox: Out
     outbox.feed(outbox.wanted(A), outbox.imported("importing", "new"))
     restarted = outbox.restarted()
     restarted.clock.advance(2)
-    restarted.feed(restarted.answer("created"), restarted.imported("imported", "done"))
+    restarted.feed(restarted.answer("created", by="import"), restarted.imported("imported", "done"))
     assert not any(restarted.takes(queue) for queue in Queue)
 
 

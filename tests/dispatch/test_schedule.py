@@ -279,14 +279,14 @@ async def test_while_nothing_answers_one_task_is_given_out_at_a_time(schedule: S
     for name in "abc":
         schedule.put(name, 0, clock.now_ms(), Lane.LIVE, ONE)
     schedule.put("d", 0, clock.now_ms(), Lane.BULK, Queue.RECORD)
-    schedule.pause(clock.now_ms() + 1_000, probing=True)
+    schedule.pause(clock.now_ms() + 1_000)
     await nothing(schedule)
     clock.advance(1)
     probe = await schedule.take()
     await nothing(schedule)
     assert not schedule.take_due((Lane.BULK, Queue.RECORD), 1), "an import is no lesser probe"
     schedule.retry(probe, clock.now_ms())
-    schedule.pause(clock.now_ms() + 1_000, probing=True)
+    schedule.pause(clock.now_ms() + 1_000)
     clock.advance(1)
     await nothing(schedule)
     clock.advance(4)
@@ -295,11 +295,15 @@ async def test_while_nothing_answers_one_task_is_given_out_at_a_time(schedule: S
     assert {await taken(schedule), await taken(schedule)} <= {"a", "b", "c"}
 
 
-async def test_an_answer_does_not_end_a_pause_that_waits_for_a_person(schedule: Schedule, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
-    schedule.pause(clock.now_ms() + 1_000)
-    schedule.resume()
+async def test_a_place_that_is_refused_does_not_stop_the_others(schedule: Schedule, clock: ManualClock) -> None:
+    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, Queue.NEW)
+    schedule.put("b", 0, clock.now_ms(), Lane.LIVE, Queue.RECORD)
+    schedule.pause(clock.now_ms() + 30_000, (Lane.LIVE, Queue.NEW))
+    assert await taken(schedule) == "b"
+    schedule.resume((Lane.LIVE, Queue.RECORD))
     await nothing(schedule)
+    schedule.resume((Lane.LIVE, Queue.NEW))
+    assert await taken(schedule) == "a"
 
 
 def test_timers_do_not_count_as_waiting(schedule: Schedule, clock: ManualClock) -> None:
@@ -309,11 +313,41 @@ def test_timers_do_not_count_as_waiting(schedule: Schedule, clock: ManualClock) 
     assert schedule.counts() == {Lane.LIVE: 1}
 
 
-async def test_what_may_still_be_under_way_is_not_overtaken_by_what_comes(schedule: Schedule, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.BULK, ONE)
-    entry = await schedule.take()
-    schedule.retry(entry, clock.now_ms(), earliest=clock.now_ms() + 30_000)
-    schedule.put("a", 0, clock.now_ms(), Lane.URGENT, ONE)
+async def test_what_waits_for_no_import_goes_out_beside_it(schedule: Schedule, clock: ManualClock) -> None:
+    schedule.put("a", 0, clock.now_ms(), Lane.BULK, Queue.EXISTING)
+    schedule.ship(schedule.take_due((Lane.BULK, Queue.EXISTING), 1), "import")
+    schedule.put("a", 0, clock.now_ms(), Lane.URGENT, Queue.ALONE)
     await nothing(schedule)
-    clock.advance(30)
+    schedule.put("a", 0, clock.now_ms(), Lane.URGENT, Queue.ALONE, overtakes=True)
     assert await taken(schedule) == "a"
+    schedule.answered("a", "import")
+    assert schedule.tried("a"), "the import's answer does not end a sender's call"
+    schedule.answered("a")
+    assert not schedule.tried("a")
+
+
+async def test_what_is_with_a_sender_is_overtaken_by_nothing(schedule: Schedule, clock: ManualClock) -> None:
+    schedule.put("a", 0, clock.now_ms(), Lane.BULK, ONE)
+    await schedule.take()
+    schedule.put("a", 0, clock.now_ms(), Lane.URGENT, Queue.ALONE, overtakes=True)
+    await nothing(schedule)
+
+
+async def test_who_waits_for_other_lanes_takes_no_news_from_him_who_waits_for_these(
+    schedule: Schedule, clock: ManualClock
+) -> None:
+    both = [asyncio.create_task(schedule.take((lane,))) for lane in (Lane.LIVE, Lane.URGENT)]
+    await asyncio.sleep(0)
+    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
+    schedule.put("b", 0, clock.now_ms(), Lane.URGENT, ONE)
+    async with asyncio.timeout(1):
+        assert [entry.task for entry in await asyncio.gather(*both)] == ["a", "b"]
+
+
+def test_what_a_second_import_did_not_do_goes_alone(schedule: Schedule, clock: ManualClock) -> None:
+    place = (Lane.BULK, Queue.RECORD)
+    schedule.put("a", 0, clock.now_ms(), *place)
+    for _ in range(2):
+        schedule.ship(schedule.take_due(place, 1), "import")
+        schedule.release("a", "import", alone=False)
+    assert not schedule.take_due(place, 1) and schedule.take_due((Lane.BULK, Queue.ALONE), 1)

@@ -1,0 +1,142 @@
+"""What an import that is under way must not hold up, and what must not overtake one of which nothing was heard."""
+
+import asyncio
+import math
+from collections.abc import Iterable
+
+import pytest
+
+from streams.capture.rows import Lane
+from streams.engine.producer import Entry
+from tests.dispatch.crowd import BUDGET, MANY, PEOPLE, READING, ask, delivered, names, under_way
+from tests.dispatch.site import IMPORT, ORDERS, Site, on_site
+
+ANN = PEOPLE[0]
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+@on_site(settings=BUDGET)
+async def test_an_opt_out_does_not_wait_for_an_import(site: Site, *, accepted: bool) -> None:
+    await delivered(site)
+    site.contact(ANN).email_status = "subscribed"
+    site.box.faults.update({"next_import": ["import_stuck"]})
+    ask(site, "Q")
+    await site.until(lambda: under_way(site) if accepted else len(site.dispatch.running))
+    site.want(ANN, "Q", opted=False)
+    await site.pass_(5)
+    assert site.contact(ANN).email_status == "unsubscribed"
+    assert names(site) == {"P": MANY - 1, "Q": 1}, "the others are with the import"
+
+
+@on_site(settings=BUDGET)
+async def test_an_erasure_does_not_wait_for_an_import_and_is_repeated_after_it(site: Site) -> None:
+    await delivered(site)
+    site.box.faults.update({"next_import": ["import_stuck"]})
+    ask(site, "Q")
+    await site.until(lambda: under_way(site))
+    site.erase(ANN)
+    await site.pass_(5)
+    assert site.held(ANN) is None
+    site.forget_calls()
+    site.box.store.jobs.release()
+    await site.quiet()
+    assert site.held(ANN) is None and site.calls(), "it was made sure that the import did not bring anybody back"
+
+
+async def lose_import(site: Site) -> None:
+    """Everybody is to be created by an import that Dotdigital takes, and holds back; nobody hears that it did."""
+    await site.until(lambda: site.dispatch.outbox.mark() is not None)
+    site.box.faults.update({"next": ["lost_reply"], "next_import": ["import_stuck"]})
+    ask(site)
+    await site.until(lambda: site.calls("PUT", IMPORT))
+
+
+async def release_imports(site: Site) -> None:
+    """Dotdigital does what it held back; some readings later, we know."""
+    site.box.store.jobs.release()
+    await site.pass_(900)
+
+
+@on_site(settings=READING)
+async def test_an_import_of_which_nothing_was_heard_brings_back_nobody_who_was_erased(site: Site) -> None:
+    await lose_import(site)
+    site.erase(ANN)
+    await site.pass_(60)
+    await release_imports(site)
+    assert site.held(ANN) is None and names(site) == {"P": MANY - 1, None: 1}
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@on_site(settings=READING)
+async def test_what_left_is_not_brought_back_by_an_import_of_which_nothing_was_heard(site: Site, *, restarted: bool) -> None:
+    await lose_import(site)
+    if restarted:
+        await site.restart()
+    site.want(ANN, None)
+    await site.pass_(60)
+    await release_imports(site)
+    assert site.held(ANN) is None, "we created it, so we delete it"
+    assert names(site) == {"P": MANY - 1, None: 1}
+
+
+@on_site(settings=BUDGET)
+async def test_imports_that_fail_again_and_again_are_given_up_for_single_calls(site: Site) -> None:
+    await delivered(site)
+    site.box.faults.update({"import_failed": 1.0})
+    ask(site, "Q")
+    await site.quiet()
+    assert names(site) == {"Q": MANY} and len(site.calls("PUT", IMPORT)) == 2
+
+
+@on_site(settings=BUDGET)
+async def test_a_partition_that_hears_of_its_import_late_is_settled_too(site: Site) -> None:
+    await delivered(site)
+    append, loop = site.broker.append, asyncio.get_running_loop()
+
+    def late(topic: str, partition: int, entries: Iterable[Entry]) -> int:
+        told = list(entries)
+        words = [value or b"" for _, value in told] if topic == site.topics.deliveries else []
+        wait = 25 if partition == 1 and any(b'"importing"' in word for word in words) else 0
+        wait += 20 if any(b'"imported"' in word for word in words) else 0
+        if not wait:
+            return append(topic, partition, told)
+        loop.call_later(wait, append, topic, partition, told)
+        return 0
+
+    site.broker.append = late  # type: ignore[method-assign]
+    ask(site, "Q")
+    await site.quiet()
+    assert names(site) == {"Q": MANY} and not len(site.dispatch.running)
+
+
+@on_site(settings=READING)
+async def test_a_full_account_stops_new_contacts_only(site: Site) -> None:
+    await delivered(site)
+    site.line.refuses, site.line.code = b'"FIRSTNAME":"N"', "ERROR_CONTACT_TOOMANY"
+    for number in range(100):
+        site.want(f"n{number}@example.com", "N")
+    await site.pass_(65)
+    for number, email in enumerate(PEOPLE):
+        site.record(f"A{number}", email=email)
+    await site.pass_(30)
+    assert len(site.records()) == MANY
+    assert not site.parked()
+    assert len([call for call in site.calls() if b'"N"' in call.body]) < 40
+
+
+@on_site(settings=BUDGET | {"import_poll": 30})
+async def test_a_record_that_went_to_a_former_contact_goes_to_the_new_one(site: Site) -> None:
+    await delivered(site)
+    for number, email in enumerate(PEOPLE):
+        site.record(f"A{number}", email=email, lane=Lane.BULK)
+    await site.until(lambda: under_way(site))
+    site.box.store.jobs.settle(math.inf)
+    site.box.store.bin(site.contact(ANN))
+    site.box.store.purge()
+    site.want(ANN, "Q")
+    await site.until(lambda: site.held(ANN))
+    assert under_way(site), "nobody has read the report"
+    await site.quiet()
+    found = site.box.store.insight.find(ORDERS)
+    assert found is not None
+    assert found.records["A0"].owner == site.contact(ANN).id and len(found.records) == MANY
