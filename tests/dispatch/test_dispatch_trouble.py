@@ -137,8 +137,9 @@ async def test_a_worker_that_ends_before_the_answer_is_written_down_sends_again(
 
 
 @pytest.mark.parametrize("opted", [True, None])
-@on_site()
+@on_site(settings={"readback_seconds": 300})
 async def test_who_signs_up_while_nothing_leaves_is_not_ours_to_delete(site: Site, opted: bool | None) -> None:
+    await site.until(lambda: site.dispatch.outbox.mark() is not None)
     site.line.cut = True
     site.want(opted=opted)
     await site.pass_(30)
