@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from streams.capture.rows import Lane
+from streams.domain.changes import Kind, unpack
 from streams.engine.producer import Entry
 from tests.dispatch.crowd import BUDGET, MANY, PEOPLE, READING, ask, delivered, names, under_way
 from tests.dispatch.site import IMPORT, ORDERS, Site, on_site
@@ -140,3 +141,27 @@ async def test_a_record_that_went_to_a_former_contact_goes_to_the_new_one(site: 
     found = site.box.store.insight.find(ORDERS)
     assert found is not None
     assert found.records["A0"].owner == site.contact(ANN).id and len(found.records) == MANY
+
+
+@on_site(settings=READING)
+async def test_nobody_reads_again_while_a_mark_is_on_its_way(site: Site) -> None:
+    await site.until(lambda: site.dispatch.outbox.mark() is not None)
+    await site.pass_(120)
+    append, loop = site.broker.append, asyncio.get_running_loop()
+
+    def late(topic: str, partition: int, entries: Iterable[Entry]) -> int:
+        told = list(entries)
+        marks = topic == site.topics.desired and any(
+            change.kind is Kind.MARK for _, value in told for change in unpack(value or b"")
+        )
+        if not marks:
+            return append(topic, partition, told)
+        loop.call_later(20, append, topic, partition, told)
+        return 0
+
+    site.broker.append = late  # type: ignore[method-assign]
+    ask(site)
+    site.forget_calls()
+    await site.quiet()
+    assert names(site) == {"P": MANY}
+    assert len([call for call in site.calls("GET") if "suppressed-since" in call.path]) == 1
