@@ -24,7 +24,11 @@ Load: TypeAlias = ImportContact | ImportRecord
 
 @dataclass(frozen=True, slots=True)
 class Freight:
-    """One task's row of an import; ``created`` is the status with which it creates a contact, ``contact`` whom it goes to."""
+    """One task's row of an import.
+
+    ``created`` is the status with which it creates a contact, ``before`` that with which an earlier call may have. ``contact``
+    is whom a record goes to.
+    """
 
     entry: Entry
     load: Load
@@ -32,11 +36,12 @@ class Freight:
     created: Created = "no"
     joined: bool = False
     contact: int | None = None
+    before: Created = "no"
 
     @property
     def item(self) -> Item:
         """What is remembered of it while the import runs."""
-        return Item(self.entry.task, self.digest, self.joined, self.contact, self.created == UNSUBSCRIBED)
+        return Item(self.entry.task, self.digest, self.joined, self.contact, self.created == UNSUBSCRIBED, self.before)
 
     def encode(self) -> bytes:
         """The row as it goes out."""
@@ -91,7 +96,10 @@ class Loader:
             lists=(self._destination.list_id,) if joined and self._destination.list_id is not None else (),
             contact_id=row.contact,
         )
-        return Freight(entry, contact, (row.hash or b"").hex(), "no" if row.known else status or "no", joined)
+        digest = (row.hash or b"").hex()
+        if row.known:
+            return Freight(entry, contact, digest, joined=joined)
+        return Freight(entry, contact, digest, status or "no", joined, before=row.creation)
 
     def _record(self, entry: Entry, row: RecordRow | None) -> Freight | None:
         if row is None or not row.dirty or row.content is None:

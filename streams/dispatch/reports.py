@@ -128,7 +128,8 @@ class Reports:
                 now,
                 row.lane,
                 contact=contact,
-                created=row.creation,
+                # Who was there already is somebody else's, unless we tried before.
+                created=row.creation if email in created else item.before,
                 told_out=row.told_out or item.out,
                 listed=True if item.joined else None,
             )

@@ -109,7 +109,7 @@ class Item(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What an import holds of a task.
 
     ``hash`` is the digest of its content. ``joined``: the contact is put on the list. ``contact`` is whom a record goes to.
-    ``out``: it says "unsubscribed".
+    ``out``: it says "unsubscribed". ``before``: how an earlier call of ours created the contact, if it did.
     """
 
     task: str
@@ -117,6 +117,7 @@ class Item(msgspec.Struct, array_like=True, frozen=True, gc=False):
     joined: bool = False
     contact: int | None = None
     out: bool = False
+    before: Created = "no"
 
 
 class Delivery(msgspec.Struct, gc=False, omit_defaults=True):

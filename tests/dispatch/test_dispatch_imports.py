@@ -42,6 +42,20 @@ async def test_who_signed_up_a_moment_ago_is_seen_before_the_import(site: Site) 
     assert site.contact(PEOPLE[0]).email_status == "subscribed" and names(site) == {"P": MANY}
 
 
+@on_site(settings=READING)
+async def test_who_signed_up_after_the_reading_is_not_ours(site: Site) -> None:
+    await site.until(lambda: site.dispatch.outbox.mark() is not None)
+    ask(site)
+    await site.until(lambda: site.calls("PUT", IMPORT))
+    site.box.store.create({"email": PEOPLE[0]})
+    await site.quiet()
+    assert names(site) == {"P": MANY}
+    for email in PEOPLE[:2]:
+        site.want(email, None)
+    await site.quiet()
+    assert site.held(PEOPLE[0]) is not None and site.held(PEOPLE[1]) is None
+
+
 @on_site(settings=BUDGET)
 async def test_without_a_reading_nobody_is_created_in_bulk(site: Site) -> None:
     ask(site)
