@@ -1,6 +1,6 @@
 """Bring one contact to its desired state: look before creating, never loosen a status, answer for what was done.
 
-The sequence of calls is decided here and nowhere else (laws 4 to 6; ``docs/contact-rules.md`` sections 5 and 6). A contact
+The sequence of calls is decided here and nowhere else (``docs/contact-rules.md`` sections 5 and 6). A contact
 that we know is changed by its id: such a call cannot create, so a contact that vanished is not brought back subscribed.
 """
 

@@ -2,7 +2,7 @@
 
 The agent only collects events; :meth:`Stage.run` takes all that wait, lets the handler turn them into state writes and
 outputs, makes both durable, and only then acknowledges the events, in offset order per partition. So an offset can only be
-committed after everything that it caused is in Kafka (law 3), and Faust's commit over unacknowledged messages (faust issue
+committed after everything that it caused is in Kafka, and Faust's commit over unacknowledged messages (faust issue
 606) is never met.
 """
 
@@ -218,7 +218,7 @@ class Stage:
         return [self._producer.send(topic, partition, records) for (topic, partition), records in merged.items()]
 
     async def _on_recover(self) -> None:
-        # Faust swallows what is raised here (faust.md 2.4), and a stage without its memory would stay silent for ever.
+        # Faust swallows what is raised here, and a stage without its memory would stay silent for ever.
         try:
             async with self._busy:
                 self._handler.revoked()

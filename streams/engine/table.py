@@ -55,8 +55,8 @@ class StateTable:
     def _apply_own(self, batch: Iterable[Any]) -> None:
         """Apply recovered changelog records, but only of this table.
 
-        While partitions move, Faust hands what is left in its queue to whichever table came last (tables/recovery.py, "XXX
-        bug"); rows and, worse, offsets of one table would end up in another.
+        While partitions move, Faust hands what is left in its queue to whichever table came last (a comment in its
+        tables/recovery.py says so); rows and, worse, offsets of one table would end up in another.
         """
         own, foreign = [], 0
         for event in batch:
