@@ -53,5 +53,5 @@ class Answers:
 
     @staticmethod
     def _key(delivery: Delivery) -> bytes:
-        imports = delivery.outcome in ("importing", "imported")
-        return (delivery.task if imports else owner_of(delivery.task)).encode()
+        no_task = delivery.outcome in ("importing", "imported", "resumed")
+        return (delivery.task if no_task else owner_of(delivery.task)).encode()

@@ -130,12 +130,18 @@ class Dispatch:
         # Until the importer has looked at windows and backlog.
         schedule.close((Lane.BULK, queue) for queue in Queue)
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._resume(answers))
             group.create_task(sender.run(settings.dispatch_connections))
             group.create_task(importer.run())
             group.create_task(readback.run())
             if destination.follow_up is not None:
                 follower = Follower(schedule, rows, client, answers, budget, troubles, destination.follow_up, metrics)
                 group.create_task(follower.run())
+
+    async def _resume(self, answers: Answers) -> None:
+        while True:
+            await self.outbox.taken_over.wait()
+            await answers.write_all(self.outbox.resuming())
 
     def _readback(self, bulk: Api, table: StateTable, producer: BatchProducer) -> Readback:
         return Readback(

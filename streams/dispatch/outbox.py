@@ -5,8 +5,10 @@ Tasks that wait have a small row of their own under the prefix ``d``, from which
 follow-ups wait, unscheduled, until their contact exists.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
+from uuid import uuid4
 
 import msgspec
 
@@ -80,9 +82,17 @@ class OutboxHandler:
         self._since: dict[int, int] = {}
         self._marks: dict[int, int] = {}
         self._any_erased = False
+        self._unread: dict[int, str] = {}
+        self.taken_over = asyncio.Event()
 
     def recovered(self, partition: int, table: StateTable) -> None:
-        """Put every task of the partition that waits back into the schedule, and pick up its imports."""
+        """Put every task of the partition that waits back into the schedule, and pick up its imports.
+
+        Nothing is given out before everything is read that was answered before: :meth:`resuming` says what must be written.
+        """
+        self._schedule.shut(partition)
+        self._unread[partition] = uuid4().hex
+        self.taken_over.set()
         self._since[partition] = self._schedule.now_ms()
         for key, value in table.scan(partition, DIRTY.encode()):
             self._put(key[len(DIRTY) :].decode(), partition, _decode_plan(value))
@@ -97,7 +107,14 @@ class OutboxHandler:
         self._running.clear()
         self._since.clear()
         self._marks.clear()
+        self._unread.clear()
         self._any_erased = False
+
+    def resuming(self) -> list[tuple[int, Delivery]]:
+        """Marks to write behind the answers of partitions that were taken over; each opens its partition when it is read."""
+        self.taken_over.clear()
+        now = self._schedule.now_ms()
+        return [(partition, Delivery(mark, "resumed", "", now, Lane.BULK)) for partition, mark in self._unread.items()]
 
     def mark(self) -> int | None:
         """Until when every partition of this worker knows what Dotdigital has (UTC epoch seconds); None: not wholly read."""
@@ -273,7 +290,18 @@ class OutboxHandler:
         wait.due = self._debounce.due(lane, now, wait.first, waiting)
         wait.lane = min(wait.lane, lane)
 
+    def _resume(self, unit: Unit, mark: str) -> None:
+        if self._unread.get(unit.partition) == mark:
+            unit.then(lambda: self._open(unit.partition))
+
+    def _open(self, partition: int) -> None:
+        self._unread.pop(partition, None)
+        self._schedule.open(partition)
+
     def _answer(self, rows: UnitRows, answer: Delivery) -> None:
+        if answer.outcome == "resumed":
+            self._resume(rows.unit, answer.task)
+            return
         if answer.outcome == "importing":
             self._running.started(rows.unit, answer)
             return

@@ -15,6 +15,7 @@ from typing import TypeAlias
 from streams.capture.rows import Lane
 from streams.clock import Clock
 from streams.dispatch.tasks import Queue
+from streams.domain.consent import Created
 
 Place: TypeAlias = tuple[Lane, Queue]
 SINGLY = tuple(queue for queue in Queue if queue is not Queue.FOLLOW_UP)
@@ -48,7 +49,8 @@ class Entry:
 
     ``taken``: a call is under way, or its answer is not yet written down. ``timer``: nothing waits to be sent, but something
     must be done at ``due`` (epoch ms). ``overtakes``: it waits for no import. ``held`` names the import that has it.
-    ``failures`` are those in a row, ``missing`` those of them that lacked something.
+    ``failures`` are those in a row, ``missing`` those of them that lacked something. ``tried``: how a call that was never
+    answered may have created the contact; its row will say so too, but not at once.
     """
 
     task: str
@@ -62,6 +64,7 @@ class Entry:
     held: str = ""
     failures: int = 0
     missing: int = 0
+    tried: Created = "no"
 
     @property
     def place(self) -> Place:
@@ -80,6 +83,7 @@ class Schedule:
         self._changed = asyncio.Event()
         self._gate = _Gate()
         self._gates = defaultdict[Place, _Gate](_Gate)
+        self._shut: set[int] = set()
         self.closed: frozenset[Place] = frozenset()
 
     def now_ms(self) -> int:
@@ -188,6 +192,17 @@ class Schedule:
                 gate.open()
                 self._changed.set()
 
+    def shut(self, partition: int) -> None:
+        """Give out nothing of a partition until it is opened: what was answered is not read yet."""
+        self._shut.add(partition)
+
+    def open(self, partition: int) -> None:
+        """Give out what is due in the partition."""
+        self._shut.discard(partition)
+        for entry in self._entries.values():
+            if entry.partition == partition:
+                self._push(entry)
+
     def close(self, places: Iterable[Place]) -> None:
         """Give out nothing one by one from these places; all others are open."""
         closed = frozenset(places)
@@ -198,6 +213,7 @@ class Schedule:
     def clear(self) -> None:
         """Forget everything."""
         self._entries.clear()
+        self._shut.clear()
         self._waiting.clear()
         for heap in self._heaps.values():
             heap.clear()
@@ -288,7 +304,7 @@ class Schedule:
                 await self._changed.wait()
 
     def _push(self, entry: Entry) -> None:
-        if not entry.taken:
+        if not entry.taken and entry.partition not in self._shut:
             heapq.heappush(self._heaps[entry.place], (entry.due, entry.task))
             self._changed.set()
 

@@ -95,6 +95,7 @@ class Sender:
             self._troubles.over(entry)
 
     async def _contact(self, entry: Entry, row: OutboxRow, api: Api) -> None:
+        row.tried = row.tried if entry.tried == "no" else entry.tried
         now, list_id = self._answers.now_ms() / 1000, self._destination.list_id
         joins = self._takes_joins and list_id is not None and self._rules.joins(row, now)
         leaves = self._rules.leaves(row, now) and (entry.timer or not row.dirty)
@@ -145,6 +146,8 @@ class Sender:
         if goes_along(row, answer.seen):
             for email in row.moved_to:
                 await self._answers.carry(email, row)
+        if answer.created != "no" or answer.outcome == "withdrawn":
+            entry.tried = answer.created
         await self._write(entry, delivery_of(entry, row, answer))
 
     def _hash(self, entry: Entry) -> str:

@@ -27,6 +27,7 @@ Outcome: TypeAlias = Literal[
     "vanished",
     "importing",
     "imported",
+    "resumed",
 ]
 
 
@@ -126,8 +127,9 @@ class Delivery(msgspec.Struct, gc=False, omit_defaults=True):
     ``task`` is what was sent (:mod:`streams.dispatch.tasks`), or the id of an import that holds ``items``. ``by`` is the import
     whose report it is from.
     ``noted`` and ``importing`` are written before the answer: what must be known if it is lost; ``withdrawn`` takes back that a
-    creation was noted, for it was not made. ``status`` and ``updated`` (UTC epoch seconds) are Dotdigital's, unless they only
-    show what we said ourselves. ``barred``: the despatch with which the list did not take the contact.
+    creation was noted, for it was not made; ``resumed`` stands behind all that was answered before a worker took over.
+    ``status`` and ``updated`` (UTC epoch seconds) are Dotdigital's, unless they only show what we said ourselves. ``barred``:
+    the despatch with which the list did not take the contact.
     """
 
     task: str

@@ -127,8 +127,8 @@ class World:
         self.version = 0
         self.appends_left: int | None = None
         self.digest = digester(KEY)
-        self.start()
         self.loop = asyncio.new_event_loop()
+        self.start()
 
     def start(self) -> None:
         """A new worker takes over what is durable."""
@@ -146,6 +146,7 @@ class World:
             handler.recovered(0, cast(StateTable, self.states[name]))
         producer, table = cast(BatchProducer, self), cast(StateTable, self.states["outbox"])
         answers = Answers(producer, TOPICS, self.clock, 1)
+        self.loop.run_until_complete(answers.write_all(outbox.resuming()))
         troubles = Troubles(self.schedule, answers, hash_key=KEY, metrics=METRICS, rng=Random(1))
         destination = Destination(cleared(MAPPING.contact_fields), None, None, None, None, external=False)
         self.sender = Sender(self.schedule, Rows(table), self.client, answers, troubles, destination, rules, outbox, METRICS)

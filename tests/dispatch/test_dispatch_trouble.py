@@ -1,13 +1,19 @@
 """Dotdigital refuses access, cannot be reached, or has no time: deliveries pause, and go on as if nothing had been."""
 
+import asyncio
+from collections.abc import Iterable
+
 import pytest
 
 from streams.capture.rows import Lane
+from streams.engine.producer import Entry
 from streams.errors import ConfigurationError
 from tests.dispatch.site import ANN, BOB, ORDERS, Site, on_site
 
 WINDOW = {"bulk_windows": ("mon 00:10-00:20",)}
 """Virtual time begins on a Monday at midnight."""
+READ = {"readback_seconds": 300}
+"""It is known that nobody is there, so nobody looks before a creation."""
 
 
 @pytest.mark.parametrize("switch", ["unauthorized", "wrong_region"])
@@ -120,6 +126,30 @@ async def test_a_lost_answer_to_a_creation_makes_one_contact_that_is_ours(site: 
     await site.quiet()
     assert len(site.box.store) == 1 and site.contact().email_status == "unsubscribed"
     site.want(name=None)
+    await site.quiet()
+    assert site.held() is None, "we created it, so we delete it"
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@on_site(settings=READ)
+async def test_a_lost_creation_is_ours_though_nobody_has_read_yet_that_it_was_tried(site: Site, *, restarted: bool) -> None:
+    await site.until(lambda: site.dispatch.outbox.mark() is not None)
+    append, loop = site.broker.append, asyncio.get_running_loop()
+
+    def late(topic: str, partition: int, entries: Iterable[Entry]) -> int:
+        told = list(entries)
+        if topic != site.topics.deliveries:
+            return append(topic, partition, told)
+        loop.call_later(5, append, topic, partition, told)
+        return 0
+
+    site.broker.append = late  # type: ignore[method-assign]
+    site.box.faults.update({"next": ["lost_reply"]})
+    site.want()
+    await site.until(site.held)
+    site.want(name=None)
+    if restarted:
+        await site.restart()
     await site.quiet()
     assert site.held() is None, "we created it, so we delete it"
 

@@ -125,6 +125,10 @@ class Outbox:
         other.handler.recovered(0, cast(StateTable, other.rows))
         return other
 
+    def resume(self) -> None:
+        """What a worker that takes over writes behind the answers of the one before it is read."""
+        self.feed(*(Record(TOPICS.deliveries, 0, None, msgspec.json.encode(mark)) for _, mark in self.handler.resuming()))
+
 
 @pytest.fixture
 def outbox() -> Outbox:
@@ -156,8 +160,20 @@ async def test_a_restart_puts_everything_dirty_back_into_the_schedule(outbox: Ou
     due = outbox.dirty
     again = outbox.restarted()
     again.clock.advance(2)
+    again.resume()
     entry = await again.take()
     assert (entry.task, entry.partition, (entry.due, entry.lane)) == (CONTACT, 0, due)
+
+
+def test_nothing_is_given_out_before_what_was_answered_is_read(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(A))
+    taken_over = outbox.restarted()
+    taken_over.clock.advance(2)
+    taken_over.handler.recovered(0, cast(StateTable, taken_over.rows))
+    (first,), (second,) = outbox.restarted().handler.resuming(), taken_over.handler.resuming()
+    for (_, mark), given in ((first, 0), (second, 1)):
+        taken_over.feed(Record(TOPICS.deliveries, 0, None, msgspec.json.encode(mark)))
+        assert len(taken_over.takes(Queue.NEW)) == given, "only behind its own mark"
 
 
 @pytest.mark.parametrize(("ended", "queue"), [("failed", Queue.NEW), ("done", Queue.ALONE)])
@@ -165,6 +181,7 @@ async def test_what_an_import_held_at_a_restart_and_did_not_do_is_sent(outbox: O
     outbox.feed(outbox.wanted(A), outbox.imported("importing", "new"))
     restarted = outbox.restarted()
     restarted.clock.advance(2)
+    restarted.resume()
     assert not restarted.takes(Queue.NEW), "the import has it"
     restarted.feed(restarted.imported("imported", ended))
     assert [entry.task for entry in restarted.takes(queue)] == [CONTACT]
@@ -175,6 +192,7 @@ async def test_what_an_import_did_before_a_restart_is_not_sent_again(outbox: Out
     restarted = outbox.restarted()
     restarted.clock.advance(2)
     restarted.feed(restarted.answer("created", by="import"), restarted.imported("imported", "done"))
+    restarted.resume()
     assert not any(restarted.takes(queue) for queue in Queue)
 
 
