@@ -16,11 +16,9 @@ from streams.dotdigital.client import Api
 from streams.dotdigital.contacts import Contact
 from streams.dotdigital.errors import (
     AccessError,
-    ConnectivityError,
     ContactExistsError,
     DataError,
     DotdigitalError,
-    UnsentError,
 )
 from streams.dotdigital.insight import MOST_KEYS
 
@@ -138,9 +136,9 @@ async def _create(api: Api, job: Job, note: Note) -> Answer:
         else:
             contact = await api.create(job.email, job.fields, UNSUBSCRIBED, lists=job.lists)
     except DotdigitalError as error:
-        if isinstance(error, UnsentError) or not isinstance(error, ConnectivityError):
-            # Whoever is found next time was created by somebody else.
-            await note(Answer("withdrawn"))
+        if error.undone:
+            # Whoever is found next time was created by somebody else, or by an earlier try.
+            await note(Answer("withdrawn", created=job.row.tried))
         raise
     told = consent.opted_out(job.row.consent)
     return Answer("created", contact.contact_id, status, told, contact, _listed(job))

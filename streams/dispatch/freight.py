@@ -41,7 +41,7 @@ class Freight:
     @property
     def item(self) -> Item:
         """What is remembered of it while the import runs."""
-        return Item(self.entry.task, self.digest, self.joined, self.contact, self.created == UNSUBSCRIBED, self.before)
+        return Item(self.entry.task, self.digest, self.joined, self.contact, self.created, self.before)
 
     def encode(self) -> bytes:
         """The row as it goes out."""
@@ -75,7 +75,7 @@ class Loader:
         return self._record(entry, row)
 
     def _contact(self, entry: Entry, row: OutboxRow, work: Work, now_s: float) -> Freight | None:
-        joined = self._rules.joins(row, now_s) and self._destination.list_id is not None
+        joined = self._rules.may_join(row, now_s) and self._destination.list_id is not None
         if not row.dirty and not joined:
             self._schedule.answered(entry.task)
             return None

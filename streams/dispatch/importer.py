@@ -25,16 +25,7 @@ from streams.dispatch.troubles import Troubles
 from streams.domain.delivery import Delivery, Item
 from streams.domain.windows import BulkWindows
 from streams.dotdigital.client import DotdigitalClient
-from streams.dotdigital.errors import (
-    AccessError,
-    Ceiling,
-    ConnectivityError,
-    DataError,
-    DotdigitalError,
-    LaterError,
-    ThrottledError,
-    UnsentError,
-)
+from streams.dotdigital.errors import Ceiling, DataError, DotdigitalError, ThrottledError
 from streams.dotdigital.imports import ImportContact
 from streams.dotdigital.insight import ImportRecord
 
@@ -204,25 +195,29 @@ class Importer:
         entries = [one.entry for one in freight]
         try:
             import_id = await self._call(lane, work, freight)
-        except (UnsentError, LaterError, AccessError) as error:
+        except DotdigitalError as error:
+            if not error.undone:
+                # It may be under way all the same, and nothing must overtake it.
+                self._schedule.ship(entries, ours)
+                self._troubles.again(error)
+                return
             await self._withdraw(ours, freight)
-            self._troubles.again(error, *entries)
-        except ConnectivityError as error:
-            # It may be under way all the same, and nothing must overtake it.
-            self._schedule.ship(entries, ours)
-            self._troubles.again(error)
-        except ThrottledError as error:
-            await self._withdraw(ours, freight)
-            if error.scope is work.ceiling:
-                self._budget.imports[work.ceiling].refused()
-            self._give_back(freight, error)
-        except DataError as error:
-            await self._withdraw(ours, freight)
-            await self._refused(lane, work, freight, error)
+            await self._failed(lane, work, freight, error)
         else:
             self._troubles.over(entries[0])
             self._schedule.ship(entries, import_id)
             await self._started(import_id, ours, lane, work, freight)
+
+    async def _failed(self, lane: Lane, work: Work, freight: list[Freight], error: DotdigitalError) -> None:
+        match error:
+            case ThrottledError():
+                if error.scope is work.ceiling:
+                    self._budget.imports[work.ceiling].refused()
+                self._give_back(freight, error)
+            case DataError():
+                await self._refused(lane, work, freight, error)
+            case _:
+                self._troubles.again(error, *(one.entry for one in freight))
 
     async def _call(self, lane: Lane, work: Work, freight: list[Freight]) -> str:
         api, loads = self._client.on(lane), [one.load for one in freight]
@@ -248,7 +243,7 @@ class Importer:
         """Nothing went, and nobody was created."""
         now = self._answers.now_ms()
         withdrawn = (
-            (one.entry.partition, Delivery(one.entry.task, "withdrawn", "", now, one.entry.lane))
+            (one.entry.partition, Delivery(one.entry.task, "withdrawn", "", now, one.entry.lane, created=one.before))
             for one in freight
             if one.created != "no"
         )

@@ -18,10 +18,11 @@ from streams.dispatch.parked import Parked, parked_of, parked_record
 from streams.dispatch.rows import CODECS, TouchedRow, UnitRows, Wait, wait_of
 from streams.dispatch.rules import Rules
 from streams.dispatch.running import RunningImports
-from streams.dispatch.schedule import Schedule
+from streams.dispatch.schedule import CALL, Schedule
 from streams.dispatch.tasks import Family, Queue, family_of, owner_of, part_of, task_of
 from streams.domain import consent, deliverables, delivery
 from streams.domain.changes import Change, Consent, Desired, Erase, FollowUp, Found, Kind, Mark, Wanted, unpack
+from streams.domain.consent import SUBSCRIBED
 from streams.domain.debounce import Debounce
 from streams.domain.deliverables import GONE, RecordRow
 from streams.domain.delivery import Delivery, OutboxRow
@@ -131,7 +132,7 @@ class OutboxHandler:
             if record.topic == self._topics.deliveries:
                 answer = _decode_delivery(record.value or b"")
                 if answer.outcome == "imported":
-                    self._erase_again(rows, answer)
+                    self._look_back(rows, answer)
                     ended.append(answer)
                 else:
                     self._answer(rows, answer)
@@ -242,6 +243,8 @@ class OutboxHandler:
     def _erase(self, rows: UnitRows, email: str, digest: bytes, born: int) -> None:
         unit = rows.unit
         row = rows.touch(task_of(Family.CONTACT, email)).row
+        # A call for it that is under way may have looked before the contact came back.
+        row.again = row.erase is not None
         row.erase, row.parked, row.code = digest, None, None
         self._mark(rows, row, Lane.URGENT, born, was_dirty=False)
         unit.put(TOMBSTONE + digest, b"")
@@ -250,14 +253,22 @@ class OutboxHandler:
             rows.touched.pop(task, None)
             self._unschedule(unit, task)
 
-    def _erase_again(self, rows: UnitRows, imported: Delivery) -> None:
-        """An import that was under way may have brought back who was erased meanwhile."""
-        if imported.code is None or not self._any_erased:
+    def _look_back(self, rows: UnitRows, imported: Delivery) -> None:
+        """An import is over: it may have written over what overtook it, and have brought back who was erased meanwhile."""
+        if imported.code is None:
             return
+        now = rows.unit.now_ms
         for item in self._running.held(rows.unit, imported.task):
             email = owner_of(item.task)
-            if family_of(item.task) is Family.CONTACT and self._is_erased(rows.unit, email):
-                self._erase(rows, email, self._rules.digest(email), rows.unit.now_ms)
+            if family_of(item.task) is not Family.CATALOGUE and self._is_erased(rows.unit, email):
+                if family_of(item.task) is Family.CONTACT:
+                    self._erase(rows, email, self._rules.digest(email), now)
+                continue
+            row = rows.look(item.task)
+            if not row.dirty and row.delivered not in (None, bytes.fromhex(item.hash)):
+                row = rows.touch(item.task).row
+                row.unsure = True
+                self._mark(rows, wait_of(row), Lane.LIVE, now, was_dirty=False)
 
     def _is_erased(self, unit: Unit, email: str) -> bool:
         return self._any_erased and unit.get(TOMBSTONE + self._rules.digest(email)) is not None
@@ -306,7 +317,7 @@ class OutboxHandler:
             self._running.started(rows.unit, answer)
             return
         if self._is_forgotten(rows, answer.task):
-            rows.unit.then(lambda: self._schedule.answered(answer.task, answer.by))
+            rows.unit.then(lambda: self._schedule.answered(answer.task, answer.by or CALL))
             return
         item = rows.touch(answer.task)
         match family_of(answer.task):
@@ -324,12 +335,18 @@ class OutboxHandler:
         if answer.outcome in ("noted", "withdrawn"):
             return
         item.answer, wait = answer, wait_of(item.row)
+        if answer.by and self._schedule.overtook(answer.task, answer.by):
+            # Which of the two came last, nobody knows.
+            item.row.unsure = True
         if item.row.dirty:
             # Wanted content changed while the call was under way: its own debounce goes on, from now at the latest.
             wait.first = rows.unit.now_ms
             wait.due = max(wait.due, wait.first)
 
     def _settle_contact(self, rows: UnitRows, email: str, row: OutboxRow, answer: Delivery) -> None:
+        if answer.outcome == "erased" and row.again:
+            row.again = False
+            return
         if answer.outcome == "erased":
             self._forget(rows, email)
             trace = Trace((row.erase or b"").hex(), "dotdigital", rows.unit.partition, 1, answer.at, answer.code)
@@ -365,7 +382,7 @@ class OutboxHandler:
 
     def _unschedule(self, unit: Unit, task: str) -> None:
         unit.put(f"{DIRTY}{task}".encode(), None)
-        unit.then(lambda: self._schedule.answered(task))
+        unit.then(lambda: self._schedule.forget(task))
 
     def _save(self, rows: UnitRows, task: str, item: TouchedRow) -> None:
         unit = rows.unit
@@ -377,7 +394,7 @@ class OutboxHandler:
 
         def follow() -> None:
             if answer is not None:
-                self._schedule.answered(task, answer.by)
+                self._schedule.answered(task, answer.by or CALL)
             if plan is None:
                 self._schedule.drop(task)
             else:
@@ -422,9 +439,12 @@ class OutboxHandler:
         ours = row.known or row.erase is not None or not self._rules.external
         wanted = ours and (row.dirty or (row.known and self._rules.joins(row, now_ms / 1000)))
         if wanted and not self._rules.leaves_first(row, now_ms):
-            # A refusal and an erasure wait for no import; whoever only leaves must not be brought back by one.
-            overtakes = row.erase is not None or (row.known and row.must_tell_out and row.fields is not None)
-            queue = Queue.ALONE if overtakes or row.fields is None else Queue.EXISTING if row.known else Queue.NEW
+            out = row.must_tell_out and (row.known or row.creation == SUBSCRIBED)
+            alone = row.fields is None or row.erase is not None or out
+            queue = Queue.ALONE if alone else Queue.EXISTING if row.known else Queue.NEW
+            # What is urgent waits for no import, but for one that creates; who only leaves must not be brought back by one.
+            urgent = row.lane == Lane.URGENT and row.known
+            overtakes = row.erase is not None or (row.fields is not None and (out or urgent))
             return Plan(row.due, row.lane, queue, timer=False, overtakes=overtakes)
         if row.listed or row.joining:
             return Plan(self._rules.listed_until(row) * 1000, Lane.LIVE, Queue.ALONE, timer=True)

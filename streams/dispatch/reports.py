@@ -16,6 +16,7 @@ from streams.dispatch.rows import Rows, wait_of
 from streams.dispatch.running import Running
 from streams.dispatch.schedule import Schedule
 from streams.dispatch.tasks import Family, family_of, owner_of, part_of, task_of
+from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED, Created, Word
 from streams.domain.deliverables import RecordRow
 from streams.domain.delivery import Delivery, Item, OutboxRow
 from streams.dotdigital.client import Api
@@ -129,8 +130,8 @@ class Reports:
                 row.lane,
                 contact=contact,
                 # Who was there already is somebody else's, unless we tried before.
-                created=row.creation if email in created else item.before,
-                told_out=row.told_out or item.out,
+                created=_created(row, item) if email in created else item.before,
+                told_out=row.told_out or item.created == UNSUBSCRIBED,
                 listed=True if item.joined else None,
             )
 
@@ -158,3 +159,8 @@ class Reports:
         self._metrics.delivered.labels(family_of(delivery.task).label, delivery.outcome).inc()
         seconds = max(0, self._answers.now_ms() - wait.born) / 1000
         self._metrics.latency.labels(Lane(wait.lane).name.lower()).observe(seconds)
+
+
+def _created(row: OutboxRow, item: Item) -> Created:
+    """How the import created the contact, as far as that still explains its status: somebody may have signed up since."""
+    return SUBSCRIBED if row.consent.dotdigital.word is Word.IN else item.created

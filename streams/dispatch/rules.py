@@ -11,13 +11,14 @@ from streams.mapping import Mapping
 _DAY = 86_400
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rules:
     """What the outbox must know of the site.
 
     ``listed_for``: how long after a despatch a contact is a recent buyer, in seconds; None: no list. ``external``: another
     system owns consent and creates contacts. ``digest``: the keyed digest of an address; ``hash_key``: of the hash by which
-    the owner of a parked delivery is known. ``windows``: when bulk may be sent.
+    the owner of a parked delivery is known. ``windows``: when bulk may be sent. ``list_refused``: Dotdigital does not take the
+    list, so nobody joins it until a restart.
     """
 
     listed_for: int | None
@@ -25,6 +26,7 @@ class Rules:
     digest: Digest
     hash_key: bytes
     windows: BulkWindows
+    list_refused: bool = False
 
     @classmethod
     def of(cls, mapping: Mapping, digest: Digest, hash_key: bytes) -> "Rules":
@@ -43,6 +45,10 @@ class Rules:
         """Whether the contact must be put on the recent buyers' list."""
         barred = row.barred is not None and row.barred == row.despatched
         return not row.listed and not barred and not row.refused and self.listed_until(row) > now_s
+
+    def may_join(self, row: OutboxRow, now_s: float) -> bool:
+        """Whether it can be put there now."""
+        return not self.list_refused and self.joins(row, now_s)
 
     def leaves(self, row: OutboxRow, now_s: float) -> bool:
         """Whether the contact must be taken off the list."""

@@ -73,10 +73,11 @@ class RunningImports:
 
     def recovered(self, partition: int, table: StateTable) -> None:
         """Pick up the imports of a partition; what is in them is not sent meanwhile. The schedule must be filled."""
-        found = [(key[len(PREFIX) :].decode(), value) for key, value in table.scan(partition, PREFIX.encode())]
-        # What was accepted before its worker died has both ids: Dotdigital's comes last, and holds.
-        for import_id, value in sorted(found, key=lambda one: not one[0].startswith(_OURS)):
-            self._add(import_id, _rows.decode(value), partition)
+        scanned = table.scan(partition, PREFIX.encode())
+        found = [(key[len(PREFIX) :].decode(), _rows.decode(value)) for key, value in scanned]
+        # The latest holds; of what was accepted when its worker died that is the one with Dotdigital's id.
+        for import_id, row in sorted(found, key=lambda one: (not one[0].startswith(_OURS), one[1].at)):
+            self._add(import_id, row, partition)
 
     def clear(self) -> None:
         """Forget everything in memory."""
@@ -95,8 +96,7 @@ class RunningImports:
     def ended(self, unit: Unit, delivery: Delivery) -> None:
         """The import's report was written down for the unit's partition; ``code`` is how it ended, None if it never began."""
         unit.put(_rows.key(delivery.task), None)
-        alone = delivery.code not in (None, ImportState.FAILED)
-        unit.then(lambda: self._remove(delivery.task, unit.partition, alone=alone))
+        unit.then(lambda: self._remove(delivery.task, unit.partition, delivery.code))
 
     def _add(self, import_id: str, row: ImportRow, partition: int) -> None:
         running = self._running.setdefault(import_id, Running(import_id, row.kind, row.at))
@@ -104,11 +104,15 @@ class RunningImports:
         for task in running.items[partition]:
             self._schedule.hold(task, import_id)
 
-    def _remove(self, import_id: str, partition: int, *, alone: bool) -> None:
+    def _remove(self, import_id: str, partition: int, state: str | None) -> None:
         running = self._running.get(import_id)
-        if running is not None:
-            # A worker that took over may hold what the report, written down by the one before it, did not name.
-            for task in running.items.pop(partition, ()):
-                self._schedule.release(task, import_id, alone=alone)
-            if not running.items:
-                del self._running[import_id]
+        if running is None:
+            return
+        # A worker that took over may hold what the report, written down by the one before it, did not name.
+        for task in running.items.pop(partition, ()):
+            if state is None:
+                self._schedule.unhold(task, import_id)
+            else:
+                self._schedule.release(task, import_id, alone=state != ImportState.FAILED)
+        if not running.items:
+            del self._running[import_id]

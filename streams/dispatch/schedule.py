@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from streams.capture.rows import Lane
 from streams.clock import Clock
@@ -19,6 +19,9 @@ from streams.domain.consent import Created
 
 Place: TypeAlias = tuple[Lane, Queue]
 SINGLY = tuple(queue for queue in Queue if queue is not Queue.FOLLOW_UP)
+
+CALL: Final = "call"
+"""Who has a task while a call for it is under way."""
 
 _COUNTED = 1_000
 _PROBE_MS = 5_000
@@ -47,8 +50,8 @@ class _Gate:
 class Entry:
     """A task that must be done.
 
-    ``taken``: a call is under way, or its answer is not yet written down. ``timer``: nothing waits to be sent, but something
-    must be done at ``due`` (epoch ms). ``overtakes``: it waits for no import. ``held`` names the import that has it.
+    ``holder``: who has it, and has no answer written down yet: a call, or the import of that id; None while it waits.
+    ``timer``: nothing waits to be sent, but something must be done at ``due`` (epoch ms). ``overtakes``: no import holds it up.
     ``failures`` are those in a row, ``missing`` those of them that lacked something. ``tried``: how a call that was never
     answered may have created the contact; its row will say so too, but not at once.
     """
@@ -60,8 +63,7 @@ class Entry:
     queue: Queue
     timer: bool = False
     overtakes: bool = False
-    taken: bool = False
-    held: str = ""
+    holder: str | None = None
     failures: int = 0
     missing: int = 0
     tried: Created = "no"
@@ -70,6 +72,11 @@ class Entry:
     def place(self) -> Place:
         """The heap in which it waits."""
         return self.lane, self.queue
+
+    @property
+    def with_import(self) -> bool:
+        """Whether an import has it."""
+        return self.holder not in (None, CALL)
 
 
 class Schedule:
@@ -103,45 +110,55 @@ class Schedule:
             self._count(entry, 1)
         else:
             self._count(entry, -1)
-            if entry.held and overtakes:
-                entry.taken, entry.held = False, ""
+            if entry.with_import and overtakes:
+                entry.holder = None
             entry.due, entry.lane, entry.timer, entry.overtakes = due, lane, timer, overtakes
             # What an import refused stays alone until it is answered.
             entry.queue = entry.queue if entry.failures and entry.queue is Queue.ALONE else queue
             self._count(entry, 1)
         self._push(entry)
 
-    def answered(self, task: str, by: str = "") -> None:
+    def answered(self, task: str, by: str = CALL) -> None:
         """The answer is written down: what is still to be done is put again.
 
-        ``by``: the import that answers. The answer of one that has the task no longer ends nobody else's call.
+        ``by``: the import that answers. Nobody's answer ends what somebody else has under way.
         """
         entry = self._entries.get(task)
-        if entry is not None and entry.held == by:
-            self._count(entry, -1)
-            del self._entries[task]
+        if entry is not None and entry.holder in (None, by):
+            self.forget(task)
 
     def drop(self, task: str) -> None:
-        """Nothing is wanted any more; a call that is under way still gets its answer written down first."""
+        """Nothing is wanted any more; what is under way still gets its answer written down first."""
         entry = self._entries.get(task)
-        if entry is not None and not entry.taken:
-            self.answered(task)
+        if entry is not None and entry.holder is None:
+            self.forget(task)
+
+    def forget(self, task: str) -> None:
+        """Nobody may do it any more, whoever has it."""
+        entry = self._entries.pop(task, None)
+        if entry is not None:
+            self._count(entry, -1)
 
     def tried(self, task: str) -> bool:
         """Whether a call for the task is under way, or was made and failed: it may have worked all the same."""
         entry = self._entries.get(task)
-        return entry is not None and (entry.taken or entry.failures > 0)
+        return entry is not None and (entry.holder is not None or entry.failures > 0)
+
+    def overtook(self, task: str, import_id: str) -> bool:
+        """Whether somebody else has the task that the import had, or it waits."""
+        entry = self._entries.get(task)
+        return entry is not None and entry.holder != import_id
 
     def hold(self, task: str, import_id: str) -> None:
-        """An import has the task: it is taken, unless a sender has it or it waits for no import; of two the later has it."""
+        """An import has the task, unless a sender has it or it waits for no import; of two imports the later has it."""
         entry = self._entries.get(task)
-        if entry is not None and not entry.overtakes and (entry.held or not entry.taken):
-            entry.taken, entry.held = True, import_id
+        if entry is not None and not entry.overtakes and entry.holder != CALL:
+            entry.holder = import_id
 
     def ship(self, entries: Iterable[Entry], import_id: str) -> None:
         """Taken tasks went out with an import, and are with it until it is over, or until they must wait no longer."""
         for entry in entries:
-            entry.held = import_id
+            entry.holder = import_id
             if entry.overtakes:
                 self.give_back(entry)
 
@@ -151,8 +168,7 @@ class Schedule:
         ``alone``: not for an import any more.
         """
         if self._entries.get(entry.task) is entry:
-            entry.taken, entry.held = False, ""
-            entry.due = due
+            entry.holder, entry.due = None, due
             entry.failures += 1
             if alone:
                 self._move(entry, Queue.ALONE)
@@ -161,14 +177,14 @@ class Schedule:
     def send_alone(self, entry: Entry) -> None:
         """``entry`` is nothing for an import: it waits again, with those that go alone."""
         if self._entries.get(entry.task) is entry:
-            entry.taken = False
+            entry.holder = None
             self._move(entry, Queue.ALONE)
             self._push(entry)
 
     def give_back(self, entry: Entry, due: int | None = None) -> None:
         """Nothing was tried for ``entry``: it waits again, until ``due`` (epoch ms) if given."""
         if self._entries.get(entry.task) is entry:
-            entry.taken, entry.held, entry.due = False, "", entry.due if due is None else due
+            entry.holder, entry.due = None, entry.due if due is None else due
             self._push(entry)
 
     def release(self, task: str, import_id: str, *, alone: bool) -> None:
@@ -177,9 +193,15 @@ class Schedule:
         ``alone``: not for an import.
         """
         entry = self._entries.get(task)
-        if entry is not None and entry.held == import_id:
+        if entry is not None and entry.holder == import_id:
             # What two imports did not do is not done by a third.
             self.retry(entry, self._clock.now_ms(), alone=alone or entry.failures > 0)
+
+    def unhold(self, task: str, import_id: str) -> None:
+        """The import never began: if it has the task, that waits again as before."""
+        entry = self._entries.get(task)
+        if entry is not None and entry.holder == import_id:
+            self.give_back(entry)
 
     def pause(self, until: int, place: Place | None = None) -> None:
         """Give nothing out before ``until`` (epoch ms), of that place or at all, and then little until :meth:`resume`."""
@@ -187,10 +209,11 @@ class Schedule:
 
     def resume(self, place: Place | None = None) -> None:
         """There was an answer: give out what is due again; also of ``place``, if it was a good one."""
-        for gate in (self._gate, *(() if place is None else (self._gates[place],))):
-            if gate.probing:
+        gates = [self._gate] if place is None else [self._gate, self._gates[place]]
+        if any(gate.probing for gate in gates):
+            for gate in gates:
                 gate.open()
-                self._changed.set()
+            self._changed.set()
 
     def shut(self, partition: int) -> None:
         """Give out nothing of a partition until it is opened: what was answered is not read yet."""
@@ -249,7 +272,7 @@ class Schedule:
         now = self._clock.now_ms()
         taken: list[Entry] = []
         while now >= self._opens(place) and len(taken) < most and (entry := self._pop_due(place, now)) is not None:
-            entry.taken = True
+            entry.holder = CALL
             taken.append(entry)
         if taken:
             self._passed(place, now)
@@ -261,7 +284,7 @@ class Schedule:
         while True:
             now = self._clock.now_ms()
             if (entry := self._first(places, now)) is not None:
-                entry.taken = True
+                entry.holder = CALL
                 self._passed(entry.place, now)
                 return entry
             await self._wait(places, now)
@@ -292,7 +315,7 @@ class Schedule:
     @staticmethod
     def _waits(entry: Entry, due: int, place: Place) -> bool:
         """Whether the entry waits here; one whose due time has moved on has another place in a heap."""
-        return not entry.taken and entry.due == due and entry.place == place
+        return entry.holder is None and entry.due == due and entry.place == place
 
     async def _wait(self, places: Iterable[Place], now: int) -> None:
         open_ = [place for place in places if self._heaps[place] and place not in self.closed]
@@ -304,7 +327,7 @@ class Schedule:
                 await self._changed.wait()
 
     def _push(self, entry: Entry) -> None:
-        if not entry.taken and entry.partition not in self._shut:
+        if entry.holder is None and entry.partition not in self._shut:
             heapq.heappush(self._heaps[entry.place], (entry.due, entry.task))
             self._changed.set()
 

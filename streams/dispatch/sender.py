@@ -26,8 +26,13 @@ from streams.observability.metrics import Metrics
 
 log = structlog.get_logger()
 
-_LIST_WRONG = ("ERROR_ADDRESSBOOK_NOT_FOUND", "ERROR_ADDRESSBOOK_NOTWRITABLE", "InvalidAddressBookIds")
-"""Codes that say something of the list; any other says something of the contact."""
+_OF_CONTACT = (
+    "ERROR_CONTACT_SUPPRESSEDFORADDRESSBOOK",
+    "ERROR_CONTACT_SUPPRESSED",
+    "ERROR_CONTACT_INVALID",
+    "ERROR_CONTACT_NOT_FOUND",
+)
+"""Codes that say why a contact may not join; any other says that nobody can: ``contacts:invalidValue`` of an unknown list."""
 
 
 class Sender:
@@ -51,7 +56,6 @@ class Sender:
         self._answers = answers
         self._troubles = troubles
         self._destination = destination
-        self._takes_joins = True
         self._rules = rules
         self._index = index
         self._metrics = metrics
@@ -97,7 +101,7 @@ class Sender:
     async def _contact(self, entry: Entry, row: OutboxRow, api: Api) -> None:
         row.tried = row.tried if entry.tried == "no" else entry.tried
         now, list_id = self._answers.now_ms() / 1000, self._destination.list_id
-        joins = self._takes_joins and list_id is not None and self._rules.joins(row, now)
+        joins = list_id is not None and self._rules.may_join(row, now)
         leaves = self._rules.leaves(row, now) and (entry.timer or not row.dirty)
         if leaves and list_id is not None and row.contact is not None:
             await self._leave(entry, row.contact, api, list_id)
@@ -120,8 +124,8 @@ class Sender:
 
     async def _deliver(self, entry: Entry, row: OutboxRow, api: Api, job: Job) -> None:
         answer = await deliver(api, job, partial(self._note, entry, row))
-        if answer.listless in _LIST_WRONG:
-            self._takes_joins = False
+        if answer.listless is not None and answer.listless not in _OF_CONTACT:
+            self._rules.list_refused = True
             log.critical("the recent buyers' list is refused, nobody joins it until a restart: run 'owdd dotdigital plan'")
         elif answer.listless is not None:
             log.warning("a contact may not join the recent buyers' list", code=answer.listless, owner=self._hash(entry))
@@ -208,7 +212,7 @@ def delivery_of(entry: Entry, row: OutboxRow, answer: Answer) -> Delivery:
         status=None if seen is None else seen.email_status,
         updated=0 if seen is None else seen.updated,
         listed=answer.listed,
-        barred=None if answer.listless in (None, *_LIST_WRONG) else row.despatched,
+        barred=row.despatched if answer.listless in _OF_CONTACT else None,
     )
 
 

@@ -41,7 +41,7 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
     known. ``despatched``: when something was last despatched (epoch seconds); ``listed``: we put the contact on the recent
     buyers' list; ``joining``: so may a call have done whose answer is not known. ``erase``: digest of the address of a person
     who must be forgotten. ``found``: position of the newest reading. ``barred``: the despatch with which the list did not take
-    the contact.
+    the contact. ``again``: the person must be forgotten once more, for the contact may have come back during the call.
     """
 
     position: bytes = b""
@@ -67,6 +67,7 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
     found: bytes = b""
     joining: bool = False
     barred: int | None = None
+    again: bool = False
 
     @property
     def known(self) -> bool:
@@ -110,14 +111,14 @@ class Item(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What an import holds of a task.
 
     ``hash`` is the digest of its content. ``joined``: the contact is put on the list. ``contact`` is whom a record goes to.
-    ``out``: it says "unsubscribed". ``before``: how an earlier call of ours created the contact, if it did.
+    ``created`` is the status with which it creates the contact, ``before`` that with which an earlier call of ours may have.
     """
 
     task: str
     hash: str
     joined: bool = False
     contact: int | None = None
-    out: bool = False
+    created: Created = "no"
     before: Created = "no"
 
 
@@ -127,9 +128,9 @@ class Delivery(msgspec.Struct, gc=False, omit_defaults=True):
     ``task`` is what was sent (:mod:`streams.dispatch.tasks`), or the id of an import that holds ``items``. ``by`` is the import
     whose report it is from.
     ``noted`` and ``importing`` are written before the answer: what must be known if it is lost; ``withdrawn`` takes back that a
-    creation was noted, for it was not made; ``resumed`` stands behind all that was answered before a worker took over.
-    ``status`` and ``updated`` (UTC epoch seconds) are Dotdigital's, unless they only show what we said ourselves. ``barred``:
-    the despatch with which the list did not take the contact.
+    creation was noted, for it was not made, and ``created`` is how an earlier one may have been; ``resumed`` stands behind all
+    that was answered before a worker took over. ``status`` and ``updated`` (UTC epoch seconds) are Dotdigital's, unless they
+    only show what we said ourselves. ``barred``: the despatch with which the list did not take the contact.
     """
 
     task: str
@@ -208,7 +209,9 @@ def find(row: OutboxRow, found: Found, position: bytes) -> bool:
     if found.contact:
         # Who was suppressed may be listed by address alone.
         _become(row, found.contact)
-        row.created, row.tried = consent.still_created(creation_of(row, found.status), found.status), "no"
+        row.created = consent.still_created(row.created, found.status)
+        # Whether that was us, the answer to the call decides, or the one that is made in its place.
+        row.tried = consent.still_tried(row.tried, found.status)
     _see(row, found.status, position, row.creation)
     return True
 
@@ -222,7 +225,7 @@ def settle(row: OutboxRow, delivery: Delivery) -> None:
             row.tried = delivery.created if delivery.created != "no" else row.tried
             row.told_out = row.told_out or _told(row, delivery)
         case "withdrawn":
-            row.tried = "no"
+            row.tried = delivery.created
         case "left":
             row.listed = row.joining = False
         case "vanished":
@@ -247,7 +250,8 @@ def _delivered(row: OutboxRow, delivery: Delivery) -> None:
     if delivery.listed is not None:
         row.listed, row.joining = delivery.listed, False
     row.barred = row.barred if delivery.barred is None else delivery.barred
-    row.told_out = _told(row, delivery)
+    # A single call beside an import may have told it meanwhile.
+    row.told_out = _told(row, delivery) or (delivery.by != "" and row.told_out)
 
 
 def _told(row: OutboxRow, delivery: Delivery) -> bool:

@@ -35,7 +35,9 @@ class Ceiling(StrEnum):
 
 
 class DotdigitalError(Exception):
-    """Base of every failed call; ``operation`` names the call."""
+    """Base of every failed call; ``operation`` names the call. ``undone``: it cannot have taken effect."""
+
+    undone = True
 
     def __init__(self, operation: str, message: str) -> None:
         super().__init__(f"{operation}: {message}")
@@ -45,6 +47,8 @@ class DotdigitalError(Exception):
 class ConnectivityError(DotdigitalError):
     """No usable answer. ``reason`` is short and stable, fit for a metric label."""
 
+    undone = False
+
     def __init__(self, operation: str, reason: str) -> None:
         super().__init__(operation, reason)
         self.reason = reason
@@ -53,9 +57,13 @@ class ConnectivityError(DotdigitalError):
 class UnsentError(ConnectivityError):
     """No connection could be made, so the call never left."""
 
+    undone = True
+
 
 class LaterError(ConnectivityError):
     """Dotdigital answered with a code, its ``reason``, that may pass: nothing is wrong with the connection."""
+
+    undone = True
 
 
 class ThrottledError(DotdigitalError):

@@ -5,7 +5,7 @@ import pytest
 from streams.domain.cells import version_bytes
 from streams.domain.changes import Desired, Found
 from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED, Word, creation_status, opted_out
-from streams.domain.delivery import Delivery, OutboxRow, Outcome, carry_consent, find, settle, want
+from streams.domain.delivery import Delivery, OutboxRow, Outcome, carry_consent, creation_of, find, settle, want
 
 A, B = b'{"FIRSTNAME":"A"}', b'{"FIRSTNAME":"B"}'
 CARRIED = version_bytes(1)
@@ -244,7 +244,8 @@ def test_a_creation_without_an_answer_is_ours_if_it_explains_the_status(status: 
     wanted(row, A, 1)
     settle(row, answer(row, "noted", created=UNSUBSCRIBED))
     find(row, Found(7, status), version_bytes(SECOND))
-    assert (row.created, row.tried) == (created, "no")
+    assert creation_of(row, status) == row.creation == created
+    assert row.created == "no", "the answer, or the call in its place, decides"
 
 
 def test_a_creation_that_is_withdrawn_was_not_made() -> None:
