@@ -1,10 +1,12 @@
 """A crowd of contacts, enough of them that an import is cheaper than single calls."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from streams.capture.rows import Lane
+from streams.engine.producer import Entry
 from tests.dispatch.site import CONTACT, CONTACTS, Call, Site
 
 MANY = 60
@@ -47,3 +49,18 @@ async def delivered(site: Site) -> None:
 def under_way(site: Site) -> bool:
     """Whether Dotdigital has accepted an import that is not over."""
     return any(not running.unanswered for running in site.dispatch.running)
+
+
+def lag(site: Site, seconds: float, outcomes: Iterable[str] = ()) -> None:
+    """Answers are read so much later, in order; only those of ``outcomes``, if any are named."""
+    append, loop = site.broker.append, asyncio.get_running_loop()
+    words = [f'"{outcome}"'.encode() for outcome in outcomes] or [b""]
+
+    def late(topic: str, partition: int, entries: Iterable[Entry]) -> int:
+        told = list(entries)
+        if topic != site.topics.deliveries or not any(word in (value or b"") for _, value in told for word in words):
+            return append(topic, partition, told)
+        loop.call_later(seconds, append, topic, partition, told)
+        return 0
+
+    site.broker.append = late  # type: ignore[method-assign]

@@ -76,6 +76,7 @@ class Line(httpx.AsyncBaseTransport):
     """The way to the sandbox; it remembers every call.
 
     It can be ``cut``, and ``refuses`` calls whose path or body holds that text: as malformed, or with v2's ``code``.
+    Answers to calls whose path holds the text of ``slow`` take so many seconds.
     """
 
     def __init__(self, box: SandboxApp, clock: VirtualClock) -> None:
@@ -84,6 +85,7 @@ class Line(httpx.AsyncBaseTransport):
         self.cut = False
         self.refuses: bytes | None = None
         self.code: str | None = None
+        self.slow: tuple[bytes, float] | None = None
         self.calls: list[Call] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -94,6 +96,8 @@ class Line(httpx.AsyncBaseTransport):
                 raise httpx.ConnectError("the line is cut", request=request)
             answer = self._refused(path, body) or await self._asgi.handle_async_request(request)
             status = answer.status_code
+            if self.slow is not None and self.slow[0] in unquote(path).encode():
+                await asyncio.sleep(self.slow[1])
         except ConnectionAbortedError as error:
             raise httpx.ReadError("the reply was lost", request=request) from error
         finally:

@@ -9,7 +9,7 @@ import pytest
 from streams.capture.rows import Lane
 from streams.domain.changes import Kind, unpack
 from streams.engine.producer import Entry
-from tests.dispatch.crowd import BUDGET, MANY, PEOPLE, READING, ask, delivered, names, under_way
+from tests.dispatch.crowd import BUDGET, MANY, PEOPLE, READING, ask, delivered, lag, names, singles, under_way
 from tests.dispatch.site import IMPORT, ORDERS, Site, on_site
 
 ANN = PEOPLE[0]
@@ -92,22 +92,154 @@ async def test_imports_that_fail_again_and_again_are_given_up_for_single_calls(s
 @on_site(settings=BUDGET)
 async def test_a_partition_that_hears_of_its_import_late_is_settled_too(site: Site) -> None:
     await delivered(site)
+    lag(site, 20, ["imported"])
     append, loop = site.broker.append, asyncio.get_running_loop()
 
     def late(topic: str, partition: int, entries: Iterable[Entry]) -> int:
         told = list(entries)
-        words = [value or b"" for _, value in told] if topic == site.topics.deliveries else []
-        wait = 25 if partition == 1 and any(b'"importing"' in word for word in words) else 0
-        wait += 20 if any(b'"imported"' in word for word in words) else 0
-        if not wait:
+        if partition != 1 or not any(b'"importing"' in (value or b"") for _, value in told):
             return append(topic, partition, told)
-        loop.call_later(wait, append, topic, partition, told)
+        loop.call_later(25, append, topic, partition, told)
         return 0
 
     site.broker.append = late  # type: ignore[method-assign]
     ask(site, "Q")
     await site.quiet()
     assert names(site) == {"Q": MANY} and not len(site.dispatch.running)
+
+
+@on_site(settings=BUDGET)
+async def test_an_import_that_never_left_goes_by_import_again(site: Site) -> None:
+    await delivered(site)
+    append = site.broker.append
+    lag(site, 0.5)
+    site.line.cut = True
+    ask(site, "Q")
+    await site.until(lambda: site.calls("PUT", IMPORT))
+    await site.pass_(3)
+    site.line.cut = False
+    site.broker.append = append  # type: ignore[method-assign]
+    await site.quiet()
+    assert names(site) == {"Q": MANY}
+    assert not [call for call in singles(site) if call.status]
+
+
+@on_site(settings=READING)
+async def test_what_overtook_an_import_of_which_nothing_was_heard_is_told_again(site: Site) -> None:
+    await delivered(site)
+    await site.pass_(120)
+    site.contact(ANN).email_status = "subscribed"
+    site.box.faults.update({"next": ["lost_reply"], "next_import": ["import_stuck"]})
+    ask(site, "Q")
+    await site.until(lambda: site.calls("PUT", IMPORT))
+    await site.pass_(2)
+    site.want(ANN, "R", opted=False)
+    await site.pass_(10)
+    assert site.contact(ANN).data["FIRSTNAME"] == "R"
+    await release_imports(site)
+    assert names(site) == {"Q": MANY - 1, "R": 1}
+
+
+@on_site(settings=BUDGET)
+async def test_what_overtook_an_import_is_told_again_though_the_report_names_nobody(site: Site) -> None:
+    await delivered(site)
+    for email in PEOPLE:
+        site.contact(email).email_status = "subscribed"
+    site.box.faults.update({"next_import": ["report_partial"]})
+    ask(site, "Q")
+    await site.until(lambda: under_way(site))
+    for email in PEOPLE:
+        site.want(email, "R", opted=False)
+    await site.pass_(5)
+    await site.quiet()
+    assert names(site) == {"R": MANY}
+
+
+@on_site(settings=BUDGET | {"import_poll": 10})
+async def test_an_opt_out_that_overtook_an_import_is_told_once(site: Site) -> None:
+    await delivered(site)
+    for email in PEOPLE:
+        site.contact(email).email_status = "subscribed"
+    ask(site, "Q")
+    await site.until(lambda: under_way(site))
+    await site.pass_(9)
+    site.forget_calls()
+    for email in PEOPLE:
+        site.want(email, "Q", opted=False)
+    await site.quiet()
+    assert len([call for call in singles(site) if b"unsubscribed" in call.body]) == MANY
+
+
+@on_site(settings=READING)
+async def test_an_opt_out_of_who_is_being_subscribed_does_not_wait_for_the_import(site: Site) -> None:
+    await site.until(lambda: site.dispatch.outbox.mark() is not None)
+    site.box.faults.update({"next": ["lost_reply"]})
+    ask(site, opted=True)
+    await site.until(lambda: site.calls("PUT", IMPORT))
+    await site.pass_(15)
+    site.box.store.jobs.settle(math.inf)
+    assert site.contact(ANN).email_status == "subscribed"
+    site.want(ANN, opted=False)
+    await site.pass_(10)
+    assert site.contact(ANN).email_status == "unsubscribed"
+
+
+@on_site(settings=BUDGET)
+async def test_an_urgent_change_of_who_is_there_does_not_wait_for_an_import(site: Site) -> None:
+    await delivered(site)
+    site.box.faults.update({"next_import": ["import_stuck"]})
+    ask(site, "Q")
+    await site.until(lambda: under_way(site))
+    site.want(ANN, "Q", despatched=site.now, lane=Lane.URGENT)
+    await site.pass_(5)
+    assert site.listed(ANN)
+
+
+@pytest.mark.parametrize("others", ["subscribed", "unsubscribed"])
+@on_site(settings=READING | {"import_poll": 30})
+async def test_whose_contact_it_is_the_report_decides_and_no_reading_before_it(site: Site, *, others: str) -> None:
+    await site.until(lambda: site.dispatch.outbox.mark() is not None)
+    ask(site)
+    await site.until(lambda: site.calls("PUT", IMPORT))
+    if others == "unsubscribed":
+        site.box.store.create({"email": ANN}).email_status = others
+    await site.until(lambda: under_way(site))
+    site.box.store.jobs.settle(math.inf)
+    site.contact(ANN).email_status = others
+    site.found(site.contact(ANN))
+    await site.quiet()
+    site.want(ANN, None)
+    await site.quiet()
+    ours = others == "subscribed"
+    assert (site.held(ANN) is None) == ours, "the import created it, and its owner signed up" if ours else "it was there before"
+
+
+@on_site(settings=READING)
+async def test_an_erasure_that_looked_before_the_import_created_is_repeated(site: Site) -> None:
+    await site.until(lambda: site.dispatch.outbox.mark() is not None)
+    site.box.faults.update({"next_import": ["import_stuck"]})
+    ask(site)
+    await site.until(lambda: under_way(site))
+    site.line.slow = ANN.encode(), 20
+    site.erase(ANN)
+    await site.pass_(5)
+    await release_imports(site)
+    assert site.held(ANN) is None
+
+
+@on_site(settings=BUDGET)
+async def test_no_record_of_who_is_erased_is_sent_again(site: Site) -> None:
+    await delivered(site)
+    for number, email in enumerate(PEOPLE):
+        site.record(f"A{number}", email=email, lane=Lane.BULK)
+    site.box.faults.update({"next_import": ["import_failed"]})
+    await site.until(lambda: under_way(site))
+    site.line.refuses, site.line.code = b"suppress", "ERROR_CONTACT_TOOMANY"
+    site.erase(ANN)
+    await site.pass_(3)
+    site.forget_calls()
+    await site.pass_(200)
+    assert not [call for call in site.calls() if ANN.encode() in call.body and b'"A0"' in call.body]
 
 
 @on_site(settings=READING)

@@ -1,13 +1,10 @@
 """Dotdigital refuses access, cannot be reached, or has no time: deliveries pause, and go on as if nothing had been."""
 
-import asyncio
-from collections.abc import Iterable
-
 import pytest
 
 from streams.capture.rows import Lane
-from streams.engine.producer import Entry
 from streams.errors import ConfigurationError
+from tests.dispatch.crowd import lag
 from tests.dispatch.site import ANN, BOB, ORDERS, Site, on_site
 
 WINDOW = {"bulk_windows": ("mon 00:10-00:20",)}
@@ -134,16 +131,7 @@ async def test_a_lost_answer_to_a_creation_makes_one_contact_that_is_ours(site: 
 @on_site(settings=READ)
 async def test_a_lost_creation_is_ours_though_nobody_has_read_yet_that_it_was_tried(site: Site, *, restarted: bool) -> None:
     await site.until(lambda: site.dispatch.outbox.mark() is not None)
-    append, loop = site.broker.append, asyncio.get_running_loop()
-
-    def late(topic: str, partition: int, entries: Iterable[Entry]) -> int:
-        told = list(entries)
-        if topic != site.topics.deliveries:
-            return append(topic, partition, told)
-        loop.call_later(5, append, topic, partition, told)
-        return 0
-
-    site.broker.append = late  # type: ignore[method-assign]
+    lag(site, 5)
     site.box.faults.update({"next": ["lost_reply"]})
     site.want()
     await site.until(site.held)
@@ -152,6 +140,19 @@ async def test_a_lost_creation_is_ours_though_nobody_has_read_yet_that_it_was_tr
         await site.restart()
     await site.quiet()
     assert site.held() is None, "we created it, so we delete it"
+
+
+@on_site()
+async def test_a_creation_that_was_refused_for_the_moment_explains_nothing(site: Site) -> None:
+    site.line.refuses, site.line.code = b'"FIRSTNAME":"Ann"', "ERROR_SYSTEM_SERVICETEMPORARILYUNAVAILABLE"
+    site.want()
+    await site.pass_(5)
+    site.box.store.create({"email": ANN}).email_status = "unsubscribed"
+    site.line.refuses = None
+    await site.quiet()
+    site.want(name=None)
+    await site.quiet()
+    assert site.held() is not None, "somebody else created it"
 
 
 @on_site()
