@@ -32,7 +32,6 @@ from streams.dispatch.tasks import Queue
 from streams.dispatch.troubles import Troubles
 from streams.domain.erasure import digester
 from streams.domain.retry import RetryPolicy
-from streams.domain.windows import BulkWindows
 from streams.dotdigital.bootstrap import resolve
 from streams.dotdigital.client import Api, DotdigitalClient
 from streams.dotdigital.credentials import Credentials
@@ -120,7 +119,7 @@ class Dispatch:
             troubles,
             budget,
             destination,
-            windows=BulkWindows.parse(self._mapping.delivery.bulk_windows, self._mapping.source.zone),
+            windows=self._rules.windows,
             policy=settings.routing,
             poll_seconds=settings.import_poll,
             index=self.outbox,

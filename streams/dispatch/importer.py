@@ -85,7 +85,7 @@ class Importer:
         self._called_for: set[str] = set()
         self._starting: set[Place] = set()
         self._unread_until = 0
-        self._read = 0
+        self._mark_to_come = 0
 
     async def run(self) -> None:
         """Work for ever.
@@ -172,10 +172,10 @@ class Importer:
         now = self._answers.now_ms() / 1000
         if mark is not None and now - mark < _FRESH_SECONDS:
             return True
-        if now - self._read < _FRESH_SECONDS:
+        if now - self._mark_to_come < _FRESH_SECONDS:
             return False
         try:
-            self._read = await self._refresh()
+            self._mark_to_come = await self._refresh()
         except DotdigitalError as error:
             self._unread_until = self._answers.now_ms() + _UNREAD_MS
             log.warning("contacts could not be read back before an import", operation=error.operation)

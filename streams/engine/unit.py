@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 MAX_CHANGES = 500
 """Changes in one packed record, at most."""
+MAX_BYTES = 1_000_000
+"""Size of a packed record, unless one change alone is larger: well below what a topic takes."""
 
 
 class Reader(Protocol):
@@ -84,8 +86,20 @@ class Unit:
 
 
 def packed(changes: list[Change]) -> list[tuple[bytes | None, bytes | None]]:
-    """Records that carry ``changes`` in order, each bounded in number of changes."""
-    return [(None, pack(changes[start : start + MAX_CHANGES])) for start in range(0, len(changes), MAX_CHANGES)]
+    """Records that carry ``changes`` in order, each bounded in number of changes and in bytes."""
+    starts = range(0, len(changes), MAX_CHANGES)
+    return [(None, value) for start in starts for value in _bounded(changes[start : start + MAX_CHANGES])]
+
+
+def _bounded(changes: list[Change]) -> Iterator[bytes]:
+    value = pack(changes)
+    if len(value) <= MAX_BYTES or len(changes) == 1:
+        yield value
+    else:
+        # Rare, so it is cheaper to pack the halves again than to weigh every change.
+        half = len(changes) // 2
+        yield from _bounded(changes[:half])
+        yield from _bounded(changes[half:])
 
 
 @dataclass(slots=True)

@@ -1,10 +1,12 @@
-"""What a unit emits: to the owner of a key, or to every partition."""
+"""What a unit emits: to the owner of a key, or to every partition, in records that the topics take."""
 
 from collections.abc import Iterator
 
+import pytest
+
 from streams.capture import rows
-from streams.domain.changes import EVERYWHERE, Change, Kind, partition_of, unpack
-from streams.engine.unit import Unit
+from streams.domain.changes import EVERYWHERE, Change, Kind, Wanted, partition_of, unpack
+from streams.engine.unit import MAX_BYTES, MAX_CHANGES, Unit, packed
 
 PARTITIONS = 8
 
@@ -47,3 +49,26 @@ def test_what_everybody_must_hear_goes_to_every_partition_in_order() -> None:
     for partition, changes in found.items():
         first = [renamed("5")] if partition == partition_of("5", PARTITIONS) else []
         assert changes == [*first, renamed(EVERYWHERE)]
+
+
+def record(source: int, size: int) -> Change:
+    return Change(Kind.RECORD, "ann@example.com", f"SO{source}", bytes(8), 1, 0, Wanted(bytes(size), source))
+
+
+@pytest.mark.parametrize("size", [0, 3_000, MAX_BYTES // 3])
+def test_packed_records_carry_every_change_in_order_and_are_bounded_in_number_and_bytes(size: int) -> None:
+    changes = [record(source, size) for source in range(2 * MAX_CHANGES + 1 if size < MAX_BYTES // 3 else 7)]
+    values = [value for _, value in packed(changes) if value is not None]
+    assert [change for value in values for change in unpack(value)] == changes
+    assert max(len(value) for value in values) <= MAX_BYTES
+    assert max(len(unpack(value)) for value in values) <= MAX_CHANGES
+
+
+def test_a_change_that_is_larger_than_the_bound_goes_alone() -> None:
+    values = [unpack(value) for _, value in packed([record(1, 0), record(2, MAX_BYTES), record(3, 0)]) if value is not None]
+    assert [record(2, MAX_BYTES)] in values
+    assert [change.pk for value in values for change in value] == ["SO1", "SO2", "SO3"]
+
+
+def test_nothing_is_packed_into_no_record() -> None:
+    assert packed([]) == []
