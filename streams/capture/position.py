@@ -82,6 +82,16 @@ def _last_commit(sequence: Any) -> int | None:
         raise RecordError("bad_lsn", "source.sequence is not JSON text of two LSNs") from None
 
 
+def just_before(position: bytes) -> bytes:
+    """The last position of the same epoch before ``position``; what comes before everything stays there.
+
+    A record that is tried again stands there: it may be any of several versions of a row that one transaction wrote, and a
+    later one may have been applied since.
+    """
+    epoch, place = position[:2], int.from_bytes(position[2:], "big")
+    return epoch + max(place - 1, 0).to_bytes(len(BEFORE_EVERYTHING), "big")
+
+
 POSITIONS: dict[str, Callable[[dict[str, Any], int], bytes]] = {"sqlserver": sqlserver, "postgresql": postgres}
 """How to read a position, by Debezium's ``source.connector``."""
 

@@ -13,8 +13,10 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
+from msgspec.structs import replace
 
 from streams.capture.envelope import Control, Tombstone, decode
+from streams.capture.position import just_before
 from streams.clock import Clock
 from streams.dead_letters import Coordinates, DeadLetter, origin_of
 from streams.domain.changes import EVERYWHERE, Change, partition_of
@@ -135,12 +137,13 @@ class Ingest:
         asked: list[bytes] = []
         for tp, records in polled.items():
             kinds: Counter[str] = Counter()
+            again = tp.topic == self._topics.retries
             # What an operator has read again, although it fails, says nothing of the stream.
-            breaker = None if tp.topic == self._topics.retries else self._breaker
+            breaker = None if again else self._breaker
             for record in records:
                 failed = False
                 try:
-                    kinds[self._record(record, out, asked)] += 1
+                    kinds[self._record(record, out, asked, again=again)] += 1
                 except RecordError as error:
                     at, attempts = origin_of(record.headers, Coordinates(tp.topic, tp.partition, record.offset))
                     letters.append(DeadLetter(at, record.key, record.value, error, "ingest", attempts + 1))
@@ -157,13 +160,15 @@ class Ingest:
             self._uncommitted[tp] = records[-1].offset + 1
             self._progress.done(tp, records[-1].offset + 1, records[-1].timestamp / 1000)
 
-    def _record(self, record: Any, out: dict[tuple[str, int], list[Change]], asked: list[bytes]) -> str:
+    def _record(self, record: Any, out: dict[tuple[str, int], list[Change]], asked: list[bytes], *, again: bool) -> str:
         event = decode(record.key, record.value, self._mapping.source.epoch)
         if isinstance(event, Tombstone):
             # The delete before it said everything; the tombstone only lets compaction forget.
             return "tombstone"
         if isinstance(event, Control):
             return event.kind
+        if again:
+            event = replace(event, position=just_before(event.position))
         partitions = self._settings.partitions
         # Routed whole before any of it counts: a record is either processed or dead-lettered, never both.
         routed = list(self._router.route(event, record.timestamp))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.capture.position import position_of
+from streams.capture.position import just_before, position_of
 from streams.errors import RecordError
 
 unhurried = settings(deadline=None)
@@ -55,6 +55,20 @@ def test_inside_one_commit_the_order_of_arrival_rules() -> None:
     lsn = "0000003a:000012f8:0004"
     first = position(lsn, change_lsn="0000003a:000012f8:0003", event_serial_no=2)
     assert first == position(lsn, change_lsn="0000003a:000012f8:0002", event_serial_no=1)
+
+
+@unhurried
+@given(lsns, lsns, epochs)
+def test_just_before_is_after_every_earlier_commit_and_never_in_an_earlier_epoch(first: str, second: str, epoch: int) -> None:
+    assert position(None, epoch) <= just_before(position(first, epoch)) <= position(first, epoch)
+    if first < second:
+        assert position(first, epoch) <= just_before(position(second, epoch)) < position(second, epoch)
+
+
+@unhurried
+@given(epochs)
+def test_nothing_is_before_everything(epoch: int) -> None:
+    assert just_before(position(None, epoch)) == position(None, epoch)
 
 
 def test_upper_case_is_the_same_number() -> None:

@@ -57,8 +57,8 @@ def record(value: bytes, offset: int = 0, headers: Any = ()) -> Any:
     return SimpleNamespace(key=b'{"cc_id":1}', value=value, offset=offset, timestamp=5, headers=headers)
 
 
-def person(email: str | None, *, asks: bool) -> bytes:
-    source = {"connector": "sqlserver", "table": "customer_contact", "commit_lsn": "00000001:00000001:0001", "ts_ms": 1}
+def person(email: str | None, *, asks: bool, lsn: str = "00000001:00000001:0001") -> bytes:
+    source = {"connector": "sqlserver", "table": "customer_contact", "commit_lsn": lsn, "ts_ms": 1}
     names = {"cc_first_name": "Ann", "cc_last_name": None, "cc_name": None}
     row = {"cc_id": 1, "cc_customer_id": 2, "cc_email": email, "cc_gdpr_erased": asks} | names
     return orjson.dumps({"before": None, "after": row, "source": source | {"snapshot": "false"}, "op": "u", "ts_ms": 1})
@@ -85,6 +85,14 @@ async def test_a_record_that_fails_again_is_a_letter_from_where_it_stood_first()
         "offset": b"981",
         "attempts": b"3",
     }
+
+
+@pytest.mark.parametrize(("topic", "lsn"), [(CONTACTS, 0x0004), (TOPICS.retries, 0x0003)])
+async def test_what_is_tried_again_stands_just_before_what_its_transaction_wrote(topic: str, lsn: int) -> None:
+    sent = Sent()
+    await ingest(sent)._poll({TopicPartition(topic, 0): [record(person(ANN, asks=False, lsn="00000001:00000001:0004"))]})
+    (told,) = [change for value in sent.values[TOPICS.buyers] for change in unpack(value)]
+    assert told.position == bytes.fromhex(f"0000 00000001 00000001 {lsn:04x}")
 
 
 async def test_a_flag_starts_the_erasure_before_it_is_remembered_and_only_once() -> None:
