@@ -67,7 +67,14 @@ class Router:
             return
         if after is not None and all(before.get(name) == after.get(name) for name in route.reader.routing):
             return
-        yield from (parent for parent in route.parents(before, key) if parent not in now)
+        try:
+            former = route.parents(before, key)
+        except RecordError:
+            if after is None:
+                raise
+            # A version that cannot be read was set aside, and is nowhere. This one must not be lost for it.
+            return
+        yield from (parent for parent in former if parent not in now)
 
 
 def _read(reader: TableReader, columns: dict[str, Any]) -> tuple[CapturedRow, tuple[str, ...]]:

@@ -212,6 +212,14 @@ class TestMoves:
     def test_a_row_that_joins_a_parent_has_no_former_one(self, table: str, column: str) -> None:
         assert told(event(table, before={column: None}, after={column: 6})) == [("6", True)]
 
+    @pytest.mark.parametrize(("table", "column"), [*REFERENCES.items(), ("customer_contact", "cc_customer_id")])
+    def test_a_change_heals_a_row_whose_reference_could_not_be_read(self, table: str, column: str) -> None:
+        with pytest.raises(RecordError, match=r"^bad_integer: "):
+            routed(event(table, before={}, after={column: ""}))
+        assert told(event(table, before={column: ""}, after={})) == told(event(table, after={}, op="c"))
+        with pytest.raises(RecordError, match=r"^bad_integer: "):
+            routed(event(table, before={column: ""}, op="d"))
+
     def test_text_and_number_of_one_reference_are_one_parent(self) -> None:
         assert told(event("order_line_item", before={"oli_oh_id": "5"}, after={"oli_oh_id": 5})) == [("5", True)]
 
