@@ -6,11 +6,12 @@ from typing import TypeAlias
 from prometheus_client import Counter
 
 from streams.capture import rows, values
-from streams.capture.envelope import RowEvent
+from streams.capture.envelope import UNAVAILABLE, RowEvent
 from streams.capture.reader import readers
 from streams.domain.changes import Change
 from streams.domain.erasure import scrubbed
 from streams.erasure.following import ErasedAddresses
+from streams.errors import RecordError
 from streams.mapping import Mapping
 
 Routed: TypeAlias = tuple[str, Change]
@@ -27,15 +28,17 @@ class Flags:
         """The addresses, present and former, of a contact row that is flagged.
 
         Raises:
-            RecordError: the row cannot be read.
+            RecordError: the row cannot be read; ``address_unavailable`` when the source did not tell whose it is.
         """
         if self._reader is None or event.table != self._contact.table or event.after is None:
             return ()
         row = self._reader.read(event.after)
         if not (isinstance(row, rows.Contact) and row.erased):
             return ()
-        column = self._contact.email
-        former = values.addresses((event.before or {}).get(column), column)
+        column, before = self._contact.email, event.before or {}
+        if event.after[column] == UNAVAILABLE and before.get(column, UNAVAILABLE) == UNAVAILABLE:
+            raise RecordError("address_unavailable", f"{column} is not available, and the row asks for erasure")
+        former = values.addresses(before.get(column), column)
         return tuple(dict.fromkeys((*row.emails, *former)))
 
 

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from prometheus_client import Counter
 
-from streams.capture.envelope import RowEvent
+from streams.capture.envelope import UNAVAILABLE, RowEvent
 from streams.domain.changes import Change, Kind
 from streams.domain.erasure import digester
 from streams.erasure.following import ErasedAddresses
+from streams.errors import RecordError
 from streams.ingest.erasing import Flags, passed
 from streams.mapping import load_mapping
 from streams.mapping.model import Erasure
@@ -33,6 +34,17 @@ def test_a_flagged_row_asks_for_its_addresses_though_it_belongs_to_no_account(fl
 
 def test_the_former_address_is_asked_for_too() -> None:
     assert Flags(MAPPED).asked(event(contact(None, True), contact(f"{ANN}, {BOB}", False))) == (ANN, BOB)
+
+
+def test_an_address_that_did_not_change_may_be_told_by_the_row_before_alone() -> None:
+    assert Flags(MAPPED).asked(event(contact(UNAVAILABLE, True), contact(ANN, False))) == (ANN,)
+
+
+@pytest.mark.parametrize("before", [None, contact(UNAVAILABLE, False)])
+def test_a_flag_is_not_passed_over_because_nobody_knows_whose_it_is(before: dict[str, Any] | None) -> None:
+    with pytest.raises(RecordError, match=r"^address_unavailable: cc_email "):
+        Flags(MAPPED).asked(event(contact(UNAVAILABLE, True), before))
+    assert Flags(MAPPED).asked(event(contact(UNAVAILABLE, False), before)) == ()
 
 
 @pytest.mark.parametrize(
