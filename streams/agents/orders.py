@@ -1,5 +1,6 @@
 """Orders agent: rows by order id in; order and credit facts by buyer, and records by recipient, out."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,8 +14,8 @@ from streams.agents.voice import Voice, heard
 from streams.capture import rows
 from streams.capture.rows import Lane
 from streams.domain import lines, orders, recipients
-from streams.domain.catalogue import Effect
-from streams.domain.cells import Cell, accepts, next_version, version_bytes
+from streams.domain.catalogue import Effect, written
+from streams.domain.cells import Cell, next_version, version_bytes
 from streams.domain.changes import Ask, Change, Fact, Item, Kind, Owner
 from streams.domain.erasure import Digest, forget_in_order
 from streams.domain.lanes import spread
@@ -64,7 +65,7 @@ class _Work:
     texts: dict[int, str]
     orders: dict[int, _Touched] = field(default_factory=dict)
     blocks: dict[str, lines.LineBlock] = field(default_factory=dict)
-    renamed: set[int] = field(default_factory=set)
+    statuses: dict[int, Change] = field(default_factory=dict)
     items: dict[int, Change] = field(default_factory=dict)
     seen: dict[int, Item | None] = field(default_factory=dict)
 
@@ -112,8 +113,8 @@ class OrdersHandler:
             done = self._fold(unit, change, work)
             applied += done
             stale += not done
-        if work.renamed:
-            self._touch_status(unit, work)
+        if work.statuses:
+            self._touch_statuses(unit, work.statuses, work.orders)
         for variant, change in work.items.items():
             self._touch_variant(unit, variant, change, work.orders)
         if forgetting.fresh:
@@ -138,26 +139,33 @@ class OrdersHandler:
 
     def _status(self, unit: Unit, change: Change, work: _Work) -> bool:
         status = int(change.pk)
-        row = self._statuses.load(unit, str(status))
-        if change.keep or not accepts(row.cell, change.position) or not isinstance(change.row, rows.StatusText | None):
+        if change.keep or not isinstance(change.row, rows.StatusText | None):
             return False
-        self._statuses.save(unit, str(status), StatusRow(Cell(change.position, change.row)))
+        cell, effect = written(self._statuses.load(unit, str(status)).cell, change)
+        if effect is Effect.STALE:
+            return False
+        self._statuses.save(unit, str(status), StatusRow(cell))
         if change.row is None:
             work.texts.pop(status, None)
         else:
             work.texts[status] = change.row.text
-        # Also when the text is the same: after a crash the orders may not have heard of the first time.
-        work.renamed.add(status)
+        if effect is Effect.NEWS:
+            work.statuses[status] = change
         return True
 
-    def _touch_status(self, unit: Unit, work: _Work) -> None:
+    def _touch_statuses(self, unit: Unit, changed: dict[int, Change], touched: dict[int, _Touched]) -> None:
+        found: dict[int, list[tuple[int, orders.OrderRow]]] = defaultdict(list)
         for key, value in unit.scan(b"o"):
-            order = int(key[1:])
             row = self._orders.decode(value)
             header = row.header.row if row.header is not None else None
-            if header is None or header.status not in work.renamed:
-                continue
-            work.orders.setdefault(order, _Touched(row, Lane.BULK, unit.now_ms)).fact = True
+            if header is not None and header.status in changed:
+                found[header.status].append((int(key[1:]), row))
+        for status, having in found.items():
+            born, lane = changed[status].born, spread(changed[status].lane, len(having))
+            for order, row in having:
+                item = touched.setdefault(order, _Touched(row, lane, born))
+                item.cause(lane, born)
+                item.fact = True
 
     def _forget(self, unit: Unit, forgetting: Forgetting, touched: dict[int, _Touched]) -> None:
         """Take the erased out of every order of the partition."""

@@ -69,6 +69,7 @@ class Pipeline:
         self.told: dict[tuple[str, str], RecordRow] = {}
         self.follow_ups: dict[int, dict[str, FollowUp]] = {}
         self.counts: Counter[Kind] = Counter()
+        self.facts: list[Change] = []
         self.traces: list[Entry] = []
         self.erased: set[str] = set()
         self.clock = ManualClock()
@@ -137,6 +138,7 @@ class Pipeline:
             return
         changes = [change for value in values for change in unpack(value)]
         self.counts.update(change.kind for change in changes)
+        self.facts.extend(change for change in changes if change.kind is Kind.FACT)
         if topic in self.queues:
             self.queues[topic].extend(Record(topic, 0, None, value) for value in values)
             return

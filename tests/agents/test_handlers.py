@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.agents.buyers import BuyersHandler
+from streams.capture.rows import Lane
 from streams.clock import ManualClock
 from streams.domain.changes import Desired, Kind, pack
+from streams.domain.lanes import FEW
 from streams.engine.producer import BatchProducer
 from streams.engine.stage import Stage
 from streams.engine.table import StateTable
@@ -28,6 +30,7 @@ from tests.agents.pipeline import (
     EVE,
     HOUSE,
     LOOKUP,
+    OPEN,
     ORDER,
     PEOPLE,
     TOPICS,
@@ -118,6 +121,29 @@ def test_a_status_text_that_comes_late_or_changes_reaches_every_order_that_has_i
     assert pipeline.count(ANN) == 1
     pipeline.pump(status(1, None, 3))
     assert pipeline.orders.held.counts() == {"status_not_loaded": 2}
+
+
+def test_a_status_that_is_written_again_unchanged_is_told_to_nobody(pipeline: Pipeline) -> None:
+    pipeline.pump(LOOKUP, PEOPLE, ORDER, header(11), total(11))
+    facts = pipeline.counts[Kind.FACT]
+    pipeline.pump(status(1, OPEN, at=2)).restart()
+    assert pipeline.counts[Kind.FACT] == facts
+    assert pipeline.pump(header(12), total(12)).count(ANN) == 3
+
+
+def test_a_status_is_told_again_when_it_comes_again(pipeline: Pipeline) -> None:
+    pipeline.pump(LOOKUP, PEOPLE, ORDER)
+    facts = pipeline.counts[Kind.FACT]
+    pipeline.pump(status(1, OPEN))
+    assert pipeline.counts[Kind.FACT] > facts
+
+
+@pytest.mark.parametrize(("having", "lane"), [(FEW, Lane.LIVE), (FEW + 1, Lane.BULK)])
+def test_few_orders_hear_of_a_late_status_in_its_lane_and_many_in_bulk(pipeline: Pipeline, having: int, lane: Lane) -> None:
+    pipeline.pump(PEOPLE, *(header(order) + total(order) for order in range(having)))
+    pipeline.facts.clear()
+    pipeline.pump(LOOKUP)
+    assert [fact.lane for fact in pipeline.facts] == [lane] * having
 
 
 def test_a_status_is_known_after_a_restart(pipeline: Pipeline) -> None:
