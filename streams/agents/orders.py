@@ -60,12 +60,12 @@ class _Touched:
 
 @dataclass(slots=True)
 class _Work:
-    """What one unit has touched so far, beside its writes."""
+    """What one unit has touched so far, beside its writes; of statuses the lane of the news and when it was born."""
 
     texts: dict[int, str]
     orders: dict[int, _Touched] = field(default_factory=dict)
     blocks: dict[str, lines.LineBlock] = field(default_factory=dict)
-    statuses: dict[int, Change] = field(default_factory=dict)
+    statuses: dict[int, tuple[int, int]] = field(default_factory=dict)
     items: dict[int, Change] = field(default_factory=dict)
     seen: dict[int, Item | None] = field(default_factory=dict)
 
@@ -141,7 +141,8 @@ class OrdersHandler:
         status = int(change.pk)
         if change.keep or not isinstance(change.row, rows.StatusText | None):
             return False
-        cell, effect = written(self._statuses.load(unit, str(status)).cell, change)
+        old = self._statuses.load(unit, str(status)).cell
+        cell, effect = written(old, change)
         if effect is Effect.STALE:
             return False
         self._statuses.save(unit, str(status), StatusRow(cell))
@@ -150,10 +151,12 @@ class OrdersHandler:
         else:
             work.texts[status] = change.row.text
         if effect is Effect.NEWS:
-            work.statuses[status] = change
+            # A text that orders waited for is as pressing as they are; another text for what is there is not.
+            renamed = old is not None and old.row is not None and old.position != change.position
+            work.statuses[status] = (Lane.BULK if renamed else change.lane, change.born)
         return True
 
-    def _touch_statuses(self, unit: Unit, changed: dict[int, Change], touched: dict[int, _Touched]) -> None:
+    def _touch_statuses(self, unit: Unit, changed: dict[int, tuple[int, int]], touched: dict[int, _Touched]) -> None:
         found: dict[int, list[tuple[int, orders.OrderRow]]] = defaultdict(list)
         for key, value in unit.scan(b"o"):
             row = self._orders.decode(value)
@@ -161,7 +164,7 @@ class OrdersHandler:
             if header is not None and header.status in changed:
                 found[header.status].append((int(key[1:]), row))
         for status, having in found.items():
-            born, lane = changed[status].born, spread(changed[status].lane, len(having))
+            lane, born = spread(changed[status][0], len(having)), changed[status][1]
             for order, row in having:
                 item = touched.setdefault(order, _Touched(row, lane, born))
                 item.cause(lane, born)

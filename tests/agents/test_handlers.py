@@ -33,6 +33,7 @@ from tests.agents.pipeline import (
     OPEN,
     ORDER,
     PEOPLE,
+    SENT,
     TOPICS,
     Pipeline,
     Step,
@@ -129,6 +130,13 @@ def test_a_status_that_is_written_again_unchanged_is_told_to_nobody(pipeline: Pi
     pipeline.pump(status(1, OPEN, at=2)).restart()
     assert pipeline.counts[Kind.FACT] == facts
     assert pipeline.pump(header(12), total(12)).count(ANN) == 3
+
+
+def test_a_status_that_gets_another_text_is_told_in_bulk(pipeline: Pipeline) -> None:
+    pipeline.pump(LOOKUP, PEOPLE, ORDER)
+    pipeline.facts.clear()
+    pipeline.pump(status(1, SENT, at=2))
+    assert [fact.lane for fact in pipeline.facts] == [Lane.BULK]
 
 
 def test_a_status_is_told_again_when_it_comes_again(pipeline: Pipeline) -> None:
