@@ -37,6 +37,11 @@ class Topics:
     erasures: str
     audit: str
 
+    @property
+    def between_stages(self) -> tuple[str, ...]:
+        """Those that carry packed changes from one stage to the next."""
+        return self.orders, self.buyers, self.contacts, self.products, self.desired
+
     @classmethod
     def of(cls, app_id: str) -> "Topics":
         """The names for an application id."""

@@ -23,7 +23,9 @@ from streams.dlq.actions import Action, Actions
 from streams.dlq.box import Box
 from streams.dlq.letters import KINDS, Kind, Letter, Place
 from streams.dlq.selection import Selection, key_hashes
+from streams.domain.erasure import digester
 from streams.engine.producer import BatchProducer
+from streams.erasure.following import ErasedAddresses
 from streams.errors import OwddError
 from streams.settings import Settings
 from streams.topics import Topics
@@ -144,18 +146,23 @@ def _verdict(action: Action, selected: int, done: int, *, execute: bool) -> str:
         return "Nothing is selected."
     if not execute:
         return f"{selected:,} letters; nothing was done. --execute does it."
-    left = f" {selected - done:,} were left: gone, or they do not say where they belong." if done < selected else ""
+    why = "gone, or they do not say where they belong or whom they name"
+    left = f" {selected - done:,} were left: {why}." if done < selected else ""
     return f"{action}: {done:,} of {selected:,}.{left}"
 
 
 async def _done(
     settings: Settings, action: Action, letters: list[Letter], operator: str, rate: float, progress: actions.Progress
 ) -> int:
-    async with BatchProducer(settings) as producer:
+    topics = Topics.of(settings.app_id)
+    digest = digester(settings.digest_key)
+    erased = ErasedAddresses(settings.kafka_bootstrap, topics.erasures, settings.partitions, digest)
+    async with BatchProducer(settings) as producer, erased:
         acting = Actions(
             Box(settings),
             producer,
-            Topics.of(settings.app_id),
+            erased,
+            topics,
             settings.partitions,
             operator=operator,
             clock=SystemClock(),

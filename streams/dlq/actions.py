@@ -2,13 +2,16 @@
 
 A captured record goes to the topic ``retries``, never back to its own: there it would be the newest record of its key, and
 compaction would keep it instead of the row's real state. The position inside it keeps the row from going backwards. A stage's
-record goes back to the stage; a parked delivery's owner is asked to try again.
+record goes back to the stage, without those who were erased: ingest does not see it, and a stage that was rebuilt may not know
+them. A parked delivery's owner is asked to try again.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
+
+import msgspec
 
 from streams.audit import Acted, write_audit
 from streams.capture.rows import Lane
@@ -17,8 +20,10 @@ from streams.dead_letters import origin_headers
 from streams.dispatch.parked import read_parked
 from streams.dlq.box import Box
 from streams.dlq.letters import INGEST_STAGE, Letter
-from streams.domain.changes import Change, Kind, pack, partition_of
+from streams.domain.changes import Change, Kind, pack, partition_of, unpack
+from streams.domain.erasure import scrubbed
 from streams.engine.producer import BatchProducer
+from streams.erasure.following import ErasedAddresses
 from streams.topics import Topics
 
 Action: TypeAlias = Literal["retry", "drop"]
@@ -32,11 +37,21 @@ class Actions:
     """What an operator does to letters."""
 
     def __init__(
-        self, box: Box, producer: BatchProducer, topics: Topics, partitions: int, *, operator: str, clock: Clock
+        self,
+        box: Box,
+        producer: BatchProducer,
+        erased: ErasedAddresses,
+        topics: Topics,
+        partitions: int,
+        *,
+        operator: str,
+        clock: Clock,
     ) -> None:
         self._box = box
         self._producer = producer
+        self._erased = erased
         self._topics = topics
+        self._packed = {*topics.between_stages}
         self._partitions = partitions
         self._operator = operator
         self._clock = clock
@@ -45,8 +60,8 @@ class Actions:
     async def act(self, action: Action, letters: Sequence[Letter], *, rate: float, progress: Progress) -> int:
         """Do it to every letter, at most ``rate`` a second; to how many it was done.
 
-        Left out is what retention has removed meanwhile, and from a retry what does not say where it belongs. What was done
-        when it is interrupted is in the audit topic too.
+        Left out is what retention has removed meanwhile, and from a retry what does not say where it belongs, or whether it
+        names somebody who was erased. What was done when it is interrupted is in the audit topic too.
 
         Raises:
             aiokafka.errors.KafkaError: the broker did not acknowledge.
@@ -80,16 +95,33 @@ class Actions:
         target = self._target(letter)
         if target is None or letter.origin is None:
             return False
+        value = record.value
+        if self._erased and target[0] in self._packed:
+            try:
+                told = unpack(value or b"")
+            except msgspec.MsgspecError:
+                # Another release's: nobody can say whom it names, and the stage could not read it either.
+                return False
+            remains = [change for change in (self._without_erased(target[0], change) for change in told) if change is not None]
+            if not remains:
+                return True
+            value = pack(remains)
         headers = origin_headers(letter.origin, letter.attempts)
-        await self._producer.send_one(*target, record.key, record.value, headers)
+        await self._producer.send_one(*target, record.key, value, headers)
         return True
+
+    def _without_erased(self, topic: str, change: Change) -> Change | None:
+        """What remains of a change to be told again; None if it is about somebody who was erased."""
+        if change.kind is Kind.ERASE:
+            return change
+        by_address = topic in (self._topics.contacts, self._topics.desired)
+        return None if by_address and self._erased.erased(change.key) else scrubbed(change, self._erased.erased)
 
     def _target(self, letter: Letter) -> tuple[str, int] | None:
         """Where a dead letter's record must go: the topic of retries for a captured one, its own for a stage's."""
         if letter.stage == INGEST_STAGE:
             return self._topics.retries, letter.place.partition
-        topics, origin = self._topics, letter.origin
-        own = {topics.orders, topics.buyers, topics.contacts, topics.products, topics.desired, topics.deliveries}
+        origin, own = letter.origin, self._packed | {self._topics.deliveries}
         known = origin is not None and origin.topic in own and origin.partition < self._partitions
         return (origin.topic, origin.partition) if origin is not None and known else None
 

@@ -14,7 +14,9 @@ from streams.dlq.box import Box
 from streams.dlq.letters import Letter
 from streams.dlq.selection import Selection
 from streams.domain.changes import partition_of
+from streams.domain.erasure import digester
 from streams.engine.producer import BatchProducer
+from streams.erasure.following import ErasedAddresses
 from streams.errors import RecordError
 from streams.kafka_reading import records_of
 from streams.mapping import load_mapping
@@ -58,7 +60,9 @@ class LetterBox:
         return await Box(self.settings).letters(Selection(**filters), closed=closed)
 
     async def act(self, action: Action, letters: Sequence[Letter], rate: float = 1000.0) -> int:
-        actions = Actions(Box(self.settings), self.producer, self.topics, PARTITIONS, operator="ops", clock=self.clock)
+        digest = digester(self.settings.digest_key)
+        erased = ErasedAddresses(self.settings.kafka_bootstrap, self.topics.erasures, PARTITIONS, digest)
+        actions = Actions(Box(self.settings), self.producer, erased, self.topics, PARTITIONS, operator="ops", clock=self.clock)
         return await actions.act(action, letters, rate=rate, progress=lambda _: None)
 
     async def held(self, topic: str) -> list[Any]:
