@@ -19,8 +19,8 @@ test: $(VENV)/.installed ## all tests, on a real broker
 consent: $(VENV)/.installed ## everybody acts at will on consent, 100,000 steps against the sandbox
 	OWDD_CONSENT_STEPS=100000 $(BIN)/python -m pytest -q --timeout 3600 tests/consent
 
-faults: $(VENV)/.installed ## convergence while Dotdigital fails and workers die
-	OWDD_FAULTS=1 $(BIN)/python -m pytest -q tests/convergence/test_faults.py
+faults: $(VENV)/.installed ## convergence while Dotdigital fails and workers die, 20 shops
+	OWDD_FAULT_SEEDS=20 $(BIN)/python -m pytest -q tests/convergence/test_faults.py
 
 check: $(VENV)/.installed ## style and types
 	$(BIN)/ruff check .

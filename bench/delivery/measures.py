@@ -25,8 +25,8 @@ class Measures:
 
     ``calls`` are those that a tier pays for and that arrived, but for ``readings`` of what Dotdigital has; ``polls`` are free;
     ``unanswered`` never arrived. ``useless`` calls say nothing new; ``repeated`` neither, after one that was not answered.
-    ``used`` is the share of the account's minute that was used, in the fullest tier, over all minutes at whose every moment
-    some change waited longer than it may; None when there was no such minute. Delays are ms from change to request, None when
+    ``used`` is the share of the account's minute that was used, readings included, in the fullest tier, over all minutes at whose
+    every moment some change waited longer than it may; None when there was no such minute. Delays are ms from change to request, None when
     the trace has no such change; ``drain`` is seconds from the trace's relief until everything made before it was sent.
     """
 
@@ -66,7 +66,7 @@ def measure(played: Played, terms: Terms) -> Measures:
         useless=sum(call.useless for call in paid),
         repeated=sum(call.repeated for call in paid),
         throttled=throttled / len(paid) if paid else 0.0,
-        used=_used(paid, _pressed(played), terms),
+        used=_used(arrived, _pressed(played), terms),
         urgent_p50=percentile(urgent, 0.5),
         urgent_p99=percentile(urgent, 0.99),
         live_p99=percentile(live, 0.99),
@@ -131,9 +131,9 @@ def merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return found
 
 
-def _used(paid: Iterable[Call], minutes: set[int], terms: Terms) -> float | None:
+def _used(arrived: Iterable[Call], minutes: set[int], terms: Terms) -> float | None:
     spent: Counter[tuple[int, str]] = Counter()
-    for call in paid:
+    for call in arrived:
         if call.tier is not None and call.status != _THROTTLED:
             spent[call.at // _MINUTE, call.tier] += 1
     shares = [max(spent[minute, tier] / limit for tier, limit in terms.tiers.items()) for minute in minutes]
