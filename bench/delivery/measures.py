@@ -25,9 +25,10 @@ class Measures:
 
     ``calls`` are those that a tier pays for and that arrived, but for ``readings`` of what Dotdigital has; ``polls`` are free;
     ``unanswered`` never arrived. ``useless`` calls say nothing new; ``repeated`` neither, after one that was not answered.
-    ``used`` is the share of the account's minute that was used, readings included, in the fullest tier, over all minutes at whose
-    every moment some change waited longer than it may; None when there was no such minute. Delays are ms from change to request, None when
-    the trace has no such change; ``drain`` is seconds from the trace's relief until everything made before it was sent.
+    ``used`` is the share of the account's minute that was used, readings included, in the fullest tier, over all minutes at
+    whose every moment some change waited longer than it may; None when there was no such minute. Delays are ms from change to
+    request, None when the trace has no such change; ``drain`` is seconds from the trace's relief until everything made before
+    it was sent.
     """
 
     changes: int
