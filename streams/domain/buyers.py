@@ -13,12 +13,20 @@ from streams.domain.changes import Change, Fact, Kind, Left, Part, Totals
 from streams.domain.ledger import Leaf, Node, Pages, find, merge, totals_of
 
 
+class Move(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Where the person of one contact row is now (None: nobody knows), and when which addresses were left, by position."""
+
+    left: dict[str, bytes]
+    to: str | None
+
+
 class BuyerRow(msgspec.Struct, array_like=True, gc=False):
     """The state of one buyer.
 
     ``root`` is the root of the ledger, ``next_page`` its next unused page; ``told`` maps every address that was ever told
-    of this buyer to the address that took its place (None: it is current, or nothing did); ``recipients`` the addresses
-    that its orders were told last (None: no order has asked); ``erased`` the digests of those who were taken out of this row.
+    of this buyer to the address that was told to have taken its place (None: it is current, or nothing did); ``recipients``
+    the addresses that its orders were told last (None: no order has asked); ``erased`` the digests of those who were taken
+    out of this row; ``moves`` who moved, by contact row.
     """
 
     customer: Cell[rows.Customer] | None = None
@@ -30,6 +38,7 @@ class BuyerRow(msgspec.Struct, array_like=True, gc=False):
     version: int = 0
     recipients: tuple[str, ...] | None = None
     erased: list[bytes] = []
+    moves: dict[int, Move] = {}
 
 
 def cell_at(row: BuyerRow, change: Change) -> Cell[Any] | None:
@@ -45,13 +54,27 @@ def apply(row: BuyerRow, change: Change) -> bool:
     if change.kind is Kind.CUSTOMER:
         row.customer = next_cell(old, change)
         return True
-    cell: Cell[rows.Contact] = next_cell(old, change)
+    cell: Cell[rows.Contact] = Cell(change.position, None) if isinstance(change.row, Left) else next_cell(old, change)
     row.contacts[int(change.pk)] = cell
-    new = cell.row
-    if old is not None and old.row is not None and new is not None and new.emails:
-        for address in set(old.row.emails) - set(new.emails):
-            row.told[address] = new.emails[0]
+    _move(row, change, _emails(old), (change.row.moved_to,) if isinstance(change.row, Left) else _emails(cell))
     return True
+
+
+def _emails(cell: Cell[rows.Contact] | None) -> tuple[str, ...]:
+    return cell.row.emails if cell is not None and cell.row is not None else ()
+
+
+def _move(row: BuyerRow, change: Change, had: tuple[str, ...], has: tuple[str | None, ...]) -> None:
+    """Remember what a person left, and for what. Who is back at an address never left it; who is deleted went nowhere."""
+    before = row.moves.pop(int(change.pk), None)
+    if change.row is None:
+        return
+    if is_person(change.key):
+        # Other addresses of a house contact speak for themselves.
+        had = tuple(address for address in had if address == change.key[1:])
+    left = (before.left if before is not None else {}) | dict.fromkeys(had, change.position)
+    if still := {address: at for address, at in left.items() if address not in has}:
+        row.moves[int(change.pk)] = Move(still, next(iter(has), None))
 
 
 def apply_facts(row: BuyerRow, facts: list[tuple[int, Cell[Fact]]], pages: Pages) -> None:
@@ -97,27 +120,29 @@ def parts(key: str, row: BuyerRow, pages: Pages) -> tuple[dict[str, Part | Left]
     totals = totals_of(row.root)
     current = addresses(key, row, totals)
     last = find(row.root, totals.last[1], pages) if totals.last is not None and current else None
+    moved = _destinations(row)
     told: dict[str, Part | Left] = {}
     for address in current:
-        told[address] = _part(row, address, totals, last)
+        told[address] = _part(row, address, totals, last, moved.get(address, ()))
         row.told[address] = None
-    for address in row.told:
+    for address in {**row.told, **moved}:
         if address not in told:
-            told[address] = Left(_successor(row.told, address, current))
+            row.told[address] = moved[address][-1] if address in moved else row.told[address]
+            told[address] = Left(row.told[address])
     return told, held_code(key, row, totals)
 
 
-def _successor(told: dict[str, str | None], address: str, current: list[str]) -> str | None:
-    """Where the person at ``address`` is now, through however many addresses in between."""
-    seen = {address}
-    following = told[address]
-    while following is not None and following not in current and following not in seen:
-        seen.add(following)
-        following = told.get(following)
-    return following if following in current else None
+def _destinations(row: BuyerRow) -> dict[str, tuple[str, ...]]:
+    """Where people went who left an address; who left last comes last."""
+    found: dict[str, list[tuple[bytes, str]]] = {}
+    for move in row.moves.values():
+        if move.to is not None:
+            for address, at in move.left.items():
+                found.setdefault(address, []).append((at, move.to))
+    return {address: tuple(to for _, to in sorted(went)) for address, went in found.items()}
 
 
-def _part(row: BuyerRow, address: str, totals: Totals, last: Fact | None) -> Part:
+def _part(row: BuyerRow, address: str, totals: Totals, last: Fact | None, moved_to: tuple[str, ...]) -> Part:
     persons = [cell.row for _, cell in sorted(row.contacts.items()) if cell.row is not None and address in cell.row.emails]
     named = next((person for person in persons if person.first_name or person.last_name), None)
     answers = {person.opted for person in persons}
@@ -132,6 +157,7 @@ def _part(row: BuyerRow, address: str, totals: Totals, last: Fact | None) -> Par
         last_number=last.number if last else None,
         last_status=last.status if last else None,
         last_skus=last.skus if last else None,
+        moved_to=moved_to,
     )
 
 

@@ -120,7 +120,7 @@ class Totals(_Message, frozen=True):
 
 
 class Part(_Message, frozen=True, tag=24):
-    """What one buyer says about one address."""
+    """What one buyer says about one address; ``moved_to``: where those went who left it to others, if known."""
 
     first_name: str | None
     last_name: str | None
@@ -131,10 +131,11 @@ class Part(_Message, frozen=True, tag=24):
     last_number: str | None
     last_status: OrderStatus | None
     last_skus: str | None = None
+    moved_to: tuple[str, ...] = ()
 
 
 class Left(_Message, frozen=True, tag=25):
-    """A buyer no longer has the address; ``moved_to`` is where the person went, if known."""
+    """A buyer no longer has the address, or the contact row; ``moved_to`` is where the person went, if known."""
 
     moved_to: str | None
 

@@ -41,16 +41,16 @@ def desired(row: ContactRow, mapping: Mapping) -> Desired:
     """What the contact should look like now."""
     live = {buyer: cell.row for buyer, cell in row.parts.items() if isinstance(cell.row, Part)}
     gone = [(cell.position, cell.row.moved_to) for cell in row.parts.values() if isinstance(cell.row, Left)]
-    moved_to = sorted((position, email) for position, email in gone if email is not None)
+    moved_to = [email for _, email in sorted((position, email) for position, email in gone if email is not None)]
     if not live:
         # Whoever had the address last takes along what is said of it.
-        return Desired(None, None, tuple(email for _, email in moved_to[-1:]))
+        return Desired(None, None, tuple(moved_to[-1:]))
     totals = combined([part.totals for part in live.values()])
     fields = orjson.dumps(merged(live, totals, mapping), option=orjson.OPT_SORT_KEYS)
     return Desired(
         fields,
         strictest({part.opted for part in live.values()}),
-        tuple(sorted({email for _, email in moved_to})),
+        tuple(sorted({*moved_to, *(email for part in live.values() for email in part.moved_to)})),
         totals.despatched,
     )
 

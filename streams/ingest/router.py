@@ -1,7 +1,8 @@
 """Where a captured row belongs: which state rows of which stage must hear of it, and from which it must go.
 
 Pure. A row whose parent changed (an order line moved to another order, a contact to another account, a guest to another
-address) is sent to the new parent and, as a removal at the same position, to the old one.
+address) is sent to the new parent and, as a removal at the same position, to the old one; of a contact the removal says
+where the person went.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,8 +12,8 @@ from typing import Any, TypeAlias
 from streams.capture import values
 from streams.capture.envelope import UNAVAILABLE, RowEvent
 from streams.capture.reader import TableReader, column_of, readers
-from streams.capture.rows import Lane
-from streams.domain.changes import EVERYWHERE, CapturedRow, Change, Kind
+from streams.capture.rows import Contact, Lane
+from streams.domain.changes import EVERYWHERE, CapturedRow, Change, Kind, Left
 from streams.domain.orders import address_key, customer_key
 from streams.errors import RecordError
 from streams.mapping import Mapping
@@ -57,8 +58,9 @@ class Router:
             now = route.parents(event.after, key)
             for parent in now:
                 yield route.topic, Change(route.kind, parent, key, event.position, lane, born, row, keep)
+        gone = Left(row.emails[0]) if isinstance(row, Contact) and row.emails else None
         for parent in self._former(route, event, key, now):
-            yield route.topic, Change(route.kind, parent, key, event.position, lane, born, None)
+            yield route.topic, Change(route.kind, parent, key, event.position, lane, born, gone)
 
     @staticmethod
     def _former(route: Route, event: RowEvent, key: int, now: tuple[str, ...]) -> Iterator[str]:

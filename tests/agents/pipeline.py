@@ -15,9 +15,10 @@ from streams.audit import Entry, read_audit
 from streams.capture import rows
 from streams.clock import ManualClock
 from streams.domain.cells import version_bytes
-from streams.domain.changes import EVERYWHERE, Change, Desired, FollowUp, Item, Kind, Message, Wanted, pack, unpack
+from streams.domain.changes import EVERYWHERE, Change, Desired, FollowUp, Item, Kind, Left, Message, Wanted, pack, unpack
 from streams.domain.deliverables import RecordRow, want_record
 from streams.domain.erasure import digester
+from streams.domain.orders import address_key
 from streams.engine.stage import Handler, Record
 from streams.engine.table import StateTable
 from streams.engine.unit import Unit
@@ -254,7 +255,18 @@ def customer(pk: int, *emails: str, at: int = 1) -> Step:
 def person(pk: int, account: int, *emails: str, at: int = 1, former: int | None = None, opted: bool | None = None) -> Step:
     row = rows.Contact(emails, f"First{pk}", None, opted)
     step = [change(TOPICS.buyers, Kind.CONTACT, f"c{account}", pk, row, at)]
-    return step if former is None else [*step, change(TOPICS.buyers, Kind.CONTACT, f"c{former}", pk, None, at)]
+    return step if former is None else [*step, _leaves(f"c{former}", pk, emails, at)]
+
+
+def house_person(pk: int, *emails: str, at: int = 1, former: str | None = None) -> Step:
+    """A contact of a house account; ``former`` is the address that it has left."""
+    row = rows.Contact(emails, f"First{pk}", None, None)
+    step = [change(TOPICS.buyers, Kind.CONTACT, address_key(email), pk, row, at) for email in emails]
+    return step if former is None else [*step, _leaves(address_key(former), pk, emails, at)]
+
+
+def _leaves(buyer: str, pk: int, emails: tuple[str, ...], at: int) -> tuple[str, Change]:
+    return change(TOPICS.buyers, Kind.CONTACT, buyer, pk, Left(emails[0]) if emails else None, at)
 
 
 LOOKUP = status(1, OPEN) + status(2, SENT)

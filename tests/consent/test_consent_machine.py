@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from streams.domain.consent import refused
-from tests.consent.world import World
+from tests.consent.world import HOUSE, World
 
 STEPS = int(os.environ.get("OWDD_CONSENT_STEPS", "2000"))
 STEPS_A_RUN = 50
@@ -21,6 +21,8 @@ STEPS_A_RUN = 50
 A, B, C = EMAILS = ("a@example.com", "b@example.com", "c@example.com")
 emails = st.sampled_from([A, A, A, B, B, C])
 persons = st.sampled_from([1, 1, 1, 2])
+accounts = st.sampled_from([None, None, 7, HOUSE])
+"""One's own, one that several share, and the house account."""
 answers = st.sampled_from([True, True, True, False, None])
 calm = st.sampled_from([True, True, False])
 """Whether everything comes to rest after a step."""
@@ -70,11 +72,11 @@ class ConsentMachine(RuleBasedStateMachine):
     def the_bin_is_kept(self, days: float) -> None:
         self.world = World(days)
 
-    @rule(person=persons, email=emails, opted=answers, calm=calm)
-    def the_erp_writes_a_person(self, person: int, email: str, opted: bool | None, calm: bool) -> None:
+    @rule(person=persons, email=emails, account=accounts, opted=answers, calm=calm)
+    def the_erp_writes_a_person(self, person: int, email: str, account: int | None, opted: bool | None, calm: bool) -> None:
         before = self.erp.get(person)
         self.erp[person] = (email, opted)
-        self.world.row(person, email, opted=opted)
+        self.world.row(person, email, opted=opted, account=account)
         self._said(email)
         if before is not None and before[0] != email:
             self.leavers[before[0]].add(person)

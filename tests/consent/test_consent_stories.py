@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.consent.world import World
+from tests.consent.world import HOUSE, World
 
 A, B, C = ("a@example.com", "b@example.com", "c@example.com")
 ANN = 1
@@ -96,6 +96,43 @@ def test_an_unsubscribe_of_a_contact_that_was_there_before_us_moves_too(world: W
     in_erp(world, A, opted=True)
     in_erp(world, B, opted=True)
     assert (world.status(A), world.status(B)) == ("unsubscribed", "unsubscribed")
+
+
+@pytest.mark.parametrize("account", [ANN, 2], ids=["same account", "another"])
+@pytest.mark.parametrize("colleague_stays", [True, False])
+def test_who_leaves_a_shared_mailbox_takes_the_unsubscribe_along(world: World, account: int, colleague_stays: bool) -> None:
+    in_erp(world, A, opted=True)
+    world.row(2, A, opted=True, account=account)
+    world.settle()
+    becomes(world, A, "unsubscribed")
+    world.read_back()
+    in_erp(world, B, opted=True)
+    if not colleague_stays:
+        world.row_gone(2)
+        world.settle()
+    assert (world.status(A), world.status(B)) == ("unsubscribed" if colleague_stays else None, "unsubscribed")
+
+
+@pytest.mark.parametrize("before", [ANN, HOUSE], ids=["account", "house"])
+@pytest.mark.parametrize("after", [2, HOUSE], ids=["account", "house"])
+def test_who_changes_address_and_account_takes_the_unsubscribe_along(world: World, before: int, after: int) -> None:
+    world.row(ANN, A, opted=True, account=before)
+    world.settle()
+    becomes(world, A, "unsubscribed")
+    world.row(ANN, B, opted=True, account=after)
+    world.settle()
+    assert (world.status(A), world.status(B)) == (None, "unsubscribed")
+
+
+@pytest.mark.parametrize("accounts", [(ANN, ANN, ANN), (HOUSE, HOUSE, HOUSE), (ANN, HOUSE, 2)], ids=["one", "house", "several"])
+def test_an_unsubscribe_moves_with_the_person_twice_at_once(world: World, accounts: tuple[int, int, int]) -> None:
+    for email, account in zip((A, B, C), accounts, strict=True):
+        world.row(ANN, email, opted=True, account=account)
+        if email == A:
+            world.settle()
+            becomes(world, A, "unsubscribed")
+    world.settle()
+    assert (world.status(A), world.status(B), world.status(C)) == (None, None, "unsubscribed")
 
 
 def test_a_bounce_stays_with_the_mailbox(world: World) -> None:

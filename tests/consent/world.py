@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from streams.agents.buyers import BuyersHandler
 from streams.agents.contacts import ContactsHandler
 from streams.capture import rows
+from streams.capture.envelope import RowEvent
 from streams.capture.rows import Lane
 from streams.clock import ManualClock
 from streams.dispatch.answers import Answers
@@ -44,7 +45,9 @@ from streams.engine.stage import Handler, Record
 from streams.engine.table import StateTable
 from streams.engine.unit import Unit
 from streams.erasure.requests import erasure_of
+from streams.ingest.router import Router
 from streams.mapping import load_mapping
+from streams.mapping.model import Consent
 from streams.observability.metrics import Metrics
 from streams.sandbox import SandboxApp, SandboxConfig, create_app
 from streams.sandbox.store import Contact
@@ -54,7 +57,13 @@ from tests.agents import memory
 
 T = TypeVar("T")
 TOPICS = Topics.of("t")
-MAPPING = load_mapping(None)
+HOUSE = 900
+MAPPING = load_mapping(None).model_copy(
+    update={
+        "house_accounts": frozenset({HOUSE}),
+        "consent": Consent(mode="column", column="cc_opt"),
+    }
+)
 METRICS = Metrics()
 KEY = b"key"
 SETTINGS = Settings(
@@ -124,6 +133,8 @@ class World:
             "contacts": State(topics=(TOPICS.contacts,)),
             "outbox": State(topics=(TOPICS.desired, TOPICS.deliveries)),
         }
+        self.router = Router(MAPPING, TOPICS)
+        self.persons: dict[int, dict[str, Any] | None] = {}
         self.version = 0
         self.appends_left: int | None = None
         self.digest = digester(KEY)
@@ -278,15 +289,26 @@ class World:
 
     # The ERP
 
-    def row(self, person: int, email: str, *, opted: bool | None) -> None:
-        """A named person of an account of its own, as the ERP has it now."""
-        key = customer_key(person)
-        self.tell(TOPICS.buyers, Kind.CUSTOMER, key, person, rows.Customer(f"ACC{person}", trade=False, emails=()))
-        self.tell(TOPICS.buyers, Kind.CONTACT, key, person, rows.Contact((email,), f"Name{self.version}", None, opted))
+    def row(self, person: int, email: str, *, opted: bool | None, account: int | None = None) -> None:
+        """A named person, as the ERP has it now; without ``account`` of an account of its own."""
+        account = person if account is None else account
+        if account != HOUSE:
+            row = rows.Customer(f"ACC{account}", trade=False, emails=())
+            self.tell(TOPICS.buyers, Kind.CUSTOMER, customer_key(account), account, row)
+        name = {"cc_name": None, "cc_first_name": f"Name{self.version}", "cc_last_name": None}
+        self._write(person, {"cc_customer_id": account, "cc_email": email, "cc_opt": opted, **name})
 
     def row_gone(self, person: int) -> None:
         """The ERP deletes the person."""
-        self.tell(TOPICS.buyers, Kind.CONTACT, customer_key(person), person, None)
+        self._write(person, None)
+
+    def _write(self, person: int, row: dict[str, Any] | None) -> None:
+        self.version += 1
+        before, self.persons[person] = self.persons.get(person), row
+        position = version_bytes(self.version)
+        event = RowEvent("customer_contact", "u", {"cc_id": person}, before, row, position, 0, snapshot=False)
+        for topic, change in self.router.route(event, self.clock.now_ms()):
+            self.log[topic].append(pack([change]))
 
     def erase(self, email: str) -> None:
         """An operator asks for an erasure."""

@@ -7,7 +7,7 @@ import pytest
 from streams.capture import rows
 from streams.capture.envelope import UNAVAILABLE, RowEvent
 from streams.capture.rows import Lane
-from streams.domain.changes import EVERYWHERE, Change, Kind, pack, unpack
+from streams.domain.changes import EVERYWHERE, Change, Kind, Left, pack, unpack
 from streams.errors import RecordError
 from streams.ingest.router import Router
 from streams.mapping import Mapping, load_mapping
@@ -120,7 +120,7 @@ def routed(happening: RowEvent, mapping: Mapping = MAPPING) -> list[Change]:
 
 def told(happening: RowEvent) -> list[tuple[str, bool]]:
     """Whom an event is told to, and whether the row is theirs now (or theirs no more)."""
-    return [(change.key, change.row is not None) for change in routed(happening)]
+    return [(change.key, not isinstance(change.row, Left | None)) for change in routed(happening)]
 
 
 class TestParents:
@@ -226,6 +226,18 @@ class TestMoves:
     def test_a_contact_that_changes_account_is_told_to_both(self) -> None:
         moved = event("customer_contact", before={"cc_customer_id": 7}, after={"cc_customer_id": 8})
         assert told(moved) == [("c8", True), ("c7", False)]
+
+    @pytest.mark.parametrize(
+        ("email", "gone"), [("zoe@bright.co.uk; ann@bright.co.uk", Left("zoe@bright.co.uk")), ("tbc", None)]
+    )
+    @pytest.mark.parametrize("account", [8, 1, None])
+    def test_a_contacts_former_parent_hears_where_the_person_went(self, account: int | None, email: str, gone: object) -> None:
+        moved = event("customer_contact", before={}, after={"cc_customer_id": account, "cc_email": email})
+        former = routed(moved)[-1]
+        assert (former.key, former.row) == ("c7", gone)
+
+    def test_a_contact_that_is_deleted_went_nowhere(self) -> None:
+        assert [change.row for change in routed(event("customer_contact", before={}, op="d"))] == [None]
 
     def test_a_contact_that_changes_address_stays_with_its_account(self) -> None:
         moved = event("customer_contact", before={"cc_email": "ann@bright.co.uk"}, after={"cc_email": "zoe@bright.co.uk"})
