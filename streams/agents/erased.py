@@ -80,9 +80,11 @@ class Forgetting:
 
     def holding(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Stored rows under ``prefix`` that hold an address of :attr:`fresh`, or did before a crash: (key, value)."""
-        marks = [mark for address, digest in self.gone.items() for mark in (address.encode(), digest)]
+        marks = [(address.encode(), digest) for address, digest in self.gone.items()]
         for key, value in self._unit.scan(prefix):
-            if any(mark in value for mark in marks):
+            # In a name it may be written in any case.
+            lower = value.lower()
+            if any(address in lower or digest in value for address, digest in marks):
                 yield key, value
 
     def is_buyer(self, key: str) -> bool:

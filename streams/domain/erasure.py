@@ -10,10 +10,10 @@ from typing import TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
-from streams.capture import rows
-from streams.domain.buyers import BuyerRow, is_person
+from streams.capture import rows, values
+from streams.domain.buyers import BuyerRow, Move, is_person
 from streams.domain.cells import Cell
-from streams.domain.changes import Change, Kind, Left, Recipients
+from streams.domain.changes import Change, Kind, Left, Part, Recipients
 from streams.domain.orders import OrderRow
 
 T = TypeVar("T")
@@ -40,36 +40,58 @@ def digester(key: bytes) -> Digest:
 
 def scrubbed(change: Change, erased: Erased) -> Change | None:
     """What remains of a change; the very same if it names nobody who is erased, None if it is about nobody else."""
-    owner = _owner(change)
-    if owner is not None and erased(owner):
+    if any(erased(owner) for owner in _owners(change)):
         return None
     row = _scrubbed_row(change.row, erased)
     return change if row is change.row else replace(change, row=row)
 
 
-def _owner(change: Change) -> str | None:
-    """The one address that a change is about, if there is one."""
+def _owners(change: Change) -> set[str]:
+    """The addresses without which a change is about nobody."""
     if change.kind is Kind.PART:
-        return change.key
-    if change.kind in (Kind.CONTACT, Kind.FACT) and is_person(change.key):
-        return change.key[1:]
-    return None
+        return {change.key, *_person(str(change.pk))}
+    return _person(change.key) if change.kind in (Kind.CONTACT, Kind.FACT) else set()
+
+
+def _person(buyer: str) -> set[str]:
+    return {buyer[1:]} if is_person(buyer) else set()
 
 
 def _scrubbed_row(row: T, erased: Erased) -> T:
     match row:
-        case rows.Contact() if (emails := _others(row.emails, erased)) != row.emails:
-            named = {} if emails else {"first_name": None, "last_name": None}
-            return replace(row, emails=emails, **named)
-        case rows.Customer() if (emails := _others(row.emails, erased)) != row.emails:
-            return replace(row, emails=emails)
+        case rows.Contact():
+            emails = _others(row.emails, erased)
+            known = bool(emails) or not row.emails
+            first, last = (_text(name, erased) if known else None for name in (row.first_name, row.last_name))
+            return _with(row, emails=emails, first_name=first, last_name=last)
+        case rows.Customer():
+            return _with(row, account=_text(row.account, erased), emails=_others(row.emails, erased))
         case rows.Detail(email=str(email)) if erased(email):
             return replace(row, email=None, erased=True)
-        case Recipients() if (addresses := _others(row.addresses, erased)) != row.addresses:
-            return replace(row, addresses=addresses)
+        case Recipients():
+            return _with(row, addresses=_others(row.addresses, erased))
+        case Part():
+            first, last, account = (_text(text, erased) for text in (row.first_name, row.last_name, row.account))
+            moved_to = _others(row.moved_to, erased)
+            return _with(row, first_name=first, last_name=last, account=account, moved_to=moved_to)
         case Left(moved_to=str(address)) if erased(address):
             return replace(row, moved_to=None)
     return row
+
+
+def _with(row: T, **fields: object) -> T:
+    """The row with these fields; the very same if it has them."""
+    same = all(getattr(row, name) == value for name, value in fields.items())
+    return row if same else replace(row, **fields)  # type: ignore[type-var]  # whoever calls has a struct
+
+
+def _text(text: str | None, erased: Erased) -> str | None:
+    """A name or code, none if it holds an address that is erased."""
+    return None if any(erased(address) for address in _written(text)) else text
+
+
+def _written(text: str | None) -> tuple[str, ...]:
+    return values.addresses(text, "") if text is not None and "@" in text else ()
 
 
 def _others(addresses: tuple[str, ...], erased: Erased) -> tuple[str, ...]:
@@ -77,41 +99,44 @@ def _others(addresses: tuple[str, ...], erased: Erased) -> tuple[str, ...]:
 
 
 def forget_in_buyer(row: BuyerRow, gone: Gone) -> bool:
-    """Take those who are ``gone`` out of an account; False if the row never named any of them.
-
-    Whoever came after one of them in what the account told takes its place there.
-    """
+    """Take those who are ``gone`` out of a buyer; False if the row never named any of them."""
     persons = [cell.row for cell in row.contacts.values() if cell.row is not None]
     account = row.customer.row if row.customer is not None else None
     named = {address for person in persons for address in person.emails}
+    texts = [account.account] if account is not None else []
+    texts += [name for person in persons for name in (person.first_name, person.last_name)]
+    named.update(address for text in texts for address in _written(text))
     named.update(account.emails if account is not None else (), row.recipients or (), row.told)
     named.update(to for to in row.told.values() if to is not None)
+    named.update(address for move in row.moves.values() for address in (*move.left, move.to) if address is not None)
     if not _mark(row.erased, named, gone):
         return False
     if row.customer is not None:
         row.customer = _scrubbed_cell(row.customer, gone)
     row.contacts = {pk: _scrubbed_cell(cell, gone) for pk, cell in row.contacts.items()}
     row.recipients = None if row.recipients is None else _others(row.recipients, gone.__contains__)
-    for address in gone.keys() & row.told.keys():
-        successor = row.told.pop(address)
-        row.told = {told: successor if to == address else to for told, to in row.told.items()}
-    row.told = {told: None if to in gone else to for told, to in row.told.items()}
+    row.told = {told: None if to in gone else to for told, to in row.told.items() if told not in gone}
+    row.moves = {pk: _scrubbed_move(move, gone) for pk, move in row.moves.items()}
     return True
+
+
+def _scrubbed_move(move: Move, gone: Gone) -> Move:
+    left = {address: at for address, at in move.left.items() if address not in gone}
+    return Move(left, None if move.to in gone else move.to)
 
 
 def forget_in_order(row: OrderRow, gone: Gone) -> bool:
     """Take those who are ``gone`` out of an order, which on a house account is then nobody's; False if it named none."""
     known = row.recipient
-    followed = (row.followed, *row.unfollowed)
-    told = [*(to for to, _ in row.records), *followed, *(buyer[1:] for buyer in row.buyers if is_person(buyer))]
+    told = [*(to for to, _ in row.records), *(buyer[1:] for buyer in row.buyers if is_person(buyer))]
     own = [cell.row.email for cell in row.details.values() if cell.row is not None]
-    named = {*told, *own, *((known.own, known.address) if known is not None else ())}
+    named = {row.followed, *row.unfollowed, *told, *own, *((known.own, known.address) if known is not None else ())}
     if not _mark(row.erased, (address for address in named if address is not None), gone):
         return False
     row.details = {pk: _scrubbed_cell(cell, gone) for pk, cell in row.details.items()}
     row.buyers = [buyer for buyer in row.buyers if not (is_person(buyer) and buyer[1:] in gone)]
     row.records = [(to, key) for to, key in row.records if to not in gone]
-    row.followed = NOBODY if any(address in gone for address in followed) else row.followed
+    row.followed = NOBODY if row.followed in gone else row.followed
     row.unfollowed = [address for address in row.unfollowed if address not in gone]
     if known is not None:
         own_address = None if known.own in gone else known.own

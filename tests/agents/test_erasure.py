@@ -29,7 +29,9 @@ from tests.agents.pipeline import (
     customer,
     detail,
     header,
+    house_person,
     person,
+    status,
     total,
 )
 from tests.agents.shops import timelines
@@ -119,6 +121,30 @@ def test_a_follow_up_of_the_erased_is_not_told_to_another(pipeline: Pipeline) ->
     pipeline.pump(erase(ANN), person(1, 1, EVE), customer(1, at=2))
     assert pipeline.count(EVE) == 1
     assert pipeline.follow_ups[20].keys() == {ANN}
+
+
+def test_a_follow_up_can_still_be_taken_back_when_its_former_recipient_is_erased(pipeline: Pipeline) -> None:
+    pipeline.pump(LOOKUP, customer(1, ANN), ORDER, CREDIT).pump(customer(1, BOB, at=2)).pump(erase(ANN))
+    assert pipeline.follow_ups[20].keys() == {BOB}
+    pipeline.pump(status(3, "cancelled"), header(20, sort=4, status=3, at=2))
+    assert not pipeline.follow_ups[20]
+
+
+def test_an_address_that_stands_in_a_name_is_forgotten_there(pipeline: Pipeline) -> None:
+    row = rows.Contact((EVE,), ANN, "Lee", None)
+    pipeline.pump(LOOKUP, customer(1), [change(TOPICS.buyers, Kind.CONTACT, "c1", 1, row, 1)])
+    assert pipeline.contact(EVE)["FIRSTNAME"] == ANN
+    pipeline.pump(erase(ANN))
+    assert where(pipeline, ANN) == []
+    assert (pipeline.contact(EVE)["FIRSTNAME"], pipeline.contact(EVE)["LASTNAME"]) == (None, "Lee")
+
+
+def test_a_house_contact_with_two_addresses_leaves_the_erased_one_nowhere(pipeline: Pipeline) -> None:
+    pipeline.pump(LOOKUP, house_person(1, BOB, ANN)).pump(house_person(1, ANN, at=2, former=BOB))
+    assert pipeline.desired[BOB][1].moved_to == (ANN,)
+    pipeline.pump(erase(ANN))
+    assert where(pipeline, ANN) == []
+    assert pipeline.desired[BOB][1].moved_to == ()
 
 
 def test_whoever_came_after_the_erased_is_still_known_to_those_before(pipeline: Pipeline) -> None:

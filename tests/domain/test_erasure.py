@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from streams.capture import rows
-from streams.domain.buyers import BuyerRow
+from streams.domain.buyers import BuyerRow, Move
 from streams.domain.cells import Cell
 from streams.domain.changes import Change, Fact, Kind, Left, Message, Part, Recipients, Totals
 from streams.domain.erasure import NOBODY, digester, forget_in_buyer, forget_in_order, scrubbed
@@ -35,6 +37,12 @@ def remains(told: Change) -> Change | None:
         (Kind.DETAIL, "7", rows.Detail(ANN, 2), rows.Detail(None, 2, True)),
         (Kind.RECIPIENTS, "7", Recipients((ANN, EVE)), Recipients((EVE,))),
         (Kind.PART, BOB, Left(ANN), Left(None)),
+        (Kind.PART, BOB, replace(PART, moved_to=(ANN, EVE)), replace(PART, moved_to=(EVE,))),
+        (Kind.PART, BOB, replace(PART, account=ANN), PART),
+        (Kind.CONTACT, "c1", Left(ANN), Left(None)),
+        (Kind.CONTACT, "c1", rows.Contact((BOB,), "Ann", f"({ANN.upper()})", None), rows.Contact((BOB,), "Ann", None, None)),
+        (Kind.CONTACT, "c1", rows.Contact((ANN, BOB), ANN, "B", None), rows.Contact((BOB,), None, "B", None)),
+        (Kind.CUSTOMER, "c1", rows.Customer(f"<{ANN}>", True, (BOB,)), rows.Customer(None, True, (BOB,))),
     ],
 )
 def test_the_address_goes_and_the_rest_stays(kind: Kind, key: str, row: Message, expected: Message) -> None:
@@ -62,6 +70,7 @@ def test_what_is_about_nobody_else_is_dropped(kind: Kind, key: str, row: Message
     [
         (Kind.CONTACT, "c1", rows.Contact((BOB,), "A", None, None)),
         (Kind.CONTACT, "c1", rows.Contact((), "A", None, None)),
+        (Kind.CONTACT, "c1", rows.Contact((), BOB, "@ home", None)),
         (Kind.CUSTOMER, "c1", rows.Customer(None, False, (BOB,))),
         (Kind.DETAIL, "7", rows.Detail(None, None)),
         (Kind.DETAIL, "7", None),
@@ -73,6 +82,10 @@ def test_what_is_about_nobody_else_is_dropped(kind: Kind, key: str, row: Message
 def test_whoever_names_nobody_erased_passes_untouched(kind: Kind, key: str, row: Message | None) -> None:
     told = change(kind, key, row)
     assert remains(told) is told
+
+
+def test_what_an_erased_buyer_says_of_another_address_is_dropped() -> None:
+    assert remains(replace(change(Kind.PART, BOB, Left(None)), pk=f"e{ANN}")) is None
 
 
 def test_a_digest_is_of_one_address_under_one_key() -> None:
@@ -92,15 +105,38 @@ def test_a_buyer_forgets_and_remembers_only_that_it_did() -> None:
         contacts={1: cell(rows.Contact((ANN, EVE), "A", None, None)), 2: cell(None)},
         told={BOB: ANN, ANN: EVE, EVE: None},
         recipients=(ANN, EVE),
+        moves={1: Move({BOB: b"\1", ANN: b"\2"}, EVE), 2: Move({BOB: b"\1"}, ANN)},
     )
     assert forget_in_buyer(row, GONE)
     assert row == BuyerRow(
         customer=cell(rows.Customer("X", False, ())),
         contacts={1: cell(rows.Contact((EVE,), "A", None, None)), 2: cell(None)},
-        told={BOB: EVE, EVE: None},
+        told={BOB: None, EVE: None},
         recipients=(EVE,),
         erased=[GONE[ANN]],
+        moves={1: Move({BOB: b"\1"}, EVE), 2: Move({BOB: b"\1"}, None)},
     )
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        BuyerRow(moves={1: Move({ANN: b"\1"}, BOB)}),
+        BuyerRow(moves={1: Move({BOB: b"\1"}, ANN)}),
+        BuyerRow(contacts={1: cell(rows.Contact((BOB,), None, ANN.title(), None))}),
+        BuyerRow(customer=cell(rows.Customer(ANN, False, ()))),
+    ],
+    ids=["left", "gone to", "name", "code"],
+)
+def test_a_buyer_forgets_wherever_the_address_stands(named: BuyerRow) -> None:
+    assert forget_in_buyer(named, GONE)
+    assert ANN.encode() not in msgspec.msgpack.encode(named).lower()
+
+
+def test_a_follow_up_stays_with_whom_it_is_for_when_a_former_recipient_is_forgotten() -> None:
+    row = OrderRow(followed=BOB, unfollowed=[ANN, EVE])
+    assert forget_in_order(row, GONE)
+    assert (row.followed, row.unfollowed) == (BOB, [EVE])
 
 
 def test_an_order_forgets_and_remembers_only_that_it_did() -> None:
