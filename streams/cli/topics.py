@@ -1,6 +1,7 @@
-"""``owdd topics``: create what is missing, say what differs, change nothing unasked."""
+"""``owdd topics``: create what is missing, say what differs, empty what a rebuild must not read; change nothing unasked."""
 
 import asyncio
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import orjson
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from streams.cli.common import guarded, load
 from streams.topic_admin import apply_topics
+from streams.topic_clearing import Clearing, clear_topics
 from streams.topics import specs
 
 app = typer.Typer(help="Kafka topics of the product.", no_args_is_help=True)
@@ -34,6 +36,35 @@ def apply(
         _show(plan)
     if any(item["action"] in ("create", "differs") for item in plan):
         raise typer.Exit(2)
+
+
+@app.command()
+def clear(
+    execute: Annotated[bool, typer.Option("--execute/--dry-run", help="Empty them; default: only show.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what goes and what stays as JSON.")] = False,
+) -> None:
+    """Empty the topics between the stages, with all workers stopped: the first step of a rebuild.
+
+    Erasures and unsubscribes in them stay. Nothing else is touched: captured topics, retries, deliveries, parked deliveries,
+    dead letters, topic erasures, audit, changelogs. There is no way back: only a rebuild can follow. Exit code 2: there is
+    something to empty, and --execute was not given.
+    """
+    with guarded():
+        settings, _ = load()
+        found = asyncio.run(clear_topics(settings, execute=execute))
+    if as_json:
+        typer.echo(orjson.dumps([asdict(item) for item in found], option=orjson.OPT_INDENT_2).decode())
+    else:
+        _show_clearing(found, execute=execute)
+    if not execute and any(item.going for item in found):
+        raise typer.Exit(2)
+
+
+def _show_clearing(found: list[Clearing], *, execute: bool) -> None:
+    table = Table("topic", "gone" if execute else "would go", "kept")
+    for item in found:
+        table.add_row(item.topic, f"{item.going:,}", f"{item.kept:,}")
+    Console().print(table)
 
 
 def _show(plan: list[dict[str, Any]]) -> None:

@@ -1,0 +1,106 @@
+"""Before a rebuild the topics between the stages are emptied of all that captured rows say again."""
+
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaConsumer
+from typer.testing import CliRunner
+
+from streams.cli import app
+from streams.cli import topics as command
+from streams.domain.changes import Change, Consent, Desired, Erase, Kind, Message, pack, unpack
+from streams.engine.producer import BatchProducer
+from streams.errors import OwddError
+from streams.kafka_reading import records_of
+from streams.mapping import load_mapping
+from streams.runtime import kafka
+from streams.settings import Settings
+from streams.topic_admin import apply_topics
+from streams.topic_clearing import Clearing, clear_topics
+from streams.topics import Topics, ingest_group, specs
+
+ANN, BOB = "ann@example.com", "bob@example.com"
+
+
+def change(kind: Kind, key: str, row: Message | None) -> Change:
+    return Change(kind, key, 0, bytes(8), 1, 0, row)
+
+
+FACT, PART = change(Kind.FACT, "c1", None), change(Kind.PART, ANN, None)
+ERASE, CONSENT = change(Kind.ERASE, ANN, Erase(b"digest")), change(Kind.CONSENT, BOB, Consent())
+WANTED = change(Kind.DESIRED, BOB, Desired(b"{}", None))
+
+
+@pytest_asyncio.fixture
+async def site(broker: Path) -> AsyncIterator[Settings]:
+    """An application that has worked: every topic of its own holds something."""
+    running = kafka.status(broker).broker
+    assert running is not None
+    settings = Settings(kafka_bootstrap=running.bootstrap, app_id=f"clear-{uuid4().hex[:8]}", partitions=2)
+    topics = Topics.of(settings.app_id)
+    names = asdict(topics).values()
+    await apply_topics(
+        running.bootstrap, [spec for spec in specs(settings, load_mapping()) if spec.name in names], execute=True
+    )
+    async with BatchProducer(settings) as producer:
+        for topic, values in {
+            topics.buyers: [pack([FACT, FACT])],
+            topics.contacts: [pack([PART, ERASE]), b"?"],
+            topics.desired: [pack([WANTED]), pack([CONSENT])],
+            topics.deliveries: [b"{}"],
+            topics.erasures: [b"{}"],
+        }.items():
+            await producer.send(topic, 1, [(b"key", value) for value in values])
+    yield settings
+
+
+async def held(settings: Settings, topic: str) -> list[tuple[int, bytes]]:
+    found = records_of(settings.kafka_bootstrap, topic, range(settings.partitions))
+    return [(record.partition, record.value) async for record in found]
+
+
+async def test_what_people_asked_for_stays_where_it_was_and_everything_else_between_the_stages_goes(site: Settings) -> None:
+    topics = Topics.of(site.app_id)
+    expected = [
+        Clearing(topics.orders, 0, 0),
+        Clearing(topics.buyers, 2, 0),
+        Clearing(topics.contacts, 2, 1),
+        Clearing(topics.products, 0, 0),
+        Clearing(topics.desired, 1, 1),
+    ]
+    assert await clear_topics(site, execute=False) == expected
+    assert len(await held(site, topics.contacts)) == 2
+    assert await clear_topics(site, execute=True) == expected
+
+    assert await held(site, topics.buyers) == []
+    kept = [*await held(site, topics.contacts), *await held(site, topics.desired)]
+    assert [(partition, unpack(value)) for partition, value in kept] == [(1, [ERASE]), (1, [CONSENT])]
+    assert [len(await held(site, topic)) for topic in (topics.deliveries, topics.erasures)] == [1, 1]
+    assert {item.going for item in await clear_topics(site, execute=True)} == {0}
+    assert len(await held(site, topics.contacts)) == 1
+
+
+async def test_nothing_is_emptied_under_a_worker_of_whatever_version(site: Settings) -> None:
+    topic, group = Topics.of(site.app_id).retries, ingest_group(site.model_copy(update={"app_version": 7}))
+    async with AIOKafkaConsumer(topic, bootstrap_servers=site.kafka_bootstrap, group_id=group) as consumer:
+        await consumer.getmany(timeout_ms=0)
+        with pytest.raises(OwddError, match=f"^{group}: workers run"):
+            await clear_topics(site, execute=True)
+    assert len(await held(site, Topics.of(site.app_id).buyers)) == 1
+
+
+@pytest.mark.parametrize(("going", "options", "code"), [(1, [], 2), (1, ["--execute"], 0), (0, [], 0)])
+def test_the_exit_code_says_whether_there_is_something_left_to_do(
+    going: int, options: list[str], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cleared(_: Settings, *, execute: bool) -> list[Clearing]:
+        assert execute == bool(options)
+        return [Clearing("owdd.desired", going, 3)]
+
+    monkeypatch.setattr(command, "clear_topics", cleared)
+    result = CliRunner().invoke(app, ["topics", "clear", *options])
+    assert (result.exit_code, "owdd.desired" in result.output) == (code, True)
