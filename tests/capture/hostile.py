@@ -227,9 +227,9 @@ def _columns() -> Iterator[Hostile]:
     yield _of("order_header", "an id is in other digits", "bad_integer", oh_cd_id="٤٢")
     yield _of("order_line_item", "an id is an array", "bad_integer", oli_original_oli_id=[NUMBER])
     yield Hostile(
-        "the former parent is text",
+        "the parent of what is deleted is text",
         key("order_line_item"),
-        encoded(message("order_line_item", "u", ROWS["order_line_item"] | {"oli_oh_id": MARK})),
+        encoded(message("order_line_item", "d", ROWS["order_line_item"] | {"oli_oh_id": MARK})),
         "bad_integer",
     )
     yield _of("order_header_total", "money is a float", "decimal_as_float", oht_net=NUMBER + 0.25)
