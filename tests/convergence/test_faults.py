@@ -47,7 +47,7 @@ async def test_a_shop_converges_through_replays_faults_and_kills(tmp_path: Path,
     rng = Random(seed)
     erasure, partitions = seed % 3 == 2, 1 + seed % 4
     async with stack(
-        tmp_path, broker, f"seed{seed}", consent=consent, erasure=erasure, partitions=partitions, **_IMPORTS
+        tmp_path, broker, f"faults{seed}", consent=consent, erasure=erasure, partitions=partitions, **_IMPORTS
     ) as running:
         await faults(running, _FAULTS | {"seed": seed})
         await running.start_worker(*Role, name="worker")
