@@ -12,6 +12,9 @@ from streams.capture.rows import Lane
 from streams.domain.changes import Change, Desired, Kind, Wanted
 from streams.domain.debounce import Debounce
 
+_NOTHING = canonical({})
+"""What a call carries that is about the list or an opt-out alone."""
+
 
 @dataclass(slots=True)
 class _Open:
@@ -53,6 +56,7 @@ class Ledger:
         self._debounce = debounce
         self._open: dict[Deliverable, list[_Open]] = defaultdict(list)
         self._subscribed: set[Deliverable] = set()
+        self._held: dict[Deliverable, bytes] = {}
         self.desired: dict[Deliverable, bytes] = {}
         self.carried = Carried()
         self.idle = asyncio.Event()
@@ -72,14 +76,21 @@ class Ledger:
         if self.desired.get(deliverable) == content and not out:
             return False
         self.desired[deliverable] = content
-        self._open[deliverable].append(_Open(at, Lane(change.lane), content, out))
+        waiting = self._open[deliverable]
+        waiting.append(_Open(at, Lane(change.lane), content, out))
         self.idle.clear()
+        if self._held.get(deliverable) == content and not any(change.out for change in waiting):
+            # What was changed back before anybody was told of it needs no call.
+            self._close(deliverable)
         return True
 
     def told(self, said: Said, at: int, *, refused: bool) -> None:
         """Note a call of ``at`` (epoch ms) that was answered well; ``refused``: the contact is unsubscribed by now."""
+        if said.content != _NOTHING:
+            self._held[said.deliverable] = said.content
         waiting = self._open.get(said.deliverable)
         if waiting is None:
+            self._overtaken(said, at)
             return
         upto = max((number for number, change in enumerate(waiting) if change.content == said.content), default=-1)
         for number, change in enumerate(waiting):
@@ -90,7 +101,17 @@ class Ledger:
             waiting.remove(change)
             self._done(change, at)
         if not waiting:
-            del self._open[said.deliverable]
+            self._close(said.deliverable)
+
+    def _overtaken(self, said: Said, at: int) -> None:
+        """A call that was under way carried what was changed back meanwhile."""
+        content = self.desired.get(said.deliverable)
+        if content is not None and said.content not in (_NOTHING, content):
+            self._open[said.deliverable].append(_Open(at, Lane.LIVE, content, out=False))
+            self.idle.clear()
+
+    def _close(self, deliverable: Deliverable) -> None:
+        del self._open[deliverable]
         if not self._open:
             self.idle.set()
 

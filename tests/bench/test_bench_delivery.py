@@ -56,6 +56,20 @@ def test_a_call_delivers_every_change_up_to_its_content() -> None:
     assert ledger.outstanding == 0 and ledger.idle.is_set()
 
 
+def test_what_is_changed_back_before_anybody_was_told_needs_no_call() -> None:
+    ledger = Ledger({}, Debounce())
+    ledger.wanted(wanted(A), 0)
+    ledger.told(said(A), 1, refused=False)
+    ledger.wanted(wanted(B), 2)
+    assert ledger.outstanding == 1
+    ledger.wanted(wanted(A), 3)
+    assert ledger.outstanding == 0 and ledger.idle.is_set()
+    ledger.told(said(B), 4, refused=False)
+    assert ledger.outstanding == 1, "the call was under way already"
+    ledger.told(said(A), 5, refused=False)
+    assert ledger.outstanding == 0
+
+
 def test_the_same_content_again_is_no_change() -> None:
     ledger = Ledger({}, Debounce())
     assert ledger.wanted(wanted(A), 0)
