@@ -7,7 +7,7 @@ from random import Random
 
 from streams.runtime import kafka
 from streams.worker import Role
-from tests.convergence.shop import simulate, stack, verdict
+from tests.convergence.shop import lasting, simulate, stack, verdict
 
 _KILLS = 12
 
@@ -30,7 +30,7 @@ async def test_killing_every_worker_again_and_again_loses_nothing(tmp_path: Path
         await running.settled(180)
 
         differences, *_ = verdict(running)
-        assert differences == [], f"seed {seed}"
+        assert lasting(differences) == [], f"seed {seed}"
 
 
 async def test_two_workers_share_the_partitions_and_one_may_die_for_good(tmp_path: Path, broker: Path) -> None:
@@ -49,7 +49,7 @@ async def test_two_workers_share_the_partitions_and_one_may_die_for_good(tmp_pat
         await running.settled(180)
 
         differences, *_ = verdict(running)
-        assert differences == []
+        assert lasting(differences) == []
 
 
 async def test_a_broker_that_dies_and_returns_loses_nothing(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ async def test_a_broker_that_dies_and_returns_loses_nothing(tmp_path: Path) -> N
         await running.settled(180)
 
         differences, *_ = verdict(running)
-        assert differences == []
+        assert lasting(differences) == []
 
 
 async def test_a_stopped_worker_goes_within_five_seconds_and_leaves_nothing_undone(tmp_path: Path, broker: Path) -> None:
@@ -86,7 +86,7 @@ async def test_a_stopped_worker_goes_within_five_seconds_and_leaves_nothing_undo
         await running.settled()
 
         differences, *_ = verdict(running)
-        assert differences == []
+        assert lasting(differences) == []
 
 
 async def test_a_worker_that_lost_its_data_directory_rebuilds_its_state_from_kafka(tmp_path: Path, broker: Path) -> None:
@@ -104,4 +104,4 @@ async def test_a_worker_that_lost_its_data_directory_rebuilds_its_state_from_kaf
         await running.settled()
 
         differences, *_ = verdict(running)
-        assert differences == []
+        assert lasting(differences) == []
