@@ -442,9 +442,8 @@ class OutboxHandler:
             out = row.must_tell_out and (row.known or row.creation == SUBSCRIBED)
             alone = row.fields is None or row.erase is not None or out
             queue = Queue.ALONE if alone else Queue.EXISTING if row.known else Queue.NEW
-            # What is urgent waits for no import, but for one that creates; who only leaves must not be brought back by one.
-            urgent = row.lane == Lane.URGENT and row.known
-            overtakes = row.erase is not None or (row.fields is not None and (out or urgent))
+            # A refusal and an erasure wait for no import; who only leaves must not be brought back by one.
+            overtakes = row.erase is not None or (row.fields is not None and out)
             return Plan(row.due, row.lane, queue, timer=False, overtakes=overtakes)
         if row.listed or row.joining:
             return Plan(self._rules.listed_until(row) * 1000, Lane.LIVE, Queue.ALONE, timer=True)

@@ -184,17 +184,6 @@ async def test_an_opt_out_of_who_is_being_subscribed_does_not_wait_for_the_impor
     assert site.contact(ANN).email_status == "unsubscribed"
 
 
-@on_site(settings=BUDGET)
-async def test_an_urgent_change_of_who_is_there_does_not_wait_for_an_import(site: Site) -> None:
-    await delivered(site)
-    site.box.faults.update({"next_import": ["import_stuck"]})
-    ask(site, "Q")
-    await site.until(lambda: under_way(site))
-    site.want(ANN, "Q", despatched=site.now, lane=Lane.URGENT)
-    await site.pass_(5)
-    assert site.listed(ANN)
-
-
 @pytest.mark.parametrize("others", ["subscribed", "unsubscribed"])
 @on_site(settings=READING | {"import_poll": 30})
 async def test_whose_contact_it_is_the_report_decides_and_no_reading_before_it(site: Site, *, others: str) -> None:
