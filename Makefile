@@ -38,19 +38,20 @@ docs: $(VENV)/.installed ## write the generated documents, and the connector's f
 	$(BIN)/owdd dotdigital codes > docs/dotdigital-codes.md
 	$(BARE) $(BIN)/owdd connectors render --out connectors
 	$(BARE) $(BIN)/owdd connectors sql --out connectors/sql
-	$(BIN)/python -m streams.simulate.sql_script > docker/sqlserver/orderwise.sql
+	$(BIN)/python -m testkit.simulate.sql_script > docker/sqlserver/orderwise.sql
 
 connector-keys: $(VENV)/.installed ## ask the real connectors which keys they know, for the lint
-	$(BIN)/python -m streams.connect.publish
+	$(BIN)/python -m testkit.connector_keys
 
 golden: $(VENV)/.installed ## write Debezium's own events anew, for the tests of our decoder
 	$(BIN)/python -m tests.golden
 
 lock: $(VENV)/.installed ## resolve the dependencies anew
 	$(BIN)/pip install -q uv
-	$(COMPILE) pyproject.toml --extra dev --extra bench -o requirements/bench.lock
-	$(COMPILE) pyproject.toml --extra dev -c requirements/bench.lock -o requirements/dev.lock
+	$(COMPILE) pyproject.toml --extra testkit --extra dev --extra bench -o requirements/bench.lock
+	$(COMPILE) pyproject.toml --extra testkit --extra dev -c requirements/bench.lock -o requirements/dev.lock
 	$(COMPILE) pyproject.toml -c requirements/bench.lock -o requirements/run.lock
+	$(COMPILE) pyproject.toml --extra testkit -c requirements/bench.lock -o requirements/testkit.lock
 	$(COMPILE) --group build -c requirements/bench.lock -o requirements/build.lock
 
 clean: ## remove what the other targets made

@@ -14,10 +14,10 @@ import typer
 
 from bench import growth, ingest, join, memory, urgent
 from bench.delivery import command as delivery
-from bench.delivery.traces import PLOTS
 from bench.errors import BenchError
 from bench.results import Circumstances, Result, as_json, show
 from bench.site import Site, load_average, open_site
+from testkit.virtual.traces import PLOTS
 
 T = TypeVar("T")
 Outcome: TypeAlias = tuple[Result, Circumstances]

@@ -22,9 +22,9 @@ from bench.measure import Begun, agents_flow, idle_cost, ingest_flow, measured, 
 from bench.results import Result, Sample, Spread
 from bench.site import Owdd, Site
 from bench.workload import PREFIX, Total, Workload, customer_of
-from streams.domain.changes import Desired, unpack
+from streams.kafka.topics import Topics
 from streams.mapping import load_mapping
-from streams.topics import Topics
+from streams.messages.changes import Desired, unpack
 
 CHANGES, QUICK_CHANGES = 100_000, 20_000
 

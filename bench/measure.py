@@ -14,8 +14,8 @@ from bench.contenders.common import IDLE
 from bench.drain import Flow
 from bench.results import Sample
 from bench.site import Owdd, Site
+from streams.kafka.topics import Topics, agents_app, captured, ingest_group
 from streams.mapping import load_mapping
-from streams.topics import Topics, agents_app, captured, ingest_group
 
 _SETTLE_SECONDS = 4.0
 

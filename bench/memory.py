@@ -10,7 +10,7 @@ from bench.measure import whole_flow
 from bench.results import Result, Spread
 from bench.site import Owdd, Site
 from bench.workload import Workload
-from streams.topics import agents_app, tables
+from streams.kafka.topics import agents_app, tables
 
 CUSTOMERS, QUICK_CUSTOMERS = 20_000, 4_000
 ORDERS_EACH = 5

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from streams.runtime.kafka import kill
+from testkit.local_services.kafka import kill
 
 BROKER = "kafka"
 """The broker's directory, below the benchmark's."""

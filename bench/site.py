@@ -18,12 +18,12 @@ from bench.child import Child, Meter, free_port
 from bench.drain import Watch
 from bench.reaper import BROKER, reaped
 from bench.workload import PARTITIONS, PREFIX, Message
-from streams.engine.producer import BatchProducer, Entry
+from streams.kafka.producer import BatchProducer, Entry
+from streams.kafka.topics import TopicSpec, specs
 from streams.mapping import load_mapping
-from streams.runtime.kafka import BrokerInfo, embedded_broker
+from streams.operations.topic_admin import apply_topics
 from streams.settings import Settings
-from streams.topic_admin import apply_topics
-from streams.topics import TopicSpec, specs
+from testkit.local_services.kafka import BrokerInfo, embedded_broker
 
 _PROGRAM = Path(sys.executable).parent / "owdd"
 _CHUNK = 20_000

@@ -22,20 +22,21 @@ import msgspec
 from pydantic import SecretStr
 
 from bench.child import Child
-from bench.delivery.measures import percentile
-from bench.delivery.shop import Shop
 from bench.errors import NotDrained
 from bench.results import Result, Spread
 from bench.site import Owdd, Site
-from streams.capture.rows import Lane
-from streams.domain.cells import version_bytes
-from streams.domain.changes import Change, partition_of
+from streams.core.lanes import Lane
+from streams.dispatch.policies import client_config
+from streams.domain.versioned import version_bytes
 from streams.dotdigital import bootstrap
 from streams.dotdigital.client import DotdigitalClient, unobserved
-from streams.engine.producer import BatchProducer
-from streams.engine.unit import packed
+from streams.engine.unit_of_work import packed
+from streams.kafka.producer import BatchProducer
+from streams.kafka.topics import Topics
 from streams.mapping import load_mapping
-from streams.topics import Topics
+from streams.messages.changes import Change, partition_of
+from testkit.virtual.measures import percentile
+from testkit.virtual.traffic import Shop
 
 RATE = 200
 BAR_MS = 250.0
@@ -135,7 +136,7 @@ async def _stage(site: Site) -> AsyncIterator[_Stage]:
         settings = app.settings.model_copy(
             update={"dotdigital_url": url, "dotdigital_user": _USER, "dotdigital_password": SecretStr(_PASSWORD)}
         )
-        async with DotdigitalClient(settings, unobserved) as client:
+        async with DotdigitalClient(client_config(settings), unobserved) as client:
             await bootstrap.apply(client, await bootstrap.plan(client, mapping))
         app = replace(app, more=account | _BULK | {"OWDD_DOTDIGITAL_URL": url})
         with site.worker(app, "dispatch") as worker:

@@ -6,24 +6,21 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from streams.connect.names import SourceKind
-from streams.dispatch.allowance import Reserve
-from streams.dispatch.budget import BudgetPolicy
-from streams.dispatch.routing import RoutingPolicy
-from streams.domain.debounce import Debounce, Window
-from streams.dotdigital.tiers import Tier
-from streams.errors import ConfigurationError
+from streams.core.errors import ConfigurationError
 
 _SECRETS = Path(os.environ.get("OWDD_SECRETS_DIR", "/run/secrets"))
 
 _DIRECTORY = r"^/[A-Za-z0-9._/-]+$"
 _ADDRESS = r"^(https?://([A-Za-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?)?$"
 _LOGIN = r"^[A-Za-z_][A-Za-z0-9_$#@]{0,127}$"
+
+SourceKind: TypeAlias = Literal["sqlserver", "postgres"]
+"""The kind of source database; ``postgres`` is the stand-in on which capture is tested."""
 
 Calls = Annotated[int, Field(ge=0, le=1_000_000)]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
@@ -84,10 +81,6 @@ class Settings(BaseSettings):
         "", description="Capture guard: file or http address that says how far back changes are kept (docs/operations.md)"
     )
 
-    orderwise_password: SecretStr = Field(
-        SecretStr(""), description="Simulator: password of the login with which it writes to a database"
-    )
-
     urgent_quiet: Seconds = Field(0.2, description="Urgent lane: send after this quiet time")
     urgent_longest: Seconds = Field(1.0, description="Urgent lane: longest wait while changes keep coming")
     live_quiet: Seconds = Field(2.0, description="Live lane: send after this quiet time")
@@ -129,34 +122,6 @@ class Settings(BaseSettings):
     def digest_key(self) -> bytes:
         """The key of the digests of erased e-mails."""
         return (self.erasure_key.get_secret_value() or self.hash_key.get_secret_value()).encode()
-
-    @property
-    def debounce(self) -> Debounce:
-        """The debounce window of every lane."""
-        return Debounce(
-            Window(self.urgent_quiet, self.urgent_longest),
-            Window(self.live_quiet, self.live_longest),
-            Window(self.bulk_quiet, self.bulk_longest),
-        )
-
-    @property
-    def budget(self) -> BudgetPolicy:
-        """The budgets of calls, as far as they are known beforehand."""
-        calls = {Tier.LOW: self.budget_low, Tier.MEDIUM: self.budget_medium, Tier.HIGH: self.budget_high}
-        known = {tier: limit for tier, limit in calls.items() if limit}
-        return BudgetPolicy(known, self.budget_flat or None, Reserve(self.budget_urgent, self.budget_live))
-
-    @property
-    def routing(self) -> RoutingPolicy:
-        """What decides between single calls and imports."""
-        return RoutingPolicy(
-            urgent_longest=self.urgent_longest,
-            live_longest=self.live_longest,
-            calls_per_second=10.0 * self.dispatch_connections,
-            import_seconds=self.import_seconds,
-            import_least=self.import_least,
-            import_most=self.import_most,
-        )
 
 
 def load_settings() -> Settings:

@@ -20,21 +20,21 @@ from streams.agents.contacts import ContactsHandler
 from streams.agents.held import HeldIndex
 from streams.agents.orders import OrdersHandler
 from streams.agents.products import ProductsHandler
-from streams.clock import SystemClock
 from streams.connect.guard import CaptureGuard
-from streams.dispatch.dispatch import Dispatch
+from streams.core.clock import SystemClock
+from streams.dispatch.service import Dispatch
 from streams.domain.erasure import digester
 from streams.engine.app import create_app
-from streams.engine.producer import BatchProducer
 from streams.engine.stage import Handler, Stage
 from streams.engine.table import StateTable
 from streams.ingest.worker import Ingest
+from streams.kafka.producer import BatchProducer
+from streams.kafka.topics import Topics, agents_app, dispatch_app, ingest_group, ingested
 from streams.mapping import Mapping
 from streams.observability.health import Health, serve
 from streams.observability.lag import LagProbe, Progress
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
-from streams.topics import Topics, agents_app, dispatch_app, ingest_group, ingested
 
 log = structlog.get_logger()
 

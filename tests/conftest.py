@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.runtime import kafka
+from testkit.local_services import kafka
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,9 @@ from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from streams.cli import app
+from streams.core.errors import ConfigurationError
+from streams.dispatch.policies import budget_policy, routing_policy
 from streams.dotdigital.tiers import Tier
-from streams.errors import ConfigurationError
 from streams.mapping import DEFAULT
 from streams.settings import Settings, load_settings
 
@@ -51,7 +52,7 @@ def problem() -> str:
 
 class TestBudget:
     def test_what_is_not_set_is_not_limited(self) -> None:
-        assert (load_settings().budget.calls, load_settings().budget.flat) == ({}, None)
+        assert (budget_policy(load_settings()).calls, budget_policy(load_settings()).flat) == ({}, None)
 
     def test_what_is_set_reaches_governor_and_routing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         values = {
@@ -63,7 +64,7 @@ class TestBudget:
         }
         for name, value in values.items():
             monkeypatch.setenv(f"OWDD_{name}", value)
-        budget, routing = load_settings().budget, load_settings().routing
+        budget, routing = budget_policy(load_settings()), routing_policy(load_settings())
         assert (budget.calls, budget.flat, budget.reserve.urgent) == ({Tier.HIGH: 3000}, 2000, 0.2)
         assert (routing.live_longest, routing.import_most) == (5.0, 500)
 
@@ -196,7 +197,7 @@ class TestSecrets:
         yield
 
     def test_the_passwords_and_the_keys_of_hashes_are_secrets(self) -> None:
-        assert set(SECRETS) == {"dotdigital_password", "erasure_key", "hash_key", "orderwise_password"}
+        assert set(SECRETS) == {"dotdigital_password", "erasure_key", "hash_key"}
 
     def test_every_setting_that_sounds_like_a_secret_is_one(self) -> None:
         telling = ("password", "secret", "token", "key")

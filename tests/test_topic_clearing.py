@@ -12,16 +12,16 @@ from typer.testing import CliRunner
 
 from streams.cli import app
 from streams.cli import topics as command
-from streams.domain.changes import Change, Consent, Desired, Erase, Kind, Message, pack, unpack
-from streams.engine.producer import BatchProducer
-from streams.errors import OwddError
-from streams.kafka_reading import records_of
+from streams.core.errors import OwddError
+from streams.kafka.producer import BatchProducer
+from streams.kafka.reader import records_of
+from streams.kafka.topics import Topics, ingest_group, specs
 from streams.mapping import load_mapping
-from streams.runtime import kafka
+from streams.messages.changes import Change, Consent, Desired, Erase, Kind, Message, pack, unpack
+from streams.operations.rebuild import Clearing, clear_topics
+from streams.operations.topic_admin import apply_topics
 from streams.settings import Settings
-from streams.topic_admin import apply_topics
-from streams.topic_clearing import Clearing, clear_topics
-from streams.topics import Topics, ingest_group, specs
+from testkit.local_services import kafka
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 

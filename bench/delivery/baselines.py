@@ -13,9 +13,9 @@ from urllib.parse import quote
 import httpx
 import orjson
 
-from bench.delivery.contender import CONNECTIONS, Surroundings
-from bench.delivery.trace import collections_of
-from streams.domain.changes import Change, Desired, Kind, Wanted
+from streams.messages.changes import Change, Desired, Kind, Wanted
+from testkit.virtual.contender import CONNECTIONS, Surroundings
+from testkit.virtual.trace import collections_of
 
 _PATIENCE = 1.0
 """Seconds before what was not answered is tried again."""

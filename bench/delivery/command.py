@@ -9,21 +9,22 @@ from typing import Any
 
 import structlog
 
-from bench.delivery import virtual
-from bench.delivery.account import Terms
 from bench.delivery.baselines import EveryQuarter, OneByOne
-from bench.delivery.contender import Contender, Surroundings
-from bench.delivery.measures import Measures, best, measure
-from bench.delivery.optimum import Optimum
-from bench.delivery.pipeline import SETTINGS, Pipeline
-from bench.delivery.trace import Trace
-from bench.delivery.traces import BACKFILL, PLOTS, Scale
-from bench.delivery.virtual import VirtualClock
-from bench.delivery.world import Played, World
 from bench.errors import WrongResult
 from bench.results import Result, Spread
+from streams.dispatch.policies import debounce_policy
 from streams.domain.debounce import Debounce
 from streams.mapping import Mapping, load_mapping
+from testkit.virtual import event_loop
+from testkit.virtual.account import Terms
+from testkit.virtual.contender import Contender, Surroundings
+from testkit.virtual.event_loop import VirtualClock
+from testkit.virtual.measures import Measures, best, measure
+from testkit.virtual.optimum import Optimum
+from testkit.virtual.pipeline import SETTINGS, Pipeline
+from testkit.virtual.trace import Trace
+from testkit.virtual.traces import BACKFILL, PLOTS, Scale
+from testkit.virtual.world import Played, World
 
 QUICK = Scale(orders=150, backfill=5_000)
 PATIENCE = 2 * 3600.0
@@ -53,7 +54,7 @@ _NOTES = [
     "medians over the seeds; their values one by one go to the file of --json",
     "calls: those that arrived and that a tier of the account pays for: look-ups and failed ones too, polls of imports not",
     "readings of who unsubscribed are apart: three calls of the medium tier every five minutes, whatever is delivered",
-    "× optimum: against the fewest calls that deliver the whole trace in time, known beforehand (bench/delivery/optimum.py)",
+    "× optimum: against the fewest calls that deliver the whole trace in time, known beforehand (testkit/virtual/optimum.py)",
     "per change: a call for every change, as it comes; 15 minutes: what changed goes by import every quarter of an hour",
     "no-op: calls that carry nothing but what Dotdigital held at that moment, and not after one that was never answered",
     "wrong: what Dotdigital holds otherwise than it was wanted last, in the end",
@@ -80,12 +81,12 @@ def run(*, quick: bool, seeds: int, backfill: int, only: str | None = None) -> R
     """Play every trace, or only the one of that name.
 
     Raises:
-        NotDrained: a contender cannot deliver what was before a trace.
+        UndeliveredError: a contender cannot deliver what was before a trace.
         WrongResult: ours did not deliver everything, or not rightly.
     """
     # What a worker says of an outage is no part of the result.
     structlog.configure(processors=[_drop])
-    mapping, terms, debounce = load_mapping(), Terms(), SETTINGS.debounce
+    mapping, terms, debounce = load_mapping(), Terms(), debounce_policy(SETTINGS)
     scale = QUICK if quick else Scale(backfill=backfill)
     result = Result("delivery", _workload(scale, seeds, terms), COLUMNS, notes=list(_NOTES))
     for plot in PLOTS:
@@ -108,7 +109,7 @@ def _play(
         with TemporaryDirectory() as directory:
             return await World(mapping, terms, debounce, clock, Path(directory)).play(trace, make, patience=PATIENCE)
 
-    return virtual.run(main)
+    return event_loop.run(main)
 
 
 def _workload(scale: Scale, seeds: int, terms: Terms) -> str:

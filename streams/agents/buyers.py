@@ -3,22 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from streams.agents.erased import ErasedIndex, Forgetting
+from streams.agents.emitter import heard
+from streams.agents.erasure_filter import ErasedIndex, Forgetting
 from streams.agents.held import HeldIndex
-from streams.agents.voice import heard
-from streams.capture.rows import Lane
+from streams.core.lanes import Lane, spread
 from streams.domain import buyers
-from streams.domain.cells import Cell, next_version, version_bytes
-from streams.domain.changes import Change, Fact, Kind, Recipients
 from streams.domain.erasure import Digest, forget_in_buyer
-from streams.domain.lanes import spread
-from streams.domain.ledger import Branch, Leaf, Node, live_orders
+from streams.domain.order_tree import Branch, Leaf, Node, live_orders
 from streams.domain.orders import address_key
+from streams.domain.versioned import Cell, next_version, version_bytes
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
-from streams.engine.unit import Codec, Unit
+from streams.engine.unit_of_work import Codec, Unit
+from streams.kafka.topics import Topics
+from streams.messages.changes import Change, Fact, Kind, Recipients
 from streams.observability.metrics import Metrics
-from streams.topics import Topics
 
 import msgspec  # isort: skip
 

@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 
-from streams.agents.erased import ErasedIndex, Forgetting
-from streams.agents.voice import heard
-from streams.domain import contacts
-from streams.domain.cells import next_version, version_bytes
-from streams.domain.changes import EVERYWHERE, Change, Kind
+from streams.agents.emitter import heard
+from streams.agents.erasure_filter import ErasedIndex, Forgetting
+from streams.domain import contact_projection
 from streams.domain.erasure import Digest
+from streams.domain.versioned import next_version, version_bytes
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
-from streams.engine.unit import Codec, Unit
+from streams.engine.unit_of_work import Codec, Unit
+from streams.kafka.topics import Topics
 from streams.mapping import Mapping
+from streams.messages.changes import EVERYWHERE, Change, Kind
 from streams.observability.metrics import Metrics
-from streams.topics import Topics
 
 
 class ContactsHandler:
@@ -25,7 +25,7 @@ class ContactsHandler:
         self._mapping = mapping
         self._topics = topics
         self._metrics = metrics
-        self._contacts = Codec("c", contacts.ContactRow)
+        self._contacts = Codec("c", contact_projection.ContactRow)
         self._erased = ErasedIndex(self.name, digest, topics, metrics)
 
     def recovered(self, partition: int, table: StateTable) -> None:
@@ -38,12 +38,12 @@ class ContactsHandler:
 
     def handle(self, unit: Unit, records: Sequence[Record]) -> int:
         """Fold every part, then merge each touched contact once."""
-        touched: dict[str, tuple[contacts.ContactRow, int, int]] = {}
+        touched: dict[str, tuple[contact_projection.ContactRow, int, int]] = {}
         applied = stale = 0
         forgetting = Forgetting(self._erased, unit)
         for change in forgetting.passed(heard(records)):
             row, lane, born = touched.get(change.key) or (self._contacts.load(unit, change.key), change.lane, change.born)
-            if contacts.apply(row, change):
+            if contact_projection.apply(row, change):
                 touched[change.key] = (row, min(lane, change.lane), min(born, change.born))
                 applied += 1
             else:
@@ -54,7 +54,7 @@ class ContactsHandler:
             if address in forgetting.fresh:
                 continue
             row.version = next_version(row.version, unit.now_us)
-            wanted = contacts.desired(row, self._mapping)
+            wanted = contact_projection.desired(row, self._mapping)
             position = version_bytes(row.version)
             unit.emit(self._topics.desired, Change(Kind.DESIRED, address, 0, position, lane, born, wanted))
             self._contacts.save(unit, address, row)

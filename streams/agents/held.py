@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from streams.engine.table import StateTable
-from streams.engine.unit import Unit
+from streams.engine.unit_of_work import Unit
 
 PREFIX = "h"
 

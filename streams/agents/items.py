@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from streams.domain.catalogue import Effect, written
-from streams.domain.cells import Cell
-from streams.domain.changes import Change, Item
-from streams.engine.unit import Codec, Unit
+from streams.domain.versioned import Cell
+from streams.engine.unit_of_work import Codec, Unit
+from streams.messages.changes import Change, Item
 
 
 class ItemRow(msgspec.Struct, array_like=True, gc=False):

@@ -6,26 +6,25 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from streams.agents.erased import ErasedIndex, Forgetting
+from streams.agents.emitter import Voice, heard
+from streams.agents.erasure_filter import ErasedIndex, Forgetting
 from streams.agents.held import HeldIndex
 from streams.agents.items import Items
-from streams.agents.records import RecordTeller
-from streams.agents.voice import Voice, heard
+from streams.agents.record_publisher import RecordTeller
 from streams.capture import rows
-from streams.capture.rows import Lane
-from streams.domain import lines, orders, recipients
+from streams.core.lanes import Lane, spread
+from streams.domain import line_index, orders, recipients
 from streams.domain.catalogue import Effect, written
-from streams.domain.cells import Cell, next_version, version_bytes
-from streams.domain.changes import Ask, Change, Fact, Item, Kind, Owner
 from streams.domain.erasure import Digest, forget_in_order
-from streams.domain.lanes import spread
-from streams.domain.records import skus
+from streams.domain.order_record import skus
+from streams.domain.versioned import Cell, next_version, version_bytes
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
-from streams.engine.unit import Codec, Unit
+from streams.engine.unit_of_work import Codec, Unit
+from streams.kafka.topics import Topics
 from streams.mapping import Mapping
+from streams.messages.changes import Ask, Change, Fact, Item, Kind, Owner
 from streams.observability.metrics import Metrics
-from streams.topics import Topics
 
 _BLOCKS = (Kind.OWNER, Kind.ASK)
 _RECORD_ONLY = (Kind.RECIPIENTS, Kind.CREDITED, Kind.RESEND, Kind.TOLD)
@@ -64,7 +63,7 @@ class _Work:
 
     texts: dict[int, str]
     orders: dict[int, _Touched] = field(default_factory=dict)
-    blocks: dict[str, lines.LineBlock] = field(default_factory=dict)
+    blocks: dict[str, line_index.LineBlock] = field(default_factory=dict)
     statuses: dict[int, tuple[int, int]] = field(default_factory=dict)
     items: dict[int, Change] = field(default_factory=dict)
     seen: dict[int, Item | None] = field(default_factory=dict)
@@ -80,7 +79,7 @@ class OrdersHandler:
         self._topics = topics
         self._metrics = metrics
         self._orders = Codec("o", orders.OrderRow)
-        self._blocks = Codec("", lines.LineBlock)
+        self._blocks = Codec("", line_index.LineBlock)
         self._statuses = Codec("s", StatusRow)
         self._items = Items()
         self._records = RecordTeller(mapping, topics)
@@ -195,11 +194,11 @@ class OrdersHandler:
             item.fact = True
             touched[order] = item
 
-    def _block(self, unit: Unit, change: Change, blocks: dict[str, lines.LineBlock]) -> bool:
+    def _block(self, unit: Unit, change: Change, blocks: dict[str, line_index.LineBlock]) -> bool:
         block = blocks.get(change.key)
         if block is None:
             block = blocks[change.key] = self._blocks.load(unit, change.key)
-        answers = lines.apply(block, change)
+        answers = line_index.apply(block, change)
         if answers:
             block.version = next_version(block.version, unit.now_us)
             position = version_bytes(block.version)
@@ -242,14 +241,14 @@ class OrdersHandler:
         if before is None or (before.row is not None) != live or before.position == change.position:
             line = int(change.pk)
             owner = Owner(order, live)
-            told = Change(Kind.OWNER, lines.block_key(line), line, change.position, change.lane, change.born, owner)
+            told = Change(Kind.OWNER, line_index.block_key(line), line, change.position, change.lane, change.born, owner)
             unit.emit(self._topics.orders, told)
 
     def _project(self, unit: Unit, order: int, item: _Touched, work: _Work) -> None:
         row = item.row
         row.version = next_version(row.version, unit.now_us)
         for line in sorted(orders.credited_lines(row, self._mapping) - row.answers.keys()):
-            asked = Change(Kind.ASK, lines.block_key(line), line, b"", item.lane, item.born, Ask(order))
+            asked = Change(Kind.ASK, line_index.block_key(line), line, b"", item.lane, item.born, Ask(order))
             unit.emit(self._topics.orders, asked)
         result = orders.outcome(row, work.texts, self._mapping)
         code = result.code if isinstance(result, orders.Held) else None

@@ -6,19 +6,19 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from streams.agents.voice import heard
+from streams.agents.emitter import heard
 from streams.capture import rows
-from streams.capture.rows import Lane
+from streams.core.lanes import Lane
 from streams.domain import catalogue
 from streams.domain.catalogue import Effect, VariantRow
-from streams.domain.cells import Cell, next_version, version_bytes
-from streams.domain.changes import EVERYWHERE, Change, Kind, Wanted
+from streams.domain.versioned import Cell, next_version, version_bytes
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
-from streams.engine.unit import Codec, Unit
+from streams.engine.unit_of_work import Codec, Unit
+from streams.kafka.topics import Topics
 from streams.mapping import Mapping
+from streams.messages.changes import EVERYWHERE, Change, Kind, Wanted
 from streams.observability.metrics import Metrics
-from streams.topics import Topics
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
 from typing import Any, TypeAlias
 
-from streams.errors import RecordError
+from streams.core.errors import RecordError
 
 Converter: TypeAlias = Callable[[Any, str], str]
 

@@ -14,7 +14,7 @@ import orjson
 
 from streams.capture.connect_schema import plain_row
 from streams.capture.position import BEFORE_EVERYTHING, STREAMED, position_of
-from streams.errors import RecordError
+from streams.core.errors import RecordError
 
 UNAVAILABLE: Final = "__debezium_unavailable_value"
 """Debezium's mark for a large column that the change table did not hold: keep what we have."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from streams.errors import RecordError
+from streams.core.errors import RecordError
 
 STREAMED: Final = (None, False, "false")
 """``source.snapshot`` of what came from the log; null unless nulls are replaced by defaults."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from streams.capture import rows, values
-from streams.domain.changes import CapturedRow
-from streams.errors import RecordError
+from streams.capture.rows import CapturedRow
+from streams.core.errors import RecordError
 from streams.mapping import Mapping
 from streams.mapping import tables as mapped
 from streams.mapping.model import Consent, Erasure

@@ -5,7 +5,7 @@ element is the tag, so the tags and the order of fields are a storage format: ap
 """
 
 from decimal import Decimal
-from enum import IntEnum
+from typing import TypeAlias
 
 import msgspec
 
@@ -131,9 +131,20 @@ class Return(Row, frozen=True, tag=15):
     at: int | None
 
 
-class Lane(IntEnum):
-    """How soon a change must reach Dotdigital; smaller is sooner."""
-
-    URGENT = 0
-    LIVE = 1
-    BULK = 2
+CapturedRow: TypeAlias = (
+    Customer
+    | Contact
+    | Header
+    | Detail
+    | Total
+    | Line
+    | Despatch
+    | StatusText
+    | Product
+    | Variant
+    | Price
+    | Stock
+    | Category
+    | Membership
+    | Return
+)

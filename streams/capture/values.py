@@ -12,7 +12,7 @@ from typing import Any
 
 from email_validator import EmailNotValidError, validate_email
 
-from streams.errors import RecordError
+from streams.core.errors import RecordError
 
 _INT64 = 2**63
 _INTEGER = re.compile(r"\s*-?[0-9]{1,19}\s*")

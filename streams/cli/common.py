@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import typer
 from aiokafka.errors import KafkaError
 
+from streams.core.errors import ConfigurationError, OwddError
 from streams.dotdigital.errors import DotdigitalError
-from streams.errors import ConfigurationError, OwddError
 from streams.mapping import Mapping, load_mapping
 from streams.settings import Settings, load_settings
 

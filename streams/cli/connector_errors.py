@@ -8,8 +8,8 @@ import typer
 from aiokafka.errors import KafkaError
 
 from streams.cli.connector_reports import ExitCode
-from streams.connect.errors import ConnectUnreachable
-from streams.errors import ConfigurationError, OwddError
+from streams.connect.connect_errors import ConnectUnreachable
+from streams.core.errors import ConfigurationError, OwddError
 
 
 @contextmanager

@@ -14,9 +14,9 @@ from streams.cli.common import load
 from streams.cli.connector_errors import coded
 from streams.cli.connector_reports import ExitCode
 from streams.connect.files import Rendered, configuration_file, script_files
-from streams.connect.names import SourceKind
 from streams.connect.sql import script
-from streams.errors import ConfigurationError
+from streams.core.errors import ConfigurationError
+from streams.settings import SourceKind
 
 _Out = Annotated[Path | None, typer.Option("--out", file_okay=False, help="Write into this directory instead of printing.")]
 _Check = Annotated[

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from streams.connect.answers import Offset, Part, Status
 from streams.connect.guard import Sightings
 from streams.connect.heartbeats import OVERDUE_SECONDS
 from streams.connect.plan import Difference, Plan
+from streams.connect.responses import Offset, Part, Status
 from streams.connect.signals import Signal
 
 

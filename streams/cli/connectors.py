@@ -19,20 +19,20 @@ from streams.cli.common import load
 from streams.cli.connector_errors import coded
 from streams.cli.connector_files import render, sql
 from streams.cli.connector_reports import ExitCode, Report
-from streams.clock import SystemClock
 from streams.connect import control
-from streams.connect.answers import Status
 from streams.connect.control import Patience
 from streams.connect.guard import Sightings
 from streams.connect.heartbeats import read_beats
-from streams.connect.names import CaptureNames, SourceKind
 from streams.connect.render import Config, connector
+from streams.connect.responses import Status
 from streams.connect.rest import ConnectClient
 from streams.connect.retention import read_retained
 from streams.connect.signals import send, snapshot_signal
-from streams.errors import ConfigurationError
+from streams.core.clock import SystemClock
+from streams.core.errors import ConfigurationError
+from streams.kafka.capture_topics import CaptureNames
 from streams.mapping import Mapping
-from streams.settings import Settings
+from streams.settings import Settings, SourceKind
 
 app = typer.Typer(help="The capture connector in Kafka Connect.", no_args_is_help=True)
 app.command()(render)

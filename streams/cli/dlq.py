@@ -17,18 +17,18 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from streams.cli.common import guarded, load, operator_name
-from streams.clock import SystemClock
-from streams.dlq import actions
-from streams.dlq.actions import Action, Actions
-from streams.dlq.box import Box
-from streams.dlq.letters import KINDS, Kind, Letter, Place
-from streams.dlq.selection import Selection, key_hashes
+from streams.core.clock import SystemClock
+from streams.core.errors import OwddError
 from streams.domain.erasure import digester
-from streams.engine.producer import BatchProducer
-from streams.erasure.following import ErasedAddresses
-from streams.errors import OwddError
+from streams.ingest.erased_addresses import ErasedAddresses
+from streams.kafka.producer import BatchProducer
+from streams.kafka.topics import Topics
+from streams.operations import dlq_actions
+from streams.operations.dlq_actions import Action, Actions
+from streams.operations.dlq_entry import KINDS, Kind, Letter, Place
+from streams.operations.dlq_filter import Selection, key_hashes
+from streams.operations.dlq_store import Box
 from streams.settings import Settings
-from streams.topics import Topics
 
 app = typer.Typer(help="Dead letters and parked deliveries: look, retry, drop.", no_args_is_help=True)
 
@@ -152,7 +152,7 @@ def _verdict(action: Action, selected: int, done: int, *, execute: bool) -> str:
 
 
 async def _done(
-    settings: Settings, action: Action, letters: list[Letter], operator: str, rate: float, progress: actions.Progress
+    settings: Settings, action: Action, letters: list[Letter], operator: str, rate: float, progress: dlq_actions.Progress
 ) -> int:
     topics = Topics.of(settings.app_id)
     digest = digester(settings.digest_key)
@@ -171,7 +171,7 @@ async def _done(
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[actions.Progress]:
+def _progress(total: int) -> Iterator[dlq_actions.Progress]:
     columns = (TextColumn("letters"), BarColumn(), MofNCompleteColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("letters", total=total)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.cli.common import FAILED, guarded, load
+from streams.dispatch.policies import client_config
 from streams.dotdigital import bootstrap
 from streams.dotdigital.bootstrap import Step
 from streams.dotdigital.client import DotdigitalClient, unobserved
@@ -94,9 +95,10 @@ _ADVICE = {
 
 async def _apply(*, execute: bool) -> tuple[Step, ...]:
     settings, mapping = load()
-    if warning := Credentials.of(settings).warning:
+    config = client_config(settings)
+    if warning := Credentials.of(config).warning:
         typer.echo(f"warning: {warning}", err=True)
-    async with DotdigitalClient(settings, unobserved) as client:
+    async with DotdigitalClient(config, unobserved) as client:
         steps = await bootstrap.plan(client, mapping)
         if execute and not any(step.blocked for step in steps):
             await bootstrap.apply(client, steps)

@@ -10,19 +10,19 @@ import msgspec
 import orjson
 import typer
 
-from streams.audit import Requested, write_audit
 from streams.capture.values import addresses
 from streams.cli.common import guarded, load, operator_name
-from streams.clock import SystemClock
-from streams.domain.changes import partition_of
+from streams.core.clock import SystemClock
+from streams.core.errors import OwddError
 from streams.domain.erasure import Digest, digester
-from streams.engine.producer import BatchProducer
-from streams.erasure.known import Known, known
-from streams.erasure.receipts import Receipt, receipts
-from streams.erasure.requests import Asked, Erasures
-from streams.errors import OwddError
+from streams.kafka.producer import BatchProducer
+from streams.kafka.topics import Topics
+from streams.messages.audit import Requested, write_audit
+from streams.messages.changes import partition_of
+from streams.messages.erasure_requests import Asked, Erasures
+from streams.operations.erasure_preview import Known, known
+from streams.operations.erasure_receipt import Receipt, receipts
 from streams.settings import Settings
-from streams.topics import Topics
 
 WOULD_CHANGE = 2
 UNFINISHED = 3

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from streams.cli.common import guarded, load
-from streams.engine.loop import new_event_loop
-from streams.engine.slots import claimed
+from streams.engine.data_dir import claimed
+from streams.kafka.event_loop import new_event_loop
 from streams.observability.logs import configure
 from streams.worker import Role, Worker
 
@@ -20,7 +20,7 @@ def run(
     """Run ingest, agents and dispatch until SIGTERM."""
     with guarded():
         settings, mapping = load()
-        configure(settings)
+        configure(settings.log_level, as_json=settings.log_json)
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         with claimed(settings.data_dir) if settings.data_shared else nullcontext(settings.data_dir) as directory:
             _work(Worker(settings.model_copy(update={"data_dir": directory}), mapping, set(only or Role)))

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.cli.common import guarded, load
-from streams.topic_admin import apply_topics
-from streams.topic_clearing import Clearing, clear_topics
-from streams.topics import specs
+from streams.kafka.topics import specs
+from streams.operations.rebuild import Clearing, clear_topics
+from streams.operations.topic_admin import apply_topics
 
 app = typer.Typer(help="Kafka topics of the product.", no_args_is_help=True)
 

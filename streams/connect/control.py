@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from streams.connect.answers import Status
-from streams.connect.errors import ConnectorMissing, ConnectUnreachable
+from streams.connect.connect_errors import ConnectorMissing, ConnectUnreachable
 from streams.connect.lint import lint
 from streams.connect.plan import Plan, planned
 from streams.connect.render import Config
+from streams.connect.responses import Status
 from streams.connect.rest import ConnectClient
-from streams.domain.retry import RetryPolicy
-from streams.errors import ConfigurationError
+from streams.core.backoff import RetryPolicy
+from streams.core.errors import ConfigurationError
 
 _POLL_SECONDS: Final = 0.25
 _AGAIN: Final = RetryPolicy(2.0, 15.0)

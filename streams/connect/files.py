@@ -5,11 +5,11 @@ from pathlib import Path
 
 import msgspec
 
-from streams.connect.names import CaptureNames, SourceKind
 from streams.connect.render import connector
 from streams.connect.sql import SCRIPTS, script
+from streams.kafka.capture_topics import CaptureNames
 from streams.mapping import Mapping
-from streams.settings import Settings
+from streams.settings import Settings, SourceKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,14 @@ from typing import Any
 
 import structlog
 
-from streams.clock import Clock
-from streams.connect.answers import Offset, Status
-from streams.connect.errors import ConnectError, ConnectorMissing
+from streams.connect.connect_errors import ConnectError, ConnectorMissing
 from streams.connect.heartbeats import Beats, read_beats
-from streams.connect.names import CaptureNames
+from streams.connect.responses import Offset, Status
 from streams.connect.rest import Busy, ConnectClient
 from streams.connect.restarts import Act, RestartPolicy, Restarts
 from streams.connect.retention import Retained, headroom_seconds, read_retained
+from streams.core.clock import Clock
+from streams.kafka.capture_topics import CaptureNames
 from streams.mapping import Mapping
 from streams.observability.metrics import Metrics
 from streams.settings import Settings

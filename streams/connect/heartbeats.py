@@ -11,8 +11,8 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from streams.capture.envelope import Control, RowEvent, decode
-from streams.connect.names import CaptureNames
-from streams.errors import RecordError
+from streams.core.errors import RecordError
+from streams.kafka.capture_topics import CaptureNames
 
 OVERDUE_SECONDS: Final = 60.0
 """A healthy row is some 20 s old at most: 10 s between heartbeats, 5 s between scans of SQL Server's capture job, delivery."""

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from streams.connect.answers import Validation
 from streams.connect.masking import masked, masked_key, scrubbed
 from streams.connect.render import Config
+from streams.connect.responses import Validation
 
 IDENTITY: Final = {
     "connector.class": "the offsets are another connector's",

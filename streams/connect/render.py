@@ -6,12 +6,12 @@ the Connect worker resolves by Kafka's DirectoryConfigProvider under the name ``
 
 import re
 
-from streams.connect.names import HEARTBEAT, OUR_TABLES, SCHEMA, SIGNAL, CaptureNames, SourceKind
 from streams.connect.sql.names import qualified
-from streams.errors import ConfigurationError
+from streams.core.errors import ConfigurationError
+from streams.kafka.capture_topics import HEARTBEAT, OUR_TABLES, SCHEMA, SIGNAL, CaptureNames
+from streams.kafka.topics import LARGEST_CAPTURED, PASSING, capture_specs, captured
 from streams.mapping import Mapping
-from streams.settings import Settings
-from streams.topics import LARGEST_CAPTURED, PASSING, capture_specs, captured
+from streams.settings import Settings, SourceKind
 
 Config = dict[str, str]
 """A connector's flat configuration, as Kafka Connect takes it."""

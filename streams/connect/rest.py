@@ -14,11 +14,11 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from streams.connect.answers import Offset, Offsets, Plugin, Refusal, Status, Validation
-from streams.connect.errors import ConnectBusy, ConnectorMissing, ConnectRefused, ConnectUnreachable
+from streams.connect.connect_errors import ConnectBusy, ConnectorMissing, ConnectRefused, ConnectUnreachable
 from streams.connect.masking import scrubbed
 from streams.connect.render import Config
-from streams.domain.retry import RetryPolicy
+from streams.connect.responses import Offset, Offsets, Plugin, Refusal, Status, Validation
+from streams.core.backoff import RetryPolicy
 
 VALIDATION_SECONDS: Final = 95.0
 """A worker answers within 90 s (``HerderRequestHandler``), of which Debezium gives an unreachable database up to 60."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from streams.connect.answers import Status
+from streams.connect.responses import Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Annotated, Final
 import httpx
 import msgspec
 
-from streams.errors import ConfigurationError
+from streams.core.errors import ConfigurationError
 
 _STALE_MS: Final = 3_600_000
 _SECONDS: Final = 10.0

@@ -12,7 +12,7 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 
 from streams.connect.render import CLASSES, Config
-from streams.errors import ConfigurationError
+from streams.core.errors import ConfigurationError
 from streams.mapping import Mapping
 
 _MILLISECONDS = 30_000

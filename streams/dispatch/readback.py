@@ -21,20 +21,20 @@ from typing import Protocol
 
 import structlog
 
-from streams.capture.rows import Lane
-from streams.clock import Clock
-from streams.domain.cells import version_bytes
-from streams.domain.changes import EVERYWHERE, Change, Found, Kind, Mark, partition_of
+from streams.core.backoff import RetryPolicy
+from streams.core.clock import Clock
+from streams.core.lanes import Lane
 from streams.domain.consent import refused
-from streams.domain.retry import RetryPolicy
-from streams.dotdigital.contacts import Contact
+from streams.domain.versioned import version_bytes
+from streams.dotdigital.contact_calls import Contact
+from streams.dotdigital.contact_pages import ContactPage
 from streams.dotdigital.errors import DataError, DotdigitalError, ThrottledError
-from streams.dotdigital.reading import ContactPage
 from streams.dotdigital.suppression import Removal
-from streams.engine.producer import BatchProducer
-from streams.engine.unit import packed
+from streams.engine.unit_of_work import packed
+from streams.kafka.producer import BatchProducer
+from streams.kafka.topics import Topics
+from streams.messages.changes import EVERYWHERE, Change, Found, Kind, Mark, partition_of
 from streams.observability.metrics import Metrics
-from streams.topics import Topics
 
 log = structlog.get_logger()
 

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from streams.capture import rows
-from streams.domain.cells import Cell, accepts, next_cell
-from streams.domain.changes import Change, Fact, Kind, Left, Part, Totals
-from streams.domain.ledger import Leaf, Node, Pages, find, merge, totals_of
+from streams.domain.order_tree import Leaf, Node, Pages, find, merge, totals_of
+from streams.domain.versioned import Cell, accepts, next_cell
+from streams.messages.changes import Change, Fact, Kind, Left, Part, Totals
 
 
 class Move(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -14,11 +14,11 @@ import msgspec
 import orjson
 
 from streams.capture import rows
-from streams.domain.cells import Cell, accepts, next_cell
-from streams.domain.changes import Change, Item, Kind
 from streams.domain.money import EXACT, money
+from streams.domain.versioned import Cell, accepts, next_cell
 from streams.mapping import Mapping
 from streams.mapping.delivery import PLACEHOLDER, Catalogue
+from streams.messages.changes import Change, Item, Kind
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ associative and idempotent: replays and reordering cannot change an answer. Betw
 then unknown. ``docs/delivery-rules.md`` section 8 is the table that this module obeys.
 
 Positions compare within one source only: the ERP's are versions of the desired content, Dotdigital's are the microseconds of
-the contact's ``updated``, both as :func:`streams.domain.cells.version_bytes`.
+the contact's ``updated``, both as :func:`streams.domain.versioned.version_bytes`.
 """
 
 from enum import IntEnum
@@ -14,10 +14,10 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from streams.messages.deliveries import Created
+
 Status: TypeAlias = Literal["subscribed", "unsubscribed"]
 """What we may ask of Dotdigital."""
-Created: TypeAlias = Literal["no", "unsubscribed", "subscribed"]
-"""Whether we created the contact, and with which status."""
 
 SUBSCRIBED: Final = "subscribed"
 UNSUBSCRIBED: Final = "unsubscribed"

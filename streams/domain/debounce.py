@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from streams.capture.rows import Lane
+from streams.core.lanes import Lane
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from streams.capture import rows, values
 from streams.domain.buyers import BuyerRow, Move, is_person
-from streams.domain.cells import Cell
-from streams.domain.changes import Change, Kind, Left, Part, Recipients
 from streams.domain.orders import OrderRow
+from streams.domain.versioned import Cell
+from streams.messages.changes import Change, Kind, Left, Part, Recipients
 
 T = TypeVar("T")
 

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from streams.capture import rows
-from streams.domain.cells import Cell, accepts, next_cell
-from streams.domain.changes import Answer, Change, Credited, Fact, Kind
+from streams.domain.versioned import Cell, accepts, next_cell
 from streams.mapping import Mapping
 from streams.mapping.model import Currency
+from streams.messages.changes import Answer, Change, Credited, Fact, Kind
 
 T = TypeVar("T")
 

@@ -5,9 +5,9 @@ change, and remembers its choice.
 """
 
 from streams.domain.buyers import is_person
-from streams.domain.changes import Change, Recipients
 from streams.domain.orders import Live, OrderRow, Recipient, account_of, own_address
 from streams.mapping import Mapping
+from streams.messages.changes import Change, Recipients
 
 
 def apply(row: OrderRow, change: Change, mapping: Mapping) -> bool:

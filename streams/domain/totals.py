@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from streams.domain.changes import Fact, Totals
+from streams.messages.changes import Fact, Totals
 
 EMPTY = Totals()
 

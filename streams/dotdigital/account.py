@@ -2,8 +2,8 @@
 
 import orjson
 
-from streams.dotdigital.answers import Wire, read
 from streams.dotdigital.errors import DataError
+from streams.dotdigital.responses import Wire, read
 from streams.dotdigital.tiers import Operation
 from streams.dotdigital.transport import Bound
 

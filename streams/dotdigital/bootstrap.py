@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from streams.core.errors import ConfigurationError
 from streams.dotdigital.client import Api
 from streams.dotdigital.errors import RegionError
 from streams.dotdigital.insight import Collection, CollectionType, Property, Scope
 from streams.dotdigital.schemas import CATALOGUE, ORDERS, clashes
-from streams.errors import ConfigurationError
 from streams.mapping import Mapping as SiteMapping
 from streams.mapping.delivery import RefundEnrolment
 

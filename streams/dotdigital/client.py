@@ -8,22 +8,33 @@ from typing import Self
 
 import httpx
 
-from streams.capture.rows import Lane
+from streams.core.lanes import Lane
 from streams.dotdigital.account import AccountCalls
-from streams.dotdigital.contacts import SUBSCRIBED, UNSUBSCRIBED, Contact, ContactCalls, Status, Upserted
+from streams.dotdigital.config import ClientConfig
+from streams.dotdigital.contact_calls import SUBSCRIBED, UNSUBSCRIBED, Contact, ContactCalls, Status, Upserted
+from streams.dotdigital.contact_pages import ReadingCalls
 from streams.dotdigital.events import EventCalls
 from streams.dotdigital.imports import ImportCalls
 from streams.dotdigital.insight import InsightCalls
 from streams.dotdigital.lists import ListCalls
 from streams.dotdigital.programs import ProgramCalls
-from streams.dotdigital.reading import ReadingCalls
 from streams.dotdigital.region import AUTO, ENTRANCE, discover
 from streams.dotdigital.suppression import SuppressionCalls
 from streams.dotdigital.tiers import Budget, Call, Unbounded
 from streams.dotdigital.transport import Observer, Transport
-from streams.settings import Settings
 
-__all__ = ["SUBSCRIBED", "UNSUBSCRIBED", "Api", "Call", "Contact", "DotdigitalClient", "Status", "Upserted", "unobserved"]
+__all__ = [
+    "SUBSCRIBED",
+    "UNSUBSCRIBED",
+    "Api",
+    "Call",
+    "ClientConfig",
+    "Contact",
+    "DotdigitalClient",
+    "Status",
+    "Upserted",
+    "unobserved",
+]
 
 
 class Api(
@@ -44,7 +55,7 @@ class DotdigitalClient(Api):
     """One account's API; its own calls are those of the live lane.
 
     Args:
-        settings: endpoint (or ``auto``: asked of the account), credentials, connections and timeout.
+        config: endpoint (or ``auto``: asked of the account), credentials, connections and timeout.
         observe: told of every call.
         budget: asked before every call; none: unbounded.
         transport: instead of the network, for tests.
@@ -52,14 +63,14 @@ class DotdigitalClient(Api):
 
     def __init__(
         self,
-        settings: Settings,
+        config: ClientConfig,
         observe: Observer,
         transport: httpx.AsyncBaseTransport | None = None,
         budget: Budget | None = None,
     ) -> None:
-        self._undiscovered = settings.dotdigital_url == AUTO
-        url = ENTRANCE if self._undiscovered else settings.dotdigital_url
-        super().__init__(Transport(settings, observe, budget or Unbounded(), url, transport))
+        self._undiscovered = config.url == AUTO
+        url = ENTRANCE if self._undiscovered else config.url
+        super().__init__(Transport(config, observe, budget or Unbounded(), url, transport))
 
     def on(self, lane: Lane) -> Api:
         """The same connections on behalf of another lane."""

@@ -5,7 +5,7 @@ from collections import deque
 
 import httpx
 
-from streams.capture.rows import Lane
+from streams.core.lanes import Lane
 
 
 class Connections:

@@ -5,7 +5,7 @@ from typing import Self
 
 import httpx
 
-from streams.settings import Settings
+from streams.dotdigital.config import ClientConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +16,11 @@ class Credentials:
     blanks: tuple[str, ...]
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """The settings' credentials, trimmed."""
+    def of(cls, config: ClientConfig) -> Self:
+        """The credentials of ``config``, trimmed."""
         given = {
-            "OWDD_DOTDIGITAL_USER": settings.dotdigital_user,
-            "OWDD_DOTDIGITAL_PASSWORD": settings.dotdigital_password.get_secret_value(),
+            "OWDD_DOTDIGITAL_USER": config.user,
+            "OWDD_DOTDIGITAL_PASSWORD": config.password,
         }
         user, password = (text.strip() for text in given.values())
         return cls(httpx.BasicAuth(user, password), tuple(name for name, text in given.items() if text != text.strip()))

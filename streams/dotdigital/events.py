@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from streams.dotdigital.answers import stamp
+from streams.dotdigital.responses import stamp
 from streams.dotdigital.tiers import Operation
 from streams.dotdigital.transport import Bound
 

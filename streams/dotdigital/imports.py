@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from streams.dotdigital.answers import Accepted, Identifiers, Wire, address, read
 from streams.dotdigital.codes import canonical
-from streams.dotdigital.contacts import Status, content
+from streams.dotdigital.contact_calls import Status, content
+from streams.dotdigital.responses import Accepted, Identifiers, Wire, address, read
 from streams.dotdigital.tiers import Operation
 from streams.dotdigital.transport import Bound
 

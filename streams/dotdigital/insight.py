@@ -13,11 +13,11 @@ import httpx
 import msgspec
 import orjson
 
-from streams.dotdigital.answers import Accepted, Wire, address, read, seconds
 from streams.dotdigital.codes import canonical
 from streams.dotdigital.errors import MissingError, NotFoundError
 from streams.dotdigital.imports import ImportState, state
 from streams.dotdigital.paging import Links, since
+from streams.dotdigital.responses import Accepted, Wire, address, read, seconds
 from streams.dotdigital.tiers import Operation
 from streams.dotdigital.transport import Bound
 

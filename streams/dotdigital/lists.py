@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import orjson
 
-from streams.dotdigital.answers import Wire, read
 from streams.dotdigital.errors import MissingError
 from streams.dotdigital.imports import ImportState, state
 from streams.dotdigital.paging import MOST_V2, skipping
+from streams.dotdigital.responses import Wire, read
 from streams.dotdigital.tiers import Operation
 from streams.dotdigital.transport import Bound
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from streams.dotdigital.answers import Wire, stamp
+from streams.dotdigital.responses import Wire, stamp
 
 MOST_V3: Final = 5000
 """Rows in one page of v3."""

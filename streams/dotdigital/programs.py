@@ -7,10 +7,10 @@ from typing import Final
 
 import orjson
 
-from streams.dotdigital.answers import Wire, read
 from streams.dotdigital.imports import ImportState, state
 from streams.dotdigital.lists import Job
 from streams.dotdigital.paging import MOST_V2, skipping
+from streams.dotdigital.responses import Wire, read
 from streams.dotdigital.tiers import Operation
 from streams.dotdigital.transport import Bound
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import orjson
 
-from streams.dotdigital.answers import Wire, address, read, seconds, stamp
 from streams.dotdigital.errors import MissingError
 from streams.dotdigital.paging import MOST_V2, skipping
+from streams.dotdigital.responses import Wire, address, read, seconds, stamp
 from streams.dotdigital.tiers import Operation
 from streams.dotdigital.transport import Bound
 

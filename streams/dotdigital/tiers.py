@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, Self
 
-from streams.capture.rows import Lane
+from streams.core.lanes import Lane
 
 
 class Tier(StrEnum):

@@ -8,14 +8,14 @@ from typing import Final, TypeAlias
 
 import httpx
 
-from streams.capture.rows import Lane
+from streams.core.lanes import Lane
+from streams.dotdigital.config import ClientConfig
 from streams.dotdigital.connections import Connections
 from streams.dotdigital.credentials import Credentials
+from streams.dotdigital.error_mapping import failure
 from streams.dotdigital.errors import Ceiling, ConnectivityError, ThrottledError, UnsentError
-from streams.dotdigital.failures import failure
 from streams.dotdigital.limits import SCOPE, rate_limit
 from streams.dotdigital.tiers import Budget, Call, Operation, Tier
-from streams.settings import Settings
 
 Observer: TypeAlias = Callable[[Call], None]
 """Told of every call."""
@@ -29,7 +29,7 @@ class Transport:
 
     def __init__(
         self,
-        settings: Settings,
+        config: ClientConfig,
         observe: Observer,
         budget: Budget,
         url: str,
@@ -39,10 +39,10 @@ class Transport:
         self._budget = budget
         # The tier of each operation as its replies name it.
         self._tiers: dict[Operation, Tier] = {}
-        auth = Credentials.of(settings).auth
-        timeout = httpx.Timeout(settings.dispatch_timeout, connect=min(10.0, settings.dispatch_timeout), pool=None)
+        auth = Credentials.of(config).auth
+        timeout = httpx.Timeout(config.timeout, connect=min(10.0, config.timeout), pool=None)
         self._timeout = timeout
-        self._patience = httpx.Timeout(max(_SLOW_SECONDS, settings.dispatch_timeout), connect=timeout.connect, pool=None)
+        self._patience = httpx.Timeout(max(_SLOW_SECONDS, config.timeout), connect=timeout.connect, pool=None)
         # One client per connection: a pool of eight costs httpcore twice the time of eight pools of one, since every call
         # asks every idle socket whether it still lives (docs/performance.md).
         self._connections = Connections(
@@ -55,7 +55,7 @@ class Transport:
                     verify=_trust(),
                     transport=transport,
                 )
-                for _ in range(settings.dispatch_connections)
+                for _ in range(config.connections)
             ]
         )
 

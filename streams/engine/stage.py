@@ -17,14 +17,14 @@ import faust
 import msgspec
 import structlog
 
-from streams.clock import Clock
-from streams.dead_letters import Coordinates, DeadLetter, origin_of
-from streams.domain.changes import pack, unpack
-from streams.engine.pace import Pace
-from streams.engine.producer import BatchProducer
+from streams.core.clock import Clock
+from streams.core.errors import RecordError
+from streams.engine.linger import Pace
 from streams.engine.table import StateTable
-from streams.engine.unit import Unit
-from streams.errors import RecordError
+from streams.engine.unit_of_work import Unit
+from streams.kafka.producer import BatchProducer
+from streams.messages.changes import pack, unpack
+from streams.messages.dead_letters import Coordinates, DeadLetter, origin_of
 from streams.observability.lag import Progress
 from streams.observability.metrics import Metrics
 

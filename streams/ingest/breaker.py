@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from streams.errors import CircuitOpenError
+from streams.core.errors import CircuitOpenError
 
 
 class Breaker:

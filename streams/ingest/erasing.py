@@ -8,11 +8,11 @@ from prometheus_client import Counter
 from streams.capture import rows, values
 from streams.capture.envelope import UNAVAILABLE, RowEvent
 from streams.capture.reader import readers
-from streams.domain.changes import Change
+from streams.core.errors import RecordError
 from streams.domain.erasure import scrubbed
-from streams.erasure.following import ErasedAddresses
-from streams.errors import RecordError
+from streams.ingest.erased_addresses import ErasedAddresses
 from streams.mapping import Mapping
+from streams.messages.changes import Change
 
 Routed: TypeAlias = tuple[str, Change]
 

@@ -12,13 +12,14 @@ from typing import Any, TypeAlias
 from streams.capture import values
 from streams.capture.envelope import UNAVAILABLE, RowEvent
 from streams.capture.reader import TableReader, column_of, readers
-from streams.capture.rows import Contact, Lane
-from streams.domain.changes import EVERYWHERE, CapturedRow, Change, Kind, Left
+from streams.capture.rows import CapturedRow, Contact
+from streams.core.errors import RecordError
+from streams.core.lanes import Lane
 from streams.domain.orders import address_key, customer_key
-from streams.errors import RecordError
+from streams.kafka.topics import Topics
 from streams.mapping import Mapping
 from streams.mapping.tables import Products
-from streams.topics import Topics
+from streams.messages.changes import EVERYWHERE, Change, Kind, Left
 
 Parents: TypeAlias = Callable[[dict[str, Any], int], tuple[str, ...]]
 

@@ -17,25 +17,25 @@ from msgspec.structs import replace
 
 from streams.capture.envelope import Control, Tombstone, decode
 from streams.capture.position import just_before
-from streams.clock import Clock
-from streams.dead_letters import Coordinates, DeadLetter, origin_of
-from streams.domain.changes import EVERYWHERE, Change, partition_of
+from streams.core.clock import Clock
+from streams.core.errors import RecordError
 from streams.domain.erasure import digester
-from streams.engine.pace import Pace
-from streams.engine.producer import BatchProducer
+from streams.engine.linger import Pace
 from streams.engine.transport import FETCH_WAIT_MS
-from streams.engine.unit import packed
-from streams.erasure.following import ErasedAddresses
-from streams.erasure.requests import Asked, Erasures, erasure_of
-from streams.errors import RecordError
+from streams.engine.unit_of_work import packed
 from streams.ingest.breaker import Breaker
+from streams.ingest.erased_addresses import ErasedAddresses
 from streams.ingest.erasing import Flags, passed
 from streams.ingest.router import Router
+from streams.kafka.producer import BatchProducer
+from streams.kafka.topics import Topics, captured, ingest_group, ingested
 from streams.mapping import Mapping
+from streams.messages.changes import EVERYWHERE, Change, partition_of
+from streams.messages.dead_letters import Coordinates, DeadLetter, origin_of
+from streams.messages.erasure_requests import Asked, Erasures, erasure_of
 from streams.observability.lag import Progress
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
-from streams.topics import Topics, captured, ingest_group, ingested
 
 log = structlog.get_logger()
 

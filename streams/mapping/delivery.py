@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
-from streams.domain.windows import BulkWindows
+from streams.mapping.bulk_windows import BulkWindows
 from streams.mapping.parts import MappingPart
 
 RecordStatus = Literal[

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from streams.errors import MappingError
+from streams.core.errors import MappingError
 from streams.mapping.model import Mapping
 
 DEFAULT = Path(__file__).with_name("default.yaml")

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from streams.clock import Clock
+from streams.core.clock import Clock
 from streams.observability.metrics import Metrics
 
 

@@ -5,14 +5,17 @@ import sys
 
 import structlog
 
-from streams.settings import Settings
 
+def configure(level_name: str, *, as_json: bool) -> None:
+    """Set up structlog and the standard library's root logger once, at process start.
 
-def configure(settings: Settings) -> None:
-    """Set up structlog and the standard library's root logger once, at process start."""
-    level = getattr(logging, settings.log_level.upper())
+    Args:
+        level_name: the least severe level shown, in any casing.
+        as_json: one JSON object a line.
+    """
+    level = getattr(logging, level_name.upper())
     logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    renderer = structlog.processors.JSONRenderer() if settings.log_json else structlog.dev.ConsoleRenderer(colors=False)
+    renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
 
-from streams.engine.unit import Unit
+from streams.engine.unit_of_work import Unit
 
 T = TypeVar("T")
 

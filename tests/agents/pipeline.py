@@ -11,22 +11,22 @@ from typing import Any, cast
 from streams.agents.buyers import BuyersHandler
 from streams.agents.contacts import ContactsHandler
 from streams.agents.orders import OrdersHandler
-from streams.audit import Entry, read_audit
 from streams.capture import rows
-from streams.clock import ManualClock
-from streams.domain.cells import version_bytes
-from streams.domain.changes import EVERYWHERE, Change, Desired, FollowUp, Item, Kind, Left, Message, Wanted, pack, unpack
-from streams.domain.deliverables import RecordRow, want_record
+from streams.core.clock import ManualClock
 from streams.domain.erasure import digester
 from streams.domain.orders import address_key
+from streams.domain.record_state import RecordRow, want_record
+from streams.domain.versioned import version_bytes
 from streams.engine.stage import Handler, Record
 from streams.engine.table import StateTable
-from streams.engine.unit import Unit
+from streams.engine.unit_of_work import Unit
+from streams.kafka.topics import Topics
 from streams.mapping import Mapping, load_mapping
 from streams.mapping.delivery import Delivery, RefundEvent
 from streams.mapping.model import Currency
+from streams.messages.audit import Entry, read_audit
+from streams.messages.changes import EVERYWHERE, Change, Desired, FollowUp, Item, Kind, Left, Message, Wanted, pack, unpack
 from streams.observability.metrics import Metrics
-from streams.topics import Topics
 from tests.agents.memory import Rows
 
 TOPICS = Topics.of("t")

@@ -4,7 +4,7 @@ from functools import partial
 
 from hypothesis import strategies as st
 
-from streams.domain.changes import Kind
+from streams.messages.changes import Kind
 from tests.agents.pipeline import (
     ANN,
     BOB,

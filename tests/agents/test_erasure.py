@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.audit import Trace
 from streams.capture import rows
-from streams.domain.changes import Change, Erase, Kind
 from streams.domain.erasure import scrubbed
+from streams.messages.audit import Trace
+from streams.messages.changes import Change, Erase, Kind
 from tests.agents.memory import interleaved
 from tests.agents.pipeline import (
     ANN,

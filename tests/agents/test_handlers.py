@@ -12,13 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.agents.buyers import BuyersHandler
-from streams.capture.rows import Lane
-from streams.clock import ManualClock
-from streams.domain.changes import Desired, Kind, pack
-from streams.domain.lanes import FEW
-from streams.engine.producer import BatchProducer
+from streams.core.clock import ManualClock
+from streams.core.lanes import FEW, Lane
 from streams.engine.stage import Stage
 from streams.engine.table import StateTable
+from streams.kafka.producer import BatchProducer
+from streams.messages.changes import Desired, Kind, pack
 from streams.observability.lag import Progress
 from streams.observability.metrics import Metrics
 from tests.agents.memory import Rows, interleaved

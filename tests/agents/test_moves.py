@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.domain.changes import Kind
+from streams.messages.changes import Kind
 from tests.agents.memory import interleaved
 from tests.agents.pipeline import ANN, BOB, EVE, LOOKUP, TOPICS, Pipeline, Step, change, customer, house_person, person
 

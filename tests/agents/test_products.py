@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from streams.agents.products import ProductsHandler
 from streams.capture import rows
-from streams.capture.rows import Lane
-from streams.clock import ManualClock
-from streams.domain.cells import version_bytes
-from streams.domain.changes import EVERYWHERE, Change, Item, Kind, Message, Wanted, pack, unpack
+from streams.core.clock import ManualClock
+from streams.core.lanes import Lane
+from streams.domain.versioned import version_bytes
 from streams.engine.stage import Record
-from streams.engine.unit import Unit
+from streams.engine.unit_of_work import Unit
+from streams.kafka.topics import Topics
 from streams.mapping import Mapping, load_mapping
+from streams.messages.changes import EVERYWHERE, Change, Item, Kind, Message, Wanted, pack, unpack
 from streams.observability.metrics import Metrics
-from streams.topics import Topics
 from tests.agents.memory import Rows, interleaved
 
 TOPICS = Topics.of("t")

@@ -5,12 +5,12 @@ from random import Random
 import pytest
 
 from streams.capture.envelope import RowEvent, decode
-from streams.domain.changes import Change, Item
 from streams.ingest.router import Router
 from streams.mapping import load_mapping
 from streams.mapping.delivery import Catalogue
-from streams.oracle.items import catalogue_records, items
-from streams.simulate import Simulation, SimulationConfig
+from streams.messages.changes import Change, Item
+from testkit.oracle.items import catalogue_records, items
+from testkit.simulate import Simulation, SimulationConfig
 from tests.agents.test_products import TOPICS, Stage, worked
 
 DELIVERY = load_mapping().delivery.model_copy(

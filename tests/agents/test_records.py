@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.capture.rows import Lane
-from streams.domain.cells import version_bytes
-from streams.domain.changes import Change, Kind, Recipients
-from streams.domain.lanes import FEW
+from streams.core.lanes import FEW, Lane
+from streams.domain.versioned import version_bytes
 from streams.mapping.delivery import Delivery, OrderRecords
+from streams.messages.changes import Change, Kind, Recipients
 from tests.agents.memory import interleaved
 from tests.agents.pipeline import (
     ANN,

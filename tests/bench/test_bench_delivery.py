@@ -5,23 +5,24 @@ from pathlib import Path
 import orjson
 import pytest
 
-from bench.delivery import virtual
-from bench.delivery.account import Terms, open_account
 from bench.delivery.baselines import EveryQuarter, OneByOne
 from bench.delivery.command import CONTENDERS
-from bench.delivery.ledger import Ledger
-from bench.delivery.measures import best, measure, merged, percentile
-from bench.delivery.pipeline import SETTINGS
-from bench.delivery.trace import CONTACT, START_MS
-from bench.delivery.traces import PLOTS, Plot, Scale
-from bench.delivery.virtual import VirtualClock
-from bench.delivery.wire import Said, canonical, nothing_new, read
-from bench.delivery.world import Played, World
-from streams.capture.rows import Lane
-from streams.domain.changes import Change, Desired, Kind
+from streams.core.lanes import Lane
+from streams.dispatch.policies import debounce_policy
 from streams.domain.debounce import Debounce
 from streams.mapping import load_mapping
-from streams.sandbox import SandboxApp
+from streams.messages.changes import Change, Desired, Kind
+from testkit.sandbox import SandboxApp
+from testkit.virtual import event_loop
+from testkit.virtual.account import Terms, open_account
+from testkit.virtual.backlog import Ledger
+from testkit.virtual.event_loop import VirtualClock
+from testkit.virtual.measures import best, measure, merged, percentile
+from testkit.virtual.pipeline import SETTINGS
+from testkit.virtual.trace import CONTACT, START_MS
+from testkit.virtual.traces import PLOTS, Plot, Scale
+from testkit.virtual.wire import Said, canonical, nothing_new, read
+from testkit.virtual.world import Played, World
 
 EMAIL = "ann@example.com"
 SMALL = Scale(orders=20, backfill=200)
@@ -91,7 +92,7 @@ def box() -> SandboxApp:
     async def main(clock: VirtualClock) -> SandboxApp:
         return open_account(load_mapping(), Terms(), clock)
 
-    return virtual.run(main)
+    return event_loop.run(main)
 
 
 def test_a_call_that_says_nothing_new_is_known() -> None:
@@ -120,12 +121,12 @@ def test_every_contender_delivers_a_trace(make: type[OneByOne | EveryQuarter], t
     trace = PLOTS[1].trace(mapping, 1, SMALL)
 
     async def main(clock: VirtualClock) -> Played:
-        return await World(mapping, Terms(), SETTINGS.debounce, clock, tmp_path).play(trace, make, patience=7200)
+        return await World(mapping, Terms(), debounce_policy(SETTINGS), clock, tmp_path).play(trace, make, patience=7200)
 
-    played = virtual.run(main)
+    played = event_loop.run(main)
     measures = measure(played, Terms())
     assert (measures.undelivered, measures.wrong, measures.throttled) == (0, 0, 0)
     assert measures.changes == sum(len(delays) for delays in played.carried.delays.values())
-    least = best(trace, mapping, Terms(), SETTINGS.debounce, SETTINGS.import_most)
+    least = best(trace, mapping, Terms(), debounce_policy(SETTINGS), SETTINGS.import_most)
     assert 0 < least.calls <= measures.changes
     assert all(call.at >= START_MS for call in played.calls)

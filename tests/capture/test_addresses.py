@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streams.capture import values
-from streams.errors import RecordError
+from streams.core.errors import RecordError
 
 
 def found(field: object) -> list[str]:

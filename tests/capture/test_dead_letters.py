@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from streams.dead_letters import Coordinates, DeadLetter, keyed_hash, origin_headers, origin_of
-from streams.errors import RecordError
+from streams.core.errors import RecordError
+from streams.messages.dead_letters import Coordinates, DeadLetter, keyed_hash, origin_headers, origin_of
 from tests.capture.codes import HANDBOOK, explained, raised
 
 LETTER = DeadLetter(

@@ -11,10 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streams.capture.envelope import RowEvent, decode
-from streams.errors import RecordError
+from streams.core.errors import RecordError
 from streams.ingest.router import Router
+from streams.kafka.topics import Topics
 from streams.mapping import load_mapping
-from streams.topics import Topics
 from tests.capture.codes import explained
 from tests.capture.records import ROWS, Row, decimal_type, encoded, key, message, time_type, with_schemas
 

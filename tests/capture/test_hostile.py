@@ -6,11 +6,11 @@ import traceback
 import pytest
 
 from streams.capture.envelope import RowEvent, decode
-from streams.domain.changes import Change
-from streams.errors import RecordError
+from streams.core.errors import RecordError
 from streams.ingest.router import Router
+from streams.kafka.topics import Topics
 from streams.mapping import load_mapping
-from streams.topics import Topics
+from streams.messages.changes import Change
 from tests.capture.codes import explained, raised
 from tests.capture.hostile import MARK, NUMBER, RECORDS, Hostile
 from tests.capture.records import ROWS, encoded, key, message

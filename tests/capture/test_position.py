@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.capture.position import just_before, position_of
-from streams.errors import RecordError
+from streams.core.errors import RecordError
 
 unhurried = settings(deadline=None)
 epochs = st.integers(0, 0xFFFF)

@@ -12,7 +12,7 @@ from streams.capture import rows
 from streams.capture.envelope import RowEvent, Tombstone, decode
 from streams.capture.position import BEFORE_EVERYTHING, position_of
 from streams.capture.reader import readers
-from streams.errors import RecordError
+from streams.core.errors import RecordError
 from streams.mapping import load_mapping
 
 RECORDS = [orjson.loads(line) for line in Path(__file__).with_name("postgres_events.jsonl").read_bytes().splitlines()]

@@ -10,7 +10,7 @@ import pytest
 from streams.capture import rows
 from streams.capture.envelope import UNAVAILABLE
 from streams.capture.reader import TableReader, readers
-from streams.errors import RecordError
+from streams.core.errors import RecordError
 from streams.mapping import Mapping, load_mapping
 from streams.mapping.model import Consent, Erasure
 from streams.mapping.tables import Return

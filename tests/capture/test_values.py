@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.capture import values
-from streams.errors import RecordError
+from streams.core.errors import RecordError
 
 LONDON = ZoneInfo("Europe/London")
 

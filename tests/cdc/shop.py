@@ -14,16 +14,16 @@ import yaml
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.capture.envelope import RowEvent, decode
-from streams.connect.names import CaptureNames
 from streams.connect.signals import send, snapshot_signal
-from streams.demo.capture import CaptureStack
+from streams.kafka.capture_topics import CaptureNames
+from streams.kafka.topics import captured
 from streams.mapping import DEFAULT, Mapping, load_mapping
-from streams.oracle import Difference, compare, expectation
-from streams.oracle.sandbox import read_account
-from streams.simulate import Simulation, SimulationConfig
-from streams.simulate.sql_runner import SqlRunner
-from streams.topics import captured
 from streams.worker import Role
+from testkit.demo.capture import CaptureStack
+from testkit.oracle import Difference, compare, expectation
+from testkit.oracle.sandbox import read_account
+from testkit.simulate import Simulation, SimulationConfig
+from testkit.simulate.sql_runner import SqlRunner
 from tests.convergence.shop import QUICK
 
 WORKER = "worker"

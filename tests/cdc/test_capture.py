@@ -15,9 +15,9 @@ import pytest_asyncio
 
 from streams.capture.envelope import RowEvent
 from streams.connect.control import Patience, all_are, wait_for
-from streams.runtime import kafka
-from streams.simulate.sql_dialects import DIALECTS
-from streams.simulate.sql_writer import Sql
+from testkit.local_services import kafka
+from testkit.simulate.sql_dialects import DIALECTS
+from testkit.simulate.sql_writer import Sql
 from tests.cdc.shop import Shop, open_shop
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

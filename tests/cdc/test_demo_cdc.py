@@ -6,7 +6,7 @@ import orjson
 from typer.testing import CliRunner
 
 from streams.cli import app
-from streams.runtime import connect, kafka, postgres
+from testkit.local_services import connect, kafka, postgres
 
 
 def test_the_demonstration_converges_and_stops_everything(tmp_path: Path) -> None:

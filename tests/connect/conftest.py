@@ -14,13 +14,12 @@ from typer.testing import CliRunner
 
 from streams.cli import app
 from streams.cli.connector_reports import ExitCode
-from streams.connect.names import SourceKind
 from streams.connect.render import PASSWORD_FILE, connector
 from streams.mapping import load_mapping
-from streams.runtime import connect, kafka, postgres
-from streams.settings import Settings
-from streams.simulate.sql_dialects import DIALECTS
-from streams.simulate.sql_writer import Sql
+from streams.settings import Settings, SourceKind
+from testkit.local_services import connect, kafka, postgres
+from testkit.simulate.sql_dialects import DIALECTS
+from testkit.simulate.sql_writer import Sql
 
 MAPPING = load_mapping()
 

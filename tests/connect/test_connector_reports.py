@@ -9,10 +9,10 @@ import sqlglot
 
 from streams.cli import connector_reports as reports
 from streams.cli.connector_reports import ExitCode
-from streams.connect.answers import Offset, Part, Status
 from streams.connect.guard import Sightings
 from streams.connect.heartbeats import Beats
 from streams.connect.plan import Difference, Plan
+from streams.connect.responses import Offset, Part, Status
 
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 RUNNING = Status("c", Part("RUNNING", "w:1"), (Part("RUNNING", "w:1", id=0),))

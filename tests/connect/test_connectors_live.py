@@ -13,15 +13,15 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from streams.cli.connector_reports import ExitCode
-from streams.clock import SystemClock
 from streams.connect.guard import CaptureGuard
-from streams.connect.names import CaptureNames
 from streams.connect.render import CLASSES, PASSWORD_FILE
 from streams.connect.rest import ConnectClient
+from streams.core.clock import SystemClock
+from streams.kafka.capture_topics import CaptureNames
+from streams.kafka.topics import capture_specs
 from streams.observability.metrics import Metrics
-from streams.runtime import postgres
-from streams.topic_admin import apply_topics
-from streams.topics import capture_specs
+from streams.operations.topic_admin import apply_topics
+from testkit.local_services import postgres
 from tests.connect.conftest import MAPPING, Said, Site
 
 NAMES = CaptureNames.of(MAPPING, "postgres")

@@ -8,11 +8,11 @@ import httpx
 import pytest
 import respx
 
-from streams.clock import ManualClock
-from streams.connect.answers import Offset
 from streams.connect.guard import CaptureGuard, Sightings
 from streams.connect.heartbeats import Beats
+from streams.connect.responses import Offset
 from streams.connect.rest import Busy, ConnectClient
+from streams.core.clock import ManualClock
 from streams.mapping import load_mapping
 from streams.observability.metrics import Metrics
 from streams.settings import Settings

@@ -5,15 +5,15 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from streams.clock import SystemClock
-from streams.demo.stack import LocalStack, Samples
-from streams.engine.producer import BatchProducer
+from streams.core.clock import SystemClock
 from streams.ingest.worker import Ingest
+from streams.kafka.producer import BatchProducer
+from streams.kafka.topics import captured, ingest_group
 from streams.mapping import DEFAULT
 from streams.observability.lag import Progress
 from streams.observability.metrics import Metrics
-from streams.topics import captured, ingest_group
 from streams.worker import Role
+from testkit.demo.stack import LocalStack, Samples
 from tests.connect.conftest import MAPPING, Site
 
 NAME = "orderwise-postgres"

@@ -10,10 +10,10 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from streams.connect.heartbeats import Beats, read_beats
-from streams.connect.names import CaptureNames
-from streams.runtime import kafka
-from streams.topic_admin import apply_topics
-from streams.topics import TopicSpec
+from streams.kafka.capture_topics import CaptureNames
+from streams.kafka.topics import TopicSpec
+from streams.operations.topic_admin import apply_topics
+from testkit.local_services import kafka
 from tests.connect.site import mapping
 
 NOW = 1_772_700_000_000

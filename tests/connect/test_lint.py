@@ -5,9 +5,9 @@ from typing import get_args
 import pytest
 
 from streams.connect.lint import Finding, lint, published_keys
-from streams.connect.names import SourceKind
-from streams.connect.publish import ask, published
 from streams.connect.render import CLASSES, Config, connector
+from streams.settings import SourceKind
+from testkit.connector_keys import ask, published
 from tests.connect.conftest import Site
 from tests.connect.site import MAPPING, settings
 

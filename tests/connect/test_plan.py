@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.connect.answers import CheckedProperty, CheckedValue, Validation
 from streams.connect.masking import MASK
 from streams.connect.plan import IDENTITY, Difference, Plan, judged, planned
+from streams.connect.responses import CheckedProperty, CheckedValue, Validation
 
 FINE = Validation(0)
 RUNNING = {

@@ -6,13 +6,13 @@ from typing import get_args
 import pytest
 
 from streams.capture.reader import readers
-from streams.connect.names import HEARTBEAT_COLUMNS, SIGNAL_COLUMNS, CaptureNames, SourceKind
 from streams.connect.render import Config, connector
-from streams.errors import ConfigurationError
+from streams.core.errors import ConfigurationError
+from streams.kafka.capture_topics import HEARTBEAT_COLUMNS, SIGNAL_COLUMNS, CaptureNames
+from streams.kafka.topics import capture_specs, captured
 from streams.mapping.model import Erasure
 from streams.mapping.tables import Return
-from streams.settings import Settings
-from streams.topics import capture_specs, captured
+from streams.settings import Settings, SourceKind
 from tests.capture import records
 from tests.connect.site import MAPPING, mapping, settings
 

@@ -6,9 +6,9 @@ import httpx
 import pytest
 import respx
 
-from streams.connect.errors import ConnectBusy, ConnectorMissing, ConnectRefused, ConnectUnreachable
+from streams.connect.connect_errors import ConnectBusy, ConnectorMissing, ConnectRefused, ConnectUnreachable
 from streams.connect.rest import Busy, ConnectClient
-from streams.domain.retry import RetryPolicy
+from streams.core.backoff import RetryPolicy
 
 URL = "http://connect.test"
 STATUS = {"name": "c", "connector": {"state": "RUNNING", "worker_id": "w"}, "tasks": [], "type": "source", "new": 1}

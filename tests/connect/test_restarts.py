@@ -1,8 +1,8 @@
 """When the guard restarts what has failed, by a clock that only the test moves."""
 
-from streams.clock import ManualClock
-from streams.connect.answers import Part, Status
+from streams.connect.responses import Part, Status
 from streams.connect.restarts import Act, RestartPolicy, Restarts
+from streams.core.clock import ManualClock
 
 POLICY = RestartPolicy(limit=3, base=10.0, cap=30.0, well=100.0)
 RUNNING = Status("c", Part("RUNNING"), (Part("RUNNING", id=0),))

@@ -7,7 +7,7 @@ import pytest
 import respx
 
 from streams.connect.retention import Retained, headroom_seconds, read_retained
-from streams.errors import ConfigurationError
+from streams.core.errors import ConfigurationError
 
 DOCUMENT = b'{"oldest": "2026-03-02T08:40:00Z", "at": "2026-03-05T08:40:00+00:00"}'
 DAY = 86_400

@@ -7,7 +7,7 @@ import pytest
 
 from streams.connect.render import connector
 from streams.connect.signals import snapshot_signal
-from streams.errors import ConfigurationError
+from streams.core.errors import ConfigurationError
 from streams.mapping import load_mapping
 from streams.settings import Settings
 

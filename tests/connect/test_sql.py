@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from streams.connect.names import OUR_TABLES
 from streams.connect.sql import SCRIPTS, script
 from streams.connect.sql.enable import RETENTION_MINUTES
 from streams.connect.sql.names import captured_tables, identifier, text
-from streams.errors import ConfigurationError
+from streams.core.errors import ConfigurationError
+from streams.kafka.capture_topics import OUR_TABLES
 from tests.connect.site import MAPPING, mapping, settings
 from tests.connect.tsql import batches, calls, every_statement, plain, statements, with_depth
 

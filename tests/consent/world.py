@@ -18,41 +18,42 @@ from streams.agents.buyers import BuyersHandler
 from streams.agents.contacts import ContactsHandler
 from streams.capture import rows
 from streams.capture.envelope import RowEvent
-from streams.capture.rows import Lane
-from streams.clock import ManualClock
-from streams.dispatch.answers import Answers
-from streams.dispatch.destination import Destination
-from streams.dispatch.outbox import OutboxHandler
+from streams.core.clock import ManualClock
+from streams.core.lanes import Lane
+from streams.dispatch.outbox.delivery_log import Answers
+from streams.dispatch.outbox.delivery_queue import Entry, Schedule
+from streams.dispatch.outbox.handler import OutboxHandler
+from streams.dispatch.outbox.imports_in_flight import RunningImports
+from streams.dispatch.outbox.rows import Rows
+from streams.dispatch.outbox.site_policy import Rules
+from streams.dispatch.policies import client_config
 from streams.dispatch.readback import Readback
-from streams.dispatch.rows import Rows
-from streams.dispatch.rules import Rules
-from streams.dispatch.running import RunningImports
-from streams.dispatch.schedule import Entry, Schedule
-from streams.dispatch.sender import Sender
-from streams.dispatch.troubles import Troubles
-from streams.domain.cells import version_bytes
-from streams.domain.changes import Change, Kind, pack
-from streams.domain.contacts import cleared
+from streams.dispatch.senders.destination import Destination
+from streams.dispatch.senders.failures import Troubles
+from streams.dispatch.senders.single_calls import Sender
+from streams.domain.contact_projection import cleared
 from streams.domain.debounce import Debounce
 from streams.domain.erasure import digester
 from streams.domain.orders import customer_key
-from streams.domain.windows import BulkWindows
+from streams.domain.versioned import version_bytes
 from streams.dotdigital.bootstrap import TYPES
 from streams.dotdigital.client import DotdigitalClient, unobserved
 from streams.dotdigital.errors import DotdigitalError
-from streams.engine.producer import BatchProducer
 from streams.engine.stage import Handler, Record
 from streams.engine.table import StateTable
-from streams.engine.unit import Unit
-from streams.erasure.requests import erasure_of
+from streams.engine.unit_of_work import Unit
 from streams.ingest.router import Router
+from streams.kafka.producer import BatchProducer
+from streams.kafka.topics import Topics
 from streams.mapping import load_mapping
+from streams.mapping.bulk_windows import BulkWindows
 from streams.mapping.model import Consent
+from streams.messages.changes import Change, Kind, pack
+from streams.messages.erasure_requests import erasure_of
 from streams.observability.metrics import Metrics
-from streams.sandbox import SandboxApp, SandboxConfig, create_app
-from streams.sandbox.store import Contact
 from streams.settings import Settings
-from streams.topics import Topics
+from testkit.sandbox import SandboxApp, SandboxConfig, create_app
+from testkit.sandbox.store import Contact
 from tests.agents import memory
 
 T = TypeVar("T")
@@ -126,7 +127,7 @@ class World:
         config = SandboxConfig("api-user", "password-1", data_fields=FIELDS, bin_days=bin_days)
         self.box: SandboxApp = create_app(config, clock=self._moment)
         self.wire = Wire(self.box)
-        self.client = DotdigitalClient(SETTINGS, unobserved, self.wire)
+        self.client = DotdigitalClient(client_config(SETTINGS), unobserved, self.wire)
         self.log: dict[str, list[bytes | None]] = defaultdict(list)
         self.states = {
             "buyers": State(topics=(TOPICS.buyers,)),

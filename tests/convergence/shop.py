@@ -7,11 +7,11 @@ from pathlib import Path
 
 import yaml
 
-from streams.demo.stack import LocalStack
 from streams.mapping import DEFAULT, Mapping, load_mapping
-from streams.oracle import Difference, Expectation, compare, expectation, expected_held
-from streams.oracle.sandbox import read_account
-from streams.simulate import Truth, read_truth
+from testkit.demo.stack import LocalStack
+from testkit.oracle import Difference, Expectation, compare, expectation, expected_held
+from testkit.oracle.sandbox import read_account
+from testkit.simulate import Truth, read_truth
 
 QUICK = {
     "OWDD_LIVE_QUIET": "0.3",

@@ -7,10 +7,10 @@ import httpx
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from streams.demo.stack import LocalStack
-from streams.domain.changes import Change, Kind, Left, Part, Totals, pack, partition_of
-from streams.topics import Topics
+from streams.kafka.topics import Topics
+from streams.messages.changes import Change, Kind, Left, Part, Totals, pack, partition_of
 from streams.worker import Role
+from testkit.demo.stack import LocalStack
 from tests.capture.hostile import RECORDS
 from tests.convergence.shop import stack
 

@@ -8,8 +8,8 @@ from random import Random
 import httpx
 import pytest
 
-from streams.demo.stack import LocalStack
 from streams.worker import Role
+from testkit.demo.stack import LocalStack
 from tests.convergence.shop import expected_held_of, held, lasting, simulate, stack, verdict
 
 _BUYER_CODES = {"customer_not_loaded", "contact_without_customer"}

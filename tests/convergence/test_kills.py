@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 from random import Random
 
-from streams.runtime import kafka
 from streams.worker import Role
+from testkit.local_services import kafka
 from tests.convergence.shop import lasting, simulate, stack, verdict
 
 _KILLS = 12

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
 
-from bench.delivery.virtual import VirtualClock
-from streams.capture.rows import Lane
-from streams.clock import Clock
-from streams.dispatch.budget import BudgetGovernor, BudgetPolicy
-from streams.dispatch.shares import WHOLE, Share
+from streams.core.clock import Clock
+from streams.core.lanes import Lane
+from streams.dispatch.rate_limit.limiter import BudgetGovernor, BudgetPolicy
+from streams.dispatch.rate_limit.partition_share import WHOLE, Share
 from streams.dotdigital.limits import rate_limit
 from streams.dotdigital.tiers import Tier
 from streams.observability.metrics import Metrics
-from streams.sandbox.limits import Limits
+from testkit.sandbox.limits import Limits
+from testkit.virtual.event_loop import VirtualClock
 
 PATHS = {Tier.HIGH: "/contacts/v3/email/a", Tier.LOW: "/contacts/v3/import", Tier.MEDIUM: "/v2/data-fields"}
 MINUTE = 60_000

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from streams.capture.rows import Lane
-from streams.engine.producer import Entry
+from streams.core.lanes import Lane
+from streams.kafka.producer import Entry
 from tests.dispatch.site import CONTACT, CONTACTS, Call, Site
 
 MANY = 60

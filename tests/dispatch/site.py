@@ -17,28 +17,28 @@ import httpx
 import orjson
 from pydantic import SecretStr
 
-from bench.delivery import virtual
-from bench.delivery.account import LIST_ID, PASSWORD, USER, Terms, open_account
-from bench.delivery.contender import URL
-from bench.delivery.kafka import LocalBroker, LocalStage, LocalTable
-from bench.delivery.virtual import VirtualClock
-from streams.capture.rows import Lane
-from streams.dispatch.dispatch import Dispatch
-from streams.dispatch.parked import Parked, read_parked
-from streams.dispatch.tasks import Family, task_of
-from streams.domain.cells import version_bytes
-from streams.domain.changes import Change, Desired, Erase, FollowUp, Found, Kind, Message, Wanted, partition_of, unpack
+from streams.core.lanes import Lane
+from streams.dispatch.outbox.parked import Parked, read_parked
+from streams.dispatch.outbox.tasks import Family, task_of
+from streams.dispatch.service import Dispatch
 from streams.domain.erasure import digester
-from streams.engine.producer import BatchProducer, Entry
+from streams.domain.versioned import version_bytes
 from streams.engine.table import StateTable
-from streams.engine.unit import packed
+from streams.engine.unit_of_work import packed
+from streams.kafka.producer import BatchProducer, Entry
+from streams.kafka.topics import Topics
 from streams.mapping import load_mapping
+from streams.messages.changes import Change, Desired, Erase, FollowUp, Found, Kind, Message, Wanted, partition_of, unpack
 from streams.observability.metrics import Metrics
-from streams.sandbox import SandboxApp
-from streams.sandbox.calls import call_of
-from streams.sandbox.store import Contact
 from streams.settings import Settings
-from streams.topics import Topics
+from testkit.sandbox import SandboxApp
+from testkit.sandbox.calls import call_of
+from testkit.sandbox.store import Contact
+from testkit.virtual import event_loop
+from testkit.virtual.account import LIST_ID, PASSWORD, USER, Terms, open_account
+from testkit.virtual.contender import URL
+from testkit.virtual.event_loop import VirtualClock
+from testkit.virtual.local_broker import LocalBroker, LocalStage, LocalTable
 
 P = ParamSpec("P")
 
@@ -339,7 +339,7 @@ def on_site(
                     await site.stop()
 
             with TemporaryDirectory() as directory:
-                virtual.run(main)
+                event_loop.run(main)
 
         play.__name__, play.__doc__, play.__module__ = test.__name__, test.__doc__, test.__module__
         given = inspect.signature(test)

@@ -7,18 +7,18 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 
-from bench.delivery import virtual
-from bench.delivery.virtual import VirtualClock
-from streams.capture.rows import Lane
-from streams.clock import SystemClock
-from streams.dispatch.allowance import Reserve
-from streams.dispatch.budget import BudgetPolicy
-from streams.dispatch.shares import Share
+from streams.core.clock import SystemClock
+from streams.core.lanes import Lane
+from streams.dispatch.rate_limit.limiter import BudgetPolicy
+from streams.dispatch.rate_limit.partition_share import Share
+from streams.dispatch.rate_limit.quota import Reserve
+from streams.dotdigital.config import ClientConfig
 from streams.dotdigital.errors import ConnectivityError
 from streams.dotdigital.tiers import Operation, RateLimit, Tier
 from streams.dotdigital.transport import Transport
-from streams.sandbox.limits import Limits, rate_headers
-from streams.settings import Settings
+from testkit.sandbox.limits import Limits, rate_headers
+from testkit.virtual import event_loop
+from testkit.virtual.event_loop import VirtualClock
 from tests.dispatch.account import Account, SkewedClock, governor, shares
 
 HIGH = Tier.HIGH.value
@@ -30,7 +30,7 @@ def play(scene: Callable[[VirtualClock], Awaitable[None]]) -> None:
     async def main(clock: VirtualClock) -> None:
         await scene(clock)
 
-    virtual.run(main)
+    event_loop.run(main)
 
 
 class TestUse:
@@ -328,7 +328,7 @@ async def test_the_transport_tells_of_every_call_once_whatever_becomes_of_it(
         return answer
 
     mine = governor(SystemClock())
-    transport = Transport(Settings(), lambda _: None, mine, "http://test", httpx.MockTransport(handle))
+    transport = Transport(ClientConfig("http://test", "", ""), lambda _: None, mine, "http://test", httpx.MockTransport(handle))
     with contextlib.suppress(ConnectivityError):
         await transport.call(Lane.LIVE, Operation.PATCH_CONTACT, "PATCH", "/contacts/v3/email/a")
     await transport.close()

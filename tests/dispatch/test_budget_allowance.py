@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streams.capture.rows import Lane
-from streams.dispatch.allowance import HOUR, MARGIN, MINUTE, RELEASE, SLOWEST_CALL, Hour, Minute, Reserve
-from streams.dispatch.shares import WHOLE, Share
+from streams.core.lanes import Lane
+from streams.dispatch.rate_limit.partition_share import WHOLE, Share
+from streams.dispatch.rate_limit.quota import HOUR, MARGIN, MINUTE, RELEASE, SLOWEST_CALL, Hour, Minute, Reserve
 from streams.dotdigital.tiers import RateLimit
 from tests.dispatch.account import shares
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from streams.clock import ManualClock
-from streams.dispatch.ceilings import ENROLMENTS, IN_FLIGHT, Enrolments, ImportSlots
-from streams.dispatch.shares import WHOLE, Share
+from streams.core.clock import ManualClock
+from streams.dispatch.rate_limit.concurrency import ENROLMENTS, IN_FLIGHT, Enrolments, ImportSlots
+from streams.dispatch.rate_limit.partition_share import WHOLE, Share
 from streams.dotdigital.errors import Ceiling
 from tests.dispatch.account import shares
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.dispatch.shares import WHOLE, Share
+from streams.dispatch.rate_limit.partition_share import WHOLE, Share
 
 
 @given(

@@ -10,6 +10,7 @@ import pytest
 import respx
 from pydantic import SecretStr
 
+from streams.dispatch.policies import client_config
 from streams.dotdigital.client import Contact, DotdigitalClient
 from streams.dotdigital.errors import (
     AccessError,
@@ -41,7 +42,7 @@ def seen() -> Seen:
 @pytest.fixture
 async def client(seen: Seen) -> AsyncIterator[DotdigitalClient]:
     settings = Settings(dotdigital_url=f"{URL}/", dotdigital_user=" api-user ", dotdigital_password=SecretStr(" secret\n"))
-    async with DotdigitalClient(settings, lambda call: seen.append((call.operation, call.status))) as made:
+    async with DotdigitalClient(client_config(settings), lambda call: seen.append((call.operation, call.status))) as made:
         yield made
 
 

@@ -8,20 +8,21 @@ import msgspec
 import pytest
 from pydantic import SecretStr
 
-from streams.capture.rows import Lane
-from streams.dispatch.deliver import Answer, Job, deliver
-from streams.dispatch.schedule import Entry
-from streams.dispatch.sender import delivery_of
-from streams.dispatch.tasks import Family, Queue, task_of
-from streams.domain.cells import version_bytes
-from streams.domain.changes import Desired
+from streams.core.lanes import Lane
+from streams.dispatch.outbox.delivery_queue import Entry
+from streams.dispatch.outbox.tasks import Family, Queue, task_of
+from streams.dispatch.policies import client_config
+from streams.dispatch.senders.contact_upsert import Answer, Job, deliver
+from streams.dispatch.senders.single_calls import delivery_of
 from streams.domain.consent import Consent, Word, came_along, erp_said, seen
-from streams.domain.delivery import OutboxRow, settle, want
+from streams.domain.contact_state import OutboxRow, settle, want
+from streams.domain.versioned import version_bytes
 from streams.dotdigital.client import Call, DotdigitalClient
 from streams.dotdigital.errors import AccessError, ConnectivityError, DataError, DotdigitalError, ThrottledError, UnsentError
-from streams.sandbox import SandboxApp, SandboxConfig, create_app
-from streams.sandbox.store import Contact
+from streams.messages.changes import Desired
 from streams.settings import Settings
+from testkit.sandbox import SandboxApp, SandboxConfig, create_app
+from testkit.sandbox.store import Contact
 
 EMAIL = "ann+shop@example.com"
 FIELDS = b'{"FIRSTNAME":"Ann","OW_SPEND":10.10,"OW_TRADE":false}'
@@ -47,7 +48,7 @@ async def client(box: SandboxApp, calls: list[str]) -> AsyncIterator[DotdigitalC
     def observe(call: Call) -> None:
         calls.append(f"{call.operation} {call.status}")
 
-    async with DotdigitalClient(SETTINGS, observe, httpx.ASGITransport(box)) as made:
+    async with DotdigitalClient(client_config(SETTINGS), observe, httpx.ASGITransport(box)) as made:
         yield made
 
 
@@ -291,7 +292,7 @@ class Cut(httpx.ASGITransport):
 @pytest.mark.parametrize("opted", [True, None])
 async def test_a_creation_that_never_left_is_withdrawn(box: SandboxApp, opted: bool | None) -> None:
     notes = Notes()
-    async with DotdigitalClient(SETTINGS, lambda call: None, Cut(box)) as client:
+    async with DotdigitalClient(client_config(SETTINGS), lambda call: None, Cut(box)) as client:
         with pytest.raises(UnsentError):
             await send(client, saying(opted), notes)
     assert [note.outcome for note in notes] == ["noted", "withdrawn"]

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from streams.capture.rows import Lane
+from streams.core.lanes import Lane
 from streams.mapping.delivery import RefundEvent
 from tests.dispatch.site import Site, on_site
 

@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 
-from streams.audit import Trace, read_audit
-from streams.capture.rows import Lane
-from streams.dispatch.tasks import Family, task_of
-from streams.domain.changes import Consent, Kind
+from streams.core.lanes import Lane
+from streams.dispatch.outbox.tasks import Family, task_of
 from streams.mapping.delivery import RefundEvent
+from streams.messages.audit import Trace, read_audit
+from streams.messages.changes import Consent, Kind
 from tests.dispatch.site import ANN, BOB, IMPORT, RECORD_IMPORT, Site, contact_task, on_site
 
 FOLLOW_UP = {"follow_up": RefundEvent(kind="event", since=datetime(2026, 1, 1, tzinfo=UTC))}

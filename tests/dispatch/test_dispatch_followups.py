@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from streams.capture.rows import Lane
-from streams.dispatch.budget import BudgetGovernor
-from streams.dispatch.tasks import Family, task_of
+from streams.core.lanes import Lane
+from streams.dispatch.outbox.tasks import Family, task_of
+from streams.dispatch.rate_limit.limiter import BudgetGovernor
 from streams.dotdigital.tiers import Tier
 from streams.mapping.delivery import RefundEnrolment, RefundEvent
-from streams.sandbox.store import Store
+from testkit.sandbox.store import Store
 from tests.dispatch.site import ANN, BOB, Site, on_site
 
 EVENTS, ENROL = "/events/v3/import", "/v2/programs/enrolments"

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from streams.capture.rows import Lane
+from streams.core.lanes import Lane
 from tests.dispatch.crowd import BUDGET, MANY, PEOPLE, READING, ask, delivered, names, rows, singles, under_way
 from tests.dispatch.site import CATALOGUE, IMPORT, RECORD_IMPORT, Site, on_site
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.delivery.account import LIST_ID
-from streams.capture.rows import Lane
+from streams.core.lanes import Lane
+from testkit.virtual.account import LIST_ID
 from tests.dispatch.site import ANN, BOB, DAY, Site, on_site
 
 LASTS = 30 * DAY

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from streams.capture.rows import Lane
-from streams.domain.changes import Kind, unpack
-from streams.engine.producer import Entry
+from streams.core.lanes import Lane
+from streams.kafka.producer import Entry
+from streams.messages.changes import Kind, unpack
 from tests.dispatch.crowd import BUDGET, MANY, PEOPLE, READING, ask, delivered, lag, names, singles, under_way
 from tests.dispatch.site import IMPORT, ORDERS, Site, on_site
 

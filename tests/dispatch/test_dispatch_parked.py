@@ -2,8 +2,8 @@
 
 import pytest
 
-from streams.dispatch.tasks import Family, task_of
-from streams.domain.changes import Kind
+from streams.dispatch.outbox.tasks import Family, task_of
+from streams.messages.changes import Kind
 from tests.dispatch.site import ANN, BOB, Site, contact_task, on_site
 
 

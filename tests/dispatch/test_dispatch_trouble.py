@@ -2,8 +2,8 @@
 
 import pytest
 
-from streams.capture.rows import Lane
-from streams.errors import ConfigurationError
+from streams.core.errors import ConfigurationError
+from streams.core.lanes import Lane
 from tests.dispatch.crowd import lag
 from tests.dispatch.site import ANN, BOB, ORDERS, Site, on_site
 

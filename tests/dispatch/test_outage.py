@@ -12,18 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from bench.delivery import virtual
-from bench.delivery.account import Terms
-from bench.delivery.contender import Surroundings
-from bench.delivery.measures import measure
-from bench.delivery.pipeline import SETTINGS, Pipeline
-from bench.delivery.shop import Shop
-from bench.delivery.trace import CONTACT, START_MS
-from bench.delivery.traces import Plot, Scale
-from bench.delivery.virtual import ORIGIN_MS, VirtualClock
-from bench.delivery.world import Played, World
-from streams.capture.rows import Lane
+from streams.core.lanes import Lane
+from streams.dispatch.policies import debounce_policy
 from streams.mapping import load_mapping
+from testkit.virtual import event_loop
+from testkit.virtual.account import Terms
+from testkit.virtual.contender import Surroundings
+from testkit.virtual.event_loop import ORIGIN_MS, VirtualClock
+from testkit.virtual.measures import measure
+from testkit.virtual.pipeline import SETTINGS, Pipeline
+from testkit.virtual.trace import CONTACT, START_MS
+from testkit.virtual.traces import Plot, Scale
+from testkit.virtual.traffic import Shop
+from testkit.virtual.world import Played, World
 
 MINUTE = 60_000
 DOWN, UP, END = 10 * MINUTE, 20 * MINUTE, 30 * MINUTE
@@ -64,11 +65,11 @@ def play(make: Callable[[Surroundings], Pipeline], directory: Path, seed: int, *
     mapping = load_mapping()
 
     async def main(clock: VirtualClock) -> tuple[Played, World]:
-        world = World(mapping, TIGHT, SETTINGS.debounce, clock, directory)
+        world = World(mapping, TIGHT, debounce_policy(SETTINGS), clock, directory)
         world.box.faults.update(faults)
         return await world.play(OUTAGE.trace(mapping, seed, Scale(orders=100)), make, patience=3600), world
 
-    return virtual.run(main)
+    return event_loop.run(main)
 
 
 def waited(played: Played, lane: Lane) -> list[int]:

@@ -7,25 +7,26 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from streams.capture.rows import Lane
-from streams.clock import ManualClock
-from streams.dispatch.outbox import DIRTY, OutboxHandler, Plan
-from streams.dispatch.rows import CODECS
-from streams.dispatch.rules import Rules
-from streams.dispatch.running import RunningImports
-from streams.dispatch.schedule import Entry, Schedule
-from streams.dispatch.tasks import Family, Queue, task_of
-from streams.domain.cells import version_bytes
-from streams.domain.changes import Change, Consent, Desired, Erase, Found, Kind, pack, unpack
+from streams.core.clock import ManualClock
+from streams.core.lanes import Lane
+from streams.dispatch.outbox.delivery_queue import Entry, Schedule
+from streams.dispatch.outbox.handler import DIRTY, OutboxHandler, Plan
+from streams.dispatch.outbox.imports_in_flight import RunningImports
+from streams.dispatch.outbox.rows import CODECS
+from streams.dispatch.outbox.site_policy import Rules
+from streams.dispatch.outbox.tasks import Family, Queue, task_of
 from streams.domain.consent import creation_status, opted_out
+from streams.domain.contact_state import OutboxRow
 from streams.domain.debounce import Debounce
-from streams.domain.delivery import Delivery, Item, OutboxRow, Outcome
-from streams.domain.windows import BulkWindows
+from streams.domain.versioned import version_bytes
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
-from streams.engine.unit import Unit
+from streams.engine.unit_of_work import Unit
+from streams.kafka.topics import Topics
+from streams.mapping.bulk_windows import BulkWindows
+from streams.messages.changes import Change, Consent, Desired, Erase, Found, Kind, pack, unpack
+from streams.messages.deliveries import Delivery, Item, Outcome
 from streams.observability.metrics import Metrics
-from streams.topics import Topics
 from tests.agents.memory import Rows
 
 TOPICS = Topics.of("t")

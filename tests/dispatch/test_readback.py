@@ -11,20 +11,21 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from streams.capture.rows import Lane
-from streams.clock import ManualClock
+from streams.core.clock import ManualClock
+from streams.core.lanes import Lane
+from streams.dispatch.policies import client_config
 from streams.dispatch.readback import OVERLAP, Readback
-from streams.domain.cells import version_bytes
-from streams.domain.changes import Change, Found, Kind, Mark, partition_of, unpack
+from streams.domain.versioned import version_bytes
 from streams.dotdigital.client import Api, Call, DotdigitalClient
+from streams.dotdigital.contact_pages import ContactPage
 from streams.dotdigital.errors import DataError
-from streams.dotdigital.reading import ContactPage
-from streams.engine.producer import BatchProducer
+from streams.kafka.producer import BatchProducer
+from streams.kafka.topics import Topics
+from streams.messages.changes import Change, Found, Kind, Mark, partition_of, unpack
 from streams.observability.metrics import Metrics
-from streams.sandbox import SandboxApp, SandboxConfig, create_app
-from streams.sandbox.store import Contact
 from streams.settings import Settings
-from streams.topics import Topics
+from testkit.sandbox import SandboxApp, SandboxConfig, create_app
+from testkit.sandbox.store import Contact
 
 TOPICS = Topics.of("t")
 PARTITIONS = 4
@@ -70,7 +71,7 @@ class Site:
         settings = Settings(
             dotdigital_url="http://sandbox", dotdigital_user="api-user", dotdigital_password=SecretStr("password-1")
         )
-        self.client = DotdigitalClient(settings, self.seen, httpx.ASGITransport(self.box))
+        self.client = DotdigitalClient(client_config(settings), self.seen, httpx.ASGITransport(self.box))
         self.topic, self.leads = Topic(), True
         self.metrics = Metrics()
         self.readback = self.worker()

@@ -5,9 +5,9 @@ from math import inf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.capture.rows import Lane
-from streams.dispatch.budget import TierState
-from streams.dispatch.routing import How, Route, RoutingPolicy, Work, routes
+from streams.core.lanes import Lane
+from streams.dispatch.rate_limit.limiter import TierState
+from streams.dispatch.senders.routing import How, Route, RoutingPolicy, Work, routes
 from streams.dotdigital.errors import Ceiling
 from streams.dotdigital.tiers import Tier
 

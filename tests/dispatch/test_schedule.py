@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from streams.capture.rows import Lane
-from streams.clock import ManualClock
-from streams.dispatch.schedule import Entry, Schedule
-from streams.dispatch.tasks import Queue
+from streams.core.clock import ManualClock
+from streams.core.lanes import Lane
+from streams.dispatch.outbox.delivery_queue import Entry, Schedule
+from streams.dispatch.outbox.tasks import Queue
 
 HOUR = 3_600_000
 ONE = Queue.EXISTING

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from typer.testing import CliRunner, Result
 
 from streams.cli import app
-from streams.demo.stack import LocalStack
+from testkit.demo.stack import LocalStack
 
 Event = tuple[str, bytes, bytes]
 """Table, key and value of a captured record."""

@@ -6,24 +6,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from streams.clock import ManualClock
-from streams.dead_letters import Coordinates, DeadLetter
-from streams.dispatch.parked import Parked, parked_record
-from streams.dlq.actions import Action, Actions
-from streams.dlq.box import Box
-from streams.dlq.letters import Letter
-from streams.dlq.selection import Selection
-from streams.domain.changes import partition_of
+from streams.core.clock import ManualClock
+from streams.core.errors import RecordError
+from streams.dispatch.outbox.parked import Parked, parked_record
 from streams.domain.erasure import digester
-from streams.engine.producer import BatchProducer
-from streams.erasure.following import ErasedAddresses
-from streams.errors import RecordError
-from streams.kafka_reading import records_of
+from streams.ingest.erased_addresses import ErasedAddresses
+from streams.kafka.producer import BatchProducer
+from streams.kafka.reader import records_of
+from streams.kafka.topics import Topics, specs
 from streams.mapping import load_mapping
-from streams.runtime import kafka
+from streams.messages.changes import partition_of
+from streams.messages.dead_letters import Coordinates, DeadLetter
+from streams.operations.dlq_actions import Action, Actions
+from streams.operations.dlq_entry import Letter
+from streams.operations.dlq_filter import Selection
+from streams.operations.dlq_store import Box
+from streams.operations.topic_admin import apply_topics
 from streams.settings import Settings
-from streams.topic_admin import apply_topics
-from streams.topics import Topics, specs
+from testkit.local_services import kafka
 
 PARTITIONS = 2
 MAPPING = load_mapping()

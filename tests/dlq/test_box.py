@@ -8,15 +8,15 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from streams.audit import Acted, read_audit
-from streams.dead_letters import Coordinates, origin_of
-from streams.dispatch.parked import Parked
-from streams.dlq.actions import Action
-from streams.dlq.box import Box
-from streams.dlq.letters import Place
-from streams.dlq.selection import key_hashes
-from streams.domain.changes import Change, Kind, pack, partition_of, unpack
-from streams.errors import OwddError
+from streams.core.errors import OwddError
+from streams.dispatch.outbox.parked import Parked
+from streams.messages.audit import Acted, read_audit
+from streams.messages.changes import Change, Kind, pack, partition_of, unpack
+from streams.messages.dead_letters import Coordinates, origin_of
+from streams.operations.dlq_actions import Action
+from streams.operations.dlq_entry import Place
+from streams.operations.dlq_filter import key_hashes
+from streams.operations.dlq_store import Box
 from tests.dlq.shop import CAPTURED, PARTITIONS, LetterBox, letter_box
 
 ANN = "ann@bright.co.uk"

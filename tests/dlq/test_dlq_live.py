@@ -4,12 +4,12 @@ from pathlib import Path
 
 import orjson
 
-from streams.demo.stack import LocalStack
-from streams.dlq.letters import Place
-from streams.domain.changes import Kind, unpack
-from streams.kafka_reading import records_of
-from streams.topics import Topics
+from streams.kafka.reader import records_of
+from streams.kafka.topics import Topics
+from streams.messages.changes import Kind, unpack
+from streams.operations.dlq_entry import Place
 from streams.worker import Role
+from testkit.demo.stack import LocalStack
 from tests.convergence.shop import stack
 from tests.dlq.commands import account, happen, listed, owdd
 

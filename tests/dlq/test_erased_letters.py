@@ -7,16 +7,16 @@ from typing import Any, cast
 import pytest
 
 from streams.capture import rows
-from streams.clock import ManualClock
-from streams.dead_letters import Coordinates
-from streams.dlq.actions import Actions
-from streams.dlq.box import Box
-from streams.dlq.letters import Letter, Place
-from streams.domain.changes import Change, Desired, Erase, Kind, Message, pack, unpack
+from streams.core.clock import ManualClock
 from streams.domain.erasure import digester
-from streams.engine.producer import BatchProducer
-from streams.erasure.following import ErasedAddresses
-from streams.topics import Topics
+from streams.ingest.erased_addresses import ErasedAddresses
+from streams.kafka.producer import BatchProducer
+from streams.kafka.topics import Topics
+from streams.messages.changes import Change, Desired, Erase, Kind, Message, pack, unpack
+from streams.messages.dead_letters import Coordinates
+from streams.operations.dlq_actions import Actions
+from streams.operations.dlq_entry import Letter, Place
+from streams.operations.dlq_store import Box
 
 TOPICS = Topics.of("owdd")
 ANN, BOB = "ann@example.com", "bob@example.com"

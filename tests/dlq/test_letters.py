@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from streams.dlq.letters import Letter, Place, dead_letter
-from streams.dlq.selection import Selection
-from streams.errors import OwddError
+from streams.core.errors import OwddError
+from streams.operations.dlq_entry import Letter, Place, dead_letter
+from streams.operations.dlq_filter import Selection
 
 
 def letter(kind: str = "ingest", stage: str = "ingest", code: str = "bad_text", at: int = 100) -> Letter:

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 from streams.cli import app
 from streams.cli.common import operator_name
 from streams.cli.dlq import _selection
-from streams.clock import SystemClock
-from streams.dead_letters import keyed_hash
-from streams.errors import ConfigurationError
+from streams.core.clock import SystemClock
+from streams.core.errors import ConfigurationError
+from streams.messages.dead_letters import keyed_hash
 from streams.settings import Settings
 
 SETTINGS = Settings()

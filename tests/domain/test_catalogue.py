@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from streams.capture import rows
 from streams.domain import catalogue
 from streams.domain.catalogue import Effect, VariantRow
-from streams.domain.cells import version_bytes
-from streams.domain.changes import Change, Item, Kind, Message
+from streams.domain.versioned import version_bytes
 from streams.mapping import Mapping, load_mapping
 from streams.mapping.delivery import Catalogue
 from streams.mapping.model import Currency
+from streams.messages.changes import Change, Item, Kind, Message
 
 GBP, EUR = 1, 2
 ORDER = load_mapping().order

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.domain import consent
-from streams.domain.cells import version_bytes
-from streams.domain.consent import Consent, Created, Said, Verdict, Word, join, verdict
+from streams.domain.consent import Consent, Said, Verdict, Word, join, verdict
+from streams.domain.versioned import version_bytes
+from streams.messages.deliveries import Created
 
 positions = st.integers(0, 4).map(version_bytes) | st.just(b"")
 statements = st.builds(Said, positions, st.sampled_from(Word))

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.domain import contacts
-from streams.domain.cells import version_bytes
-from streams.domain.changes import Change, Kind, Left, OrderStatus, Part, Totals
-from streams.domain.contacts import ContactRow, ranked
+from streams.domain import contact_projection
+from streams.domain.contact_projection import ContactRow, ranked
 from streams.domain.totals import combined
+from streams.domain.versioned import version_bytes
 from streams.mapping import load_mapping
+from streams.messages.changes import Change, Kind, Left, OrderStatus, Part, Totals
 
 MAPPING = load_mapping()
 DAY = 86_400
@@ -42,13 +42,13 @@ def told(buyer: str, row: Part | Left, position: int = 1) -> Change:
 def held(parts: dict[str, Part | Left]) -> ContactRow:
     row = ContactRow()
     for buyer, item in parts.items():
-        contacts.apply(row, told(buyer, item, sum(buyer.encode())))
+        contact_projection.apply(row, told(buyer, item, sum(buyer.encode())))
     return row
 
 
 def fields(**parts: Part) -> dict[str, Any]:
     """The merged data fields, numbers as exact text."""
-    content = contacts.desired(held(dict(parts)), MAPPING).fields
+    content = contact_projection.desired(held(dict(parts)), MAPPING).fields
     assert content is not None
     found: dict[str, Any] = json.loads(content, parse_float=str, parse_int=str)
     return found
@@ -81,7 +81,7 @@ buyers = st.sampled_from(["c1", "c2", "c10", "ea@example.com"])
 @given(st.dictionaries(buyers, parts | st.builds(Left, names), min_size=1), st.data())
 def test_parts_may_arrive_in_any_order(found: dict[str, Part | Left], data: st.DataObject) -> None:
     shuffled = dict(data.draw(st.permutations(list(found.items()))))
-    assert contacts.desired(held(found), MAPPING) == contacts.desired(held(shuffled), MAPPING)
+    assert contact_projection.desired(held(found), MAPPING) == contact_projection.desired(held(shuffled), MAPPING)
 
 
 @settings(deadline=None)
@@ -200,34 +200,34 @@ def test_the_latest_order_says_what_was_bought_last() -> None:
 
 def test_the_latest_despatch_of_any_buyer_decides_on_the_recent_buyers() -> None:
     parts = {"c1": part(**orders(1, "1", T, despatched=T + 9)), "c2": part(**orders(1, "1", T + 5, despatched=T + 6))}
-    assert contacts.desired(held({**parts}), MAPPING).despatched == T + 9
+    assert contact_projection.desired(held({**parts}), MAPPING).despatched == T + 9
 
 
 def test_an_address_that_everybody_left_has_no_content() -> None:
     row = held({"c1": Left("b@example.com"), "c2": Left(None)})
-    desired = contacts.desired(row, MAPPING)
+    desired = contact_projection.desired(row, MAPPING)
     assert desired.fields is None and desired.moved_to == ("b@example.com",)
 
 
 def test_of_several_moves_the_newest_says_where_the_person_is() -> None:
     row = ContactRow()
-    contacts.apply(row, told("c1", Left("new@example.com"), 9))
-    contacts.apply(row, told("c2", Left("old@example.com"), 3))
-    assert contacts.desired(row, MAPPING).moved_to == ("new@example.com",)
+    contact_projection.apply(row, told("c1", Left("new@example.com"), 9))
+    contact_projection.apply(row, told("c2", Left("old@example.com"), 3))
+    assert contact_projection.desired(row, MAPPING).moved_to == ("new@example.com",)
 
 
 def test_everybody_who_left_is_named_also_while_others_stay() -> None:
     row = held({"c1": Left("new@example.com"), "c2": Left("other@example.com"), "c3": part(), "c4": Left(None)})
-    assert contacts.desired(row, MAPPING).moved_to == ("new@example.com", "other@example.com")
+    assert contact_projection.desired(row, MAPPING).moved_to == ("new@example.com", "other@example.com")
 
 
 def test_one_who_left_says_nothing_about_consent() -> None:
     row = held({"c1": part(opted=True), "c2": Left(None)})
-    assert contacts.desired(row, MAPPING).opted is True
+    assert contact_projection.desired(row, MAPPING).opted is True
 
 
 def test_clearing_names_every_field_of_ours() -> None:
-    content = json.loads(contacts.cleared(MAPPING.contact_fields))
+    content = json.loads(contact_projection.cleared(MAPPING.contact_fields))
     assert content == dict.fromkeys(fields(c1=part()))
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.capture.rows import Lane
+from streams.core.lanes import Lane
 from streams.domain.debounce import Debounce, Window
 
 DEBOUNCE = Debounce(urgent=Window(0.2, 1.0), live=Window(2.0, 15.0), bulk=Window(60.0, 300.0))

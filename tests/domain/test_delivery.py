@@ -2,10 +2,11 @@
 
 import pytest
 
-from streams.domain.cells import version_bytes
-from streams.domain.changes import Desired, Found
 from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED, Word, creation_status, opted_out
-from streams.domain.delivery import Delivery, OutboxRow, Outcome, carry_consent, creation_of, find, settle, want
+from streams.domain.contact_state import OutboxRow, carry_consent, creation_of, find, settle, want
+from streams.domain.versioned import version_bytes
+from streams.messages.changes import Desired, Found
+from streams.messages.deliveries import Delivery, Outcome
 
 A, B = b'{"FIRSTNAME":"A"}', b'{"FIRSTNAME":"B"}'
 CARRIED = version_bytes(1)

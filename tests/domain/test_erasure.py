@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from streams.capture import rows
 from streams.domain.buyers import BuyerRow, Move
-from streams.domain.cells import Cell
-from streams.domain.changes import Change, Fact, Kind, Left, Message, Part, Recipients, Totals
 from streams.domain.erasure import NOBODY, digester, forget_in_buyer, forget_in_order, scrubbed
 from streams.domain.orders import OrderRow, Recipient
+from streams.domain.versioned import Cell
+from streams.messages.changes import Change, Fact, Kind, Left, Message, Part, Recipients, Totals
 
 ANN, BOB, EVE = "ann@example.com", "bob@example.com", "eve@example.com"
 GONE = {ANN: b"d" * 16}

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.capture import rows
-from streams.domain import buyers, catalogue, contacts, lines, orders
+from streams.domain import buyers, catalogue, contact_projection, line_index, orders
 from streams.domain.catalogue import Effect, VariantRow
-from streams.domain.cells import Cell, accepts, next_version, version_bytes
-from streams.domain.changes import Change, Kind, Left, Message, Owner, Part, Totals
+from streams.domain.versioned import Cell, accepts, next_version, version_bytes
+from streams.messages.changes import Change, Kind, Left, Message, Owner, Part, Totals
 
 Write = tuple[int, int | None]
 """Position and value; None deletes."""
@@ -100,7 +100,15 @@ PLACES = [
         lambda n: rows.Contact((), str(n), None, None),
         lambda row: row.contacts.get(1),
     ),
-    Guarded("part", contacts.ContactRow, contacts.apply, Kind.PART, part, lambda row: row.parts.get("c1"), pk="c1"),
+    Guarded(
+        "part",
+        contact_projection.ContactRow,
+        contact_projection.apply,
+        Kind.PART,
+        part,
+        lambda row: row.parts.get("c1"),
+        pk="c1",
+    ),
     of_variant("variant", Kind.VARIANT, lambda n: rows.Variant(n, None, None, True), lambda row: row.variant),
     of_variant("price", Kind.PRICE, lambda n: rows.Price(n, None, None, False), lambda row: row.prices.get(1)),
     of_variant("stock", Kind.STOCK, lambda n: rows.Stock(Decimal(n)), lambda row: row.stocks.get(1)),
@@ -153,10 +161,10 @@ def test_nothing_there_accepts_anything() -> None:
 
 
 def test_an_older_owner_of_a_line_is_ignored() -> None:
-    block = lines.LineBlock()
-    lines.apply(block, Change(Kind.OWNER, "l0", 1, version_bytes(2), 1, 0, Owner(5, False)))
-    lines.apply(block, Change(Kind.OWNER, "l0", 1, version_bytes(1), 1, 0, Owner(5, True)))
-    assert lines.owner(block, 1) is None
+    block = line_index.LineBlock()
+    line_index.apply(block, Change(Kind.OWNER, "l0", 1, version_bytes(2), 1, 0, Owner(5, False)))
+    line_index.apply(block, Change(Kind.OWNER, "l0", 1, version_bytes(1), 1, 0, Owner(5, True)))
+    assert line_index.owner(block, 1) is None
 
 
 @settings(deadline=None)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.domain.cells import Cell, version_bytes
-from streams.domain.changes import Fact, Totals
-from streams.domain.ledger import BRANCH_MAX, LEAF_MAX, Branch, Entry, Leaf, Node, find, live_orders, merge, totals_of
+from streams.domain.order_tree import BRANCH_MAX, LEAF_MAX, Branch, Entry, Leaf, Node, find, live_orders, merge, totals_of
 from streams.domain.totals import combined, of_fact
+from streams.domain.versioned import Cell, version_bytes
+from streams.messages.changes import Fact, Totals
 
 Model = dict[int, Cell[Fact]]
 

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.capture import rows
-from streams.domain import orders, records
-from streams.domain.cells import Cell, version_bytes
-from streams.domain.changes import Answer, Change, Fact, Kind
+from streams.domain import order_record, orders
 from streams.domain.credits import shares
 from streams.domain.orders import Held, Live, OrderRow
+from streams.domain.versioned import Cell, version_bytes
 from streams.mapping import Mapping, load_mapping
 from streams.mapping.model import Currency
+from streams.messages.changes import Answer, Change, Fact, Kind
 
 HOUSE = 900
 STATUSES = {1: "awaiting despatch", 2: "cancelled", 3: "no such text", 4: "dispatched"}
@@ -143,7 +143,7 @@ def test_rows_may_arrive_in_any_order(data: st.DataObject) -> None:
     judged_one, judged_other = (orders.outcome(row, STATUSES, MAPPING) for row in (one, other))
     assert judged_one == judged_other
     if isinstance(judged_one, Live) and isinstance(judged_other, Live):
-        assert records.content(one, judged_one, {}, {}) == records.content(other, judged_other, {}, {})
+        assert order_record.content(one, judged_one, {}, {}) == order_record.content(other, judged_other, {}, {})
         assert shares(one, judged_one) == shares(other, judged_other)
 
 

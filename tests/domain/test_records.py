@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.capture import rows
-from streams.domain import lines, recipients, records
-from streams.domain.cells import Cell, version_bytes
-from streams.domain.changes import Change, Credited, Fact, Item, Kind, Owner, Recipients
+from streams.domain import line_index, order_record, recipients
 from streams.domain.credits import shares
-from streams.domain.lines import LineBlock
+from streams.domain.line_index import LineBlock
 from streams.domain.orders import Live, OrderRow
 from streams.domain.times import utc_text
+from streams.domain.versioned import Cell, version_bytes
 from streams.mapping import load_mapping
 from streams.mapping.model import Currency
+from streams.messages.changes import Change, Credited, Fact, Item, Kind, Owner, Recipients
 
 MAPPING = load_mapping()
 T = 1_700_000_000
@@ -40,7 +40,7 @@ def bought(*several: tuple[int | None, str | None, str | None]) -> OrderRow:
 
 
 def shown(row: OrderRow, order: Live | None = None, items: dict[int, Item] | None = None) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(records.content(row, order or live(), items or {}, {}), parse_float=str)
+    found: dict[str, Any] = json.loads(order_record.content(row, order or live(), items or {}, {}), parse_float=str)
     return found
 
 
@@ -109,7 +109,7 @@ SKUS = {1: Item(None, "A" * 600, None), 2: Item(None, "B" * 398, None), 3: Item(
     [((), None), ((4, 5), None), ((3, 4, 3), (1,)), ((1, 2), (600, 398)), ((2, 1, 3), (398, 600)), ((3, 1, 2), (1, 600))],
 )
 def test_as_many_whole_skus_as_fit(variants: tuple[int, ...], sizes: tuple[int, ...] | None) -> None:
-    text = records.skus(bought(*((variant, None, None) for variant in variants)), SKUS)
+    text = order_record.skus(bought(*((variant, None, None) for variant in variants)), SKUS)
     assert text is None if sizes is None else (text is not None and tuple(map(len, text.split(", "))) == sizes)
 
 
@@ -189,6 +189,6 @@ def test_a_line_that_two_orders_have_is_the_lower_ones() -> None:
     told = [(9, True), (4, True), (4, False), (9, False)]
     found = []
     for position, (order, has) in enumerate(told, 1):
-        lines.apply(block, Change(Kind.OWNER, "l0", 3, version_bytes(position), 1, 0, Owner(order, has)))
-        found.append(lines.owner(block, 3))
+        line_index.apply(block, Change(Kind.OWNER, "l0", 3, version_bytes(position), 1, 0, Owner(order, has)))
+        found.append(line_index.owner(block, 3))
     assert found == [9, 4, 9, None]

@@ -5,7 +5,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.domain.retry import RetryPolicy
+from streams.core.backoff import RetryPolicy
 
 POLICY = RetryPolicy(base=0.5, cap=60.0)
 

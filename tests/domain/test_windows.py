@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.domain.windows import BulkWindows
+from streams.mapping.bulk_windows import BulkWindows
 
 LONDON, NEW_YORK, LORD_HOWE = (ZoneInfo(name) for name in ("Europe/London", "America/New_York", "Australia/Lord_Howe"))
 UTC = ZoneInfo("UTC")

@@ -8,14 +8,12 @@ from typing import Protocol
 import httpx
 import pytest
 import pytest_asyncio
-from pydantic import SecretStr
 
-from streams.capture.rows import Lane
-from streams.dotdigital.client import DotdigitalClient
+from streams.core.lanes import Lane
+from streams.dotdigital.client import ClientConfig, DotdigitalClient
 from streams.dotdigital.tiers import Budget, Call, RateLimit, Tier
-from streams.sandbox import SandboxApp, SandboxConfig, create_app
-from streams.sandbox.store import Contact
-from streams.settings import Settings
+from testkit.sandbox import SandboxApp, SandboxConfig, create_app
+from testkit.sandbox.store import Contact
 
 USER, PASSWORD = "sandbox@apiconnector.example", "a-password-1"
 NOON = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
@@ -41,13 +39,8 @@ class Person(Protocol):
     def __call__(self, email: str, status: str = "subscribed") -> Contact: ...
 
 
-def settings_for(url: str = "http://sandbox", user: str = USER, password: str = PASSWORD, connections: int = 8) -> Settings:
-    return Settings(
-        dotdigital_url=url,
-        dotdigital_user=user,
-        dotdigital_password=SecretStr(password),
-        dispatch_connections=connections,
-    )
+def settings_for(url: str = "http://sandbox", user: str = USER, password: str = PASSWORD, connections: int = 8) -> ClientConfig:
+    return ClientConfig(url, user, password, connections)
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@ from typing import Any
 import orjson
 import pytest
 
+from streams.core.errors import ConfigurationError
 from streams.dotdigital import bootstrap
 from streams.dotdigital.bootstrap import Step, Targets
 from streams.dotdigital.client import DotdigitalClient
 from streams.dotdigital.errors import CredentialsError, RegionError
 from streams.dotdigital.tiers import Call
-from streams.errors import ConfigurationError
 from streams.mapping import Mapping, load_mapping
-from streams.sandbox import SandboxApp
+from testkit.sandbox import SandboxApp
 from tests.dotdigital.conftest import Person
 
 SHIPPED = load_mapping(None)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from streams.cli import dotdigital
 from streams.dotdigital.client import DotdigitalClient
 from streams.dotdigital.codes import CODES
-from streams.sandbox import SandboxApp
+from testkit.sandbox import SandboxApp
 from tests.dotdigital.conftest import PASSWORD, USER
 
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 import httpx
 import pytest
 
-from streams.capture.rows import Lane
+from streams.core.lanes import Lane
 from streams.dotdigital.connections import Connections
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from streams.dotdigital.client import DotdigitalClient
 from streams.dotdigital.errors import ContactExistsError, DataError
-from streams.sandbox import SandboxApp
+from testkit.sandbox import SandboxApp
 from tests.dotdigital.conftest import NOON, Person
 
 ANN = "ann@example.com"

@@ -6,12 +6,12 @@ import httpx
 import orjson
 import pytest
 
-from streams.capture.rows import Lane
+from streams.core.lanes import Lane
 from streams.dotdigital.batches import batches
 from streams.dotdigital.client import DotdigitalClient
 from streams.dotdigital.errors import ConnectivityError, DataError, MissingError, NotFoundError
 from streams.dotdigital.imports import ContactImport, ImportContact, Imported, ImportState, Refused, state
-from streams.sandbox import SandboxApp
+from testkit.sandbox import SandboxApp
 from tests.dotdigital.conftest import Person, settings_for
 
 ANN, BOB = "ann@example.com", "bob@example.com"

@@ -19,7 +19,7 @@ from streams.dotdigital.insight import (
     StoredRecord,
 )
 from streams.dotdigital.schemas import CATALOGUE, ORDERS, clashes
-from streams.sandbox import SandboxApp
+from testkit.sandbox import SandboxApp
 from tests.dotdigital.conftest import NOON, Person, Recorder, settings_for
 
 ANN = "ann+x/y@example.com"

@@ -2,18 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
 import pytest_asyncio
 import uvicorn
 
-from streams.capture.rows import Lane
-from streams.dotdigital.client import DotdigitalClient
+from streams.core.lanes import Lane
+from streams.dotdigital.client import ClientConfig, DotdigitalClient
 from streams.dotdigital.errors import ConnectivityError, UnsentError
-from streams.runtime.ports import free_port
-from streams.sandbox import SandboxApp
-from streams.settings import Settings
+from testkit.local_services.ports import free_port
+from testkit.sandbox import SandboxApp
 from tests.dotdigital.conftest import settings_for
 
 ANN = "ann@example.com"
@@ -22,7 +22,7 @@ ANN = "ann@example.com"
 class Served(NamedTuple):
     """A sandbox behind a socket."""
 
-    settings: Settings
+    settings: ClientConfig
     server: uvicorn.Server
 
     @property
@@ -71,7 +71,7 @@ async def test_a_lost_reply_is_no_answer_and_the_call_took_effect(served: Served
 
 async def test_who_hangs_is_given_up_and_the_connection_goes_on(served: Served, box: SandboxApp) -> None:
     box.faults.update({"next": ["hang"], "hang_seconds": 3600, "hang": 0})
-    impatient = served.settings.model_copy(update={"dispatch_timeout": 0.2, "dispatch_connections": 1})
+    impatient = replace(served.settings, timeout=0.2, connections=1)
     async with DotdigitalClient(impatient, print) as client:
         with pytest.raises(ConnectivityError) as caught:
             await client.create(ANN, b"{}", "unsubscribed")

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from streams.dotdigital.answers import seconds, stamp
 from streams.dotdigital.client import DotdigitalClient
-from streams.dotdigital.contacts import Contact
+from streams.dotdigital.contact_calls import Contact
+from streams.dotdigital.contact_pages import ContactPage
 from streams.dotdigital.errors import ConnectivityError
-from streams.dotdigital.reading import ContactPage
-from streams.sandbox import SandboxApp
+from streams.dotdigital.responses import seconds, stamp
+from testkit.sandbox import SandboxApp
 from tests.dotdigital.conftest import NOON, Person, settings_for
 
 NOW = int(NOON.timestamp())

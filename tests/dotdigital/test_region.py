@@ -9,7 +9,7 @@ from streams.dotdigital.client import DotdigitalClient
 from streams.dotdigital.credentials import Credentials
 from streams.dotdigital.errors import AccessError, CredentialsError, RegionError
 from streams.dotdigital.region import ENTRANCE, discover
-from streams.sandbox import SandboxApp
+from testkit.sandbox import SandboxApp
 from tests.dotdigital.conftest import PASSWORD, USER, settings_for
 
 R2 = "https://r2-api.dotdigital.com"

@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from streams.capture.rows import Lane
+from streams.core.lanes import Lane
 from streams.dotdigital.client import DotdigitalClient
 from streams.dotdigital.errors import AccessError, Ceiling, ConnectivityError, DotdigitalError, ThrottledError
 from streams.dotdigital.imports import ImportContact
 from streams.dotdigital.tiers import Call, Operation, RateLimit, Tier
-from streams.sandbox import SandboxApp
-from streams.sandbox.calls import tier_of
+from testkit.sandbox import SandboxApp
+from testkit.sandbox.calls import tier_of
 from tests.dotdigital.conftest import NOON, PASSWORD, USER, Person, Recorder, settings_for
 
 EMAIL = "ann@example.com"

@@ -13,7 +13,7 @@ from streams.dotdigital.imports import ImportState
 from streams.dotdigital.lists import ContactList
 from streams.dotdigital.programs import EnrolmentFault, Program
 from streams.dotdigital.suppression import Removal
-from streams.sandbox import SandboxApp
+from testkit.sandbox import SandboxApp
 from tests.dotdigital.conftest import NOON, Person, settings_for
 
 ANN, BOB = "ann@example.com", "bob@example.com"

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from streams.engine.slots import claimed
+from streams.engine.data_dir import claimed
 
 HOLD = """
 import sys

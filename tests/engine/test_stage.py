@@ -9,12 +9,12 @@ from typing import Any, cast
 import pytest
 from faust.types import TP
 
-from streams.clock import ManualClock
+from streams.core.clock import ManualClock
 from streams.engine.app import create_app
-from streams.engine.producer import BatchProducer
 from streams.engine.stage import Record, Stage
 from streams.engine.table import StateTable
-from streams.engine.unit import Unit
+from streams.engine.unit_of_work import Unit
+from streams.kafka.producer import BatchProducer
 from streams.observability.lag import Progress
 from streams.observability.metrics import Metrics
 from streams.settings import Settings

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from streams.capture import rows
-from streams.domain.changes import EVERYWHERE, Change, Kind, Wanted, partition_of, unpack
-from streams.engine.unit import MAX_BYTES, MAX_CHANGES, Unit, packed
+from streams.engine.unit_of_work import MAX_BYTES, MAX_CHANGES, Unit, packed
+from streams.messages.changes import EVERYWHERE, Change, Kind, Wanted, partition_of, unpack
 
 PARTITIONS = 8
 

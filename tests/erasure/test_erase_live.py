@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 from streams.capture import rows
 from streams.cli import app
 from streams.cli.erase import UNFINISHED, WOULD_CHANGE
-from streams.demo.stack import LocalStack
-from streams.domain.changes import unpack
-from streams.kafka_reading import records_of
-from streams.topics import Topics, tables
+from streams.kafka.reader import records_of
+from streams.kafka.topics import Topics, tables
+from streams.messages.changes import unpack
 from streams.worker import Role
+from testkit.demo.stack import LocalStack
 from tests.convergence.shop import stack
 from tests.dlq.commands import Event, account, event, happen, owdd
 

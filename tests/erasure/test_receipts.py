@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer
 
-from streams.audit import Acted, Entry, Requested, Trace, write_audit
-from streams.erasure.receipts import Part, Receipt, Receipts
+from streams.messages.audit import Acted, Entry, Requested, Trace, write_audit
+from streams.operations.erasure_receipt import Part, Receipt, Receipts
 
 REQUEST = Requested(1, "dpo", "ab")
 EVERYBODY = [

@@ -8,9 +8,9 @@ from typing import Final
 
 from streams.connect.render import Config, connector
 from streams.mapping import load_mapping
-from streams.runtime.jars import resolve
-from streams.runtime.java import find_java
 from streams.settings import Settings
+from testkit.local_services.jars import resolve
+from testkit.local_services.java import find_java
 
 HERE: Final = Path(__file__).parent
 POM: Final = HERE / "pom.xml"

@@ -13,9 +13,9 @@ from streams.capture import rows, values
 from streams.capture.envelope import UNAVAILABLE, Control, RowEvent, Tombstone
 from streams.capture.position import BEFORE_EVERYTHING
 from streams.capture.reader import readers
-from streams.errors import RecordError
+from streams.core.errors import RecordError
 from streams.mapping import load_mapping
-from streams.runtime.jars import pom
+from testkit.local_services.jars import pom
 from tests.golden.events import GOLDEN
 from tests.golden.generate import DEFAULT, DEFAULT_PLAIN, EVENTS, POM, RECOMMENDED, generate
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.errors import CircuitOpenError, OwddError
+from streams.core.errors import CircuitOpenError, OwddError
 from streams.ingest.breaker import Breaker
 
 

@@ -6,13 +6,13 @@ import pytest
 from prometheus_client import Counter
 
 from streams.capture.envelope import UNAVAILABLE, RowEvent
-from streams.domain.changes import Change, Kind
+from streams.core.errors import RecordError
 from streams.domain.erasure import digester
-from streams.erasure.following import ErasedAddresses
-from streams.errors import RecordError
+from streams.ingest.erased_addresses import ErasedAddresses
 from streams.ingest.erasing import Flags, passed
 from streams.mapping import load_mapping
 from streams.mapping.model import Erasure
+from streams.messages.changes import Change, Kind
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 MAPPED = load_mapping().model_copy(update={"erasure": Erasure(column="cc_gdpr_erased")})

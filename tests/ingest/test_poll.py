@@ -8,18 +8,18 @@ import orjson
 import pytest
 from aiokafka import TopicPartition
 
-from streams.clock import ManualClock
-from streams.dead_letters import Coordinates, origin_headers
-from streams.domain.changes import Erase, Kind, unpack
-from streams.engine.producer import BatchProducer
-from streams.errors import CircuitOpenError
+from streams.core.clock import ManualClock
+from streams.core.errors import CircuitOpenError
 from streams.ingest.worker import Ingest
+from streams.kafka.producer import BatchProducer
+from streams.kafka.topics import Topics
 from streams.mapping import load_mapping
 from streams.mapping.model import Erasure
+from streams.messages.changes import Erase, Kind, unpack
+from streams.messages.dead_letters import Coordinates, origin_headers
 from streams.observability.lag import Progress
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
-from streams.topics import Topics
 
 MAPPING = load_mapping().model_copy(update={"erasure": Erasure(column="cc_gdpr_erased")})
 TOPICS = Topics.of("owdd")

@@ -6,13 +6,13 @@ import pytest
 
 from streams.capture import rows
 from streams.capture.envelope import UNAVAILABLE, RowEvent
-from streams.capture.rows import Lane
-from streams.domain.changes import EVERYWHERE, Change, Kind, Left, pack, unpack
-from streams.errors import RecordError
+from streams.core.errors import RecordError
+from streams.core.lanes import Lane
 from streams.ingest.router import Router
+from streams.kafka.topics import Topics
 from streams.mapping import Mapping, load_mapping
 from streams.mapping.tables import Return
-from streams.topics import Topics
+from streams.messages.changes import EVERYWHERE, Change, Kind, Left, pack, unpack
 
 TOPICS = Topics.of("owdd")
 HOUSE = frozenset({1, 2})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.errors import ConfigurationError, MappingError
+from streams.core.errors import ConfigurationError, MappingError
 from streams.mapping import DEFAULT, Mapping, load_mapping
 
 TEXT = DEFAULT.read_text("utf-8")

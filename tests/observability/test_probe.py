@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from streams.runtime.ports import free_port
+from testkit.local_services.ports import free_port
 
 
 class _Page(BaseHTTPRequestHandler):

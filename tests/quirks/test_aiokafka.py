@@ -10,10 +10,10 @@ from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 
-from streams.engine.loop import new_event_loop
-from streams.engine.producer import BatchProducer
-from streams.runtime import kafka
+from streams.kafka.event_loop import new_event_loop
+from streams.kafka.producer import BatchProducer
 from streams.settings import Settings
+from testkit.local_services import kafka
 from tests.quirks.test_faust import create
 
 

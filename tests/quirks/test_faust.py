@@ -15,11 +15,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from faust.types import TP
 
 from streams.engine.app import create_app
-from streams.engine.producer import BatchProducer
 from streams.engine.table import StateTable
 from streams.engine.transport import FETCH_WAIT_MS
-from streams.runtime import kafka
+from streams.kafka.producer import BatchProducer
 from streams.settings import Settings
+from testkit.local_services import kafka
 
 # Faust and mode are full of deprecated asyncio calls; they are not ours to mend.
 pytestmark = pytest.mark.filterwarnings("default")

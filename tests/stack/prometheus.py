@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from streams.runtime.jars import cache_dir, file_lock
+from testkit.local_services.jars import cache_dir, file_lock
 
 VERSION = "2.42.0+ds-5+deb12u1"
 SHA256 = "81d59a24fce84f7fbe97a45a4f2914b6a5881b5cd1db2a6a0e129e515e1a5f55"  # amd64

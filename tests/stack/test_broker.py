@@ -4,10 +4,10 @@ import re
 import subprocess
 from pathlib import Path
 
-from streams.runtime.jars import pom, resolve
-from streams.runtime.java import find_java
-from streams.runtime.properties import server_properties, worker_properties
 from streams.settings import Settings
+from testkit.local_services.jars import pom, resolve
+from testkit.local_services.java import find_java
+from testkit.local_services.properties import server_properties, worker_properties
 from tests.stack.conftest import Service
 
 

@@ -16,6 +16,7 @@ from streams.cli import app
 from streams.connect.render import connector
 from streams.mapping import load_mapping
 from streams.settings import Settings
+from testkit.simulate.settings import SimulatorSettings
 from tests.stack.conftest import COMPOSE_FILE, ROOT, Service, resolved
 
 WORKERS = ("ingest", "agents", "dispatch")
@@ -160,7 +161,8 @@ class TestSecrets:
 
     def test_our_secrets_are_settings_and_nobody_has_one_that_it_does_not_need(self, ours: dict[str, Service]) -> None:
         given = {name: {item["source"] for item in it.get("secrets", [])} for name, it in ours.items()}
-        secret = {f"owdd_{name}" for name, info in Settings.model_fields.items() if info.annotation is SecretStr}
+        fields = {**Settings.model_fields, **SimulatorSettings.model_fields}
+        secret = {f"owdd_{name}" for name, info in fields.items() if info.annotation is SecretStr}
         assert set.union(*given.values()) <= secret
         assert {name for name, secrets in given.items() if "owdd_dotdigital_password" in secrets} == {
             "sandbox",

@@ -7,7 +7,7 @@ import sqlglot
 from sqlglot import exp
 
 from streams.mapping import load_mapping
-from streams.simulate.sql_script import script
+from testkit.simulate.sql_script import script
 from tests.stack.conftest import ROOT, Service
 
 SCRIPTS = ROOT / "docker" / "sqlserver"

@@ -16,11 +16,11 @@ import pytest
 import yaml
 from aiokafka import AIOKafkaProducer
 
-from streams.connect.names import CaptureNames
-from streams.demo.stack import LocalStack
+from streams.kafka.capture_topics import CaptureNames
 from streams.mapping import load_mapping
-from streams.runtime.ports import free_port
 from streams.worker import Role
+from testkit.demo.stack import LocalStack
+from testkit.local_services.ports import free_port
 from tests.capture.records import CUSTOMER, encoded, message
 from tests.convergence.shop import simulate, stack
 from tests.stack.conftest import ROOT

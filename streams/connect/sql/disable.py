@@ -1,9 +1,9 @@
 """The reverse of ``enable.sql`` and ``login.sql``."""
 
-from streams.connect.names import HEARTBEAT, SCHEMA, SIGNAL
 from streams.connect.sql.layout import layout, stop_if, when
 from streams.connect.sql.names import FILEGROUP, ROLE, CapturedTable, captured_tables, identifier, qualified, text
 from streams.connect.sql.rotate import disable_table
+from streams.kafka.capture_topics import HEARTBEAT, SCHEMA, SIGNAL
 from streams.mapping import Mapping
 from streams.settings import Settings
 

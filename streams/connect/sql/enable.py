@@ -1,6 +1,5 @@
 """Switch change data capture on: the database, the mapped tables, and our own heartbeat and signal tables."""
 
-from streams.connect.names import HEARTBEAT, SCHEMA, SIGNAL
 from streams.connect.sql.layout import layout, stop_if, when
 from streams.connect.sql.names import (
     FILEGROUP,
@@ -13,6 +12,7 @@ from streams.connect.sql.names import (
     qualified,
     text,
 )
+from streams.kafka.capture_topics import HEARTBEAT, SCHEMA, SIGNAL
 from streams.mapping import Mapping
 
 RETENTION_MINUTES = 7 * 24 * 60

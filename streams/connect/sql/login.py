@@ -4,9 +4,9 @@ The permissions are those that Debezium's SQL Server page lists. ``EXECUTE`` on 
 ``sys.sp_cdc_help_jobs`` is not granted, because SQL Server gives it to everybody (role public).
 """
 
-from streams.connect.names import HEARTBEAT, SCHEMA, SIGNAL
 from streams.connect.sql.layout import layout, stop_if, when
 from streams.connect.sql.names import ROLE, captured_tables, identifier, qualified, text
+from streams.kafka.capture_topics import HEARTBEAT, SCHEMA, SIGNAL
 from streams.mapping import Mapping
 from streams.settings import Settings
 

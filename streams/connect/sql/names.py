@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from streams.connect.names import OUR_TABLES, SCHEMA
-from streams.errors import ConfigurationError
+from streams.core.errors import ConfigurationError
+from streams.kafka.capture_topics import OUR_TABLES, SCHEMA
 from streams.mapping import Mapping
 
 ROLE = "owdd_reader"

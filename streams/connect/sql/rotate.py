@@ -8,7 +8,7 @@ from collections.abc import Collection
 from streams.connect.sql.enable import enable_table
 from streams.connect.sql.layout import layout, stop_if, when
 from streams.connect.sql.names import CapturedTable, captured_tables, text
-from streams.errors import ConfigurationError
+from streams.core.errors import ConfigurationError
 from streams.mapping import Mapping
 
 _ABOUT = """

@@ -8,7 +8,7 @@ from streams.connect.sql.enable import enable
 from streams.connect.sql.login import login
 from streams.connect.sql.preflight import preflight
 from streams.connect.sql.rotate import rotate
-from streams.errors import ConfigurationError
+from streams.core.errors import ConfigurationError
 from streams.mapping import Mapping
 from streams.settings import Settings
 

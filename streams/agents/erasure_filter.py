@@ -1,0 +1,113 @@
+"""Who must be forgotten, as one stage knows it: digests beside the rows, read back after a restart.
+
+Every partition of a stage that may hold an address has every digest, so that it recognises the address in whatever arrives
+later: a replay, a bulk load, what was on its way when the erasure came. While nobody was erased, nothing is computed.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from streams.domain.buyers import is_person
+from streams.domain.erasure import Digest, scrubbed
+from streams.engine.table import StateTable
+from streams.engine.unit_of_work import Unit
+from streams.kafka.topics import Topics
+from streams.messages.audit import Trace, write_audit
+from streams.messages.changes import EVERYWHERE, Change, Erase, Kind
+from streams.observability.metrics import Metrics
+
+PREFIX = b"x"
+
+
+class ErasedIndex:
+    """Digests of the erased, by partition."""
+
+    def __init__(self, stage: str, digest: Digest, topics: Topics, metrics: Metrics) -> None:
+        self.stage = stage
+        self.digest = digest
+        self.audit = topics.audit
+        self.count = metrics.erased.labels(stage)
+        self._known: dict[int, frozenset[bytes]] = {}
+
+    def recover(self, partition: int, table: StateTable) -> None:
+        """Read the digests of one partition."""
+        self._known[partition] = frozenset(key[len(PREFIX) :] for key, _ in table.scan(partition, PREFIX))
+
+    def clear(self) -> None:
+        """Forget everything in memory."""
+        self._known.clear()
+
+    def known(self, partition: int) -> frozenset[bytes]:
+        """The digests of one partition."""
+        return self._known.get(partition, frozenset())
+
+    def remember(self, partition: int, digests: frozenset[bytes]) -> None:
+        """Replace the digests of one partition."""
+        self._known[partition] = digests
+
+
+class Forgetting:
+    """One unit's look at who is erased: empties what arrives, and knows who must be taken out of the rows.
+
+    Attributes:
+        fresh: the erasures that this unit was told of, by address.
+        gone: their digests, which rows remember.
+    """
+
+    def __init__(self, index: ErasedIndex, unit: Unit) -> None:
+        self._index = index
+        self._unit = unit
+        self._known = index.known(unit.partition)
+        self._rows: Counter[bytes] = Counter()
+        self.fresh: dict[str, Change] = {}
+        self.gone: dict[str, bytes] = {}
+
+    def erased(self, address: str) -> bool:
+        """Whether the address is one of somebody who must be forgotten."""
+        return bool(self._known) and self._index.digest(address) in self._known
+
+    def passed(self, changes: Iterable[Change]) -> Iterator[Change]:
+        """What remains of ``changes``; erasures themselves are noted and end here."""
+        for change in changes:
+            if change.kind is Kind.ERASE:
+                self._note(change)
+                continue
+            remains = scrubbed(change, self.erased) if self._known else change
+            if remains is not change:
+                self._index.count.inc()
+            if remains is not None:
+                yield remains
+
+    def holding(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Stored rows under ``prefix`` that hold an address of :attr:`fresh`, or did before a crash: (key, value)."""
+        marks = [(address.encode(), digest) for address, digest in self.gone.items()]
+        for key, value in self._unit.scan(prefix):
+            # In a name it may be written in any case.
+            lower = value.lower()
+            if any(address in lower or digest in value for address, digest in marks):
+                yield key, value
+
+    def is_buyer(self, key: str) -> bool:
+        """Whether a buyer is nothing but an address of :attr:`fresh`."""
+        return is_person(key) and key[1:] in self.fresh
+
+    def found(self, digests: Iterable[bytes]) -> None:
+        """A row held those of :attr:`fresh` whose digests are among these."""
+        self._rows.update(set(digests) & set(self.gone.values()))
+
+    def done(self) -> None:
+        """Tell the audit topic that everything of :attr:`fresh` is out of this partition, and how many rows held it."""
+        for address, change in self.fresh.items():
+            if isinstance(change.row, Erase):
+                rows, partition = self._rows[self.gone[address]], self._unit.partition
+                trace = Trace(change.row.digest.hex(), self._index.stage, partition, rows, self._unit.now_ms)
+                self._unit.emit_raw(self._index.audit, partition, trace.digest.encode(), write_audit(trace))
+
+    def _note(self, change: Change) -> None:
+        address = change.key if change.key != EVERYWHERE else str(change.pk)
+        digest = self._index.digest(address)
+        self.fresh[address], self.gone[address] = change, digest
+        # First of all writes: after a crash no row may be without its erasure.
+        self._unit.put(PREFIX + digest, b"")
+        self._known = known = self._known | {digest}
+        self._unit.then(lambda: self._index.remember(self._unit.partition, known))

@@ -1,0 +1,102 @@
+"""What Dotdigital shows of an order or credit note beside its contact: records and follow-ups, and what they wait for.
+
+The part of the orders agent that speaks to the outbox (``docs/delivery-rules.md`` sections 2 to 4 and 7).
+"""
+
+from streams.agents.emitter import Voice
+from streams.domain import order_record
+from streams.domain.credits import shares
+from streams.domain.erasure import NOBODY
+from streams.domain.orders import Live, OrderRow
+from streams.domain.recipients import recipient, unsure
+from streams.kafka.topics import Topics
+from streams.mapping import Mapping
+from streams.mapping.delivery import OrderRecords
+from streams.messages.changes import Credited, FollowUp, Kind, Seek, Wanted
+
+_PLACES = 8
+"""Places of a record that are remembered. All but the current one are empty and said to be so at every change; the oldest is
+forgotten when that was said through at least this many moves."""
+
+
+class RecordTeller:
+    """Tells what follows from one document's state, as far as the mapping wants it delivered."""
+
+    def __init__(self, mapping: Mapping, topics: Topics) -> None:
+        self._orders = mapping.delivery.orders
+        follow_up = mapping.delivery.follow_up
+        self._since = None if follow_up is None else follow_up.since.timestamp()
+        self._topics = topics
+
+    def credit(self, voice: Voice, credit: int, row: OrderRow, live: Live | None) -> None:
+        """Tell every order what a credit note gives back of it, and those of which it gives nothing any more."""
+        given = shares(row, live) if live is not None and self._orders is not None else {}
+        row.credited.extend(given.keys() - set(row.credited))
+        for order in row.credited:
+            told = Credited(given[order], live.fact.at) if live is not None and order in given else None
+            voice.tell(self._topics.orders, Kind.CREDITED, str(order), credit, told)
+
+    def tell(
+        self, voice: Voice, order: int, row: OrderRow, live: Live | None, items: order_record.Items, *, again: bool
+    ) -> None:
+        """Tell the record or the follow-up, and ask the buyer when it is not known whose they are.
+
+        Args:
+            voice: how the document speaks in this unit.
+            order: its id.
+            row: its state; what is told is remembered there.
+            live: what it is worth, if it is live.
+            items: the variants of its lines.
+            again: a change came again, so what followed from it may never have been told: the buyer is asked in any case.
+        """
+        if row.recipient is not None and (live is None or live.buyer != row.recipient.buyer):
+            # Who is not the buyer does not say when its addresses change.
+            row.recipient = None
+        shown = live if live is not None and self._shown(live) else None
+        if shown is not None and (unsure(row, shown) or (again and row.recipient is not None)):
+            voice.tell(self._topics.buyers, Kind.SEEK, shown.buyer, order, Seek())
+        if self._since is not None:
+            self._follow_up(voice, order, row, shown if shown is not None and shown.fact.credit else None)
+        if self._orders is not None:
+            self._record(voice, order, row, None if shown is None or shown.fact.credit else shown, items, self._orders)
+
+    def _shown(self, live: Live) -> bool:
+        """Whether Dotdigital is told of the document itself."""
+        fact = live.fact
+        if fact.number is None:
+            return False
+        if fact.credit:
+            return self._since is not None and fact.counts and fact.at >= self._since
+        return self._orders is not None
+
+    def _record(
+        self, voice: Voice, order: int, row: OrderRow, shown: Live | None, items: order_record.Items, wanted: OrderRecords
+    ) -> None:
+        whose = None if shown is None else recipient(row, shown)
+        place = (
+            None
+            if shown is None or whose is None or shown.fact.number is None
+            else (whose, order_record.key(shown.fact.number))
+        )
+        for former in row.records:
+            if former != place:
+                voice.tell(self._topics.desired, Kind.RECORD, *former, Wanted(b"", order))
+        if shown is not None and place is not None:
+            row.records = [*(former for former in row.records if former != place), place][-_PLACES:]
+            content = order_record.content(row, shown, items, wanted.statuses)
+            voice.tell(self._topics.desired, Kind.RECORD, *place, Wanted(content, order))
+
+    def _follow_up(self, voice: Voice, credit: int, row: OrderRow, shown: Live | None) -> None:
+        """Whoever is the recipient until Dotdigital was told; of one who must be forgotten nobody else is told."""
+        if row.followed == NOBODY:
+            return
+        whose = None if row.told or shown is None else recipient(row, shown)
+        if row.followed is not None and row.followed not in (whose, *row.unfollowed):
+            row.unfollowed = [*row.unfollowed, row.followed][-_PLACES:]
+        row.followed = whose
+        for former in row.unfollowed:
+            if former != whose:
+                voice.tell(self._topics.desired, Kind.FOLLOW_UP, former, credit, None)
+        if shown is not None and whose is not None:
+            wanted = FollowUp(shown.fact.number, shown.fact.at, shown.net, shown.currency.code)
+            voice.tell(self._topics.desired, Kind.FOLLOW_UP, whose, credit, wanted)

@@ -1,0 +1,39 @@
+"""Errors that an operator sees.
+
+    OwddError
+    ├── ConfigurationError      settings or mapping: fix the file named, start again
+    │   └── MappingError
+    ├── RecordError             one record cannot be used: it goes to the dead-letter topic with ``code``
+    └── CircuitOpenError        nearly every record fails: the worker stops before it drains the topic
+
+Kafka Connect's errors and those of the local programs branch off here (``streams.connect.connect_errors``,
+``testkit.local_services.start_errors``); the Dotdigital client has a tree of its own (``streams.dotdigital.errors``).
+"""
+
+
+class OwddError(Exception):
+    """Base of every error with a message meant for the operator."""
+
+
+class ConfigurationError(OwddError):
+    """Settings or mapping cannot be used as they are."""
+
+
+class MappingError(ConfigurationError):
+    """``mapping.yaml`` is wrong; the message gives file, line and field."""
+
+
+class RecordError(OwddError):
+    """A record that cannot be processed.
+
+    ``code`` is stable and documented in ``docs/dead-letters.md``; ``detail`` names the column or the rule, never the value.
+    """
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+
+
+class CircuitOpenError(OwddError):
+    """Too large a share of recent records was dead-lettered."""

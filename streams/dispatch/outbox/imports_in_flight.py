@@ -1,0 +1,118 @@
+"""Imports that are under way: their ids are durable, so that a worker that takes over asks what became of them.
+
+Every partition with items in an import has a row of it, under the prefix ``i``, from before the call that starts it until its
+report was written down. Until Dotdigital has given it an id it has one of ours; if the call is never answered, nobody can ask
+what became of it, and what it held waits until it must be over.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import msgspec
+
+from streams.dispatch.outbox.delivery_queue import Schedule
+from streams.dotdigital.imports import ImportState
+from streams.engine.table import StateTable
+from streams.engine.unit_of_work import Codec, Unit
+from streams.messages.deliveries import Delivery, Item
+
+PREFIX = "i"
+_OURS = "ours:"
+
+
+def new_id() -> str:
+    """An id for an import that has none of Dotdigital's yet."""
+    return f"{_OURS}{uuid4()}"
+
+
+class ImportRow(msgspec.Struct, array_like=True, gc=False):
+    """One partition's items in an import; ``at``: when it was accepted, or is about to be (epoch ms)."""
+
+    kind: str = ""
+    at: int = 0
+    items: list[Item] = []
+
+
+@dataclass(slots=True)
+class Running:
+    """An import of this worker's partitions; ``items`` by partition. ``settled``: whose answers were written down."""
+
+    id: str
+    kind: str
+    at: int
+    items: dict[int, dict[str, Item]] = field(default_factory=dict)
+    settled: set[int] = field(default_factory=set)
+
+    @property
+    def open(self) -> dict[int, dict[str, Item]]:
+        """Those whose answers are not written down yet."""
+        return {partition: items for partition, items in self.items.items() if partition not in self.settled}
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether nobody knows Dotdigital's id for it."""
+        return self.id.startswith(_OURS)
+
+
+_rows = Codec(PREFIX, ImportRow)
+
+
+class RunningImports:
+    """The imports whose reports this worker must fetch."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+        self._running: dict[str, Running] = {}
+
+    def __iter__(self) -> Iterator[Running]:
+        return iter(list(self._running.values()))
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def recovered(self, partition: int, table: StateTable) -> None:
+        """Pick up the imports of a partition; what is in them is not sent meanwhile. The schedule must be filled."""
+        scanned = table.scan(partition, PREFIX.encode())
+        found = [(key[len(PREFIX) :].decode(), _rows.decode(value)) for key, value in scanned]
+        # The latest holds; of what was accepted when its worker died that is the one with Dotdigital's id.
+        for import_id, row in sorted(found, key=lambda one: (not one[0].startswith(_OURS), one[1].at)):
+            self._add(import_id, row, partition)
+
+    def clear(self) -> None:
+        """Forget everything in memory."""
+        self._running.clear()
+
+    def started(self, unit: Unit, delivery: Delivery) -> None:
+        """An import is about to be called for, or was accepted, with items of the unit's partition; ``code`` is its kind."""
+        row = ImportRow(delivery.code or "", delivery.at, delivery.items)
+        _rows.save(unit, delivery.task, row)
+        unit.then(lambda: self._add(delivery.task, row, unit.partition))
+
+    def held(self, unit: Unit, import_id: str) -> list[Item]:
+        """What the import has of the unit's partition."""
+        return _rows.load(unit, import_id).items
+
+    def ended(self, unit: Unit, delivery: Delivery) -> None:
+        """The import's report was written down for the unit's partition; ``code`` is how it ended, None if it never began."""
+        unit.put(_rows.key(delivery.task), None)
+        unit.then(lambda: self._remove(delivery.task, unit.partition, delivery.code))
+
+    def _add(self, import_id: str, row: ImportRow, partition: int) -> None:
+        running = self._running.setdefault(import_id, Running(import_id, row.kind, row.at))
+        running.items[partition] = {item.task: item for item in row.items}
+        for task in running.items[partition]:
+            self._schedule.hold(task, import_id)
+
+    def _remove(self, import_id: str, partition: int, state: str | None) -> None:
+        running = self._running.get(import_id)
+        if running is None:
+            return
+        # A worker that took over may hold what the report, written down by the one before it, did not name.
+        for task in running.items.pop(partition, ()):
+            if state is None:
+                self._schedule.unhold(task, import_id)
+            else:
+                self._schedule.release(task, import_id, alone=state != ImportState.FAILED)
+        if not running.items:
+            del self._running[import_id]

@@ -1,0 +1,84 @@
+"""What Dotdigital refused for good, as it stands in topic ``<app>.parked-deliveries``.
+
+The outbox tells when it parks a task and when that ends; ``owdd dlq`` reads it. A task is named by its partition key and its
+own key; of the records of one task the latest counts.
+"""
+
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from streams.dispatch.outbox.tasks import Family, family_of, owner_of
+from streams.domain.contact_state import OutboxRow
+from streams.domain.record_state import FollowUpRow, RecordRow
+from streams.dotdigital.codes import explain
+from streams.messages.dead_letters import keyed_hash
+
+Task: TypeAlias = Literal["contact", "record", "catalogue", "list", "follow_up", "erasure"]
+Row: TypeAlias = OutboxRow | RecordRow | FollowUpRow
+
+
+class Parked(msgspec.Struct, frozen=True, gc=False, rename={"error_class": "class"}):
+    """A delivery that is parked, or (``state`` cleared) no longer is.
+
+    ``key`` is the partition key, an e-mail or a variant's id, and personal data; ``reason`` is short and holds none.
+    ``error_class`` groups codes by what must be mended; ``first`` and ``last`` are the epoch milliseconds of the first and the
+    last of ``attempts``; ``hash`` is that of the refused content, in hex.
+    """
+
+    task: Task
+    key: str
+    task_key: str
+    code: str
+    error_class: str
+    reason: str
+    attempts: int
+    first: int
+    last: int
+    hash: str
+    state: Literal["parked", "cleared"] = "parked"
+
+
+_TASKS: Final[dict[Family, Task]] = {
+    Family.CONTACT: "contact",
+    Family.RECORD: "record",
+    Family.CATALOGUE: "catalogue",
+    Family.FOLLOW_UP: "follow_up",
+}
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Parked).decode
+
+
+def parked_of(task: str, row: Row, at: int, *, state: Literal["parked", "cleared"], tries: int = 1) -> Parked:
+    """What is to be told of a task whose row was parked, or was parked until now; ``at``: epoch milliseconds."""
+    erasure = isinstance(row, OutboxRow) and row.erase is not None
+    code = row.code or ""
+    meaning = explain(code)
+    return Parked(
+        task="erasure" if erasure else _TASKS[family_of(task)],
+        key=owner_of(task),
+        task_key=task,
+        code=code,
+        error_class=meaning.verdict,
+        reason=meaning.hint,
+        attempts=tries,
+        first=at,
+        last=at,
+        hash=(row.parked or b"").hex(),
+        state=state,
+    )
+
+
+def parked_record(parked: Parked, hash_key: bytes) -> tuple[bytes, bytes]:
+    """Key and value of the record that tells ``parked``; the key is the keyed hash of the partition key."""
+    return keyed_hash(parked.key.encode(), hash_key).encode(), _encode(parked)
+
+
+def read_parked(value: bytes) -> Parked:
+    """What one record tells.
+
+    Raises:
+        msgspec.DecodeError: the value was not written by :func:`parked_record`.
+    """
+    return _decode(value)

@@ -1,0 +1,85 @@
+"""The rows of tasks: as they were committed last, for those who send, and as one unit of the outbox changes them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from streams.dispatch.outbox.tasks import Family, family_of, part_of, task_of
+from streams.domain.contact_state import OutboxRow
+from streams.domain.record_state import FollowUpRow, RecordRow, Waiting
+from streams.engine.table import StateTable
+from streams.engine.unit_of_work import Codec, Unit
+from streams.messages.deliveries import Delivery
+
+CODECS: dict[Family, Codec[Any]] = {
+    Family.CONTACT: Codec("", OutboxRow),
+    Family.RECORD: Codec("", RecordRow),
+    Family.CATALOGUE: Codec("", RecordRow),
+    Family.FOLLOW_UP: Codec("", FollowUpRow),
+}
+"""How the row of a task is stored; the task key is the row's key."""
+
+Wait: TypeAlias = OutboxRow | Waiting
+"""What remembers since when, until when and in which lane a task waits."""
+
+
+def wait_of(row: OutboxRow | RecordRow | FollowUpRow) -> Wait:
+    """What the row remembers of its wait."""
+    return row if isinstance(row, OutboxRow) else row.wait
+
+
+class Rows:
+    """Reads the outbox."""
+
+    def __init__(self, table: StateTable) -> None:
+        self._table = table
+
+    def get(self, task: str, partition: int) -> Any:
+        """A task's row; None when there is none, or the partition is another worker's by now."""
+        if partition not in self._table.owned():
+            return None
+        codec = CODECS[family_of(task)]
+        value = self._table.get(partition, codec.key(task))
+        return None if value is None else codec.decode(value)
+
+    def records(self, email: str, partition: int) -> Iterator[str]:
+        """The keys of a contact's order records, delivered or not."""
+        for key, _ in self._table.scan(partition, task_of(Family.RECORD, email, "").encode()):
+            yield part_of(key.decode())
+
+
+@dataclass(slots=True)
+class TouchedRow:
+    """A row that will be saved: whether it was parked before, and the answer that it got."""
+
+    row: Any
+    was_parked: bool
+    answer: Delivery | None = None
+
+
+class UnitRows:
+    """The rows that one unit touches."""
+
+    def __init__(self, unit: Unit) -> None:
+        self.unit = unit
+        self.touched: dict[str, TouchedRow] = {}
+
+    def touch(self, task: str) -> TouchedRow:
+        """The task's row, to be saved in the end."""
+        item = self.touched.get(task)
+        if item is None:
+            row = CODECS[family_of(task)].load(self.unit, task)
+            item = self.touched[task] = TouchedRow(row, row.parked is not None)
+        return item
+
+    def look(self, task: str) -> Any:
+        """The task's row, to look at only."""
+        item = self.touched.get(task)
+        return item.row if item is not None else CODECS[family_of(task)].load(self.unit, task)
+
+    def parts(self, email: str) -> Iterator[str]:
+        """The tasks of a contact besides itself."""
+        for family in (Family.RECORD, Family.FOLLOW_UP):
+            prefix = task_of(family, email, "")
+            found = {key.decode() for key, _ in self.unit.scan(prefix.encode())}
+            yield from sorted(found | {task for task in self.touched if task.startswith(prefix)})

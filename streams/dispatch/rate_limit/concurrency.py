@@ -1,0 +1,80 @@
+"""Ceilings: what the account may do only so many times at once or in an hour, apart from the budgets of calls."""
+
+from streams.core.clock import Clock
+from streams.dispatch.rate_limit.partition_share import Share
+from streams.dispatch.rate_limit.quota import Hour
+from streams.dotdigital.errors import Ceiling
+
+IN_FLIGHT = {Ceiling.CONTACT_IMPORTS: 25, Ceiling.INSIGHT_IMPORTS: 5}
+"""Imports that Dotdigital runs at once for one account."""
+ENROLMENTS = 20
+"""Enrolment calls in any 60 minutes, over all programmes."""
+
+_TURN = 300_000
+_REFUSED = 15_000
+
+
+class ImportSlots:
+    """This worker's part of the imports of one kind that may be in flight.
+
+    When there are more partitions than slots they take turns; an import that outlasts its turn may bring the account to its
+    ceiling, which Dotdigital then says: :meth:`refused`.
+    """
+
+    def __init__(self, share: Share, limit: int, clock: Clock) -> None:
+        self._share = share
+        self._limit = limit
+        self._clock = clock
+        self._closed_until = 0
+        self.held = 0
+
+    @property
+    def free(self) -> int:
+        """Imports that may be started now."""
+        now = self._clock.now_ms()
+        return 0 if now < self._closed_until else max(0, self._share.of(self._limit, now // _TURN) - self.held)
+
+    def take(self) -> bool:
+        """Take a slot for an import that is about to be started; False when none is free."""
+        if not self.free:
+            return False
+        self.held += 1
+        return True
+
+    def adopt(self) -> None:
+        """Count an import that somebody started before us."""
+        self.held += 1
+
+    def release(self) -> None:
+        """An import is over, or was not started after all."""
+        self.held = max(0, self.held - 1)
+
+    def refused(self) -> None:
+        """The account's ceiling is reached: start nothing for a while. The slot is still to be released."""
+        self._closed_until = self._clock.now_ms() + _REFUSED
+
+
+class Enrolments:
+    """This worker's part of the account's enrolment calls."""
+
+    def __init__(self, share: Share, clock: Clock) -> None:
+        self._hour = Hour(share, ENROLMENTS)
+        self._clock = clock
+        self._closed_until = 0
+
+    @property
+    def opens_at(self) -> int:
+        """When the next one may be made, epoch milliseconds; the past or present means now."""
+        return max(self._closed_until, self._hour.opens_at(self._clock.now_ms()))
+
+    def take(self) -> bool:
+        """Count a call that is about to be made; False when it must wait for :attr:`opens_at`."""
+        now = self._clock.now_ms()
+        if self.opens_at > now:
+            return False
+        self._hour.spend(now)
+        return True
+
+    def refused(self) -> None:
+        """Somebody else used the allowance up: it frees one call in three minutes on average."""
+        self._closed_until = self._clock.now_ms() + 3_600_000 // ENROLMENTS

@@ -1,0 +1,111 @@
+"""One contact: every buyer's part for an address, merged into the content that Dotdigital should hold.
+
+``docs/contact-rules.md`` section 4. The merge is a function of the set of parts, so their order of arrival cannot matter.
+"""
+
+from typing import Any
+
+import msgspec
+import orjson
+
+from streams.domain.buyers import is_person, strictest
+from streams.domain.money import money
+from streams.domain.times import utc_text
+from streams.domain.totals import combined
+from streams.domain.versioned import Cell, accepts
+from streams.mapping import ContactFields, Mapping
+from streams.messages.changes import Change, Desired, Left, Part, Totals
+
+_DAY = 86_400
+
+
+class ContactRow(msgspec.Struct, array_like=True, gc=False):
+    """The state of one address: what each buyer says about it."""
+
+    parts: dict[str, Cell[Part | Left]] = {}
+    version: int = 0
+
+
+def apply(row: ContactRow, change: Change) -> bool:
+    """Write one buyer's part; False when it is older than what is there."""
+    if not isinstance(change.row, Part | Left):
+        raise TypeError(f"a contact takes parts, not {change.kind.name}")
+    buyer = str(change.pk)
+    if not accepts(row.parts.get(buyer), change.position):
+        return False
+    row.parts[buyer] = Cell(change.position, change.row)
+    return True
+
+
+def desired(row: ContactRow, mapping: Mapping) -> Desired:
+    """What the contact should look like now."""
+    live = {buyer: cell.row for buyer, cell in row.parts.items() if isinstance(cell.row, Part)}
+    gone = [(cell.position, cell.row.moved_to) for cell in row.parts.values() if isinstance(cell.row, Left)]
+    moved_to = [email for _, email in sorted((position, email) for position, email in gone if email is not None)]
+    if not live:
+        # Whoever had the address last takes along what is said of it.
+        return Desired(None, None, tuple(moved_to[-1:]))
+    totals = combined([part.totals for part in live.values()])
+    fields = orjson.dumps(merged(live, totals, mapping), option=orjson.OPT_SORT_KEYS)
+    return Desired(
+        fields,
+        strictest({part.opted for part in live.values()}),
+        tuple(sorted({*moved_to, *(email for part in live.values() for email in part.moved_to)})),
+        totals.despatched,
+    )
+
+
+def cleared(names: ContactFields) -> bytes:
+    """The content that empties every data field of ours."""
+    return orjson.dumps(dict.fromkeys(names.model_dump().values()), option=orjson.OPT_SORT_KEYS)
+
+
+def ranked(parts: dict[str, Part]) -> list[Part]:
+    """Parts by their last order, latest first; without one last; then accounts before persons, the smaller id first."""
+
+    def rank(item: tuple[str, Part]) -> tuple[Any, ...]:
+        buyer, part = item
+        at, order = part.totals.last or (0, 0)
+        tie = (1, 0, buyer) if is_person(buyer) else (0, int(buyer[1:]), "")
+        return (part.totals.last is None, -at, -order, *tie)
+
+    return [part for _, part in sorted(parts.items(), key=rank)]
+
+
+def merged(parts: dict[str, Part], totals: Totals, mapping: Mapping) -> dict[str, Any]:
+    """Data fields by name, ready for JSON; money as exact JSON numbers, times as UTC text.
+
+    Args:
+        parts: at least one part, by buyer key.
+        totals: the totals over all parts.
+        mapping: the Dotdigital name of each field, and how long after an order the contact counts as a recent buyer.
+    """
+    names, order = mapping.contact_fields, ranked(parts)
+    named = next((part for part in order if part.first_name or part.last_name), None)
+    latest = order[0]
+    spend = totals.spend - totals.refunded
+    last_at = totals.last[0] if totals.last else None
+    return {
+        names.first_name: named.first_name if named else None,
+        names.last_name: named.last_name if named else None,
+        names.account: next((part.account for part in order if part.account), None),
+        names.trade: any(part.trade for part in order),
+        names.order_count: totals.orders,
+        names.total_spend: money(spend),
+        names.average_order: money(spend / totals.orders) if totals.orders else None,
+        names.first_order: _time(totals.first[0] if totals.first else None),
+        names.last_order: _time(last_at),
+        names.last_order_number: latest.last_number,
+        names.last_status: latest.last_status,
+        names.last_despatch: _time(totals.despatched),
+        names.last_skus: latest.last_skus,
+        names.refund_count: totals.refunds,
+        names.refund_total: money(totals.refunded),
+        names.last_refund: _time(totals.last_refund),
+        names.refunded: totals.refunds > 0,
+        names.exclude_until: _time(None if last_at is None else last_at + mapping.exclude_days * _DAY),
+    }
+
+
+def _time(seconds: int | None) -> str | None:
+    return None if seconds is None else utc_text(seconds)

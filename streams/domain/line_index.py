@@ -1,0 +1,52 @@
+"""Which order lines exist, and which credit notes wait to know: the index that joins a credit note to what it credits.
+
+A credit note names the lines that it gives back, not their order, so neither the order's nor the buyer's key can find
+them. Lines are indexed under a key of their own, in blocks of neighbouring ids, because the lines of one order are born
+together.
+"""
+
+import msgspec
+
+from streams.domain.versioned import Cell, accepts
+from streams.messages.changes import Answer, Ask, Change, Owner
+
+BLOCK = 32
+
+
+class LineBlock(msgspec.Struct, array_like=True, gc=False):
+    """``owners``: line to the orders that have or had it; ``asks``: line to the credit notes that want to know."""
+
+    owners: dict[int, dict[int, Cell[bool]]] = {}
+    asks: dict[int, list[int]] = {}
+    version: int = 0
+
+
+def block_key(line: int) -> str:
+    """The key of the block that holds ``line``."""
+    return f"l{line // BLOCK}"
+
+
+def owner(block: LineBlock, line: int) -> int | None:
+    """The order that has the line now. A line that moves is, for a moment, owned by both (the lower counts) or by neither."""
+    return min((order for order, cell in block.owners.get(line, {}).items() if cell.row), default=None)
+
+
+def apply(block: LineBlock, change: Change) -> list[tuple[int, Answer]]:
+    """Write one owner or one question into the block; the answers that must now be given, as (credit note, answer)."""
+    line = int(change.pk)
+    if isinstance(change.row, Owner):
+        owners = block.owners.setdefault(line, {})
+        if not accepts(owners.get(change.row.order), change.position):
+            return []
+        owners[change.row.order] = Cell(change.position, change.row.live)
+        asking = block.asks.get(line, [])
+    elif isinstance(change.row, Ask):
+        asks = block.asks.setdefault(line, [])
+        if change.row.credit not in asks:
+            asks.append(change.row.credit)
+        asking = [change.row.credit]
+    else:
+        raise TypeError(f"a line block takes owners and questions, not {change.kind.name}")
+    found = owner(block, line)
+    answer = Answer(line, found is not None, found)
+    return [(credit, answer) for credit in asking]

@@ -1,0 +1,118 @@
+"""An order's record and what a contact shows of its lines (``docs/delivery-rules.md`` section 4)."""
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import orjson
+
+from streams.capture import rows
+from streams.domain.money import EXACT, money
+from streams.domain.orders import Live, OrderRow
+from streams.domain.times import utc_text
+from streams.mapping.delivery import RecordStatus
+from streams.messages.changes import Item
+
+Items = Mapping[int, Item]
+"""What is known of variants, by id."""
+
+_LONGEST = 1000
+_UNFIT = re.compile(r"[^A-Za-z0-9_-]")
+
+
+def key(number: str) -> str:
+    """The key of an order's record: its number, without what a key or the path of a call may not contain."""
+    return _UNFIT.sub("_", number)
+
+
+def content(row: OrderRow, live: Live, items: Items, words: Mapping[RecordStatus, str]) -> bytes:
+    """The JSON of an order's record; what is none is left out of it.
+
+    Args:
+        row: everything known about the order, which has a number.
+        live: what it is worth.
+        items: the variants of its lines.
+        words: the word to show for a status.
+    """
+    fact, given_back = live.fact, EXACT.divide(credited(row), live.currency.rate)
+    shown = status(row, live)
+    record = {
+        "id": fact.number,
+        "order_status": words.get(shown, shown),
+        "purchase_date": utc_text(fact.at),
+        "currency": live.currency.code,
+        "order_subtotal": money(live.net),
+        "refund_total": money(given_back),
+        "order_total": money(max(live.net - given_back, Decimal(0))),
+        "despatch_date": None if fact.despatched is None else utc_text(fact.despatched),
+        "return_number": _return_number(row),
+        "products": [_product(line, variant, items.get(variant)) for line, variant in _lines(row)] or None,
+    }
+    return orjson.dumps(_without_none(record))
+
+
+def credited(row: OrderRow) -> Decimal:
+    """What was given back of the order, in the reporting currency."""
+    return sum((cell.row.amount for cell in row.credits.values() if cell.row is not None), Decimal(0))
+
+
+def status(row: OrderRow, live: Live) -> RecordStatus:
+    """What became of the order, as its record says it."""
+    given_back = credited(row)
+    if not live.fact.counts:
+        return live.fact.status
+    if given_back > 0:
+        return "refunded" if given_back >= live.fact.net else "part_refunded"
+    if any(cell.row is not None for cell in row.returns.values()):
+        return "returning"
+    return live.fact.status
+
+
+def skus(row: OrderRow, items: Items) -> str | None:
+    """The SKUs of the order's lines, each once; as many whole ones as a data field holds."""
+    known = (items[variant].sku for _, variant in _lines(row) if variant in items)
+    text = ""
+    for sku in dict.fromkeys(sku for sku in known if sku is not None):
+        longer = f"{text}, {sku}" if text else sku
+        if len(longer) > _LONGEST:
+            break
+        text = longer
+    return text or None
+
+
+def _lines(row: OrderRow) -> Iterator[tuple[rows.Line, int]]:
+    for _, cell in sorted(row.lines.items()):
+        if cell.row is not None and cell.row.variant is not None:
+            yield cell.row, cell.row.variant
+
+
+def _product(line: rows.Line, variant: int, item: Item | None) -> dict[str, Any]:
+    known = item or Item(None, None, None)
+    return _without_none(
+        {
+            "product_id": str(variant),
+            "parent_id": None if known.product is None else str(known.product),
+            "sku": known.sku,
+            "name": known.name,
+            "price": money(EXACT.divide(line.net, line.quantity)) if line.net is not None and line.quantity else None,
+            "qty": None if line.quantity is None else _whole(line.quantity),
+        }
+    )
+
+
+def _return_number(row: OrderRow) -> str | None:
+    known = [
+        (cell.row.at is not None, cell.row.at or 0, key, cell.row) for key, cell in row.returns.items() if cell.row is not None
+    ]
+    return max(known)[-1].number if known else None
+
+
+def _whole(quantity: Decimal) -> orjson.Fragment:
+    # An int of more than 64 bits is none that orjson writes.
+    rounded = quantity.to_integral_value(ROUND_HALF_UP, EXACT)
+    return orjson.Fragment(f"{rounded or abs(rounded):f}".encode())
+
+
+def _without_none(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}

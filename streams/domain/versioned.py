@@ -1,0 +1,52 @@
+"""A stored fact and the position of the row version that produced it: replace, never increment.
+
+Positions are bytes that compare in order: a source position (:mod:`streams.capture.position`) for captured rows, a row
+version of ours (:func:`version_bytes`) for what one stage tells the next. The two never meet in one cell.
+"""
+
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from streams.messages.changes import Change
+
+T = TypeVar("T")
+
+
+class Cell(msgspec.Struct, Generic[T], array_like=True, frozen=True, gc=False):
+    """A fact, or the memory that it was deleted (``row`` None), with its position."""
+
+    position: bytes
+    row: T | None
+
+
+def accepts(cell: Cell[T] | None, position: bytes) -> bool:
+    """Whether a fact at ``position`` may be written over ``cell``.
+
+    A lower position is an older version: skip. An equal one is written again, because the first write may not have
+    reached the changelog before a crash, nor its consequences the next stage.
+    """
+    return cell is None or position >= cell.position
+
+
+def next_cell(old: Cell[Any] | None, change: Change) -> Cell[Any]:
+    """The cell after ``change``; fields that the source could not tell are kept from the row before."""
+    new = change.row
+    if change.keep and new is not None and old is not None and old.row is not None:
+        new = msgspec.structs.replace(new, **{field: getattr(old.row, field) for field in change.keep})
+    return Cell(change.position, new)
+
+
+def next_version(current: int, now_us: int) -> int:
+    """The version of a row's next write: a hybrid logical clock in microseconds.
+
+    It rises with every write, survives restarts because it is stored in the row, and is above what a paused worker
+    computed before its partitions went to another, as long as clocks differ by less than the pause. A table that is
+    rebuilt from nothing therefore also outranks what it told the next stage in its former life.
+    """
+    return max(current + 1, now_us)
+
+
+def version_bytes(version: int) -> bytes:
+    """A version as a position."""
+    return version.to_bytes(8, "big")

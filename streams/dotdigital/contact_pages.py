@@ -1,0 +1,51 @@
+"""Reading contacts back, page by page (contacts service v3)."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import msgspec
+
+from streams.dotdigital.contact_calls import Contact, ContactForm
+from streams.dotdigital.paging import MOST_V3, Links, since
+from streams.dotdigital.responses import Wire, read
+from streams.dotdigital.tiers import Operation
+from streams.dotdigital.transport import Bound
+
+
+@dataclass(frozen=True, slots=True)
+class ContactPage:
+    """One page; ``marker`` leads to the next, also in a later reading, and is None on the last."""
+
+    contacts: tuple[Contact, ...]
+    marker: str | None
+
+
+class _Page(Wire):
+    items: list[ContactForm] | None = msgspec.field(default=None, name="_items")
+    links: Links | None = msgspec.field(default=None, name="_links")
+
+
+class ReadingCalls(Bound):
+    """Calls that page over the account's contacts."""
+
+    async def contacts_since(
+        self, modified: int | None, *, with_status: bool = True, marker: str | None = None, limit: int = MOST_V3
+    ) -> AsyncIterator[ContactPage]:
+        """Contacts with an address that changed at ``modified`` (UTC epoch seconds) or later, or all; oldest id first.
+
+        Args:
+            modified: None reads them all.
+            with_status: ask for the e-mail channel's status; without it ``email_status`` is the contact's overall one.
+            marker: where an earlier reading of the same filter stopped.
+            limit: contacts in a page, at most 5000.
+        """
+        query = {"limit": str(limit)} | since(modified) | ({"include": "channelProperties"} if with_status else {})
+        while True:
+            found = query if marker is None else query | {"marker": marker}
+            answer = await self._call(Operation.LIST_CONTACTS, "GET", "/contacts/v3", query=found)
+            page = read(answer, Operation.LIST_CONTACTS, _Page)
+            marker = page.links.following() if page.links else None
+            contacts = (row.contact() for row in page.items or ())
+            yield ContactPage(tuple(contact for contact in contacts if contact.email), marker)
+            if marker is None:
+                return

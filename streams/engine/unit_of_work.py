@@ -1,0 +1,134 @@
+"""One unit of work: a partition's records, the state rows that they touch, and what they cause.
+
+A unit reads through its own writes, loads each row once and writes each touched row once; nothing leaves it until the stage
+commits it.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from streams.messages.changes import Change, pack, partition_of
+
+T = TypeVar("T")
+
+MAX_CHANGES = 500
+"""Changes in one packed record, at most."""
+MAX_BYTES = 1_000_000
+"""Size of a packed record, unless one change alone is larger: well below what a topic takes."""
+
+
+class Reader(Protocol):
+    """The state of one partition, as it was committed last."""
+
+    def get(self, partition: int, key: bytes) -> bytes | None:
+        """The value of ``key``, or None."""
+
+    def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Keys that begin with ``prefix``, with values."""
+
+
+class Unit:
+    """Reads, writes and outputs of one partition's work."""
+
+    def __init__(self, partition: int, partitions: int, state: Reader, now_us: int) -> None:
+        self.partition = partition
+        self.now_us = now_us
+        self.writes: dict[bytes, bytes | None] = {}
+        self.after: list[Callable[[], None]] = []
+        self._partitions = partitions
+        self._state = state
+        self._out: dict[tuple[str, int], list[Change]] = defaultdict(list)
+        self._raw: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
+
+    @property
+    def now_ms(self) -> int:
+        """When this unit began, in epoch milliseconds."""
+        return self.now_us // 1000
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of a state row, this unit's writes included."""
+        return self.writes[key] if key in self.writes else self._state.get(self.partition, key)
+
+    def put(self, key: bytes, value: bytes | None) -> None:
+        """Write a state row; None deletes it. Rows reach the changelog in the order of their first write."""
+        self.writes[key] = value
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """State rows by prefix, as committed before this unit."""
+        return self._state.scan(self.partition, prefix)
+
+    def emit(self, topic: str, change: Change) -> None:
+        """Tell the owner of ``change.key``, through ``topic``."""
+        self._out[topic, partition_of(change.key, self._partitions)].append(change)
+
+    def emit_everywhere(self, topic: str, change: Change) -> None:
+        """Tell every partition, through ``topic``."""
+        for partition in range(self._partitions):
+            self._out[topic, partition].append(change)
+
+    def emit_raw(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:
+        """Append one record as it is."""
+        self._raw[topic, partition].append((key, value))
+
+    def then(self, effect: Callable[[], None]) -> None:
+        """Run ``effect`` once everything of this unit is durable: for indexes in memory."""
+        self.after.append(effect)
+
+    def outputs(self) -> Iterator[tuple[tuple[str, int], list[tuple[bytes | None, bytes | None]]]]:
+        """What to append where."""
+        for place, changes in self._out.items():
+            yield place, packed(changes)
+        yield from self._raw.items()
+
+
+def packed(changes: list[Change]) -> list[tuple[bytes | None, bytes | None]]:
+    """Records that carry ``changes`` in order, each bounded in number of changes and in bytes."""
+    starts = range(0, len(changes), MAX_CHANGES)
+    return [(None, value) for start in starts for value in _bounded(changes[start : start + MAX_CHANGES])]
+
+
+def _bounded(changes: list[Change]) -> Iterator[bytes]:
+    value = pack(changes)
+    if len(value) <= MAX_BYTES or len(changes) == 1:
+        yield value
+    else:
+        # Rare, so it is cheaper to pack the halves again than to weigh every change.
+        half = len(changes) // 2
+        yield from _bounded(changes[:half])
+        yield from _bounded(changes[half:])
+
+
+@dataclass(slots=True)
+class Codec(Generic[T]):
+    """How a kind of state row is stored: key prefix, type, and what a missing row is."""
+
+    prefix: str
+    kind: type[T]
+    _encode: Callable[[object], bytes] = msgspec.msgpack.Encoder().encode
+    _decode: Callable[[bytes], T] | None = None
+
+    def __post_init__(self) -> None:
+        self._decode = msgspec.msgpack.Decoder(self.kind).decode
+
+    def key(self, key: str) -> bytes:
+        """The stored key of a row."""
+        return f"{self.prefix}{key}".encode()
+
+    def load(self, unit: Unit, key: str) -> T:
+        """The row, or an empty one."""
+        value = unit.get(self.key(key))
+        return self.kind() if value is None else self.decode(value)
+
+    def decode(self, value: bytes) -> T:
+        """A stored row."""
+        if self._decode is None:
+            raise TypeError("the codec was not initialised")
+        return self._decode(value)
+
+    def save(self, unit: Unit, key: str, row: T) -> None:
+        """Write the row."""
+        unit.put(self.key(key), self._encode(row))

@@ -1,1 +1,0 @@
-"""Erasure from outside: asking for it, following who was erased, and the receipt."""

@@ -1,0 +1,55 @@
+"""Who was erased, as topic ``erasures`` tells: known whole before the first row is read, and followed ever after."""
+
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from aiokafka import TopicPartition
+
+from streams.domain.erasure import Digest
+from streams.kafka.reader import reader, until_end
+
+
+class ErasedAddresses:
+    """The digests of topic ``erasures``, followed without a consumer group."""
+
+    def __init__(self, bootstrap: str, topic: str, partitions: int, digest: Digest) -> None:
+        self._bootstrap = bootstrap
+        self._places = [TopicPartition(topic, partition) for partition in range(partitions)]
+        self._known: set[bytes] = set()
+        self._stack = AsyncExitStack()
+        self.digest = digest
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            self._consumer = await stack.enter_async_context(reader(self._bootstrap))
+            async for record in until_end(self._consumer, self._places):
+                self._known.add(record.key)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def refresh(self) -> None:
+        """Take in what was appended since.
+
+        Raises:
+            aiokafka.errors.KafkaError: the broker does not answer.
+        """
+        for records in (await self._consumer.getmany(timeout_ms=0)).values():
+            self._known.update(record.key for record in records)
+
+    def note(self, digest: bytes) -> None:
+        """Know of an erasure before the topic tells of it."""
+        self._known.add(digest)
+
+    def __bool__(self) -> bool:
+        """Whether anybody was erased."""
+        return bool(self._known)
+
+    def erased(self, address: str) -> bool:
+        """Whether the address is one of somebody who was erased."""
+        return bool(self._known) and self.digest(address) in self._known

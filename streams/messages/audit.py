@@ -1,0 +1,59 @@
+"""The audit topic: what operators did, and what was erased where. It outlives everything it speaks of, and names no person."""
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+
+class Acted(msgspec.Struct, frozen=True, gc=False, tag="acted", tag_field="what"):
+    """An operator retried or dropped dead letters of one code; ``places`` says which, as ``owdd dlq`` names them."""
+
+    at: int
+    by: str
+    action: Literal["retry", "drop"]
+    code: str
+    count: int
+    places: list[str]
+
+
+class Requested(msgspec.Struct, frozen=True, gc=False, tag="requested", tag_field="what"):
+    """Somebody (``by``; ``erp`` for the mapped flag) asked that a person be forgotten; ``digest`` in hex."""
+
+    at: int
+    by: str
+    digest: str
+
+
+class Trace(msgspec.Struct, frozen=True, gc=False, tag="erased", tag_field="what"):
+    """One partition of a stage holds nothing of the person any more; ``rows`` held something.
+
+    From dispatch ``stage`` is ``dotdigital`` and ``answer`` says what Dotdigital did.
+    """
+
+    digest: str
+    stage: str
+    partition: int
+    rows: int
+    at: int
+    answer: str | None = None
+
+
+Entry: TypeAlias = Acted | Requested | Trace
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Entry).decode
+
+
+def write_audit(entry: Entry) -> bytes:
+    """The value of an audit record."""
+    return _encode(entry)
+
+
+def read_audit(value: bytes) -> Entry:
+    """What an audit record says.
+
+    Raises:
+        msgspec.DecodeError: it was not written by :func:`write_audit`.
+    """
+    entry: Entry = _decode(value)
+    return entry

@@ -1,0 +1,282 @@
+"""What one stage tells the next: the changes packed into the records of our own topics.
+
+A record's value is a msgpack array of :class:`Change`. Tags and field orders are a wire format: append, never reorder; a
+breaking change needs a new application version (``OWDD_APP_VERSION``) and a rebuild.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from enum import IntEnum
+from typing import Literal, TypeAlias
+from zlib import crc32
+
+import msgspec
+
+from streams.capture.rows import CapturedRow
+
+EVERYWHERE = "*"
+"""The key of a change that every partition must hear of."""
+
+OrderStatus: TypeAlias = Literal["open", "held", "part_despatched", "despatched", "completed", "cancelled"]
+
+
+class Kind(IntEnum):
+    """What a change is about, and hence which part of which state row it touches."""
+
+    CUSTOMER = 1
+    CONTACT = 2
+    HEADER = 3
+    DETAIL = 4
+    TOTAL = 5
+    LINE = 6
+    DESPATCH = 7
+    STATUS = 8
+    OWNER = 9
+    ASK = 10
+    ANSWER = 11
+    FACT = 12
+    PART = 13
+    DESIRED = 14
+    CONSENT = 15
+    PRODUCT = 16
+    VARIANT = 17
+    PRICE = 18
+    STOCK = 19
+    CATEGORY = 20
+    MEMBERSHIP = 21
+    RETURN = 22
+    ITEM = 23
+    SEEK = 24
+    RECIPIENTS = 25
+    CREDITED = 26
+    RECORD = 27
+    CATALOGUE = 28
+    FOLLOW_UP = 29
+    FOUND = 30
+    ERASE = 31
+    RESEND = 32
+    MARK = 33
+    RETRY = 34
+    TOLD = 35
+
+
+class _Message(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="_tag"):
+    pass
+
+
+class Owner(_Message, frozen=True, tag=20):
+    """Order ``order`` has the line (or had it: ``live`` False)."""
+
+    order: int
+    live: bool
+
+
+class Ask(_Message, frozen=True, tag=21):
+    """Credit note ``credit`` gives back the line: tell it whether the line exists, now and whenever that changes."""
+
+    credit: int
+
+
+class Answer(_Message, frozen=True, tag=22):
+    """Whether the line that a credit note asked about exists, and in which order."""
+
+    line: int
+    exists: bool
+    order: int | None = None
+
+
+class Fact(_Message, frozen=True, tag=23):
+    """One live order or credit note, as its buyer needs it.
+
+    ``net`` is in the reporting currency, exact; ``skus`` is what was bought, as text.
+    """
+
+    number: str | None
+    at: int
+    status: OrderStatus
+    credit: bool
+    net: Decimal
+    despatched: int | None
+    skus: str | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Cancelled documents exist, but add nothing."""
+        return self.status != "cancelled"
+
+
+class Totals(_Message, frozen=True):
+    """Sums and extremes over facts; times are UTC epoch seconds, ``first``/``last`` are (time, order id)."""
+
+    live: int = 0
+    orders: int = 0
+    spend: Decimal = Decimal(0)
+    refunds: int = 0
+    refunded: Decimal = Decimal(0)
+    first: tuple[int, int] | None = None
+    last: tuple[int, int] | None = None
+    despatched: int | None = None
+    last_refund: int | None = None
+
+
+class Part(_Message, frozen=True, tag=24):
+    """What one buyer says about one address; ``moved_to``: where those went who left it to others, if known."""
+
+    first_name: str | None
+    last_name: str | None
+    account: str | None
+    trade: bool
+    opted: bool | None
+    totals: Totals
+    last_number: str | None
+    last_status: OrderStatus | None
+    last_skus: str | None = None
+    moved_to: tuple[str, ...] = ()
+
+
+class Left(_Message, frozen=True, tag=25):
+    """A buyer no longer has the address, or the contact row; ``moved_to`` is where the person went, if known."""
+
+    moved_to: str | None
+
+
+class Desired(_Message, frozen=True, tag=26):
+    """The content that a contact should have: JSON of its data fields, or None when it should not be ours any more.
+
+    ``moved_to``: where people went who had the address. ``despatched``: when something was last despatched to it (UTC epoch
+    seconds), which decides on the recent buyers' list.
+    """
+
+    fields: bytes | None
+    opted: bool | None
+    moved_to: tuple[str, ...] = ()
+    despatched: int | None = None
+
+
+class Consent(_Message, frozen=True, tag=27):
+    """An unsubscribe that another address of the same person brings along."""
+
+
+class Item(_Message, frozen=True, tag=28):
+    """What orders need to know of a variant."""
+
+    product: int | None
+    sku: str | None
+    name: str | None
+
+
+class Seek(_Message, frozen=True, tag=29):
+    """An order asks its buyer whom its record belongs to: tell it the buyer's addresses, now and whenever they change."""
+
+
+class Recipients(_Message, frozen=True, tag=30):
+    """The addresses of an order's buyer, in the buyer's stable order."""
+
+    addresses: tuple[str, ...]
+
+
+class Credited(_Message, frozen=True, tag=31):
+    """What one credit note gives back of an order, in the reporting currency, exact."""
+
+    amount: Decimal
+    at: int
+
+
+class Wanted(_Message, frozen=True, tag=32):
+    """An insight record as it should be: its JSON, and the id (order or variant) that can be asked to tell it again.
+
+    Without content the record must not exist, as far as that source is concerned.
+    """
+
+    content: bytes
+    source: int
+
+
+class FollowUp(_Message, frozen=True, tag=33):
+    """One credit note of which Dotdigital is told once; ``amount`` in ``currency``."""
+
+    number: str | None
+    at: int
+    amount: Decimal
+    currency: str
+
+
+class Found(_Message, frozen=True, tag=34):
+    """What a reading of Dotdigital says of a contact: its id, the status of its e-mail channel (lower case)."""
+
+    contact: int
+    status: str
+
+
+class Mark(_Message, frozen=True, tag=36):
+    """Everything that Dotdigital knew at ``upto`` (UTC epoch seconds) stands before this in the partition."""
+
+    upto: int
+
+
+class Erase(_Message, frozen=True, tag=35):
+    """A person must be forgotten; ``digest`` is the keyed digest of the address."""
+
+    digest: bytes
+
+
+Message: TypeAlias = (
+    CapturedRow
+    | Owner
+    | Ask
+    | Answer
+    | Fact
+    | Part
+    | Left
+    | Desired
+    | Consent
+    | Item
+    | Seek
+    | Recipients
+    | Credited
+    | Wanted
+    | FollowUp
+    | Found
+    | Mark
+    | Erase
+)
+
+
+class Change(msgspec.Struct, array_like=True, gc=False):
+    """One change of one state row.
+
+    ``key`` names the state row (and decides the partition), ``pk`` the thing inside it; ``born`` is the epoch millisecond
+    at which the oldest cause of this change was appended to Kafka; ``keep`` names fields that the source could not tell.
+    """
+
+    kind: Kind
+    key: str
+    pk: int | str
+    position: bytes
+    lane: int
+    born: int
+    row: Message | None
+    keep: tuple[str, ...] = ()
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[Change]).decode
+
+
+def pack(changes: Iterable[Change]) -> bytes:
+    """The value of one record that carries ``changes`` in order."""
+    return _encode(list(changes))
+
+
+def unpack(value: bytes) -> list[Change]:
+    """The changes of one record.
+
+    Raises:
+        msgspec.DecodeError: the value was not written by :func:`pack` of a compatible release.
+    """
+    return _decode(value)
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """The partition that owns a state row, in every topic and table of ours."""
+    return crc32(key.encode()) % partitions

@@ -1,0 +1,60 @@
+"""How a person's erasure is asked for: two records that may be written any number of times."""
+
+import msgspec
+
+from streams.core.lanes import Lane
+from streams.kafka.producer import BatchProducer
+from streams.kafka.topics import Topics
+from streams.messages.changes import Change, Erase, Kind, pack, partition_of
+
+
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """Value of a record of topic ``erasures``, whose key is the digest: when it was asked for, and by whom."""
+
+    at: int
+    by: str
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Asked).decode
+
+
+def erasure_of(address: str, digest: bytes, now_ms: int) -> Change:
+    """The change that starts an erasure, for topic ``contacts``."""
+    return Change(Kind.ERASE, address, 0, b"", Lane.URGENT, now_ms, Erase(digest))
+
+
+def read_asked(value: bytes) -> Asked:
+    """What a record of topic ``erasures`` says.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+    """
+    return _decode(value)
+
+
+class Erasures:
+    """Appends requests."""
+
+    def __init__(self, producer: BatchProducer, topics: Topics, partitions: int) -> None:
+        self._producer = producer
+        self._topics = topics
+        self._partitions = partitions
+
+    async def remember(self, digest: bytes, asked: Asked) -> None:
+        """Have ingest empty whatever names the person from now on.
+
+        Raises:
+            aiokafka.errors.KafkaError: the broker did not acknowledge.
+        """
+        place = partition_of(digest.hex(), self._partitions)
+        await self._producer.send_one(self._topics.erasures, place, digest, _encode(asked))
+
+    async def start(self, address: str, digest: bytes, now_ms: int) -> None:
+        """Have every stage and Dotdigital forget the person.
+
+        Raises:
+            aiokafka.errors.KafkaError: the broker did not acknowledge.
+        """
+        value = pack([erasure_of(address, digest, now_ms)])
+        await self._producer.send_one(self._topics.contacts, partition_of(address, self._partitions), None, value)

@@ -1,0 +1,133 @@
+"""Retry or drop letters: every action at a limited rate, acknowledged by Kafka, and written to the audit topic.
+
+A captured record goes to the topic ``retries``, never back to its own: there it would be the newest record of its key, and
+compaction would keep it instead of the row's real state. The position inside it keeps the row from going backwards. A stage's
+record goes back to the stage, without those who were erased: ingest does not see it, and a stage that was rebuilt may not know
+them. A parked delivery's owner is asked to try again.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from streams.core.clock import Clock
+from streams.core.lanes import Lane
+from streams.dispatch.outbox.parked import read_parked
+from streams.domain.erasure import scrubbed
+from streams.ingest.erased_addresses import ErasedAddresses
+from streams.kafka.producer import BatchProducer
+from streams.kafka.topics import Topics
+from streams.messages.audit import Acted, write_audit
+from streams.messages.changes import Change, Kind, pack, partition_of, unpack
+from streams.messages.dead_letters import origin_headers
+from streams.operations.dlq_entry import INGEST_STAGE, Letter
+from streams.operations.dlq_store import Box
+
+Action: TypeAlias = Literal["retry", "drop"]
+Progress: TypeAlias = Callable[[int], None]
+"""Told how many are done."""
+
+_AUDITED_AT_ONCE = 100
+
+
+class Actions:
+    """What an operator does to letters."""
+
+    def __init__(
+        self,
+        box: Box,
+        producer: BatchProducer,
+        erased: ErasedAddresses,
+        topics: Topics,
+        partitions: int,
+        *,
+        operator: str,
+        clock: Clock,
+    ) -> None:
+        self._box = box
+        self._producer = producer
+        self._erased = erased
+        self._topics = topics
+        self._packed = {*topics.between_stages}
+        self._partitions = partitions
+        self._operator = operator
+        self._clock = clock
+        self._done: dict[str, list[str]] = defaultdict(list)
+
+    async def act(self, action: Action, letters: Sequence[Letter], *, rate: float, progress: Progress) -> int:
+        """Do it to every letter, at most ``rate`` a second; to how many it was done.
+
+        Left out is what retention has removed meanwhile, and from a retry what does not say where it belongs, or whether it
+        names somebody who was erased. What was done when it is interrupted is in the audit topic too.
+
+        Raises:
+            aiokafka.errors.KafkaError: the broker did not acknowledge.
+        """
+        by_place = {letter.place: letter for letter in letters}
+        loop, count = asyncio.get_running_loop(), 0
+        began = loop.time()
+        try:
+            async for place, record in self._box.records(by_place):
+                if (early := began + count / rate - loop.time()) > 0:
+                    await asyncio.sleep(early)
+                letter = by_place[place]
+                if action == "retry" and not await self._retry(letter, record):
+                    continue
+                self._done[letter.code].append(str(place))
+                count += 1
+                progress(count)
+                if count % _AUDITED_AT_ONCE == 0:
+                    await self._audit(action)
+        finally:
+            await self._audit(action)
+        return count
+
+    async def _retry(self, letter: Letter, record: Any) -> bool:
+        if letter.place.kind == "delivery":
+            parked = read_parked(record.value)
+            change = Change(Kind.RETRY, parked.key, parked.task_key, b"", Lane.LIVE, self._clock.now_ms(), None)
+            place = partition_of(parked.key, self._partitions)
+            await self._producer.send_one(self._topics.desired, place, None, pack([change]))
+            return True
+        target = self._target(letter)
+        if target is None or letter.origin is None:
+            return False
+        value = record.value
+        if self._erased and target[0] in self._packed:
+            try:
+                told = unpack(value or b"")
+            except msgspec.MsgspecError:
+                # Another release's: nobody can say whom it names, and the stage could not read it either.
+                return False
+            remains = [change for change in (self._without_erased(target[0], change) for change in told) if change is not None]
+            if not remains:
+                return True
+            value = pack(remains)
+        headers = origin_headers(letter.origin, letter.attempts)
+        await self._producer.send_one(*target, record.key, value, headers)
+        return True
+
+    def _without_erased(self, topic: str, change: Change) -> Change | None:
+        """What remains of a change to be told again; None if it is about somebody who was erased."""
+        if change.kind is Kind.ERASE:
+            return change
+        by_address = topic in (self._topics.contacts, self._topics.desired)
+        return None if by_address and self._erased.erased(change.key) else scrubbed(change, self._erased.erased)
+
+    def _target(self, letter: Letter) -> tuple[str, int] | None:
+        """Where a dead letter's record must go: the topic of retries for a captured one, its own for a stage's."""
+        if letter.stage == INGEST_STAGE:
+            return self._topics.retries, letter.place.partition
+        origin, own = letter.origin, self._packed | {self._topics.deliveries}
+        known = origin is not None and origin.topic in own and origin.partition < self._partitions
+        return (origin.topic, origin.partition) if origin is not None and known else None
+
+    async def _audit(self, action: Action) -> None:
+        for code, places in self._done.items():
+            entry = Acted(self._clock.now_ms(), self._operator, action, code, len(places), places)
+            place = partition_of(code, self._partitions)
+            await self._producer.send_one(self._topics.audit, place, code.encode(), write_audit(entry))
+        self._done.clear()

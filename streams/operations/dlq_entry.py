@@ -1,0 +1,125 @@
+"""One thing that was set aside, as an operator sees it: where it is, what is wrong with it, and nothing personal.
+
+Two kinds look alike here: the dead letters of ingest and of the stages behind it (``ingest``), and parked deliveries
+(``delivery``). A letter's *place* names it: kind, partition and offset, as in ``ingest/3@981``.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+import msgspec
+import orjson
+
+from streams.core.errors import OwddError
+from streams.dispatch.outbox.parked import Parked
+from streams.messages.changes import unpack
+from streams.messages.dead_letters import Coordinates
+
+Kind: TypeAlias = Literal["ingest", "delivery"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+INGEST_STAGE = "ingest"
+
+_PLACE = re.compile(r"(?P<kind>ingest|delivery)/(?P<partition>\d{1,9})@(?P<offset>\d{1,18})")
+_ADDRESS = re.compile(rb"[^\s\"\\<>()',;]+@[^\s\"\\<>()',;]+")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where a letter stands in the topic of its kind."""
+
+    kind: Kind
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.partition}@{self.offset}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Place":
+        """The place that ``list`` prints.
+
+        Raises:
+            OwddError: it is none.
+        """
+        found = _PLACE.fullmatch(text)
+        if found is None:
+            raise OwddError(f"{text!r} is no letter's place; 'owdd dlq list' prints them, as in ingest/3@981")
+        kind: Kind = "ingest" if found["kind"] == "ingest" else "delivery"
+        return cls(kind, int(found["partition"]), int(found["offset"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What is known of a letter without its content.
+
+    ``stage`` is who refused the record, or what kind of delivery was refused; ``origin`` where the record stood in Kafka
+    first; ``at`` when it was set aside (epoch ms); ``outcome`` how it ended, None while it is open.
+    """
+
+    place: Place
+    at: int
+    stage: str
+    code: str
+    reason: str
+    attempts: int
+    key_hash: str
+    origin: Coordinates | None = None
+    outcome: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """Everything, for print."""
+        origin = None if self.origin is None else str(self.origin)
+        rest = {name: getattr(self, name) for name in ("at", "stage", "code", "reason", "attempts", "key_hash")}
+        return {"place": str(self.place), **rest, "origin": origin, "outcome": self.outcome}
+
+
+def dead_letter(record: Any) -> Letter:
+    """A record of the dead-letter topic; what somebody else wrote there is shown with empty members."""
+    facts = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
+    number = {
+        name: int(text) if (text := facts.get(name, "")).isdecimal() else 0 for name in ("partition", "offset", "attempts")
+    }
+    return Letter(
+        place=Place("ingest", record.partition, record.offset),
+        at=record.timestamp,
+        stage=facts.get("stage", ""),
+        code=facts.get("code", ""),
+        reason=facts.get("reason", ""),
+        attempts=number["attempts"] or 1,
+        key_hash=facts.get("key-hash", ""),
+        origin=Coordinates(facts["topic"], number["partition"], number["offset"]) if facts.get("topic") else None,
+    )
+
+
+def parked_letter(record: Any, parked: Parked) -> Letter:
+    """A record of the topic of parked deliveries."""
+    return Letter(
+        place=Place("delivery", record.partition, record.offset),
+        at=parked.last,
+        stage=parked.task,
+        code=parked.code,
+        reason=f"{parked.error_class}: {parked.reason}",
+        attempts=parked.attempts,
+        key_hash=(record.key or b"").decode(errors="replace"),
+    )
+
+
+def names_in(key: bytes | None, value: bytes | None) -> Iterator[bytes]:
+    """What a dead letter may be asked for by: its key, the key's columns, the state rows and addresses that it names."""
+    yield key or b""
+    try:
+        columns = orjson.loads(key or b"")
+    except orjson.JSONDecodeError:
+        columns = None
+    if isinstance(columns, dict):
+        yield from (str(column).encode() for column in columns.values())
+    try:
+        changes = unpack(value or b"")
+    except msgspec.MsgspecError:
+        yield from (address.lower() for address in _ADDRESS.findall(value or b""))
+        return
+    for change in changes:
+        yield from (change.key.encode(), change.key[1:].encode(), str(change.pk).encode())

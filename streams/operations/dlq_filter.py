@@ -1,0 +1,42 @@
+"""Which letters an operator means."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from streams.messages.dead_letters import keyed_hash
+from streams.operations.dlq_entry import Kind, Letter
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Filters that must all apply; None is no filter. Times are epoch milliseconds.
+
+    ``keys`` are keyed hashes: what the operator gave is not kept.
+    """
+
+    kind: Kind | None = None
+    stage: str | None = None
+    code: str | None = None
+    keys: frozenset[str] | None = None
+    since: int | None = None
+    until: int | None = None
+    limit: int | None = None
+
+    def takes(self, letter: Letter) -> bool:
+        """Whether everything but the key applies."""
+        return (
+            self.kind in (None, letter.place.kind)
+            and self.stage in (None, letter.stage)
+            and self.code in (None, letter.code)
+            and (self.since is None or letter.at >= self.since)
+            and (self.until is None or letter.at <= self.until)
+        )
+
+    def names(self, names: Iterable[bytes], hash_key: bytes) -> bool:
+        """Whether one of ``names`` is the key that the operator means."""
+        return self.keys is None or any(keyed_hash(name, hash_key) in self.keys for name in names)
+
+
+def key_hashes(given: str, hash_key: bytes) -> frozenset[str]:
+    """The hashes under which a key, as an operator types it, may be found."""
+    return frozenset(keyed_hash(text.encode(), hash_key) for text in (given, given.strip().lower()))

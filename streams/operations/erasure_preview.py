@@ -1,0 +1,59 @@
+"""What is known of a person who is to be erased, read from topics: enough to see whether it is the right one, not who."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from streams.domain.contact_projection import ContactRow
+from streams.domain.erasure import Digest
+from streams.engine.unit_of_work import Codec
+from streams.kafka.reader import records_of
+from streams.kafka.topics import Topics, tables
+from streams.messages.changes import Part, partition_of
+from streams.messages.dead_letters import keyed_hash
+from streams.messages.erasure_requests import Asked, read_asked
+from streams.settings import Settings
+
+_CONTACTS = Codec("c", ContactRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One person: ``buyers`` have the address now; ``asked`` says when the erasure was last asked for, if it was."""
+
+    hash: str
+    digest: str
+    buyers: int
+    asked: Asked | None
+
+
+async def known(settings: Settings, addresses: Iterable[str], digest: Digest) -> list[Known]:
+    """What the contacts stage and the topic of erasures hold of ``addresses``.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    asked: dict[bytes, Asked] = {}
+    async for record in records_of(settings.kafka_bootstrap, Topics.of(settings.app_id).erasures, range(settings.partitions)):
+        asked[record.key] = read_asked(record.value)
+    wanted: dict[int, list[str]] = defaultdict(list)
+    for address in addresses:
+        wanted[partition_of(address, settings.partitions)].append(address)
+    hash_key = settings.hash_key.get_secret_value().encode()
+    found = []
+    for partition, here in wanted.items():
+        buyers = await _buyers(settings, partition, here)
+        for address in here:
+            mark = digest(address)
+            found.append(Known(keyed_hash(address.encode(), hash_key), mark.hex(), buyers.get(address, 0), asked.get(mark)))
+    return found
+
+
+async def _buyers(settings: Settings, partition: int, addresses: list[str]) -> dict[str, int]:
+    keys = {_CONTACTS.key(address): address for address in addresses}
+    found: dict[str, int] = {}
+    async for record in records_of(settings.kafka_bootstrap, tables(settings)["contacts"], [partition]):
+        if record.key in keys:
+            row = ContactRow() if record.value is None else _CONTACTS.decode(record.value)
+            found[keys[record.key]] = sum(isinstance(cell.row, Part) for cell in row.parts.values())
+    return found

@@ -1,0 +1,63 @@
+"""``owdd kafka``: the embedded broker for those who run without containers."""
+
+import typer
+
+from testkit.cli.local_services import (
+    DATA_DIR,
+    AsJson,
+    DataDir,
+    Facts,
+    Heap,
+    Port,
+    ShortLived,
+    report_start,
+    report_status,
+    report_stop,
+    reporting,
+)
+from testkit.local_services import kafka
+from testkit.local_services.kafka import BrokerInfo
+
+app = typer.Typer(help="Run a local Kafka broker on this machine's Java.", no_args_is_help=True)
+
+
+@app.command()
+def start(
+    port: Port = None,
+    data_dir: DataDir = DATA_DIR,
+    heap: Heap = "512m",
+    short_lived: ShortLived = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start the broker, and return when it answers. Does nothing if it runs."""
+    with reporting(as_json, "Starting Kafka") as progress:
+        broker = kafka.start(data_dir / "kafka", port, heap=heap, short_lived=short_lived, progress=progress)
+    report_start("Kafka", broker.bootstrap, _facts(broker), broker.already_running, as_json)
+
+
+@app.command()
+def stop(data_dir: DataDir = DATA_DIR, as_json: AsJson = False) -> None:
+    """Stop the broker, and return when it is gone. Its data is kept."""
+    with reporting(as_json, "Stopping Kafka") as progress:
+        outcome = kafka.stop(data_dir / "kafka", progress=progress)
+    report_stop("Kafka", outcome, "It recovers its data at the next start.", as_json)
+
+
+@app.command()
+def status(data_dir: DataDir = DATA_DIR, as_json: AsJson = False) -> None:
+    """Say whether the broker runs. Exit status 0 if it does, 3 if it does not."""
+    found = kafka.status(data_dir / "kafka")
+    broker = found.broker
+    address, facts = (broker.bootstrap, _facts(broker)) if broker else ("", {})
+    report_status("Kafka", found.state, address, facts, "'owdd kafka start' starts it again on its data.", as_json)
+
+
+def _facts(broker: BrokerInfo) -> Facts:
+    return {
+        "bootstrap": broker.bootstrap,
+        "port": broker.port,
+        "pid": broker.pid,
+        "cluster_id": broker.cluster_id,
+        "data_dir": str(broker.data_dir),
+        "log": str(broker.log),
+    }

@@ -1,0 +1,76 @@
+"""`owdd sandbox`: run the Dotdigital sandbox on this machine."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from streams.cli.common import guarded
+from streams.settings import load_settings
+from testkit.sandbox import ApiError, create_app, load_config
+
+_SHUTDOWN_SECONDS = 2
+
+
+def sandbox(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 0,
+    user: Annotated[
+        str, typer.Option(envvar="OWDD_DOTDIGITAL_USER", help="API user to accept.")
+    ] = "sandbox@apiconnector.example",
+    port_file: Annotated[Path | None, typer.Option(help="File to write the sandbox's URL to.")] = None,
+    state_dir: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Directory that keeps the account between runs.")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="YAML file with the account's start, its budgets and faults."),
+    ] = None,
+) -> None:
+    """Run an offline Dotdigital that the bridge can be pointed at.
+
+    The password is the setting OWDD_DOTDIGITAL_PASSWORD (a variable or a secret file), never on the command line, where other
+    users could read it.
+    """
+    with guarded():
+        password = load_settings().dotdigital_password.get_secret_value()
+    if not password.strip():
+        typer.echo("OWDD_DOTDIGITAL_PASSWORD is not set: set it to the password that the sandbox must accept.", err=True)
+        raise typer.Exit(2)
+    try:
+        app = create_app(load_config(config, user, password), state_dir=state_dir)
+    except (ValueError, ApiError) as error:
+        reason = error.body["message"] if isinstance(error, ApiError) else error
+        typer.echo(f"The sandbox cannot be set up: {reason}", err=True)
+        raise typer.Exit(2) from error
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            access_log=False,
+            log_level="warning",
+            # Admin calls are let in by the peer's address, which no header may change.
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        )
+    )
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family, backlog=2048) as listener:
+        url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+        if port_file is not None:
+            _publish(port_file, url)
+        typer.echo(url)
+        server.run([listener])
+
+
+def _publish(path: Path, url: str) -> None:
+    """Write `url` so that a reader who waits for the file never sees half of it."""
+    draft = path.with_name(f"{path.name}.tmp")
+    draft.write_text(url + "\n", encoding="utf-8")
+    draft.replace(path)

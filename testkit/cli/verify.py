@@ -1,0 +1,135 @@
+"""``owdd verify``: does the sandbox hold what the rows say?"""
+
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from streams.core.errors import OwddError
+from streams.mapping import Mapping, load_mapping
+from streams.messages.dead_letters import keyed_hash
+from streams.settings import load_settings
+from testkit.oracle import Difference, compare, expectation, expected_held
+from testkit.oracle.sandbox import read_account
+from testkit.simulate.truth import read_truth
+
+DIFFERENT = 1
+UNUSABLE = 2
+
+
+def verify(
+    truth: Annotated[Path, typer.Option(dir_okay=False, help="Truth file of 'owdd simulate'.")],
+    url: Annotated[str, typer.Option(envvar="OWDD_DOTDIGITAL_URL", help="URL of the sandbox.")] = "http://127.0.0.1:8100",
+    mapping: Annotated[
+        Path | None,
+        typer.Option(envvar="OWDD_MAPPING", dir_okay=False, help="The site's mapping; default: the shipped one."),
+    ] = None,
+    preexisting: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            help="File with the addresses that the account had before, one a line; all others must be gone when no row "
+            "has them. Without it, a contact that no row has may stay if our fields are empty.",
+        ),
+    ] = None,
+    erased: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="File with the addresses that were erased, one a line.")
+    ] = None,
+    unsubscribed: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="File with the addresses that unsubscribed in Dotdigital, one a line."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Show at most this many differences.")] = 50,
+    show_personal_data: Annotated[
+        bool, typer.Option("--show-personal-data", help="Show e-mails and names instead of keyed hashes.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Compute contacts, records, list and follow-ups from the rows alone and compare them with the sandbox, value by value.
+
+    Exit code 0: no difference; 1: at least one; 2: the truth, the mapping or the sandbox cannot be read.
+    """
+    try:
+        site = load_mapping(mapping)
+        rows = read_truth(truth)
+        before = None if preexisting is None else _addresses(preexisting)
+        gone = {*rows.erased, *(() if erased is None else _addresses(erased))}
+        left = () if unsubscribed is None else _addresses(unsubscribed)
+        account = read_account(url)
+        hash_key = load_settings().hash_key.get_secret_value().encode()
+    except OwddError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(UNUSABLE) from error
+    expected = expectation(rows.tables, site, at=datetime.now(UTC), erased=gone)
+    found = compare(expected, account, site, opted_in_ever=rows.opted_in_ever, preexisting=before, unsubscribed_there=left)
+    shown = [_shown(difference, site, None if show_personal_data else hash_key) for difference in found[:limit]]
+    summary: dict[str, Any] = {
+        "contacts": len(expected.contacts),
+        "records": len(expected.orders),
+        "catalogue": len(expected.catalogue),
+        "recent_buyers": sum(due == "in" for due in expected.recent_buyers.values()),
+        "follow_ups": sum(map(len, expected.follow_ups.values())),
+        "held_orders": dict(sorted(expected_held(rows.tables, site).items())),
+        "differences": len(found),
+        "by_kind": dict(Counter(difference.kind for difference in found).most_common()),
+        "by_field": dict(Counter(difference.field for difference in found).most_common()),
+        "shown": shown,
+    }
+    if as_json:
+        typer.echo(orjson.dumps(summary, option=orjson.OPT_INDENT_2, default=str).decode())
+    else:
+        _print(summary)
+    if found:
+        raise typer.Exit(DIFFERENT)
+
+
+def _addresses(file: Path) -> frozenset[str]:
+    try:
+        return frozenset(line.strip().lower() for line in file.read_text("utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise OwddError(f"{file}: cannot be read: {error}") from error
+
+
+def _shown(difference: Difference, mapping: Mapping, hash_key: bytes | None) -> dict[str, Any]:
+    """One difference for print; with a key, hashes stand for whatever names a person."""
+    row = {
+        "kind": difference.kind,
+        "contact": difference.whom,
+        "key": difference.key,
+        "field": difference.field,
+        "expected": difference.expected,
+        "actual": difference.actual,
+    }
+    if hash_key is None:
+        return row
+    row["contact"] = keyed_hash(difference.whom.encode(), hash_key) if difference.whom else ""
+    if difference.field in (mapping.contact_fields.first_name, mapping.contact_fields.last_name, "owner"):
+        for side in ("expected", "actual"):
+            row[side] = None if row[side] is None else keyed_hash(str(row[side]).encode(), hash_key)
+    return row
+
+
+def _print(summary: dict[str, Any]) -> None:
+    console = Console()
+    held = sum(summary["held_orders"].values())
+    sizes = (
+        f"{summary['contacts']:,} contacts ({summary['recent_buyers']:,} recent buyers), {summary['records']:,} orders, "
+        f"{summary['catalogue']:,} catalogue records, {summary['follow_ups']:,} follow-ups"
+    )
+    if not summary["differences"]:
+        console.print(f"{sizes} as the rows say; {held:,} orders held. No difference.")
+        return
+    columns = ("kind", "contact", "key", "field", "expected", "actual")
+    table = Table(*columns)
+    for row in summary["shown"]:
+        table.add_row(*(escape(str(row[name])) for name in columns))
+    console.print(table)
+    console.print(f"{summary['differences']:,} differences in {sizes}; {held:,} orders held.")
+    for counts in (summary["by_kind"], summary["by_field"]):
+        console.print(", ".join(f"{name}: {count:,}" for name, count in counts.items()))

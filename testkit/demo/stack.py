@@ -1,0 +1,287 @@
+"""A local stack: embedded broker, sandbox, and worker processes that can be killed and started again."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from collections.abc import Mapping as Environment
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeAlias
+
+import httpx
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from streams.dispatch.policies import client_config
+from streams.dotdigital import bootstrap
+from streams.dotdigital.client import DotdigitalClient, unobserved
+from streams.kafka.topics import Topics, agents_app, dispatch_app, ingest_group, ingested, specs
+from streams.mapping import load_mapping
+from streams.observability.lag import standings
+from streams.operations.topic_admin import apply_topics
+from streams.settings import Settings
+from streams.worker import Role
+from testkit.local_services import kafka
+from testkit.local_services.jars import Progress, silent
+from testkit.local_services.ports import free_port
+
+Samples: TypeAlias = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+"""Metric samples by name and sorted labels."""
+
+_USER, _PASSWORD = "demo@apiconnector.example", "demo-password"
+_START_SECONDS = 60.0
+
+
+@dataclass
+class WorkerProcess:
+    """One ``owdd run`` process, its name, and where it serves metrics."""
+
+    name: str
+    roles: tuple[Role, ...]
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def url(self) -> str:
+        """Base of ``/metrics`` and ``/health``."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+@dataclass
+class LocalStack:
+    """Everything that ``docker compose up`` would run, without containers.
+
+    Attributes:
+        directory: data, logs and state of all parts.
+        mapping: the site's mapping file.
+        overrides: more ``OWDD_*`` variables for the workers.
+        progress: told of what takes long.
+        broker: directory of the broker; several stacks may share one that runs already.
+    """
+
+    directory: Path
+    mapping: Path
+    overrides: Environment[str, str] = field(default_factory=dict)
+    progress: Progress = silent
+    broker: Path | None = None
+    workers: dict[str, WorkerProcess] = field(default_factory=dict)
+    _sandbox: subprocess.Popen[bytes] | None = None
+    _environment: dict[str, str] = field(default_factory=dict)
+    _started_broker: bool = False
+
+    async def __aenter__(self) -> Self:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @property
+    def _broker_directory(self) -> Path:
+        return self.broker or self.directory / "kafka"
+
+    @property
+    def settings(self) -> Settings:
+        """Settings as the workers see them."""
+        values = {name.removeprefix("OWDD_").lower(): value for name, value in self._environment.items()}
+        return Settings.model_validate(values)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment for further processes, such as the simulator."""
+        return {**os.environ, **self._environment}
+
+    async def _start(self) -> None:
+        broker = await asyncio.to_thread(kafka.start, self._broker_directory, short_lived=True, progress=self.progress)
+        self._started_broker = not broker.already_running
+        url = await self._start_sandbox()
+        self._environment = {
+            "OWDD_KAFKA_BOOTSTRAP": broker.bootstrap,
+            "OWDD_DOTDIGITAL_URL": url,
+            "OWDD_DOTDIGITAL_USER": _USER,
+            "OWDD_DOTDIGITAL_PASSWORD": _PASSWORD,
+            "OWDD_MAPPING": str(self.mapping),
+            **self.overrides,
+        }
+        mapping = load_mapping(self.mapping)
+        await apply_topics(broker.bootstrap, list(specs(self.settings, mapping)), execute=True)
+        async with DotdigitalClient(client_config(self.settings), unobserved) as client:
+            await bootstrap.apply(client, await bootstrap.plan(client, mapping))
+
+    async def _start_sandbox(self) -> str:
+        port_file = self.directory / "sandbox.url"
+        port_file.unlink(missing_ok=True)
+        environment = {**os.environ, "OWDD_DOTDIGITAL_PASSWORD": _PASSWORD, "OWDD_DOTDIGITAL_USER": _USER}
+        command = [sys.executable, "-m", "streams", "sandbox", "--port-file", str(port_file)]
+        with (self.directory / "sandbox.log").open("ab") as log:
+            self._sandbox = subprocess.Popen(command, env=environment, stdout=log, stderr=log)  # noqa: ASYNC220
+
+        def published() -> bool:
+            return port_file.exists() and bool(port_file.read_text())
+
+        await _until(published, "the sandbox did not start", self._sandbox, self.directory / "sandbox.log")
+        return port_file.read_text().strip()
+
+    async def start_worker(self, *roles: Role, name: str | None = None, wait: bool = True) -> WorkerProcess:
+        """Start one worker with some roles; the same name again takes up the same state directory.
+
+        Raises:
+            RuntimeError: it ended, or was not ready in time; the message has the end of its log.
+        """
+        name = name or "-".join(roles)
+        port = free_port()
+        environment = self.environment | {
+            "OWDD_DATA_DIR": str(self.directory / "state" / name),
+            "OWDD_METRICS_PORT": str(port),
+        }
+        log_file = self.directory / f"{name}.log"
+        with log_file.open("ab") as log:
+            process = subprocess.Popen(  # noqa: ASYNC220
+                [sys.executable, "-m", "streams", "run", *(f"--only={role.value}" for role in roles)],
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+        worker = self.workers[name] = WorkerProcess(name, roles, port, process, log_file)
+        if wait:
+            await self.ready(worker)
+        return worker
+
+    async def ready(self, worker: WorkerProcess) -> None:
+        """Wait until the worker says that it is ready."""
+        async with httpx.AsyncClient() as http:
+
+            async def answers() -> bool:
+                try:
+                    return (await http.get(f"{worker.url}/health/ready")).is_success
+                except httpx.HTTPError:
+                    return False
+
+            deadline = asyncio.get_running_loop().time() + _START_SECONDS
+            while not await answers():
+                _check(worker.process, worker.log, worker.name, asyncio.get_running_loop().time() > deadline)
+                await asyncio.sleep(0.1)
+
+    async def kill(self, name: str) -> None:
+        """SIGKILL a worker and start it again with the same state directory."""
+        worker = self.workers[name]
+        worker.process.send_signal(signal.SIGKILL)
+        await asyncio.to_thread(worker.process.wait)
+        await self.start_worker(*worker.roles, name=name, wait=False)
+
+    async def simulate(self, arguments: list[str]) -> None:
+        """Run ``owdd simulate`` to its end.
+
+        Raises:
+            RuntimeError: it failed; the message has the end of its log.
+        """
+        log_file = self.directory / "simulate.log"
+        with log_file.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "streams", "simulate", *arguments, env=self.environment, stdout=log, stderr=log
+            )
+            try:
+                code = await process.wait()
+            except asyncio.CancelledError:
+                process.kill()
+                raise
+        if code:
+            raise RuntimeError(f"the simulator ended with code {code}; its last lines:\n{_tail(log_file)}")
+
+    async def scrape(self) -> Samples:
+        """All metrics of all workers, samples of equal name and labels added up."""
+        found: Samples = {}
+        async with httpx.AsyncClient(timeout=5.0) as http:
+            for worker in list(self.workers.values()):
+                try:
+                    text = (await http.get(f"{worker.url}/metrics")).text
+                except httpx.HTTPError:
+                    continue
+                for family in text_string_to_metric_families(text):
+                    for sample in family.samples:
+                        key = (sample.name, tuple(sorted(sample.labels.items())))
+                        found[key] = found.get(key, 0.0) + sample.value
+        return found
+
+    async def settled(self, timeout: float = 120.0) -> None:  # the caller's patience, not a cancellation
+        """Wait until nothing is on its way: no group lags and no contact is pending, seen twice in a row.
+
+        Raises:
+            TimeoutError: with what was still on its way.
+        """
+        settings, topics = self.settings, Topics.of(self.settings.app_id)
+        groups = {
+            ingest_group(settings): ingested(settings, load_mapping(self.mapping)),
+            agents_app(settings): [topics.orders, topics.buyers, topics.contacts, topics.products],
+            dispatch_app(settings): [topics.desired, topics.deliveries],
+        }
+        consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap)
+        admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+        await consumer.start()
+        await admin.start()
+        try:
+            deadline = asyncio.get_running_loop().time() + timeout
+            quiet = 0
+            while quiet < 2:
+                waiting: dict[str, float] = {}
+                for group, names in groups.items():
+                    found = await standings(group, names, consumer, admin)
+                    waiting[group] = sum(item.behind for item in found.values())
+                waiting["pending"] = await self._pending()
+                quiet = 0 if any(waiting.values()) else quiet + 1
+                if asyncio.get_running_loop().time() > deadline:
+                    raise TimeoutError(f"still on its way after {timeout:.0f} s: {waiting}")
+                await asyncio.sleep(0.2)
+        finally:
+            await consumer.stop()
+            await admin.close()
+
+    async def _pending(self) -> float:
+        samples = await self.scrape()
+        found = [value for (name, _), value in samples.items() if name == "owdd_pending"]
+        return sum(found) if found else 1.0
+
+    async def stop(self) -> None:
+        """Stop everything that this stack started; kill what does not go."""
+        processes = [worker.process for worker in self.workers.values()]
+        processes += [self._sandbox] if self._sandbox is not None else []
+        for process in processes:
+            if process.poll() is None:
+                process.terminate()
+        for process in processes:
+            try:
+                await asyncio.to_thread(process.wait, 8)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        if self._started_broker:
+            await asyncio.to_thread(kafka.stop, self._broker_directory)
+
+
+async def _until(condition: Callable[[], bool], what: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = asyncio.get_running_loop().time() + _START_SECONDS
+    while not condition():
+        _check(process, log, what, asyncio.get_running_loop().time() > deadline)
+        await asyncio.sleep(0.05)
+
+
+def _check(process: subprocess.Popen[bytes], log: Path, what: str, late: bool) -> None:
+    if process.poll() is not None or late:
+        reason = "not ready in time" if process.poll() is None else f"ended with code {process.poll()}"
+        raise RuntimeError(f"{what}: {reason}; its last lines:\n{_tail(log)}")
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])

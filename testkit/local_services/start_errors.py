@@ -1,0 +1,145 @@
+"""What can go wrong before a local program answers: Kafka, Kafka Connect or PostgreSQL.
+
+    RuntimeUnavailableError
+    ├── JavaMissing           no Java of the version that Kafka needs
+    ├── MavenMissing          the jars are not here yet, and nothing here can fetch them
+    ├── JarsUnavailable       Maven could not resolve a pom
+    ├── DirectoryUnusable     the data directory cannot be made or named
+    ├── StorageFormatFailed   Kafka's storage could not be prepared
+    ├── PostgresNotPrepared   PostgreSQL's programs or its cluster could not be prepared
+    ├── PortTaken             another program listens on the port asked for
+    ├── KafkaUnreachable      a Connect worker would find no Kafka
+    ├── RunsOtherwise         it runs already, with other settings
+    ├── ProgramDied           it ended before it answered
+    ├── ProgramNotReady       it lives and does not answer
+    └── ProgramNotStopped     it outlives SIGKILL
+
+Every message has two parts: what happened, and what to do about it.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from streams.core.errors import OwddError
+
+
+class RuntimeUnavailableError(OwddError):
+    """A local program cannot be used; ``what`` happened and what to ``do`` are kept apart for the CLI."""
+
+    def __init__(self, what: str, do: str, excerpt: Sequence[str] = ()) -> None:
+        quoted = "".join(f"\n  | {line}" for line in excerpt)
+        super().__init__(f"{what}{quoted}\n{do}")
+        self.what = what
+        self.do = do
+        self.excerpt = tuple(excerpt)
+
+
+class JavaMissing(RuntimeUnavailableError):
+    """No usable Java; ``found`` lists those that are too old, as "17 at /path"."""
+
+    def __init__(self, needed: int, found: Sequence[str]) -> None:
+        seen = f"found only Java {', '.join(found)}." if found else "no Java was found."
+        super().__init__(
+            f"Kafka needs Java {needed} or newer; {seen}",
+            f"Install a JDK or JRE {needed}+ and put it on PATH, or point JAVA_HOME at it.",
+        )
+
+
+class MavenMissing(RuntimeUnavailableError):
+    """The jars have to be fetched, and there is no ``mvn``."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The jars are not in the cache yet, and Maven (mvn), which fetches them, was not found.",
+            "Install Maven 3.6 or newer and put mvn on PATH. It is needed once: afterwards the jars are in the cache.",
+        )
+
+
+class JarsUnavailable(RuntimeUnavailableError):
+    """Maven failed, or there is no pom to give it."""
+
+
+class StorageFormatFailed(RuntimeUnavailableError):
+    """``StorageTool format`` refused the directory."""
+
+    def __init__(self, data_dir: Path, output: Sequence[str]) -> None:
+        super().__init__(
+            f"Kafka could not format its storage in {data_dir}.",
+            "Give it another data directory, or see that this one can be written and has room; then start again.",
+            output,
+        )
+
+
+class PortTaken(RuntimeUnavailableError):
+    """Another program listens on ``port``."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(
+            f"Port {port} on 127.0.0.1 is taken by another program.",
+            "Stop that program, or start with another --port (without --port a free one is chosen).",
+        )
+        self.port = port
+
+
+class DirectoryUnusable(RuntimeUnavailableError):
+    """The data directory cannot be made, or has a name that the program would misread."""
+
+    def __init__(self, title: str, directory: Path, why: str) -> None:
+        super().__init__(f"{title} cannot use {directory}: {why}", "Give it another data directory.")
+
+
+class KafkaUnreachable(RuntimeUnavailableError):
+    """Nobody listens where the Connect worker would look for its Kafka."""
+
+    def __init__(self, bootstrap: str) -> None:
+        super().__init__(
+            f"No Kafka answers on {bootstrap}.",
+            "Start one with 'owdd kafka start', or name another with --bootstrap or OWDD_KAFKA_BOOTSTRAP.",
+        )
+
+
+class RunsOtherwise(RuntimeUnavailableError):
+    """A program of this directory runs already, started with other settings."""
+
+    def __init__(self, title: str, pid: int) -> None:
+        super().__init__(
+            f"{title} runs already (pid {pid}), for another Kafka or with another group or directory of secrets.",
+            "Stop it first, or give the new one another data directory.",
+        )
+
+
+class ProgramDied(RuntimeUnavailableError):
+    """The program ended before it answered; the excerpt is the end of its log."""
+
+    def __init__(self, title: str, log: Path, last_lines: Sequence[str]) -> None:
+        super().__init__(
+            f"{title} ended while it was starting. Its last words:",
+            f"The whole log is {log}. Correct what it names and start again; "
+            "if the data can go, delete the data directory to begin anew.",
+            last_lines,
+        )
+
+
+class ProgramNotReady(RuntimeUnavailableError):
+    """The program lives and did not answer in time."""
+
+    def __init__(self, title: str, pid: int, port: int, seconds: float, log: Path, last_lines: Sequence[str]) -> None:
+        super().__init__(
+            f"{title} (pid {pid}) did not answer on 127.0.0.1:{port} in {seconds:g} s. The end of its log:",
+            f"See {log}. If the machine is busy, start again; if the program hangs, stop it first.",
+            last_lines,
+        )
+
+
+class ProgramNotStopped(RuntimeUnavailableError):
+    """The process is still there after SIGKILL, as happens in uninterruptible disk waits."""
+
+    def __init__(self, title: str, pid: int) -> None:
+        super().__init__(
+            f"{title} (pid {pid}) is still there after SIGKILL.",
+            f"Look at its state with 'ps -o stat,wchan -p {pid}'; a hung disk or network mount is the usual cause.",
+        )
+
+
+class PostgresNotPrepared(RuntimeUnavailableError):
+    """Its programs could not be unpacked, its data could not be laid out, or nobody but root is there to run it."""

@@ -1,0 +1,31 @@
+"""The second opinion: what Dotdigital must hold, computed from the Orderwise rows alone.
+
+Nothing here is shared with the pipeline except the mapping model and the e-mail validator: whole-table dictionaries and
+one plain function per rule of ``docs/contact-rules.md`` and ``docs/delivery-rules.md``, so that a fault in one of the two
+shows as a difference.
+"""
+
+from testkit.oracle.account import Account, Actual, Collection, Event, Record
+from testkit.oracle.compare import compare
+from testkit.oracle.difference import Difference
+from testkit.oracle.expectation import Expectation, expectation
+from testkit.oracle.expected_contacts import Expected, expected_contacts
+from testkit.oracle.order_facts import expected_held
+from testkit.oracle.row_reading import Row, Tables
+
+__all__ = [
+    "Account",
+    "Actual",
+    "Collection",
+    "Difference",
+    "Event",
+    "Expectation",
+    "Expected",
+    "Record",
+    "Row",
+    "Tables",
+    "compare",
+    "expectation",
+    "expected_contacts",
+    "expected_held",
+]

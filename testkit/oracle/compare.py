@@ -1,0 +1,52 @@
+"""What must be against what is: every difference between an expectation and an account at rest.
+
+What a look at rest cannot show is not checked: whether a contact was created with the right status (only that nobody is
+subscribed who never opted in), whether an unsubscribe moved along to a person's new address, and whether a credit note that
+was told has changed since.
+"""
+
+from collections.abc import Collection
+
+from streams.mapping import Mapping
+from testkit.oracle.account import Account
+from testkit.oracle.compare_contacts import contact_differences, subscribed_again
+from testkit.oracle.compare_erasure import erasure_differences
+from testkit.oracle.compare_followups import follow_up_differences
+from testkit.oracle.compare_lists import list_differences
+from testkit.oracle.compare_records import catalogue_differences, order_differences
+from testkit.oracle.difference import Difference
+from testkit.oracle.expectation import Expectation
+
+
+def compare(
+    expected: Expectation,
+    account: Account,
+    mapping: Mapping,
+    *,
+    opted_in_ever: Collection[str] = (),
+    preexisting: Collection[str] | None = None,
+    unsubscribed_there: Collection[str] = (),
+) -> list[Difference]:
+    """Every difference, by kind and then by address or key.
+
+    Args:
+        opted_in_ever: addresses that some version of a row opted in, so that they may have been created subscribed.
+        preexisting: addresses that the account had before us. They keep their status and stay, cleared, when the rows
+            no longer have them. When given, every other contact that the rows do not have must be gone; when None,
+            being cleared is enough.
+        unsubscribed_there: addresses that unsubscribed in Dotdigital, and so must not be subscribed.
+    """
+    before = None if preexisting is None else frozenset(address.strip().lower() for address in preexisting)
+    if mapping.consent.mode == "external":
+        # Another system creates the contacts: what has none waits, and all of them were there before us.
+        before = frozenset(contact.email.strip().lower() for contact in account.by_id.values())
+        expected = expected.only(before)
+    return [
+        *contact_differences(expected, account, mapping, opted_in_ever=frozenset(opted_in_ever), preexisting=before),
+        *subscribed_again(account, frozenset(address.strip().lower() for address in unsubscribed_there)),
+        *order_differences(expected, account, mapping),
+        *catalogue_differences(expected, account, mapping),
+        *list_differences(expected, account, mapping, before),
+        *follow_up_differences(expected, account, mapping),
+        *erasure_differences(expected, account, mapping),
+    ]

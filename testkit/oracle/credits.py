@@ -1,0 +1,34 @@
+"""What credit notes give back of each order (delivery rules §3)."""
+
+from collections import defaultdict
+from decimal import Decimal
+
+from streams.mapping import Mapping
+from testkit.oracle.order_facts import LiveOrder
+from testkit.oracle.row_reading import EXACT, Tables, reference, rows
+
+
+def credited(tables: Tables, mapping: Mapping, live: list[LiveOrder]) -> dict[int, Decimal]:
+    """Order id to what is given back of it, in the reporting currency, exact."""
+    names = mapping.order.line
+    owners = {int(row[names.key]): reference(row[names.order]) for row in rows(tables, names.table, names.key)}
+    total: dict[int, Decimal] = defaultdict(Decimal)
+    for credit in live:
+        if credit.kind == "credit" and credit.counts:
+            for order, share in shares(credit, owners).items():
+                total[order] = EXACT.add(total[order], EXACT.multiply(share, credit.currency.rate))
+    return dict(total)
+
+
+def shares(credit: LiveOrder, owners: dict[int, int | None]) -> dict[int, Decimal]:
+    """What one credit note gives back of each order, in its own currency; ``owners``: line to the order that has it."""
+    found: dict[int, Decimal] = defaultdict(Decimal)
+    for line in credit.lines:
+        owner = None if line.original is None else owners.get(line.original)
+        if owner is not None:
+            found[owner] = EXACT.add(found[owner], line.net or Decimal(0))
+    if found:
+        lines = sum(found.values(), Decimal(0))
+        first = min(found)
+        found[first] = EXACT.add(found[first], EXACT.subtract(credit.amount, lines))
+    return dict(found)

@@ -1,0 +1,53 @@
+"""Everything that Dotdigital must hold at an instant, from the rows alone."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from streams.mapping import Mapping
+from testkit.oracle.erasure import without
+from testkit.oracle.expected_contacts import Expected, expected_contacts
+from testkit.oracle.expected_records import OrderRecord, order_records
+from testkit.oracle.followups import follow_ups
+from testkit.oracle.items import catalogue_records
+from testkit.oracle.lists import Membership, recent_buyers
+from testkit.oracle.row_reading import Tables
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the account must hold; ``erased`` are addresses of which it must hold nothing (delivery rules §9)."""
+
+    contacts: dict[str, Expected]
+    orders: dict[str, list[OrderRecord]]
+    catalogue: dict[str, dict[str, Any]]
+    recent_buyers: dict[str, Membership]
+    follow_ups: dict[str, frozenset[str]]
+    erased: frozenset[str]
+
+    def only(self, addresses: Collection[str]) -> "Expectation":
+        """What is left when contacts exist for ``addresses`` alone; the rest waits for its contact."""
+        mine = {key: [one for one in several if one.owner in addresses] for key, several in self.orders.items()}
+        return replace(
+            self,
+            contacts={email: found for email, found in self.contacts.items() if email in addresses},
+            orders={key: several for key, several in mine.items() if several},
+            recent_buyers={email: due for email, due in self.recent_buyers.items() if email in addresses},
+            follow_ups={email: numbers for email, numbers in self.follow_ups.items() if email in addresses},
+        )
+
+
+def expectation(tables: Tables, mapping: Mapping, *, at: datetime, erased: Collection[str] = ()) -> Expectation:
+    """What ``tables`` demand at ``at``, but for those who were erased."""
+    gone = frozenset(address.strip().lower() for address in erased)
+    remaining = without(tables, mapping, gone)
+    contacts = expected_contacts(remaining, mapping)
+    return Expectation(
+        contacts=contacts,
+        orders=order_records(remaining, mapping),
+        catalogue=catalogue_records(remaining, mapping),
+        recent_buyers=recent_buyers(contacts, mapping, at),
+        follow_ups=follow_ups(remaining, mapping, contacts),
+        erased=gone,
+    )

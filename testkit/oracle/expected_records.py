@@ -1,0 +1,107 @@
+"""The insight records of orders (delivery rules §4)."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from streams.mapping import Mapping
+from streams.mapping.delivery import RecordStatus
+from testkit.oracle.credits import credited
+from testkit.oracle.items import Item, items
+from testkit.oracle.order_facts import LiveOrder, classified
+from testkit.oracle.recipients import recipients
+from testkit.oracle.row_reading import EXACT, Tables, instant, iso, reference, rounded, rows, text
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRecord:
+    """One record as its owner's contact must have it."""
+
+    owner: str
+    content: dict[str, Any]
+
+
+def order_records(tables: Tables, mapping: Mapping) -> dict[str, list[OrderRecord]]:
+    """Record key to the order's record; of several orders with one key any may show, so all are given."""
+    wanted = mapping.delivery.orders
+    if wanted is None:
+        return {}
+    live, _ = classified(tables, mapping)
+    owners, given_back = recipients(tables, mapping, live), credited(tables, mapping, live)
+    returned, sold = _returns(tables, mapping), items(tables, mapping)
+    found: dict[str, list[OrderRecord]] = defaultdict(list)
+    for order in live:
+        if order.kind != "order" or order.number is None or order.id not in owners:
+            continue
+        back = given_back.get(order.id, Decimal(0))
+        status = _status(order, back, returned=order.id in returned)
+        content = _content(order, back, sold) | {
+            "order_status": wanted.statuses.get(status, status),
+            "return_number": returned.get(order.id),
+        }
+        content = {name: value for name, value in content.items() if value is not None}
+        found[_key(order.number)].append(OrderRecord(owners[order.id], content))
+    return dict(found)
+
+
+def _key(number: str) -> str:
+    return "".join(sign if sign.isascii() and (sign.isalnum() or sign in "_-") else "_" for sign in number)
+
+
+def _content(order: LiveOrder, given_back: Decimal, sold: dict[int, Item]) -> dict[str, Any]:
+    back = EXACT.divide(given_back, order.currency.rate)
+    return {
+        "id": order.number,
+        "purchase_date": iso(order.at),
+        "currency": order.currency.code,
+        "order_subtotal": rounded(order.amount),
+        "refund_total": rounded(back),
+        "order_total": rounded(max(Decimal(0), EXACT.subtract(order.amount, back))),
+        "despatch_date": iso(order.despatched),
+        "products": _products(order, sold) or None,
+    }
+
+
+def _status(order: LiveOrder, given_back: Decimal, *, returned: bool) -> RecordStatus:
+    if order.status == "cancelled":
+        return "cancelled"
+    if given_back > 0:
+        return "refunded" if given_back >= order.net else "part_refunded"
+    return "returning" if returned else order.status
+
+
+def _products(order: LiveOrder, sold: dict[int, Item]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for line in order.lines:
+        if line.variant is None:
+            continue
+        item = sold.get(line.variant)
+        price = EXACT.divide(line.net, line.quantity) if line.net is not None and line.quantity else None
+        product = {
+            "product_id": str(line.variant),
+            "parent_id": None if item is None or item.product is None else str(item.product),
+            "sku": None if item is None else item.sku,
+            "name": None if item is None else item.name,
+            "price": None if price is None else rounded(price),
+            "qty": None if line.quantity is None else int(line.quantity.to_integral_value(ROUND_HALF_UP)),
+        }
+        found.append({name: value for name, value in product.items() if value is not None})
+    return found
+
+
+def _returns(tables: Tables, mapping: Mapping) -> dict[int, str | None]:
+    """Order id to the number of its latest return, which may have none."""
+    names = mapping.returns
+    if names is None:
+        return {}
+    found: dict[int, list[tuple[datetime, int, str | None]]] = defaultdict(list)
+    for row in rows(tables, names.table, names.key):
+        order = reference(row[names.order])
+        if order is not None:
+            at = instant(row[names.at], mapping.source.zone) or _NEVER
+            found[order].append((at, int(row[names.key]), text(row[names.number])))
+    return {order: max(several, key=lambda one: one[:2])[2] for order, several in found.items()}

@@ -1,0 +1,142 @@
+"""What can be bought, and the catalogue's records of it (delivery rules §1 and §5)."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
+from typing import Any
+from urllib.parse import quote
+
+from streams.mapping import Mapping
+from streams.mapping.tables import Products
+from testkit.oracle.row_reading import EXACT, Row, Tables, flag, money, reference, rounded, rows, text
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One variant; ``product`` is what its row names, whether or not that exists."""
+
+    id: int
+    product: int | None
+    sku: str | None
+    name: str | None
+    sold: bool
+
+
+def items(tables: Tables, mapping: Mapping) -> dict[int, Item]:
+    """Every variant by id; none where no products are mapped."""
+    if mapping.products is None:
+        return {}
+    names = mapping.products.variant
+    return {
+        int(row[names.key]): Item(
+            id=int(row[names.key]),
+            product=reference(row[names.product]),
+            sku=text(row[names.code]),
+            name=text(row[names.name]),
+            sold=names.sold is None or row[names.sold] is None or flag(row[names.sold]),
+        )
+        for row in rows(tables, names.table, names.key)
+    }
+
+
+def catalogue_records(tables: Tables, mapping: Mapping) -> dict[str, dict[str, Any]]:
+    """The catalogue's records by key."""
+    catalogue, products = mapping.delivery.catalogue, mapping.products
+    if catalogue is None or products is None:
+        return {}
+    shelf = _Shelf.of(tables, products)
+    currency = mapping.order.currencies[mapping.order.default_currency].code
+    found: dict[str, dict[str, Any]] = {}
+    for item in items(tables, mapping).values():
+        product = shelf.products.get(item.product or 0)
+        code = None if product is None else text(product[products.product.code])
+        product_name = None if product is None else text(product[products.product.name])
+        name, price = item.name or product_name, _price(shelf.prices[item.id], mapping)
+        if not item.sold or item.sku is None or name is None or price is None:
+            continue
+        record: dict[str, Any] = {
+            "id": str(item.id),
+            "sku": item.sku,
+            "name": name,
+            "price": rounded(price),
+            "currency": currency,
+            "stock": _stock(shelf.stock[item.id], products),
+            "parent_id": None if product is None else str(item.product),
+            "product_code": code,
+            "product_name": product_name,
+            "categories": shelf.categories(item.id, products) or None,
+            "url": _filled(catalogue.url, item, code),
+            "image_path": _filled(catalogue.image, item, code),
+        }
+        found[str(item.id)] = {member: value for member, value in record.items() if value is not None}
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """Rows by the variant (or the id) that they belong to, lowest key first."""
+
+    products: dict[int, Row]
+    prices: dict[int, list[Row]]
+    stock: dict[int, list[Row]]
+    memberships: dict[int, list[Row]]
+    names: dict[int, str]
+
+    @classmethod
+    def of(cls, tables: Tables, names: Products) -> "_Shelf":
+        categories = rows(tables, names.category.table, names.category.key)
+        named = {int(row[names.category.key]): text(row[names.category.name]) for row in categories}
+        return cls(
+            products={int(row[names.product.key]): row for row in rows(tables, names.product.table, names.product.key)},
+            prices=_grouped(rows(tables, names.price.table, names.price.key), names.price.variant),
+            stock=_grouped(rows(tables, names.stock.table, names.stock.key), names.stock.variant),
+            memberships=_grouped(rows(tables, names.membership.table, names.membership.key), names.membership.variant),
+            names={key: name for key, name in named.items() if name is not None},
+        )
+
+    def categories(self, variant: int, names: Products) -> list[dict[str, str]]:
+        """The named categories of a variant by id, each once."""
+        ids = {reference(row[names.membership.category]) for row in self.memberships[variant]}
+        return [{"id": str(key), "name": self.names[key]} for key in sorted(key for key in ids if key in self.names)]
+
+
+def _grouped(found: list[Row], column: str) -> dict[int, list[Row]]:
+    grouped: dict[int, list[Row]] = defaultdict(list)
+    for row in found:
+        variant = reference(row[column])
+        if variant is not None:
+            grouped[variant].append(row)
+    return grouped
+
+
+def _price(found: list[Row], mapping: Mapping) -> Decimal | None:
+    """The exact unit price by the row that counts."""
+    assert mapping.products is not None
+    names, usual = mapping.products.price, mapping.order.default_currency
+    usable = [row for row in found if reference(row[names.currency]) == usual and money(row[names.amount]) is not None]
+    # Lowest key first already; the sort keeps that among equals.
+    best = next(iter(sorted(usable, key=lambda row: names.base is None or not flag(row[names.base]))), None)
+    if best is None:
+        return None
+    amount, per = money(best[names.amount]), money(best[names.per]) if names.per is not None else None
+    return EXACT.divide(amount or Decimal(0), per if per is not None and per > 0 else Decimal(1))
+
+
+def _stock(found: list[Row], products: Products) -> int:
+    total = Decimal(0)
+    for row in found:
+        total = EXACT.add(total, money(row[products.stock.free]) or Decimal(0))
+    return max(0, int(total.to_integral_value(ROUND_FLOOR)))
+
+
+def _filled(pattern: str | None, item: Item, code: str | None) -> str | None:
+    """A URL; none when it needs something that is none."""
+    if pattern is None:
+        return None
+    for mark, value in (("{sku}", item.sku), ("{code}", code), ("{id}", str(item.id))):
+        if mark not in pattern:
+            continue
+        if value is None:
+            return None
+        pattern = pattern.replace(mark, quote(value, safe=""))
+    return pattern

@@ -1,0 +1,182 @@
+"""Orders and credit notes: which are live, with what facts, and which are held and why (contact rules §2)."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from streams.mapping import Kind, Mapping, Status
+from streams.mapping.model import Currency
+from testkit.oracle.row_reading import EXACT, Row, Tables, addresses, instant, money, reference, rows, text
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    """One line of a document, in the order of their keys; ``original`` is the line that a credit gives back."""
+
+    variant: int | None
+    quantity: Decimal | None
+    net: Decimal | None
+    original: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOrder:
+    """An order or credit note that is complete and understood."""
+
+    id: int
+    kind: Literal["order", "credit"]
+    number: str | None
+    at: datetime | None
+    status: Status
+    net: Decimal
+    despatched: datetime | None
+    customer: int
+    address: str | None
+    """The order's own e-mail; only for an order of a house account."""
+    own: str | None
+    """The order's own e-mail, whoever the customer is."""
+    amount: Decimal
+    """The net in its own currency."""
+    currency: Currency
+    lines: tuple[OrderLine, ...]
+
+    @property
+    def counts(self) -> bool:
+        """Whether it adds to anything."""
+        return self.status != "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The rows of every order id, by table."""
+
+    headers: dict[int, Row]
+    details: dict[int, list[Row]]
+    totals: dict[int, list[Row]]
+    lines: dict[int, list[Row]]
+    despatches: dict[int, list[Row]]
+    statuses: dict[int, Row]
+    line_ids: set[int]
+
+
+def expected_held(tables: Tables, mapping: Mapping) -> Counter[str]:
+    """How many orders are held, by code."""
+    return classified(tables, mapping)[1]
+
+
+def classified(tables: Tables, mapping: Mapping) -> tuple[list[LiveOrder], Counter[str]]:
+    """Every live order, lowest id first, and the number of held ones by code."""
+    parts = _parts(tables, mapping)
+    children = parts.details.keys() | parts.totals.keys() | parts.lines.keys() | parts.despatches.keys()
+    live: list[LiveOrder] = []
+    held = Counter({"order_without_header": len(children - parts.headers.keys())})
+    for order in sorted(parts.headers):
+        outcome = _judged(order, parts, mapping)
+        if isinstance(outcome, LiveOrder):
+            live.append(outcome)
+        elif outcome != "ignored":
+            held[outcome] += 1
+    return live, +held
+
+
+def _parts(tables: Tables, mapping: Mapping) -> _Parts:
+    o = mapping.order
+    return _Parts(
+        headers={int(row[o.header.key]): row for row in rows(tables, o.header.table, o.header.key)},
+        details=_by_order(rows(tables, o.detail.table, o.detail.key), o.detail.order),
+        totals=_by_order(rows(tables, o.total.table, o.total.key), o.total.order),
+        lines=_by_order(rows(tables, o.line.table, o.line.key), o.line.order),
+        despatches=_by_order(rows(tables, o.despatch.table, o.despatch.key), o.despatch.order),
+        statuses={int(row[o.status.key]): row for row in rows(tables, o.status.table, o.status.key)},
+        line_ids={int(row[o.line.key]) for row in rows(tables, o.line.table, o.line.key)},
+    )
+
+
+def _by_order(found: list[Row], column: str) -> dict[int, list[Row]]:
+    grouped: dict[int, list[Row]] = defaultdict(list)
+    for row in found:
+        order = reference(row[column])
+        if order is not None:
+            grouped[order].append(row)
+    return dict(grouped)
+
+
+def _judged(order: int, parts: _Parts, mapping: Mapping) -> LiveOrder | str:
+    """The live order, ``ignored``, or the first reason to hold it, in the order of the contract's table."""
+    o = mapping.order
+    header = parts.headers[order]
+    detail = next(iter(parts.details.get(order, [])), None)
+    total = next(iter(parts.totals.get(order, [])), None)
+
+    kind: Kind | None = o.types.kind(reference(header[o.header.type]))
+    if kind is None:
+        return "unknown_type"
+    if kind == "ignore":
+        return "ignored"
+
+    status_id = reference(header[o.header.status])
+    if status_id is None or status_id not in parts.statuses:
+        return "status_not_loaded"
+    status = o.statuses.get((text(parts.statuses[status_id][o.status.text]) or "").casefold())
+    if status is None:
+        return "unknown_status"
+
+    net = None if total is None else money(total[o.total.net])
+    if net is None:
+        return "order_without_total"
+
+    currency_id = None
+    if detail is not None and o.detail.currency is not None:
+        currency_id = reference(detail[o.detail.currency])
+    currency = o.currencies.get(o.default_currency if currency_id is None else currency_id)
+    if currency is None:
+        return "unknown_currency"
+
+    if kind == "credit":
+        originals = {reference(line[o.line.original]) for line in parts.lines.get(order, [])} - {None}
+        if not originals <= parts.line_ids:
+            return "credit_without_order"
+
+    customer = reference(header[o.header.customer])
+    if customer is None:
+        return "order_without_customer"
+    own = _order_address(detail, mapping)
+    if customer in mapping.house_accounts and own is None:
+        return "order_without_email"
+
+    despatched = [instant(row[o.despatch.at], mapping.source.zone) for row in parts.despatches.get(order, [])]
+    return LiveOrder(
+        id=order,
+        kind=kind,
+        number=text(header[o.header.number]),
+        at=instant(header[o.header.at], mapping.source.zone),
+        status=status,
+        net=EXACT.multiply(net, currency.rate),
+        despatched=max((at for at in despatched if at is not None), default=None),
+        customer=customer,
+        address=own if customer in mapping.house_accounts else None,
+        own=own,
+        amount=net,
+        currency=currency,
+        lines=tuple(_line(row, mapping) for row in parts.lines.get(order, [])),
+    )
+
+
+def _line(row: Row, mapping: Mapping) -> OrderLine:
+    names = mapping.order.line
+    return OrderLine(
+        variant=reference(row[names.variant]),
+        quantity=money(row[names.quantity]),
+        net=money(row[names.net]),
+        original=reference(row[names.original]),
+    )
+
+
+def _order_address(detail: Row | None, mapping: Mapping) -> str | None:
+    for column in mapping.order.detail.emails if detail is not None else ():
+        found = addresses(detail[column]) if detail is not None else []
+        if found:
+            return found[0]
+    return None

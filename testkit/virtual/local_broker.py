@@ -1,0 +1,135 @@
+"""Dispatch without a broker: topics that arrive a moment after they were appended, a stage over them, and its state.
+
+The stage keeps the rules of :class:`streams.engine.stage.Stage`: records of a partition in order, everything that waits in
+one unit, first what is told, then the state, then what is kept in memory. The state is RocksDB, as in a worker.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
+from pathlib import Path
+
+import rocksdict
+
+from streams.core.clock import Clock
+from streams.engine.stage import Handler, Record
+from streams.engine.table import StateTable
+from streams.engine.unit_of_work import Unit
+from streams.kafka.producer import Entry
+
+_HOP = 0.005
+"""Seconds from append to acknowledgement, and to consumption."""
+
+
+class LocalTable:
+    """What :class:`streams.engine.table.StateTable` does, in a directory of its own and without a changelog."""
+
+    def __init__(self, directory: Path, partitions: int) -> None:
+        options = rocksdict.Options(raw_mode=True)
+        options.create_if_missing(True)
+        self._partitions = [rocksdict.Rdict(str(directory / str(number)), options) for number in range(partitions)]
+
+    def owned(self) -> set[int]:
+        """All partitions."""
+        return set(range(len(self._partitions)))
+
+    def get(self, partition: int, key: bytes) -> bytes | None:
+        """The value of ``key``."""
+        value: bytes | None = self._partitions[partition].get(key)
+        return value
+
+    def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Keys that begin with ``prefix``, ascending, with their values."""
+        for key, value in self._partitions[partition].items(from_key=prefix):
+            if not key.startswith(prefix):
+                return
+            yield key, value
+
+    def write(self, partition: int, writes: Mapping[bytes, bytes | None]) -> None:
+        """Apply ``writes`` in one batch; None deletes."""
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for key, value in writes.items():
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        self._partitions[partition].write(batch)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for rows in self._partitions:
+            rows.close()
+
+
+class LocalBroker:
+    """Topics in memory, and what :class:`streams.kafka.producer.BatchProducer` does with them."""
+
+    def __init__(self) -> None:
+        self._offsets = count()
+        self._arrived: dict[int, list[Record]] = defaultdict(list)
+        self._news = asyncio.Event()
+
+    def append(self, topic: str, partition: int, entries: Iterable[Entry]) -> int:
+        """Let records be there now; the offset of the last one."""
+        records = [Record(topic, next(self._offsets), key, value) for key, value in entries]
+        self._arrived[partition] += records
+        self._news.set()
+        return records[-1].offset if records else -1
+
+    async def send(self, topic: str, partition: int, entries: Iterable[Entry]) -> int:
+        """Append records in order; the offset of the last one."""
+        offset = self.append(topic, partition, entries)
+        await asyncio.sleep(_HOP)
+        return offset
+
+    async def send_one(
+        self, topic: str, partition: int, key: bytes | None, value: bytes | None, _headers: Sequence[tuple[str, bytes]] = ()
+    ) -> None:
+        """Append one record."""
+        await self.send(topic, partition, [(key, value)])
+
+    async def read(self) -> dict[int, list[Record]]:
+        """Everything that is not acknowledged, by partition; waits until there is something."""
+        while not any(self._arrived.values()):
+            self._news.clear()
+            await self._news.wait()
+        await asyncio.sleep(_HOP)
+        return {partition: list(records) for partition, records in self._arrived.items() if records}
+
+    def acknowledge(self, partition: int, records: int) -> None:
+        """The first so many records of a partition are done with."""
+        del self._arrived[partition][:records]
+
+
+class LocalStage:
+    """One handler over one table, fed by the broker with the topics in ``topics``; what goes to others is let go."""
+
+    def __init__(
+        self, handler: Handler, table: LocalTable, broker: LocalBroker, topics: frozenset[str], partitions: int, clock: Clock
+    ) -> None:
+        self._handler = handler
+        self._table = table
+        self._broker = broker
+        self._topics = topics
+        self._partitions = partitions
+        self._clock = clock
+
+    def recover(self, table: StateTable) -> None:
+        """Rebuild what is kept in memory."""
+        for partition in sorted(self._table.owned()):
+            self._handler.recovered(partition, table)
+
+    async def run(self) -> None:
+        """Work for ever."""
+        while True:
+            for partition, records in (await self._broker.read()).items():
+                mine = [record for record in records if record.topic in self._topics]
+                unit = Unit(partition, self._partitions, self._table, self._clock.now_us())
+                self._handler.handle(unit, mine)
+                for (topic, place), entries in unit.outputs():
+                    await self._broker.send(topic, place, entries)
+                self._table.write(partition, unit.writes)
+                for effect in unit.after:
+                    effect()
+                self._broker.acknowledge(partition, len(records))
