@@ -22,10 +22,11 @@ consent: $(VENV)/.installed ## everybody acts at will on consent, 100,000 steps 
 faults: $(VENV)/.installed ## convergence while Dotdigital fails and workers die, 20 shops
 	OWDD_FAULT_SEEDS=20 $(BIN)/python -m pytest -q tests/convergence/test_faults.py
 
-check: $(VENV)/.installed ## style and types
+check: $(VENV)/.installed ## style, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: $(VENV)/.bench ## measure, beside peers, on a real broker
 	$(BIN)/python -m bench all

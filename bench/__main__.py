@@ -75,7 +75,7 @@ def _delivery(
     load = load_average()
     result = _checked("delivery", lambda: delivery.run(quick=quick, seeds=seeds, backfill=backfill, only=trace))
     found = [(result, Circumstances.now(None, load))]
-    _tell(found, json)
+    _publish(found, json)
     _judge(found, quick=quick)
 
 
@@ -87,7 +87,7 @@ def _run(names: list[str], file: Path | None, *, quick: bool, repetitions: int) 
     found: list[Outcome] = []
     for name in names:
         found.append(_checked(name, partial(_measure, BENCHMARKS[name], quick, repetitions)))
-        _tell(found, file)
+        _publish(found, file)
     _judge(found, quick=quick)
 
 
@@ -99,7 +99,7 @@ def _checked(name: str, work: Callable[[], T]) -> T:
         raise typer.Exit(1) from error
 
 
-def _tell(found: list[Outcome], file: Path | None) -> None:
+def _publish(found: list[Outcome], file: Path | None) -> None:
     show(*found[-1])
     if file is not None:
         options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE

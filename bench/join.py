@@ -24,7 +24,7 @@ from bench.site import Owdd, Site
 from bench.workload import PREFIX, Total, Workload, customer_of
 from streams.kafka.topics import Topics
 from streams.mapping import load_mapping
-from streams.messages.changes import Desired, unpack
+from streams.messages.changes import DesiredContact, unpack
 
 CHANGES, QUICK_CHANGES = 100_000, 20_000
 
@@ -119,7 +119,7 @@ async def _desired(site: Site, app: Owdd) -> Totals:
     found: Totals = {}
     async for _, value in site.read(Topics.of(app.settings.app_id).desired):
         for change in unpack(value or b""):
-            if isinstance(change.row, Desired) and change.row.fields is not None:
+            if isinstance(change.row, DesiredContact) and change.row.fields is not None:
                 # Money arrives as exact JSON numbers, which a float would round.
                 fields = json.loads(change.row.fields, parse_float=Decimal)
                 spend = Decimal(fields[names.total_spend])

@@ -18,7 +18,7 @@ from bench.child import Child, Meter, free_port
 from bench.drain import Watch
 from bench.reaper import BROKER, reaped
 from bench.workload import PARTITIONS, PREFIX, Message
-from streams.kafka.producer import BatchProducer, Entry
+from streams.kafka.producer import BatchProducer, KeyValue
 from streams.kafka.topics import TopicSpec, specs
 from streams.mapping import load_mapping
 from streams.operations.topic_admin import apply_topics
@@ -109,7 +109,7 @@ class Site:
         """Append ``messages`` to their topics, keys kept in order; how many."""
         count = 0
         async with self.producer() as producer:
-            pending: dict[tuple[str, int], list[Entry]] = defaultdict(list)
+            pending: dict[tuple[str, int], list[KeyValue]] = defaultdict(list)
             for message in messages:
                 pending[message.topic, _partition(message)].append((message.key, message.value))
                 count += 1
@@ -154,7 +154,7 @@ def _partition(message: Message) -> int:
     return crc32(message.key) % PARTITIONS
 
 
-async def _flush(producer: BatchProducer, pending: dict[tuple[str, int], list[Entry]]) -> None:
+async def _flush(producer: BatchProducer, pending: dict[tuple[str, int], list[KeyValue]]) -> None:
     await asyncio.gather(*(producer.send(topic, partition, rows) for (topic, partition), rows in pending.items()))
     pending.clear()
 

@@ -36,7 +36,7 @@ from streams.kafka.topics import Topics
 from streams.mapping import load_mapping
 from streams.messages.changes import Change, partition_of
 from testkit.virtual.measures import percentile
-from testkit.virtual.traffic import Shop
+from testkit.virtual.traffic import TrafficShop
 
 RATE = 200
 BAR_MS = 250.0
@@ -55,7 +55,7 @@ class _Stage:
     app: Owdd
     sandbox: httpx.AsyncClient
     producer: BatchProducer
-    shop: Shop
+    shop: TrafficShop
     worker: Child
 
     async def append(self, changes: Iterable[Change]) -> None:
@@ -141,7 +141,7 @@ async def _stage(site: Site) -> AsyncIterator[_Stage]:
         app = replace(app, more=account | _BULK | {"OWDD_DOTDIGITAL_URL": url})
         with site.worker(app, "dispatch") as worker:
             async with site.producer() as producer, httpx.AsyncClient(base_url=url, timeout=60.0) as http:
-                yield _Stage(site, app, http, producer, Shop(random.Random(1), mapping), worker)
+                yield _Stage(site, app, http, producer, TrafficShop(random.Random(1), mapping), worker)
 
 
 async def _published(sandbox: Child, address: Path) -> str:
@@ -163,10 +163,10 @@ def _now(changes: Iterable[Change], lane: Lane) -> Iterable[Change]:
     """The same content, told at this moment."""
     for change in changes:
         now = time.time_ns()
-        yield msgspec.structs.replace(change, lane=lane, born=now // 1_000_000, position=version_bytes(now // 1000))
+        yield msgspec.structs.replace(change, lane=lane, caused_at=now // 1_000_000, position=version_bytes(now // 1000))
 
 
-def _newcomers(shop: Shop, count: int) -> Iterable[Change]:
+def _newcomers(shop: TrafficShop, count: int) -> Iterable[Change]:
     newcomers = [shop.newcomer() for _ in range(count)]
     shop.plan(0, shop.load(iter(newcomers), 1, count))
     return _now((event.change for event in shop.run()), Lane.BULK)
@@ -185,11 +185,11 @@ async def _urgent(stage: _Stage, emails: Mapping[int, str], seconds: int) -> lis
     async with asyncio.TaskGroup() as group:
         for number, change in enumerate(changes):
             await asyncio.sleep(max(0.0, started + number / RATE - time.monotonic()))
-            (told,) = _now([change], Lane.URGENT)
-            sent[change.key] = told.born
-            group.create_task(stage.append([told]))
+            (published,) = _now([change], Lane.URGENT)
+            sent[change.key] = published.caused_at
+            group.create_task(stage.append([published]))
     arrived = await stage.arrivals(emails, sent.keys(), since)
-    return [arrived[email] - born for email, born in sent.items()]
+    return [arrived[email] - caused_at for email, caused_at in sent.items()]
 
 
 def _result(delays: Mapping[str, Sequence[Sequence[int]]], seconds: int, backfill: int) -> Result:

@@ -32,7 +32,7 @@ from streams.kafka.producer import BatchProducer
 from streams.kafka.topics import Topics, agents_app, dispatch_app, ingest_group, ingested
 from streams.mapping import Mapping
 from streams.observability.health import Health, serve
-from streams.observability.lag import LagProbe, Progress
+from streams.observability.lag import ConsumedOffsets, LagProbe
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
 
@@ -55,7 +55,7 @@ class _Parts:
 
     tasks: list[tuple[str, Coroutine[Any, Any, None]]] = field(default_factory=list)
     apps: list[faust.App] = field(default_factory=list)
-    progress: list[Progress] = field(default_factory=list)
+    progress: list[ConsumedOffsets] = field(default_factory=list)
     stopping: list[Callable[[], None]] = field(default_factory=list)
 
 
@@ -118,7 +118,7 @@ class Worker:
     def _build(self, producer: BatchProducer) -> _Parts:
         parts = _Parts()
         if Role.INGEST in self._roles:
-            progress = Progress(ingest_group(self._settings), ingested(self._settings, self._mapping))
+            progress = ConsumedOffsets(ingest_group(self._settings), ingested(self._settings, self._mapping))
             ingest = Ingest(self._settings, self._mapping, producer, self.metrics, self._clock, progress)
             parts.tasks.append((Role.INGEST, ingest.run()))
             parts.progress.append(progress)
@@ -127,7 +127,7 @@ class Worker:
             if self._settings.connect_url:
                 guard = CaptureGuard(self._settings, self._mapping, self.metrics, self._clock, ingest.leads)
                 parts.tasks.append(("capture guard", guard.run()))
-                self._health.before_scrape(guard.refresh)
+                self._health.before_scrape(guard.update_gauges)
         if Role.AGENTS in self._roles:
             self._build_agents(parts, producer)
         if Role.DISPATCH in self._roles:
@@ -157,10 +157,10 @@ class Worker:
         topics = [self._topics.desired, self._topics.deliveries]
         table = self._stage(parts, app, progress, producer, dispatch.outbox, topics)
         parts.tasks.append(("senders", dispatch.run(table, producer)))
-        self._health.before_scrape(dispatch.refresh)
+        self._health.before_scrape(dispatch.update_gauges)
 
-    def _app(self, parts: _Parts, app_id: str, role: Role) -> tuple[faust.App, Progress]:
-        app, progress = create_app(app_id, self._settings), Progress(app_id, [])
+    def _app(self, parts: _Parts, app_id: str, role: Role) -> tuple[faust.App, ConsumedOffsets]:
+        app, progress = create_app(app_id, self._settings), ConsumedOffsets(app_id, [])
         parts.apps.append(app)
         parts.progress.append(progress)
         self._health.check(role, lambda: bool(not app.rebalancing and app.tables.actives_ready and not app.in_recovery))
@@ -170,7 +170,7 @@ class Worker:
         self,
         parts: _Parts,
         app: faust.App,
-        progress: Progress,
+        progress: ConsumedOffsets,
         producer: BatchProducer,
         handler: Handler,
         topics: list[str],

@@ -154,7 +154,7 @@ class TestProblems:
             ("OWDD_LOG_JSON", "perhaps"),
         ],
     )
-    def test_a_bad_value_is_told_by_its_variable(self, monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    def test_a_bad_value_is_reported_by_its_variable(self, monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
         monkeypatch.setenv(variable, value)
         assert problem().startswith(f"{variable}: ")
 
@@ -163,11 +163,11 @@ class TestProblems:
         monkeypatch.setenv("OWDD_LOG_LEVEL", "loud")
         assert [line.partition(":")[0] for line in problem().splitlines()] == ["OWDD_PARTITIONS", "OWDD_LOG_LEVEL"]
 
-    def test_a_bad_value_in_a_file_is_told_by_its_variable_too(self, secrets: Path) -> None:
+    def test_a_bad_value_in_a_file_is_reported_by_its_variable_too(self, secrets: Path) -> None:
         (secrets / "owdd_partitions").write_text("many")
         assert problem().startswith("OWDD_PARTITIONS: ")
 
-    def test_a_problem_never_tells_the_value(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_problem_never_reports_the_value(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OWDD_DOTDIGITAL_PASSWORD", SECRET)
         monkeypatch.setenv("OWDD_PARTITIONS", "quagga-1")
         assert "quagga" not in problem()
@@ -200,8 +200,8 @@ class TestSecrets:
         assert set(SECRETS) == {"dotdigital_password", "erasure_key", "hash_key"}
 
     def test_every_setting_that_sounds_like_a_secret_is_one(self) -> None:
-        telling = ("password", "secret", "token", "key")
-        assert {name for name in Settings.model_fields if any(word in name for word in telling)} == set(SECRETS)
+        publishing = ("password", "secret", "token", "key")
+        assert {name for name in Settings.model_fields if any(word in name for word in publishing)} == set(SECRETS)
 
     def test_the_settings_as_text_do_not_show_them(self) -> None:
         settings = load_settings()

@@ -14,11 +14,11 @@ from streams.cli import app
 from streams.cli import topics as command
 from streams.core.errors import OwddError
 from streams.kafka.producer import BatchProducer
-from streams.kafka.reader import records_of
+from streams.kafka.reader import read_topic
 from streams.kafka.topics import Topics, ingest_group, specs
 from streams.mapping import load_mapping
-from streams.messages.changes import Change, Consent, Desired, Erase, Kind, Message, pack, unpack
-from streams.operations.rebuild import Clearing, clear_topics
+from streams.messages.changes import CarriedRefusal, Change, ChangeKind, DesiredContact, EraseAddress, Message, pack, unpack
+from streams.operations.rebuild import Clearing, purge
 from streams.operations.topic_admin import apply_topics
 from streams.settings import Settings
 from testkit.local_services import kafka
@@ -26,13 +26,16 @@ from testkit.local_services import kafka
 ANN, BOB = "ann@example.com", "bob@example.com"
 
 
-def change(kind: Kind, key: str, row: Message | None) -> Change:
+def change(kind: ChangeKind, key: str, row: Message | None) -> Change:
     return Change(kind, key, 0, bytes(8), 1, 0, row)
 
 
-FACT, PART = change(Kind.FACT, "c1", None), change(Kind.PART, ANN, None)
-ERASE, CONSENT = change(Kind.ERASE, ANN, Erase(b"digest")), change(Kind.CONSENT, BOB, Consent())
-WANTED = change(Kind.DESIRED, BOB, Desired(b"{}", None))
+FACT, PART = change(ChangeKind.ORDER_FACT, "c1", None), change(ChangeKind.BUYER_CONTRIBUTION, ANN, None)
+ERASE, CONSENT = (
+    change(ChangeKind.ERASURE, ANN, EraseAddress(b"digest")),
+    change(ChangeKind.CARRIED_REFUSAL, BOB, CarriedRefusal()),
+)
+WANTED = change(ChangeKind.DESIRED_CONTACT, BOB, DesiredContact(b"{}", None))
 
 
 @pytest_asyncio.fixture
@@ -59,7 +62,7 @@ async def site(broker: Path) -> AsyncIterator[Settings]:
 
 
 async def held(settings: Settings, topic: str) -> list[tuple[int, bytes]]:
-    found = records_of(settings.kafka_bootstrap, topic, range(settings.partitions))
+    found = read_topic(settings.kafka_bootstrap, topic, range(settings.partitions))
     return [(record.partition, record.value) async for record in found]
 
 
@@ -72,15 +75,15 @@ async def test_what_people_asked_for_stays_where_it_was_and_everything_else_betw
         Clearing(topics.products, 0, 0),
         Clearing(topics.desired, 1, 1),
     ]
-    assert await clear_topics(site, execute=False) == expected
+    assert await purge(site, execute=False) == expected
     assert len(await held(site, topics.contacts)) == 2
-    assert await clear_topics(site, execute=True) == expected
+    assert await purge(site, execute=True) == expected
 
     assert await held(site, topics.buyers) == []
     kept = [*await held(site, topics.contacts), *await held(site, topics.desired)]
     assert [(partition, unpack(value)) for partition, value in kept] == [(1, [ERASE]), (1, [CONSENT])]
     assert [len(await held(site, topic)) for topic in (topics.deliveries, topics.erasures)] == [1, 1]
-    assert {item.going for item in await clear_topics(site, execute=True)} == {0}
+    assert {item.going for item in await purge(site, execute=True)} == {0}
     assert len(await held(site, topics.contacts)) == 1
 
 
@@ -89,7 +92,7 @@ async def test_nothing_is_emptied_under_a_worker_of_whatever_version(site: Setti
     async with AIOKafkaConsumer(topic, bootstrap_servers=site.kafka_bootstrap, group_id=group) as consumer:
         await consumer.getmany(timeout_ms=0)
         with pytest.raises(OwddError, match=f"^{group}: workers run"):
-            await clear_topics(site, execute=True)
+            await purge(site, execute=True)
     assert len(await held(site, Topics.of(site.app_id).buyers)) == 1
 
 
@@ -101,6 +104,6 @@ def test_the_exit_code_says_whether_there_is_something_left_to_do(
         assert execute == bool(options)
         return [Clearing("owdd.desired", going, 3)]
 
-    monkeypatch.setattr(command, "clear_topics", cleared)
+    monkeypatch.setattr(command, "purge", cleared)
     result = CliRunner().invoke(app, ["topics", "clear", *options])
     assert (result.exit_code, "owdd.desired" in result.output) == (code, True)

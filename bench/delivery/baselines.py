@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 import orjson
 
-from streams.messages.changes import Change, Desired, Kind, Wanted
+from streams.messages.changes import Change, ChangeKind, DesiredContact, DesiredRecord
 from testkit.virtual.contender import CONNECTIONS, Surroundings
 from testkit.virtual.trace import collections_of
 
@@ -22,7 +22,7 @@ _PATIENCE = 1.0
 _POLL = 10.0
 
 
-def _contact_body(email: str, row: Desired) -> dict[str, Any]:
+def _contact_body(email: str, row: DesiredContact) -> dict[str, Any]:
     body: dict[str, Any] = {"identifiers": {"email": email}, "dataFields": orjson.Fragment(row.fields or b"{}")}
     if row.opted is not True:
         body["channelProperties"] = {"email": {"status": "unsubscribed"}}
@@ -80,10 +80,10 @@ class OneByOne:
             change = self._queue.popleft()
             email = quote(change.key, safe="")
             match change.row:
-                case Desired() as row:
+                case DesiredContact() as row:
                     await self._caller.call("PATCH", f"/contacts/v3/email/{email}", _contact_body(change.key, row))
-                case Wanted(content=content):
-                    owner = "account" if change.kind is Kind.CATALOGUE else f"contacts/email/{email}"
+                case DesiredRecord(content=content):
+                    owner = "account" if change.kind is ChangeKind.DESIRED_CATALOGUE else f"contacts/email/{email}"
                     place = f"/insightData/v3/{owner}/{self._collections[change.kind]}/{change.pk}"
                     while (
                         await self._caller.call("PUT", place, orjson.Fragment(content))
@@ -98,16 +98,16 @@ class EveryQuarter:
         self._caller = _Caller(around)
         self._collections = collections_of(around.mapping)
         self._rows = rows
-        self._contacts: dict[str, Desired] = {}
-        self._records: dict[tuple[Kind, str], tuple[str, bytes]] = {}
+        self._contacts: dict[str, DesiredContact] = {}
+        self._records: dict[tuple[ChangeKind, str], tuple[str, bytes]] = {}
 
     def feed(self, changes: Sequence[Change]) -> None:
         """Remember what is newest."""
         for change in changes:
             match change.row:
-                case Desired() as row:
+                case DesiredContact() as row:
                     self._contacts[change.key] = row
-                case Wanted(content=content):
+                case DesiredRecord(content=content):
                     self._records[change.kind, str(change.pk)] = change.key, content
 
     async def run(self) -> None:
@@ -119,7 +119,7 @@ class EveryQuarter:
             await self._import("/contacts/v3/import", [self._contacts_body(chunk) for chunk in self._chunks(contacts.items())])
             for kind, collection in self._collections.items():
                 rows = [(key, email, content) for (of, key), (email, content) in records.items() if of is kind]
-                body = self._articles_body if kind is Kind.CATALOGUE else self._records_body
+                body = self._articles_body if kind is ChangeKind.DESIRED_CATALOGUE else self._records_body
                 bodies = [body(collection, chunk) for chunk in self._chunks(rows)]
                 await self._import("/insightData/v3/import", bodies)
 
@@ -129,7 +129,7 @@ class EveryQuarter:
             chunks.append(chunk)
         return chunks
 
-    def _contacts_body(self, chunk: list[tuple[str, Desired]]) -> dict[str, Any]:
+    def _contacts_body(self, chunk: list[tuple[str, DesiredContact]]) -> dict[str, Any]:
         return {"contacts": [{"matchIdentifier": "email"} | _contact_body(email, row) for email, row in chunk]}
 
     def _records_body(self, collection: str, chunk: list[tuple[str, str, bytes]]) -> dict[str, Any]:

@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 
-from streams.agents.emitter import heard
-from streams.agents.erasure_filter import ErasedIndex, Forgetting
+from streams.agents.emitter import unpack_records
+from streams.agents.erasure_filter import ErasedIndex, ErasureFilter
 from streams.domain import contact_projection
 from streams.domain.erasure import Digest
 from streams.domain.versioned import next_version, version_bytes
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
-from streams.engine.unit_of_work import Codec, Unit
+from streams.engine.unit_of_work import Codec, UnitOfWork
 from streams.kafka.topics import Topics
 from streams.mapping import Mapping
-from streams.messages.changes import EVERYWHERE, Change, Kind
+from streams.messages.changes import EVERYWHERE, Change, ChangeKind
 from streams.observability.metrics import Metrics
 
 
@@ -36,41 +36,45 @@ class ContactsHandler:
         """Forget what was read."""
         self._erased.clear()
 
-    def handle(self, unit: Unit, records: Sequence[Record]) -> int:
+    def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
         """Fold every part, then merge each touched contact once."""
         touched: dict[str, tuple[contact_projection.ContactRow, int, int]] = {}
         applied = stale = 0
-        forgetting = Forgetting(self._erased, unit)
-        for change in forgetting.passed(heard(records)):
-            row, lane, born = touched.get(change.key) or (self._contacts.load(unit, change.key), change.lane, change.born)
+        erasures = ErasureFilter(self._erased, unit)
+        for change in erasures.filter(unpack_records(records)):
+            row, lane, caused_at = touched.get(change.key) or (
+                self._contacts.load(unit, change.key),
+                change.lane,
+                change.caused_at,
+            )
             if contact_projection.apply(row, change):
-                touched[change.key] = (row, min(lane, change.lane), min(born, change.born))
+                touched[change.key] = (row, min(lane, change.lane), min(caused_at, change.caused_at))
                 applied += 1
             else:
                 stale += 1
-        if forgetting.fresh:
-            self._forget(unit, forgetting)
-        for address, (row, lane, born) in touched.items():
-            if address in forgetting.fresh:
+        if erasures.requests:
+            self._forget(unit, erasures)
+        for address, (row, lane, caused_at) in touched.items():
+            if address in erasures.requests:
                 continue
             row.version = next_version(row.version, unit.now_us)
             wanted = contact_projection.desired(row, self._mapping)
             position = version_bytes(row.version)
-            unit.emit(self._topics.desired, Change(Kind.DESIRED, address, 0, position, lane, born, wanted))
+            unit.emit(self._topics.desired, Change(ChangeKind.DESIRED_CONTACT, address, 0, position, lane, caused_at, wanted))
             self._contacts.save(unit, address, row)
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
         return applied + stale
 
-    def _forget(self, unit: Unit, forgetting: Forgetting) -> None:
+    def _forget(self, unit: UnitOfWork, erasures: ErasureFilter) -> None:
         """Drop the contacts of the erased, and pass on that everybody must forget them."""
-        for address, change in forgetting.fresh.items():
+        for address, change in erasures.requests.items():
             key = self._contacts.key(address)
             if unit.get(key) is not None:
-                forgetting.found([forgetting.gone[address]])
+                erasures.count([erasures.digests[address]])
             unit.put(key, None)
-            told = Change(Kind.ERASE, EVERYWHERE, address, b"", change.lane, change.born, change.row)
-            unit.emit_everywhere(self._topics.orders, told)
-            unit.emit_everywhere(self._topics.buyers, told)
+            published = Change(ChangeKind.ERASURE, EVERYWHERE, address, b"", change.lane, change.caused_at, change.row)
+            unit.emit_everywhere(self._topics.orders, published)
+            unit.emit_everywhere(self._topics.buyers, published)
             unit.emit(self._topics.desired, change)
-        forgetting.done()
+        erasures.write_audit()

@@ -4,25 +4,25 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from streams.engine.stage import Record
-from streams.engine.unit_of_work import Unit
-from streams.messages.changes import Change, Kind, Message, unpack
+from streams.engine.unit_of_work import UnitOfWork
+from streams.messages.changes import Change, ChangeKind, Message, unpack
 
 
-def heard(records: Iterable[Record]) -> Iterator[Change]:
+def unpack_records(records: Iterable[Record]) -> Iterator[Change]:
     """The changes in ``records``, in their order."""
     for record in records:
         yield from unpack(record.value or b"")
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class ChangeEmitter:
     """What one document tells in one unit: all at one position, in one lane, with one oldest cause."""
 
-    unit: Unit
+    unit: UnitOfWork
     position: bytes
     lane: int
-    born: int
+    caused_at: int
 
-    def tell(self, topic: str, kind: Kind, key: str, pk: int | str, row: Message | None) -> None:
+    def emit(self, topic: str, kind: ChangeKind, key: str, pk: int | str, row: Message | None) -> None:
         """Tell the owner of ``key``, through ``topic``."""
-        self.unit.emit(topic, Change(kind, key, pk, self.position, self.lane, self.born, row))
+        self.unit.emit(topic, Change(kind, key, pk, self.position, self.lane, self.caused_at, row))

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from streams.domain.buyers import is_person
 from streams.domain.erasure import Digest, scrubbed
 from streams.engine.table import StateTable
-from streams.engine.unit_of_work import Unit
+from streams.engine.unit_of_work import UnitOfWork
 from streams.kafka.topics import Topics
-from streams.messages.audit import Trace, write_audit
-from streams.messages.changes import EVERYWHERE, Change, Erase, Kind
+from streams.messages.audit import ErasureResult, write_audit
+from streams.messages.changes import EVERYWHERE, Change, ChangeKind, EraseAddress
 from streams.observability.metrics import Metrics
 
 PREFIX = b"x"
@@ -46,7 +46,7 @@ class ErasedIndex:
         self._known[partition] = digests
 
 
-class Forgetting:
+class ErasureFilter:
     """One unit's look at who is erased: empties what arrives, and knows who must be taken out of the rows.
 
     Attributes:
@@ -54,22 +54,22 @@ class Forgetting:
         gone: their digests, which rows remember.
     """
 
-    def __init__(self, index: ErasedIndex, unit: Unit) -> None:
+    def __init__(self, index: ErasedIndex, unit: UnitOfWork) -> None:
         self._index = index
         self._unit = unit
         self._known = index.known(unit.partition)
         self._rows: Counter[bytes] = Counter()
-        self.fresh: dict[str, Change] = {}
-        self.gone: dict[str, bytes] = {}
+        self.requests: dict[str, Change] = {}
+        self.digests: dict[str, bytes] = {}
 
     def erased(self, address: str) -> bool:
         """Whether the address is one of somebody who must be forgotten."""
         return bool(self._known) and self._index.digest(address) in self._known
 
-    def passed(self, changes: Iterable[Change]) -> Iterator[Change]:
+    def filter(self, changes: Iterable[Change]) -> Iterator[Change]:
         """What remains of ``changes``; erasures themselves are noted and end here."""
         for change in changes:
-            if change.kind is Kind.ERASE:
+            if change.kind is ChangeKind.ERASURE:
                 self._note(change)
                 continue
             remains = scrubbed(change, self.erased) if self._known else change
@@ -78,9 +78,9 @@ class Forgetting:
             if remains is not None:
                 yield remains
 
-    def holding(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    def rows_mentioning(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Stored rows under ``prefix`` that hold an address of :attr:`fresh`, or did before a crash: (key, value)."""
-        marks = [(address.encode(), digest) for address, digest in self.gone.items()]
+        marks = [(address.encode(), digest) for address, digest in self.digests.items()]
         for key, value in self._unit.scan(prefix):
             # In a name it may be written in any case.
             lower = value.lower()
@@ -89,25 +89,25 @@ class Forgetting:
 
     def is_buyer(self, key: str) -> bool:
         """Whether a buyer is nothing but an address of :attr:`fresh`."""
-        return is_person(key) and key[1:] in self.fresh
+        return is_person(key) and key[1:] in self.requests
 
-    def found(self, digests: Iterable[bytes]) -> None:
+    def count(self, digests: Iterable[bytes]) -> None:
         """A row held those of :attr:`fresh` whose digests are among these."""
-        self._rows.update(set(digests) & set(self.gone.values()))
+        self._rows.update(set(digests) & set(self.digests.values()))
 
-    def done(self) -> None:
+    def write_audit(self) -> None:
         """Tell the audit topic that everything of :attr:`fresh` is out of this partition, and how many rows held it."""
-        for address, change in self.fresh.items():
-            if isinstance(change.row, Erase):
-                rows, partition = self._rows[self.gone[address]], self._unit.partition
-                trace = Trace(change.row.digest.hex(), self._index.stage, partition, rows, self._unit.now_ms)
+        for address, change in self.requests.items():
+            if isinstance(change.row, EraseAddress):
+                rows, partition = self._rows[self.digests[address]], self._unit.partition
+                trace = ErasureResult(change.row.digest.hex(), self._index.stage, partition, rows, self._unit.now_ms)
                 self._unit.emit_raw(self._index.audit, partition, trace.digest.encode(), write_audit(trace))
 
     def _note(self, change: Change) -> None:
         address = change.key if change.key != EVERYWHERE else str(change.pk)
         digest = self._index.digest(address)
-        self.fresh[address], self.gone[address] = change, digest
+        self.requests[address], self.digests[address] = change, digest
         # First of all writes: after a crash no row may be without its erasure.
         self._unit.put(PREFIX + digest, b"")
         self._known = known = self._known | {digest}
-        self._unit.then(lambda: self._index.remember(self._unit.partition, known))
+        self._unit.on_commit(lambda: self._index.remember(self._unit.partition, known))

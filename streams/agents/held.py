@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from streams.engine.table import StateTable
-from streams.engine.unit_of_work import Unit
+from streams.engine.unit_of_work import UnitOfWork
 
 PREFIX = "h"
 
@@ -23,7 +23,7 @@ class HeldIndex:
     def __init__(self) -> None:
         self._held: dict[str, tuple[str, int]] = {}
 
-    def judge(self, unit: Unit, key: str, old: tuple[str, int] | None, code: str | None) -> tuple[str, int] | None:
+    def update(self, unit: UnitOfWork, key: str, old: tuple[str, int] | None, code: str | None) -> tuple[str, int] | None:
         """What the document's row should remember of its being held for ``code`` (None: it is not).
 
         To be called before the document's row is written, and :meth:`note` after it: if a crash cuts the changelog between
@@ -33,14 +33,14 @@ class HeldIndex:
             return code, old[1] if old is not None else unit.now_ms
         if old is not None:
             unit.put(f"{PREFIX}{key}".encode(), None)
-            unit.then(lambda: self._forget(key))
+            unit.on_commit(lambda: self._forget(key))
         return None
 
-    def note(self, unit: Unit, key: str, held: tuple[str, int] | None) -> None:
+    def persist(self, unit: UnitOfWork, key: str, held: tuple[str, int] | None) -> None:
         """Record that ``key`` is held, if it is; again even when that is known: the first time may have been lost."""
         if held is not None:
             unit.put(f"{PREFIX}{key}".encode(), _encode(held))
-            unit.then(lambda: self._remember(key, held))
+            unit.on_commit(lambda: self._remember(key, held))
 
     def recover(self, partition: int, table: StateTable) -> None:
         """Read the held documents of one partition."""

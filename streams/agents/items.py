@@ -8,15 +8,15 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from streams.domain.catalogue import Effect, written
-from streams.domain.versioned import Cell
-from streams.engine.unit_of_work import Codec, Unit
-from streams.messages.changes import Change, Item
+from streams.domain.versioned import Versioned
+from streams.engine.unit_of_work import Codec, UnitOfWork
+from streams.messages.changes import Change, VariantInfo
 
 
 class ItemRow(msgspec.Struct, array_like=True, gc=False):
     """One variant; ``cell`` is empty when nothing was ever heard of it."""
 
-    cell: Cell[Item] | None = None
+    cell: Versioned[VariantInfo] | None = None
 
 
 class Items:
@@ -25,16 +25,16 @@ class Items:
     def __init__(self) -> None:
         self._rows = Codec("i", ItemRow)
 
-    def apply(self, unit: Unit, change: Change) -> Effect:
+    def apply(self, unit: UnitOfWork, change: Change) -> Effect:
         """Write one variant."""
         cell, effect = written(self._rows.load(unit, str(change.pk)).cell, change)
         if effect is not Effect.STALE:
             self._rows.save(unit, str(change.pk), ItemRow(cell))
         return effect
 
-    def known(self, unit: Unit, variants: Iterable[int], seen: dict[int, Item | None]) -> dict[int, Item]:
+    def known(self, unit: UnitOfWork, variants: Iterable[int], seen: dict[int, VariantInfo | None]) -> dict[int, VariantInfo]:
         """What is known of ``variants``, by id; ``seen`` are those that the unit has looked up already."""
-        found: dict[int, Item] = {}
+        found: dict[int, VariantInfo] = {}
         for variant in variants:
             if variant not in seen:
                 cell = self._rows.load(unit, str(variant)).cell
@@ -43,7 +43,7 @@ class Items:
                 found[variant] = item
         return found
 
-    def index(self, unit: Unit, order: int, before: set[int], after: set[int]) -> None:
+    def index(self, unit: UnitOfWork, order: int, before: set[int], after: set[int]) -> None:
         """Remember the variants of an order.
 
         To be called before the order's row is written: the changelog may end between the two in a crash, and the order is
@@ -52,7 +52,7 @@ class Items:
         for variant in before ^ after:
             unit.put(f"{_prefix(variant)}{order}".encode(), b"" if variant in after else None)
 
-    def orders(self, unit: Unit, variant: int) -> Iterator[int]:
+    def orders(self, unit: UnitOfWork, variant: int) -> Iterator[int]:
         """The orders that named ``variant`` when the unit began."""
         for key, _ in unit.scan(_prefix(variant).encode()):
             yield int(key.rpartition(b"\0")[2])

@@ -6,35 +6,40 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from streams.agents.emitter import Voice, heard
-from streams.agents.erasure_filter import ErasedIndex, Forgetting
+from streams.agents.emitter import ChangeEmitter, unpack_records
+from streams.agents.erasure_filter import ErasedIndex, ErasureFilter
 from streams.agents.held import HeldIndex
 from streams.agents.items import Items
-from streams.agents.record_publisher import RecordTeller
+from streams.agents.record_publisher import RecordPublisher
 from streams.capture import rows
-from streams.core.lanes import Lane, spread
+from streams.core.lanes import Lane, lane_for_fanout
 from streams.domain import line_index, orders, recipients
 from streams.domain.catalogue import Effect, written
 from streams.domain.erasure import Digest, forget_in_order
 from streams.domain.order_record import skus
-from streams.domain.versioned import Cell, next_version, version_bytes
+from streams.domain.versioned import Versioned, next_version, version_bytes
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
-from streams.engine.unit_of_work import Codec, Unit
+from streams.engine.unit_of_work import Codec, UnitOfWork
 from streams.kafka.topics import Topics
 from streams.mapping import Mapping
-from streams.messages.changes import Ask, Change, Fact, Item, Kind, Owner
+from streams.messages.changes import Change, ChangeKind, LineOwnership, LineQuery, OrderFact, VariantInfo
 from streams.observability.metrics import Metrics
 
-_BLOCKS = (Kind.OWNER, Kind.ASK)
-_RECORD_ONLY = (Kind.RECIPIENTS, Kind.CREDITED, Kind.RESEND, Kind.TOLD)
+_BLOCKS = (ChangeKind.LINE_OWNERSHIP, ChangeKind.LINE_QUERY)
+_RECORD_ONLY = (
+    ChangeKind.RECIPIENTS_REPLY,
+    ChangeKind.CREDITED_AMOUNT,
+    ChangeKind.RESEND_REQUEST,
+    ChangeKind.FOLLOW_UP_DELIVERED,
+)
 """What changes only the order's record. Its buyer need not hear of it, and must not where it is the buyer's own word."""
 
 
 class StatusRow(msgspec.Struct, array_like=True, gc=False):
     """One row of the status lookup, kept in every partition."""
 
-    cell: Cell[rows.StatusText] | None = None
+    cell: Versioned[rows.StatusText] | None = None
 
 
 @dataclass(slots=True)
@@ -47,18 +52,18 @@ class _Touched:
 
     row: orders.OrderRow
     lane: int
-    born: int
+    caused_at: int
     fact: bool = False
     again: bool = False
     variants: set[int] | None = None
 
-    def cause(self, lane: int, born: int) -> None:
+    def cause(self, lane: int, caused_at: int) -> None:
         self.lane = min(self.lane, lane)
-        self.born = min(self.born, born)
+        self.caused_at = min(self.caused_at, caused_at)
 
 
 @dataclass(slots=True)
-class _Work:
+class _Batch:
     """What one unit has touched so far, beside its writes; of statuses the lane of the news and when it was born."""
 
     texts: dict[int, str]
@@ -66,7 +71,7 @@ class _Work:
     blocks: dict[str, line_index.LineBlock] = field(default_factory=dict)
     statuses: dict[int, tuple[int, int]] = field(default_factory=dict)
     items: dict[int, Change] = field(default_factory=dict)
-    seen: dict[int, Item | None] = field(default_factory=dict)
+    seen: dict[int, VariantInfo | None] = field(default_factory=dict)
 
 
 class OrdersHandler:
@@ -82,7 +87,7 @@ class OrdersHandler:
         self._blocks = Codec("", line_index.LineBlock)
         self._statuses = Codec("s", StatusRow)
         self._items = Items()
-        self._records = RecordTeller(mapping, topics)
+        self._records = RecordPublisher(mapping, topics)
         self._texts: dict[int, dict[int, str]] = {}
         self.held = HeldIndex()
         self._erased = ErasedIndex(self.name, digest, topics, metrics)
@@ -103,12 +108,12 @@ class OrdersHandler:
         self.held.clear()
         self._erased.clear()
 
-    def handle(self, unit: Unit, records: Sequence[Record]) -> int:
+    def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
         """Fold every change of ``records``, then project each touched order once."""
-        work = _Work(dict(self._texts.get(unit.partition, {})))
+        work = _Batch(dict(self._texts.get(unit.partition, {})))
         applied = stale = 0
-        forgetting = Forgetting(self._erased, unit)
-        for change in forgetting.passed(heard(records)):
+        erasures = ErasureFilter(self._erased, unit)
+        for change in erasures.filter(unpack_records(records)):
             done = self._fold(unit, change, work)
             applied += done
             stale += not done
@@ -116,27 +121,27 @@ class OrdersHandler:
             self._touch_statuses(unit, work.statuses, work.orders)
         for variant, change in work.items.items():
             self._touch_variant(unit, variant, change, work.orders)
-        if forgetting.fresh:
-            self._forget(unit, forgetting, work.orders)
+        if erasures.requests:
+            self._forget(unit, erasures, work.orders)
         for order, item in work.orders.items():
             self._project(unit, order, item, work)
         for key, block in work.blocks.items():
             self._blocks.save(unit, key, block)
-        unit.then(lambda: self._texts.__setitem__(unit.partition, work.texts))
+        unit.on_commit(lambda: self._texts.__setitem__(unit.partition, work.texts))
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
         return applied + stale
 
-    def _fold(self, unit: Unit, change: Change, work: _Work) -> bool:
-        if change.kind is Kind.STATUS:
+    def _fold(self, unit: UnitOfWork, change: Change, work: _Batch) -> bool:
+        if change.kind is ChangeKind.STATUS:
             return self._status(unit, change, work)
-        if change.kind is Kind.ITEM:
+        if change.kind is ChangeKind.VARIANT_INFO:
             return self._item(unit, change, work.items)
         if change.kind in _BLOCKS:
             return self._block(unit, change, work.blocks)
         return self._order(unit, change, work.orders)
 
-    def _status(self, unit: Unit, change: Change, work: _Work) -> bool:
+    def _status(self, unit: UnitOfWork, change: Change, work: _Batch) -> bool:
         status = int(change.pk)
         if change.keep or not isinstance(change.row, rows.StatusText | None):
             return False
@@ -149,13 +154,13 @@ class OrdersHandler:
             work.texts.pop(status, None)
         else:
             work.texts[status] = change.row.text
-        if effect is Effect.NEWS:
+        if effect is Effect.CHANGED:
             # A text that orders waited for is as pressing as they are; another text for what is there is not.
             renamed = old is not None and old.row is not None and old.position != change.position
-            work.statuses[status] = (Lane.BULK if renamed else change.lane, change.born)
+            work.statuses[status] = (Lane.BULK if renamed else change.lane, change.caused_at)
         return True
 
-    def _touch_statuses(self, unit: Unit, changed: dict[int, tuple[int, int]], touched: dict[int, _Touched]) -> None:
+    def _touch_statuses(self, unit: UnitOfWork, changed: dict[int, tuple[int, int]], touched: dict[int, _Touched]) -> None:
         found: dict[int, list[tuple[int, orders.OrderRow]]] = defaultdict(list)
         for key, value in unit.scan(b"o"):
             row = self._orders.decode(value)
@@ -163,38 +168,38 @@ class OrdersHandler:
             if header is not None and header.status in changed:
                 found[header.status].append((int(key[1:]), row))
         for status, having in found.items():
-            lane, born = spread(changed[status][0], len(having)), changed[status][1]
+            lane, caused_at = lane_for_fanout(changed[status][0], len(having)), changed[status][1]
             for order, row in having:
-                item = touched.setdefault(order, _Touched(row, lane, born))
-                item.cause(lane, born)
+                item = touched.setdefault(order, _Touched(row, lane, caused_at))
+                item.cause(lane, caused_at)
                 item.fact = True
 
-    def _forget(self, unit: Unit, forgetting: Forgetting, touched: dict[int, _Touched]) -> None:
+    def _forget(self, unit: UnitOfWork, erasures: ErasureFilter, touched: dict[int, _Touched]) -> None:
         """Take the erased out of every order of the partition."""
-        for key, value in forgetting.holding(b"o"):
+        for key, value in erasures.rows_mentioning(b"o"):
             touched.setdefault(int(key[1:]), _Touched(self._orders.decode(value), Lane.URGENT, unit.now_ms))
         for item in touched.values():
-            if forget_in_order(item.row, forgetting.gone):
-                forgetting.found(item.row.erased)
+            if forget_in_order(item.row, erasures.digests):
+                erasures.count(item.row.erased)
                 item.lane, item.fact, item.again = Lane.URGENT, True, True
-        forgetting.done()
+        erasures.write_audit()
 
-    def _item(self, unit: Unit, change: Change, items: dict[int, Change]) -> bool:
+    def _item(self, unit: UnitOfWork, change: Change, items: dict[int, Change]) -> bool:
         effect = self._items.apply(unit, change)
-        if effect is Effect.NEWS:
+        if effect is Effect.CHANGED:
             items[int(change.pk)] = change
         return effect is not Effect.STALE
 
-    def _touch_variant(self, unit: Unit, variant: int, change: Change, touched: dict[int, _Touched]) -> None:
+    def _touch_variant(self, unit: UnitOfWork, variant: int, change: Change, touched: dict[int, _Touched]) -> None:
         named = list(self._items.orders(unit, variant))
-        lane = spread(change.lane, len(named))
+        lane = lane_for_fanout(change.lane, len(named))
         for order in named:
-            item = touched.get(order) or _Touched(self._orders.load(unit, str(order)), lane, change.born)
-            item.cause(lane, change.born)
+            item = touched.get(order) or _Touched(self._orders.load(unit, str(order)), lane, change.caused_at)
+            item.cause(lane, change.caused_at)
             item.fact = True
             touched[order] = item
 
-    def _block(self, unit: Unit, change: Change, blocks: dict[str, line_index.LineBlock]) -> bool:
+    def _block(self, unit: UnitOfWork, change: Change, blocks: dict[str, line_index.LineBlock]) -> bool:
         block = blocks.get(change.key)
         if block is None:
             block = blocks[change.key] = self._blocks.load(unit, change.key)
@@ -203,82 +208,96 @@ class OrdersHandler:
             block.version = next_version(block.version, unit.now_us)
             position = version_bytes(block.version)
             for credit, answer in answers:
-                told = Change(Kind.ANSWER, str(credit), credit, position, change.lane, change.born, answer)
-                unit.emit(self._topics.orders, told)
+                published = Change(ChangeKind.LINE_REPLY, str(credit), credit, position, change.lane, change.caused_at, answer)
+                unit.emit(self._topics.orders, published)
         return True
 
-    def _order(self, unit: Unit, change: Change, touched: dict[int, _Touched]) -> bool:
+    def _order(self, unit: UnitOfWork, change: Change, touched: dict[int, _Touched]) -> bool:
         order = int(change.key)
-        item = touched.get(order) or _Touched(self._orders.load(unit, change.key), change.lane, change.born)
+        item = touched.get(order) or _Touched(self._orders.load(unit, change.key), change.lane, change.caused_at)
         if not self._apply(unit, order, item, change):
             return False
-        item.cause(change.lane, change.born)
+        item.cause(change.lane, change.caused_at)
         item.fact |= change.kind not in _RECORD_ONLY
         touched[order] = item
         return True
 
-    def _apply(self, unit: Unit, order: int, item: _Touched, change: Change) -> bool:
-        if change.kind is Kind.RESEND:
+    def _apply(self, unit: UnitOfWork, order: int, item: _Touched, change: Change) -> bool:
+        if change.kind is ChangeKind.RESEND_REQUEST:
             return True
-        if change.kind is Kind.TOLD:
-            item.row.told = True
+        if change.kind is ChangeKind.FOLLOW_UP_DELIVERED:
+            item.row.follow_up_delivered = True
             return True
-        if change.kind is Kind.RECIPIENTS:
+        if change.kind is ChangeKind.RECIPIENTS_REPLY:
             return recipients.apply(item.row, change, self._mapping)
         old = orders.cell_at(item.row, change)
-        if change.kind is Kind.LINE and item.variants is None:
+        if change.kind is ChangeKind.LINE and item.variants is None:
             item.variants = orders.variants(item.row)
         if not orders.apply(item.row, change):
             return False
         item.again |= old is not None and old.position == change.position
-        if change.kind is Kind.LINE:
-            self._own(unit, order, change, old)
+        if change.kind is ChangeKind.LINE:
+            self._publish_line_ownership(unit, order, change, old)
         return True
 
-    def _own(self, unit: Unit, order: int, change: Change, before: Cell[rows.Line] | None) -> None:
+    def _publish_line_ownership(
+        self, unit: UnitOfWork, order: int, change: Change, before: Versioned[rows.Line] | None
+    ) -> None:
         """Tell the line index when a line appears in or disappears from this order (or may have, before a crash)."""
         live = change.row is not None
         if before is None or (before.row is not None) != live or before.position == change.position:
             line = int(change.pk)
-            owner = Owner(order, live)
-            told = Change(Kind.OWNER, line_index.block_key(line), line, change.position, change.lane, change.born, owner)
-            unit.emit(self._topics.orders, told)
+            owner = LineOwnership(order, live)
+            published = Change(
+                ChangeKind.LINE_OWNERSHIP,
+                line_index.block_key(line),
+                line,
+                change.position,
+                change.lane,
+                change.caused_at,
+                owner,
+            )
+            unit.emit(self._topics.orders, published)
 
-    def _project(self, unit: Unit, order: int, item: _Touched, work: _Work) -> None:
+    def _project(self, unit: UnitOfWork, order: int, item: _Touched, work: _Batch) -> None:
         row = item.row
         row.version = next_version(row.version, unit.now_us)
-        for line in sorted(orders.credited_lines(row, self._mapping) - row.answers.keys()):
-            asked = Change(Kind.ASK, line_index.block_key(line), line, b"", item.lane, item.born, Ask(order))
+        for line in sorted(orders.credited_lines(row, self._mapping) - row.line_replies.keys()):
+            asked = Change(
+                ChangeKind.LINE_QUERY, line_index.block_key(line), line, b"", item.lane, item.caused_at, LineQuery(order)
+            )
             unit.emit(self._topics.orders, asked)
-        result = orders.outcome(row, work.texts, self._mapping)
+        result = orders.document_state(row, work.texts, self._mapping)
         code = result.code if isinstance(result, orders.Held) else None
-        row.held = self.held.judge(unit, str(order), row.held, code)
+        row.held = self.held.update(unit, str(order), row.held, code)
         live = result if isinstance(result, orders.Live) else None
         if live is not None and live.fact.credit and item.lane == Lane.LIVE:
             # A refund must stop the mail that asks for a review.
             item.lane = Lane.URGENT
         if item.variants is not None and self._mapping.products is not None:
             self._items.index(unit, order, item.variants, orders.variants(row))
-        self._tell(Voice(unit, version_bytes(row.version), item.lane, item.born), order, item, live, work.seen)
+        self._publish(ChangeEmitter(unit, version_bytes(row.version), item.lane, item.caused_at), order, item, live, work.seen)
         self._orders.save(unit, str(order), row)
-        self.held.note(unit, str(order), row.held)
+        self.held.persist(unit, str(order), row.held)
 
-    def _tell(self, voice: Voice, order: int, item: _Touched, live: orders.Live | None, seen: dict[int, Item | None]) -> None:
+    def _publish(
+        self, emitter: ChangeEmitter, order: int, item: _Touched, live: orders.Live | None, seen: dict[int, VariantInfo | None]
+    ) -> None:
         row, items = item.row, {}
         if live is not None and not live.fact.credit:
-            items = self._items.known(voice.unit, orders.variants(row), seen)
+            items = self._items.known(emitter.unit, orders.variants(row), seen)
         if item.fact:
-            self._tell_buyers(voice, order, row, live, items)
-            self._records.credit(voice, order, row, live)
-        self._records.tell(voice, order, row, live, items, again=item.again)
+            self._publish_to_buyers(emitter, order, row, live, items)
+            self._records.publish_credits(emitter, order, row, live)
+        self._records.publish(emitter, order, row, live, items, again=item.again)
 
-    def _tell_buyers(
-        self, voice: Voice, order: int, row: orders.OrderRow, live: orders.Live | None, items: dict[int, Item]
+    def _publish_to_buyers(
+        self, emitter: ChangeEmitter, order: int, row: orders.OrderRow, live: orders.Live | None, items: dict[int, VariantInfo]
     ) -> None:
         if live is not None and live.buyer not in row.buyers:
             row.buyers.append(live.buyer)
         for buyer in row.buyers:
-            fact: Fact | None = None
+            fact: OrderFact | None = None
             if live is not None and buyer == live.buyer:
                 fact = live.fact if live.fact.credit else msgspec.structs.replace(live.fact, skus=skus(row, items))
-            voice.tell(self._topics.buyers, Kind.FACT, buyer, order, fact)
+            emitter.emit(self._topics.buyers, ChangeKind.ORDER_FACT, buyer, order, fact)

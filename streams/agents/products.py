@@ -6,30 +6,30 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from streams.agents.emitter import heard
+from streams.agents.emitter import unpack_records
 from streams.capture import rows
 from streams.core.lanes import Lane
 from streams.domain import catalogue
 from streams.domain.catalogue import Effect, VariantRow
-from streams.domain.versioned import Cell, next_version, version_bytes
+from streams.domain.versioned import Versioned, next_version, version_bytes
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
-from streams.engine.unit_of_work import Codec, Unit
+from streams.engine.unit_of_work import Codec, UnitOfWork
 from streams.kafka.topics import Topics
 from streams.mapping import Mapping
-from streams.messages.changes import EVERYWHERE, Change, Kind, Wanted
+from streams.messages.changes import EVERYWHERE, Change, ChangeKind, DesiredRecord
 from streams.observability.metrics import Metrics
 
 T = TypeVar("T")
 
-_NAMING = (Kind.VARIANT, Kind.MEMBERSHIP)
+_NAMING = (ChangeKind.VARIANT, ChangeKind.MEMBERSHIP)
 """Rows that name a product or a category."""
 
 
 class ParentRow(msgspec.Struct, Generic[T], array_like=True, gc=False):
     """A product or a category, kept in every partition."""
 
-    cell: Cell[T] | None = None
+    cell: Versioned[T] | None = None
 
 
 @dataclass(slots=True)
@@ -38,14 +38,14 @@ class _Touched:
 
     row: VariantRow
     lane: int
-    born: int
+    caused_at: int
     written: bool = False
     record: bool = False
     item: bool = False
 
-    def cause(self, lane: int, born: int) -> None:
+    def cause(self, lane: int, caused_at: int) -> None:
         self.lane = min(self.lane, lane)
-        self.born = min(self.born, born)
+        self.caused_at = min(self.caused_at, caused_at)
         self.written = True
 
 
@@ -68,11 +68,11 @@ class ProductsHandler:
     def revoked(self) -> None:
         """Nothing is kept in memory."""
 
-    def handle(self, unit: Unit, records: Sequence[Record]) -> int:
+    def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
         """Fold every change of ``records``, then project each variant of which somebody must hear once."""
         touched: dict[int, _Touched] = {}
         applied = stale = 0
-        for change in heard(records):
+        for change in unpack_records(records):
             if self._apply(unit, change, touched) is Effect.STALE:
                 stale += 1
             else:
@@ -86,73 +86,78 @@ class ProductsHandler:
         self._metrics.skipped.labels(self.name).inc(stale)
         return applied + stale
 
-    def _apply(self, unit: Unit, change: Change, touched: dict[int, _Touched]) -> Effect:
-        if change.kind is Kind.PRODUCT:
+    def _apply(self, unit: UnitOfWork, change: Change, touched: dict[int, _Touched]) -> Effect:
+        if change.kind is ChangeKind.PRODUCT:
             return self._parent(unit, change, self._products, touched)
-        if change.kind is Kind.CATEGORY:
+        if change.kind is ChangeKind.CATEGORY:
             return self._parent(unit, change, self._categories, touched)
         item = self._load(unit, int(change.key), touched)
-        if change.kind is Kind.RESEND:
+        if change.kind is ChangeKind.RESEND_REQUEST:
             item.record = True
-            item.cause(change.lane, change.born)
-            return Effect.NEWS
+            item.cause(change.lane, change.caused_at)
+            return Effect.CHANGED
         return self._variant(unit, change, item)
 
-    def _load(self, unit: Unit, variant: int, touched: dict[int, _Touched]) -> _Touched:
+    def _load(self, unit: UnitOfWork, variant: int, touched: dict[int, _Touched]) -> _Touched:
         if variant not in touched:
             touched[variant] = _Touched(self._variants.load(unit, str(variant)), Lane.BULK, unit.now_ms)
         return touched[variant]
 
-    def _variant(self, unit: Unit, change: Change, item: _Touched) -> Effect:
+    def _variant(self, unit: UnitOfWork, change: Change, item: _Touched) -> Effect:
         before = catalogue.parents(item.row)
         effect = catalogue.apply(item.row, change)
         item.written |= effect is not Effect.STALE
-        if effect is not Effect.NEWS:
+        if effect is not Effect.CHANGED:
             return effect
         if change.kind in _NAMING:
             # Before the variant itself, so that a crash between them leaves no pair that nobody remembers.
             after = catalogue.parents(item.row)
             for parent in before | after:
                 unit.put(_pair(*parent, change.key), b"" if parent in after else None)
-        item.cause(change.lane, change.born)
+        item.cause(change.lane, change.caused_at)
         # Prices and stock of a variant that never was are nobody's news: they wait for it.
         item.record |= item.row.variant is not None
-        item.item |= change.kind is Kind.VARIANT
+        item.item |= change.kind is ChangeKind.VARIANT
         return effect
 
-    def _parent(self, unit: Unit, change: Change, parents: Codec[ParentRow[Any]], touched: dict[int, _Touched]) -> Effect:
+    def _parent(self, unit: UnitOfWork, change: Change, parents: Codec[ParentRow[Any]], touched: dict[int, _Touched]) -> Effect:
         old = parents.load(unit, str(change.pk)).cell
         new, effect = catalogue.written(old, change)
         if effect is Effect.STALE:
             return effect
         parents.save(unit, str(change.pk), ParentRow(new))
-        if effect is Effect.NEWS:
+        if effect is Effect.CHANGED:
             # A name that its variants waited for is as pressing as they are; another name for what is there is not.
             renamed = old is not None and old.row is not None and old.position != new.position
             for variant in _variants_of(unit, change.kind, int(change.pk)):
                 item = self._load(unit, variant, touched)
                 item.record = True
-                item.cause(Lane.BULK if renamed else change.lane, change.born)
+                item.cause(Lane.BULK if renamed else change.lane, change.caused_at)
         return effect
 
-    def _project(self, unit: Unit, variant: int, item: _Touched) -> None:
+    def _project(self, unit: UnitOfWork, variant: int, item: _Touched) -> None:
         row = item.row
         row.version = next_version(row.version, unit.now_us)
         position = version_bytes(row.version)
         if item.item:
-            told = Change(Kind.ITEM, EVERYWHERE, variant, position, item.lane, item.born, catalogue.item(row))
-            unit.emit_everywhere(self._topics.orders, told)
+            published = Change(
+                ChangeKind.VARIANT_INFO, EVERYWHERE, variant, position, item.lane, item.caused_at, catalogue.item(row)
+            )
+            unit.emit_everywhere(self._topics.orders, published)
         if item.record and self._mapping.delivery.catalogue is not None:
             content = self._content(unit, variant, row)
-            wanted = None if content is None else Wanted(content, variant)
+            wanted = None if content is None else DesiredRecord(content, variant)
             key = str(variant)
-            unit.emit(self._topics.desired, Change(Kind.CATALOGUE, key, key, position, item.lane, item.born, wanted))
+            unit.emit(
+                self._topics.desired,
+                Change(ChangeKind.DESIRED_CATALOGUE, key, key, position, item.lane, item.caused_at, wanted),
+            )
 
-    def _content(self, unit: Unit, variant: int, row: VariantRow) -> bytes | None:
+    def _content(self, unit: UnitOfWork, variant: int, row: VariantRow) -> bytes | None:
         product: rows.Product | None = None
         categories: dict[int, rows.Category] = {}
         for kind, parent in catalogue.parents(row):
-            if kind is Kind.PRODUCT:
+            if kind is ChangeKind.PRODUCT:
                 product = _row(self._products.load(unit, str(parent)))
             elif (category := _row(self._categories.load(unit, str(parent)))) is not None:
                 categories[parent] = category
@@ -163,12 +168,12 @@ def _row(parent: ParentRow[T]) -> T | None:
     return None if parent.cell is None else parent.cell.row
 
 
-def _pair(kind: Kind, parent: int, variant: str) -> bytes:
+def _pair(kind: ChangeKind, parent: int, variant: str) -> bytes:
     """The key of the index row, all key, that says that ``variant`` names the product or category."""
     return f"i{kind.value}.{parent}:{variant}".encode()
 
 
-def _variants_of(unit: Unit, kind: Kind, parent: int) -> Iterator[int]:
+def _variants_of(unit: UnitOfWork, kind: ChangeKind, parent: int) -> Iterator[int]:
     """The variants that named the product or category when this unit began; what joined since is in work already."""
     for key, _ in unit.scan(_pair(kind, parent, "")):
         yield int(key.rpartition(b":")[2])

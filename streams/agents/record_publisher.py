@@ -3,7 +3,7 @@
 The part of the orders agent that speaks to the outbox (``docs/delivery-rules.md`` sections 2 to 4 and 7).
 """
 
-from streams.agents.emitter import Voice
+from streams.agents.emitter import ChangeEmitter
 from streams.domain import order_record
 from streams.domain.credits import shares
 from streams.domain.erasure import NOBODY
@@ -12,14 +12,14 @@ from streams.domain.recipients import recipient, unsure
 from streams.kafka.topics import Topics
 from streams.mapping import Mapping
 from streams.mapping.delivery import OrderRecords
-from streams.messages.changes import Credited, FollowUp, Kind, Seek, Wanted
+from streams.messages.changes import ChangeKind, CreditedAmount, DesiredFollowUp, DesiredRecord, RecipientsQuery
 
 _PLACES = 8
 """Places of a record that are remembered. All but the current one are empty and said to be so at every change; the oldest is
 forgotten when that was said through at least this many moves."""
 
 
-class RecordTeller:
+class RecordPublisher:
     """Tells what follows from one document's state, as far as the mapping wants it delivered."""
 
     def __init__(self, mapping: Mapping, topics: Topics) -> None:
@@ -28,16 +28,16 @@ class RecordTeller:
         self._since = None if follow_up is None else follow_up.since.timestamp()
         self._topics = topics
 
-    def credit(self, voice: Voice, credit: int, row: OrderRow, live: Live | None) -> None:
+    def publish_credits(self, emitter: ChangeEmitter, credit: int, row: OrderRow, live: Live | None) -> None:
         """Tell every order what a credit note gives back of it, and those of which it gives nothing any more."""
         given = shares(row, live) if live is not None and self._orders is not None else {}
         row.credited.extend(given.keys() - set(row.credited))
         for order in row.credited:
-            told = Credited(given[order], live.fact.at) if live is not None and order in given else None
-            voice.tell(self._topics.orders, Kind.CREDITED, str(order), credit, told)
+            published = CreditedAmount(given[order], live.fact.at) if live is not None and order in given else None
+            emitter.emit(self._topics.orders, ChangeKind.CREDITED_AMOUNT, str(order), credit, published)
 
-    def tell(
-        self, voice: Voice, order: int, row: OrderRow, live: Live | None, items: order_record.Items, *, again: bool
+    def publish(
+        self, emitter: ChangeEmitter, order: int, row: OrderRow, live: Live | None, items: order_record.Items, *, again: bool
     ) -> None:
         """Tell the record or the follow-up, and ask the buyer when it is not known whose they are.
 
@@ -54,11 +54,11 @@ class RecordTeller:
             row.recipient = None
         shown = live if live is not None and self._shown(live) else None
         if shown is not None and (unsure(row, shown) or (again and row.recipient is not None)):
-            voice.tell(self._topics.buyers, Kind.SEEK, shown.buyer, order, Seek())
+            emitter.emit(self._topics.buyers, ChangeKind.RECIPIENTS_QUERY, shown.buyer, order, RecipientsQuery())
         if self._since is not None:
-            self._follow_up(voice, order, row, shown if shown is not None and shown.fact.credit else None)
+            self._follow_up(emitter, order, row, shown if shown is not None and shown.fact.credit else None)
         if self._orders is not None:
-            self._record(voice, order, row, None if shown is None or shown.fact.credit else shown, items, self._orders)
+            self._record(emitter, order, row, None if shown is None or shown.fact.credit else shown, items, self._orders)
 
     def _shown(self, live: Live) -> bool:
         """Whether Dotdigital is told of the document itself."""
@@ -70,7 +70,13 @@ class RecordTeller:
         return self._orders is not None
 
     def _record(
-        self, voice: Voice, order: int, row: OrderRow, shown: Live | None, items: order_record.Items, wanted: OrderRecords
+        self,
+        emitter: ChangeEmitter,
+        order: int,
+        row: OrderRow,
+        shown: Live | None,
+        items: order_record.Items,
+        wanted: OrderRecords,
     ) -> None:
         whose = None if shown is None else recipient(row, shown)
         place = (
@@ -80,23 +86,23 @@ class RecordTeller:
         )
         for former in row.records:
             if former != place:
-                voice.tell(self._topics.desired, Kind.RECORD, *former, Wanted(b"", order))
+                emitter.emit(self._topics.desired, ChangeKind.DESIRED_RECORD, *former, DesiredRecord(b"", order))
         if shown is not None and place is not None:
             row.records = [*(former for former in row.records if former != place), place][-_PLACES:]
             content = order_record.content(row, shown, items, wanted.statuses)
-            voice.tell(self._topics.desired, Kind.RECORD, *place, Wanted(content, order))
+            emitter.emit(self._topics.desired, ChangeKind.DESIRED_RECORD, *place, DesiredRecord(content, order))
 
-    def _follow_up(self, voice: Voice, credit: int, row: OrderRow, shown: Live | None) -> None:
+    def _follow_up(self, emitter: ChangeEmitter, credit: int, row: OrderRow, shown: Live | None) -> None:
         """Whoever is the recipient until Dotdigital was told; of one who must be forgotten nobody else is told."""
-        if row.followed == NOBODY:
+        if row.follow_up_recipient == NOBODY:
             return
-        whose = None if row.told or shown is None else recipient(row, shown)
-        if row.followed is not None and row.followed not in (whose, *row.unfollowed):
-            row.unfollowed = [*row.unfollowed, row.followed][-_PLACES:]
-        row.followed = whose
-        for former in row.unfollowed:
+        whose = None if row.follow_up_delivered or shown is None else recipient(row, shown)
+        if row.follow_up_recipient is not None and row.follow_up_recipient not in (whose, *row.former_follow_up_recipients):
+            row.former_follow_up_recipients = [*row.former_follow_up_recipients, row.follow_up_recipient][-_PLACES:]
+        row.follow_up_recipient = whose
+        for former in row.former_follow_up_recipients:
             if former != whose:
-                voice.tell(self._topics.desired, Kind.FOLLOW_UP, former, credit, None)
+                emitter.emit(self._topics.desired, ChangeKind.DESIRED_FOLLOW_UP, former, credit, None)
         if shown is not None and whose is not None:
-            wanted = FollowUp(shown.fact.number, shown.fact.at, shown.net, shown.currency.code)
-            voice.tell(self._topics.desired, Kind.FOLLOW_UP, whose, credit, wanted)
+            wanted = DesiredFollowUp(shown.fact.number, shown.fact.at, shown.net, shown.currency.code)
+            emitter.emit(self._topics.desired, ChangeKind.DESIRED_FOLLOW_UP, whose, credit, wanted)

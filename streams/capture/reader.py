@@ -13,7 +13,7 @@ from streams.capture.rows import CapturedRow
 from streams.core.errors import RecordError
 from streams.mapping import Mapping
 from streams.mapping import tables as mapped
-from streams.mapping.model import Consent, Erasure
+from streams.mapping.model import ConsentRule, Erasure
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _customer(table: mapped.Customer) -> TableReader:
     return TableReader(table.table, table.key, (), read, fields)
 
 
-def _contact(table: mapped.Contact, consent: Consent, erasure: Erasure | None) -> TableReader:
+def _contact(table: mapped.Contact, consent: ConsentRule, erasure: Erasure | None) -> TableReader:
     def opted(row: dict[str, Any]) -> bool | None:
         if consent.mode != "column" or consent.column is None:
             return None

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from streams.connect.guard import Sightings
+from streams.connect.guard import Observations
 from streams.connect.heartbeats import OVERDUE_SECONDS
 from streams.connect.plan import Difference, Plan
 from streams.connect.responses import Offset, Part, Status
@@ -85,7 +85,7 @@ def _part(name: str, part: Part) -> list[str]:
     return [f"{name}: {part.name} {part.state} on {part.worker_id}", *(f"  | {line}" for line in part.reasons())]
 
 
-def of_sightings(status: Report, seen: Sightings, topics: Sequence[str], now_ms: int) -> Report:
+def of_observations(status: Report, seen: Observations, topics: Sequence[str], now_ms: int) -> Report:
     """A status with what the capture guard looks at. The connector can be RUNNING while capture is dead."""
     ages = {
         sign: None if at is None else seen.age(at, now_ms)

@@ -20,8 +20,8 @@ from streams.cli.connector_errors import coded
 from streams.cli.connector_files import render, sql
 from streams.cli.connector_reports import ExitCode, Report
 from streams.connect import control
-from streams.connect.control import Patience
-from streams.connect.guard import Sightings
+from streams.connect.control import WaitLimits
+from streams.connect.guard import Observations
 from streams.connect.heartbeats import read_beats
 from streams.connect.render import Config, connector
 from streams.connect.responses import Status
@@ -88,7 +88,7 @@ def apply(
 
     A configuration that the plugin refuses is not applied; a database that does not answer is waited for.
     """
-    patience = Patience(wait)
+    patience = WaitLimits(wait)
 
     async def work(client: ConnectClient, target: _Target) -> Report:
         await control.healthy(client, patience)
@@ -112,11 +112,11 @@ def status(kind: _Kind = None, name: _Name = None, as_json: _AsJson = False) -> 
     async def work(client: ConnectClient, target: _Target) -> Report:
         report = reports.of_status(await client.status(target.name))
         settings, now = target.settings, SystemClock().now_ms()
-        seen = Sightings(now, await read_beats(settings.kafka_bootstrap, target.names))
+        seen = Observations(now, await read_beats(settings.kafka_bootstrap, target.names))
         seen.offsets_are(await client.offsets(target.name), now)
         if settings.retention_probe:
             seen.retained = await read_retained(settings.retention_probe)
-        return reports.of_sightings(report, seen, await client.topics(target.name), now)
+        return reports.of_observations(report, seen, await client.topics(target.name), now)
 
     _run(work, kind, name, as_json)
 
@@ -134,7 +134,7 @@ def restart(
         if not execute:
             return reports.of_intent(target.name, f"restart {', '.join(part.name for part in failed)}")
         await client.restart_failed(target.name)
-        return reports.of_status(await control.wait_for(client, target.name, control.ended, Patience(wait)))
+        return reports.of_status(await control.wait_for(client, target.name, control.ended, WaitLimits(wait)))
 
     _run(work, kind, name, as_json)
 
@@ -159,7 +159,7 @@ def pause(
             return reports.of_intent(target.name, verb)
         await (client.stop if stop else client.pause)(target.name)
         end = control.all_are(wanted)
-        found = await control.wait_for(client, target.name, end, Patience(wait))
+        found = await control.wait_for(client, target.name, end, WaitLimits(wait))
         report = reports.of_status(found)
         return Report(report.data, report.lines, ExitCode.OK if end(found) else ExitCode.NOT_RUNNING)
 
@@ -178,7 +178,7 @@ def resume(
         if not execute:
             return reports.of_intent(target.name, "resume")
         await client.resume(target.name)
-        return reports.of_status(await control.wait_for(client, target.name, _resumed, Patience(wait)))
+        return reports.of_status(await control.wait_for(client, target.name, _resumed, WaitLimits(wait)))
 
     _run(work, kind, name, as_json)
 

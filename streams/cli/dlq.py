@@ -20,14 +20,14 @@ from streams.cli.common import guarded, load, operator_name
 from streams.core.clock import SystemClock
 from streams.core.errors import OwddError
 from streams.domain.erasure import digester
-from streams.ingest.erased_addresses import ErasedAddresses
+from streams.ingest.erased_addresses import ErasureFeed
 from streams.kafka.producer import BatchProducer
 from streams.kafka.topics import Topics
 from streams.operations import dlq_actions
-from streams.operations.dlq_actions import Action, Actions
-from streams.operations.dlq_entry import KINDS, Kind, Letter, Place
-from streams.operations.dlq_filter import Selection, key_hashes
-from streams.operations.dlq_store import Box
+from streams.operations.dlq_actions import Action, DeadLetterActions
+from streams.operations.dlq_entry import KINDS, DeadLetterEntry, EntryKind, Position
+from streams.operations.dlq_filter import Filter, key_hashes
+from streams.operations.dlq_store import DeadLetterStore
 from streams.settings import Settings
 
 app = typer.Typer(help="Dead letters and parked deliveries: look, retry, drop.", no_args_is_help=True)
@@ -54,7 +54,7 @@ OperatorOption = Annotated[
 
 
 @app.command("list")
-def list_letters(
+def list_entries(
     kind: KindOption = None,
     stage: StageOption = None,
     code: CodeOption = None,
@@ -70,8 +70,8 @@ def list_letters(
     with guarded():
         settings, _ = load()
         selection = _selection(settings, kind, stage, code, key, (age, since, until), limit)
-        letters = asyncio.run(Box(settings).letters(selection, closed=everything))
-    _print(letters, as_json)
+        entries = asyncio.run(DeadLetterStore(settings).entries(selection, closed=everything))
+    _print(entries, as_json)
 
 
 @app.command()
@@ -85,8 +85,8 @@ def show(
     """Show one letter, and with --show-personal-data what it holds."""
     with guarded():
         settings, _ = load()
-        letter, record = asyncio.run(Box(settings).record(Place.parse(place)))
-    facts = letter.facts() | {"at": _time(letter.at)}
+        entry, record = asyncio.run(DeadLetterStore(settings).record(Position.parse(place)))
+    facts = entry.facts() | {"at": _time(entry.at)}
     if show_personal_data:
         facts |= {name: _content(getattr(record, name)) for name in ("key", "value")}
     if as_json:
@@ -123,21 +123,21 @@ _command("drop", "Call letters settled as they are; they are no longer listed.")
 def _act(action: Action, filters: tuple[Any, ...], *, rate: float, operator: str | None, execute: bool, as_json: bool) -> None:
     with guarded():
         settings, _ = load()
-        letters = asyncio.run(Box(settings).letters(_selection(settings, *filters)))
+        entries = asyncio.run(DeadLetterStore(settings).entries(_selection(settings, *filters)))
         if execute:
-            with _progress(len(letters)) as progress:
-                done = asyncio.run(_done(settings, action, letters, operator_name(operator), rate, progress))
+            with _progress(len(entries)) as progress:
+                done = asyncio.run(_done(settings, action, entries, operator_name(operator), rate, progress))
         else:
             done = 0
-    counts = dict(sorted(Counter(letter.code for letter in letters).items()))
+    counts = dict(sorted(Counter(entry.code for entry in entries).items()))
     if as_json:
-        summary = {"action": action, "executed": execute, "selected": len(letters), "done": done, "codes": counts}
+        summary = {"action": action, "executed": execute, "selected": len(entries), "done": done, "codes": counts}
         typer.echo(orjson.dumps(summary, option=orjson.OPT_INDENT_2).decode())
     else:
         for code, count in counts.items():
             typer.echo(f"{count:,} × {code}")
-        typer.echo(_verdict(action, len(letters), done, execute=execute))
-    if letters and not execute:
+        typer.echo(_verdict(action, len(entries), done, execute=execute))
+    if entries and not execute:
         raise typer.Exit(WOULD_CHANGE)
 
 
@@ -152,14 +152,19 @@ def _verdict(action: Action, selected: int, done: int, *, execute: bool) -> str:
 
 
 async def _done(
-    settings: Settings, action: Action, letters: list[Letter], operator: str, rate: float, progress: dlq_actions.Progress
+    settings: Settings,
+    action: Action,
+    entries: list[DeadLetterEntry],
+    operator: str,
+    rate: float,
+    progress: dlq_actions.ProgressCallback,
 ) -> int:
     topics = Topics.of(settings.app_id)
     digest = digester(settings.digest_key)
-    erased = ErasedAddresses(settings.kafka_bootstrap, topics.erasures, settings.partitions, digest)
+    erased = ErasureFeed(settings.kafka_bootstrap, topics.erasures, settings.partitions, digest)
     async with BatchProducer(settings) as producer, erased:
-        acting = Actions(
-            Box(settings),
+        acting = DeadLetterActions(
+            DeadLetterStore(settings),
             producer,
             erased,
             topics,
@@ -167,11 +172,11 @@ async def _done(
             operator=operator,
             clock=SystemClock(),
         )
-        return await acting.act(action, letters, rate=rate, progress=progress)
+        return await acting.act(action, entries, rate=rate, progress=progress)
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[dlq_actions.Progress]:
+def _progress(total: int) -> Iterator[dlq_actions.ProgressCallback]:
     columns = (TextColumn("letters"), BarColumn(), MofNCompleteColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("letters", total=total)
@@ -186,11 +191,11 @@ def _selection(
     key: str | None,
     times: tuple[str | None, str | None, str | None],
     limit: int | None,
-) -> Selection:
+) -> Filter:
     age, since, until = times
     hash_key = settings.hash_key.get_secret_value().encode()
     ends = [end for end in (_millis(until), _old(age)) if end is not None]
-    return Selection(
+    return Filter(
         kind=_kind(kind),
         stage=stage,
         code=code,
@@ -201,7 +206,7 @@ def _selection(
     )
 
 
-def _kind(text: str | None) -> Kind | None:
+def _kind(text: str | None) -> EntryKind | None:
     for kind in KINDS:
         if kind == text:
             return kind
@@ -237,13 +242,13 @@ def _content(data: bytes | None) -> str | None:
     return None if data is None else data.decode(errors="backslashreplace")
 
 
-def _print(letters: list[Letter], as_json: bool) -> None:
+def _print(entries: list[DeadLetterEntry], as_json: bool) -> None:
     if as_json:
-        rows = [letter.facts() | {"at": _time(letter.at)} for letter in letters]
+        rows = [entry.facts() | {"at": _time(entry.at)} for entry in entries]
         typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
         return
     table = Table("place", "set aside", "stage", "code", "reason", "tries", "outcome")
-    for letter in letters:
-        cells = (letter.place, _time(letter.at), letter.stage, letter.code, letter.reason, letter.attempts, letter.outcome)
+    for entry in entries:
+        cells = (entry.position, _time(entry.at), entry.stage, entry.code, entry.reason, entry.attempts, entry.outcome)
         table.add_row(*(escape("" if cell is None else str(cell)) for cell in cells))
     Console().print(table)

@@ -14,7 +14,7 @@ from streams.dispatch.policies import client_config
 from streams.dotdigital import bootstrap
 from streams.dotdigital.bootstrap import Step
 from streams.dotdigital.client import DotdigitalClient, unobserved
-from streams.dotdigital.codes import CODES, Verdict
+from streams.dotdigital.codes import CODES, ErrorClass
 from streams.dotdigital.credentials import Credentials
 
 app = typer.Typer(help="The Dotdigital account.", no_args_is_help=True)
@@ -78,13 +78,13 @@ def codes_page() -> str:
 
 
 _MEANINGS = {
-    Verdict.DATA: "The request itself is wrong. It is parked at once.",
-    Verdict.MISSING: "It needs something that is not there. It is tried again a few times, then parked.",
-    Verdict.ACCESS: "Nothing of the kind works until a person acts. Deliveries wait; nothing is parked for it.",
-    Verdict.THROTTLED: "A ceiling is reached. Deliveries wait until there is room; nothing is parked for it.",
-    Verdict.LATER: "It may work later. It is tried again with growing pauses.",
-    Verdict.EXISTS: "The contact exists already. It is looked up and updated.",
-    Verdict.NOT_FOUND: "What is asked for is gone. Whoever asks goes on without it.",
+    ErrorClass.DATA: "The request itself is wrong. It is parked at once.",
+    ErrorClass.MISSING: "It needs something that is not there. It is tried again a few times, then parked.",
+    ErrorClass.ACCESS: "Nothing of the kind works until a person acts. Deliveries wait; nothing is parked for it.",
+    ErrorClass.THROTTLED: "A ceiling is reached. Deliveries wait until there is room; nothing is parked for it.",
+    ErrorClass.LATER: "It may work later. It is tried again with growing pauses.",
+    ErrorClass.EXISTS: "The contact exists already. It is looked up and updated.",
+    ErrorClass.NOT_FOUND: "What is asked for is gone. Whoever asks goes on without it.",
 }
 
 _ADVICE = {

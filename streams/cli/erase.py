@@ -17,10 +17,10 @@ from streams.core.errors import OwddError
 from streams.domain.erasure import Digest, digester
 from streams.kafka.producer import BatchProducer
 from streams.kafka.topics import Topics
-from streams.messages.audit import Requested, write_audit
+from streams.messages.audit import ErasureRequested, write_audit
 from streams.messages.changes import partition_of
-from streams.messages.erasure_requests import Asked, Erasures
-from streams.operations.erasure_preview import Known, known
+from streams.messages.erasure_requests import ErasureRequest, ErasureRequests
+from streams.operations.erasure_preview import ErasurePreview, preview
 from streams.operations.erasure_receipt import Receipt, receipts
 from streams.settings import Settings
 
@@ -42,7 +42,7 @@ def erase(
     operator: Annotated[str | None, typer.Option(help="Who asks for it. Default: the system's user.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Erase a person everywhere, for ever: Dotdigital, our state, and whatever brings them again. It cannot be undone.
+    """Erase a person everywhere, for ever: Dotdigital, our state, and whatever brings them again. It cannot be not_applied.
 
     Exit code 0: erased, or with --execute alone asked for; 2: nothing was done, because --execute was not given; 3: not
     everybody has answered in time (they go on).
@@ -52,7 +52,7 @@ def erase(
         persons = _persons(email, email_file)
         digest = digester(settings.digest_key)
         if not execute:
-            _show(asyncio.run(known(settings, persons, digest)), as_json=as_json)
+            _show(asyncio.run(preview(settings, persons, digest)), as_json=as_json)
             raise typer.Exit(WOULD_CHANGE)
         found = asyncio.run(_erase(settings, persons, digest, operator_name(operator), timeout if wait else 0.0))
         target = receipt or (Path(f"erasure-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json") if wait else None)
@@ -75,13 +75,13 @@ async def _erase(settings: Settings, persons: list[str], digest: Digest, by: str
         BatchProducer(settings) as producer,
         receipts(settings.kafka_bootstrap, topics.audit, partitions) as answers,
     ):
-        erasures, requests = Erasures(producer, topics, partitions), []
+        erasures, requests = ErasureRequests(producer, topics, partitions), []
         for address in persons:
             mark, now = digest(address), SystemClock().now_ms()
-            request = Requested(now, by, mark.hex())
+            request = ErasureRequested(now, by, mark.hex())
             key = request.digest.encode()
             await producer.send_one(topics.audit, partition_of(request.digest, partitions), key, write_audit(request))
-            await erasures.remember(mark, Asked(now, by))
+            await erasures.remember(mark, ErasureRequest(now, by))
             await erasures.start(address, mark, now)
             requests.append(request)
         return await answers.wait(requests, patience)
@@ -137,7 +137,7 @@ def _readable(value: Any, name: str = "") -> Any:
     return value
 
 
-def _show(found: list[Known], *, as_json: bool) -> None:
+def _show(found: list[ErasurePreview], *, as_json: bool) -> None:
     if as_json:
         rows = [asdict(item) | {"asked": None if item.asked is None else msgspec.to_builtins(item.asked)} for item in found]
         typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())

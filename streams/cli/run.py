@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from streams.cli.common import guarded, load
-from streams.engine.data_dir import claimed
+from streams.engine.data_dir import locked_data_dir
 from streams.kafka.event_loop import new_event_loop
 from streams.observability.logs import configure
 from streams.worker import Role, Worker
@@ -22,7 +22,7 @@ def run(
         settings, mapping = load()
         configure(settings.log_level, as_json=settings.log_json)
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        with claimed(settings.data_dir) if settings.data_shared else nullcontext(settings.data_dir) as directory:
+        with locked_data_dir(settings.data_dir) if settings.data_shared else nullcontext(settings.data_dir) as directory:
             _work(Worker(settings.model_copy(update={"data_dir": directory}), mapping, set(only or Role)))
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from streams.cli.common import guarded, load
 from streams.kafka.topics import specs
-from streams.operations.rebuild import Clearing, clear_topics
+from streams.operations.rebuild import Clearing, purge
 from streams.operations.topic_admin import apply_topics
 
 app = typer.Typer(help="Kafka topics of the product.", no_args_is_help=True)
@@ -51,7 +51,7 @@ def clear(
     """
     with guarded():
         settings, _ = load()
-        found = asyncio.run(clear_topics(settings, execute=execute))
+        found = asyncio.run(purge(settings, execute=execute))
     if as_json:
         typer.echo(orjson.dumps([asdict(item) for item in found], option=orjson.OPT_INDENT_2).decode())
     else:

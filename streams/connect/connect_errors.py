@@ -48,4 +48,4 @@ class ConnectRefused(ConnectError):
     def __init__(self, call: str, status: int, said: str) -> None:
         super().__init__(call, f"refused with HTTP {status}: {said}")
         self.status = status
-        self.said = said
+        self.message = said

@@ -25,14 +25,14 @@ _AGAIN: Final = RetryPolicy(2.0, 15.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class WaitLimits:
     """Seconds: how long to wait for an end, and how long an end must last to be believed."""
 
     longest: float = 60.0
     lasting: float = 3.0
 
 
-async def healthy(client: ConnectClient, patience: Patience) -> None:
+async def healthy(client: ConnectClient, patience: WaitLimits) -> None:
     """Wait until the worker is ready.
 
     Raises:
@@ -73,7 +73,7 @@ async def plan_for(client: ConnectClient, name: str, desired: Config, *, force: 
     return planned(name, running, desired, validation, unknown, force=force)
 
 
-async def plan_when_reachable(client: ConnectClient, name: str, desired: Config, *, force: bool, patience: Patience) -> Plan:
+async def plan_when_reachable(client: ConnectClient, name: str, desired: Config, *, force: bool, patience: WaitLimits) -> Plan:
     """As :func:`plan_for`, again and again while nothing but the database's silence speaks against the plan."""
     deadline, rng = _now() + patience.longest, Random()
     for attempt in itertools.count(1):
@@ -95,7 +95,7 @@ def all_are(state: str) -> Callable[[Status], bool]:
     return lambda status: all(part.state == state for part in status.parts())
 
 
-async def wait_for(client: ConnectClient, name: str, end: Callable[[Status], bool], patience: Patience) -> Status:
+async def wait_for(client: ConnectClient, name: str, end: Callable[[Status], bool], patience: WaitLimits) -> Status:
     """The status once ``end`` holds, unchanged for ``patience.lasting``; else the last one, when patience ends.
 
     Raises:

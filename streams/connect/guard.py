@@ -16,7 +16,7 @@ from streams.connect.connect_errors import ConnectError, ConnectorMissing
 from streams.connect.heartbeats import Beats, read_beats
 from streams.connect.responses import Offset, Status
 from streams.connect.rest import Busy, ConnectClient
-from streams.connect.restarts import Act, RestartPolicy, Restarts
+from streams.connect.restarts import RestartDecision, RestartPolicy, Restarts
 from streams.connect.retention import Retained, headroom_seconds, read_retained
 from streams.core.clock import Clock
 from streams.kafka.capture_topics import CaptureNames
@@ -31,7 +31,7 @@ _TIMEOUT = 10.0
 
 
 @dataclass
-class Sightings:
+class Observations:
     """What was seen last. Ages are counted from ``started`` for what has never been seen: they are at least that."""
 
     started: int
@@ -72,8 +72,8 @@ class CaptureGuard:
         # At 0 from the start, so that the first restart is seen as a rise.
         metrics.connector_restarts.labels(self._names.connector)
         self._restarts = Restarts(RestartPolicy(settings.connector_restarts))
-        self._seen = Sightings(clock.now_ms())
-        self._complaints: dict[str, str] = {}
+        self._seen = Observations(clock.now_ms())
+        self._last_errors: dict[str, str] = {}
         self._given_up = False
 
     async def run(self) -> None:
@@ -91,7 +91,7 @@ class CaptureGuard:
         if self._settings.retention_probe:
             await self._try("retention", self._retention)
 
-    def refresh(self) -> None:
+    def update_gauges(self) -> None:
         """Set the gauges that change with time alone; called before each scrape, so that no age ever stands still."""
         seen, now, name = self._seen, self._clock.now_ms(), self._names.connector
         self._metrics.heartbeat_age.labels(name, "row").set(seen.age(seen.beats.row, now))
@@ -120,15 +120,15 @@ class CaptureGuard:
         await self._restart(client, status)
 
     async def _restart(self, client: ConnectClient, status: Status) -> None:
-        act = self._restarts.decide(status, self._clock.now_ms()) if self._leads() else Act.NOTHING
+        act = self._restarts.decide(status, self._clock.now_ms()) if self._leads() else RestartDecision.NOTHING
         parts = [part.name for part in status.failed]
-        if act is Act.RESTART:
+        if act is RestartDecision.RESTART:
             log.warning("restarting what failed", connector=status.name, parts=parts, attempt=self._restarts.done)
             await client.restart_failed(status.name)
             self._metrics.connector_restarts.labels(status.name).inc()
-        if act is Act.GIVE_UP and not self._given_up:
+        if act is RestartDecision.GIVE_UP and not self._given_up:
             log.error("restarts did not help; see 'owdd connectors status'", connector=status.name, parts=parts)
-        self._given_up = act is Act.GIVE_UP
+        self._given_up = act is RestartDecision.GIVE_UP
         self._metrics.restarts_exhausted.labels(status.name).set(self._given_up)
 
     async def _offsets(self, client: ConnectClient) -> None:
@@ -147,8 +147,8 @@ class CaptureGuard:
         except Exception as error:  # noqa: BLE001 - the guard must never stop the worker that it runs in
             kind = type(error).__name__
             self._metrics.guard_failures.labels(self._names.connector, what).inc()
-            if self._complaints.get(what) != kind:
+            if self._last_errors.get(what) != kind:
                 log.warning("capture guard cannot look", at=what, reason=kind)
-            self._complaints[what] = kind
+            self._last_errors[what] = kind
         else:
-            self._complaints.pop(what, None)
+            self._last_errors.pop(what, None)

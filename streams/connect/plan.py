@@ -87,12 +87,12 @@ def planned(
     """
     found = tuple(_differences(running or {}, desired))
     action: Literal["create", "update", "none"] = "create" if running is None else "update" if found else "none"
-    problems, unreachable = judged(validation, desired)
+    problems, unreachable = classify_errors(validation, desired)
     refused = () if force or running is None else tuple(_identity_changes(running, desired))
     return Plan(name, action, found, (*unknown, *problems), unreachable, refused)
 
 
-def judged(validation: Validation, desired: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def classify_errors(validation: Validation, desired: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The plugin's errors, those of the configuration apart from those of a database that does not answer."""
     problems: list[str] = []
     unreachable: list[str] = []

@@ -9,7 +9,7 @@ import re
 from streams.connect.sql.names import qualified
 from streams.core.errors import ConfigurationError
 from streams.kafka.capture_topics import HEARTBEAT, OUR_TABLES, SCHEMA, SIGNAL, CaptureNames
-from streams.kafka.topics import LARGEST_CAPTURED, PASSING, capture_specs, captured
+from streams.kafka.topics import CHANGE_TOPIC, LARGEST_CAPTURED, capture_specs, captured
 from streams.mapping import Mapping
 from streams.settings import Settings, SourceKind
 
@@ -170,7 +170,7 @@ def _topics(mapping: Mapping, kind: SourceKind, settings: Settings) -> Config:
     By default not compacted: brokers refuse records without a key on compacted topics.
     """
     rows = next(spec for spec in capture_specs(settings, mapping, kind) if spec.name in captured(mapping))
-    groups = {"default": (1, PASSING), "rows": (rows.partitions, rows.config)}
+    groups = {"default": (1, CHANGE_TOPIC), "rows": (rows.partitions, rows.config)}
     config = {
         "topic.creation.groups": "rows",
         "topic.creation.rows.include": ",".join(re.escape(topic) for topic in captured(mapping)),

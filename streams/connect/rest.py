@@ -152,7 +152,7 @@ def _read(call: str, body: bytes, shape: type[_T]) -> _T:
 
 def _failure(call: str, answer: httpx.Response, config: Config) -> Exception:
     status = answer.status_code
-    said = scrubbed(_said(answer.content), config) or answer.reason_phrase
+    said = scrubbed(_message(answer.content), config) or answer.reason_phrase
     if status == httpx.codes.CONFLICT:
         return ConnectBusy(call, said)
     if status >= 500:
@@ -162,7 +162,7 @@ def _failure(call: str, answer: httpx.Response, config: Config) -> Exception:
     return ConnectRefused(call, status, said)
 
 
-def _said(body: bytes) -> str:
+def _message(body: bytes) -> str:
     """The message of an error, if Kafka Connect wrote it; a proxy's page says nothing to us."""
     try:
         found: Any = msgspec.json.decode(body, type=Refusal)

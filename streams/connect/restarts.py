@@ -23,7 +23,7 @@ class RestartPolicy:
         return int(min(self.cap, self.base * 2.0 ** min(done, 30)) * 1000)
 
 
-class Act(Enum):
+class RestartDecision(Enum):
     """What to do now."""
 
     NOTHING = "nothing"
@@ -40,23 +40,23 @@ class Restarts:
         self._failed_since: int | None = None
         self._well_since: int | None = None
 
-    def decide(self, status: Status, now_ms: int) -> Act:
+    def decide(self, status: Status, now_ms: int) -> RestartDecision:
         """What a look at ``status`` calls for. A restart that it returns counts as done."""
         if not status.failed:
             self._failed_since = None
             self._recovered(status, now_ms)
-            return Act.NOTHING
+            return RestartDecision.NOTHING
         self._well_since = None
         if self._failed_since is None:
             self._failed_since = now_ms
         if self.done >= self._policy.limit:
-            return Act.GIVE_UP
+            return RestartDecision.GIVE_UP
         if now_ms - self._failed_since < self._policy.wait_ms(self.done):
-            return Act.NOTHING
+            return RestartDecision.NOTHING
         self.done += 1
         # The next wait begins now, whether or not the failure is still shown when we look again.
         self._failed_since = now_ms
-        return Act.RESTART
+        return RestartDecision.RESTART
 
     def _recovered(self, status: Status, now_ms: int) -> None:
         if not status.running:

@@ -33,7 +33,7 @@ from streams.dotdigital.suppression import Removal
 from streams.engine.unit_of_work import packed
 from streams.kafka.producer import BatchProducer
 from streams.kafka.topics import Topics
-from streams.messages.changes import EVERYWHERE, Change, Found, Kind, Mark, partition_of
+from streams.messages.changes import EVERYWHERE, Change, ChangeKind, ContactObserved, ReadbackWatermark, partition_of
 from streams.observability.metrics import Metrics
 
 log = structlog.get_logger()
@@ -130,7 +130,7 @@ class Readback:
             return self._again(error)
         return _LOOK_SECONDS
 
-    async def refresh(self) -> int:
+    async def request(self) -> int:
         """Read what changed since the last mark; the new mark (UTC epoch seconds), of a reading that began after this call.
 
         Who calls while others wait shares a reading with them. The first reading of all is of every contact.
@@ -170,16 +170,24 @@ class Readback:
             await self._list(reading)
         if reading.since is not None:
             async for removals in self._listings.unsubscribed_since(reading.since):
-                await self._tell("unsubscribed", [_removed(removal) for removal in removals])
+                await self._publish("unsubscribed", [_removed(removal) for removal in removals])
             async for removals in self._listings.suppressed_since(reading.since):
-                await self._tell("suppressed", [_removed(removal) for removal in removals])
-        mark = Change(Kind.MARK, EVERYWHERE, 0, _position(reading.upto), Lane.BULK, self._clock.now_ms(), Mark(reading.upto))
+                await self._publish("suppressed", [_removed(removal) for removal in removals])
+        mark = Change(
+            ChangeKind.READBACK_WATERMARK,
+            EVERYWHERE,
+            0,
+            _position(reading.upto),
+            Lane.BULK,
+            self._clock.now_ms(),
+            ReadbackWatermark(reading.upto),
+        )
         await self._send({partition: [mark] for partition in range(self._partitions)})
 
     async def _list(self, reading: _Reading) -> None:
         try:
             async for page in self._listings.contacts_since(reading.since, marker=reading.marker):
-                await self._tell("modified", page.contacts)
+                await self._publish("modified", page.contacts)
                 reading.marker = page.marker
         except DataError:
             # Markers may expire; the next try begins at the first page.
@@ -187,11 +195,11 @@ class Readback:
             raise
         reading.listed = True
 
-    async def _tell(self, listing: str, contacts: Sequence[Contact]) -> None:
-        born, places = self._clock.now_ms(), defaultdict[int, list[Change]](list)
+    async def _publish(self, listing: str, contacts: Sequence[Contact]) -> None:
+        caused_at, places = self._clock.now_ms(), defaultdict[int, list[Change]](list)
         for contact in contacts:
             if contact.email:
-                places[partition_of(contact.email, self._partitions)].append(_found(contact, born))
+                places[partition_of(contact.email, self._partitions)].append(_found(contact, caused_at))
         await self._send(places)
         self._metrics.readback_contacts.labels(listing).inc(sum(map(len, places.values())))
 
@@ -221,10 +229,12 @@ def _removed(removal: Removal) -> Contact:
     return Contact(removal.contact_id, removal.reason, removal.email, removal.at)
 
 
-def _found(contact: Contact, born: int) -> Change:
+def _found(contact: Contact, caused_at: int) -> Change:
     lane = Lane.URGENT if refused(contact.email_status) else Lane.BULK
-    found = Found(contact.contact_id, contact.email_status)
-    return Change(Kind.FOUND, contact.email, contact.contact_id, _position(contact.updated), lane, born, found)
+    found = ContactObserved(contact.contact_id, contact.email_status)
+    return Change(
+        ChangeKind.CONTACT_OBSERVED, contact.email, contact.contact_id, _position(contact.updated), lane, caused_at, found
+    )
 
 
 def _position(seconds: int) -> bytes:

@@ -14,24 +14,24 @@ import structlog
 from streams.core.backoff import RetryPolicy
 from streams.core.clock import Clock
 from streams.core.lanes import Lane
-from streams.dispatch.outbox.delivery_log import Answers
-from streams.dispatch.outbox.delivery_queue import Schedule
+from streams.dispatch.outbox.delivery_log import DeliveryLog
+from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dispatch.outbox.handler import OutboxHandler
-from streams.dispatch.outbox.imports_in_flight import RunningImports
-from streams.dispatch.outbox.rows import Rows
-from streams.dispatch.outbox.site_policy import Rules
+from streams.dispatch.outbox.imports_in_flight import ImportsInFlight
+from streams.dispatch.outbox.rows import OutboxRows
+from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Queue
 from streams.dispatch.policies import budget_policy, client_config, debounce_policy, routing_policy
-from streams.dispatch.rate_limit.limiter import BudgetGovernor
-from streams.dispatch.rate_limit.partition_share import Share
+from streams.dispatch.rate_limit.limiter import RateLimiter
+from streams.dispatch.rate_limit.partition_share import PartitionShare
 from streams.dispatch.readback import Readback
-from streams.dispatch.senders.destination import Destination
-from streams.dispatch.senders.failures import Troubles
-from streams.dispatch.senders.follow_ups import Follower
-from streams.dispatch.senders.import_batch import Loader
-from streams.dispatch.senders.import_reports import Reports
-from streams.dispatch.senders.imports import Importer
-from streams.dispatch.senders.single_calls import Sender
+from streams.dispatch.senders.destination import AccountTargets
+from streams.dispatch.senders.failures import FailurePolicy
+from streams.dispatch.senders.follow_ups import FollowUpSender
+from streams.dispatch.senders.import_batch import BatchBuilder
+from streams.dispatch.senders.import_reports import ImportReports
+from streams.dispatch.senders.imports import ImportSender
+from streams.dispatch.senders.single_calls import SingleCallSender
 from streams.domain.erasure import digester
 from streams.dotdigital.bootstrap import resolve
 from streams.dotdigital.client import Api, DotdigitalClient
@@ -59,11 +59,13 @@ class Dispatch:
         self._rng = rng or Random()  # jitter, not a secret
         self._topics = Topics.of(settings.app_id)
         self._hash_key = settings.hash_key.get_secret_value().encode()
-        self._rules = Rules.of(mapping, digester(settings.digest_key), self._hash_key)
+        self._rules = SitePolicy.of(mapping, digester(settings.digest_key), self._hash_key)
         self._gauges: list[Callable[[], None]] = []
-        self.schedule = Schedule(clock)
-        self.running = RunningImports(self.schedule)
-        self.outbox = OutboxHandler(self._topics, self._rules, debounce_policy(settings), self.schedule, self.running, metrics)
+        self.queue = DeliveryQueue(clock)
+        self.imports_in_flight = ImportsInFlight(self.queue)
+        self.outbox = OutboxHandler(
+            self._topics, self._rules, debounce_policy(settings), self.queue, self.imports_in_flight, metrics
+        )
 
     async def run(self, table: StateTable, producer: BatchProducer, transport: httpx.AsyncBaseTransport | None = None) -> None:
         """Deliver for ever what the outbox's ``table`` wants.
@@ -72,8 +74,8 @@ class Dispatch:
             ConfigurationError: the account lacks something that the mapping names.
             aiokafka.errors.KafkaError: an answer could not be written down; the worker must end.
         """
-        share = Share(table.owned, self._settings.partitions)
-        budget = BudgetGovernor(share, budget_policy(self._settings), self._clock, self._metrics, self._rng)
+        share = PartitionShare(table.owned, self._settings.partitions)
+        budget = RateLimiter(share, budget_policy(self._settings), self._clock, self._metrics, self._rng)
         config = client_config(self._settings)
         client = DotdigitalClient(config, self._observe, transport, budget)
         if warning := Credentials.of(config).warning:
@@ -84,7 +86,7 @@ class Dispatch:
         finally:
             await client.close()
 
-    async def _reach(self, client: DotdigitalClient) -> Destination:
+    async def _reach(self, client: DotdigitalClient) -> AccountTargets:
         retry, failures = RetryPolicy(), 0
         while True:
             try:
@@ -95,39 +97,41 @@ class Dispatch:
                 log.warning("Dotdigital cannot be used yet", operation=error.operation, reason=str(error), attempt=failures)
                 await asyncio.sleep(retry.delay(failures, self._rng))
             else:
-                return Destination.of(self._mapping, targets)
+                return AccountTargets.of(self._mapping, targets)
 
     async def _deliver(
         self,
         table: StateTable,
         producer: BatchProducer,
         client: DotdigitalClient,
-        budget: BudgetGovernor,
-        destination: Destination,
+        budget: RateLimiter,
+        destination: AccountTargets,
     ) -> None:
-        settings, schedule, metrics = self._settings, self.schedule, self._metrics
-        rows, bulk = Rows(table), client.on(Lane.BULK)
-        answers = Answers(producer, self._topics, self._clock, settings.partitions)
-        troubles = Troubles(schedule, answers, hash_key=self._hash_key, metrics=metrics, rng=self._rng)
+        settings, schedule, metrics = self._settings, self.queue, self._metrics
+        rows, bulk = OutboxRows(table), client.for_lane(Lane.BULK)
+        answers = DeliveryLog(producer, self._topics, self._clock, settings.partitions)
+        failure_policy = FailurePolicy(schedule, answers, hash_key=self._hash_key, metrics=metrics, rng=self._rng)
         readback = self._readback(bulk, table, producer)
-        sender = Sender(schedule, rows, client, answers, troubles, destination, self._rules, self.outbox, metrics)
-        importer = Importer(
+        sender = SingleCallSender(
+            schedule, rows, client, answers, failure_policy, destination, self._rules, self.outbox, metrics
+        )
+        importer = ImportSender(
             schedule,
-            self.running,
-            Loader(schedule, rows, destination, self._rules),
-            Reports(bulk, schedule, rows, answers, settings.import_patience, metrics),
+            self.imports_in_flight,
+            BatchBuilder(schedule, rows, destination, self._rules),
+            ImportReports(bulk, schedule, rows, answers, settings.import_patience, metrics),
             client,
             answers,
-            troubles,
+            failure_policy,
             budget,
             destination,
             windows=self._rules.windows,
             policy=routing_policy(settings),
             poll_seconds=settings.import_poll,
             index=self.outbox,
-            refresh=readback.refresh,
+            refresh=readback.request,
         )
-        self._gauges = [budget.refresh, readback.observe]
+        self._gauges = [budget.update_gauges, readback.observe]
         # Until the importer has looked at windows and backlog.
         schedule.close((Lane.BULK, queue) for queue in Queue)
         async with asyncio.TaskGroup() as group:
@@ -136,10 +140,12 @@ class Dispatch:
             group.create_task(importer.run())
             group.create_task(readback.run())
             if destination.follow_up is not None:
-                follower = Follower(schedule, rows, client, answers, budget, troubles, destination.follow_up, metrics)
+                follower = FollowUpSender(
+                    schedule, rows, client, answers, budget, failure_policy, destination.follow_up, metrics
+                )
                 group.create_task(follower.run())
 
-    async def _resume(self, answers: Answers) -> None:
+    async def _resume(self, answers: DeliveryLog) -> None:
         while True:
             await self.outbox.taken_over.wait()
             await answers.write_all(self.outbox.resuming())
@@ -152,15 +158,15 @@ class Dispatch:
             partitions=self._settings.partitions,
             interval=self._settings.readback_seconds,
             leads=lambda: 0 in table.owned(),
-            marks=self.outbox.mark,
+            marks=self.outbox.complete_until,
             clock=self._clock,
             metrics=self._metrics,
             rng=self._rng,
         )
 
-    def refresh(self) -> None:
+    def update_gauges(self) -> None:
         """Bring the gauges up to date."""
-        counts = self.schedule.counts()
+        counts = self.queue.counts()
         for lane in Lane:
             self._metrics.pending.labels(lane.name.lower()).set(counts[lane])
         for gauge in self._gauges:

@@ -9,8 +9,8 @@ import msgspec
 
 from streams.capture import rows
 from streams.domain.order_tree import Leaf, Node, Pages, find, merge, totals_of
-from streams.domain.versioned import Cell, accepts, next_cell
-from streams.messages.changes import Change, Fact, Kind, Left, Part, Totals
+from streams.domain.versioned import Versioned, is_not_older, merged
+from streams.messages.changes import AddressLeft, BuyerContribution, Change, ChangeKind, OrderFact, Totals
 
 
 class Move(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -29,11 +29,11 @@ class BuyerRow(msgspec.Struct, array_like=True, gc=False):
     out of this row; ``moves`` who moved, by contact row.
     """
 
-    customer: Cell[rows.Customer] | None = None
-    contacts: dict[int, Cell[rows.Contact]] = {}
+    customer: Versioned[rows.Customer] | None = None
+    contacts: dict[int, Versioned[rows.Contact]] = {}
     root: Node = msgspec.field(default_factory=Leaf)
     next_page: int = 1
-    told: dict[str, str | None] = {}
+    published_addresses: dict[str, str | None] = {}
     held: tuple[str, int] | None = None
     version: int = 0
     recipients: tuple[str, ...] | None = None
@@ -41,26 +41,28 @@ class BuyerRow(msgspec.Struct, array_like=True, gc=False):
     moves: dict[int, Move] = {}
 
 
-def cell_at(row: BuyerRow, change: Change) -> Cell[Any] | None:
+def cell_at(row: BuyerRow, change: Change) -> Versioned[Any] | None:
     """What the buyer holds in the place that a customer or contact row writes."""
-    return row.customer if change.kind is Kind.CUSTOMER else row.contacts.get(int(change.pk))
+    return row.customer if change.kind is ChangeKind.CUSTOMER else row.contacts.get(int(change.pk))
 
 
 def apply(row: BuyerRow, change: Change) -> bool:
     """Write one customer or contact row into the buyer; False when it is older than what is there."""
     old = cell_at(row, change)
-    if not accepts(old, change.position):
+    if not is_not_older(old, change.position):
         return False
-    if change.kind is Kind.CUSTOMER:
-        row.customer = next_cell(old, change)
+    if change.kind is ChangeKind.CUSTOMER:
+        row.customer = merged(old, change)
         return True
-    cell: Cell[rows.Contact] = Cell(change.position, None) if isinstance(change.row, Left) else next_cell(old, change)
+    cell: Versioned[rows.Contact] = (
+        Versioned(change.position, None) if isinstance(change.row, AddressLeft) else merged(old, change)
+    )
     row.contacts[int(change.pk)] = cell
-    _move(row, change, _emails(old), (change.row.moved_to,) if isinstance(change.row, Left) else _emails(cell))
+    _move(row, change, _emails(old), (change.row.moved_to,) if isinstance(change.row, AddressLeft) else _emails(cell))
     return True
 
 
-def _emails(cell: Cell[rows.Contact] | None) -> tuple[str, ...]:
+def _emails(cell: Versioned[rows.Contact] | None) -> tuple[str, ...]:
     return cell.row.emails if cell is not None and cell.row is not None else ()
 
 
@@ -77,7 +79,7 @@ def _move(row: BuyerRow, change: Change, had: tuple[str, ...], has: tuple[str | 
         row.moves[int(change.pk)] = Move(still, next(iter(has), None))
 
 
-def apply_facts(row: BuyerRow, facts: list[tuple[int, Cell[Fact]]], pages: Pages) -> None:
+def apply_facts(row: BuyerRow, facts: list[tuple[int, Versioned[OrderFact]]], pages: Pages) -> None:
     """Merge orders and credit notes into the buyer's ledger."""
     row.root = merge(row.root, facts, pages)
 
@@ -112,7 +114,7 @@ def held_code(key: str, row: BuyerRow, totals: Totals) -> str | None:
     return "contact_without_customer" if any(cell.row is not None for cell in row.contacts.values()) else None
 
 
-def parts(key: str, row: BuyerRow, pages: Pages) -> tuple[dict[str, Part | Left], str | None]:
+def parts(key: str, row: BuyerRow, pages: Pages) -> tuple[dict[str, BuyerContribution | AddressLeft], str | None]:
     """What every address must be told now, those that were left included; and the code if the buyer is held.
 
     Remembers the addresses told, in ``row``.
@@ -121,15 +123,15 @@ def parts(key: str, row: BuyerRow, pages: Pages) -> tuple[dict[str, Part | Left]
     current = addresses(key, row, totals)
     last = find(row.root, totals.last[1], pages) if totals.last is not None and current else None
     moved = _destinations(row)
-    told: dict[str, Part | Left] = {}
+    published: dict[str, BuyerContribution | AddressLeft] = {}
     for address in current:
-        told[address] = _part(row, address, totals, last, moved.get(address, ()))
-        row.told[address] = None
-    for address in {**row.told, **moved}:
-        if address not in told:
-            row.told[address] = moved[address][-1] if address in moved else row.told[address]
-            told[address] = Left(row.told[address])
-    return told, held_code(key, row, totals)
+        published[address] = _part(row, address, totals, last, moved.get(address, ()))
+        row.published_addresses[address] = None
+    for address in {**row.published_addresses, **moved}:
+        if address not in published:
+            row.published_addresses[address] = moved[address][-1] if address in moved else row.published_addresses[address]
+            published[address] = AddressLeft(row.published_addresses[address])
+    return published, held_code(key, row, totals)
 
 
 def _destinations(row: BuyerRow) -> dict[str, tuple[str, ...]]:
@@ -142,12 +144,12 @@ def _destinations(row: BuyerRow) -> dict[str, tuple[str, ...]]:
     return {address: tuple(to for _, to in sorted(went)) for address, went in found.items()}
 
 
-def _part(row: BuyerRow, address: str, totals: Totals, last: Fact | None, moved_to: tuple[str, ...]) -> Part:
+def _part(row: BuyerRow, address: str, totals: Totals, last: OrderFact | None, moved_to: tuple[str, ...]) -> BuyerContribution:
     persons = [cell.row for _, cell in sorted(row.contacts.items()) if cell.row is not None and address in cell.row.emails]
     named = next((person for person in persons if person.first_name or person.last_name), None)
     answers = {person.opted for person in persons}
     customer = row.customer.row if row.customer is not None else None
-    return Part(
+    return BuyerContribution(
         first_name=named.first_name if named else None,
         last_name=named.last_name if named else None,
         account=customer.account if customer else None,

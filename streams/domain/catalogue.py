@@ -15,10 +15,10 @@ import orjson
 
 from streams.capture import rows
 from streams.domain.money import EXACT, money
-from streams.domain.versioned import Cell, accepts, next_cell
+from streams.domain.versioned import Versioned, is_not_older, merged
 from streams.mapping import Mapping
 from streams.mapping.delivery import PLACEHOLDER, Catalogue
-from streams.messages.changes import Change, Item, Kind
+from streams.messages.changes import Change, ChangeKind, VariantInfo
 
 T = TypeVar("T")
 
@@ -26,10 +26,10 @@ T = TypeVar("T")
 class VariantRow(msgspec.Struct, array_like=True, gc=False):
     """The state of one variant id: every row that names it, by primary key."""
 
-    variant: Cell[rows.Variant] | None = None
-    prices: dict[int, Cell[rows.Price]] = {}
-    stocks: dict[int, Cell[rows.Stock]] = {}
-    memberships: dict[int, Cell[rows.Membership]] = {}
+    variant: Versioned[rows.Variant] | None = None
+    prices: dict[int, Versioned[rows.Price]] = {}
+    stocks: dict[int, Versioned[rows.Stock]] = {}
+    memberships: dict[int, Versioned[rows.Membership]] = {}
     version: int = 0
 
 
@@ -40,46 +40,48 @@ class Effect(Enum):
     """Nothing: what is there is newer."""
     KNOWN = auto()
     """Only the position is new. Orderwise rewrites rows without changing them, as its stock recalculation does."""
-    NEWS = auto()
+    CHANGED = auto()
     """Somebody must hear of it, or hear again: an equal position may be one of whose consequences a crash left nothing."""
 
 
-def written(old: Cell[T] | None, change: Change) -> tuple[Cell[T], Effect]:
+def written(old: Versioned[T] | None, change: Change) -> tuple[Versioned[T], Effect]:
     """The cell after ``change``, and what that means."""
-    if old is not None and not accepts(old, change.position):
+    if old is not None and not is_not_older(old, change.position):
         return old, Effect.STALE
-    new = next_cell(old, change)
+    new = merged(old, change)
     known = old is not None and old.position < new.position and old.row == new.row
-    return new, Effect.KNOWN if known else Effect.NEWS
+    return new, Effect.KNOWN if known else Effect.CHANGED
 
 
 def apply(row: VariantRow, change: Change) -> Effect:
     """Write one captured row into the variant."""
-    if change.kind is Kind.VARIANT:
+    if change.kind is ChangeKind.VARIANT:
         row.variant, effect = written(row.variant, change)
         return effect
-    cells: dict[int, Cell[Any]] = getattr(row, _PARTS[change.kind])
+    cells: dict[int, Versioned[Any]] = getattr(row, _PARTS[change.kind])
     key = int(change.pk)
     cells[key], effect = written(cells.get(key), change)
     return effect
 
 
-_PARTS = {Kind.PRICE: "prices", Kind.STOCK: "stocks", Kind.MEMBERSHIP: "memberships"}
+_PARTS = {ChangeKind.PRICE: "prices", ChangeKind.STOCK: "stocks", ChangeKind.MEMBERSHIP: "memberships"}
 
 
-def parents(row: VariantRow) -> set[tuple[Kind, int]]:
+def parents(row: VariantRow) -> set[tuple[ChangeKind, int]]:
     """The product and categories that the variant names, whether they exist or not."""
-    found = {(Kind.CATEGORY, member.category) for member in _live(row.memberships).values() if member.category is not None}
+    found = {
+        (ChangeKind.CATEGORY, member.category) for member in _live(row.memberships).values() if member.category is not None
+    }
     variant = row.variant.row if row.variant is not None else None
     if variant is not None and variant.product is not None:
-        found.add((Kind.PRODUCT, variant.product))
+        found.add((ChangeKind.PRODUCT, variant.product))
     return found
 
 
-def item(row: VariantRow) -> Item | None:
+def item(row: VariantRow) -> VariantInfo | None:
     """What orders need to know of the variant; None when it does not exist."""
     variant = row.variant.row if row.variant is not None else None
-    return None if variant is None else Item(variant.product, variant.code, variant.name)
+    return None if variant is None else VariantInfo(variant.product, variant.code, variant.name)
 
 
 def record(
@@ -120,8 +122,8 @@ def record(
         **_addresses(catalogue, {"sku": variant.code, "code": code, "id": str(key)}),
     }
     # An empty list would fix a property's type for ever, and so would a null.
-    told = {field: value for field, value in fields.items() if value is not None and value != []}
-    return orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
+    published = {field: value for field, value in fields.items() if value is not None and value != []}
+    return orjson.dumps(published, option=orjson.OPT_SORT_KEYS)
 
 
 def unit_price(row: VariantRow, currency: int) -> Decimal | None:
@@ -154,5 +156,5 @@ def _filled(template: str | None, values: dict[str, str | None]) -> str | None:
     return PLACEHOLDER.sub(lambda found: quote(values[found[1]] or "", safe=""), template)
 
 
-def _live(cells: dict[int, Cell[T]]) -> dict[int, T]:
+def _live(cells: dict[int, Versioned[T]]) -> dict[int, T]:
     return {key: cell.row for key, cell in cells.items() if cell.row is not None}

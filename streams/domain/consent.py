@@ -38,7 +38,7 @@ _NOBODY_REFUSED: Final = frozenset(
 )
 
 
-class Word(IntEnum):
+class Signal(IntEnum):
     """What a source says, the stricter the higher."""
 
     SILENT = 0
@@ -46,7 +46,7 @@ class Word(IntEnum):
     OUT = 2
 
 
-class Verdict(IntEnum):
+class Outcome(IntEnum):
     """What all sources together say, the stricter the higher."""
 
     UNKNOWN = 0
@@ -54,11 +54,11 @@ class Verdict(IntEnum):
     OUT = 2
 
 
-class Said(msgspec.Struct, array_like=True, frozen=True, order=True, gc=False):
+class Statement(msgspec.Struct, array_like=True, frozen=True, order=True, gc=False):
     """One source's latest statement, and its position. Compares by position, then by strictness."""
 
     at: bytes = b""
-    word: Word = Word.SILENT
+    signal: Signal = Signal.SILENT
 
 
 class Consent(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -68,8 +68,8 @@ class Consent(msgspec.Struct, array_like=True, frozen=True, gc=False):
     of the newest one which the person has taken back since, by subscribing again at this address.
     """
 
-    erp: Said = Said()
-    dotdigital: Said = Said()
+    erp: Statement = Statement()
+    dotdigital: Statement = Statement()
     carried: bytes = b""
     lifted: bytes = b""
 
@@ -84,13 +84,13 @@ def join(one: Consent, other: Consent) -> Consent:
     )
 
 
-def erp_said(consent: Consent, opted: bool | None, position: bytes) -> Consent:
+def with_erp_statement(consent: Consent, opted: bool | None, position: bytes) -> Consent:
     """The ERP says in (True), out (False) or nothing (None); its silence takes back what it said before."""
-    word = Word.SILENT if opted is None else Word.IN if opted else Word.OUT
-    return join(consent, Consent(erp=Said(position, word)))
+    word = Signal.SILENT if opted is None else Signal.IN if opted else Signal.OUT
+    return join(consent, Consent(erp=Statement(position, word)))
 
 
-def seen(consent: Consent, status: str, updated: bytes, created: Created, *, told: bool) -> Consent:
+def with_observed_status(consent: Consent, status: str, updated: bytes, created: Created, *, opt_outs_sent: bool) -> Consent:
     """Dotdigital shows the contact with ``status``.
 
     A refusal is kept until the contact is seen subscribed again: only the person can do that, as we never do. An absent
@@ -106,23 +106,23 @@ def seen(consent: Consent, status: str, updated: bytes, created: Created, *, tol
     if refused(status):
         if created == UNSUBSCRIBED == _folded(status):
             return consent
-        return join(consent, Consent(dotdigital=Said(updated, Word.OUT)))
+        return join(consent, Consent(dotdigital=Statement(updated, Signal.OUT)))
     if _folded(status) != SUBSCRIBED:
         return consent
-    after = join(consent, Consent(dotdigital=Said(updated, Word.IN)))
-    back = consent.dotdigital.word is Word.OUT and after.dotdigital.word is Word.IN
-    return join(after, Consent(lifted=consent.carried)) if back and told else after
+    after = join(consent, Consent(dotdigital=Statement(updated, Signal.IN)))
+    back = consent.dotdigital.signal is Signal.OUT and after.dotdigital.signal is Signal.IN
+    return join(after, Consent(lifted=consent.carried)) if back and opt_outs_sent else after
 
 
-def came_along(consent: Consent, position: bytes) -> Consent:
+def with_carried_refusal(consent: Consent, position: bytes) -> Consent:
     """A refusal at a former address of the person applies here too; ``position`` is the version of the row that tells it."""
     return join(consent, Consent(carried=position))
 
 
-def verdict(consent: Consent) -> Verdict:
+def outcome(consent: Consent) -> Outcome:
     """The strictest of what the sources say."""
-    carried = Word.OUT if consent.carried > consent.lifted else Word.SILENT
-    return Verdict(max(consent.erp.word, consent.dotdigital.word, carried))
+    carried = Signal.OUT if consent.carried > consent.lifted else Signal.SILENT
+    return Outcome(max(consent.erp.signal, consent.dotdigital.signal, carried))
 
 
 def creation_status(consent: Consent, *, external: bool) -> Status | None:
@@ -132,36 +132,36 @@ def creation_status(consent: Consent, *, external: bool) -> Status | None:
     """
     if external:
         return None
-    return SUBSCRIBED if consent.erp.word is Word.IN and verdict(consent) is Verdict.IN else UNSUBSCRIBED
+    return SUBSCRIBED if consent.erp.signal is Signal.IN and outcome(consent) is Outcome.IN else UNSUBSCRIBED
 
 
 def opted_out(consent: Consent) -> bool:
     """Whether Dotdigital must hear of a refusal that was said elsewhere: in the ERP, or at a former address."""
-    return consent.erp.word is Word.OUT or consent.carried > consent.lifted
+    return consent.erp.signal is Signal.OUT or consent.carried > consent.lifted
 
 
-def must_tell_out(consent: Consent, status: str | None, *, told: bool) -> bool:
+def must_send_opt_out(consent: Consent, status: str | None, *, sent: bool) -> bool:
     """Whether the next call must unsubscribe the contact; a pending one too.
 
     Told once: who subscribes again afterwards has had the last word. ``status`` is what Dotdigital shows, None if nobody
     looked; a contact that is refused already keeps its status, which may be a stricter one.
     """
-    return opted_out(consent) and not told and not (status is not None and refused(status))
+    return opted_out(consent) and not sent and not (status is not None and refused(status))
 
 
-def still_told(before: Consent, after: Consent, *, told: bool) -> bool:
+def opt_outs_still_sent(before: Consent, after: Consent, *, sent: bool) -> bool:
     """Whether the opt-outs of ``after`` were passed on, given that those of ``before`` were (``told``): none is new."""
-    erp_new = after.erp.word is Word.OUT and before.erp.word is not Word.OUT
+    erp_new = after.erp.signal is Signal.OUT and before.erp.signal is not Signal.OUT
     carried_new = after.carried > max(before.carried, after.lifted)
-    return told and opted_out(after) and not (erp_new or carried_new)
+    return sent and opted_out(after) and not (erp_new or carried_new)
 
 
-def goes_along(consent: Consent) -> bool:
+def refusal_follows(consent: Consent) -> bool:
     """Whether a refusal follows the person to the next address: Dotdigital's; the ERP speaks of the next one itself."""
-    return consent.dotdigital.word is Word.OUT or consent.carried > consent.lifted
+    return consent.dotdigital.signal is Signal.OUT or consent.carried > consent.lifted
 
 
-def still_created(created: Created, status: str) -> Created:
+def creation_after_status(created: Created, status: str) -> Created:
     """How we created the contact, as far as that still explains its ``status``.
 
     Once somebody else has changed the status that we gave it, an unsubscribe from then on is theirs and not ours.
@@ -169,7 +169,7 @@ def still_created(created: Created, status: str) -> Created:
     return SUBSCRIBED if created == UNSUBSCRIBED and not refused(status) else created
 
 
-def still_tried(tried: Created, status: str) -> Created:
+def attempted_creation_after_status(tried: Created, status: str) -> Created:
     """How a call whose answer is not known created the contact, if that explains its ``status``; else somebody else did."""
     return tried if tried == _folded(status) else "no"
 

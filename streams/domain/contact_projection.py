@@ -12,9 +12,9 @@ from streams.domain.buyers import is_person, strictest
 from streams.domain.money import money
 from streams.domain.times import utc_text
 from streams.domain.totals import combined
-from streams.domain.versioned import Cell, accepts
+from streams.domain.versioned import Versioned, is_not_older
 from streams.mapping import ContactFields, Mapping
-from streams.messages.changes import Change, Desired, Left, Part, Totals
+from streams.messages.changes import AddressLeft, BuyerContribution, Change, DesiredContact, Totals
 
 _DAY = 86_400
 
@@ -22,32 +22,32 @@ _DAY = 86_400
 class ContactRow(msgspec.Struct, array_like=True, gc=False):
     """The state of one address: what each buyer says about it."""
 
-    parts: dict[str, Cell[Part | Left]] = {}
+    parts: dict[str, Versioned[BuyerContribution | AddressLeft]] = {}
     version: int = 0
 
 
 def apply(row: ContactRow, change: Change) -> bool:
     """Write one buyer's part; False when it is older than what is there."""
-    if not isinstance(change.row, Part | Left):
+    if not isinstance(change.row, BuyerContribution | AddressLeft):
         raise TypeError(f"a contact takes parts, not {change.kind.name}")
     buyer = str(change.pk)
-    if not accepts(row.parts.get(buyer), change.position):
+    if not is_not_older(row.parts.get(buyer), change.position):
         return False
-    row.parts[buyer] = Cell(change.position, change.row)
+    row.parts[buyer] = Versioned(change.position, change.row)
     return True
 
 
-def desired(row: ContactRow, mapping: Mapping) -> Desired:
+def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:
     """What the contact should look like now."""
-    live = {buyer: cell.row for buyer, cell in row.parts.items() if isinstance(cell.row, Part)}
-    gone = [(cell.position, cell.row.moved_to) for cell in row.parts.values() if isinstance(cell.row, Left)]
+    live = {buyer: cell.row for buyer, cell in row.parts.items() if isinstance(cell.row, BuyerContribution)}
+    gone = [(cell.position, cell.row.moved_to) for cell in row.parts.values() if isinstance(cell.row, AddressLeft)]
     moved_to = [email for _, email in sorted((position, email) for position, email in gone if email is not None)]
     if not live:
         # Whoever had the address last takes along what is said of it.
-        return Desired(None, None, tuple(moved_to[-1:]))
+        return DesiredContact(None, None, tuple(moved_to[-1:]))
     totals = combined([part.totals for part in live.values()])
     fields = orjson.dumps(merged(live, totals, mapping), option=orjson.OPT_SORT_KEYS)
-    return Desired(
+    return DesiredContact(
         fields,
         strictest({part.opted for part in live.values()}),
         tuple(sorted({*moved_to, *(email for part in live.values() for email in part.moved_to)})),
@@ -60,10 +60,10 @@ def cleared(names: ContactFields) -> bytes:
     return orjson.dumps(dict.fromkeys(names.model_dump().values()), option=orjson.OPT_SORT_KEYS)
 
 
-def ranked(parts: dict[str, Part]) -> list[Part]:
+def ranked(parts: dict[str, BuyerContribution]) -> list[BuyerContribution]:
     """Parts by their last order, latest first; without one last; then accounts before persons, the smaller id first."""
 
-    def rank(item: tuple[str, Part]) -> tuple[Any, ...]:
+    def rank(item: tuple[str, BuyerContribution]) -> tuple[Any, ...]:
         buyer, part = item
         at, order = part.totals.last or (0, 0)
         tie = (1, 0, buyer) if is_person(buyer) else (0, int(buyer[1:]), "")
@@ -72,7 +72,7 @@ def ranked(parts: dict[str, Part]) -> list[Part]:
     return [part for _, part in sorted(parts.items(), key=rank)]
 
 
-def merged(parts: dict[str, Part], totals: Totals, mapping: Mapping) -> dict[str, Any]:
+def merged(parts: dict[str, BuyerContribution], totals: Totals, mapping: Mapping) -> dict[str, Any]:
     """Data fields by name, ready for JSON; money as exact JSON numbers, times as UTC text.
 
     Args:

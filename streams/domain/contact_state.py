@@ -7,21 +7,27 @@ import msgspec
 from streams.domain import consent
 from streams.domain.consent import Consent
 from streams.domain.versioned import version_bytes
-from streams.messages.changes import Desired, Found
-from streams.messages.deliveries import Created, Delivery, settled_digest
+from streams.messages.changes import ContactObserved, DesiredContact
+from streams.messages.deliveries import Created, Delivery, content_digest
 
 
-class OutboxRow(msgspec.Struct, array_like=True, gc=False):
-    """Delivery state of one address.
+class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
+    """Delivery state of one address. Positions are version bytes; ``*_at`` and ``caused_at`` say their units below.
 
-    ``hash`` is that of the desired content, ``delivered`` and ``parked`` those that Dotdigital took or refused last.
-    ``contact``: its id, once Dotdigital has it. ``created``: we created it, and with which status; ``tried``: so does a call
-    whose answer is not known. ``told_out``: every opt-out that we owe was passed on. ``born``: append time of the oldest
-    undelivered change; ``first``: when the row became dirty; both epoch ms. ``unsure``: a call was made whose answer is not
-    known. ``despatched``: when something was last despatched (epoch seconds); ``listed``: we put the contact on the recent
-    buyers' list; ``joining``: so may a call have done whose answer is not known. ``erase``: digest of the address of a person
-    who must be forgotten. ``found``: position of the newest reading. ``barred``: the despatch with which the list did not take
-    the contact. ``again``: the person must be forgotten once more, for the contact may have come back during the call.
+    * ``hash``: digest of the desired content; ``delivered`` and ``parked``: of what Dotdigital took or refused last.
+    * ``contact``: the contact's id, once Dotdigital has it.
+    * ``created_as``: we created the contact, with this status; ``creation_attempted_as``: a call whose outcome is not known may
+      have.
+    * ``opt_out_sent``: every opt-out that we owe has been passed on.
+    * ``caused_at``: append time of the oldest undelivered change; ``dirty_since``: when the row became dirty; ``due``: when it
+      must be sent. All in epoch ms.
+    * ``outcome_unknown``: a call was made and its outcome is not known.
+    * ``despatched``: when something was last despatched (epoch s). ``listed``: we put the contact on the recent-buyers list;
+      ``join_unconfirmed``: a call whose outcome is not known may have. ``list_refused_at``: the despatch for which Dotdigital
+      would not take the contact onto the list.
+    * ``erase``: digest of the address of a person who must be erased; ``repeat_erasure``: once more, because the contact may
+      have come back during the call.
+    * ``observed_at``: position of the newest reading.
     """
 
     position: bytes = b""
@@ -33,21 +39,21 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
     code: str | None = None
     contact: int | None = None
     consent: Consent = Consent()
-    created: Created = "no"
-    tried: Created = "no"
-    told_out: bool = False
+    created_as: Created = "no"
+    creation_attempted_as: Created = "no"
+    opt_out_sent: bool = False
     lane: int = 2
-    born: int = 0
-    first: int = 0
+    caused_at: int = 0
+    dirty_since: int = 0
     due: int = 0
-    unsure: bool = False
+    outcome_unknown: bool = False
     despatched: int | None = None
     listed: bool = False
     erase: bytes | None = None
-    found: bytes = b""
-    joining: bool = False
-    barred: int | None = None
-    again: bool = False
+    observed_at: bytes = b""
+    join_unconfirmed: bool = False
+    list_refused_at: int | None = None
+    repeat_erasure: bool = False
 
     @property
     def known(self) -> bool:
@@ -64,30 +70,30 @@ class OutboxRow(msgspec.Struct, array_like=True, gc=False):
         if self.hash is None:
             return False
         # One refusal more says nothing new, but somebody may have subscribed since the last one was told.
-        return self.unsure or self.hash != self.delivered or (self.must_tell_out and self.fields is not None)
+        return self.outcome_unknown or self.hash != self.delivered or (self.must_send_opt_out and self.fields is not None)
 
     @property
     def refused(self) -> bool:
         """Whether Dotdigital refused what is wanted."""
-        return self.parked is not None and self.parked == self.wanted
+        return self.parked is not None and self.parked == self.desired_digest
 
     @property
-    def wanted(self) -> bytes | None:
+    def desired_digest(self) -> bytes | None:
         """Identifies what is wanted: the content, or that the person be forgotten."""
         return self.hash if self.erase is None else self.erase
 
     @property
-    def must_tell_out(self) -> bool:
+    def must_send_opt_out(self) -> bool:
         """Whether an opt-out must still be passed on."""
-        return consent.must_tell_out(self.consent, None, told=self.told_out)
+        return consent.must_send_opt_out(self.consent, None, sent=self.opt_out_sent)
 
     @property
     def creation(self) -> Created:
         """Whether and how we created the contact; a creation that was never answered counts."""
-        return self.created if self.created != "no" else self.tried
+        return self.created_as if self.created_as != "no" else self.creation_attempted_as
 
 
-def _hash(row: OutboxRow) -> bytes:
+def _hash(row: ContactDeliveryState) -> bytes:
     """Identifies the desired content: the data fields and whether an opt-out must be told."""
     return _digest(row.fields, out=consent.opted_out(row.consent))
 
@@ -98,110 +104,112 @@ def _digest(fields: bytes | None, *, out: bool) -> bytes:
     return digest.digest()
 
 
-def _hash_again(row: OutboxRow) -> None:
+def _rehash(row: ContactDeliveryState) -> None:
     row.hash = _hash(row)
     if row.hash != row.parked:
         row.parked, row.code = None, None
 
 
-def creation_of(row: OutboxRow, status: str) -> Created:
+def creation_of(row: ContactDeliveryState, status: str) -> Created:
     """Whether and how we created the row's contact, which shows ``status``."""
-    return row.created if row.created != "no" else consent.still_tried(row.tried, status)
+    return (
+        row.created_as if row.created_as != "no" else consent.attempted_creation_after_status(row.creation_attempted_as, status)
+    )
 
 
-def holds_fields(row: OutboxRow) -> bool:
+def holds_fields(row: ContactDeliveryState) -> bool:
     """Whether Dotdigital took these very data fields last, whatever was said of consent since."""
-    return not row.unsure and row.delivered in (_digest(row.fields, out=False), _digest(row.fields, out=True))
+    return not row.outcome_unknown and row.delivered in (_digest(row.fields, out=False), _digest(row.fields, out=True))
 
 
-def want(row: OutboxRow, desired: Desired, position: bytes) -> bool:
+def set_desired(row: ContactDeliveryState, desired: DesiredContact, position: bytes) -> bool:
     """Write the desired content into the row; False when it is older than what is there."""
     if position < row.position:
         return False
     row.position = position
     row.fields, row.moved_to, row.despatched = desired.fields, desired.moved_to, desired.despatched
-    _hear(row, consent.erp_said(row.consent, desired.opted, position))
-    _hash_again(row)
+    _set_consent(row, consent.with_erp_statement(row.consent, desired.opted, position))
+    _rehash(row)
     return True
 
 
-def carry_consent(row: OutboxRow, position: bytes) -> None:
+def carry_consent(row: ContactDeliveryState, position: bytes) -> None:
     """A refusal at the person's former address applies here too."""
-    _hear(row, consent.came_along(row.consent, position))
+    _set_consent(row, consent.with_carried_refusal(row.consent, position))
     if row.hash is not None:
-        _hash_again(row)
+        _rehash(row)
 
 
-def find(row: OutboxRow, found: Found, position: bytes) -> bool:
+def observe(row: ContactDeliveryState, found: ContactObserved, position: bytes) -> bool:
     """Write what a reading of Dotdigital says into the row; False when it is older than what was read before."""
-    if position < row.found:
+    if position < row.observed_at:
         return False
-    row.found = position
+    row.observed_at = position
     if found.contact:
         # Who was suppressed may be listed by address alone.
-        _become(row, found.contact)
-        row.created = consent.still_created(row.created, found.status)
+        _set_contact_id(row, found.contact)
+        row.created_as = consent.creation_after_status(row.created_as, found.status)
         # Whether that was us, the answer to the call decides, or the one that is made in its place.
-        row.tried = consent.still_tried(row.tried, found.status)
-    _see(row, found.status, position, row.creation)
+        row.creation_attempted_as = consent.attempted_creation_after_status(row.creation_attempted_as, found.status)
+    _observe_status(row, found.status, position, row.creation)
     return True
 
 
-def settle(row: OutboxRow, delivery: Delivery) -> None:
+def apply_result(row: ContactDeliveryState, delivery: Delivery) -> None:
     """Write Dotdigital's answer into the row; it stays dirty when the answer is to other content than is wanted now."""
     if delivery.status is not None:
-        _see(row, delivery.status, version_bytes(delivery.updated * 1_000_000), delivery.created)
+        _observe_status(row, delivery.status, version_bytes(delivery.updated * 1_000_000), delivery.created)
     match delivery.outcome:
         case "noted":
-            row.tried = delivery.created if delivery.created != "no" else row.tried
-            row.told_out = row.told_out or _told(row, delivery)
+            row.creation_attempted_as = delivery.created if delivery.created != "no" else row.creation_attempted_as
+            row.opt_out_sent = row.opt_out_sent or _opt_out_sent(row, delivery)
         case "withdrawn":
-            row.tried = delivery.created
+            row.creation_attempted_as = delivery.created
         case "left":
-            row.listed = row.joining = False
+            row.listed = row.join_unconfirmed = False
         case "vanished":
-            _become(row, None)
-            row.created, row.tried, row.unsure = "no", "no", True
+            _set_contact_id(row, None)
+            row.created_as, row.creation_attempted_as, row.outcome_unknown = "no", "no", True
         case "parked":
-            row.tried = "no"
-            if settled_digest(delivery) == row.wanted:
-                row.parked, row.code = row.wanted, delivery.code
+            row.creation_attempted_as = "no"
+            if content_digest(delivery) == row.desired_digest:
+                row.parked, row.code = row.desired_digest, delivery.code
         case _:
             _delivered(row, delivery)
 
 
-def _delivered(row: OutboxRow, delivery: Delivery) -> None:
-    row.tried = "no"
-    row.delivered, row.unsure = settled_digest(delivery), False
+def _delivered(row: ContactDeliveryState, delivery: Delivery) -> None:
+    row.creation_attempted_as = "no"
+    row.delivered, row.outcome_unknown = content_digest(delivery), False
     # A repeated call finds the contact that its first try created.
     ours = delivery.outcome == "updated" and delivery.created == "no" and row.contact == delivery.contact
-    created = row.created if ours else delivery.created
-    _become(row, delivery.contact)
-    row.created = created
+    created = row.created_as if ours else delivery.created
+    _set_contact_id(row, delivery.contact)
+    row.created_as = created
     if delivery.listed is not None:
-        row.listed, row.joining = delivery.listed, False
-    row.barred = row.barred if delivery.barred is None else delivery.barred
+        row.listed, row.join_unconfirmed = delivery.listed, False
+    row.list_refused_at = row.list_refused_at if delivery.list_refused_at is None else delivery.list_refused_at
     # A single call beside an import may have told it meanwhile.
-    row.told_out = _told(row, delivery) or (delivery.by != "" and row.told_out)
+    row.opt_out_sent = _opt_out_sent(row, delivery) or (delivery.by != "" and row.opt_out_sent)
 
 
-def _told(row: OutboxRow, delivery: Delivery) -> bool:
-    return delivery.told_out and consent.opted_out(row.consent)
+def _opt_out_sent(row: ContactDeliveryState, delivery: Delivery) -> bool:
+    return delivery.opt_out_sent and consent.opted_out(row.consent)
 
 
-def _become(row: OutboxRow, contact: int | None) -> None:
+def _set_contact_id(row: ContactDeliveryState, contact: int | None) -> None:
     """Another id is another contact: it is on no list of ours, and not of our making."""
     if row.contact not in (None, contact):
-        row.listed = row.joining = False
-        row.barred = None
-        row.created = row.tried = "no"
+        row.listed = row.join_unconfirmed = False
+        row.list_refused_at = None
+        row.created_as = row.creation_attempted_as = "no"
     row.contact = contact
 
 
-def _hear(row: OutboxRow, after: Consent) -> None:
-    row.told_out = consent.still_told(row.consent, after, told=row.told_out)
+def _set_consent(row: ContactDeliveryState, after: Consent) -> None:
+    row.opt_out_sent = consent.opt_outs_still_sent(row.consent, after, sent=row.opt_out_sent)
     row.consent = after
 
 
-def _see(row: OutboxRow, status: str, updated: bytes, created: Created) -> None:
-    row.consent = consent.seen(row.consent, status, updated, created, told=row.told_out)
+def _observe_status(row: ContactDeliveryState, status: str, updated: bytes, created: Created) -> None:
+    row.consent = consent.with_observed_status(row.consent, status, updated, created, opt_outs_sent=row.opt_out_sent)

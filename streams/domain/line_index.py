@@ -7,8 +7,8 @@ together.
 
 import msgspec
 
-from streams.domain.versioned import Cell, accepts
-from streams.messages.changes import Answer, Ask, Change, Owner
+from streams.domain.versioned import Versioned, is_not_older
+from streams.messages.changes import Change, LineOwnership, LineQuery, LineReply
 
 BLOCK = 32
 
@@ -16,7 +16,7 @@ BLOCK = 32
 class LineBlock(msgspec.Struct, array_like=True, gc=False):
     """``owners``: line to the orders that have or had it; ``asks``: line to the credit notes that want to know."""
 
-    owners: dict[int, dict[int, Cell[bool]]] = {}
+    owners: dict[int, dict[int, Versioned[bool]]] = {}
     asks: dict[int, list[int]] = {}
     version: int = 0
 
@@ -31,16 +31,16 @@ def owner(block: LineBlock, line: int) -> int | None:
     return min((order for order, cell in block.owners.get(line, {}).items() if cell.row), default=None)
 
 
-def apply(block: LineBlock, change: Change) -> list[tuple[int, Answer]]:
+def apply(block: LineBlock, change: Change) -> list[tuple[int, LineReply]]:
     """Write one owner or one question into the block; the answers that must now be given, as (credit note, answer)."""
     line = int(change.pk)
-    if isinstance(change.row, Owner):
+    if isinstance(change.row, LineOwnership):
         owners = block.owners.setdefault(line, {})
-        if not accepts(owners.get(change.row.order), change.position):
+        if not is_not_older(owners.get(change.row.order), change.position):
             return []
-        owners[change.row.order] = Cell(change.position, change.row.live)
+        owners[change.row.order] = Versioned(change.position, change.row.live)
         asking = block.asks.get(line, [])
-    elif isinstance(change.row, Ask):
+    elif isinstance(change.row, LineQuery):
         asks = block.asks.setdefault(line, [])
         if change.row.credit not in asks:
             asks.append(change.row.credit)
@@ -48,5 +48,5 @@ def apply(block: LineBlock, change: Change) -> list[tuple[int, Answer]]:
     else:
         raise TypeError(f"a line block takes owners and questions, not {change.kind.name}")
     found = owner(block, line)
-    answer = Answer(line, found is not None, found)
+    answer = LineReply(line, found is not None, found)
     return [(credit, answer) for credit in asking]

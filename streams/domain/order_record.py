@@ -12,9 +12,9 @@ from streams.domain.money import EXACT, money
 from streams.domain.orders import Live, OrderRow
 from streams.domain.times import utc_text
 from streams.mapping.delivery import RecordStatus
-from streams.messages.changes import Item
+from streams.messages.changes import VariantInfo
 
-Items = Mapping[int, Item]
+Items = Mapping[int, VariantInfo]
 """What is known of variants, by id."""
 
 _LONGEST = 1000
@@ -87,8 +87,8 @@ def _lines(row: OrderRow) -> Iterator[tuple[rows.Line, int]]:
             yield cell.row, cell.row.variant
 
 
-def _product(line: rows.Line, variant: int, item: Item | None) -> dict[str, Any]:
-    known = item or Item(None, None, None)
+def _product(line: rows.Line, variant: int, item: VariantInfo | None) -> dict[str, Any]:
+    known = item or VariantInfo(None, None, None)
     return _without_none(
         {
             "product_id": str(variant),

@@ -15,8 +15,8 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from streams.domain.totals import combined, of_fact
-from streams.domain.versioned import Cell, accepts
-from streams.messages.changes import Fact, Totals
+from streams.domain.versioned import Versioned, is_not_older
+from streams.messages.changes import OrderFact, Totals
 
 LEAF_MAX = 16
 BRANCH_MAX = 24
@@ -25,7 +25,7 @@ BRANCH_MAX = 24
 class Leaf(msgspec.Struct, array_like=True, tag=0, gc=False):
     """Facts by order id; a deleted one stays as an empty cell, so that an older version cannot return."""
 
-    facts: dict[int, Cell[Fact]] = {}
+    facts: dict[int, Versioned[OrderFact]] = {}
 
 
 class Child(msgspec.Struct, array_like=True, gc=False):
@@ -43,7 +43,7 @@ class Branch(msgspec.Struct, array_like=True, tag=1, gc=False):
 
 
 Node: TypeAlias = Leaf | Branch
-Entry: TypeAlias = tuple[int, Cell[Fact]]
+TreeEntry: TypeAlias = tuple[int, Versioned[OrderFact]]
 
 
 class Pages(Protocol):
@@ -69,7 +69,7 @@ def totals_of(node: Node) -> Totals:
     return combined([child.totals for child in node.children])
 
 
-def find(node: Node, order: int, pages: Pages) -> Fact | None:
+def find(node: Node, order: int, pages: Pages) -> OrderFact | None:
     """The fact of one order."""
     while isinstance(node, Branch):
         node = pages.load(node.children[_place(node, order)].page)
@@ -86,7 +86,7 @@ def live_orders(node: Node, pages: Pages) -> Iterator[int]:
         yield from (order for order, cell in node.facts.items() if cell.row is not None)
 
 
-def merge(root: Node, entries: Iterable[Entry], pages: Pages) -> Node:
+def merge(root: Node, entries: Iterable[TreeEntry], pages: Pages) -> Node:
     """The root after ``entries``; facts older than what is there are skipped."""
     pieces = _merge(root, sorted(entries, key=lambda entry: entry[0]), pages)
     while len(pieces) > 1:
@@ -95,7 +95,7 @@ def merge(root: Node, entries: Iterable[Entry], pages: Pages) -> Node:
     return pieces[0]
 
 
-def _merge(node: Node, entries: Sequence[Entry], pages: Pages) -> list[Node]:
+def _merge(node: Node, entries: Sequence[TreeEntry], pages: Pages) -> list[Node]:
     if isinstance(node, Leaf):
         return _merge_leaf(node, entries)
     children: list[Child] = []
@@ -118,10 +118,10 @@ def _merge(node: Node, entries: Sequence[Entry], pages: Pages) -> list[Node]:
     return [Branch(part) for part in _chunks(children, BRANCH_MAX, at_end=at_end)]
 
 
-def _merge_leaf(leaf: Leaf, entries: Sequence[Entry]) -> list[Node]:
+def _merge_leaf(leaf: Leaf, entries: Sequence[TreeEntry]) -> list[Node]:
     facts = dict(leaf.facts)
     for order, cell in entries:
-        if accepts(facts.get(order), cell.position):
+        if is_not_older(facts.get(order), cell.position):
             facts[order] = cell
     if len(facts) <= LEAF_MAX:
         return [Leaf(facts)]

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from streams.capture import rows
-from streams.domain.versioned import Cell, accepts, next_cell
+from streams.domain.versioned import Versioned, is_not_older, merged
 from streams.mapping import Mapping
 from streams.mapping.model import Currency
-from streams.messages.changes import Answer, Change, Credited, Fact, Kind
+from streams.messages.changes import Change, ChangeKind, CreditedAmount, LineReply, OrderFact
 
 T = TypeVar("T")
 
@@ -41,32 +41,32 @@ class OrderRow(msgspec.Struct, array_like=True, gc=False):
     ``told``: Dotdigital knows of it. ``erased``: digests of those who were taken out of this row.
     """
 
-    header: Cell[rows.Header] | None = None
-    details: dict[int, Cell[rows.Detail]] = {}
-    totals: dict[int, Cell[rows.Total]] = {}
-    lines: dict[int, Cell[rows.Line]] = {}
-    despatches: dict[int, Cell[rows.Despatch]] = {}
-    answers: dict[int, Cell[bool]] = {}
+    header: Versioned[rows.Header] | None = None
+    details: dict[int, Versioned[rows.Detail]] = {}
+    totals: dict[int, Versioned[rows.Total]] = {}
+    lines: dict[int, Versioned[rows.Line]] = {}
+    despatches: dict[int, Versioned[rows.Despatch]] = {}
+    line_replies: dict[int, Versioned[bool]] = {}
     buyers: list[str] = []
     held: tuple[str, int] | None = None
     version: int = 0
     owners: dict[int, int] = {}
     credited: list[int] = []
-    credits: dict[int, Cell[Credited]] = {}
-    returns: dict[int, Cell[rows.Return]] = {}
+    credits: dict[int, Versioned[CreditedAmount]] = {}
+    returns: dict[int, Versioned[rows.Return]] = {}
     recipient: Recipient | None = None
     records: list[tuple[str, str]] = []
-    followed: str | None = None
+    follow_up_recipient: str | None = None
     erased: list[bytes] = []
-    unfollowed: list[str] = []
-    told: bool = False
+    former_follow_up_recipients: list[str] = []
+    follow_up_delivered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
     """An order that contributes: its fact, the key of its buyer, and its net in its own currency."""
 
-    fact: Fact
+    fact: OrderFact
     buyer: str
     net: Decimal
     currency: Currency
@@ -79,45 +79,45 @@ class Held:
     code: str
 
 
-Outcome = Live | Held | None
+DocumentState = Live | Held | None
 """None: no such order, or one that marketing ignores."""
 
 
-def cell_at(row: OrderRow, change: Change) -> Cell[Any] | None:
+def cell_at(row: OrderRow, change: Change) -> Versioned[Any] | None:
     """What the order holds in the place that ``change`` writes."""
-    if change.kind is Kind.HEADER:
+    if change.kind is ChangeKind.HEADER:
         return row.header
-    cells: dict[int | str, Cell[Any]] = getattr(row, _PARTS[change.kind])
-    return cells.get(change.row.line if isinstance(change.row, Answer) else change.pk)
+    cells: dict[int | str, Versioned[Any]] = getattr(row, _PARTS[change.kind])
+    return cells.get(change.row.line if isinstance(change.row, LineReply) else change.pk)
 
 
 def apply(row: OrderRow, change: Change) -> bool:
     """Write one captured row, answer or credit into the order; False when it is older than what is there."""
     old = cell_at(row, change)
-    if not accepts(old, change.position):
+    if not is_not_older(old, change.position):
         return False
-    if change.kind is Kind.HEADER:
-        row.header = next_cell(old, change)
-    elif isinstance(change.row, Answer):
+    if change.kind is ChangeKind.HEADER:
+        row.header = merged(old, change)
+    elif isinstance(change.row, LineReply):
         _answer(row, change.row, change.position)
     else:
-        getattr(row, _PARTS[change.kind])[change.pk] = next_cell(old, change)
+        getattr(row, _PARTS[change.kind])[change.pk] = merged(old, change)
     return True
 
 
 _PARTS = {
-    Kind.DETAIL: "details",
-    Kind.TOTAL: "totals",
-    Kind.LINE: "lines",
-    Kind.DESPATCH: "despatches",
-    Kind.RETURN: "returns",
-    Kind.ANSWER: "answers",
-    Kind.CREDITED: "credits",
+    ChangeKind.DETAIL: "details",
+    ChangeKind.TOTAL: "totals",
+    ChangeKind.LINE: "lines",
+    ChangeKind.DESPATCH: "despatches",
+    ChangeKind.RETURN: "returns",
+    ChangeKind.LINE_REPLY: "line_replies",
+    ChangeKind.CREDITED_AMOUNT: "credits",
 }
 
 
-def _answer(row: OrderRow, answer: Answer, position: bytes) -> None:
-    row.answers[answer.line] = Cell(position, answer.exists)
+def _answer(row: OrderRow, answer: LineReply, position: bytes) -> None:
+    row.line_replies[answer.line] = Versioned(position, answer.exists)
     if answer.order is None:
         row.owners.pop(answer.line, None)
     else:
@@ -151,7 +151,7 @@ def account_of(row: OrderRow, mapping: Mapping) -> str | None:
     return customer_key(header.customer)
 
 
-def outcome(row: OrderRow, statuses: dict[int, str], mapping: Mapping) -> Outcome:
+def document_state(row: OrderRow, statuses: dict[int, str], mapping: Mapping) -> DocumentState:
     """What the order is worth now.
 
     Args:
@@ -188,7 +188,7 @@ def outcome(row: OrderRow, statuses: dict[int, str], mapping: Mapping) -> Outcom
     if not isinstance(buyer, str):
         return buyer
     despatched = max((cell.row.at for cell in row.despatches.values() if cell.row and cell.row.at is not None), default=None)
-    fact = Fact(header.number, header.at, status, kind == "credit", total.net * currency.rate, despatched)
+    fact = OrderFact(header.number, header.at, status, kind == "credit", total.net * currency.rate, despatched)
     return Live(fact, buyer, total.net, currency)
 
 
@@ -216,14 +216,14 @@ def address_key(address: str) -> str:
 
 
 def _exists(row: OrderRow, line: int) -> bool:
-    answer = row.answers.get(line)
+    answer = row.line_replies.get(line)
     return answer is not None and answer.row is True
 
 
-def _row(cell: Cell[T] | None) -> T | None:
+def _row(cell: Versioned[T] | None) -> T | None:
     return None if cell is None else cell.row
 
 
-def _lowest(cells: dict[int, Cell[T]]) -> T | None:
+def _lowest(cells: dict[int, Versioned[T]]) -> T | None:
     live = [key for key, cell in cells.items() if cell.row is not None]
     return cells[min(live)].row if live else None

@@ -7,7 +7,7 @@ change, and remembers its choice.
 from streams.domain.buyers import is_person
 from streams.domain.orders import Live, OrderRow, Recipient, account_of, own_address
 from streams.mapping import Mapping
-from streams.messages.changes import Change, Recipients
+from streams.messages.changes import Change, RecipientsReply
 
 
 def apply(row: OrderRow, change: Change, mapping: Mapping) -> bool:
@@ -17,7 +17,7 @@ def apply(row: OrderRow, change: Change, mapping: Mapping) -> bool:
     which the choice is the same. An equal one may have been lost before it reached Dotdigital's side.
     """
     buyer = str(change.pk)
-    if not isinstance(change.row, Recipients) or buyer != account_of(row, mapping):
+    if not isinstance(change.row, RecipientsReply) or buyer != account_of(row, mapping):
         return False
     own, addresses = own_address(row), change.row.addresses
     chosen = Recipient(buyer, change.position, own, own if own in addresses else next(iter(addresses), None))

@@ -8,8 +8,8 @@ from hashlib import blake2b
 
 import msgspec
 
-from streams.messages.changes import FollowUp, Wanted
-from streams.messages.deliveries import Delivery, settled_digest
+from streams.messages.changes import DesiredFollowUp, DesiredRecord
+from streams.messages.deliveries import Delivery, content_digest
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -17,20 +17,21 @@ GONE = b"gone"
 """The digest of a record that must not exist."""
 
 
-class Waiting(msgspec.Struct, array_like=True, gc=False):
+class WaitState(msgspec.Struct, array_like=True, gc=False):
     """What a row remembers of its wait: lane, oldest cause (append time), since when and until when; epoch ms."""
 
     lane: int = 2
-    born: int = 0
-    first: int = 0
+    caused_at: int = 0
+    dirty_since: int = 0
     due: int = 0
 
 
-class RecordRow(msgspec.Struct, array_like=True, gc=False):
+class RecordDeliveryState(msgspec.Struct, array_like=True, gc=False):
     """Delivery state of one insight record.
 
-    ``hash`` is the digest of what is wanted, ``delivered`` and ``parked`` those that Dotdigital took or refused last;
-    ``source`` is the order or variant that can tell ``content`` again. ``unsure``: a call was made whose answer is not known.
+    ``hash`` is the digest of the desired content, ``delivered`` and ``parked`` those that Dotdigital took or refused last;
+    ``source`` is the order or variant that can publish ``content`` again. ``outcome_unknown``: a call was made and its outcome
+    is not known.
     """
 
     position: bytes = b""
@@ -40,8 +41,8 @@ class RecordRow(msgspec.Struct, array_like=True, gc=False):
     code: str | None = None
     content: bytes | None = None
     source: int = 0
-    unsure: bool = False
-    wait: Waiting = msgspec.field(default_factory=Waiting)
+    outcome_unknown: bool = False
+    wait: WaitState = msgspec.field(default_factory=WaitState)
 
     @property
     def dirty(self) -> bool:
@@ -49,30 +50,30 @@ class RecordRow(msgspec.Struct, array_like=True, gc=False):
         if self.hash is None or self.hash == self.parked:
             return False
         absent = self.hash == GONE and self.delivered is None
-        return self.unsure or (self.hash != self.delivered and not absent)
+        return self.outcome_unknown or (self.hash != self.delivered and not absent)
 
     @property
-    def empty_handed(self) -> bool:
+    def content_missing(self) -> bool:
         """Whether the content must be told again before it can be sent."""
         return self.dirty and self.hash != GONE and self.content is None
 
 
-class FollowUpRow(msgspec.Struct, array_like=True, gc=False):
-    """One credit note of which Dotdigital is told once; ``done`` is for ever. Not ``wanted``: it has another recipient now.
+class FollowUpDeliveryState(msgspec.Struct, array_like=True, gc=False):
+    """One credit note of which Dotdigital is told once; ``done`` is for ever. Not ``desired``: it has another recipient now.
 
     ``parked`` is the digest of what Dotdigital refused.
     """
 
-    wanted: FollowUp | None = None
+    desired: DesiredFollowUp | None = None
     done: bool = False
     parked: bytes | None = None
     code: str | None = None
-    wait: Waiting = msgspec.field(default_factory=Waiting)
+    wait: WaitState = msgspec.field(default_factory=WaitState)
 
     @property
     def dirty(self) -> bool:
         """Whether it must still be told."""
-        return self.wanted is not None and not self.done and self.parked is None
+        return self.desired is not None and not self.done and self.parked is None
 
 
 def digest_of(content: bytes) -> bytes:
@@ -80,12 +81,12 @@ def digest_of(content: bytes) -> bytes:
     return blake2b(content, digest_size=12).digest()
 
 
-def digest_of_follow_up(wanted: FollowUp) -> bytes:
+def digest_of_follow_up(wanted: DesiredFollowUp) -> bytes:
     """Identifies what is to be told."""
     return digest_of(_encode(wanted))
 
 
-def want_record(row: RecordRow, wanted: Wanted | None, position: bytes) -> bool:
+def set_desired_record(row: RecordDeliveryState, wanted: DesiredRecord | None, position: bytes) -> bool:
     """Write the wanted content into the row; False when it is older than what is there, or not its source's to take away.
 
     Empty content takes the record away, unless another source has it by now: two orders may have had one number in turn.
@@ -103,35 +104,35 @@ def want_record(row: RecordRow, wanted: Wanted | None, position: bytes) -> bool:
     return True
 
 
-def settle_record(row: RecordRow, delivery: Delivery) -> None:
+def apply_record_result(row: RecordDeliveryState, delivery: Delivery) -> None:
     """Write Dotdigital's answer into the row."""
-    digest = settled_digest(delivery)
+    digest = content_digest(delivery)
     if delivery.outcome == "parked":
         if digest == row.hash:
             row.parked, row.code = digest, delivery.code
         return
-    row.delivered, row.unsure = None if delivery.outcome == "removed" else digest, False
+    row.delivered, row.outcome_unknown = None if delivery.outcome == "removed" else digest, False
     if not row.dirty:
         row.content = None
 
 
-def forget_record(row: RecordRow) -> None:
+def contact_gone(row: RecordDeliveryState) -> None:
     """The contact is gone, and the record with it."""
-    row.delivered, row.unsure = None, False
+    row.delivered, row.outcome_unknown = None, False
 
 
-def want_follow_up(row: FollowUpRow, wanted: FollowUp | None) -> None:
+def set_desired_follow_up(row: FollowUpDeliveryState, wanted: DesiredFollowUp | None) -> None:
     """Write what is to be told into the row."""
-    if wanted != row.wanted:
+    if wanted != row.desired:
         row.parked, row.code = None, None
-    row.wanted = wanted
+    row.desired = wanted
 
 
-def settle_follow_up(row: FollowUpRow, delivery: Delivery) -> None:
+def apply_follow_up_result(row: FollowUpDeliveryState, delivery: Delivery) -> None:
     """Write Dotdigital's answer into the row."""
     if delivery.outcome == "parked":
-        digest = settled_digest(delivery)
-        if row.wanted is not None and digest == digest_of_follow_up(row.wanted):
+        digest = content_digest(delivery)
+        if row.desired is not None and digest == digest_of_follow_up(row.desired):
             row.parked, row.code = digest, delivery.code
     else:
         row.done = True

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from streams.messages.changes import Fact, Totals
+from streams.messages.changes import OrderFact, Totals
 
 EMPTY = Totals()
 
 
-def of_fact(order: int, fact: Fact) -> Totals:
+def of_fact(order: int, fact: OrderFact) -> Totals:
     """The totals of a single order or credit note."""
     if not fact.counts:
         return Totals(live=1)

@@ -13,14 +13,14 @@ from streams.messages.changes import Change
 T = TypeVar("T")
 
 
-class Cell(msgspec.Struct, Generic[T], array_like=True, frozen=True, gc=False):
+class Versioned(msgspec.Struct, Generic[T], array_like=True, frozen=True, gc=False):
     """A fact, or the memory that it was deleted (``row`` None), with its position."""
 
     position: bytes
     row: T | None
 
 
-def accepts(cell: Cell[T] | None, position: bytes) -> bool:
+def is_not_older(cell: Versioned[T] | None, position: bytes) -> bool:
     """Whether a fact at ``position`` may be written over ``cell``.
 
     A lower position is an older version: skip. An equal one is written again, because the first write may not have
@@ -29,12 +29,12 @@ def accepts(cell: Cell[T] | None, position: bytes) -> bool:
     return cell is None or position >= cell.position
 
 
-def next_cell(old: Cell[Any] | None, change: Change) -> Cell[Any]:
+def merged(old: Versioned[Any] | None, change: Change) -> Versioned[Any]:
     """The cell after ``change``; fields that the source could not tell are kept from the row before."""
     new = change.row
     if change.keep and new is not None and old is not None and old.row is not None:
         new = msgspec.structs.replace(new, **{field: getattr(old.row, field) for field in change.keep})
-    return Cell(change.position, new)
+    return Versioned(change.position, new)
 
 
 def next_version(current: int, now_us: int) -> int:

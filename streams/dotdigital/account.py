@@ -3,26 +3,26 @@
 import orjson
 
 from streams.dotdigital.errors import DataError
-from streams.dotdigital.responses import Wire, read
+from streams.dotdigital.responses import ApiModel, read
 from streams.dotdigital.tiers import Operation
-from streams.dotdigital.transport import Bound
+from streams.dotdigital.transport import ApiGroup
 
 
-class _Property(Wire):
+class _Property(ApiModel):
     name: str
     value: str | int | float | bool | None = None
 
 
-class _Info(Wire):
+class _Info(ApiModel):
     properties: list[_Property]
 
 
-class _Field(Wire):
+class _Field(ApiModel):
     name: str
     type: str
 
 
-class AccountCalls(Bound):
+class AccountCalls(ApiGroup):
     """Calls about the account."""
 
     async def account(self) -> dict[str, str]:

@@ -7,14 +7,14 @@ MOST_BYTES: Final = 45_000_000
 """Dotdigital takes 50 MB in one import; the rest is for what stands around the items."""
 
 
-class Item(Protocol):
+class Encodable(Protocol):
     """What an import is made of."""
 
     def encode(self) -> bytes:
         """The item as it goes out."""
 
 
-AnyItem = TypeVar("AnyItem", bound=Item)
+AnyItem = TypeVar("AnyItem", bound=Encodable)
 
 
 def batches(items: Iterable[AnyItem], *, most_bytes: int = MOST_BYTES, most: int) -> Iterator[list[AnyItem]]:

@@ -12,12 +12,12 @@ from streams.core.errors import ConfigurationError
 from streams.dotdigital.client import Api
 from streams.dotdigital.errors import RegionError
 from streams.dotdigital.insight import Collection, CollectionType, Property, Scope
-from streams.dotdigital.schemas import CATALOGUE, ORDERS, clashes
+from streams.dotdigital.schemas import CATALOGUE, ORDERS, type_conflicts
 from streams.mapping import Mapping as SiteMapping
 from streams.mapping.delivery import RefundEnrolment
 
 FieldType: TypeAlias = Literal["String", "Numeric", "Date", "Boolean"]
-Kind: TypeAlias = Literal["data field", "collection", "list", "programme"]
+StepKind: TypeAlias = Literal["data field", "collection", "list", "programme"]
 Action: TypeAlias = Literal["ok", "create", "clash", "missing"]
 
 TYPES: Final[dict[str, FieldType]] = {
@@ -50,7 +50,7 @@ class Step:
         number: its id, once it exists and has one.
     """
 
-    kind: Kind
+    kind: StepKind
     name: str
     wanted: str
     action: Action
@@ -179,7 +179,7 @@ async def _collection(api: Api, kind: str, name: str, held: Collection | None) -
     wanted = _KINDS[kind]
     if (held.scope, held.type) != (wanted.scope, wanted.type):
         return Step("collection", name, kind, "clash", f"{held.type} of scope {held.scope}")
-    wrong = ", ".join(clashes(wanted.properties, await api.schema(name)))
+    wrong = ", ".join(type_conflicts(wanted.properties, await api.schema(name)))
     return Step("collection", name, kind, "clash" if wrong else "ok", wrong or held.type)
 
 

@@ -18,7 +18,7 @@ from streams.dotdigital.imports import ImportCalls
 from streams.dotdigital.insight import InsightCalls
 from streams.dotdigital.lists import ListCalls
 from streams.dotdigital.programs import ProgramCalls
-from streams.dotdigital.region import AUTO, ENTRANCE, discover
+from streams.dotdigital.region import AUTO, GLOBAL_URL, discover
 from streams.dotdigital.suppression import SuppressionCalls
 from streams.dotdigital.tiers import Budget, Call, Unbounded
 from streams.dotdigital.transport import Observer, Transport
@@ -69,10 +69,10 @@ class DotdigitalClient(Api):
         budget: Budget | None = None,
     ) -> None:
         self._undiscovered = config.url == AUTO
-        url = ENTRANCE if self._undiscovered else config.url
+        url = GLOBAL_URL if self._undiscovered else config.url
         super().__init__(Transport(config, observe, budget or Unbounded(), url, transport))
 
-    def on(self, lane: Lane) -> Api:
+    def for_lane(self, lane: Lane) -> Api:
         """The same connections on behalf of another lane."""
         return Api(self._transport, lane)
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from streams.dotdigital.errors import Ceiling
+from streams.dotdigital.errors import Limit
 
 
-class Verdict(StrEnum):
+class ErrorClass(StrEnum):
     """What a code means for the call that got it; each has its error in ``streams.dotdigital.errors``."""
 
     LATER = "later"
@@ -36,17 +36,17 @@ class Verdict(StrEnum):
 class Code:
     """One code: ``hint`` is a line for whoever finds it on a parked delivery."""
 
-    verdict: Verdict
+    verdict: ErrorClass
     hint: str
-    ceiling: Ceiling | None = None
+    ceiling: Limit | None = None
 
 
 _LATER, _ACCESS, _MISSING, _NOT_FOUND, _DATA = (
-    Verdict.LATER,
-    Verdict.ACCESS,
-    Verdict.MISSING,
-    Verdict.NOT_FOUND,
-    Verdict.DATA,
+    ErrorClass.LATER,
+    ErrorClass.ACCESS,
+    ErrorClass.MISSING,
+    ErrorClass.NOT_FOUND,
+    ErrorClass.DATA,
 )
 
 _V3: Final[dict[str, Code]] = {
@@ -56,13 +56,13 @@ _V3: Final[dict[str, Code]] = {
     "contacts:invalidId": Code(_DATA, "the e-mail address or the contact id is not one: correct it in Orderwise"),
     "contacts:invalidFilter": Code(_DATA, "a listing's filter is wrong: report it as a defect"),
     "contacts:invalidContacts": Code(_DATA, "no contact of the request can be used: check the addresses in Orderwise"),
-    "contacts:idAlreadyExists": Code(Verdict.EXISTS, "another contact has the identifier: merge the two in Dotdigital"),
+    "contacts:idAlreadyExists": Code(ErrorClass.EXISTS, "another contact has the identifier: merge the two in Dotdigital"),
     "contacts:contactNotFound": Code(_NOT_FOUND, "the contact is not in the account, or in its bin"),
     "contacts:importNotFound": Code(_NOT_FOUND, "Dotdigital knows nothing of the import: what it held is sent again"),
     "contacts:invalidDeleteId": Code(_DATA, "the id of a bulk delete is none: report it as a defect"),
     "contacts:noContactsSpecified": Code(_DATA, "a bulk delete named nobody, or too many: report it as a defect"),
-    "contacts:tooManyActiveImports": Code(Verdict.THROTTLED, "25 contact imports are in flight", Ceiling.CONTACT_IMPORTS),
-    "contacts:tooManyBulkDeleteJobs": Code(Verdict.THROTTLED, "too many bulk deletes are in flight", Ceiling.BULK_DELETES),
+    "contacts:tooManyActiveImports": Code(ErrorClass.THROTTLED, "25 contact imports are in flight", Limit.CONTACT_IMPORTS),
+    "contacts:tooManyBulkDeleteJobs": Code(ErrorClass.THROTTLED, "too many bulk deletes are in flight", Limit.BULK_DELETES),
     "insightData:badJson": Code(_DATA, "the record does not fit its collection: compare it with the collection's schema"),
     "insightData:invalidId": Code(_DATA, "the key, the collection or the contact cannot be named so: check mapping.yaml"),
     "insightData:importNotFound": Code(_NOT_FOUND, "Dotdigital knows nothing of the import: what it held is sent again"),
@@ -71,7 +71,7 @@ _V3: Final[dict[str, Code]] = {
     "insightData:contactNotFound": Code(_MISSING, "the record's contact is missing: it follows once the contact is there"),
     "insightData:recordNotFound": Code(_NOT_FOUND, "the record is not in the collection"),
     "insightData:noRecordsSpecified": Code(_DATA, "a deletion named no records, or too many: report it as a defect"),
-    "insightData:tooManyActiveImports": Code(Verdict.THROTTLED, "5 insight imports are in flight", Ceiling.INSIGHT_IMPORTS),
+    "insightData:tooManyActiveImports": Code(ErrorClass.THROTTLED, "5 insight imports are in flight", Limit.INSIGHT_IMPORTS),
     "events:badJson": Code(_DATA, "the event is malformed: report it as a defect"),
     "events:invalidCheckpoint": Code(_DATA, "an event export was read with a wrong checkpoint"),
     "events:inactiveSubscription": Code(_ACCESS, "the event export was not read for 30 days: activate it again"),
@@ -94,7 +94,7 @@ _V2: Final[dict[str, Code]] = {
     "ADDRESSBOOK_NOTWRITABLE": Code(_DATA, "the list cannot be written to: choose another in mapping.yaml"),
     "ADDRESSBOOK_NOT_FOUND": Code(_MISSING, "the list is missing: run 'owdd dotdigital apply --execute'"),
     "ADDRESSBOOK_TOOMANY": Code(_DATA, "too many lists in one call: report it as a defect"),
-    "APIUSAGE_EXCEEDED": Code(Verdict.THROTTLED, "the calls of this hour are used up", Ceiling.FLAT),
+    "APIUSAGE_EXCEEDED": Code(ErrorClass.THROTTLED, "the calls of this hour are used up", Limit.FLAT),
     "APIUSER_INVALID": Code(_ACCESS, "the API user is disabled or gone: check it in Dotdigital"),
     "BODY_DOES_NOT_MATCH_CONTENT_TYPE": Code(_DATA, "the request's body is not what it says: report it as a defect"),
     "CAMPAIGN_CONTAINS_UNSUPPORTED_BLOCKS": Code(_DATA, "the campaign has blocks that the API cannot handle"),
@@ -128,7 +128,7 @@ _V2: Final[dict[str, Code]] = {
     "DOCUMENT_TOOMANYATTACHMENTS": Code(_DATA, "there are too many attachments"),
     "DOCUMENT_UNSUPPORTEDFORMAT": Code(_DATA, "documents cannot have that format"),
     "EMAIL_BANNED": Code(_DATA, "Dotdigital bars the address: correct it in Orderwise, or let it be"),
-    "ENROLMENT_ALLOWANCE_EXCEEDED": Code(Verdict.THROTTLED, "20 enrolment calls in an hour", Ceiling.ENROLMENTS),
+    "ENROLMENT_ALLOWANCE_EXCEEDED": Code(ErrorClass.THROTTLED, "20 enrolment calls in an hour", Limit.ENROLMENTS),
     "ENROLMENT_INVALID": Code(_DATA, "an enrolment named nobody, or too many: report it as a defect"),
     "ENROLMENT_IS_PROCESSING": Code(_LATER, "the enrolment is not finished"),
     "ENROLMENT_NOT_FOUND": Code(_NOT_FOUND, "Dotdigital knows nothing of the enrolment"),
@@ -143,7 +143,7 @@ _V2: Final[dict[str, Code]] = {
     "IMAGE_UNSUPPORTEDFORMAT": Code(_DATA, "images cannot have that format"),
     "IMPORT_NOT_FOUND": Code(_NOT_FOUND, "Dotdigital knows nothing of the import"),
     "IMPORT_REPORT_NOT_FOUND": Code(_NOT_FOUND, "the import has no report"),
-    "IMPORT_TOOMANYACTIVEIMPORTS": Code(Verdict.THROTTLED, "too many imports are in flight", Ceiling.CONTACT_IMPORTS),
+    "IMPORT_TOOMANYACTIVEIMPORTS": Code(ErrorClass.THROTTLED, "too many imports are in flight", Limit.CONTACT_IMPORTS),
     "IMPORT_UNSUPPORTED_FORMAT": Code(_DATA, "imports cannot have that format"),
     "INVALID_APIUSEREXISTS": Code(_DATA, "the API user exists already"),
     "INVALID_EMAIL": Code(_DATA, "the e-mail address is not one: correct it in Orderwise"),
@@ -154,7 +154,7 @@ _V2: Final[dict[str, Code]] = {
     "MISSING_SETUPKEYVALUES": Code(_DATA, "values are missing in the request"),
     "MULTI_FILE_UPLOAD_NOT_ALLOWED": Code(_DATA, "one file at a time can be uploaded"),
     "NON_UNIQUE_DATAFIELD": Code(_DATA, "the data field exists already"),
-    "NON_UNIQUE_EMAIL": Code(Verdict.EXISTS, "the contact was created at the same time by another call"),
+    "NON_UNIQUE_EMAIL": Code(ErrorClass.EXISTS, "the contact was created at the same time by another call"),
     "NO_EMAIL_COLUMN": Code(_DATA, "the import has no column of addresses"),
     "OAUTH_TOKEN_INVALID": Code(_ACCESS, "the token is not valid"),
     "PARAMETER_INVALID": Code(_DATA, "a parameter is not valid: report it as a defect"),

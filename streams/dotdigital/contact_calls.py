@@ -13,9 +13,9 @@ import httpx
 import orjson
 
 from streams.dotdigital.errors import NotFoundError
-from streams.dotdigital.responses import Identifiers, Wire, address, read, seconds
+from streams.dotdigital.responses import ApiModel, Identifiers, address, read, seconds
 from streams.dotdigital.tiers import Operation
-from streams.dotdigital.transport import Bound
+from streams.dotdigital.transport import ApiGroup
 
 Status: TypeAlias = Literal["subscribed", "unsubscribed"]
 
@@ -44,15 +44,15 @@ class Upserted:
     created: bool
 
 
-class _Channel(Wire):
+class _Channel(ApiModel):
     status: str | None = None
 
 
-class _Channels(Wire):
+class _Channels(ApiModel):
     email: _Channel | None = None
 
 
-class ContactForm(Wire):
+class ContactForm(ApiModel):
     """A contact as answers and listings have it."""
 
     contact_id: int
@@ -69,7 +69,7 @@ class ContactForm(Wire):
         return Contact(self.contact_id, status.lower(), email, seconds(self.updated))
 
 
-class ContactCalls(Bound):
+class ContactCalls(ApiGroup):
     """Calls for one contact."""
 
     async def find(self, email: str) -> Contact | None:
@@ -89,7 +89,7 @@ class ContactCalls(Bound):
         body = orjson.dumps({"identifiers": {"email": email}} | content(fields, status, lists))
         return _contact(await self._call(Operation.CREATE_CONTACT, "POST", "/contacts/v3", body), Operation.CREATE_CONTACT)
 
-    async def update(
+    async def upsert_by_email(
         self, email: str, fields: bytes, status: Literal["unsubscribed"] | None = None, lists: Sequence[int] = ()
     ) -> Upserted:
         """Write data fields by address and join ``lists``; ``status`` only to tighten. Creates the contact if it is gone."""
@@ -97,7 +97,7 @@ class ContactCalls(Bound):
         answer = await self._call(Operation.PATCH_CONTACT, "PATCH", _path(email), body)
         return Upserted(_contact(answer, Operation.PATCH_CONTACT), answer.status_code == httpx.codes.CREATED)
 
-    async def change(
+    async def update_by_id(
         self, contact_id: int, fields: bytes, lists: Sequence[int] = (), status: Literal["unsubscribed"] | None = None
     ) -> Contact:
         """Write data fields by contact id and join ``lists``; ``status`` only to tighten. Names no address: cannot create.

@@ -7,9 +7,9 @@ import msgspec
 
 from streams.dotdigital.contact_calls import Contact, ContactForm
 from streams.dotdigital.paging import MOST_V3, Links, since
-from streams.dotdigital.responses import Wire, read
+from streams.dotdigital.responses import ApiModel, read
 from streams.dotdigital.tiers import Operation
-from streams.dotdigital.transport import Bound
+from streams.dotdigital.transport import ApiGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,12 @@ class ContactPage:
     marker: str | None
 
 
-class _Page(Wire):
+class _Page(ApiModel):
     items: list[ContactForm] | None = msgspec.field(default=None, name="_items")
     links: Links | None = msgspec.field(default=None, name="_links")
 
 
-class ReadingCalls(Bound):
+class ReadingCalls(ApiGroup):
     """Calls that page over the account's contacts."""
 
     async def contacts_since(

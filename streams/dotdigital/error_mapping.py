@@ -6,20 +6,20 @@ from typing import Any, Final
 import httpx
 import orjson
 
-from streams.dotdigital.codes import REASONS, Verdict, explain, known
+from streams.dotdigital.codes import REASONS, ErrorClass, explain, known
 from streams.dotdigital.errors import (
     AccessError,
-    Ceiling,
     ConnectivityError,
     ContactExistsError,
     CredentialsError,
     DataError,
     DotdigitalError,
-    LaterError,
+    Limit,
     MissingError,
     NotFoundError,
     RegionError,
     ThrottledError,
+    TransientError,
 )
 from streams.dotdigital.limits import reset_at
 from streams.dotdigital.tiers import Operation
@@ -32,34 +32,34 @@ _REASON: Final = re.compile(r"\b(?:[A-Z][a-z]+){2,}\b")
 _RECORD_REFUSED: Final = "insightData:badJson"
 _LONGEST_SHAPE: Final = 300
 
-_REFUSALS: Final[dict[Verdict, type[DataError]]] = {
-    Verdict.EXISTS: ContactExistsError,
-    Verdict.MISSING: MissingError,
-    Verdict.NOT_FOUND: NotFoundError,
-    Verdict.DATA: DataError,
+_REFUSALS: Final[dict[ErrorClass, type[DataError]]] = {
+    ErrorClass.EXISTS: ContactExistsError,
+    ErrorClass.MISSING: MissingError,
+    ErrorClass.NOT_FOUND: NotFoundError,
+    ErrorClass.DATA: DataError,
 }
-_JOBS: Final = {Operation.IMPORT_CONTACTS: Ceiling.CONTACT_IMPORTS, Operation.IMPORT_RECORDS: Ceiling.INSIGHT_IMPORTS}
+_JOBS: Final = {Operation.IMPORT_CONTACTS: Limit.CONTACT_IMPORTS, Operation.IMPORT_RECORDS: Limit.INSIGHT_IMPORTS}
 
 
-def failure(operation: Operation, answer: httpx.Response) -> DotdigitalError:
+def error_from_response(operation: Operation, answer: httpx.Response) -> DotdigitalError:
     """The error for an answer that is no success."""
     status, body = answer.status_code, _parsed(answer)
     code = _code(body)
     meaning = explain(code) if code is not None else None
-    if status == httpx.codes.TOO_MANY_REQUESTS or (meaning is not None and meaning.verdict is Verdict.THROTTLED):
+    if status == httpx.codes.TOO_MANY_REQUESTS or (meaning is not None and meaning.verdict is ErrorClass.THROTTLED):
         return _throttled(operation, answer, code)
     if status == httpx.codes.UNAUTHORIZED:
         return CredentialsError(operation)
-    if meaning is not None and code is not None and meaning.verdict is Verdict.ACCESS:
+    if meaning is not None and code is not None and meaning.verdict is ErrorClass.ACCESS:
         return AccessError(operation, code, meaning.hint)
     if status == httpx.codes.FORBIDDEN:
         return RegionError(operation)
     if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
         return ConnectivityError(operation, f"http-{status}")
     if code is None or meaning is None:
-        return _wordless(operation, answer, body)
-    if meaning.verdict is Verdict.LATER:
-        return LaterError(operation, code)
+        return _without_code(operation, answer, body)
+    if meaning.verdict is ErrorClass.LATER:
+        return TransientError(operation, code)
     return _REFUSALS[meaning.verdict](operation, code, "" if known(code) else shape(body))
 
 
@@ -73,7 +73,7 @@ def _throttled(operation: Operation, answer: httpx.Response, code: str | None) -
     return ThrottledError(operation, reset_at(answer.headers))
 
 
-def _wordless(operation: Operation, answer: httpx.Response, body: Any) -> DotdigitalError:
+def _without_code(operation: Operation, answer: httpx.Response, body: Any) -> DotdigitalError:
     status = answer.status_code
     if answer.is_redirect or status in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED):
         # Not Dotdigital's own words, but a wrong URL's: nothing that one contact should be parked for.

@@ -20,7 +20,7 @@ code is which, and what to do about it.
 from enum import StrEnum
 
 
-class Ceiling(StrEnum):
+class Limit(StrEnum):
     """What is used up when a call is throttled."""
 
     RATE = "rate"
@@ -35,9 +35,9 @@ class Ceiling(StrEnum):
 
 
 class DotdigitalError(Exception):
-    """Base of every failed call; ``operation`` names the call. ``undone``: it cannot have taken effect."""
+    """Base of every failed call; ``operation`` names the call. ``not_applied``: it cannot have taken effect."""
 
-    undone = True
+    not_applied = True
 
     def __init__(self, operation: str, message: str) -> None:
         super().__init__(f"{operation}: {message}")
@@ -47,29 +47,29 @@ class DotdigitalError(Exception):
 class ConnectivityError(DotdigitalError):
     """No usable answer. ``reason`` is short and stable, fit for a metric label."""
 
-    undone = False
+    not_applied = False
 
     def __init__(self, operation: str, reason: str) -> None:
         super().__init__(operation, reason)
         self.reason = reason
 
 
-class UnsentError(ConnectivityError):
+class NotSentError(ConnectivityError):
     """No connection could be made, so the call never left."""
 
-    undone = True
+    not_applied = True
 
 
-class LaterError(ConnectivityError):
+class TransientError(ConnectivityError):
     """Dotdigital answered with a code, its ``reason``, that may pass: nothing is wrong with the connection."""
 
-    undone = True
+    not_applied = True
 
 
 class ThrottledError(DotdigitalError):
     """A ceiling is reached; ``reset_at`` is when it gives way (UTC epoch seconds), if Dotdigital said so."""
 
-    def __init__(self, operation: str, reset_at: float | None = None, scope: Ceiling = Ceiling.RATE) -> None:
+    def __init__(self, operation: str, reset_at: float | None = None, scope: Limit = Limit.RATE) -> None:
         super().__init__(operation, f"used up: {scope}")
         self.reset_at = reset_at
         self.scope = scope

@@ -8,7 +8,7 @@ import orjson
 
 from streams.dotdigital.responses import stamp
 from streams.dotdigital.tiers import Operation
-from streams.dotdigital.transport import Bound
+from streams.dotdigital.transport import ApiGroup
 
 MOST_EVENTS: Final = 5000
 """Events in one import."""
@@ -36,7 +36,7 @@ class Event:
         return orjson.dumps(body)
 
 
-class EventCalls(Bound):
+class EventCalls(ApiGroup):
     """Calls for events."""
 
     async def import_events(self, events: Sequence[Event]) -> None:

@@ -13,9 +13,9 @@ import orjson
 
 from streams.dotdigital.codes import canonical
 from streams.dotdigital.contact_calls import Status, content
-from streams.dotdigital.responses import Accepted, Identifiers, Wire, address, read
+from streams.dotdigital.responses import Accepted, ApiModel, Identifiers, address, read
 from streams.dotdigital.tiers import Operation
-from streams.dotdigital.transport import Bound
+from streams.dotdigital.transport import ApiGroup
 
 
 class ImportState(StrEnum):
@@ -65,14 +65,14 @@ class ImportContact:
         return orjson.dumps(names | content(self.fields, self.status, self.lists))
 
 
-class Imported(NamedTuple):
+class ImportedRow(NamedTuple):
     """A contact that an import wrote."""
 
     contact_id: int
     email: str
 
 
-class Refused(NamedTuple):
+class RejectedRow(NamedTuple):
     """A row of which something, or all, was not taken, by what the report names it. ``codes`` are canonical."""
 
     email: str | None
@@ -85,34 +85,34 @@ class ContactImport:
     """An import's report. ``created`` and ``updated`` may lack rows that were imported all the same."""
 
     state: ImportState
-    created: tuple[Imported, ...] = ()
-    updated: tuple[Imported, ...] = ()
-    failures: tuple[Refused, ...] = ()
+    created: tuple[ImportedRow, ...] = ()
+    updated: tuple[ImportedRow, ...] = ()
+    failures: tuple[RejectedRow, ...] = ()
 
 
-class _Row(Wire):
+class _Row(ApiModel):
     contact_id: int
     identifiers: Identifiers | None = None
 
 
-class _Reason(Wire):
+class _Reason(ApiModel):
     failure_code: str | None = None
 
 
-class _Failure(Wire):
+class _Failure(ApiModel):
     contact_id: int | None = None
     identifiers: Identifiers | None = None
     failures: list[_Reason] | None = None
 
 
-class _Report(Wire):
+class _Report(ApiModel):
     status: str | None = None
     created: list[_Row] | None = None
     updated: list[_Row] | None = None
     failures: list[_Failure] | None = None
 
 
-class ImportCalls(Bound):
+class ImportCalls(ApiGroup):
     """Calls for many contacts."""
 
     async def import_contacts(self, items: Sequence[ImportContact]) -> str:
@@ -137,12 +137,12 @@ class ImportCalls(Bound):
         return ContactImport(state(report.status), _imported(report.created), _imported(report.updated), failures)
 
 
-def _imported(rows: list[_Row] | None) -> tuple[Imported, ...]:
-    return tuple(Imported(row.contact_id, address(row.identifiers.email if row.identifiers else None)) for row in rows or ())
+def _imported(rows: list[_Row] | None) -> tuple[ImportedRow, ...]:
+    return tuple(ImportedRow(row.contact_id, address(row.identifiers.email if row.identifiers else None)) for row in rows or ())
 
 
-def _refused(row: _Failure) -> Refused:
+def _refused(row: _Failure) -> RejectedRow:
     codes = tuple(canonical(reason.failure_code or "unknown") for reason in row.failures or ())
     names = row.identifiers or Identifiers()
     matched = names.contact_id if isinstance(names.contact_id, int) else None
-    return Refused(address(names.email) or None, matched if row.contact_id is None else row.contact_id, codes)
+    return RejectedRow(address(names.email) or None, matched if row.contact_id is None else row.contact_id, codes)

@@ -17,9 +17,9 @@ from streams.dotdigital.codes import canonical
 from streams.dotdigital.errors import MissingError, NotFoundError
 from streams.dotdigital.imports import ImportState, state
 from streams.dotdigital.paging import Links, since
-from streams.dotdigital.responses import Accepted, Wire, address, read, seconds
+from streams.dotdigital.responses import Accepted, ApiModel, address, read, seconds
 from streams.dotdigital.tiers import Operation
-from streams.dotdigital.transport import Bound
+from streams.dotdigital.transport import ApiGroup
 
 Scope: TypeAlias = Literal["account", "contact"]
 CollectionType: TypeAlias = Literal["orders", "catalog", "custom"]
@@ -94,68 +94,68 @@ class StoredRecord:
     updated: int
 
 
-class _Collection(Wire):
+class _Collection(ApiModel):
     collection_name: str
     collection_scope: str
     collection_type: str
     record_count: int | None = None
 
 
-class _Property(Wire):
+class _Property(ApiModel):
     name: str
     type: str
     mode: str | None = None
     fields: list["_Property"] | None = None
 
 
-class _Schema(Wire):
+class _Schema(ApiModel):
     schema: list[_Property]
 
 
-class _Summary(Wire):
+class _Summary(ApiModel):
     total_records: int | None = None
     total_imported: int | None = None
     total_rejected: int | None = None
 
 
-class _Identity(Wire):
+class _Identity(ApiModel):
     identifier: str | None = None
     value: str | int | None = None
 
 
-class _Owner(Wire):
+class _Owner(ApiModel):
     contact_identity: _Identity | None = None
 
 
-class _Failure(Wire):
+class _Failure(ApiModel):
     key: str | int | float | None = None
     failure_reason: str | None = None
     collection_owner: _Owner | None = None
 
 
-class _Report(Wire):
+class _Report(ApiModel):
     status: str | None = None
     summary: _Summary | None = None
     failures: list[_Failure] | None = None
 
 
-class _Deleted(Wire):
+class _Deleted(ApiModel):
     not_found: list[str] | None = None
 
 
-class _Record(Wire):
+class _Record(ApiModel):
     key: str
     json: dict[str, Any]
     owner_contact_id: int | None = None
     updated: str | None = None
 
 
-class _Page(Wire):
+class _Page(ApiModel):
     items: list[_Record] | None = msgspec.field(default=None, name="_items")
     links: Links | None = msgspec.field(default=None, name="_links")
 
 
-class InsightCalls(Bound):
+class InsightCalls(ApiGroup):
     """Calls for collections and records."""
 
     async def ensure_collection(self, name: str, scope: Scope, kind: CollectionType) -> bool:

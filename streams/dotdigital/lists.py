@@ -8,9 +8,9 @@ import orjson
 from streams.dotdigital.errors import MissingError
 from streams.dotdigital.imports import ImportState, state
 from streams.dotdigital.paging import MOST_V2, skipping
-from streams.dotdigital.responses import Wire, read
+from streams.dotdigital.responses import ApiModel, read
 from streams.dotdigital.tiers import Operation
-from streams.dotdigital.transport import Bound
+from streams.dotdigital.transport import ApiGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +22,20 @@ class ContactList:
     contacts: int
 
 
-class _Book(Wire):
+class _Book(ApiModel):
     id: int
     name: str
     contacts: int | None = None
 
 
-class Job(Wire):
+class RemovalJob(ApiModel):
     """Work that v2 does later."""
 
     id: str
     status: str | None = None
 
 
-class ListCalls(Bound):
+class ListCalls(ApiGroup):
     """Calls for lists."""
 
     async def lists(self) -> tuple[ContactList, ...]:
@@ -76,9 +76,9 @@ class ListCalls(Bound):
         """Start to take many contacts off a list; returns the id of the work. Unknown contacts are passed over."""
         path = f"/v2/address-books/{list_id}/contacts/delete"
         answer = await self._call(Operation.LEAVE_LIST_MANY, "POST", path, orjson.dumps(list(contact_ids)))
-        return read(answer, Operation.LEAVE_LIST_MANY, Job).id
+        return read(answer, Operation.LEAVE_LIST_MANY, RemovalJob).id
 
     async def list_removal(self, removal_id: str) -> ImportState:
         """How that work stands."""
         answer = await self._call(Operation.LIST_REMOVAL, "GET", f"/v2/contacts/deletion/{removal_id}")
-        return state(read(answer, Operation.LIST_REMOVAL, Job).status)
+        return state(read(answer, Operation.LIST_REMOVAL, RemovalJob).status)

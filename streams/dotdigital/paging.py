@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from streams.dotdigital.responses import Wire, stamp
+from streams.dotdigital.responses import ApiModel, stamp
 
 MOST_V3: Final = 5000
 """Rows in one page of v3."""
@@ -10,11 +10,11 @@ MOST_V2: Final = 1000
 """Rows in one page of v2."""
 
 
-class _Link(Wire):
+class _Link(ApiModel):
     marker: str | None = None
 
 
-class Links(Wire):
+class Links(ApiModel):
     """Where a page stands among the others."""
 
     next: _Link | None = None

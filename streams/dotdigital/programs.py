@@ -8,11 +8,11 @@ from typing import Final
 import orjson
 
 from streams.dotdigital.imports import ImportState, state
-from streams.dotdigital.lists import Job
+from streams.dotdigital.lists import RemovalJob
 from streams.dotdigital.paging import MOST_V2, skipping
-from streams.dotdigital.responses import Wire, read
+from streams.dotdigital.responses import ApiModel, read
 from streams.dotdigital.tiers import Operation
-from streams.dotdigital.transport import Bound
+from streams.dotdigital.transport import ApiGroup
 
 MOST_CONTACTS: Final = 25
 """Contacts in one enrolment."""
@@ -40,13 +40,13 @@ class EnrolmentFault:
     reason: str
 
 
-class _Program(Wire):
+class _Program(ApiModel):
     id: int
     name: str | None = None
     status: str | None = None
 
 
-class ProgramCalls(Bound):
+class ProgramCalls(ApiGroup):
     """Calls for programmes."""
 
     async def programs(self) -> tuple[Program, ...]:
@@ -67,12 +67,12 @@ class ProgramCalls(Bound):
             MissingError: there is no such programme or contact, or the programme is not active.
         """
         body = orjson.dumps({"programId": program_id, "contacts": list(contact_ids)})
-        return read(await self._call(Operation.ENROL, "POST", "/v2/programs/enrolments", body), Operation.ENROL, Job).id
+        return read(await self._call(Operation.ENROL, "POST", "/v2/programs/enrolments", body), Operation.ENROL, RemovalJob).id
 
     async def enrolment(self, enrolment_id: str) -> ImportState:
         """How an enrolment stands."""
         answer = await self._call(Operation.ENROLMENT, "GET", f"/v2/programs/enrolments/{enrolment_id}")
-        return state(read(answer, Operation.ENROLMENT, Job).status)
+        return state(read(answer, Operation.ENROLMENT, RemovalJob).status)
 
     async def enrolment_faults(self, enrolment_id: str) -> tuple[EnrolmentFault, ...]:
         """Who was not enrolled.

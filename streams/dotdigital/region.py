@@ -12,13 +12,13 @@ from streams.dotdigital.tiers import Operation
 AUTO: Final = "auto"
 """The URL that stands for "ask the account"."""
 
-ENTRANCE: Final = "https://r1-api.dotdigital.com"
+GLOBAL_URL: Final = "https://r1-api.dotdigital.com"
 """Answers account-info for the accounts of every region."""
 
 _OURS: Final = (".dotdigital.com", ".dotmailer.com")
 
 
-async def discover(calls: AccountCalls, asked: str = ENTRANCE) -> str:
+async def discover(calls: AccountCalls, asked: str = GLOBAL_URL) -> str:
     """The endpoint that the account itself names; ``asked`` is the host that ``calls`` go to.
 
     Raises:

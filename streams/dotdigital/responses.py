@@ -11,18 +11,18 @@ from streams.dotdigital.errors import ConnectivityError
 T = TypeVar("T")
 
 
-class Wire(msgspec.Struct, rename="camel", gc=False):
+class ApiModel(msgspec.Struct, rename="camel", gc=False):
     """Base of what answers are read into; members that are not named are ignored."""
 
 
-class Identifiers(Wire):
+class Identifiers(ApiModel):
     """Who a contact is."""
 
     email: str | None = None
     contact_id: int | str | None = None
 
 
-class Accepted(Wire):
+class Accepted(ApiModel):
     """The answer to an import that is accepted."""
 
     import_id: str

@@ -44,7 +44,7 @@ CATALOGUE: Final = (
 """An item's record."""
 
 
-def clashes(wanted: tuple[Property, ...], found: tuple[Property, ...], path: str = "") -> Iterator[str]:
+def type_conflicts(wanted: tuple[Property, ...], found: tuple[Property, ...], path: str = "") -> Iterator[str]:
     """Properties of a collection that cannot hold what we write: ``order_total is STRING, not FLOAT``.
 
     A type that we have never heard of is left for Dotdigital to judge.
@@ -57,7 +57,7 @@ def clashes(wanted: tuple[Property, ...], found: tuple[Property, ...], path: str
         if (_family(there.type), there.repeated) != (_family(field.type), field.repeated):
             yield f"{path}{field.name} is {_shown(there)}, not {_shown(field)}"
         else:
-            yield from clashes(field.fields, there.fields, f"{path}{field.name}.")
+            yield from type_conflicts(field.fields, there.fields, f"{path}{field.name}.")
 
 
 def _family(kind: str) -> str:

@@ -7,9 +7,9 @@ import orjson
 
 from streams.dotdigital.errors import MissingError
 from streams.dotdigital.paging import MOST_V2, skipping
-from streams.dotdigital.responses import Wire, address, read, seconds, stamp
+from streams.dotdigital.responses import ApiModel, address, read, seconds, stamp
 from streams.dotdigital.tiers import Operation
-from streams.dotdigital.transport import Bound
+from streams.dotdigital.transport import ApiGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,12 @@ class Removal:
     at: int
 
 
-class _Person(Wire):
+class _Person(ApiModel):
     id: int | None = None
     email: str | None = None
 
 
-class _Removal(Wire):
+class _Removal(ApiModel):
     suppressed_contact: _Person
     date_removed: str | None = None
     reason: str | None = None
@@ -37,11 +37,11 @@ class _Removal(Wire):
         return Removal(person.id or 0, address(person.email), (self.reason or "").lower(), seconds(self.date_removed))
 
 
-class _Suppressed(Wire):
+class _Suppressed(ApiModel):
     not_found: list[_Person] | None = None
 
 
-class SuppressionCalls(Bound):
+class SuppressionCalls(ApiGroup):
     """Calls about refusals."""
 
     async def unsubscribe(self, email: str) -> bool:

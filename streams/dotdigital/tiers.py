@@ -106,7 +106,7 @@ class Budget(Protocol):
     async def acquire(self, tier: Tier, lane: Lane) -> None:
         """Return once ``lane`` may make a call of ``tier``; awaited before a connection is taken."""
 
-    def learned(self, tier: Tier, rate: RateLimit | None, throttled: bool) -> None:
+    def record_response(self, tier: Tier, rate: RateLimit | None, throttled: bool) -> None:
         """Told once of every acquired call, answered or not, lest it count as under way for ever.
 
         ``tier`` is the one that was acquired. ``rate`` is what the reply says of that very tier, else None. ``throttled``: the
@@ -120,5 +120,5 @@ class Unbounded:
     async def acquire(self, tier: Tier, lane: Lane) -> None:
         """Never waits."""
 
-    def learned(self, tier: Tier, rate: RateLimit | None, throttled: bool) -> None:
+    def record_response(self, tier: Tier, rate: RateLimit | None, throttled: bool) -> None:
         """Learns nothing."""

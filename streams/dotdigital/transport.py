@@ -12,8 +12,8 @@ from streams.core.lanes import Lane
 from streams.dotdigital.config import ClientConfig
 from streams.dotdigital.connections import Connections
 from streams.dotdigital.credentials import Credentials
-from streams.dotdigital.error_mapping import failure
-from streams.dotdigital.errors import Ceiling, ConnectivityError, ThrottledError, UnsentError
+from streams.dotdigital.error_mapping import error_from_response
+from streams.dotdigital.errors import ConnectivityError, Limit, NotSentError, ThrottledError
 from streams.dotdigital.limits import SCOPE, rate_limit
 from streams.dotdigital.tiers import Budget, Call, Operation, Tier
 
@@ -78,12 +78,12 @@ class Transport:
         rate, throttled = None, False
         try:
             answer = await self._answer(lane, operation, tier, method, path, body, query)
-            error = None if answer.is_success else failure(operation, answer)
-            throttled = isinstance(error, ThrottledError) and error.scope in (Ceiling.RATE, Ceiling.FLAT)
+            error = None if answer.is_success else error_from_response(operation, answer)
+            throttled = isinstance(error, ThrottledError) and error.scope in (Limit.RATE, Limit.FLAT)
             scope = self._tiers[operation] = Tier.of_scope(answer.headers.get(SCOPE)) or tier
             rate = rate_limit(answer.headers) if scope is tier else None
         finally:
-            self._budget.learned(tier, rate, throttled)
+            self._budget.record_response(tier, rate, throttled)
         if error is not None:
             raise error
         return answer
@@ -114,7 +114,7 @@ class Transport:
             answer = await client.request(method, path, content=body, params=query, timeout=timeout)
             status = str(answer.status_code)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise UnsentError(operation, "no-connection") from error
+            raise NotSentError(operation, "no-connection") from error
         except httpx.TimeoutException as error:
             raise ConnectivityError(operation, "timeout") from error
         except httpx.HTTPError as error:
@@ -131,7 +131,7 @@ def _trust() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-class Bound:
+class ApiGroup:
     """Calls of one lane; the base of every part of the API."""
 
     def __init__(self, transport: Transport, lane: Lane = Lane.LIVE) -> None:

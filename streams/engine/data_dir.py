@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 @contextmanager
-def claimed(shared: Path) -> Iterator[Path]:
+def locked_data_dir(shared: Path) -> Iterator[Path]:
     """The first of ``shared/0``, ``shared/1``, … that no other process has, for as long as the block lasts.
 
     The system frees the directory of a process that dies, however it dies. Containers must run on one machine:

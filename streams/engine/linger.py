@@ -8,7 +8,7 @@ MANY = 8
 """Changes in one batch from which on the next one is gathered."""
 
 
-class Pace:
+class Linger:
     """The gathering time of one loop, from what its last batch held."""
 
     def __init__(self, interval: float = 0.02) -> None:
@@ -22,10 +22,10 @@ class Pace:
             return 0.0
         return max(0.0, self._started + self._interval - now)
 
-    def began(self, now: float) -> None:
+    def start(self, now: float) -> None:
         """A batch begins."""
         self._started = now
 
-    def held(self, changes: int) -> None:
+    def record(self, changes: int) -> None:
         """The batch held that many changes."""
         self._changes = changes

@@ -19,13 +19,13 @@ import structlog
 
 from streams.core.clock import Clock
 from streams.core.errors import RecordError
-from streams.engine.linger import Pace
+from streams.engine.linger import Linger
 from streams.engine.table import StateTable
-from streams.engine.unit_of_work import Unit
+from streams.engine.unit_of_work import UnitOfWork
 from streams.kafka.producer import BatchProducer
 from streams.messages.changes import pack, unpack
 from streams.messages.dead_letters import Coordinates, DeadLetter, origin_of
-from streams.observability.lag import Progress
+from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
 
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ class Record:
     headers: Sequence[tuple[str, bytes]] | None = None
 
 
-def _apart(record: Record) -> list[Record]:
+def _split(record: Record) -> list[Record]:
     """A packed record as one record per change, so that a change that cannot be applied takes no other one along."""
     try:
         changes = unpack(record.value or b"")
@@ -59,7 +59,7 @@ class Handler(Protocol):
 
     name: str
 
-    def handle(self, unit: Unit, records: Sequence[Record]) -> int:
+    def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
         """Apply records of one partition, in order; the number of changes that they held.
 
         May raise: each record is then tried alone, and dead-lettered.
@@ -88,7 +88,7 @@ class Stage:
         hash_key: bytes,
         clock: Clock,
         metrics: Metrics,
-        progress: Progress,
+        progress: ConsumedOffsets,
     ) -> None:
         self._app = app
         self._table = table
@@ -104,7 +104,7 @@ class Stage:
         self._stream: Any = None
         self._busy = asyncio.Lock()
         self._remembers = asyncio.Event()
-        self._pace = Pace()
+        self._pace = Linger()
         self._changes = 0
         topic = app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
         app.agent(topic, name=f"{handler.name}-agent")(self._collect)
@@ -132,7 +132,7 @@ class Stage:
             batch = [await self._inbox.get()]
             if (delay := self._pace.delay(loop.time())) > 0 and self._inbox.qsize() < _MOST_RECORDS:
                 await asyncio.sleep(delay)
-            self._pace.began(loop.time())
+            self._pace.start(loop.time())
             size = len(batch[0].message.value or b"")
             while len(batch) < _MOST_RECORDS and size < _MOST_BYTES and not self._inbox.empty():
                 batch.append(self._inbox.get_nowait())
@@ -157,35 +157,35 @@ class Stage:
                 if self._current(event):
                     await self._stream.ack(event)
                     self._progress.done(event.message.tp, event.message.offset + 1, event.message.timestamp)
-        self._pace.held(self._changes)
+        self._pace.record(self._changes)
         self._metrics.units.labels(self._handler.name).inc()
 
     def _current(self, event: Any) -> bool:
         # Work of an older generation belongs to whoever owns the partition now; it was never acknowledged.
         return bool(event.message.generation_id == self._app.consumer_generation_id)
 
-    async def _work(self, partition: int, events: list[Any], now_us: int) -> Unit:
+    async def _work(self, partition: int, events: list[Any], now_us: int) -> UnitOfWork:
         """What the events of one partition amount to; if they fail together they are done, and committed, one by one."""
         found = [event.message for event in events]
         records = [Record(m.topic, m.offset, m.key, m.value, m.headers) for m in found]
-        unit = Unit(partition, self._partitions, self._table, now_us)
+        unit = UnitOfWork(partition, self._partitions, self._table, now_us)
         try:
             self._changes += self._handler.handle(unit, records)
         except Exception as error:  # noqa: BLE001  # whatever a record does to us, its neighbours must not suffer
             log.warning("batch failed, trying its records one by one", stage=self._handler.name, error=type(error).__name__)
         else:
             return unit
-        for record in chain.from_iterable(map(_apart, records)):
-            unit = Unit(partition, self._partitions, self._table, now_us)
+        for record in chain.from_iterable(map(_split, records)):
+            unit = UnitOfWork(partition, self._partitions, self._table, now_us)
             try:
                 self._changes += self._handler.handle(unit, [record])
             except Exception as error:  # noqa: BLE001  # as above
-                await self._bury(partition, record, error)
+                await self._dead_letter(partition, record, error)
             else:
                 await self._commit([unit])
-        return Unit(partition, self._partitions, self._table, now_us)
+        return UnitOfWork(partition, self._partitions, self._table, now_us)
 
-    async def _bury(self, partition: int, record: Record, error: Exception) -> None:
+    async def _dead_letter(self, partition: int, record: Record, error: Exception) -> None:
         if not isinstance(error, RecordError):
             error = RecordError("cannot_apply", type(error).__name__)
         at, attempts = origin_of(record.headers, Coordinates(record.topic, partition, record.offset))
@@ -194,7 +194,7 @@ class Stage:
         self._metrics.dead_letters.labels(self._handler.name, error.code).inc()
         log.error("record dead-lettered", stage=self._handler.name, code=error.code, detail=error.detail, at=str(at))
 
-    async def _commit(self, units: Sequence[Unit]) -> None:
+    async def _commit(self, units: Sequence[UnitOfWork]) -> None:
         """Make units durable: the changelog, the outputs, the local state, what is kept in memory.
 
         In that order: what was told must be remembered, or a replay cannot take it back (from a buyer that an order left).
@@ -207,10 +207,10 @@ class Stage:
             for effect in unit.after:
                 effect()
 
-    async def _log(self, unit: Unit) -> int:
+    async def _log(self, unit: UnitOfWork) -> int:
         return await self._producer.send(self._table.changelog, unit.partition, unit.writes.items())
 
-    def _sends(self, units: Sequence[Unit]) -> list[Any]:
+    def _sends(self, units: Sequence[UnitOfWork]) -> list[Any]:
         merged: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
         for unit in units:
             for place, records in unit.outputs():

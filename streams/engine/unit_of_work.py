@@ -31,7 +31,7 @@ class Reader(Protocol):
         """Keys that begin with ``prefix``, with values."""
 
 
-class Unit:
+class UnitOfWork:
     """Reads, writes and outputs of one partition's work."""
 
     def __init__(self, partition: int, partitions: int, state: Reader, now_us: int) -> None:
@@ -74,7 +74,7 @@ class Unit:
         """Append one record as it is."""
         self._raw[topic, partition].append((key, value))
 
-    def then(self, effect: Callable[[], None]) -> None:
+    def on_commit(self, effect: Callable[[], None]) -> None:
         """Run ``effect`` once everything of this unit is durable: for indexes in memory."""
         self.after.append(effect)
 
@@ -118,7 +118,7 @@ class Codec(Generic[T]):
         """The stored key of a row."""
         return f"{self.prefix}{key}".encode()
 
-    def load(self, unit: Unit, key: str) -> T:
+    def load(self, unit: UnitOfWork, key: str) -> T:
         """The row, or an empty one."""
         value = unit.get(self.key(key))
         return self.kind() if value is None else self.decode(value)
@@ -129,6 +129,6 @@ class Codec(Generic[T]):
             raise TypeError("the codec was not initialised")
         return self._decode(value)
 
-    def save(self, unit: Unit, key: str, row: T) -> None:
+    def save(self, unit: UnitOfWork, key: str, row: T) -> None:
         """Write the row."""
         unit.put(self.key(key), self._encode(row))

@@ -7,10 +7,10 @@ from typing import Self
 from aiokafka import TopicPartition
 
 from streams.domain.erasure import Digest
-from streams.kafka.reader import reader, until_end
+from streams.kafka.reader import read_to_end, reader
 
 
-class ErasedAddresses:
+class ErasureFeed:
     """The digests of topic ``erasures``, followed without a consumer group."""
 
     def __init__(self, bootstrap: str, topic: str, partitions: int, digest: Digest) -> None:
@@ -23,7 +23,7 @@ class ErasedAddresses:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             self._consumer = await stack.enter_async_context(reader(self._bootstrap))
-            async for record in until_end(self._consumer, self._places):
+            async for record in read_to_end(self._consumer, self._places):
                 self._known.add(record.key)
             self._stack = stack.pop_all()
         return self

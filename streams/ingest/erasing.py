@@ -10,14 +10,14 @@ from streams.capture.envelope import UNAVAILABLE, RowEvent
 from streams.capture.reader import readers
 from streams.core.errors import RecordError
 from streams.domain.erasure import scrubbed
-from streams.ingest.erased_addresses import ErasedAddresses
+from streams.ingest.erased_addresses import ErasureFeed
 from streams.mapping import Mapping
 from streams.messages.changes import Change
 
 Routed: TypeAlias = tuple[str, Change]
 
 
-class Flags:
+class ErasureFlagColumn:
     """The mapped column by which the ERP asks for persons to be forgotten."""
 
     def __init__(self, mapping: Mapping) -> None:
@@ -42,7 +42,7 @@ class Flags:
         return tuple(dict.fromkeys((*row.emails, *former)))
 
 
-def passed(routed: Iterable[Routed], known: ErasedAddresses, emptied: Counter) -> Iterator[Routed]:
+def passed(routed: Iterable[Routed], known: ErasureFeed, emptied: Counter) -> Iterator[Routed]:
     """What remains of the changes that a row makes; those that named somebody erased are counted."""
     for topic, change in routed:
         remains = scrubbed(change, known.erased)

@@ -19,7 +19,7 @@ from streams.domain.orders import address_key, customer_key
 from streams.kafka.topics import Topics
 from streams.mapping import Mapping
 from streams.mapping.tables import Products
-from streams.messages.changes import EVERYWHERE, Change, Kind, Left
+from streams.messages.changes import EVERYWHERE, AddressLeft, Change, ChangeKind
 
 Parents: TypeAlias = Callable[[dict[str, Any], int], tuple[str, ...]]
 
@@ -29,7 +29,7 @@ class Route:
     """One mapped table: how to read it, what its changes are called, and to which keys of which topic they go."""
 
     reader: TableReader
-    kind: Kind
+    kind: ChangeKind
     topic: str
     parents: Parents
 
@@ -40,8 +40,8 @@ class Router:
     def __init__(self, mapping: Mapping, topics: Topics) -> None:
         self._routes = {route.reader.table: route for route in _routes(mapping, topics)}
 
-    def route(self, event: RowEvent, born: int) -> Iterator[tuple[str, Change]]:
-        """The changes that ``event`` makes, each with its topic; ``born`` is its append time in epoch milliseconds.
+    def route(self, event: RowEvent, caused_at: int) -> Iterator[tuple[str, Change]]:
+        """The changes that ``event`` makes, each with its topic; ``caused_at`` is its append time in epoch milliseconds.
 
         Raises:
             RecordError: the row cannot be read; ``not_mapped`` when the table is none of the mapping's.
@@ -58,10 +58,10 @@ class Router:
             row, keep = _read(route.reader, event.after)
             now = route.parents(event.after, key)
             for parent in now:
-                yield route.topic, Change(route.kind, parent, key, event.position, lane, born, row, keep)
-        gone = Left(row.emails[0]) if isinstance(row, Contact) and row.emails else None
+                yield route.topic, Change(route.kind, parent, key, event.position, lane, caused_at, row, keep)
+        gone = AddressLeft(row.emails[0]) if isinstance(row, Contact) and row.emails else None
         for parent in self._former(route, event, key, now):
-            yield route.topic, Change(route.kind, parent, key, event.position, lane, born, gone)
+            yield route.topic, Change(route.kind, parent, key, event.position, lane, caused_at, gone)
 
     @staticmethod
     def _former(route: Route, event: RowEvent, key: int, now: tuple[str, ...]) -> Iterator[str]:
@@ -88,10 +88,10 @@ def _read(reader: TableReader, columns: dict[str, Any]) -> tuple[CapturedRow, tu
     return reader.read(columns), keep
 
 
-def _lane(kind: Kind, event: RowEvent) -> Lane:
+def _lane(kind: ChangeKind, event: RowEvent) -> Lane:
     if event.snapshot:
         return Lane.BULK
-    return Lane.URGENT if kind is Kind.DESPATCH else Lane.LIVE
+    return Lane.URGENT if kind is ChangeKind.DESPATCH else Lane.LIVE
 
 
 def _own(_: dict[str, Any], key: int) -> tuple[str, ...]:
@@ -129,25 +129,25 @@ def _routes(mapping: Mapping, topics: Topics) -> Iterator[Route]:
     def of_customer(_: dict[str, Any], key: int) -> tuple[str, ...]:
         return () if key in house else (customer_key(key),)
 
-    yield Route(found[mapping.customer.table], Kind.CUSTOMER, topics.buyers, of_customer)
-    yield Route(found[mapping.contact.table], Kind.CONTACT, topics.buyers, of_contact)
-    yield Route(found[order.header.table], Kind.HEADER, topics.orders, _own)
-    yield Route(found[order.detail.table], Kind.DETAIL, topics.orders, _named_by(order.detail.order))
-    yield Route(found[order.total.table], Kind.TOTAL, topics.orders, _named_by(order.total.order))
-    yield Route(found[order.line.table], Kind.LINE, topics.orders, _named_by(order.line.order))
-    yield Route(found[order.despatch.table], Kind.DESPATCH, topics.orders, _named_by(order.despatch.order))
-    yield Route(found[order.status.table], Kind.STATUS, topics.orders, _everywhere)
+    yield Route(found[mapping.customer.table], ChangeKind.CUSTOMER, topics.buyers, of_customer)
+    yield Route(found[mapping.contact.table], ChangeKind.CONTACT, topics.buyers, of_contact)
+    yield Route(found[order.header.table], ChangeKind.HEADER, topics.orders, _own)
+    yield Route(found[order.detail.table], ChangeKind.DETAIL, topics.orders, _named_by(order.detail.order))
+    yield Route(found[order.total.table], ChangeKind.TOTAL, topics.orders, _named_by(order.total.order))
+    yield Route(found[order.line.table], ChangeKind.LINE, topics.orders, _named_by(order.line.order))
+    yield Route(found[order.despatch.table], ChangeKind.DESPATCH, topics.orders, _named_by(order.despatch.order))
+    yield Route(found[order.status.table], ChangeKind.STATUS, topics.orders, _everywhere)
     if mapping.returns is not None:
         table = mapping.returns
-        yield Route(found[table.table], Kind.RETURN, topics.orders, _named_by(table.order))
+        yield Route(found[table.table], ChangeKind.RETURN, topics.orders, _named_by(table.order))
     if mapping.products is not None:
         yield from _product_routes(found, mapping.products, topics.products)
 
 
 def _product_routes(found: dict[str, TableReader], tables: Products, topic: str) -> Iterator[Route]:
-    yield Route(found[tables.product.table], Kind.PRODUCT, topic, _everywhere)
-    yield Route(found[tables.variant.table], Kind.VARIANT, topic, _own)
-    yield Route(found[tables.price.table], Kind.PRICE, topic, _named_by(tables.price.variant))
-    yield Route(found[tables.stock.table], Kind.STOCK, topic, _named_by(tables.stock.variant))
-    yield Route(found[tables.category.table], Kind.CATEGORY, topic, _everywhere)
-    yield Route(found[tables.membership.table], Kind.MEMBERSHIP, topic, _named_by(tables.membership.variant))
+    yield Route(found[tables.product.table], ChangeKind.PRODUCT, topic, _everywhere)
+    yield Route(found[tables.variant.table], ChangeKind.VARIANT, topic, _own)
+    yield Route(found[tables.price.table], ChangeKind.PRICE, topic, _named_by(tables.price.variant))
+    yield Route(found[tables.stock.table], ChangeKind.STOCK, topic, _named_by(tables.stock.variant))
+    yield Route(found[tables.category.table], ChangeKind.CATEGORY, topic, _everywhere)
+    yield Route(found[tables.membership.table], ChangeKind.MEMBERSHIP, topic, _named_by(tables.membership.variant))

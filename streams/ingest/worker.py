@@ -20,20 +20,20 @@ from streams.capture.position import just_before
 from streams.core.clock import Clock
 from streams.core.errors import RecordError
 from streams.domain.erasure import digester
-from streams.engine.linger import Pace
+from streams.engine.linger import Linger
 from streams.engine.transport import FETCH_WAIT_MS
 from streams.engine.unit_of_work import packed
 from streams.ingest.breaker import Breaker
-from streams.ingest.erased_addresses import ErasedAddresses
-from streams.ingest.erasing import Flags, passed
+from streams.ingest.erased_addresses import ErasureFeed
+from streams.ingest.erasing import ErasureFlagColumn, passed
 from streams.ingest.router import Router
 from streams.kafka.producer import BatchProducer
 from streams.kafka.topics import Topics, captured, ingest_group, ingested
 from streams.mapping import Mapping
 from streams.messages.changes import EVERYWHERE, Change, partition_of
 from streams.messages.dead_letters import Coordinates, DeadLetter, origin_of
-from streams.messages.erasure_requests import Asked, Erasures, erasure_of
-from streams.observability.lag import Progress
+from streams.messages.erasure_requests import ErasureRequest, ErasureRequests, erasure_of
+from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
 
@@ -53,7 +53,7 @@ class Ingest:
         producer: BatchProducer,
         metrics: Metrics,
         clock: Clock,
-        progress: Progress,
+        progress: ConsumedOffsets,
     ) -> None:
         self._settings = settings
         self._mapping = mapping
@@ -65,9 +65,9 @@ class Ingest:
         self._progress = progress
         self._breaker = Breaker(settings.breaker_window, settings.breaker_share)
         self._hash_key = settings.hash_key.get_secret_value().encode()
-        self._flags = Flags(mapping)
-        self._erasures = Erasures(producer, self._topics, settings.partitions)
-        self._erased = ErasedAddresses(
+        self._flags = ErasureFlagColumn(mapping)
+        self._erasures = ErasureRequests(producer, self._topics, settings.partitions)
+        self._erased = ErasureFeed(
             settings.kafka_bootstrap, self._topics.erasures, settings.partitions, digester(settings.digest_key)
         )
         self._uncommitted: dict[TopicPartition, int] = {}
@@ -106,16 +106,16 @@ class Ingest:
         return TopicPartition(captured(self._mapping)[0], 0) in self._assigned()
 
     async def _loop(self, consumer: AIOKafkaConsumer) -> None:
-        loop, pace, committed = asyncio.get_running_loop(), Pace(), 0.0
+        loop, pace, committed = asyncio.get_running_loop(), Linger(), 0.0
         while not self.stopping:
             if (delay := pace.delay(loop.time())) > 0:
                 await asyncio.sleep(delay)
-            pace.began(loop.time())
+            pace.start(loop.time())
             polled = await consumer.getmany(timeout_ms=_IDLE_MS, max_records=self._settings.ingest_batch)
             await self._erased.refresh()
             if polled:
                 await self._poll(polled)
-            pace.held(sum(len(records) for records in polled.values()))
+            pace.record(sum(len(records) for records in polled.values()))
             if self._uncommitted and (not polled or loop.time() - committed > _COMMIT_SECONDS):
                 await self._commit(consumer)
                 committed = loop.time()
@@ -153,9 +153,11 @@ class Ingest:
             for kind, count in kinds.items():
                 self._metrics.records.labels(tp.topic, kind).inc(count)
         sends = [self._producer.send(topic, partition, packed(changes)) for (topic, partition), changes in out.items()]
-        await asyncio.gather(*sends, *(self._bury(letter) for letter in letters))
+        await asyncio.gather(*sends, *(self._dead_letter(letter) for letter in letters))
         # Only now: a flag that is remembered is not passed on again.
-        await asyncio.gather(*(self._erasures.remember(digest, Asked(self._clock.now_ms(), "erp")) for digest in asked))
+        await asyncio.gather(
+            *(self._erasures.remember(digest, ErasureRequest(self._clock.now_ms(), "erp")) for digest in asked)
+        )
         for tp, records in polled.items():
             self._uncommitted[tp] = records[-1].offset + 1
             self._progress.done(tp, records[-1].offset + 1, records[-1].timestamp / 1000)
@@ -183,15 +185,15 @@ class Ingest:
                 out[topic, partition].append(change)
         return event.op if routed else "unrouted"
 
-    def _erase(self, address: str, born: int, out: dict[tuple[str, int], list[Change]], asked: list[bytes]) -> None:
+    def _erase(self, address: str, caused_at: int, out: dict[tuple[str, int], list[Change]], asked: list[bytes]) -> None:
         """The ERP's flag: as ``owdd erase`` would."""
         digest = self._erased.digest(address)
         self._erased.note(digest)
         asked.append(digest)
         place = partition_of(address, self._settings.partitions)
-        out[self._topics.contacts, place].append(erasure_of(address, digest, born))
+        out[self._topics.contacts, place].append(erasure_of(address, digest, caused_at))
 
-    async def _bury(self, letter: DeadLetter) -> None:
+    async def _dead_letter(self, letter: DeadLetter) -> None:
         partition = letter.at.partition % self._settings.partitions
         headers = letter.headers(self._hash_key)
         await self._producer.send_one(self._topics.dead_letters, partition, letter.key, letter.value, headers)

@@ -20,11 +20,11 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     for name in ("send", "_send_sasl_token"):
         method = getattr(AIOKafkaConnection, name)
         if not hasattr(method, "__wrapped__"):
-            setattr(AIOKafkaConnection, name, _telling(method))
+            setattr(AIOKafkaConnection, name, _as_kafka_error(method))
     return uvloop.new_event_loop()
 
 
-def _telling(write: Callable[..., Any]) -> Callable[..., Any]:
+def _as_kafka_error(write: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(write)
     def wrapper(connection: Any, *args: Any, **kwargs: Any) -> Any:
         writer = connection._writer

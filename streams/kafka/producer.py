@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 
 from streams.settings import Settings
 
-Entry: TypeAlias = tuple[bytes | None, bytes | None]
+KeyValue: TypeAlias = tuple[bytes | None, bytes | None]
 """Key and value of one record."""
 
 _BATCH_BYTES = 1_000_000
@@ -43,7 +43,7 @@ class BatchProducer:
     ) -> None:
         await self._producer.stop()
 
-    async def send(self, topic: str, partition: int, entries: Iterable[Entry]) -> int:
+    async def send(self, topic: str, partition: int, entries: Iterable[KeyValue]) -> int:
         """Append records in order; the offset of the last one.
 
         Raises:

@@ -15,7 +15,7 @@ def reader(bootstrap: str) -> AIOKafkaConsumer:
     return AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, max_partition_fetch_bytes=_LARGEST_FETCH)
 
 
-async def until_end(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> AsyncIterator[Any]:
+async def read_to_end(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> AsyncIterator[Any]:
     """The records of ``places`` from their beginning to where they end now; the consumer goes on from there.
 
     Raises:
@@ -33,7 +33,7 @@ async def until_end(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]
                 yield record
 
 
-async def records_of(bootstrap: str, topic: str, partitions: Iterable[int]) -> AsyncIterator[Any]:
+async def read_topic(bootstrap: str, topic: str, partitions: Iterable[int]) -> AsyncIterator[Any]:
     """The records that ``topic`` holds now, partition by partition in order.
 
     Raises:
@@ -41,6 +41,6 @@ async def records_of(bootstrap: str, topic: str, partitions: Iterable[int]) -> A
     """
     async with reader(bootstrap) as consumer:
         places = [TopicPartition(topic, partition) for partition in partitions]
-        async with aclosing(until_end(consumer, places)) as records:  # type: ignore[type-var]  # a generator has aclose
+        async with aclosing(read_to_end(consumer, places)) as records:  # type: ignore[type-var]  # a generator has aclose
             async for record in records:
                 yield record

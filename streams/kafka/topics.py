@@ -17,7 +17,7 @@ _LARGEST = str(4 * 2**20)
 LARGEST_CAPTURED = 16 * 2**20
 """Bytes of the largest record that the connector may write."""
 
-PASSING = {"cleanup.policy": "delete", "retention.ms": str(7 * _DAY)}
+CHANGE_TOPIC = {"cleanup.policy": "delete", "retention.ms": str(7 * _DAY)}
 """How a topic is kept that holds no rows, only news."""
 
 
@@ -123,7 +123,7 @@ def capture_specs(settings: Settings, mapping: Mapping, kind: SourceKind = "sqls
         names.signals: "what the connector is told",
     }
     for topic, purpose in passing.items():
-        yield TopicSpec(topic, 1, settings.replication, purpose, PASSING)
+        yield TopicSpec(topic, 1, settings.replication, purpose, CHANGE_TOPIC)
     # Lost or shortened, the connector cannot start: one partition, kept for ever.
     forever = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
     yield TopicSpec(names.history, 1, settings.replication, "the connector's memory of table schemas", forever)

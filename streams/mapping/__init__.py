@@ -1,6 +1,6 @@
 """The site's mapping: one file that says where Orderwise keeps what, checked before anything runs."""
 
 from streams.mapping.loader import DEFAULT, load_mapping
-from streams.mapping.model import ContactFields, Kind, Mapping, Status
+from streams.mapping.model import ContactFields, DocumentKind, Mapping, Status
 
-__all__ = ["DEFAULT", "ContactFields", "Kind", "Mapping", "Status", "load_mapping"]
+__all__ = ["DEFAULT", "ContactFields", "DocumentKind", "Mapping", "Status", "load_mapping"]

@@ -32,7 +32,7 @@ FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,20}$")]
 _NOT_IN_TOPICS = re.compile(r"[^A-Za-z0-9._-]")
 
 Status = Literal["open", "held", "part_despatched", "despatched", "completed", "cancelled"]
-Kind = Literal["order", "credit", "ignore"]
+DocumentKind = Literal["order", "credit", "ignore"]
 
 
 class Source(MappingPart):
@@ -58,7 +58,7 @@ class Source(MappingPart):
         return ZoneInfo(self.timezone)
 
 
-class Consent(MappingPart):
+class ConsentRule(MappingPart):
     """Where a marketing opt-in is recorded; by default nowhere, and then nobody is opted in.
 
     ``external``: another system owns consent and creates the contacts; we only fill in those that exist.
@@ -94,7 +94,7 @@ class OrderTypes(MappingPart):
             seen |= group
         return self
 
-    def kind(self, type_id: int | None) -> Kind | None:
+    def kind(self, type_id: int | None) -> DocumentKind | None:
         """What a type id means, or None when the mapping does not say."""
         if type_id is None:
             return None
@@ -178,7 +178,7 @@ class Mapping(MappingPart):
     customer: Customer
     contact: Contact
     house_accounts: frozenset[int] = frozenset()
-    consent: Consent = Consent()
+    consent: ConsentRule = ConsentRule()
     order: Order
     returns: Return | None = None
     products: Products | None = None

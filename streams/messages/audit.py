@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 
-class Acted(msgspec.Struct, frozen=True, gc=False, tag="acted", tag_field="what"):
+class OperatorAction(msgspec.Struct, frozen=True, gc=False, tag="acted", tag_field="what"):
     """An operator retried or dropped dead letters of one code; ``places`` says which, as ``owdd dlq`` names them."""
 
     at: int
@@ -16,7 +16,7 @@ class Acted(msgspec.Struct, frozen=True, gc=False, tag="acted", tag_field="what"
     places: list[str]
 
 
-class Requested(msgspec.Struct, frozen=True, gc=False, tag="requested", tag_field="what"):
+class ErasureRequested(msgspec.Struct, frozen=True, gc=False, tag="requested", tag_field="what"):
     """Somebody (``by``; ``erp`` for the mapped flag) asked that a person be forgotten; ``digest`` in hex."""
 
     at: int
@@ -24,7 +24,7 @@ class Requested(msgspec.Struct, frozen=True, gc=False, tag="requested", tag_fiel
     digest: str
 
 
-class Trace(msgspec.Struct, frozen=True, gc=False, tag="erased", tag_field="what"):
+class ErasureResult(msgspec.Struct, frozen=True, gc=False, tag="erased", tag_field="what"):
     """One partition of a stage holds nothing of the person any more; ``rows`` held something.
 
     From dispatch ``stage`` is ``dotdigital`` and ``answer`` says what Dotdigital did.
@@ -38,7 +38,7 @@ class Trace(msgspec.Struct, frozen=True, gc=False, tag="erased", tag_field="what
     answer: str | None = None
 
 
-Entry: TypeAlias = Acted | Requested | Trace
+Entry: TypeAlias = OperatorAction | ErasureRequested | ErasureResult
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Entry).decode

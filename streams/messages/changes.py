@@ -20,7 +20,7 @@ EVERYWHERE = "*"
 OrderStatus: TypeAlias = Literal["open", "held", "part_despatched", "despatched", "completed", "cancelled"]
 
 
-class Kind(IntEnum):
+class ChangeKind(IntEnum):
     """What a change is about, and hence which part of which state row it touches."""
 
     CUSTOMER = 1
@@ -31,13 +31,13 @@ class Kind(IntEnum):
     LINE = 6
     DESPATCH = 7
     STATUS = 8
-    OWNER = 9
-    ASK = 10
-    ANSWER = 11
-    FACT = 12
-    PART = 13
-    DESIRED = 14
-    CONSENT = 15
+    LINE_OWNERSHIP = 9
+    LINE_QUERY = 10
+    LINE_REPLY = 11
+    ORDER_FACT = 12
+    BUYER_CONTRIBUTION = 13
+    DESIRED_CONTACT = 14
+    CARRIED_REFUSAL = 15
     PRODUCT = 16
     VARIANT = 17
     PRICE = 18
@@ -45,39 +45,39 @@ class Kind(IntEnum):
     CATEGORY = 20
     MEMBERSHIP = 21
     RETURN = 22
-    ITEM = 23
-    SEEK = 24
-    RECIPIENTS = 25
-    CREDITED = 26
-    RECORD = 27
-    CATALOGUE = 28
-    FOLLOW_UP = 29
-    FOUND = 30
-    ERASE = 31
-    RESEND = 32
-    MARK = 33
-    RETRY = 34
-    TOLD = 35
+    VARIANT_INFO = 23
+    RECIPIENTS_QUERY = 24
+    RECIPIENTS_REPLY = 25
+    CREDITED_AMOUNT = 26
+    DESIRED_RECORD = 27
+    DESIRED_CATALOGUE = 28
+    DESIRED_FOLLOW_UP = 29
+    CONTACT_OBSERVED = 30
+    ERASURE = 31
+    RESEND_REQUEST = 32
+    READBACK_WATERMARK = 33
+    UNPARK = 34
+    FOLLOW_UP_DELIVERED = 35
 
 
 class _Message(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="_tag"):
     pass
 
 
-class Owner(_Message, frozen=True, tag=20):
+class LineOwnership(_Message, frozen=True, tag=20):
     """Order ``order`` has the line (or had it: ``live`` False)."""
 
     order: int
     live: bool
 
 
-class Ask(_Message, frozen=True, tag=21):
+class LineQuery(_Message, frozen=True, tag=21):
     """Credit note ``credit`` gives back the line: tell it whether the line exists, now and whenever that changes."""
 
     credit: int
 
 
-class Answer(_Message, frozen=True, tag=22):
+class LineReply(_Message, frozen=True, tag=22):
     """Whether the line that a credit note asked about exists, and in which order."""
 
     line: int
@@ -85,7 +85,7 @@ class Answer(_Message, frozen=True, tag=22):
     order: int | None = None
 
 
-class Fact(_Message, frozen=True, tag=23):
+class OrderFact(_Message, frozen=True, tag=23):
     """One live order or credit note, as its buyer needs it.
 
     ``net`` is in the reporting currency, exact; ``skus`` is what was bought, as text.
@@ -119,7 +119,7 @@ class Totals(_Message, frozen=True):
     last_refund: int | None = None
 
 
-class Part(_Message, frozen=True, tag=24):
+class BuyerContribution(_Message, frozen=True, tag=24):
     """What one buyer says about one address; ``moved_to``: where those went who left it to others, if known."""
 
     first_name: str | None
@@ -134,13 +134,13 @@ class Part(_Message, frozen=True, tag=24):
     moved_to: tuple[str, ...] = ()
 
 
-class Left(_Message, frozen=True, tag=25):
+class AddressLeft(_Message, frozen=True, tag=25):
     """A buyer no longer has the address, or the contact row; ``moved_to`` is where the person went, if known."""
 
     moved_to: str | None
 
 
-class Desired(_Message, frozen=True, tag=26):
+class DesiredContact(_Message, frozen=True, tag=26):
     """The content that a contact should have: JSON of its data fields, or None when it should not be ours any more.
 
     ``moved_to``: where people went who had the address. ``despatched``: when something was last despatched to it (UTC epoch
@@ -153,11 +153,11 @@ class Desired(_Message, frozen=True, tag=26):
     despatched: int | None = None
 
 
-class Consent(_Message, frozen=True, tag=27):
+class CarriedRefusal(_Message, frozen=True, tag=27):
     """An unsubscribe that another address of the same person brings along."""
 
 
-class Item(_Message, frozen=True, tag=28):
+class VariantInfo(_Message, frozen=True, tag=28):
     """What orders need to know of a variant."""
 
     product: int | None
@@ -165,24 +165,24 @@ class Item(_Message, frozen=True, tag=28):
     name: str | None
 
 
-class Seek(_Message, frozen=True, tag=29):
+class RecipientsQuery(_Message, frozen=True, tag=29):
     """An order asks its buyer whom its record belongs to: tell it the buyer's addresses, now and whenever they change."""
 
 
-class Recipients(_Message, frozen=True, tag=30):
+class RecipientsReply(_Message, frozen=True, tag=30):
     """The addresses of an order's buyer, in the buyer's stable order."""
 
     addresses: tuple[str, ...]
 
 
-class Credited(_Message, frozen=True, tag=31):
+class CreditedAmount(_Message, frozen=True, tag=31):
     """What one credit note gives back of an order, in the reporting currency, exact."""
 
     amount: Decimal
     at: int
 
 
-class Wanted(_Message, frozen=True, tag=32):
+class DesiredRecord(_Message, frozen=True, tag=32):
     """An insight record as it should be: its JSON, and the id (order or variant) that can be asked to tell it again.
 
     Without content the record must not exist, as far as that source is concerned.
@@ -192,7 +192,7 @@ class Wanted(_Message, frozen=True, tag=32):
     source: int
 
 
-class FollowUp(_Message, frozen=True, tag=33):
+class DesiredFollowUp(_Message, frozen=True, tag=33):
     """One credit note of which Dotdigital is told once; ``amount`` in ``currency``."""
 
     number: str | None
@@ -201,20 +201,20 @@ class FollowUp(_Message, frozen=True, tag=33):
     currency: str
 
 
-class Found(_Message, frozen=True, tag=34):
+class ContactObserved(_Message, frozen=True, tag=34):
     """What a reading of Dotdigital says of a contact: its id, the status of its e-mail channel (lower case)."""
 
     contact: int
     status: str
 
 
-class Mark(_Message, frozen=True, tag=36):
+class ReadbackWatermark(_Message, frozen=True, tag=36):
     """Everything that Dotdigital knew at ``upto`` (UTC epoch seconds) stands before this in the partition."""
 
     upto: int
 
 
-class Erase(_Message, frozen=True, tag=35):
+class EraseAddress(_Message, frozen=True, tag=35):
     """A person must be forgotten; ``digest`` is the keyed digest of the address."""
 
     digest: bytes
@@ -222,39 +222,39 @@ class Erase(_Message, frozen=True, tag=35):
 
 Message: TypeAlias = (
     CapturedRow
-    | Owner
-    | Ask
-    | Answer
-    | Fact
-    | Part
-    | Left
-    | Desired
-    | Consent
-    | Item
-    | Seek
-    | Recipients
-    | Credited
-    | Wanted
-    | FollowUp
-    | Found
-    | Mark
-    | Erase
+    | LineOwnership
+    | LineQuery
+    | LineReply
+    | OrderFact
+    | BuyerContribution
+    | AddressLeft
+    | DesiredContact
+    | CarriedRefusal
+    | VariantInfo
+    | RecipientsQuery
+    | RecipientsReply
+    | CreditedAmount
+    | DesiredRecord
+    | DesiredFollowUp
+    | ContactObserved
+    | ReadbackWatermark
+    | EraseAddress
 )
 
 
 class Change(msgspec.Struct, array_like=True, gc=False):
     """One change of one state row.
 
-    ``key`` names the state row (and decides the partition), ``pk`` the thing inside it; ``born`` is the epoch millisecond
+    ``key`` names the state row (and decides the partition), ``pk`` the thing inside it; ``caused_at`` is the epoch millisecond
     at which the oldest cause of this change was appended to Kafka; ``keep`` names fields that the source could not tell.
     """
 
-    kind: Kind
+    kind: ChangeKind
     key: str
     pk: int | str
     position: bytes
     lane: int
-    born: int
+    caused_at: int
     row: Message | None
     keep: tuple[str, ...] = ()
 

@@ -27,7 +27,7 @@ Outcome: TypeAlias = Literal[
 ]
 
 
-class Item(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class ImportedTask(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What an import holds of a task.
 
     ``hash`` is the digest of its content. ``joined``: the contact is put on the list. ``contact`` is whom a record goes to.
@@ -39,7 +39,7 @@ class Item(msgspec.Struct, array_like=True, frozen=True, gc=False):
     joined: bool = False
     contact: int | None = None
     created: Created = "no"
-    before: Created = "no"
+    attempted_before: Created = "no"
 
 
 class Delivery(msgspec.Struct, gc=False, omit_defaults=True):
@@ -50,7 +50,7 @@ class Delivery(msgspec.Struct, gc=False, omit_defaults=True):
     ``noted`` and ``importing`` are written before the answer: what must be known if it is lost; ``withdrawn`` takes back that a
     creation was noted, for it was not made, and ``created`` is how an earlier one may have been; ``resumed`` stands behind all
     that was answered before a worker took over. ``status`` and ``updated`` (UTC epoch seconds) are Dotdigital's, unless they
-    only show what we said ourselves. ``barred``: the despatch with which the list did not take the contact.
+    only show what we said ourselves. ``list_refused_at``: the despatch with which the list did not take the contact.
     """
 
     task: str
@@ -61,16 +61,16 @@ class Delivery(msgspec.Struct, gc=False, omit_defaults=True):
     code: str | None = None
     contact: int | None = None
     created: Created = "no"
-    told_out: bool = False
+    opt_out_sent: bool = False
     status: str | None = None
     updated: int = 0
     listed: bool | None = None
     tries: int = 0
-    items: list[Item] = []
+    items: list[ImportedTask] = []
     by: str = ""
-    barred: int | None = None
+    list_refused_at: int | None = None
 
 
-def settled_digest(delivery: Delivery) -> bytes:
+def content_digest(delivery: Delivery) -> bytes:
     """The digest of the content that was answered."""
     return bytes.fromhex(delivery.hash)

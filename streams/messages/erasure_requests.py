@@ -5,10 +5,10 @@ import msgspec
 from streams.core.lanes import Lane
 from streams.kafka.producer import BatchProducer
 from streams.kafka.topics import Topics
-from streams.messages.changes import Change, Erase, Kind, pack, partition_of
+from streams.messages.changes import Change, ChangeKind, EraseAddress, pack, partition_of
 
 
-class Asked(msgspec.Struct, frozen=True, gc=False):
+class ErasureRequest(msgspec.Struct, frozen=True, gc=False):
     """Value of a record of topic ``erasures``, whose key is the digest: when it was asked for, and by whom."""
 
     at: int
@@ -16,15 +16,15 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Asked).decode
+_decode = msgspec.json.Decoder(ErasureRequest).decode
 
 
 def erasure_of(address: str, digest: bytes, now_ms: int) -> Change:
     """The change that starts an erasure, for topic ``contacts``."""
-    return Change(Kind.ERASE, address, 0, b"", Lane.URGENT, now_ms, Erase(digest))
+    return Change(ChangeKind.ERASURE, address, 0, b"", Lane.URGENT, now_ms, EraseAddress(digest))
 
 
-def read_asked(value: bytes) -> Asked:
+def read_erasure_request(value: bytes) -> ErasureRequest:
     """What a record of topic ``erasures`` says.
 
     Raises:
@@ -33,7 +33,7 @@ def read_asked(value: bytes) -> Asked:
     return _decode(value)
 
 
-class Erasures:
+class ErasureRequests:
     """Appends requests."""
 
     def __init__(self, producer: BatchProducer, topics: Topics, partitions: int) -> None:
@@ -41,7 +41,7 @@ class Erasures:
         self._topics = topics
         self._partitions = partitions
 
-    async def remember(self, digest: bytes, asked: Asked) -> None:
+    async def remember(self, digest: bytes, asked: ErasureRequest) -> None:
         """Have ingest empty whatever names the person from now on.
 
         Raises:

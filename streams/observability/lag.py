@@ -18,7 +18,7 @@ from streams.core.clock import Clock
 from streams.observability.metrics import Metrics
 
 
-class Progress:
+class ConsumedOffsets:
     """What this worker has finished of a group's topics: the next offset and the last timestamp per partition."""
 
     def __init__(self, group: str, topics: list[str]) -> None:
@@ -39,7 +39,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PartitionLag:
     """One partition as the broker sees it: the log's first and next offset, and where the group will go on."""
 
     begin: int
@@ -52,9 +52,9 @@ class Standing:
         return max(0, self.end - max(self.committed, self.begin))
 
 
-async def standings(
+async def partition_lags(
     group: str, topics: list[str], consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient
-) -> dict[TopicPartition, Standing]:
+) -> dict[TopicPartition, PartitionLag]:
     """Where a group stands in each partition of ``topics``; topics that do not exist are left out.
 
     Raises:
@@ -68,13 +68,15 @@ async def standings(
     begins = await consumer.beginning_offsets(places)
     ends = await consumer.end_offsets(places)
     offsets = {place: committed[place].offset if place in committed else 0 for place in places}
-    return {place: Standing(begins[place], ends[place], offsets[place]) for place in places}
+    return {place: PartitionLag(begins[place], ends[place], offsets[place]) for place in places}
 
 
 class LagProbe:
     """Sets the lag gauges every ``interval`` seconds."""
 
-    def __init__(self, bootstrap: str, progress: list[Progress], metrics: Metrics, clock: Clock, interval: float = 1.0) -> None:
+    def __init__(
+        self, bootstrap: str, progress: list[ConsumedOffsets], metrics: Metrics, clock: Clock, interval: float = 1.0
+    ) -> None:
         self._bootstrap = bootstrap
         self._progress = progress
         self._metrics = metrics
@@ -99,8 +101,8 @@ class LagProbe:
             await consumer.stop()
             await admin.close()
 
-    async def _probe(self, progress: Progress, consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> None:
-        found = await standings(progress.group, progress.topics, consumer, admin)
+    async def _probe(self, progress: ConsumedOffsets, consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> None:
+        found = await partition_lags(progress.group, progress.topics, consumer, admin)
         now = self._clock.now_ms() / 1000
         records: dict[str, int] = defaultdict(int)
         seconds: dict[str, float] = defaultdict(float)
@@ -112,7 +114,7 @@ class LagProbe:
             self._metrics.lag_records.labels(progress.group, topic).set(behind)
             self._metrics.lag_seconds.labels(progress.group, topic).set(seconds[topic])
 
-    def _age(self, progress: Progress, place: TopicPartition, behind: int, now: float) -> float:
+    def _age(self, progress: ConsumedOffsets, place: TopicPartition, behind: int, now: float) -> float:
         """Seconds since the oldest waiting record was appended, at most.
 
         It is younger than the last finished record, and than the last time that none waited.

@@ -1,1 +1,4 @@
-"""What was set aside, looked at and acted upon: records that could not be processed, deliveries that Dotdigital refused."""
+"""What an operator does: dead letters, topics, rebuilds, erasure receipts. The command line calls it, and no stage does.
+
+It may import every package but ``worker`` and ``cli``. Start with ``dlq_store.py``.
+"""

@@ -17,37 +17,37 @@ from streams.core.clock import Clock
 from streams.core.lanes import Lane
 from streams.dispatch.outbox.parked import read_parked
 from streams.domain.erasure import scrubbed
-from streams.ingest.erased_addresses import ErasedAddresses
+from streams.ingest.erased_addresses import ErasureFeed
 from streams.kafka.producer import BatchProducer
 from streams.kafka.topics import Topics
-from streams.messages.audit import Acted, write_audit
-from streams.messages.changes import Change, Kind, pack, partition_of, unpack
+from streams.messages.audit import OperatorAction, write_audit
+from streams.messages.changes import Change, ChangeKind, pack, partition_of, unpack
 from streams.messages.dead_letters import origin_headers
-from streams.operations.dlq_entry import INGEST_STAGE, Letter
-from streams.operations.dlq_store import Box
+from streams.operations.dlq_entry import INGEST_STAGE, DeadLetterEntry
+from streams.operations.dlq_store import DeadLetterStore
 
 Action: TypeAlias = Literal["retry", "drop"]
-Progress: TypeAlias = Callable[[int], None]
+ProgressCallback: TypeAlias = Callable[[int], None]
 """Told how many are done."""
 
 _AUDITED_AT_ONCE = 100
 
 
-class Actions:
+class DeadLetterActions:
     """What an operator does to letters."""
 
     def __init__(
         self,
-        box: Box,
+        store: DeadLetterStore,
         producer: BatchProducer,
-        erased: ErasedAddresses,
+        erased: ErasureFeed,
         topics: Topics,
         partitions: int,
         *,
         operator: str,
         clock: Clock,
     ) -> None:
-        self._box = box
+        self._store = store
         self._producer = producer
         self._erased = erased
         self._topics = topics
@@ -57,7 +57,7 @@ class Actions:
         self._clock = clock
         self._done: dict[str, list[str]] = defaultdict(list)
 
-    async def act(self, action: Action, letters: Sequence[Letter], *, rate: float, progress: Progress) -> int:
+    async def act(self, action: Action, entries: Sequence[DeadLetterEntry], *, rate: float, progress: ProgressCallback) -> int:
         """Do it to every letter, at most ``rate`` a second; to how many it was done.
 
         Left out is what retention has removed meanwhile, and from a retry what does not say where it belongs, or whether it
@@ -66,17 +66,17 @@ class Actions:
         Raises:
             aiokafka.errors.KafkaError: the broker did not acknowledge.
         """
-        by_place = {letter.place: letter for letter in letters}
+        by_place = {entry.position: entry for entry in entries}
         loop, count = asyncio.get_running_loop(), 0
         began = loop.time()
         try:
-            async for place, record in self._box.records(by_place):
+            async for place, record in self._store.records(by_place):
                 if (early := began + count / rate - loop.time()) > 0:
                     await asyncio.sleep(early)
-                letter = by_place[place]
-                if action == "retry" and not await self._retry(letter, record):
+                entry = by_place[place]
+                if action == "retry" and not await self._retry(entry, record):
                     continue
-                self._done[letter.code].append(str(place))
+                self._done[entry.code].append(str(place))
                 count += 1
                 progress(count)
                 if count % _AUDITED_AT_ONCE == 0:
@@ -85,49 +85,51 @@ class Actions:
             await self._audit(action)
         return count
 
-    async def _retry(self, letter: Letter, record: Any) -> bool:
-        if letter.place.kind == "delivery":
+    async def _retry(self, entry: DeadLetterEntry, record: Any) -> bool:
+        if entry.position.kind == "delivery":
             parked = read_parked(record.value)
-            change = Change(Kind.RETRY, parked.key, parked.task_key, b"", Lane.LIVE, self._clock.now_ms(), None)
+            change = Change(ChangeKind.UNPARK, parked.key, parked.task_key, b"", Lane.LIVE, self._clock.now_ms(), None)
             place = partition_of(parked.key, self._partitions)
             await self._producer.send_one(self._topics.desired, place, None, pack([change]))
             return True
-        target = self._target(letter)
-        if target is None or letter.origin is None:
+        target = self._target(entry)
+        if target is None or entry.origin is None:
             return False
         value = record.value
         if self._erased and target[0] in self._packed:
             try:
-                told = unpack(value or b"")
+                published = unpack(value or b"")
             except msgspec.MsgspecError:
                 # Another release's: nobody can say whom it names, and the stage could not read it either.
                 return False
-            remains = [change for change in (self._without_erased(target[0], change) for change in told) if change is not None]
+            remains = [
+                change for change in (self._without_erased(target[0], change) for change in published) if change is not None
+            ]
             if not remains:
                 return True
             value = pack(remains)
-        headers = origin_headers(letter.origin, letter.attempts)
+        headers = origin_headers(entry.origin, entry.attempts)
         await self._producer.send_one(*target, record.key, value, headers)
         return True
 
     def _without_erased(self, topic: str, change: Change) -> Change | None:
         """What remains of a change to be told again; None if it is about somebody who was erased."""
-        if change.kind is Kind.ERASE:
+        if change.kind is ChangeKind.ERASURE:
             return change
         by_address = topic in (self._topics.contacts, self._topics.desired)
         return None if by_address and self._erased.erased(change.key) else scrubbed(change, self._erased.erased)
 
-    def _target(self, letter: Letter) -> tuple[str, int] | None:
+    def _target(self, entry: DeadLetterEntry) -> tuple[str, int] | None:
         """Where a dead letter's record must go: the topic of retries for a captured one, its own for a stage's."""
-        if letter.stage == INGEST_STAGE:
-            return self._topics.retries, letter.place.partition
-        origin, own = letter.origin, self._packed | {self._topics.deliveries}
+        if entry.stage == INGEST_STAGE:
+            return self._topics.retries, entry.position.partition
+        origin, own = entry.origin, self._packed | {self._topics.deliveries}
         known = origin is not None and origin.topic in own and origin.partition < self._partitions
         return (origin.topic, origin.partition) if origin is not None and known else None
 
     async def _audit(self, action: Action) -> None:
         for code, places in self._done.items():
-            entry = Acted(self._clock.now_ms(), self._operator, action, code, len(places), places)
+            entry = OperatorAction(self._clock.now_ms(), self._operator, action, code, len(places), places)
             place = partition_of(code, self._partitions)
             await self._producer.send_one(self._topics.audit, place, code.encode(), write_audit(entry))
         self._done.clear()

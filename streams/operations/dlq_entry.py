@@ -17,8 +17,8 @@ from streams.dispatch.outbox.parked import Parked
 from streams.messages.changes import unpack
 from streams.messages.dead_letters import Coordinates
 
-Kind: TypeAlias = Literal["ingest", "delivery"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+EntryKind: TypeAlias = Literal["ingest", "delivery"]
+KINDS: tuple[EntryKind, ...] = get_args(EntryKind)
 
 INGEST_STAGE = "ingest"
 
@@ -27,10 +27,10 @@ _ADDRESS = re.compile(rb"[^\s\"\\<>()',;]+@[^\s\"\\<>()',;]+")
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Position:
     """Where a letter stands in the topic of its kind."""
 
-    kind: Kind
+    kind: EntryKind
     partition: int
     offset: int
 
@@ -38,7 +38,7 @@ class Place:
         return f"{self.kind}/{self.partition}@{self.offset}"
 
     @classmethod
-    def parse(cls, text: str) -> "Place":
+    def parse(cls, text: str) -> "Position":
         """The place that ``list`` prints.
 
         Raises:
@@ -47,19 +47,19 @@ class Place:
         found = _PLACE.fullmatch(text)
         if found is None:
             raise OwddError(f"{text!r} is no letter's place; 'owdd dlq list' prints them, as in ingest/3@981")
-        kind: Kind = "ingest" if found["kind"] == "ingest" else "delivery"
+        kind: EntryKind = "ingest" if found["kind"] == "ingest" else "delivery"
         return cls(kind, int(found["partition"]), int(found["offset"]))
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetterEntry:
     """What is known of a letter without its content.
 
     ``stage`` is who refused the record, or what kind of delivery was refused; ``origin`` where the record stood in Kafka
     first; ``at`` when it was set aside (epoch ms); ``outcome`` how it ended, None while it is open.
     """
 
-    place: Place
+    position: Position
     at: int
     stage: str
     code: str
@@ -73,17 +73,17 @@ class Letter:
         """Everything, for print."""
         origin = None if self.origin is None else str(self.origin)
         rest = {name: getattr(self, name) for name in ("at", "stage", "code", "reason", "attempts", "key_hash")}
-        return {"place": str(self.place), **rest, "origin": origin, "outcome": self.outcome}
+        return {"place": str(self.position), **rest, "origin": origin, "outcome": self.outcome}
 
 
-def dead_letter(record: Any) -> Letter:
+def dead_letter_entry(record: Any) -> DeadLetterEntry:
     """A record of the dead-letter topic; what somebody else wrote there is shown with empty members."""
     facts = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
     number = {
         name: int(text) if (text := facts.get(name, "")).isdecimal() else 0 for name in ("partition", "offset", "attempts")
     }
-    return Letter(
-        place=Place("ingest", record.partition, record.offset),
+    return DeadLetterEntry(
+        position=Position("ingest", record.partition, record.offset),
         at=record.timestamp,
         stage=facts.get("stage", ""),
         code=facts.get("code", ""),
@@ -94,10 +94,10 @@ def dead_letter(record: Any) -> Letter:
     )
 
 
-def parked_letter(record: Any, parked: Parked) -> Letter:
+def parked_entry(record: Any, parked: Parked) -> DeadLetterEntry:
     """A record of the topic of parked deliveries."""
-    return Letter(
-        place=Place("delivery", record.partition, record.offset),
+    return DeadLetterEntry(
+        position=Position("delivery", record.partition, record.offset),
         at=parked.last,
         stage=parked.task,
         code=parked.code,

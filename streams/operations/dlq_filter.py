@@ -4,17 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from streams.messages.dead_letters import keyed_hash
-from streams.operations.dlq_entry import Kind, Letter
+from streams.operations.dlq_entry import DeadLetterEntry, EntryKind
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class Filter:
     """Filters that must all apply; None is no filter. Times are epoch milliseconds.
 
     ``keys`` are keyed hashes: what the operator gave is not kept.
     """
 
-    kind: Kind | None = None
+    kind: EntryKind | None = None
     stage: str | None = None
     code: str | None = None
     keys: frozenset[str] | None = None
@@ -22,14 +22,14 @@ class Selection:
     until: int | None = None
     limit: int | None = None
 
-    def takes(self, letter: Letter) -> bool:
+    def matches(self, entry: DeadLetterEntry) -> bool:
         """Whether everything but the key applies."""
         return (
-            self.kind in (None, letter.place.kind)
-            and self.stage in (None, letter.stage)
-            and self.code in (None, letter.code)
-            and (self.since is None or letter.at >= self.since)
-            and (self.until is None or letter.at <= self.until)
+            self.kind in (None, entry.position.kind)
+            and self.stage in (None, entry.stage)
+            and self.code in (None, entry.code)
+            and (self.since is None or entry.at >= self.since)
+            and (self.until is None or entry.at <= self.until)
         )
 
     def names(self, names: Iterable[bytes], hash_key: bytes) -> bool:

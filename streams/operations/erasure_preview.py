@@ -7,35 +7,35 @@ from dataclasses import dataclass
 from streams.domain.contact_projection import ContactRow
 from streams.domain.erasure import Digest
 from streams.engine.unit_of_work import Codec
-from streams.kafka.reader import records_of
+from streams.kafka.reader import read_topic
 from streams.kafka.topics import Topics, tables
-from streams.messages.changes import Part, partition_of
+from streams.messages.changes import BuyerContribution, partition_of
 from streams.messages.dead_letters import keyed_hash
-from streams.messages.erasure_requests import Asked, read_asked
+from streams.messages.erasure_requests import ErasureRequest, read_erasure_request
 from streams.settings import Settings
 
 _CONTACTS = Codec("c", ContactRow)
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ErasurePreview:
     """One person: ``buyers`` have the address now; ``asked`` says when the erasure was last asked for, if it was."""
 
     hash: str
     digest: str
     buyers: int
-    asked: Asked | None
+    asked: ErasureRequest | None
 
 
-async def known(settings: Settings, addresses: Iterable[str], digest: Digest) -> list[Known]:
+async def preview(settings: Settings, addresses: Iterable[str], digest: Digest) -> list[ErasurePreview]:
     """What the contacts stage and the topic of erasures hold of ``addresses``.
 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.
     """
-    asked: dict[bytes, Asked] = {}
-    async for record in records_of(settings.kafka_bootstrap, Topics.of(settings.app_id).erasures, range(settings.partitions)):
-        asked[record.key] = read_asked(record.value)
+    asked: dict[bytes, ErasureRequest] = {}
+    async for record in read_topic(settings.kafka_bootstrap, Topics.of(settings.app_id).erasures, range(settings.partitions)):
+        asked[record.key] = read_erasure_request(record.value)
     wanted: dict[int, list[str]] = defaultdict(list)
     for address in addresses:
         wanted[partition_of(address, settings.partitions)].append(address)
@@ -45,15 +45,17 @@ async def known(settings: Settings, addresses: Iterable[str], digest: Digest) ->
         buyers = await _buyers(settings, partition, here)
         for address in here:
             mark = digest(address)
-            found.append(Known(keyed_hash(address.encode(), hash_key), mark.hex(), buyers.get(address, 0), asked.get(mark)))
+            found.append(
+                ErasurePreview(keyed_hash(address.encode(), hash_key), mark.hex(), buyers.get(address, 0), asked.get(mark))
+            )
     return found
 
 
 async def _buyers(settings: Settings, partition: int, addresses: list[str]) -> dict[str, int]:
     keys = {_CONTACTS.key(address): address for address in addresses}
     found: dict[str, int] = {}
-    async for record in records_of(settings.kafka_bootstrap, tables(settings)["contacts"], [partition]):
+    async for record in read_topic(settings.kafka_bootstrap, tables(settings)["contacts"], [partition]):
         if record.key in keys:
             row = ContactRow() if record.value is None else _CONTACTS.decode(record.value)
-            found[keys[record.key]] = sum(isinstance(cell.row, Part) for cell in row.parts.values())
+            found[keys[record.key]] = sum(isinstance(cell.row, BuyerContribution) for cell in row.parts.values())
     return found

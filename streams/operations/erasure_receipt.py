@@ -9,13 +9,13 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.kafka.reader import reader
-from streams.messages.audit import Requested, Trace, read_audit
+from streams.messages.audit import ErasureRequested, ErasureResult, read_audit
 
 DOTDIGITAL = "dotdigital"
 _POLL_MS = 200
 
 
-class Part(msgspec.Struct, gc=False):
+class StageReceipt(msgspec.Struct, gc=False):
     """What one stage erased: in how many of its ``expected`` partitions by now, and how many rows held something."""
 
     expected: int
@@ -35,17 +35,22 @@ class Receipt(msgspec.Struct, gc=False):
     digest: str
     requested_at: int
     requested_by: str
-    stages: dict[str, Part]
+    stages: dict[str, StageReceipt]
     answers: list[str] = []
     finished_at: int | None = None
 
     @classmethod
-    def empty(cls, request: Requested, partitions: int) -> Self:
+    def empty(cls, request: ErasureRequested, partitions: int) -> Self:
         """The receipt before anybody has answered. Orders and buyers are searched in every partition."""
-        stages = {"contacts": Part(1), "orders": Part(partitions), "buyers": Part(partitions), DOTDIGITAL: Part(1)}
+        stages = {
+            "contacts": StageReceipt(1),
+            "orders": StageReceipt(partitions),
+            "buyers": StageReceipt(partitions),
+            DOTDIGITAL: StageReceipt(1),
+        }
         return cls(request.digest, request.at, request.by, stages)
 
-    def take(self, trace: Trace) -> None:
+    def take(self, trace: ErasureResult) -> None:
         """Enter what one partition of a stage says."""
         part = self.stages.get(trace.stage)
         if part is None:
@@ -67,7 +72,7 @@ class Receipts:
         self._consumer = consumer
         self._partitions = partitions
 
-    async def wait(self, requests: Collection[Requested], patience: float) -> list[Receipt]:
+    async def wait(self, requests: Collection[ErasureRequested], patience: float) -> list[Receipt]:
         """The receipts, finished or, after ``patience`` seconds, as far as they are.
 
         Raises:
@@ -82,7 +87,7 @@ class Receipts:
             for records in (await self._consumer.getmany(timeout_ms=_POLL_MS)).values():
                 for record in records:
                     entry = read_audit(record.value)
-                    if not isinstance(entry, Trace) or entry.digest not in receipts:
+                    if not isinstance(entry, ErasureResult) or entry.digest not in receipts:
                         continue
                     # A stage that did its work twice, after a crash, says so twice.
                     place = (entry.digest, entry.stage, entry.partition)

@@ -13,12 +13,12 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from streams.core.errors import OwddError
 from streams.kafka.producer import BatchProducer
-from streams.kafka.reader import reader, until_end
+from streams.kafka.reader import read_to_end, reader
 from streams.kafka.topics import Topics
-from streams.messages.changes import Kind, pack, unpack
+from streams.messages.changes import ChangeKind, pack, unpack
 from streams.settings import Settings
 
-_KEPT = (Kind.ERASE, Kind.CONSENT)
+_KEPT = (ChangeKind.ERASURE, ChangeKind.CARRIED_REFUSAL)
 _AT_REST = ("Empty", "Dead")
 
 
@@ -31,7 +31,7 @@ class Clearing:
     kept: int
 
 
-async def clear_topics(settings: Settings, *, execute: bool) -> list[Clearing]:
+async def purge(settings: Settings, *, execute: bool) -> list[Clearing]:
     """What goes and what stays in each topic between the stages; with ``execute`` it is done.
 
     May be interrupted and run again at any time.
@@ -43,7 +43,7 @@ async def clear_topics(settings: Settings, *, execute: bool) -> list[Clearing]:
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
     await admin.start()
     try:
-        await _nobody_works(admin, settings.app_id)
+        await _require_idle(admin, settings.app_id)
         topics = Topics.of(settings.app_id).between_stages
         async with BatchProducer(settings) as producer:
             return [await _clear(settings, topic, admin, producer if execute else None) for topic in topics]
@@ -57,8 +57,8 @@ async def _clear(settings: Settings, topic: str, admin: AIOKafkaAdminClient, pro
     kept: dict[TopicPartition, dict[bytes, None]] = {place: {} for place in places}
     going = 0
     async with reader(settings.kafka_bootstrap) as consumer:
-        async for record in until_end(consumer, places):
-            for change in _said(record.value):
+        async for record in read_to_end(consumer, places):
+            for change in _classify(record.value):
                 if change is None:
                     going += 1
                 else:
@@ -71,7 +71,7 @@ async def _clear(settings: Settings, topic: str, admin: AIOKafkaAdminClient, pro
     return Clearing(topic, going, sum(map(len, kept.values())))
 
 
-def _said(value: bytes | None) -> Iterator[bytes | None]:
+def _classify(value: bytes | None) -> Iterator[bytes | None]:
     """Each change of a record, packed by itself if it stays, None if it goes; a record that no stage can read goes whole."""
     try:
         changes = unpack(value or b"")
@@ -81,7 +81,7 @@ def _said(value: bytes | None) -> Iterator[bytes | None]:
     yield from (pack([change]) if change.kind in _KEPT else None for change in changes)
 
 
-async def _nobody_works(admin: AIOKafkaAdminClient, app_id: str) -> None:
+async def _require_idle(admin: AIOKafkaAdminClient, app_id: str) -> None:
     ours = tuple(f"{app_id}-{role}-v" for role in ("ingest", "agents", "dispatch"))
     groups = [group for group, *_ in await admin.list_consumer_groups() if group.startswith(ours)]
     answers = await admin.describe_consumer_groups(groups)

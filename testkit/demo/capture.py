@@ -12,7 +12,7 @@ from typing import Final, LiteralString
 import psycopg
 from psycopg import sql
 
-from streams.connect.control import Patience, healthy, wait_for
+from streams.connect.control import WaitLimits, healthy, wait_for
 from streams.connect.render import PASSWORD_FILE, connector
 from streams.connect.rest import ConnectClient
 from streams.kafka.capture_topics import HEARTBEAT, SCHEMA, CaptureNames
@@ -24,7 +24,7 @@ from testkit.local_services.postgres import PostgresInfo
 from testkit.simulate.sql_runner import Part
 
 _KIND: Final = "postgres"
-_PATIENCE = Patience(longest=60.0, lasting=0.5)
+_PATIENCE = WaitLimits(longest=60.0, lasting=0.5)
 _SIGN_SECONDS = 0.5
 
 _SIGN = sql.SQL("UPDATE {} SET beat = now() AT TIME ZONE 'UTC'").format(sql.Identifier(SCHEMA, HEARTBEAT))

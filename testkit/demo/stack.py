@@ -22,7 +22,7 @@ from streams.dotdigital import bootstrap
 from streams.dotdigital.client import DotdigitalClient, unobserved
 from streams.kafka.topics import Topics, agents_app, dispatch_app, ingest_group, ingested, specs
 from streams.mapping import load_mapping
-from streams.observability.lag import standings
+from streams.observability.lag import partition_lags
 from streams.operations.topic_admin import apply_topics
 from streams.settings import Settings
 from streams.worker import Role
@@ -238,7 +238,7 @@ class LocalStack:
             while quiet < 2:
                 waiting: dict[str, float] = {}
                 for group, names in groups.items():
-                    found = await standings(group, names, consumer, admin)
+                    found = await partition_lags(group, names, consumer, admin)
                     waiting[group] = sum(item.behind for item in found.values())
                 waiting["pending"] = await self._pending()
                 quiet = 0 if any(waiting.values()) else quiet + 1

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from testkit.local_services.jars import Progress, file_lock
-from testkit.local_services.java import end, is_running, last_words, read_log, spawn_detached
+from testkit.local_services.java import end, is_running, last_lines, read_log, spawn_detached
 from testkit.local_services.ports import HOST, choose_port
 from testkit.local_services.start_errors import DirectoryUnusable, PortTaken, ProgramDied, ProgramNotReady, ProgramNotStopped
 
@@ -202,9 +202,9 @@ class Daemon:
                 said = read_log(self.log, log_start)
                 if taken := _BIND_FAILED.search(said):
                     raise PortTaken(int(taken[1]))
-                raise ProgramDied(self.title, self.log, last_words(said))
+                raise ProgramDied(self.title, self.log, last_lines(said))
             if time.monotonic() > deadline:
-                words = last_words(read_log(self.log, log_start))
+                words = last_lines(read_log(self.log, log_start))
                 raise ProgramNotReady(self.title, program.pid, program.port, timeout, self.log, words)
             time.sleep(_POLL_SECONDS)
 

@@ -148,7 +148,7 @@ def read_log(log: Path, start: int = 0) -> str:
         return ""
 
 
-def last_words(said: str) -> list[str]:
+def last_lines(said: str) -> list[str]:
     """The last lines without stack frames, which would fill the screen and push out the reason."""
     lines = (line for line in said.splitlines() if line.strip() and not line.lstrip().startswith("at "))
     return list(lines)[-_LOG_LINES:]

@@ -34,7 +34,7 @@ from testkit.local_services.daemon import (
     absolute,
 )
 from testkit.local_services.jars import Progress, pom, resolve, silent
-from testkit.local_services.java import NO_OPTIMISING_COMPILER, find_java, jvm_options, last_words
+from testkit.local_services.java import NO_OPTIMISING_COMPILER, find_java, jvm_options, last_lines
 from testkit.local_services.ports import HOST, free_port
 from testkit.local_services.properties import logging_option, server_properties
 from testkit.local_services.start_errors import StorageFormatFailed
@@ -211,7 +211,7 @@ def _format_once(data_dir: Path, base: tuple[Path, str, str], port: int, control
     )
     config.unlink()
     if result.returncode:
-        raise StorageFormatFailed(data_dir, last_words(result.stdout))
+        raise StorageFormatFailed(data_dir, last_lines(result.stdout))
     partial.rename(storage)
     return cluster_id
 

@@ -37,7 +37,7 @@ from testkit.local_services.daemon import (
     absolute,
 )
 from testkit.local_services.jars import Progress, cache_dir, file_lock, pom, resolve, silent
-from testkit.local_services.java import find_java, last_words
+from testkit.local_services.java import find_java, last_lines
 from testkit.local_services.ports import HOST
 from testkit.local_services.start_errors import PostgresNotPrepared
 
@@ -214,7 +214,7 @@ def _initialise_once(directory: Path, programs: Path, progress: Progress) -> Non
         raise PostgresNotPrepared(
             f"PostgreSQL could not prepare its data in {directory}.",
             "Give it another data directory, or see that this one can be written and has room; then start again.",
-            last_words(result.stdout),
+            last_lines(result.stdout),
         )
     partial.rename(cluster)
 

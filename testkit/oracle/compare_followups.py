@@ -25,12 +25,12 @@ def follow_up_differences(expected: Expectation, account: Account, mapping: Mapp
 
 def _events(expected: Expectation, account: Account, type_: str) -> Iterator[Difference]:
     # An event that the same contact got again is one event: its call was repeated, because the first answer was lost.
-    told = Counter(number for number, _ in {(event.id, event.contact) for event in account.events if event.type == type_})
+    published = Counter(number for number, _ in {(event.id, event.contact) for event in account.events if event.type == type_})
     whom = {number: email for email, numbers in expected.follow_ups.items() for number in numbers}
-    for number in sorted(whom.keys() | {str(number) for number in told}):
+    for number in sorted(whom.keys() | {str(number) for number in published}):
         due = number in whom
-        if told[number] > 1 or (due and not told[number]):
-            yield Difference("follow-up", whom.get(number, ""), "event", 1, told[number], number)
+        if published[number] > 1 or (due and not published[number]):
+            yield Difference("follow-up", whom.get(number, ""), "event", 1, published[number], number)
 
 
 def _enrolments(expected: Expectation, account: Account, program: int) -> Iterator[Difference]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
-from streams.mapping import Kind, Mapping, Status
+from streams.mapping import DocumentKind, Mapping, Status
 from streams.mapping.model import Currency
 from testkit.oracle.row_reading import EXACT, Row, Tables, addresses, instant, money, reference, rows, text
 
@@ -110,7 +110,7 @@ def _judged(order: int, parts: _Parts, mapping: Mapping) -> LiveOrder | str:
     detail = next(iter(parts.details.get(order, [])), None)
     total = next(iter(parts.totals.get(order, [])), None)
 
-    kind: Kind | None = o.types.kind(reference(header[o.header.type]))
+    kind: DocumentKind | None = o.types.kind(reference(header[o.header.type]))
     if kind is None:
         return "unknown_type"
     if kind == "ignore":

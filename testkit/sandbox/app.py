@@ -29,7 +29,7 @@ from testkit.sandbox.insight_records import Records
 from testkit.sandbox.insightcollections import Collections
 from testkit.sandbox.insightimport import InsightImport
 from testkit.sandbox.listing import Listing
-from testkit.sandbox.middleware import ADMIN_PREFIX, Gate
+from testkit.sandbox.middleware import ADMIN_PREFIX, Middleware
 from testkit.sandbox.segments import SegmentRoute
 from testkit.sandbox.store import Store
 from testkit.sandbox.subscriptions import Subscriptions
@@ -56,7 +56,7 @@ class SandboxApp(Starlette):
         self.router.redirect_slashes = False
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Gate(super().build_middleware_stack(), self.store, self.faults)
+        return Middleware(super().build_middleware_stack(), self.store, self.faults)
 
     @asynccontextmanager
     async def _lifespan(self) -> AsyncIterator[None]:

@@ -27,7 +27,7 @@ _REGION_FREE = "/v2/account-info"
 _NO_HEADERS: Mapping[str, str] = {}
 
 
-class Gate:
+class Middleware:
     """Screens every API call, then lets it through to `app`; admin calls pass unscreened from loopback only."""
 
     def __init__(self, app: ASGIApp, store: Store, faults: Faults) -> None:

@@ -11,7 +11,7 @@ REPAIR_SHARE = 0.5
 """How many mishaps somebody puts right."""
 
 
-class Mishaps:
+class Anomalies:
     """Everything that makes an order wait, and the statuses whose meaning changes late."""
 
     def __init__(self, shop: Shop) -> None:

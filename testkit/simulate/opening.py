@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from streams.mapping import Status
-from testkit.simulate.anomalies import Mishaps
+from testkit.simulate.anomalies import Anomalies
 from testkit.simulate.calendar import HISTORY_SPAN
 from testkit.simulate.catalogue import Catalogue
 from testkit.simulate.order_life import OrderLife
@@ -16,7 +16,7 @@ _QUOTE_SHARE = 0.05
 _FEWEST_VARIANTS, _MOST_VARIANTS = 20, 2000
 
 
-def open_shop(shop: Shop, catalogue: Catalogue, life: OrderLife, mishaps: Mishaps, customers: int, orders: int) -> None:
+def open_shop(shop: Shop, catalogue: Catalogue, life: OrderLife, mishaps: Anomalies, customers: int, orders: int) -> None:
     """Fill the database without a single event: goods and accounts first, then orders over the years, credits among them."""
     rng, start = shop.rng, shop.calendar.history_start
     shop.now = start

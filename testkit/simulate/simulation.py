@@ -10,7 +10,7 @@ import orjson
 
 from testkit.simulate import faults
 from testkit.simulate.actions import Action, deal
-from testkit.simulate.anomalies import Mishaps
+from testkit.simulate.anomalies import Anomalies
 from testkit.simulate.calendar import LIVE_SPAN
 from testkit.simulate.catalogue import Catalogue
 from testkit.simulate.config import SimulationConfig
@@ -51,7 +51,7 @@ class Simulation:
         self._life = OrderLife(self._shop, self._catalogue)
         self._customers = CustomerLife(self._shop)
         self._returns = Returns(self._shop, self._life)
-        self._mishaps = Mishaps(self._shop)
+        self._mishaps = Anomalies(self._shop)
         self.actions: list[Action] = [
             *self._life.actions(),
             *OrderEdits(self._shop, self._life).actions(),

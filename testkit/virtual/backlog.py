@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from streams.core.lanes import Lane
 from streams.domain.debounce import Debounce
-from streams.messages.changes import Change, Desired, Kind, Wanted
+from streams.messages.changes import Change, ChangeKind, DesiredContact, DesiredRecord
 from testkit.virtual.trace import Deliverable, deliverable_of
-from testkit.virtual.wire import Said, canonical
+from testkit.virtual.wire import ParsedCall, canonical
 
 _NOTHING = canonical({})
 """What a call carries that is about the list or an opt-out alone."""
@@ -48,10 +48,10 @@ class Carried:
     drained: int = 0
 
 
-class Ledger:
+class Backlog:
     """Changes against calls. A call delivers every change of a deliverable up to the content that it carries."""
 
-    def __init__(self, collections: dict[Kind, str], debounce: Debounce) -> None:
+    def __init__(self, collections: dict[ChangeKind, str], debounce: Debounce) -> None:
         self._collections = collections
         self._debounce = debounce
         self._open: dict[Deliverable, list[_Open]] = defaultdict(list)
@@ -66,7 +66,7 @@ class Ledger:
         """Note a change made at ``at`` (epoch ms); False when it wants nothing that was not wanted before."""
         deliverable = deliverable_of(change, self._collections)
         content, out = self._content(change), False
-        if isinstance(change.row, Desired):
+        if isinstance(change.row, DesiredContact):
             if deliverable not in self.desired and change.row.opted:
                 self._subscribed.add(deliverable)
             # Who never was subscribed has no opt-out to be told.
@@ -84,7 +84,7 @@ class Ledger:
             self._close(deliverable)
         return True
 
-    def told(self, said: Said, at: int, *, refused: bool) -> None:
+    def delivered(self, said: ParsedCall, at: int, *, refused: bool) -> None:
         """Note a call of ``at`` (epoch ms) that was answered well; ``refused``: the contact is unsubscribed by now."""
         if said.content != _NOTHING:
             self._held[said.deliverable] = said.content
@@ -103,7 +103,7 @@ class Ledger:
         if not waiting:
             self._close(said.deliverable)
 
-    def _overtaken(self, said: Said, at: int) -> None:
+    def _overtaken(self, said: ParsedCall, at: int) -> None:
         """A call that was under way carried what was changed back meanwhile."""
         content = self.desired.get(said.deliverable)
         if content is not None and said.content not in (_NOTHING, content):
@@ -143,6 +143,6 @@ class Ledger:
 
     def _content(self, change: Change) -> bytes:
         match change.row:
-            case Desired(fields=bytes(content)) | Wanted(content=content):
+            case DesiredContact(fields=bytes(content)) | DesiredRecord(content=content):
                 return canonical(content)
         raise TypeError(f"no trace says {change.kind.name} without content")

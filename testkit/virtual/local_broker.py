@@ -15,8 +15,8 @@ import rocksdict
 from streams.core.clock import Clock
 from streams.engine.stage import Handler, Record
 from streams.engine.table import StateTable
-from streams.engine.unit_of_work import Unit
-from streams.kafka.producer import Entry
+from streams.engine.unit_of_work import UnitOfWork
+from streams.kafka.producer import KeyValue
 
 _HOP = 0.005
 """Seconds from append to acknowledgement, and to consumption."""
@@ -68,16 +68,16 @@ class LocalBroker:
     def __init__(self) -> None:
         self._offsets = count()
         self._arrived: dict[int, list[Record]] = defaultdict(list)
-        self._news = asyncio.Event()
+        self._arrival = asyncio.Event()
 
-    def append(self, topic: str, partition: int, entries: Iterable[Entry]) -> int:
+    def append(self, topic: str, partition: int, entries: Iterable[KeyValue]) -> int:
         """Let records be there now; the offset of the last one."""
         records = [Record(topic, next(self._offsets), key, value) for key, value in entries]
         self._arrived[partition] += records
-        self._news.set()
+        self._arrival.set()
         return records[-1].offset if records else -1
 
-    async def send(self, topic: str, partition: int, entries: Iterable[Entry]) -> int:
+    async def send(self, topic: str, partition: int, entries: Iterable[KeyValue]) -> int:
         """Append records in order; the offset of the last one."""
         offset = self.append(topic, partition, entries)
         await asyncio.sleep(_HOP)
@@ -92,8 +92,8 @@ class LocalBroker:
     async def read(self) -> dict[int, list[Record]]:
         """Everything that is not acknowledged, by partition; waits until there is something."""
         while not any(self._arrived.values()):
-            self._news.clear()
-            await self._news.wait()
+            self._arrival.clear()
+            await self._arrival.wait()
         await asyncio.sleep(_HOP)
         return {partition: list(records) for partition, records in self._arrived.items() if records}
 
@@ -125,7 +125,7 @@ class LocalStage:
         while True:
             for partition, records in (await self._broker.read()).items():
                 mine = [record for record in records if record.topic in self._topics]
-                unit = Unit(partition, self._partitions, self._table, self._clock.now_us())
+                unit = UnitOfWork(partition, self._partitions, self._table, self._clock.now_us())
                 self._handler.handle(unit, mine)
                 for (topic, place), entries in unit.outputs():
                     await self._broker.send(topic, place, entries)

@@ -9,7 +9,7 @@ from streams.core.lanes import Lane
 from streams.domain.debounce import Debounce
 from streams.mapping import Mapping
 from testkit.virtual.account import Terms
-from testkit.virtual.backlog import Ledger
+from testkit.virtual.backlog import Backlog
 from testkit.virtual.network import Call
 from testkit.virtual.optimum import Due, Means, Optimum, optimum
 from testkit.virtual.trace import START_MS, Trace, collections_of, deliverable_of
@@ -81,7 +81,7 @@ def measure(played: Played, terms: Terms) -> Measures:
 def best(trace: Trace, mapping: Mapping, terms: Terms, debounce: Debounce, rows: int) -> Optimum:
     """The offline optimum of a trace, with imports of up to ``rows``."""
     collections = collections_of(mapping)
-    ledger = Ledger(collections, debounce)
+    ledger = Backlog(collections, debounce)
     for change in trace.before():
         ledger.wanted(change, START_MS)
     known = set(ledger.desired)

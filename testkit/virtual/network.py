@@ -8,10 +8,10 @@ import httpx
 
 from testkit.sandbox import SandboxApp
 from testkit.sandbox.calls import call_of, tier_of
-from testkit.virtual.backlog import Ledger
+from testkit.virtual.backlog import Backlog
 from testkit.virtual.event_loop import VirtualClock
 from testkit.virtual.trace import Deliverable
-from testkit.virtual.wire import Said, nothing_new, read, refused
+from testkit.virtual.wire import ParsedCall, nothing_new, read, refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Call:
 class Network(httpx.AsyncBaseTransport):
     """Carries calls to the sandbox; an answer takes ``seconds``."""
 
-    def __init__(self, app: SandboxApp, clock: VirtualClock, ledger: Ledger, seconds: float) -> None:
+    def __init__(self, app: SandboxApp, clock: VirtualClock, ledger: Backlog, seconds: float) -> None:
         self._app = app
         self._asgi = httpx.ASGITransport(app)
         self._clock = clock
@@ -83,11 +83,11 @@ class Network(httpx.AsyncBaseTransport):
         self._note(at, method, path, answer.status_code, carried, vain=vain)
         if answer.is_success:
             for said in carried:
-                self._ledger.told(said, left, refused=refused(said, store))
+                self._ledger.delivered(said, left, refused=refused(said, store))
         await asyncio.sleep(self._seconds / 2)
         return answer
 
-    def _note(self, at: int, method: str, path: str, status: int, carried: Sequence[Said], *, vain: bool = False) -> None:
+    def _note(self, at: int, method: str, path: str, status: int, carried: Sequence[ParsedCall], *, vain: bool = False) -> None:
         about = {said.deliverable for said in carried}
         doubt = not about.isdisjoint(self._doubtful)
         if not status:

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import TypeAlias
 
 from streams.mapping import Mapping
-from streams.messages.changes import Change, Kind, pack
+from streams.messages.changes import Change, ChangeKind, pack
 from testkit.virtual.event_loop import ORIGIN_MS
 
 Deliverable: TypeAlias = tuple[str, str]
@@ -51,14 +51,14 @@ class Trace:
         return digest.hexdigest()[:16]
 
 
-def collections_of(mapping: Mapping) -> dict[Kind, str]:
+def collections_of(mapping: Mapping) -> dict[ChangeKind, str]:
     """The collection of each kind of record that traces hold."""
-    parts = {Kind.RECORD: mapping.delivery.orders, Kind.CATALOGUE: mapping.delivery.catalogue}
+    parts = {ChangeKind.DESIRED_RECORD: mapping.delivery.orders, ChangeKind.DESIRED_CATALOGUE: mapping.delivery.catalogue}
     return {kind: part.collection for kind, part in parts.items() if part is not None}
 
 
-def deliverable_of(change: Change, collections: dict[Kind, str]) -> Deliverable:
+def deliverable_of(change: Change, collections: dict[ChangeKind, str]) -> Deliverable:
     """What ``change`` is about; ``collections`` names the collection of each kind of record."""
-    if change.kind is Kind.DESIRED:
+    if change.kind is ChangeKind.DESIRED_CONTACT:
         return CONTACT, change.key
     return collections[change.kind], str(change.pk)

@@ -12,7 +12,7 @@ from itertools import chain
 from streams.mapping import Mapping
 from streams.messages.changes import Change
 from testkit.virtual.trace import Event, Trace
-from testkit.virtual.traffic import Order, Shop
+from testkit.virtual.traffic import Order, TrafficShop
 
 _SECOND, _MINUTE, _HOUR = 1000, 60_000, 3_600_000
 _BUSY = (1, 1, 1, 1, 1, 2, 4, 8, 12, 16, 18, 18, 20, 18, 17, 16, 16, 18, 20, 22, 22, 16, 8, 3)
@@ -37,15 +37,15 @@ class Plot:
     name: str
     about: str
     open_orders: float
-    script: Callable[[Shop, Scale], None]
+    script: Callable[[TrafficShop, Scale], None]
     relief: float
     outage: tuple[float, float] | None = None
 
     def trace(self, mapping: Mapping, seed: int, scale: Scale) -> Trace:
         """The trace of one seed."""
 
-        def opened() -> tuple[Shop, list[Change]]:
-            shop = Shop(random.Random(f"{self.name} {seed}"), mapping)
+        def opened() -> tuple[TrafficShop, list[Change]]:
+            shop = TrafficShop(random.Random(f"{self.name} {seed}"), mapping)
             return shop, list(shop.found(2 * scale.orders, int(self.open_orders * scale.orders)))
 
         def events() -> Iterator[Event]:
@@ -58,7 +58,7 @@ class Plot:
         return Trace(self.name, about, lambda: iter(opened()[1]), events, self.relief * 3600, outage)
 
 
-def _ordinary(shop: Shop, orders: int, begin: int, end: int, busy: tuple[int, ...] = (1,)) -> None:
+def _ordinary(shop: TrafficShop, orders: int, begin: int, end: int, busy: tuple[int, ...] = (1,)) -> None:
     """Orders between ``begin`` and ``end``, each on its way: some held, despatched after hours, then completed."""
     rng, hour = shop.rng, (end - begin) / len(busy)
 
@@ -75,7 +75,7 @@ def _ordinary(shop: Shop, orders: int, begin: int, end: int, busy: tuple[int, ..
         shop.plan(begin + int((part + rng.random()) * hour), shop.buy(new=0.4, then=follow))
 
 
-def _steady(shop: Shop, scale: Scale) -> None:
+def _steady(shop: TrafficShop, scale: Scale) -> None:
     rng, day = shop.rng, 24 * _HOUR
     _ordinary(shop, scale.orders, 0, day, _BUSY)
     for order in rng.sample(shop.orders, scale.orders // 25):
@@ -90,7 +90,7 @@ def _steady(shop: Shop, scale: Scale) -> None:
             at += rng.randrange(500, 40 * _SECOND)
 
 
-def _flash(shop: Shop, scale: Scale) -> None:
+def _flash(shop: TrafficShop, scale: Scale) -> None:
     rng, begin, end = shop.rng, 20 * _MINUTE, 60 * _MINUTE
     _ordinary(shop, scale.orders // 10, 0, 3 * _HOUR)
 
@@ -104,7 +104,7 @@ def _flash(shop: Shop, scale: Scale) -> None:
         shop.plan(begin + int((end - begin) * rng.betavariate(1.2, 3)), shop.buy(new=0.5, then=pay))
 
 
-def _month_end(shop: Shop, scale: Scale) -> None:
+def _month_end(shop: TrafficShop, scale: Scale) -> None:
     rng, begin, end = shop.rng, 20 * _MINUTE, 30 * _MINUTE
     _ordinary(shop, scale.orders // 10, 0, 2 * _HOUR)
     for order in list(shop.orders):
@@ -113,7 +113,7 @@ def _month_end(shop: Shop, scale: Scale) -> None:
         shop.plan(rng.randrange(begin, end), shop.refund(order))
 
 
-def _backfill(shop: Shop, scale: Scale) -> None:
+def _backfill(shop: TrafficShop, scale: Scale) -> None:
     rng, begin, end = shop.rng, 5 * _MINUTE, 35 * _MINUTE
     _ordinary(shop, scale.orders // 10, 0, end)
     for order in rng.sample(shop.orders, scale.orders):
@@ -123,7 +123,7 @@ def _backfill(shop: Shop, scale: Scale) -> None:
     shop.plan(begin, shop.load(chain(iter(list(shop.customers)), newcomers), every=10, count=20))
 
 
-def _outage(shop: Shop, scale: Scale) -> None:
+def _outage(shop: TrafficShop, scale: Scale) -> None:
     rng, end = shop.rng, 3 * _HOUR
     _ordinary(shop, scale.orders, 0, end)
     for order in rng.sample(shop.orders, scale.orders // 2):

@@ -17,7 +17,7 @@ import orjson
 from streams.core.lanes import Lane
 from streams.domain.versioned import version_bytes
 from streams.mapping import Mapping
-from streams.messages.changes import Change, Desired, Kind, OrderStatus, Wanted
+from streams.messages.changes import Change, ChangeKind, DesiredContact, DesiredRecord, OrderStatus
 from testkit.virtual.trace import START_MS, Event
 
 _SECOND = 1000
@@ -75,7 +75,7 @@ class Order:
 
 
 @dataclass(slots=True)
-class Shop:
+class TrafficShop:
     """Customers, orders, and an agenda of what will happen to them."""
 
     rng: random.Random
@@ -84,7 +84,7 @@ class Shop:
     orders: list[Order] = field(default_factory=list)
     stock: dict[int, int] = field(default_factory=lambda: dict.fromkeys(range(1, _VARIANTS + 1), 1000))
     _agenda: list[tuple[int, int, Action]] = field(default_factory=list)
-    _told: list[Event] = field(default_factory=list)
+    _emitted: list[Event] = field(default_factory=list)
     _turns: int = 0
     _version: int = 0
 
@@ -119,8 +119,8 @@ class Shop:
         while self._agenda:
             at, _, action = heapq.heappop(self._agenda)
             action(at)
-            yield from self._told
-            self._told.clear()
+            yield from self._emitted
+            self._emitted.clear()
 
     def buy(self, *, new: float, then: Callable[[Order], None] | None = None) -> Action:
         """Somebody orders, with probability ``new`` for the first time; ``then`` plans what follows."""
@@ -128,7 +128,7 @@ class Shop:
         def action(at: int) -> None:
             first_time = not self.customers or self.rng.random() < new
             order = self._order(at, self.newcomer() if first_time else self.rng.choice(self.customers))
-            self._tell(order, at, Lane.LIVE)
+            self._emit(order, at, Lane.LIVE)
             self.plan(at + _PARTS_APART, lambda later: self._complete(order, later))
             if then is not None:
                 then(order)
@@ -140,7 +140,7 @@ class Shop:
 
         def action(at: int) -> None:
             order.status = status
-            self._tell(order, at, Lane.LIVE)
+            self._emit(order, at, Lane.LIVE)
 
         return action
 
@@ -149,7 +149,7 @@ class Shop:
 
         def action(at: int) -> None:
             order.status, order.despatched, order.buyer.despatched = "despatched", at, at
-            self._tell(order, at, Lane.URGENT)
+            self._emit(order, at, Lane.URGENT)
 
         return action
 
@@ -163,7 +163,7 @@ class Shop:
             order.credited = quantity * price
             buyer = order.buyer
             buyer.refunds, buyer.refunded, buyer.last_refund = buyer.refunds + 1, buyer.refunded + order.credited, at
-            self._tell(order, at, Lane.URGENT)
+            self._emit(order, at, Lane.URGENT)
 
         return action
 
@@ -172,7 +172,7 @@ class Shop:
 
         def action(at: int) -> None:
             customer.last_name = name
-            self._told.append(Event(at, self._contact(customer, at, Lane.LIVE)))
+            self._emitted.append(Event(at, self._contact(customer, at, Lane.LIVE)))
 
         return action
 
@@ -181,7 +181,7 @@ class Shop:
 
         def action(at: int) -> None:
             customer.opted = False
-            self._told.append(Event(at, self._contact(customer, at, Lane.URGENT)))
+            self._emitted.append(Event(at, self._contact(customer, at, Lane.URGENT)))
 
         return action
 
@@ -190,7 +190,7 @@ class Shop:
 
         def action(at: int) -> None:
             chunk = list(islice(customers, count))
-            self._told += [Event(at, self._contact(customer, at, Lane.BULK)) for customer in chunk]
+            self._emitted += [Event(at, self._contact(customer, at, Lane.BULK)) for customer in chunk]
             if chunk:
                 self.plan(at + every, action)
 
@@ -207,14 +207,14 @@ class Shop:
 
     def _complete(self, order: Order, at: int) -> None:
         order.buyer.spend += order.net
-        self._tell(order, at, Lane.LIVE)
+        self._emit(order, at, Lane.LIVE)
         for variant, quantity, _ in order.lines:
             self.stock[variant] = max(0, self.stock[variant] - quantity)
-            self._told.append(Event(at, self._article(variant, at, Lane.LIVE)))
+            self._emitted.append(Event(at, self._article(variant, at, Lane.LIVE)))
 
-    def _tell(self, order: Order, at: int, lane: Lane) -> None:
-        self._told.append(Event(at, self._contact(order.buyer, at, lane)))
-        self._told.append(Event(at, self._record(order, at, lane)))
+    def _emit(self, order: Order, at: int, lane: Lane) -> None:
+        self._emitted.append(Event(at, self._contact(order.buyer, at, lane)))
+        self._emitted.append(Event(at, self._record(order, at, lane)))
 
     def _contact(self, customer: Customer, at: int, lane: Lane) -> Change:
         names, last = self.mapping.contact_fields, customer.last
@@ -239,8 +239,10 @@ class Shop:
             names.refunded: customer.refunds > 0,
             names.exclude_until: _time(last.at + self.mapping.exclude_days * _DAY if last else None),
         }
-        row = Desired(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS), customer.opted, (), _seconds(customer.despatched))
-        return self._change(Kind.DESIRED, customer.email, 0, at, lane, row)
+        row = DesiredContact(
+            orjson.dumps(fields, option=orjson.OPT_SORT_KEYS), customer.opted, (), _seconds(customer.despatched)
+        )
+        return self._change(ChangeKind.DESIRED_CONTACT, customer.email, 0, at, lane, row)
 
     def _record(self, order: Order, at: int, lane: Lane) -> Change:
         status = "part_refunded" if order.credited else order.status
@@ -265,8 +267,8 @@ class Shop:
         }
         if order.despatched is not None:
             record["despatch_date"] = _time(order.despatched)
-        row = Wanted(orjson.dumps(record, option=orjson.OPT_SORT_KEYS), order.number)
-        return self._change(Kind.RECORD, order.buyer.email, f"SO{order.number}", at, lane, row)
+        row = DesiredRecord(orjson.dumps(record, option=orjson.OPT_SORT_KEYS), order.number)
+        return self._change(ChangeKind.DESIRED_RECORD, order.buyer.email, f"SO{order.number}", at, lane, row)
 
     def _article(self, variant: int, at: int, lane: Lane) -> Change:
         record = {
@@ -278,10 +280,12 @@ class Shop:
             "stock": self.stock[variant],
             "categories": [{"id": str(variant % 20), "name": f"Category {variant % 20}"}],
         }
-        row = Wanted(orjson.dumps(record, option=orjson.OPT_SORT_KEYS), variant)
-        return self._change(Kind.CATALOGUE, str(variant), str(variant), at, lane, row)
+        row = DesiredRecord(orjson.dumps(record, option=orjson.OPT_SORT_KEYS), variant)
+        return self._change(ChangeKind.DESIRED_CATALOGUE, str(variant), str(variant), at, lane, row)
 
-    def _change(self, kind: Kind, key: str, pk: int | str, at: int, lane: Lane, row: Desired | Wanted) -> Change:
+    def _change(
+        self, kind: ChangeKind, key: str, pk: int | str, at: int, lane: Lane, row: DesiredContact | DesiredRecord
+    ) -> Change:
         self._version += 1
         return Change(kind, key, pk, version_bytes(self._version), lane, START_MS + at, row)
 

@@ -12,7 +12,7 @@ from testkit.virtual.trace import CONTACT, Deliverable
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ParsedCall:
     """One deliverable in a call: its content in canonical form, and what the call says beside it."""
 
     deliverable: Deliverable
@@ -26,7 +26,7 @@ def canonical(content: Any) -> bytes:
     return orjson.dumps(orjson.loads(content) if isinstance(content, bytes) else content, option=orjson.OPT_SORT_KEYS)
 
 
-def read(method: str, path: str, body: bytes, store: Store) -> list[Said]:
+def read(method: str, path: str, body: bytes, store: Store) -> list[ParsedCall]:
     """What a call carries; nothing when it only asks, or changes what no trace holds."""
     if method not in ("PATCH", "POST", "PUT") or not body:
         return []
@@ -40,27 +40,27 @@ def read(method: str, path: str, body: bytes, store: Store) -> list[Said]:
         case ["contacts", "v3", kind, value]:
             return [_contact(members, kind, value, store)]
         case ["insightData", "v3", "import"]:
-            return [Said((members["collectionName"], row["key"]), canonical(row["json"])) for row in members["records"]]
+            return [ParsedCall((members["collectionName"], row["key"]), canonical(row["json"])) for row in members["records"]]
         case ["insightData", "v3", "contacts", _, _, collection, key] | ["insightData", "v3", "account", collection, key]:
-            return [Said((collection, key), canonical(members))]
+            return [ParsedCall((collection, key), canonical(members))]
     return []
 
 
-def _imported(row: Mapping[str, Any], store: Store) -> Said:
+def _imported(row: Mapping[str, Any], store: Store) -> ParsedCall:
     kind = row["matchIdentifier"]
     return _contact(row, kind, row["identifiers"][kind], store)
 
 
-def _contact(row: Mapping[str, Any], kind: str, value: Any, store: Store) -> Said:
+def _contact(row: Mapping[str, Any], kind: str, value: Any, store: Store) -> ParsedCall:
     found = store.find(kind, str(value))
     email = found.email if found is not None and found.email is not None else str(value)
     status = row.get("channelProperties", {}).get("email", {}).get("status")
-    return Said(
+    return ParsedCall(
         (CONTACT, email), canonical(row.get("dataFields", {})), status == "unsubscribed", frozenset(row.get("lists", ()))
     )
 
 
-def nothing_new(said: Said, store: Store) -> bool:
+def nothing_new(said: ParsedCall, store: Store) -> bool:
     """Whether Dotdigital holds all of it at this moment."""
     kind, key = said.deliverable
     if kind != CONTACT:
@@ -75,7 +75,7 @@ def nothing_new(said: Said, store: Store) -> bool:
     return said.lists <= set(contact.lists) and held(contact, said.content) == said.content
 
 
-def refused(said: Said, store: Store) -> bool:
+def refused(said: ParsedCall, store: Store) -> bool:
     """Whether the contact is unsubscribed by now, or will be once the import is done."""
     contact = store.find("email", said.deliverable[1]) if said.deliverable[0] == CONTACT else None
     return said.refuses or (contact is not None and contact.email_status == "unsubscribed")

@@ -12,7 +12,7 @@ from streams.mapping import Mapping
 from streams.messages.changes import Change
 from testkit.sandbox.store import Store
 from testkit.virtual.account import Terms, open_account
-from testkit.virtual.backlog import Carried, Ledger
+from testkit.virtual.backlog import Backlog, Carried
 from testkit.virtual.contender import Contender, Surroundings
 from testkit.virtual.event_loop import VirtualClock
 from testkit.virtual.network import Call, Network
@@ -48,7 +48,7 @@ class World:
 
     def __init__(self, mapping: Mapping, terms: Terms, debounce: Debounce, clock: VirtualClock, directory: Path) -> None:
         self.clock = clock
-        self.ledger = Ledger(collections_of(mapping), debounce)
+        self.ledger = Backlog(collections_of(mapping), debounce)
         self.box = open_account(mapping, terms, clock)
         self.network = Network(self.box, clock, self.ledger, terms.reply_seconds)
         self.surroundings = Surroundings(clock, self.network, mapping, terms, debounce, directory)

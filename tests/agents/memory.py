@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
 
-from streams.engine.unit_of_work import Unit
+from streams.engine.unit_of_work import UnitOfWork
 
 T = TypeVar("T")
 
@@ -22,14 +22,14 @@ class Rows:
     def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         return iter([(key, value) for key, value in sorted(self.rows.items()) if key.startswith(prefix)])
 
-    def write(self, unit: Unit) -> None:
+    def write(self, unit: UnitOfWork) -> None:
         for key, value in unit.writes.items():
             if value is None:
                 self.rows.pop(key, None)
             else:
                 self.rows[key] = value
 
-    def commit(self, unit: Unit) -> None:
+    def commit(self, unit: UnitOfWork) -> None:
         """Write, and let happen what only a written unit may cause."""
         self.write(unit)
         for effect in unit.after:

@@ -15,17 +15,29 @@ from streams.capture import rows
 from streams.core.clock import ManualClock
 from streams.domain.erasure import digester
 from streams.domain.orders import address_key
-from streams.domain.record_state import RecordRow, want_record
+from streams.domain.record_state import RecordDeliveryState, set_desired_record
 from streams.domain.versioned import version_bytes
 from streams.engine.stage import Handler, Record
 from streams.engine.table import StateTable
-from streams.engine.unit_of_work import Unit
+from streams.engine.unit_of_work import UnitOfWork
 from streams.kafka.topics import Topics
 from streams.mapping import Mapping, load_mapping
 from streams.mapping.delivery import Delivery, RefundEvent
 from streams.mapping.model import Currency
 from streams.messages.audit import Entry, read_audit
-from streams.messages.changes import EVERYWHERE, Change, Desired, FollowUp, Item, Kind, Left, Message, Wanted, pack, unpack
+from streams.messages.changes import (
+    EVERYWHERE,
+    AddressLeft,
+    Change,
+    ChangeKind,
+    DesiredContact,
+    DesiredFollowUp,
+    DesiredRecord,
+    Message,
+    VariantInfo,
+    pack,
+    unpack,
+)
 from streams.observability.metrics import Metrics
 from tests.agents.memory import Rows
 
@@ -66,10 +78,10 @@ class Pipeline:
         self._mapping = mapping
         self.state = {topic: Rows() for topic in STAGES}
         self.queues: dict[str, deque[Record]] = {topic: deque() for topic in STAGES}
-        self.desired: dict[str, tuple[bytes, Desired]] = {}
-        self.told: dict[tuple[str, str], RecordRow] = {}
-        self.follow_ups: dict[int, dict[str, FollowUp]] = {}
-        self.counts: Counter[Kind] = Counter()
+        self.desired: dict[str, tuple[bytes, DesiredContact]] = {}
+        self.published: dict[tuple[str, str], RecordDeliveryState] = {}
+        self.follow_ups: dict[int, dict[str, DesiredFollowUp]] = {}
+        self.counts: Counter[ChangeKind] = Counter()
         self.facts: list[Change] = []
         self.traces: list[Entry] = []
         self.erased: set[str] = set()
@@ -121,7 +133,7 @@ class Pipeline:
     def cycle(self, topic: str, most: int, crash: str | None = None, random: Random | None = None) -> list[Record]:
         batch = [self.queues[topic].popleft() for _ in range(min(most, len(self.queues[topic])))]
         self.clock.advance(0.001)
-        unit = Unit(0, 1, self.state[topic], self.clock.now_us())
+        unit = UnitOfWork(0, 1, self.state[topic], self.clock.now_us())
         self.handlers[topic].handle(unit, batch)
         if crash == "in changelog" and random is not None:
             kept = random.randint(0, len(unit.writes))
@@ -139,7 +151,7 @@ class Pipeline:
             return
         changes = [change for value in values for change in unpack(value)]
         self.counts.update(change.kind for change in changes)
-        self.facts.extend(change for change in changes if change.kind is Kind.FACT)
+        self.facts.extend(change for change in changes if change.kind is ChangeKind.ORDER_FACT)
         if topic in self.queues:
             self.queues[topic].extend(Record(topic, 0, None, value) for value in values)
             return
@@ -148,29 +160,29 @@ class Pipeline:
 
     def _want(self, change: Change) -> None:
         """What the outbox would keep of it."""
-        if change.kind is Kind.ERASE:
+        if change.kind is ChangeKind.ERASURE:
             self.erased.add(change.key)
             self.desired.pop(change.key, None)
-            self.told = {place: row for place, row in self.told.items() if place[0] != change.key}
+            self.published = {place: row for place, row in self.published.items() if place[0] != change.key}
         elif change.key in self.erased:
             return
-        elif isinstance(change.row, Desired):
+        elif isinstance(change.row, DesiredContact):
             if change.key not in self.desired or change.position >= self.desired[change.key][0]:
                 self.desired[change.key] = (change.position, change.row)
-        elif change.kind is Kind.FOLLOW_UP:
-            told = self.follow_ups.setdefault(int(change.pk), {})
-            if isinstance(change.row, FollowUp):
-                told[change.key] = change.row
+        elif change.kind is ChangeKind.DESIRED_FOLLOW_UP:
+            published = self.follow_ups.setdefault(int(change.pk), {})
+            if isinstance(change.row, DesiredFollowUp):
+                published[change.key] = change.row
             else:
-                told.pop(change.key, None)
+                published.pop(change.key, None)
         else:
-            assert change.kind is Kind.RECORD and isinstance(change.row, Wanted | None)
+            assert change.kind is ChangeKind.DESIRED_RECORD and isinstance(change.row, DesiredRecord | None)
             place = (change.key, str(change.pk))
-            want_record(self.told.setdefault(place, RecordRow()), change.row, change.position)
+            set_desired_record(self.published.setdefault(place, RecordDeliveryState()), change.row, change.position)
 
     def records(self) -> dict[tuple[str, str], bytes]:
         """The records that should exist, by recipient and key."""
-        return {place: row.content for place, row in self.told.items() if row.content is not None}
+        return {place: row.content for place, row in self.published.items() if row.content is not None}
 
     def record(self, email: str, key: str) -> dict[str, Any]:
         """One record, numbers as exact text."""
@@ -189,11 +201,11 @@ class Pipeline:
         return int(self.contact(email)["OW_ORDER_COUNT"])
 
 
-def change(topic: str, kind: Kind, key: str, pk: int, row: Message | None, position: int) -> tuple[str, Change]:
+def change(topic: str, kind: ChangeKind, key: str, pk: int, row: Message | None, position: int) -> tuple[str, Change]:
     return topic, Change(kind, key, pk, version_bytes(position), 1, 0, row)
 
 
-def of_order(kind: Kind, order: int, pk: int, row: Message | None, at: int = 1, former: int | None = None) -> Step:
+def of_order(kind: ChangeKind, order: int, pk: int, row: Message | None, at: int = 1, former: int | None = None) -> Step:
     """A row of an order; ``former`` is the order that it has left."""
     step = [change(TOPICS.orders, kind, str(order), pk, row, at)]
     return step if former in (None, order) else [*step, change(TOPICS.orders, kind, str(former), pk, None, at)]
@@ -204,15 +216,15 @@ def header(
 ) -> Step:
     """``number``: ``SO`` and the order's id when it is not given."""
     row = rows.Header(f"SO{order}" if number == "" else number, 1_700_000_000 + order, customer, sort, status)
-    return of_order(Kind.HEADER, order, order, row, at)
+    return of_order(ChangeKind.HEADER, order, order, row, at)
 
 
 def detail(order: int, email: str | None, currency: int | None = 1, at: int = 1) -> Step:
-    return of_order(Kind.DETAIL, order, order, rows.Detail(email, currency), at)
+    return of_order(ChangeKind.DETAIL, order, order, rows.Detail(email, currency), at)
 
 
 def total(order: int, net: str = "10", at: int = 1) -> Step:
-    return of_order(Kind.TOTAL, order, order, rows.Total(Decimal(net)), at)
+    return of_order(ChangeKind.TOTAL, order, order, rows.Total(Decimal(net)), at)
 
 
 def line(
@@ -227,46 +239,46 @@ def line(
     net: str | None = None,
 ) -> Step:
     amounts = [None if value is None else Decimal(value) for value in (quantity, net)]
-    return of_order(Kind.LINE, order, pk, rows.Line(original, variant, *amounts), at, former)
+    return of_order(ChangeKind.LINE, order, pk, rows.Line(original, variant, *amounts), at, former)
 
 
 def despatch(order: int, pk: int, sent: int | None, at: int = 1) -> Step:
-    return of_order(Kind.DESPATCH, order, pk, rows.Despatch(sent, None), at)
+    return of_order(ChangeKind.DESPATCH, order, pk, rows.Despatch(sent, None), at)
 
 
 def returned(order: int, pk: int, number: str | None, sent: int | None = None, at: int = 1) -> Step:
-    return of_order(Kind.RETURN, order, pk, rows.Return(number, sent), at)
+    return of_order(ChangeKind.RETURN, order, pk, rows.Return(number, sent), at)
 
 
 def item(pk: int, sku: str | None, name: str | None = None, product: int | None = None, at: int = 1) -> Step:
-    return [change(TOPICS.orders, Kind.ITEM, EVERYWHERE, pk, Item(product, sku, name), at)]
+    return [change(TOPICS.orders, ChangeKind.VARIANT_INFO, EVERYWHERE, pk, VariantInfo(product, sku, name), at)]
 
 
 def status(pk: int, text: str | None, at: int = 1) -> Step:
     row = None if text is None else rows.StatusText(text)
-    return [change(TOPICS.orders, Kind.STATUS, "*", pk, row, at)]
+    return [change(TOPICS.orders, ChangeKind.STATUS, "*", pk, row, at)]
 
 
 def customer(pk: int, *emails: str, at: int = 1) -> Step:
     row = rows.Customer(f"ACC{pk}", False, emails)
-    return [change(TOPICS.buyers, Kind.CUSTOMER, f"c{pk}", pk, row, at)]
+    return [change(TOPICS.buyers, ChangeKind.CUSTOMER, f"c{pk}", pk, row, at)]
 
 
 def person(pk: int, account: int, *emails: str, at: int = 1, former: int | None = None, opted: bool | None = None) -> Step:
     row = rows.Contact(emails, f"First{pk}", None, opted)
-    step = [change(TOPICS.buyers, Kind.CONTACT, f"c{account}", pk, row, at)]
+    step = [change(TOPICS.buyers, ChangeKind.CONTACT, f"c{account}", pk, row, at)]
     return step if former is None else [*step, _leaves(f"c{former}", pk, emails, at)]
 
 
 def house_person(pk: int, *emails: str, at: int = 1, former: str | None = None) -> Step:
     """A contact of a house account; ``former`` is the address that it has left."""
     row = rows.Contact(emails, f"First{pk}", None, None)
-    step = [change(TOPICS.buyers, Kind.CONTACT, address_key(email), pk, row, at) for email in emails]
+    step = [change(TOPICS.buyers, ChangeKind.CONTACT, address_key(email), pk, row, at) for email in emails]
     return step if former is None else [*step, _leaves(address_key(former), pk, emails, at)]
 
 
 def _leaves(buyer: str, pk: int, emails: tuple[str, ...], at: int) -> tuple[str, Change]:
-    return change(TOPICS.buyers, Kind.CONTACT, buyer, pk, Left(emails[0]) if emails else None, at)
+    return change(TOPICS.buyers, ChangeKind.CONTACT, buyer, pk, AddressLeft(emails[0]) if emails else None, at)
 
 
 LOOKUP = status(1, OPEN) + status(2, SENT)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from streams.capture import rows
 from streams.domain.erasure import scrubbed
-from streams.messages.audit import Trace
-from streams.messages.changes import Change, Erase, Kind
+from streams.messages.audit import ErasureResult
+from streams.messages.changes import Change, ChangeKind, EraseAddress
+from tests.agents.arrivals import timelines
 from tests.agents.memory import interleaved
 from tests.agents.pipeline import (
     ANN,
@@ -34,13 +35,12 @@ from tests.agents.pipeline import (
     status,
     total,
 )
-from tests.agents.shops import timelines
 
 GUEST = header(30, HOUSE) + total(30) + detail(30, ANN)
 
 
 def erase(address: str) -> Step:
-    return [change(TOPICS.contacts, Kind.ERASE, address, 0, Erase(DIGEST(address)), 0)]
+    return [change(TOPICS.contacts, ChangeKind.ERASURE, address, 0, EraseAddress(DIGEST(address)), 0)]
 
 
 def where(pipeline: Pipeline, address: str) -> list[tuple[str, bytes]]:
@@ -53,8 +53,8 @@ def where(pipeline: Pipeline, address: str) -> list[tuple[str, bytes]]:
 
 def without(steps: list[Step], address: str) -> list[Step]:
     """What the rows say without the person."""
-    remains = [[(topic, scrubbed(told, address.__eq__)) for topic, told in step] for step in steps]
-    return [[(topic, told) for topic, told in step if told is not None] for step in remains]
+    remains = [[(topic, scrubbed(published, address.__eq__)) for topic, published in step] for step in steps]
+    return [[(topic, published) for topic, published in step if published is not None] for step in remains]
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_every_stage_forgets_and_says_so(pipeline: Pipeline) -> None:
     pipeline.pump(erase(ANN))
     assert where(pipeline, ANN) == []
     assert pipeline.erased == {ANN}
-    traces = [entry for entry in pipeline.traces if isinstance(entry, Trace)]
+    traces = [entry for entry in pipeline.traces if isinstance(entry, ErasureResult)]
     assert {(trace.stage, trace.partition) for trace in traces} == {("orders", 0), ("buyers", 0), ("contacts", 0)}
     assert {trace.digest for trace in traces} == {DIGEST(ANN).hex()}
     assert all(trace.rows for trace in traces)
@@ -77,7 +77,7 @@ def test_every_stage_forgets_and_says_so(pipeline: Pipeline) -> None:
 def test_the_rows_of_each_are_counted_apart(pipeline: Pipeline) -> None:
     pipeline.pump(LOOKUP, PEOPLE, ORDER, CREDIT, GUEST, person(1, 1, ANN, EVE))
     pipeline.pump(erase(ANN) + erase("new@example.com"))
-    traces = [entry for entry in pipeline.traces if isinstance(entry, Trace)]
+    traces = [entry for entry in pipeline.traces if isinstance(entry, ErasureResult)]
     rows = {(trace.digest == DIGEST(ANN).hex(), trace.stage): trace.rows for trace in traces}
     assert rows == {
         (True, "contacts"): 1,
@@ -115,7 +115,7 @@ def test_a_name_goes_with_its_last_address(pipeline: Pipeline) -> None:
     assert b"First2" in state
 
 
-def test_a_follow_up_of_the_erased_is_not_told_to_another(pipeline: Pipeline) -> None:
+def test_a_follow_up_of_the_erased_is_not_reported_to_another(pipeline: Pipeline) -> None:
     pipeline.pump(LOOKUP, PEOPLE, ORDER, CREDIT)
     assert pipeline.follow_ups[20].keys() == {ANN}
     pipeline.pump(erase(ANN), person(1, 1, EVE), customer(1, at=2))
@@ -132,7 +132,7 @@ def test_a_follow_up_can_still_be_taken_back_when_its_former_recipient_is_erased
 
 def test_an_address_that_stands_in_a_name_is_forgotten_there(pipeline: Pipeline) -> None:
     row = rows.Contact((EVE,), ANN, "Lee", None)
-    pipeline.pump(LOOKUP, customer(1), [change(TOPICS.buyers, Kind.CONTACT, "c1", 1, row, 1)])
+    pipeline.pump(LOOKUP, customer(1), [change(TOPICS.buyers, ChangeKind.CONTACT, "c1", 1, row, 1)])
     assert pipeline.contact(EVE)["FIRSTNAME"] == ANN
     pipeline.pump(erase(ANN))
     assert where(pipeline, ANN) == []
@@ -165,15 +165,15 @@ def test_an_unknown_address_may_be_erased_before_it_comes(pipeline: Pipeline) ->
     assert pipeline.content().keys() == {BOB}
 
 
-def test_a_column_that_could_not_be_told_keeps_the_mark_of_its_row(pipeline: Pipeline) -> None:
+def test_a_column_that_could_not_be_read_keeps_the_mark_of_its_row(pipeline: Pipeline) -> None:
     pipeline.pump(LOOKUP, GUEST, erase(ANN))
-    unknown = Change(Kind.DETAIL, "30", 30, (2).to_bytes(8, "big"), 1, 0, rows.Detail(None, 1), ("email", "erased"))
+    unknown = Change(ChangeKind.DETAIL, "30", 30, (2).to_bytes(8, "big"), 1, 0, rows.Detail(None, 1), ("email", "erased"))
     pipeline.pump([(TOPICS.orders, unknown)])
     assert not pipeline.orders.held.counts()
 
 
 @pytest.mark.parametrize("stage", [TOPICS.orders, TOPICS.buyers])
-def test_what_followed_from_an_erasure_is_told_again_after_a_crash(pipeline: Pipeline, stage: str) -> None:
+def test_what_followed_from_an_erasure_is_reported_again_after_a_crash(pipeline: Pipeline, stage: str) -> None:
     pipeline.pump(LOOKUP, customer(1), person(1, 1, BOB), person(2, 1, EVE), ORDER, person(1, 1, ANN, at=2))
     assert (pipeline.desired[BOB][1].moved_to, pipeline.record(ANN, "SO10")["id"]) == ((ANN,), "SO10")
     pipeline.feed(erase(ANN)).cycle(TOPICS.contacts, 1)
@@ -184,7 +184,7 @@ def test_what_followed_from_an_erasure_is_told_again_after_a_crash(pipeline: Pip
     assert pipeline.records().keys() == {(EVE, "SO10")}
 
 
-def test_whoever_moved_to_the_erased_is_told_though_the_worker_died(pipeline: Pipeline) -> None:
+def test_whoever_moved_to_the_erased_is_reported_though_the_worker_died(pipeline: Pipeline) -> None:
     pipeline.pump(customer(1), person(1, 1, BOB), person(1, 1, ANN, at=2)).feed(erase(ANN)).cycle(TOPICS.contacts, 1)
     pipeline.queues[TOPICS.buyers].extend(pipeline.cycle(TOPICS.buyers, 1, "before outputs"))
     pipeline.restart()

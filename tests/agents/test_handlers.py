@@ -17,9 +17,10 @@ from streams.core.lanes import FEW, Lane
 from streams.engine.stage import Stage
 from streams.engine.table import StateTable
 from streams.kafka.producer import BatchProducer
-from streams.messages.changes import Desired, Kind, pack
-from streams.observability.lag import Progress
+from streams.messages.changes import ChangeKind, DesiredContact, pack
+from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
+from tests.agents.arrivals import timelines
 from tests.agents.memory import Rows, interleaved
 from tests.agents.pipeline import (
     ANN,
@@ -45,7 +46,6 @@ from tests.agents.pipeline import (
     status,
     total,
 )
-from tests.agents.shops import timelines
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_credit_note_finds_the_line_that_it_gives_back_in_any_order_of_arrival
 def test_a_credit_note_waits_again_when_its_line_goes(pipeline: Pipeline) -> None:
     pipeline.pump(LOOKUP, PEOPLE, ORDER, CREDIT)
     assert pipeline.contact(ANN)["OW_REFUND_COUNT"] == 1
-    pipeline.pump(of_order(Kind.LINE, 10, 100, None, 2))
+    pipeline.pump(of_order(ChangeKind.LINE, 10, 100, None, 2))
     assert pipeline.contact(ANN)["OW_REFUND_COUNT"] == 0
     assert pipeline.orders.held.counts() == {"credit_without_order": 1}
 
@@ -123,30 +123,30 @@ def test_a_status_text_that_comes_late_or_changes_reaches_every_order_that_has_i
     assert pipeline.orders.held.counts() == {"status_not_loaded": 2}
 
 
-def test_a_status_that_is_written_again_unchanged_is_told_to_nobody(pipeline: Pipeline) -> None:
+def test_a_status_that_is_written_again_unchanged_is_reported_to_nobody(pipeline: Pipeline) -> None:
     pipeline.pump(LOOKUP, PEOPLE, ORDER, header(11), total(11))
-    facts = pipeline.counts[Kind.FACT]
+    facts = pipeline.counts[ChangeKind.ORDER_FACT]
     pipeline.pump(status(1, OPEN, at=2)).restart()
-    assert pipeline.counts[Kind.FACT] == facts
+    assert pipeline.counts[ChangeKind.ORDER_FACT] == facts
     assert pipeline.pump(header(12), total(12)).count(ANN) == 3
 
 
-def test_a_status_that_gets_another_text_is_told_in_bulk(pipeline: Pipeline) -> None:
+def test_a_status_that_gets_another_text_is_reported_in_bulk(pipeline: Pipeline) -> None:
     pipeline.pump(LOOKUP, PEOPLE, ORDER)
     pipeline.facts.clear()
     pipeline.pump(status(1, SENT, at=2))
     assert [fact.lane for fact in pipeline.facts] == [Lane.BULK]
 
 
-def test_a_status_is_told_again_when_it_comes_again(pipeline: Pipeline) -> None:
+def test_a_status_is_reported_again_when_it_comes_again(pipeline: Pipeline) -> None:
     pipeline.pump(LOOKUP, PEOPLE, ORDER)
-    facts = pipeline.counts[Kind.FACT]
+    facts = pipeline.counts[ChangeKind.ORDER_FACT]
     pipeline.pump(status(1, OPEN))
-    assert pipeline.counts[Kind.FACT] > facts
+    assert pipeline.counts[ChangeKind.ORDER_FACT] > facts
 
 
 @pytest.mark.parametrize(("having", "lane"), [(FEW, Lane.LIVE), (FEW + 1, Lane.BULK)])
-def test_few_orders_hear_of_a_late_status_in_its_lane_and_many_in_bulk(pipeline: Pipeline, having: int, lane: Lane) -> None:
+def test_few_orders_learn_of_a_late_status_in_its_lane_and_many_in_bulk(pipeline: Pipeline, having: int, lane: Lane) -> None:
     pipeline.pump(PEOPLE, *(header(order) + total(order) for order in range(having)))
     pipeline.facts.clear()
     pipeline.pump(LOOKUP)
@@ -161,18 +161,18 @@ def test_a_status_is_known_after_a_restart(pipeline: Pipeline) -> None:
 def test_a_new_address_takes_the_history_along_and_says_where_it_went(pipeline: Pipeline) -> None:
     pipeline.pump(LOOKUP, PEOPLE, person(1, 1, ANN), ORDER, person(1, 1, EVE, at=2))
     assert pipeline.count(EVE) == 1
-    assert pipeline.desired[ANN][1] == Desired(None, None, (EVE,))
+    assert pipeline.desired[ANN][1] == DesiredContact(None, None, (EVE,))
 
 
 @pytest.mark.parametrize("together", [True, False])
 def test_two_moves_lead_from_the_first_address_to_the_last(pipeline: Pipeline, together: bool) -> None:
     steps = [customer(1), person(1, 1, ANN), person(1, 1, BOB, at=2), person(1, 1, EVE, at=3)]
-    for step in [[told for version in steps for told in version]] if together else steps:
+    for step in [[published for version in steps for published in version]] if together else steps:
         pipeline.pump(step)
     assert pipeline.desired[ANN][1].moved_to == (EVE,)
 
 
-def test_a_person_who_changes_accounts_is_told_of_by_the_new_one_only(pipeline: Pipeline) -> None:
+def test_a_person_who_changes_accounts_is_reported_by_the_new_one_only(pipeline: Pipeline) -> None:
     pipeline.pump(PEOPLE, person(1, 1, EVE, opted=False), person(1, 2, EVE, at=2, former=1, opted=False))
     assert pipeline.contact(EVE)["OW_ACCOUNT"] == "ACC2"
     assert pipeline.content()[EVE][1] is False
@@ -186,7 +186,7 @@ def test_arrival_batches_and_crashes_do_not_show_in_the_result(found: list[list[
     pipeline.pump_badly(random, crashes)
     assert pipeline.content() == expected.content()
     assert pipeline.records() == expected.records()
-    assert all(len(told) <= 1 for told in pipeline.follow_ups.values())
+    assert all(len(published) <= 1 for published in pipeline.follow_ups.values())
     assert pipeline.orders.held.counts() == expected.orders.held.counts()
     assert pipeline.buyers.held.counts() == expected.buyers.held.counts()
 
@@ -216,7 +216,7 @@ class Appends:
         return len(list(entries))
 
 
-async def test_what_is_told_is_remembered_before_it_is_told() -> None:
+async def test_what_is_reported_is_remembered_before_it_is_reported() -> None:
     appends, state = Appends(), Rows()
 
     def ignored(*_: object, **__: object) -> Any:
@@ -237,7 +237,7 @@ async def test_what_is_told_is_remembered_before_it_is_told() -> None:
         hash_key=b"k",
         clock=ManualClock(),
         metrics=Metrics(),
-        progress=Progress("group", [TOPICS.buyers]),
+        progress=ConsumedOffsets("group", [TOPICS.buyers]),
     )
     place = SimpleNamespace(topic=TOPICS.buyers, partition=0)
     message = SimpleNamespace(**vars(place), tp=place, offset=0, key=None, headers=None, timestamp=0.0, generation_id=1)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.messages.changes import Kind
+from streams.messages.changes import ChangeKind
 from tests.agents.memory import interleaved
 from tests.agents.pipeline import ANN, BOB, EVE, LOOKUP, TOPICS, Pipeline, Step, change, customer, house_person, person
 
@@ -24,7 +24,7 @@ def moved_to(pipeline: Pipeline, email: str) -> tuple[str, ...]:
 
 
 def gone(pk: int, at: int) -> Step:
-    return [change(TOPICS.buyers, Kind.CONTACT, "c1", pk, None, at)]
+    return [change(TOPICS.buyers, ChangeKind.CONTACT, "c1", pk, None, at)]
 
 
 def test_who_leaves_a_mailbox_to_a_colleague_is_followed(pipeline: Pipeline) -> None:

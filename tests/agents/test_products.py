@@ -16,10 +16,10 @@ from streams.core.clock import ManualClock
 from streams.core.lanes import Lane
 from streams.domain.versioned import version_bytes
 from streams.engine.stage import Record
-from streams.engine.unit_of_work import Unit
+from streams.engine.unit_of_work import UnitOfWork
 from streams.kafka.topics import Topics
 from streams.mapping import Mapping, load_mapping
-from streams.messages.changes import EVERYWHERE, Change, Item, Kind, Message, Wanted, pack, unpack
+from streams.messages.changes import EVERYWHERE, Change, ChangeKind, DesiredRecord, Message, VariantInfo, pack, unpack
 from streams.observability.metrics import Metrics
 from tests.agents.memory import Rows, interleaved
 
@@ -40,98 +40,98 @@ class Stage:
         self.clock = ManualClock()
         self.metrics = Metrics()
         self.handler = ProductsHandler(mapping, TOPICS, self.metrics)
-        self.records: dict[str, tuple[bytes, Wanted | None]] = {}
-        self.items: dict[int, tuple[bytes, Item | None]] = {}
+        self.records: dict[str, tuple[bytes, DesiredRecord | None]] = {}
+        self.items: dict[int, tuple[bytes, VariantInfo | None]] = {}
 
-    def tell(self, *steps: Step, lose_outputs: bool = False) -> list[Change]:
+    def publish(self, *steps: Step, lose_outputs: bool = False) -> list[Change]:
         """Work in one unit; the changes that it told, those for everybody once."""
         self.clock.advance(0.001)
-        unit = Unit(0, PARTITIONS, self.state, self.clock.now_us())
+        unit = UnitOfWork(0, PARTITIONS, self.state, self.clock.now_us())
         self.handler.handle(unit, [Record(TOPICS.products, 0, None, pack(step)) for step in steps])
         self.state.commit(unit)
-        told = [] if lose_outputs else self._heard(unit)
-        for change in told:
-            known: dict[Any, Any] = self.records if change.kind is Kind.CATALOGUE else self.items
+        published = [] if lose_outputs else self._received(unit)
+        for change in published:
+            known: dict[Any, Any] = self.records if change.kind is ChangeKind.DESIRED_CATALOGUE else self.items
             if change.pk not in known or change.position >= known[change.pk][0]:
                 known[change.pk] = (change.position, change.row)
-        return told
+        return published
 
-    def _heard(self, unit: Unit) -> list[Change]:
-        told: list[Change] = []
+    def _received(self, unit: UnitOfWork) -> list[Change]:
+        published: list[Change] = []
         everywhere: dict[int, list[Change]] = {partition: [] for partition in range(PARTITIONS)}
         for (topic, partition), outputs in unit.outputs():
             for change in (change for _, value in outputs if value is not None for change in unpack(value)):
-                if change.kind is Kind.CATALOGUE:
+                if change.kind is ChangeKind.DESIRED_CATALOGUE:
                     assert topic == TOPICS.desired
-                    told.append(change)
+                    published.append(change)
                 else:
                     assert (topic, change.key) == (TOPICS.orders, EVERYWHERE)
                     everywhere[partition].append(change)
-        assert all(heard == everywhere[0] for heard in everywhere.values())
-        return [*told, *everywhere[0]]
+        assert all(received == everywhere[0] for received in everywhere.values())
+        return [*published, *everywhere[0]]
 
     def content(self) -> dict[str, Any]:
         """The records that should exist."""
         return {key: json.loads(row.content, parse_float=Decimal) for key, (_, row) in self.records.items() if row is not None}
 
-    def sold(self) -> dict[int, Item]:
+    def sold(self) -> dict[int, VariantInfo]:
         """The items that exist, as orders know them."""
         return {key: row for key, (_, row) in self.items.items() if row is not None}
 
 
-def change(kind: Kind, key: int | str, pk: int, row: Message | None, at: int, lane: Lane = Lane.LIVE) -> Change:
+def change(kind: ChangeKind, key: int | str, pk: int, row: Message | None, at: int, lane: Lane = Lane.LIVE) -> Change:
     return Change(kind, str(key), pk, version_bytes(at), lane, 0, row)
 
 
 def product(name: str | None, at: int = 1, pk: int = 90) -> Step:
     row = None if name is None else rows.Product("KET", name)
-    return [change(Kind.PRODUCT, EVERYWHERE, pk, row, at)]
+    return [change(ChangeKind.PRODUCT, EVERYWHERE, pk, row, at)]
 
 
 def category(name: str | None, at: int = 1, pk: int = 7) -> Step:
     row = None if name is None else rows.Category(name)
-    return [change(Kind.CATEGORY, EVERYWHERE, pk, row, at)]
+    return [change(ChangeKind.CATEGORY, EVERYWHERE, pk, row, at)]
 
 
 def variant(pk: int = RED, at: int = 1, *, of: int | None = 90, name: str | None = "Red", sold: bool = True) -> Step:
-    return [change(Kind.VARIANT, pk, pk, rows.Variant(of, f"SKU{pk}", name, sold), at)]
+    return [change(ChangeKind.VARIANT, pk, pk, rows.Variant(of, f"SKU{pk}", name, sold), at)]
 
 
-def part(kind: Kind, pk: int, row: Message | None, of: int, at: int, former: int | None) -> Step:
+def part(kind: ChangeKind, pk: int, row: Message | None, of: int, at: int, former: int | None) -> Step:
     """A row of a variant; ``former`` is the variant that it has left."""
     step = [change(kind, of, pk, row, at)]
     return step if former in (None, of) else [*step, change(kind, str(former), pk, None, at)]
 
 
 def price(amount: str = "5", at: int = 1, *, pk: int = 1, of: int = RED, former: int | None = None) -> Step:
-    return part(Kind.PRICE, pk, rows.Price(1, Decimal(amount), None, False), of, at, former)
+    return part(ChangeKind.PRICE, pk, rows.Price(1, Decimal(amount), None, False), of, at, former)
 
 
 def stock(free: str = "12", at: int = 1, *, pk: int = 1, of: int = RED, former: int | None = None) -> Step:
-    return part(Kind.STOCK, pk, rows.Stock(Decimal(free)), of, at, former)
+    return part(ChangeKind.STOCK, pk, rows.Stock(Decimal(free)), of, at, former)
 
 
 def member(of: int = RED, at: int = 1, *, named: int | None = 7, pk: int = 1, former: int | None = None) -> Step:
-    return part(Kind.MEMBERSHIP, pk, rows.Membership(named), of, at, former)
+    return part(ChangeKind.MEMBERSHIP, pk, rows.Membership(named), of, at, former)
 
 
 def resend(pk: int = RED) -> Step:
-    return [Change(Kind.RESEND, str(pk), pk, b"", Lane.URGENT, 0, None)]
+    return [Change(ChangeKind.RESEND_REQUEST, str(pk), pk, b"", Lane.URGENT, 0, None)]
 
 
-def gist(told: list[Change]) -> list[tuple[Kind, int, int]]:
+def gist(published: list[Change]) -> list[tuple[ChangeKind, int, int]]:
     """Kind, variant and lane of each change."""
-    return [(change.kind, int(change.pk), change.lane) for change in told]
+    return [(change.kind, int(change.pk), change.lane) for change in published]
 
 
-RECORD, ITEM = (Kind.CATALOGUE, RED, Lane.LIVE), (Kind.ITEM, RED, Lane.LIVE)
+RECORD, ITEM = (ChangeKind.DESIRED_CATALOGUE, RED, Lane.LIVE), (ChangeKind.VARIANT_INFO, RED, Lane.LIVE)
 
 
 @pytest.fixture
 def stage() -> Stage:
     """A stage that knows one variant with everything about it."""
     stage = Stage()
-    stage.tell(product("Kettle"), category("Kitchen"), variant(), price(), stock(), member())
+    stage.publish(product("Kettle"), category("Kitchen"), variant(), price(), stock(), member())
     return stage
 
 
@@ -150,44 +150,44 @@ def test_a_variant_joins_what_is_known_of_it(stage: Stage) -> None:
             "categories": [{"id": "7", "name": "Kitchen"}],
         }
     }
-    assert stage.sold() == {RED: Item(90, "SKU900", "Red")}
+    assert stage.sold() == {RED: VariantInfo(90, "SKU900", "Red")}
 
 
-def test_a_record_names_the_variant_that_can_tell_it_again(stage: Stage) -> None:
-    (told,) = stage.tell(stock("3", 2))
-    assert (told.key, told.pk) == ("900", "900")
-    assert isinstance(told.row, Wanted)
-    assert told.row.source == RED
+def test_a_record_names_the_variant_that_can_report_it_again(stage: Stage) -> None:
+    (published,) = stage.publish(stock("3", 2))
+    assert (published.key, published.pk) == ("900", "900")
+    assert isinstance(published.row, DesiredRecord)
+    assert published.row.source == RED
 
 
 @pytest.mark.parametrize("step", [price("6", 2), stock("3", 2), member(at=2, named=None)])
 def test_prices_stock_and_categories_are_no_matter_of_orders(stage: Stage, step: Step) -> None:
-    assert gist(stage.tell(step)) == [RECORD]
+    assert gist(stage.publish(step)) == [RECORD]
 
 
 def test_a_variant_is(stage: Stage) -> None:
-    assert gist(stage.tell(variant(name="Crimson", at=2))) == [RECORD, ITEM]
+    assert gist(stage.publish(variant(name="Crimson", at=2))) == [RECORD, ITEM]
     assert stage.sold()[RED].name == "Crimson"
 
 
-def test_a_unit_tells_of_a_variant_once_however_much_it_holds() -> None:
+def test_a_unit_reports_a_variant_once_however_much_it_holds() -> None:
     stage = Stage()
-    told = stage.tell(variant(), price(), stock("1"), stock("2", 2), product("Kettle"), variant(at=2, name="Crimson"))
-    assert gist(told) == [RECORD, ITEM]
+    published = stage.publish(variant(), price(), stock("1"), stock("2", 2), product("Kettle"), variant(at=2, name="Crimson"))
+    assert gist(published) == [RECORD, ITEM]
 
 
 class TestNoNews:
     @pytest.mark.parametrize("step", [product("Kettle", 2), category("Kitchen", 2), variant(at=2), price(at=2), stock(at=2)])
-    def test_a_row_that_is_written_anew_without_a_change_is_told_to_nobody(self, stage: Stage, step: Step) -> None:
-        assert stage.tell(step) == []
+    def test_a_row_that_is_written_anew_without_a_change_is_reported_to_nobody(self, stage: Stage, step: Step) -> None:
+        assert stage.publish(step) == []
 
     def test_its_position_is_remembered(self, stage: Stage) -> None:
-        stage.tell(stock("12", 5))
-        assert stage.tell(stock("3", 4)) == []
+        stage.publish(stock("12", 5))
+        assert stage.publish(stock("3", 4)) == []
         assert stage.content()["900"]["stock"] == 12
 
     @pytest.mark.parametrize(
-        ("step", "told"),
+        ("step", "published"),
         [
             (product("Kettle"), [RECORD]),
             (category("Kitchen"), [RECORD]),
@@ -197,104 +197,111 @@ class TestNoNews:
             (member(), [RECORD]),
         ],
     )
-    def test_a_row_that_comes_again_is_told_again_at_a_higher_position(
-        self, stage: Stage, step: Step, told: list[tuple[Kind, int, int]]
+    def test_a_row_that_comes_again_is_reported_again_at_a_higher_position(
+        self, stage: Stage, step: Step, published: list[tuple[ChangeKind, int, int]]
     ) -> None:
         before = stage.records["900"][0]
-        again = stage.tell(step)
-        assert gist(again) == told
+        again = stage.publish(step)
+        assert gist(again) == published
         assert all(change.position > before for change in again)
 
-    def test_an_older_row_neither_tells_nor_writes_anything(self, stage: Stage) -> None:
-        stage.tell(variant(at=5), price("6", 5), product("Kettle", 5))
+    def test_an_older_row_neither_reports_nor_writes_anything(self, stage: Stage) -> None:
+        stage.publish(variant(at=5), price("6", 5), product("Kettle", 5))
         before = dict(stage.state.rows)
-        assert stage.tell(variant(at=4, name="Crimson"), price("7", 4), product("Teapot", 4)) == []
+        assert stage.publish(variant(at=4, name="Crimson"), price("7", 4), product("Teapot", 4)) == []
         assert stage.state.rows == before
         assert stage.metrics.registry.get_sample_value("owdd_stale_changes_total", {"stage": "products"}) == 3
 
     def test_what_belongs_to_a_variant_that_never_was_waits_for_it(self) -> None:
         stage = Stage()
-        assert stage.tell(price(), stock(), member(), category("Kitchen")) == []
-        assert gist(stage.tell(variant(of=None))) == [RECORD, ITEM]
+        assert stage.publish(price(), stock(), member(), category("Kitchen")) == []
+        assert gist(stage.publish(variant(of=None))) == [RECORD, ITEM]
         assert stage.content()["900"]["categories"] == [{"id": "7", "name": "Kitchen"}]
 
 
 class TestParents:
-    def test_a_renamed_product_is_told_by_its_variants_only_and_without_haste(self, stage: Stage) -> None:
-        stage.tell(variant(BLUE, of=91), price(pk=2, of=BLUE))
-        assert gist(stage.tell(product("Teapot", 2))) == [(Kind.CATALOGUE, RED, Lane.BULK)]
+    def test_a_renamed_product_is_reported_by_its_variants_only_and_without_haste(self, stage: Stage) -> None:
+        stage.publish(variant(BLUE, of=91), price(pk=2, of=BLUE))
+        assert gist(stage.publish(product("Teapot", 2))) == [(ChangeKind.DESIRED_CATALOGUE, RED, Lane.BULK)]
         assert stage.content()["900"]["product_name"] == "Teapot"
 
     def test_a_renamed_category_is_too(self, stage: Stage) -> None:
-        assert gist(stage.tell(category("Cookery", 2), category("Garden", pk=8))) == [(Kind.CATALOGUE, RED, Lane.BULK)]
+        assert gist(stage.publish(category("Cookery", 2), category("Garden", pk=8))) == [
+            (ChangeKind.DESIRED_CATALOGUE, RED, Lane.BULK)
+        ]
         assert stage.content()["900"]["categories"] == [{"id": "7", "name": "Cookery"}]
 
     @pytest.mark.parametrize("late", [product("Kettle"), category("Kitchen")])
     def test_one_that_comes_after_its_variants_is_as_pressing_as_they_were(self, late: Step) -> None:
         stage = Stage()
-        stage.tell(variant(), price(), member())
-        assert gist(stage.tell(late)) == [RECORD]
+        stage.publish(variant(), price(), member())
+        assert gist(stage.publish(late)) == [RECORD]
 
     def test_ids_that_begin_alike_are_not_mixed_up(self, stage: Stage) -> None:
-        assert stage.tell(product("Lamp", pk=9), product("Lamp", pk=900), category("Lamps", pk=70)) == []
+        assert stage.publish(product("Lamp", pk=9), product("Lamp", pk=900), category("Lamps", pk=70)) == []
 
     def test_one_that_goes_takes_its_name_along(self, stage: Stage) -> None:
-        stage.tell(product(None, 2), category(None, 2))
+        stage.publish(product(None, 2), category(None, 2))
         assert not stage.content()["900"].keys() & {"parent_id", "product_code", "product_name", "categories"}
 
-    def test_a_variant_that_left_does_not_hear_of_it_any_more(self, stage: Stage) -> None:
-        stage.tell(variant(at=2, of=91), member(at=2, named=8))
-        assert stage.tell(product("Teapot", 2), category("Cookery", 2)) == []
+    def test_a_variant_that_left_does_not_learn_of_it_any_more(self, stage: Stage) -> None:
+        stage.publish(variant(at=2, of=91), member(at=2, named=8))
+        assert stage.publish(product("Teapot", 2), category("Cookery", 2)) == []
 
     def test_a_category_that_is_named_twice_is_left_when_nobody_names_it_any_more(self, stage: Stage) -> None:
-        stage.tell(member(pk=2))
-        stage.tell(member(at=2, named=None))
-        assert gist(stage.tell(category("Cookery", 2))) == [(Kind.CATALOGUE, RED, Lane.BULK)]
-        stage.tell([change(Kind.MEMBERSHIP, RED, 2, None, 2)])
-        assert stage.tell(category("Garden", 3)) == []
+        stage.publish(member(pk=2))
+        stage.publish(member(at=2, named=None))
+        assert gist(stage.publish(category("Cookery", 2))) == [(ChangeKind.DESIRED_CATALOGUE, RED, Lane.BULK)]
+        stage.publish([change(ChangeKind.MEMBERSHIP, RED, 2, None, 2)])
+        assert stage.publish(category("Garden", 3)) == []
 
 
 class TestLeaving:
     @pytest.mark.parametrize(
-        "step", [variant(at=2, sold=False), [change(Kind.VARIANT, RED, RED, None, 2)], [change(Kind.PRICE, RED, 1, None, 2)]]
+        "step",
+        [
+            variant(at=2, sold=False),
+            [change(ChangeKind.VARIANT, RED, RED, None, 2)],
+            [change(ChangeKind.PRICE, RED, 1, None, 2)],
+        ],
     )
     def test_a_variant_that_is_not_in_the_catalogue_any_more_has_no_record(self, stage: Stage, step: Step) -> None:
-        stage.tell(step)
+        stage.publish(step)
         assert stage.content() == {}
 
     def test_a_deleted_variant_is_no_item_of_an_order(self, stage: Stage) -> None:
-        stage.tell([change(Kind.VARIANT, RED, RED, None, 2)])
+        stage.publish([change(ChangeKind.VARIANT, RED, RED, None, 2)])
         assert stage.sold() == {}
 
     def test_a_price_that_moves_to_another_variant_leaves_the_old_one(self, stage: Stage) -> None:
-        stage.tell(variant(BLUE))
-        stage.tell(price(at=2, of=BLUE, former=RED))
+        stage.publish(variant(BLUE))
+        stage.publish(price(at=2, of=BLUE, former=RED))
         assert stage.content().keys() == {"901"}
 
 
 class TestAskedAgain:
-    def test_a_record_is_told_again_and_only_that(self, stage: Stage) -> None:
+    def test_a_record_is_reported_again_and_only_that(self, stage: Stage) -> None:
         before = stage.records["900"]
-        assert gist(stage.tell(resend())) == [(Kind.CATALOGUE, RED, Lane.URGENT)]
+        assert gist(stage.publish(resend())) == [(ChangeKind.DESIRED_CATALOGUE, RED, Lane.URGENT)]
         position, row = stage.records["900"]
         assert position > before[0]
         assert row == before[1]
 
     def test_of_a_variant_that_never_was_there_is_no_record(self, stage: Stage) -> None:
-        (told,) = stage.tell(resend(5))
-        assert (told.key, told.row) == ("5", None)
+        (published,) = stage.publish(resend(5))
+        assert (published.key, published.row) == ("5", None)
 
 
-def test_a_site_without_a_catalogue_tells_only_orders() -> None:
+def test_a_site_without_a_catalogue_reports_only_orders() -> None:
     delivery = MAPPING.delivery.model_copy(update={"catalogue": None})
     stage = Stage(MAPPING.model_copy(update={"delivery": delivery}))
-    assert gist(stage.tell(variant(), price(), product("Kettle"))) == [ITEM]
-    assert stage.tell(stock(), product("Teapot", 2), resend()) == []
+    assert gist(stage.publish(variant(), price(), product("Kettle"))) == [ITEM]
+    assert stage.publish(stock(), product("Teapot", 2), resend()) == []
 
 
 def test_a_change_of_another_stage_is_refused(stage: Stage) -> None:
     with pytest.raises(KeyError):
-        stage.tell([change(Kind.HEADER, RED, RED, None, 1)])
+        stage.publish([change(ChangeKind.HEADER, RED, RED, None, 1)])
 
 
 @st.composite
@@ -316,10 +323,10 @@ def timelines(draw: st.DrawFn) -> list[list[Step]]:
             ]
         )
     amounts = st.sampled_from(["1", "2"]).map(Decimal)
-    parts: dict[Kind, st.SearchStrategy[Message]] = {
-        Kind.PRICE: st.builds(rows.Price, st.just(1), amounts, st.none(), st.booleans()),
-        Kind.STOCK: st.builds(rows.Stock, amounts),
-        Kind.MEMBERSHIP: st.builds(rows.Membership, st.sampled_from([None, 7, 8])),
+    parts: dict[ChangeKind, st.SearchStrategy[Message]] = {
+        ChangeKind.PRICE: st.builds(rows.Price, st.just(1), amounts, st.none(), st.booleans()),
+        ChangeKind.STOCK: st.builds(rows.Stock, amounts),
+        ChangeKind.MEMBERSHIP: st.builds(rows.Membership, st.sampled_from([None, 7, 8])),
     }
     for kind, content in parts.items():
         for pk in (1, 2):
@@ -335,7 +342,7 @@ def worked(stage: Stage, steps: Sequence[Step], random: Random, crashes: int) ->
     while done < len(steps):
         batch = steps[done : done + random.randint(1, 4)]
         lost = crashes > 0 and random.random() < 0.3
-        stage.tell(*batch, lose_outputs=lost)
+        stage.publish(*batch, lose_outputs=lost)
         if lost or (crashes > 0 and random.random() < 0.1):
             crashes -= 1
         else:
@@ -349,7 +356,7 @@ def test_arrival_batches_and_crashes_do_not_show_in_the_catalogue(
     found: list[list[Step]], random: Random, crashes: int
 ) -> None:
     expected = Stage()
-    expected.tell(*[step for steps in found for step in steps])
+    expected.publish(*[step for steps in found for step in steps])
     stage = worked(Stage(), interleaved(found, random), random, crashes)
     assert stage.content() == expected.content()
     assert stage.sold() == expected.sold()

@@ -8,7 +8,7 @@ from streams.capture.envelope import RowEvent, decode
 from streams.ingest.router import Router
 from streams.mapping import load_mapping
 from streams.mapping.delivery import Catalogue
-from streams.messages.changes import Change, Item
+from streams.messages.changes import Change, VariantInfo
 from testkit.oracle.items import catalogue_records, items
 from testkit.simulate import Simulation, SimulationConfig
 from tests.agents.test_products import TOPICS, Stage, worked
@@ -27,11 +27,11 @@ def test_the_stage_and_the_oracle_agree_on_a_simulated_shop(seed: int) -> None:
     for happening in simulation.events():
         event = decode(happening.key, happening.value)
         if isinstance(event, RowEvent):
-            told = [change for topic, change in router.route(event, 0) if topic == TOPICS.products]
-            steps += [told] if told else []
+            published = [change for topic, change in router.route(event, 0) if topic == TOPICS.products]
+            steps += [published] if published else []
     stage = worked(Stage(MAPPING), steps, Random(seed), crashes=50)
     tables = simulation.truth().tables
     records = catalogue_records(tables, MAPPING)
     assert len(records) > 20
     assert stage.content() == records
-    assert stage.sold() == {item.id: Item(item.product, item.sku, item.name) for item in items(tables, MAPPING).values()}
+    assert stage.sold() == {item.id: VariantInfo(item.product, item.sku, item.name) for item in items(tables, MAPPING).values()}

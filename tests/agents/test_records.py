@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from streams.core.lanes import FEW, Lane
 from streams.domain.versioned import version_bytes
 from streams.mapping.delivery import Delivery, OrderRecords
-from streams.messages.changes import Change, Kind, Recipients
+from streams.messages.changes import Change, ChangeKind, RecipientsReply
+from tests.agents.arrivals import shops
 from tests.agents.memory import interleaved
 from tests.agents.pipeline import (
     ANN,
@@ -36,7 +37,6 @@ from tests.agents.pipeline import (
     status,
     total,
 )
-from tests.agents.shops import shops
 
 ACCOUNT = customer(1, ANN)
 SHIRT = line(10, 100, variant=5, quantity="2", net="7.50")
@@ -49,7 +49,7 @@ SHOP = LOOKUP + ACCOUNT + WORDS + ORDER
 def credit(pk: int, net: str, *of: tuple[int, str], at: int = 1, **fields: Any) -> Step:
     """A credit note over lines of orders, each with what it gives back."""
     given_back = [line(pk, 1000 * pk + original, original, net=amount) for original, amount in of]
-    return [*header(pk, sort=4, at=at, **fields), *total(pk, net), *[told for step in given_back for told in step]]
+    return [*header(pk, sort=4, at=at, **fields), *total(pk, net), *[published for step in given_back for published in step]]
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_an_accounts_order_shows_with_its_first_address(pipeline: Pipeline) -> N
 def test_a_house_order_shows_with_its_own_address_and_asks_nobody(pipeline: Pipeline) -> None:
     pipeline.pump(LOOKUP, header(10, HOUSE), total(10), detail(10, BOB))
     assert pipeline.records().keys() == {(BOB, "SO10")}
-    assert not pipeline.counts[Kind.SEEK] and not pipeline.counts[Kind.RECIPIENTS]
+    assert not pipeline.counts[ChangeKind.RECIPIENTS_QUERY] and not pipeline.counts[ChangeKind.RECIPIENTS_REPLY]
 
 
 @pytest.mark.parametrize(("own", "owner"), [(EVE, EVE), (BOB, ANN), (None, ANN)])
@@ -108,18 +108,18 @@ def test_an_account_that_comes_late_brings_the_records_of_its_orders(pipeline: P
     assert pipeline.pump(ACCOUNT).records().keys() == {(ANN, "SO10")}
 
 
-def test_orders_hear_nothing_when_the_addresses_stay(pipeline: Pipeline) -> None:
+def test_orders_learn_nothing_when_the_addresses_stay(pipeline: Pipeline) -> None:
     pipeline.pump(SHOP)
-    told = pipeline.counts[Kind.RECIPIENTS]
+    published = pipeline.counts[ChangeKind.RECIPIENTS_REPLY]
     pipeline.pump(customer(1, ANN, at=2), header(11), total(11))
-    assert pipeline.counts[Kind.RECIPIENTS] == told + 1, "only the new order asked"
+    assert pipeline.counts[ChangeKind.RECIPIENTS_REPLY] == published + 1, "only the new order asked"
 
 
 def test_an_answer_makes_no_new_fact(pipeline: Pipeline) -> None:
     pipeline.pump(SHOP)
-    facts = pipeline.counts[Kind.FACT]
+    facts = pipeline.counts[ChangeKind.ORDER_FACT]
     pipeline.pump(person(1, 1, EVE))
-    assert pipeline.records().keys() == {(EVE, "SO10")} and pipeline.counts[Kind.FACT] == facts
+    assert pipeline.records().keys() == {(EVE, "SO10")} and pipeline.counts[ChangeKind.ORDER_FACT] == facts
 
 
 def test_an_order_leaves_the_account_that_it_moves_from_and_comes_back(pipeline: Pipeline) -> None:
@@ -130,7 +130,7 @@ def test_an_order_leaves_the_account_that_it_moves_from_and_comes_back(pipeline:
 
 
 def test_what_changed_while_an_order_was_held_is_known_when_it_is_live_again(pipeline: Pipeline) -> None:
-    pipeline.pump(SHOP).pump(of_order(Kind.TOTAL, 10, 10, None, 2)).pump(person(1, 1, EVE)).pump(total(10, at=3))
+    pipeline.pump(SHOP).pump(of_order(ChangeKind.TOTAL, 10, 10, None, 2)).pump(person(1, 1, EVE)).pump(total(10, at=3))
     assert pipeline.records().keys() == {(EVE, "SO10")}
 
 
@@ -141,13 +141,16 @@ def crashed(pipeline: Pipeline, topic: str, step: Step) -> Pipeline:
     return pipeline.feed(step)
 
 
-def test_addresses_that_a_crash_left_untold_are_told_when_the_change_comes_again(pipeline: Pipeline) -> None:
+def test_addresses_that_a_crash_left_unreported_are_reported_when_the_change_comes_again(pipeline: Pipeline) -> None:
     crashed(pipeline.pump(SHOP), TOPICS.buyers, person(1, 1, EVE)).pump()
     assert pipeline.records().keys() == {(EVE, "SO10")}
 
 
 def test_a_question_that_a_crash_swallowed_is_asked_again_though_an_old_word_arrived(pipeline: Pipeline) -> None:
-    old = (TOPICS.orders, Change(Kind.RECIPIENTS, "10", "c1", version_bytes(1), Lane.LIVE, 0, Recipients((BOB,))))
+    old = (
+        TOPICS.orders,
+        Change(ChangeKind.RECIPIENTS_REPLY, "10", "c1", version_bytes(1), Lane.LIVE, 0, RecipientsReply((BOB,))),
+    )
     pipeline.pump(SHOP).pump(header(10, 2, at=2)).pump(person(1, 1, EVE))
     crashed(pipeline, TOPICS.orders, header(10, 1, at=3)).pump([old])
     assert pipeline.records().keys() == {(EVE, "SO10")}
@@ -170,13 +173,14 @@ def test_places_that_an_order_left_long_ago_are_forgotten(pipeline: Pipeline) ->
     for at in range(2, 40):
         pipeline.pump(header(10, number=f"N{at}", at=at))
     assert pipeline.records().keys() == {(ANN, "N39")}
-    pipeline.told.clear()
+    pipeline.published.clear()
     pipeline.pump(header(10, number="last", at=40))
-    assert pipeline.records().keys() == {(ANN, "last")} and 2 < len(pipeline.told) < 10
+    assert pipeline.records().keys() == {(ANN, "last")} and 2 < len(pipeline.published) < 10
 
 
 @pytest.mark.parametrize(
-    "gone", [of_order(Kind.HEADER, 10, 10, None, 2), header(10, sort=2, at=2), of_order(Kind.TOTAL, 10, 10, None, 2)]
+    "gone",
+    [of_order(ChangeKind.HEADER, 10, 10, None, 2), header(10, sort=2, at=2), of_order(ChangeKind.TOTAL, 10, 10, None, 2)],
 )
 def test_an_order_that_is_not_live_has_no_record(pipeline: Pipeline, gone: Step) -> None:
     assert not pipeline.pump(SHOP).pump(gone).records()
@@ -191,7 +195,7 @@ def test_a_cancelled_order_still_shows(pipeline: Pipeline) -> None:
 def test_a_return_shows_until_it_is_credited(pipeline: Pipeline) -> None:
     pipeline.pump(SHOP, returned(10, 1, "R1", 5), returned(10, 2, "R2", 4), returned(10, 3, "R3"))
     assert (pipeline.record(ANN, "SO10")["order_status"], pipeline.record(ANN, "SO10")["return_number"]) == ("returning", "R1")
-    pipeline.pump(of_order(Kind.RETURN, 10, 1, None, 2))
+    pipeline.pump(of_order(ChangeKind.RETURN, 10, 1, None, 2))
     assert pipeline.record(ANN, "SO10")["return_number"] == "R2"
     assert refund(pipeline.pump(credit(20, "1", (100, "1"))))[0] == "part_refunded"
 
@@ -208,7 +212,7 @@ def test_credits_add_up_and_are_taken_back(pipeline: Pipeline) -> None:
     assert refund(pipeline) == ("refunded", "11.00", "0.00")
     pipeline.pump(status(3, "cancelled"), header(21, sort=4, status=3, at=2))
     assert refund(pipeline) == ("part_refunded", "3.00", "7.00")
-    pipeline.pump(of_order(Kind.HEADER, 20, 20, None, 2))
+    pipeline.pump(of_order(ChangeKind.HEADER, 20, 20, None, 2))
     assert refund(pipeline) == ("open", "0.00", "10.00")
 
 
@@ -229,10 +233,10 @@ def test_a_variant_that_comes_late_or_is_renamed_reaches_the_orders_that_have_it
     assert pipeline.record(ANN, "SO10")["products"][0] == {"product_id": "5", "price": "3.75", "qty": 2}
     pipeline.pump(item(5, "SHIRT-M", "Shirt"))
     assert pipeline.record(ANN, "SO10")["products"][0]["sku"] == "SHIRT-M"
-    facts = pipeline.counts[Kind.FACT]
+    facts = pipeline.counts[ChangeKind.ORDER_FACT]
     pipeline.pump(item(5, "SHIRT-L", "Large shirt", at=2), item(5, "SHIRT-L", "Large shirt", at=3))
     assert pipeline.record(ANN, "SO10")["products"][0]["name"] == "Large shirt"
-    assert pipeline.counts[Kind.FACT] == facts + 1, "not the order without it, and not again for what is known"
+    assert pipeline.counts[ChangeKind.ORDER_FACT] == facts + 1, "not the order without it, and not again for what is known"
 
 
 def index_rows(pipeline: Pipeline) -> list[bytes]:
@@ -242,11 +246,11 @@ def index_rows(pipeline: Pipeline) -> list[bytes]:
 def test_the_index_of_variants_follows_the_lines(pipeline: Pipeline) -> None:
     pipeline.pump(SHOP, line(10, 102, variant=5))
     assert index_rows(pipeline) == [b"v5\x0010", b"v6\x0010"]
-    pipeline.pump(of_order(Kind.LINE, 10, 101, None, 2), of_order(Kind.LINE, 10, 100, None, 2))
+    pipeline.pump(of_order(ChangeKind.LINE, 10, 101, None, 2), of_order(ChangeKind.LINE, 10, 100, None, 2))
     assert index_rows(pipeline) == [b"v5\x0010"], "the other line still names it"
 
 
-def lanes(pipeline: Pipeline, *steps: Step, kind: Kind = Kind.RECORD) -> set[int]:
+def lanes(pipeline: Pipeline, *steps: Step, kind: ChangeKind = ChangeKind.DESIRED_RECORD) -> set[int]:
     """The lanes in which ``kind`` is told because of ``steps``."""
     found: set[int] = set()
     want = pipeline._want
@@ -261,7 +265,7 @@ def lanes(pipeline: Pipeline, *steps: Step, kind: Kind = Kind.RECORD) -> set[int
 
 
 def in_lane(step: Step, lane: Lane) -> Step:
-    return [(topic, msgspec.structs.replace(told, lane=lane)) for topic, told in step]
+    return [(topic, msgspec.structs.replace(published, lane=lane)) for topic, published in step]
 
 
 def test_a_refund_is_urgent_in_the_record_too(pipeline: Pipeline) -> None:
@@ -282,39 +286,39 @@ def test_what_many_orders_follow_is_bulk(pipeline: Pipeline, orders: int, lane: 
 
 
 def resend(order: int) -> Step:
-    return [(TOPICS.orders, Change(Kind.RESEND, str(order), order, b"", Lane.LIVE, 0, None))]
+    return [(TOPICS.orders, Change(ChangeKind.RESEND_REQUEST, str(order), order, b"", Lane.LIVE, 0, None))]
 
 
-def test_a_record_can_be_told_again(pipeline: Pipeline) -> None:
-    before = pipeline.pump(SHOP).told.pop((ANN, "SO10"))
-    facts = pipeline.counts[Kind.FACT]
-    after = pipeline.pump(resend(10)).told[ANN, "SO10"]
+def test_a_record_can_be_reported_again(pipeline: Pipeline) -> None:
+    before = pipeline.pump(SHOP).published.pop((ANN, "SO10"))
+    facts = pipeline.counts[ChangeKind.ORDER_FACT]
+    after = pipeline.pump(resend(10)).published[ANN, "SO10"]
     assert after.content == before.content and after.position > before.position
-    assert pipeline.counts[Kind.FACT] == facts
+    assert pipeline.counts[ChangeKind.ORDER_FACT] == facts
 
 
 def test_a_credit_note_is_followed_up_with_its_recipient(pipeline: Pipeline) -> None:
-    told = pipeline.pump(SHOP, credit(20, "3", (100, "3"))).follow_ups[20][ANN]
-    assert (told.number, str(told.amount), told.currency) == ("SO20", "3", "GBP")
+    published = pipeline.pump(SHOP, credit(20, "3", (100, "3"))).follow_ups[20][ANN]
+    assert (published.number, str(published.amount), published.currency) == ("SO20", "3", "GBP")
 
 
-def test_an_untold_follow_up_goes_where_its_recipient_goes(pipeline: Pipeline) -> None:
+def test_an_unreported_follow_up_goes_where_its_recipient_goes(pipeline: Pipeline) -> None:
     pipeline.pump(SHOP, credit(20, "3", (100, "3")), person(1, 1, EVE, at=2))
     assert pipeline.follow_ups[20].keys() == {EVE}
 
 
-def test_a_follow_up_that_was_told_is_told_to_nobody_else(pipeline: Pipeline) -> None:
+def test_a_follow_up_that_was_reported_is_reported_to_nobody_else(pipeline: Pipeline) -> None:
     pipeline.pump(SHOP, credit(20, "3", (100, "3"))).follow_ups.clear()
-    pipeline.pump(told_of(20), person(1, 1, EVE, at=2), header(20, sort=4, at=2))
+    pipeline.pump(follow_up_delivered(20), person(1, 1, EVE, at=2), header(20, sort=4, at=2))
     assert not any(pipeline.follow_ups.values())
 
 
-def told_of(credit_note: int) -> Step:
-    return [(TOPICS.orders, Change(Kind.TOLD, str(credit_note), credit_note, b"", Lane.LIVE, 0, None))]
+def follow_up_delivered(credit_note: int) -> Step:
+    return [(TOPICS.orders, Change(ChangeKind.FOLLOW_UP_DELIVERED, str(credit_note), credit_note, b"", Lane.LIVE, 0, None))]
 
 
 @pytest.mark.parametrize("unfit", [{"status": 3}, {"number": None}, {"customer": 7}])
-def test_a_credit_note_that_nobody_is_told_of(pipeline: Pipeline, unfit: dict[str, Any]) -> None:
+def test_a_credit_note_that_nobody_follows_up(pipeline: Pipeline, unfit: dict[str, Any]) -> None:
     pipeline.pump(SHOP, status(3, "cancelled"), credit(20, "3", (100, "3"), **unfit))
     assert not any(pipeline.follow_ups.values())
 
@@ -322,8 +326,8 @@ def test_a_credit_note_that_nobody_is_told_of(pipeline: Pipeline, unfit: dict[st
 def test_a_part_that_is_not_delivered_costs_nothing() -> None:
     delivery = Delivery(orders=None, follow_up=None)
     pipeline = Pipeline(MAPPING.model_copy(update={"delivery": delivery})).pump(SHOP, credit(20, "3", (100, "3")))
-    assert not pipeline.told and not pipeline.follow_ups
-    assert not {Kind.SEEK, Kind.RECIPIENTS, Kind.CREDITED} & pipeline.counts.keys()
+    assert not pipeline.published and not pipeline.follow_ups
+    assert not {ChangeKind.RECIPIENTS_QUERY, ChangeKind.RECIPIENTS_REPLY, ChangeKind.CREDITED_AMOUNT} & pipeline.counts.keys()
     assert pipeline.contact(ANN)["OW_LAST_SKUS"] == "SHIRT-M, HAT"
 
 
@@ -350,6 +354,6 @@ def test_arrival_batches_and_crashes_do_not_show_in_the_records(found: list[list
         place: json.loads(record) for place, record in expected.records().items()
     }
     assert pipeline.content() == expected.content()
-    assert {credit: told.keys() for credit, told in pipeline.follow_ups.items() if told} == {
-        credit: told.keys() for credit, told in expected.follow_ups.items() if told
+    assert {credit: published.keys() for credit, published in pipeline.follow_ups.items() if published} == {
+        credit: published.keys() for credit, published in expected.follow_ups.items() if published
     }

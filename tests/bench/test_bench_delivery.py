@@ -11,17 +11,17 @@ from streams.core.lanes import Lane
 from streams.dispatch.policies import debounce_policy
 from streams.domain.debounce import Debounce
 from streams.mapping import load_mapping
-from streams.messages.changes import Change, Desired, Kind
+from streams.messages.changes import Change, ChangeKind, DesiredContact
 from testkit.sandbox import SandboxApp
 from testkit.virtual import event_loop
 from testkit.virtual.account import Terms, open_account
-from testkit.virtual.backlog import Ledger
+from testkit.virtual.backlog import Backlog
 from testkit.virtual.event_loop import VirtualClock
 from testkit.virtual.measures import best, measure, merged, percentile
 from testkit.virtual.pipeline import SETTINGS
 from testkit.virtual.trace import CONTACT, START_MS
 from testkit.virtual.traces import PLOTS, Plot, Scale
-from testkit.virtual.wire import Said, canonical, nothing_new, read
+from testkit.virtual.wire import ParsedCall, canonical, nothing_new, read
 from testkit.virtual.world import Played, World
 
 EMAIL = "ann@example.com"
@@ -30,11 +30,11 @@ A, B, C = (orjson.dumps({"FIRSTNAME": name}) for name in "ABC")
 
 
 def wanted(fields: bytes, opted: bool | None = None, lane: Lane = Lane.LIVE) -> Change:
-    return Change(Kind.DESIRED, EMAIL, 0, b"", lane, 0, Desired(fields, opted, ()))
+    return Change(ChangeKind.DESIRED_CONTACT, EMAIL, 0, b"", lane, 0, DesiredContact(fields, opted, ()))
 
 
-def said(fields: bytes, *, refuses: bool = False) -> Said:
-    return Said((CONTACT, EMAIL), canonical(fields), refuses)
+def said(fields: bytes, *, refuses: bool = False) -> ParsedCall:
+    return ParsedCall((CONTACT, EMAIL), canonical(fields), refuses)
 
 
 @pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.name)
@@ -46,45 +46,45 @@ def test_a_trace_repeats_itself_and_runs_in_time(plot: Plot) -> None:
 
 
 def test_a_call_delivers_every_change_up_to_its_content() -> None:
-    ledger = Ledger({}, Debounce())
+    ledger = Backlog({}, Debounce())
     for at, fields in enumerate((A, B, C)):
         assert ledger.wanted(wanted(fields), at)
-    ledger.told(said(B), 100, refused=False)
+    ledger.delivered(said(B), 100, refused=False)
     assert list(ledger.carried.delays[Lane.LIVE]) == [100, 99] and ledger.outstanding == 1
-    ledger.told(said(A), 200, refused=False)
+    ledger.delivered(said(A), 200, refused=False)
     assert ledger.outstanding == 1, "older content delivers nothing newer"
-    ledger.told(said(C), 300, refused=False)
+    ledger.delivered(said(C), 300, refused=False)
     assert ledger.outstanding == 0 and ledger.idle.is_set()
 
 
-def test_what_is_changed_back_before_anybody_was_told_needs_no_call() -> None:
-    ledger = Ledger({}, Debounce())
+def test_what_is_changed_back_before_it_was_sent_needs_no_call() -> None:
+    ledger = Backlog({}, Debounce())
     ledger.wanted(wanted(A), 0)
-    ledger.told(said(A), 1, refused=False)
+    ledger.delivered(said(A), 1, refused=False)
     ledger.wanted(wanted(B), 2)
     assert ledger.outstanding == 1
     ledger.wanted(wanted(A), 3)
     assert ledger.outstanding == 0 and ledger.idle.is_set()
-    ledger.told(said(B), 4, refused=False)
+    ledger.delivered(said(B), 4, refused=False)
     assert ledger.outstanding == 1, "the call was under way already"
-    ledger.told(said(A), 5, refused=False)
+    ledger.delivered(said(A), 5, refused=False)
     assert ledger.outstanding == 0
 
 
 def test_the_same_content_again_is_no_change() -> None:
-    ledger = Ledger({}, Debounce())
+    ledger = Backlog({}, Debounce())
     assert ledger.wanted(wanted(A), 0)
     assert not ledger.wanted(wanted(A), 1)
 
 
 def test_an_opt_out_is_delivered_when_it_is_said() -> None:
-    ledger = Ledger({}, Debounce())
+    ledger = Backlog({}, Debounce())
     ledger.wanted(wanted(A, opted=True), 0)
-    ledger.told(said(A), 1, refused=False)
+    ledger.delivered(said(A), 1, refused=False)
     assert ledger.wanted(wanted(A, opted=False), 2)
-    ledger.told(said(A), 3, refused=False)
+    ledger.delivered(said(A), 3, refused=False)
     assert ledger.outstanding == 1
-    ledger.told(said(A, refuses=True), 4, refused=True)
+    ledger.delivered(said(A, refuses=True), 4, refused=True)
     assert ledger.outstanding == 0
 
 

@@ -290,7 +290,7 @@ class TestControls:
             ),
         ],
     )
-    def test_it_is_told_by_its_members(self, key: bytes, value: bytes, control: Control) -> None:
+    def test_it_is_reported_by_its_members(self, key: bytes, value: bytes, control: Control) -> None:
         assert decode(key, value) == control
         assert decode(key, b'{"schema":{"type":"struct"},"payload":' + value + b"}") == control
 

@@ -29,7 +29,7 @@ def processed(key: bytes | None, value: bytes | None) -> str | None:
     try:
         event = decode(key, value)
         if isinstance(event, RowEvent):
-            list(ROUTER.route(event, born=0))
+            list(ROUTER.route(event, caused_at=0))
     except RecordError as error:
         return error.code
     return None

@@ -21,7 +21,7 @@ ROUTER = Router(load_mapping(), Topics.of("owdd"))
 def processed(key: bytes | None, value: bytes) -> list[tuple[str, Change]]:
     """What ingest makes of a record."""
     event = decode(key, value)
-    return list(ROUTER.route(event, born=0)) if isinstance(event, RowEvent) else []
+    return list(ROUTER.route(event, caused_at=0)) if isinstance(event, RowEvent) else []
 
 
 def refusal(record: Hostile) -> RecordError:
@@ -40,7 +40,7 @@ def test_a_hostile_record_is_refused_with_its_code(record: Hostile) -> None:
 
 
 @every_record
-def test_an_error_never_tells_what_the_record_held(record: Hostile) -> None:
+def test_an_error_never_reports_what_the_record_held(record: Hostile) -> None:
     error = refusal(record)
     shown = "".join(traceback.format_exception(error)) + error.code + error.detail
     assert MARK not in shown

@@ -12,7 +12,7 @@ from streams.capture.envelope import UNAVAILABLE
 from streams.capture.reader import TableReader, readers
 from streams.core.errors import RecordError
 from streams.mapping import Mapping, load_mapping
-from streams.mapping.model import Consent, Erasure
+from streams.mapping.model import ConsentRule, Erasure
 from streams.mapping.tables import Return
 from tests.capture.records import ROWS, Row
 
@@ -26,7 +26,7 @@ def read(table: str, **columns: Any) -> object:
     return READERS[table].read(ROWS[table] | columns)
 
 
-def contacts(consent: Consent, erasure: Erasure | None = None) -> TableReader:
+def contacts(consent: ConsentRule, erasure: Erasure | None = None) -> TableReader:
     """The reader of the contact table under other rules of consent and erasure."""
     return readers(MAPPING.model_copy(update={"consent": consent, "erasure": erasure}))[MAPPING.contact.table]
 
@@ -126,7 +126,7 @@ class TestContacts:
 
 
 class TestConsent:
-    RULE = Consent(
+    RULE = ConsentRule(
         mode="column", column="cc_opt", opted_in=frozenset({"1", "true", "yes"}), opted_out=frozenset({"0", "false", ""})
     )
 
@@ -155,14 +155,14 @@ class TestConsent:
         assert row.opted is opted
 
     def test_no_value_is_no_answer_even_where_none_is_one(self) -> None:
-        rule = Consent(mode="column", column="cc_opt", opted_in=frozenset({"yes"}), opted_out=frozenset({"none"}))
+        rule = ConsentRule(mode="column", column="cc_opt", opted_in=frozenset({"yes"}), opted_out=frozenset({"none"}))
         row = contacts(rule).read(ROWS["customer_contact"] | {"cc_opt": None})
         assert isinstance(row, rows.Contact)
         assert row.opted is None
 
     @pytest.mark.parametrize("mode", ["none", "external"])
     def test_a_site_that_does_not_say_has_nobody_in_or_out(self, mode: Literal["none", "external"]) -> None:
-        row = contacts(Consent(mode=mode, column="cc_opt")).read(ROWS["customer_contact"] | {"cc_opt": "1"})
+        row = contacts(ConsentRule(mode=mode, column="cc_opt")).read(ROWS["customer_contact"] | {"cc_opt": "1"})
         assert isinstance(row, rows.Contact)
         assert row.opted is None
 
@@ -193,21 +193,21 @@ class TestErasure:
         ],
     )
     def test_a_value_means_what_the_mapping_says(self, value: object, erased: bool) -> None:
-        row = contacts(Consent(), self.RULE).read(ROWS["customer_contact"] | {"cc_erased": value})
+        row = contacts(ConsentRule(), self.RULE).read(ROWS["customer_contact"] | {"cc_erased": value})
         assert row == rows.Contact(("ann@bright.co.uk",), "Ann", "Lee", None, erased)
 
     def test_without_a_rule_nobody_is_erased(self) -> None:
-        row = contacts(Consent()).read(ROWS["customer_contact"] | {"cc_erased": "1"})
+        row = contacts(ConsentRule()).read(ROWS["customer_contact"] | {"cc_erased": "1"})
         assert isinstance(row, rows.Contact)
         assert not row.erased
 
     def test_a_rule_whose_column_is_not_captured_is_an_error(self) -> None:
         with pytest.raises(RecordError, match=r"^column_missing: cc_erased "):
-            contacts(Consent(), self.RULE).read(ROWS["customer_contact"])
+            contacts(ConsentRule(), self.RULE).read(ROWS["customer_contact"])
 
     def test_an_unavailable_answer_keeps_the_one_before(self) -> None:
         columns = ROWS["customer_contact"] | {"cc_erased": UNAVAILABLE}
-        assert contacts(Consent(), self.RULE).unavailable(columns, UNAVAILABLE) == ("erased",)
+        assert contacts(ConsentRule(), self.RULE).unavailable(columns, UNAVAILABLE) == ("erased",)
 
 
 class TestOrders:

@@ -14,11 +14,11 @@ import pytest
 import pytest_asyncio
 
 from streams.capture.envelope import RowEvent
-from streams.connect.control import Patience, all_are, wait_for
+from streams.connect.control import WaitLimits, all_are, wait_for
 from testkit.local_services import kafka
 from testkit.simulate.sql_dialects import DIALECTS
 from testkit.simulate.sql_writer import Sql
-from tests.cdc.shop import Shop, open_shop
+from tests.cdc.cdc_harness import Shop, open_shop
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -65,7 +65,7 @@ async def test_deletes_and_changed_keys_arrive(shop: Shop) -> None:
 async def test_a_paused_connector_misses_nothing(shop: Shop) -> None:
     async with shop.stack.client() as client:
         await client.pause(shop.stack.connector)
-        await wait_for(client, shop.stack.connector, all_are("PAUSED"), Patience(30, 0.5))
+        await wait_for(client, shop.stack.connector, all_are("PAUSED"), WaitLimits(30, 0.5))
         before = await shop.metric("owdd_records_total")
         await shop.trade(150)
         assert await shop.metric("owdd_records_total") == before

@@ -14,7 +14,7 @@ from streams.connect.files import Rendered, configuration_file, script_files
 from streams.connect.sql import SCRIPTS
 from streams.mapping import DEFAULT
 from streams.settings import Settings
-from tests.connect.site import MAPPING, settings
+from tests.connect.connect_harness import MAPPING, settings
 
 CONNECTORS = Path(__file__).parents[2] / "connectors"
 COMMITTED = [
@@ -73,7 +73,7 @@ class TestRender:
         assert owdd("render", "--out", out).stdout == f"{out}/orderwise-sqlserver.json: current\n"
         assert (tmp_path / "connectors" / "orderwise-sqlserver.json").read_text("utf-8") == owdd("render").stdout
 
-    def test_checking_tells_a_stale_file_and_leaves_it(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_checking_reports_a_stale_file_and_leaves_it(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         owdd("render", "--out", str(tmp_path))
         assert owdd("render", "--check", "--out", str(tmp_path)).exit_code == 0
         monkeypatch.setenv("OWDD_SOURCE_PORT", "1444")
@@ -81,7 +81,7 @@ class TestRender:
         assert (result.exit_code, json.loads(result.stdout)) == (ExitCode.CHANGES, {"orderwise-sqlserver.json": "stale"})
         assert '"1433"' in (tmp_path / "orderwise-sqlserver.json").read_text("utf-8")
 
-    def test_checking_tells_a_file_that_is_not_there(self, tmp_path: Path) -> None:
+    def test_checking_reports_a_file_that_is_not_there(self, tmp_path: Path) -> None:
         assert owdd("render", "--check", "--out", str(tmp_path)).exit_code == ExitCode.CHANGES
         assert list(tmp_path.iterdir()) == []
 
@@ -127,7 +127,7 @@ class TestSql:
             (("--script", "rotate", "--table", "user_detail"), "are not in the mapping"),
         ],
     )
-    def test_what_does_not_fit_is_told(self, arguments: tuple[str, ...], message: str) -> None:
+    def test_what_does_not_fit_is_reported(self, arguments: tuple[str, ...], message: str) -> None:
         result = owdd("sql", *arguments)
         assert result.exit_code == ExitCode.INVALID
         assert message in result.stderr

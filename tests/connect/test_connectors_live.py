@@ -159,7 +159,7 @@ def test_the_identity_of_a_running_connector_is_kept(site: Site, applied: None) 
     assert site.owdd("plan").code is ExitCode.OK
 
 
-def test_it_is_paused_stopped_and_resumed_only_when_told_to_execute(site: Site, applied: None) -> None:
+def test_it_is_paused_stopped_and_resumed_only_with_execute(site: Site, applied: None) -> None:
     assert site.owdd("pause").code is ExitCode.CHANGES
     assert states(site.owdd("status")) == ["RUNNING", "RUNNING"]
     said = site.owdd("pause", "--execute")
@@ -190,7 +190,7 @@ def test_offsets_are_shown_and_saved_and_no_file_is_overwritten(site: Site, appl
     assert site.owdd("offsets", "--save", str(saved)).code is ExitCode.INVALID
 
 
-def test_a_snapshot_is_taken_only_when_told_to_execute(site: Site, applied: None) -> None:
+def test_a_snapshot_is_taken_only_with_execute(site: Site, applied: None) -> None:
     table = MAPPING.order.status.table
     with psycopg.connect(site.server.url(MAPPING.source.database), password=site.password) as shop:
         shop.execute(
@@ -209,7 +209,7 @@ def test_a_snapshot_is_taken_only_when_told_to_execute(site: Site, applied: None
     assert done["aggregate_type"] == "Incremental Snapshot"
 
 
-def test_a_task_that_failed_is_told_with_its_reason_and_restarted_by_command(site: Site, applied: None) -> None:
+def test_a_task_that_failed_is_reported_with_its_reason_and_restarted_by_command(site: Site, applied: None) -> None:
     assert site.owdd("apply", "--execute", "--file", site.file(errors__max__retries="0")).code is ExitCode.OK
     postgres.stop(site.server.data_dir)
     said = until(site, lambda said: states(said)[1] == "FAILED", "status")
@@ -236,7 +236,7 @@ async def test_the_guard_sees_the_living_and_restarts_the_dead(site: Site, appli
     guard = CaptureGuard(site.settings, MAPPING, metrics, clock, lambda: True)
 
     def value(name: str, **labels: str) -> float | None:
-        guard.refresh()
+        guard.update_gauges()
         return metrics.registry.get_sample_value(name, {"connector": NAMES.connector, **labels})
 
     async def seen(client: ConnectClient, name: str, wanted: Callable[[float | None], bool], **labels: str) -> None:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import respx
 
-from streams.connect.guard import CaptureGuard, Sightings
+from streams.connect.guard import CaptureGuard, Observations
 from streams.connect.heartbeats import Beats
 from streams.connect.responses import Offset
 from streams.connect.rest import Busy, ConnectClient
@@ -50,7 +50,7 @@ class Watch:
         self.guard = CaptureGuard(made, load_mapping(), self.metrics, clock, lambda: leads)
 
     def value(self, metric: str, **labels: str) -> float | None:
-        self.guard.refresh()
+        self.guard.update_gauges()
         return self.metrics.registry.get_sample_value(metric, {"connector": NAME, **labels})
 
 
@@ -183,7 +183,7 @@ def offset(lsn: str) -> tuple[Offset, ...]:
 
 
 def test_an_offset_grows_old_until_it_changes() -> None:
-    seen = Sightings(0)
+    seen = Observations(0)
     seen.offsets_are(offset("1"), 1_000)
     seen.offsets_are(offset("1"), 9_000)
     assert seen.age(seen.offsets_since, 11_000) == 10
@@ -192,11 +192,11 @@ def test_an_offset_grows_old_until_it_changes() -> None:
 
 
 def test_a_sign_that_kafka_has_forgotten_is_remembered() -> None:
-    seen = Sightings(0)
+    seen = Observations(0)
     seen.beats_are(Beats(row=5, connector=6))
     seen.beats_are(Beats(row=None, connector=8))
     assert seen.beats == Beats(row=5, connector=8)
 
 
 def test_a_clock_that_is_behind_the_source_s_makes_no_negative_age() -> None:
-    assert Sightings(0).age(5_000, 4_000) == 0
+    assert Observations(0).age(5_000, 4_000) == 0

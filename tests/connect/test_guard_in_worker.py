@@ -10,7 +10,7 @@ from streams.ingest.worker import Ingest
 from streams.kafka.producer import BatchProducer
 from streams.kafka.topics import captured, ingest_group
 from streams.mapping import DEFAULT
-from streams.observability.lag import Progress
+from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
 from streams.worker import Role
 from testkit.demo.stack import LocalStack, Samples
@@ -64,7 +64,7 @@ async def test_without_an_address_there_is_no_guard(site: Site, broker: Path, tm
 async def test_of_two_ingest_workers_one_leads_and_the_other_takes_over(site: Site, broker: Path, tmp_path: Path) -> None:
     async with stack(site, broker, tmp_path) as made:
         settings = made.settings
-        progress = Progress(ingest_group(settings), captured(MAPPING))
+        progress = ConsumedOffsets(ingest_group(settings), captured(MAPPING))
         async with BatchProducer(settings) as producer:
             both = [Ingest(settings, MAPPING, producer, Metrics(), SystemClock(), progress) for _ in range(2)]
             running = [asyncio.create_task(ingest.run()) for ingest in both]

@@ -14,7 +14,7 @@ from streams.kafka.capture_topics import CaptureNames
 from streams.kafka.topics import TopicSpec
 from streams.operations.topic_admin import apply_topics
 from testkit.local_services import kafka
-from tests.connect.site import mapping
+from tests.connect.connect_harness import mapping
 
 NOW = 1_772_700_000_000
 

@@ -9,7 +9,7 @@ from streams.connect.render import CLASSES, Config, connector
 from streams.settings import SourceKind
 from testkit.connector_keys import ask, published
 from tests.connect.conftest import Site
-from tests.connect.site import MAPPING, settings
+from tests.connect.connect_harness import MAPPING, settings
 
 KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
 BY_KIND = pytest.mark.parametrize("kind", KINDS)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.connect.masking import MASK
-from streams.connect.plan import IDENTITY, Difference, Plan, judged, planned
+from streams.connect.plan import IDENTITY, Difference, Plan, classify_errors, planned
 from streams.connect.responses import CheckedProperty, CheckedValue, Validation
 
 FINE = Validation(0)
@@ -46,7 +46,7 @@ def test_the_same_configuration_is_nothing_to_do_whatever_name_the_worker_adds()
     assert planned("orderwise", RUNNING, desired, FINE) == Plan("orderwise", "none")
 
 
-def test_changed_new_and_lost_properties_are_told_apart_and_secrets_masked() -> None:
+def test_changed_new_and_lost_properties_are_distinguished_and_secrets_masked() -> None:
     desired = {key: value for key, value in RUNNING.items() if key != "gone"} | {
         "poll.interval.ms": "1000",
         "new": "2",
@@ -94,7 +94,7 @@ def test_an_identity_that_was_never_given_may_be_given() -> None:
     ],
 )
 def test_a_database_that_does_not_answer_is_no_fault_of_the_configuration(said: str) -> None:
-    assert judged(validation(database_hostname=said), {}) == ((), (f"database.hostname: {said}",))
+    assert classify_errors(validation(database_hostname=said), {}) == ((), (f"database.hostname: {said}",))
 
 
 @pytest.mark.parametrize(
@@ -109,11 +109,11 @@ def test_a_database_that_does_not_answer_is_no_fault_of_the_configuration(said: 
     ],
 )
 def test_a_database_that_answers_and_refuses_is_the_configuration_s_fault(said: str) -> None:
-    assert judged(validation(database_hostname=said), {}) == ((f"database.hostname: {said}",), ())
+    assert classify_errors(validation(database_hostname=said), {}) == ((f"database.hostname: {said}",), ())
 
 
 def test_only_the_host_can_be_unreachable() -> None:
-    problems, unreachable = judged(validation(database_user="Unable to connect"), {})
+    problems, unreachable = classify_errors(validation(database_user="Unable to connect"), {})
     assert (len(problems), unreachable) == (1, ())
 
 

@@ -14,7 +14,7 @@ from streams.mapping.model import Erasure
 from streams.mapping.tables import Return
 from streams.settings import Settings, SourceKind
 from tests.capture import records
-from tests.connect.site import MAPPING, mapping, settings
+from tests.connect.connect_harness import MAPPING, mapping, settings
 
 KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
 RETURNS = Return(table="return_header", key="crh_id", order="crh_oh_id", number="crh_number", at="crh_at")
@@ -162,7 +162,7 @@ class TestChoices:
         assert config["data.query.mode"] == "direct"
 
     @BY_KIND
-    def test_a_dead_database_is_told_within_minutes(self, kind: SourceKind) -> None:
+    def test_a_dead_database_is_reported_within_minutes(self, kind: SourceKind) -> None:
         config = connector(MAPPING, kind, settings())
         assert int(config["errors.max.retries"]) * int(config["retriable.restart.connector.wait.ms"]) <= 600_000
         assert config["event.processing.failure.handling.mode"] == "fail"
@@ -199,7 +199,7 @@ class TestSecrets:
     @pytest.mark.parametrize(
         ("tls", "encrypt", "trust"), [("verify", "true", "false"), ("trust", "true", "true"), ("off", "false", "false")]
     )
-    def test_the_servers_certificate_is_checked_unless_told_otherwise(self, tls: str, encrypt: str, trust: str) -> None:
+    def test_the_servers_certificate_is_checked_unless_set_otherwise(self, tls: str, encrypt: str, trust: str) -> None:
         config = connector(MAPPING, "sqlserver", settings(source_tls=tls))
         assert (config["driver.encrypt"], config["driver.trustServerCertificate"]) == (encrypt, trust)
 

@@ -1,7 +1,7 @@
 """When the guard restarts what has failed, by a clock that only the test moves."""
 
 from streams.connect.responses import Part, Status
-from streams.connect.restarts import Act, RestartPolicy, Restarts
+from streams.connect.restarts import RestartDecision, RestartPolicy, Restarts
 from streams.core.clock import ManualClock
 
 POLICY = RestartPolicy(limit=3, base=10.0, cap=30.0, well=100.0)
@@ -15,7 +15,7 @@ def restarts_of(restarts: Restarts, clock: ManualClock, seconds: int, status: St
     found = []
     for second in range(1, seconds + 1):
         clock.advance(1)
-        if restarts.decide(status, clock.now_ms()) is Act.RESTART:
+        if restarts.decide(status, clock.now_ms()) is RestartDecision.RESTART:
             found.append(second)
     return found
 
@@ -24,7 +24,7 @@ def test_waits_double_up_to_the_cap_and_then_it_gives_up() -> None:
     restarts, clock = Restarts(POLICY), ManualClock()
     restarts.decide(FAILED, clock.now_ms())
     assert restarts_of(restarts, clock, 200) == [10, 30, 60]
-    assert restarts.decide(FAILED, clock.now_ms()) is Act.GIVE_UP
+    assert restarts.decide(FAILED, clock.now_ms()) is RestartDecision.GIVE_UP
 
 
 def test_a_failure_that_goes_by_itself_is_not_restarted() -> None:
@@ -63,7 +63,7 @@ def test_a_state_on_the_way_is_neither_failed_nor_well() -> None:
 def test_with_a_limit_of_none_it_never_restarts() -> None:
     restarts, clock = Restarts(RestartPolicy(limit=0)), ManualClock()
     assert restarts_of(restarts, clock, 100) == []
-    assert restarts.decide(FAILED, clock.now_ms()) is Act.GIVE_UP
+    assert restarts.decide(FAILED, clock.now_ms()) is RestartDecision.GIVE_UP
 
 
 def test_a_failed_connector_counts_like_a_failed_task() -> None:

@@ -55,7 +55,7 @@ def test_without_a_topic_of_its_own_debezium_s_default_is_used() -> None:
 @pytest.mark.parametrize(
     ("lost", "hint"), [("signal.enabled.channels", "no signals from Kafka"), ("signal.data.collection", "no signal table")]
 )
-def test_a_connector_that_would_not_hear_is_not_told(lost: str, hint: str) -> None:
+def test_a_connector_that_does_not_listen_is_not_asked(lost: str, hint: str) -> None:
     running = connector(MAPPING, "sqlserver", SETTINGS)
     del running[lost]
     with pytest.raises(ConfigurationError, match=hint):

@@ -14,7 +14,7 @@ from streams.connect.sql.enable import RETENTION_MINUTES
 from streams.connect.sql.names import captured_tables, identifier, text
 from streams.core.errors import ConfigurationError
 from streams.kafka.capture_topics import OUR_TABLES
-from tests.connect.site import MAPPING, mapping, settings
+from tests.connect.connect_harness import MAPPING, mapping, settings
 from tests.connect.tsql import batches, calls, every_statement, plain, statements, with_depth
 
 EVERY = pytest.mark.parametrize("name", SCRIPTS)
@@ -97,9 +97,9 @@ class TestReading:
     def test_it_changes_nothing_but_a_temporary_table(self, name: str) -> None:
         for statement in every_statement(rendered(name)):
             reads = isinstance(statement, exp.Select | exp.Union | exp.Use | exp.Set)
-            told = isinstance(statement, exp.Anonymous) and statement.name.upper() == "RAISERROR"
+            published = isinstance(statement, exp.Anonymous) and statement.name.upper() == "RAISERROR"
             temporary = isinstance(statement, exp.Create | exp.Insert | exp.Drop) and "#mapped" in plain(statement)
-            assert reads or told or temporary, plain(statement)
+            assert reads or published or temporary, plain(statement)
             assert not (isinstance(statement, exp.Select) and statement.args.get("into")), plain(statement)
 
     def test_discovery_asks_for_the_nulls_of_every_mapped_column(self) -> None:
@@ -299,9 +299,9 @@ class TestDisable:
 class TestHandbook:
     PAGE = (Path(__file__).parents[2] / "docs" / "capture.md").read_text("utf-8")
 
-    def test_it_tells_the_dba_every_right_of_the_connector(self) -> None:
+    def test_it_lists_for_the_dba_every_right_of_the_connector(self) -> None:
         table = self.PAGE.split("### The connector's rights")[1].split("\n\n")[0]
-        told = {
+        published = {
             place.replace("`", ""): set(re.findall(r"`([A-Z ]+)`", rights))
             for place, rights in re.findall(r"^\| (.+?) \| (.+?) \|", table, re.M)
         }
@@ -310,7 +310,7 @@ class TestHandbook:
             place = right.split()[1].lower() if right.startswith("VIEW") else re.sub(r"[\[\]]", "", securable)
             place = "the mapped tables" if place.startswith("dbo.") else place.replace("SCHEMA::", "schema ")
             granted.setdefault(place, set()).add(right)
-        assert {place: rights for place, rights in told.items() if rights} == granted
+        assert {place: rights for place, rights in published.items() if rights} == granted
 
     def test_it_names_every_script_and_the_numbers_in_them(self) -> None:
         assert {name for name in SCRIPTS if f"`{name}.sql`" not in self.PAGE} == set()

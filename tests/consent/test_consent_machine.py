@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from streams.domain.consent import refused
-from tests.consent.world import HOUSE, World
+from tests.consent.consent_harness import HOUSE, World
 
 STEPS = int(os.environ.get("OWDD_CONSENT_STEPS", "2000"))
 STEPS_A_RUN = 50

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.consent.world import HOUSE, World
+from tests.consent.consent_harness import HOUSE, World
 
 A, B, C = ("a@example.com", "b@example.com", "c@example.com")
 ANN = 1
@@ -182,7 +182,7 @@ def test_what_we_said_of_a_contact_does_not_hold_for_another_one_at_its_address(
     assert world.status(A) == "unsubscribed"
 
 
-def test_an_opt_out_is_told_once(world: World) -> None:
+def test_an_opt_out_is_reported_once(world: World) -> None:
     in_erp(world, A, opted=True)
     in_erp(world, A, opted=False)
     assert world.status(A) == "unsubscribed"
@@ -194,7 +194,7 @@ def test_an_opt_out_is_told_once(world: World) -> None:
     assert world.status(A) == "unsubscribed", "until the ERP says it anew"
 
 
-def test_a_second_refusal_is_told_to_who_subscribed_after_the_first(world: World) -> None:
+def test_a_second_refusal_is_reported_to_who_subscribed_after_the_first(world: World) -> None:
     world.box.store.create({"email": A})
     becomes(world, A, "unsubscribed")
     in_erp(world, A, opted=True)

@@ -8,11 +8,11 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from streams.kafka.topics import Topics
-from streams.messages.changes import Change, Kind, Left, Part, Totals, pack, partition_of
+from streams.messages.changes import AddressLeft, BuyerContribution, Change, ChangeKind, Totals, pack, partition_of
 from streams.worker import Role
 from testkit.demo.stack import LocalStack
 from tests.capture.hostile import RECORDS
-from tests.convergence.shop import stack
+from tests.convergence.convergence_harness import stack
 
 
 async def letters(running: LocalStack, count: int) -> list[dict[str, Any]]:
@@ -82,11 +82,11 @@ async def test_a_change_that_cannot_be_applied_does_not_take_its_packed_neighbou
     async with stack(tmp_path, broker, "packed", partitions=1) as running:
         await running.start_worker(*Role)
         topics = Topics.of(running.settings.app_id)
-        part = Part("A", None, None, False, None, Totals(live=1), None, None)
-        good = Change(Kind.PART, "good@example.com", "c1", b"\0" * 8, 1, 1, part)
-        bad = Change(Kind.PART, "bad@example.com", "not a buyer", b"\0" * 8, 1, 1, part)
-        other = Change(Kind.PART, "other@example.com", "c1", b"\0" * 8, 1, 1, part)
-        gone = Change(Kind.PART, "gone@example.com", "c1", b"\0" * 8, 1, 1, Left(None))
+        part = BuyerContribution("A", None, None, False, None, Totals(live=1), None, None)
+        good = Change(ChangeKind.BUYER_CONTRIBUTION, "good@example.com", "c1", b"\0" * 8, 1, 1, part)
+        bad = Change(ChangeKind.BUYER_CONTRIBUTION, "bad@example.com", "not a buyer", b"\0" * 8, 1, 1, part)
+        other = Change(ChangeKind.BUYER_CONTRIBUTION, "other@example.com", "c1", b"\0" * 8, 1, 1, part)
+        gone = Change(ChangeKind.BUYER_CONTRIBUTION, "gone@example.com", "c1", b"\0" * 8, 1, 1, AddressLeft(None))
         assert partition_of(good.key, 1) == 0
         async with AIOKafkaProducer(bootstrap_servers=running.settings.kafka_bootstrap) as producer:
             await producer.send_and_wait(topics.contacts, pack([good, bad, other, gone]), partition=0)

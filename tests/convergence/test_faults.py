@@ -10,7 +10,7 @@ import pytest
 
 from streams.worker import Role
 from testkit.demo.stack import LocalStack
-from tests.convergence.shop import expected_held_of, held, lasting, simulate, stack, verdict
+from tests.convergence.convergence_harness import expected_held_of, held, lasting, simulate, stack, verdict
 
 _BUYER_CODES = {"customer_not_loaded", "contact_without_customer"}
 

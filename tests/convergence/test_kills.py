@@ -7,7 +7,7 @@ from random import Random
 
 from streams.worker import Role
 from testkit.local_services import kafka
-from tests.convergence.shop import lasting, simulate, stack, verdict
+from tests.convergence.convergence_harness import lasting, simulate, stack, verdict
 
 _KILLS = 12
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from streams.worker import Role
-from tests.convergence.shop import expected_held_of, held, simulate, stack, verdict
+from tests.convergence.convergence_harness import expected_held_of, held, simulate, stack, verdict
 
 _BUYER_CODES = {"customer_not_loaded", "contact_without_customer"}
 

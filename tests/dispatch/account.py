@@ -8,8 +8,8 @@ from random import Random
 
 from streams.core.clock import Clock
 from streams.core.lanes import Lane
-from streams.dispatch.rate_limit.limiter import BudgetGovernor, BudgetPolicy
-from streams.dispatch.rate_limit.partition_share import WHOLE, Share
+from streams.dispatch.rate_limit.limiter import BudgetPolicy, RateLimiter
+from streams.dispatch.rate_limit.partition_share import WHOLE, PartitionShare
 from streams.dotdigital.limits import rate_limit
 from streams.dotdigital.tiers import Tier
 from streams.observability.metrics import Metrics
@@ -59,7 +59,7 @@ class Account:
         counts = [self.used[first + minute] for minute in minutes]
         return sum(counts) / (len(counts) * limit)
 
-    async def call(self, governor: BudgetGovernor, lane: Lane, tier: Tier = Tier.HIGH) -> bool:
+    async def call(self, governor: RateLimiter, lane: Lane, tier: Tier = Tier.HIGH) -> bool:
         """One call; False when it was refused."""
         asked = self.clock.now_ms()
         await governor.acquire(tier, lane)
@@ -71,10 +71,10 @@ class Account:
         self.used[at // MINUTE] += taken
         self.refused += not taken
         await asyncio.sleep(self.rng.uniform(*self.latency))
-        governor.learned(tier, rate_limit(verdict.headers), throttled=not taken)
+        governor.record_response(tier, rate_limit(verdict.headers), throttled=not taken)
         return taken
 
-    async def backlog(self, governor: BudgetGovernor, lane: Lane, until: float, tier: Tier = Tier.HIGH) -> None:
+    async def backlog(self, governor: RateLimiter, lane: Lane, until: float, tier: Tier = Tier.HIGH) -> None:
         """Eight connections that never run out of work before the virtual second ``until``."""
 
         async def connection() -> None:
@@ -86,15 +86,15 @@ class Account:
                 group.create_task(connection())
 
 
-def governor(clock: Clock, policy: BudgetPolicy | None = None, share: Share = WHOLE) -> BudgetGovernor:
+def governor(clock: Clock, policy: BudgetPolicy | None = None, share: PartitionShare = WHOLE) -> RateLimiter:
     """A governor of its own."""
-    return BudgetGovernor(share, policy or BudgetPolicy(), clock, Metrics(), Random(1))
+    return RateLimiter(share, policy or BudgetPolicy(), clock, Metrics(), Random(1))
 
 
-def shares(partitions: int, workers: int) -> list[Share]:
+def shares(partitions: int, workers: int) -> list[PartitionShare]:
     """Partitions dealt to workers as an assignor does."""
 
     def owned(worker: int) -> Callable[[], range]:
         return lambda: range(worker, partitions, workers)
 
-    return [Share(owned(worker), partitions) for worker in range(workers)]
+    return [PartitionShare(owned(worker), partitions) for worker in range(workers)]

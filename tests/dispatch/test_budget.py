@@ -10,7 +10,7 @@ import pytest
 from streams.core.clock import SystemClock
 from streams.core.lanes import Lane
 from streams.dispatch.rate_limit.limiter import BudgetPolicy
-from streams.dispatch.rate_limit.partition_share import Share
+from streams.dispatch.rate_limit.partition_share import PartitionShare
 from streams.dispatch.rate_limit.quota import Reserve
 from streams.dotdigital.config import ClientConfig
 from streams.dotdigital.errors import ConnectivityError
@@ -48,7 +48,7 @@ class TestUse:
 
         play(scene)
 
-    def test_nothing_is_known_at_first_and_the_first_reply_tells_all(self) -> None:
+    def test_nothing_is_known_at_first_and_the_first_reply_reports_all(self) -> None:
         async def scene(clock: VirtualClock) -> None:
             account = Account(clock, Limits({HIGH: 300}, None))
             mine = governor(clock)
@@ -164,13 +164,13 @@ class TestLanes:
         async def scene(clock: VirtualClock) -> None:
             mine = governor(clock, BudgetPolicy({Tier.HIGH: 1}, reserve=Reserve(0, 0)))
             await mine.acquire(Tier.HIGH, Lane.URGENT)
-            mine.learned(Tier.HIGH, None, throttled=False)
+            mine.record_response(Tier.HIGH, None, throttled=False)
             served: list[str] = []
 
             async def caller(name: str, lane: Lane) -> None:
                 await mine.acquire(Tier.HIGH, lane)
                 served.append(name)
-                mine.learned(Tier.HIGH, None, throttled=False)
+                mine.record_response(Tier.HIGH, None, throttled=False)
 
             async with asyncio.TaskGroup() as group:
                 for name, lane in (
@@ -206,7 +206,7 @@ class TestCallers:
             mine = governor(clock, BudgetPolicy({Tier.HIGH: 1}, reserve=Reserve(0, 0)))
             await asyncio.sleep(1)
             await mine.acquire(Tier.HIGH, Lane.LIVE)
-            mine.learned(Tier.HIGH, None, throttled=False)
+            mine.record_response(Tier.HIGH, None, throttled=False)
             waiting = asyncio.create_task(mine.acquire(Tier.HIGH, Lane.LIVE))
             await asyncio.sleep(1)
             waiting.cancel()
@@ -220,11 +220,11 @@ class TestCallers:
             mine = governor(clock, BudgetPolicy({Tier.HIGH: 20}, flat=10))
             await asyncio.sleep(1)
             await mine.acquire(Tier.HIGH, Lane.LIVE)
-            mine.learned(Tier.HIGH, None, throttled=True)
+            mine.record_response(Tier.HIGH, None, throttled=True)
             await mine.acquire(Tier.HIGH, Lane.LIVE)
             waiting = asyncio.create_task(mine.acquire(Tier.HIGH, Lane.LIVE))
             await asyncio.sleep(0)
-            mine.learned(Tier.HIGH, None, throttled=False)
+            mine.record_response(Tier.HIGH, None, throttled=False)
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
             assert mine.snapshot()[Tier.HIGH].spare == (8, 8, 8)
@@ -235,7 +235,7 @@ class TestCallers:
     def test_partitions_that_come_wake_those_who_wait(self) -> None:
         async def scene(clock: VirtualClock) -> None:
             owned: set[int] = set()
-            mine = governor(clock, BudgetPolicy({Tier.HIGH: 800}), Share(lambda: owned, 8))
+            mine = governor(clock, BudgetPolicy({Tier.HIGH: 800}), PartitionShare(lambda: owned, 8))
             waiting = asyncio.create_task(mine.acquire(Tier.HIGH, Lane.LIVE))
             await asyncio.sleep(5)
             assert not waiting.done()
@@ -251,7 +251,7 @@ class TestRefusals:
             mine = governor(clock, BudgetPolicy({Tier.HIGH: 100}))
             await mine.acquire(Tier.HIGH, Lane.URGENT)
             reset = clock.now_ms() / 1000 + 20
-            mine.learned(Tier.HIGH, RateLimit(100, 0, reset), throttled=True)
+            mine.record_response(Tier.HIGH, RateLimit(100, 0, reset), throttled=True)
             await mine.acquire(Tier.HIGH, Lane.URGENT)
             assert 0 <= clock.now_ms() / 1000 - reset <= 0.5
 
@@ -261,7 +261,7 @@ class TestRefusals:
         async def scene(clock: VirtualClock) -> None:
             mine = governor(clock, BudgetPolicy({Tier.HIGH: 100}))
             await mine.acquire(Tier.HIGH, Lane.URGENT)
-            mine.learned(Tier.HIGH, RateLimit(0, 0, clock.now_ms() / 1000 + 20), throttled=True)
+            mine.record_response(Tier.HIGH, RateLimit(0, 0, clock.now_ms() / 1000 + 20), throttled=True)
             state = mine.snapshot()[Tier.HIGH]
             assert (state.limit, state.spare) == (100, (0, 0, 0))
 
@@ -271,12 +271,12 @@ class TestRefusals:
         async def scene(clock: VirtualClock) -> None:
             mine = governor(clock)
             await mine.acquire(Tier.HIGH, Lane.LIVE)
-            mine.learned(Tier.HIGH, None, throttled=True)
+            mine.record_response(Tier.HIGH, None, throttled=True)
             callers = [asyncio.create_task(mine.acquire(Tier.HIGH, Lane.LIVE)) for _ in range(8)]
             await asyncio.wait(callers, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.sleep(0.9)
             assert sum(caller.done() for caller in callers) == 1
-            mine.learned(Tier.HIGH, None, throttled=False)
+            mine.record_response(Tier.HIGH, None, throttled=False)
             await asyncio.wait_for(asyncio.gather(*callers), 1)
 
         play(scene)
@@ -285,7 +285,7 @@ class TestRefusals:
         async def scene(clock: VirtualClock) -> None:
             mine = governor(clock)
             await mine.acquire(Tier.UNLIMITED, Lane.BULK)
-            mine.learned(Tier.UNLIMITED, RateLimit(1, 0, clock.now_ms() / 1000 + 60), throttled=False)
+            mine.record_response(Tier.UNLIMITED, RateLimit(1, 0, clock.now_ms() / 1000 + 60), throttled=False)
             async with asyncio.timeout(0.1):
                 await mine.acquire(Tier.UNLIMITED, Lane.BULK)
 
@@ -297,10 +297,10 @@ def test_the_gauges_show_budgets_and_who_waits() -> None:
         mine = governor(clock, BudgetPolicy({Tier.HIGH: 1}))
         registry = mine._metrics.registry
         await mine.acquire(Tier.HIGH, Lane.LIVE)
-        mine.learned(Tier.HIGH, RateLimit(1, 0, clock.now_ms() / 1000 + 60), throttled=False)
+        mine.record_response(Tier.HIGH, RateLimit(1, 0, clock.now_ms() / 1000 + 60), throttled=False)
         waiting = asyncio.create_task(mine.acquire(Tier.HIGH, Lane.BULK))
         await asyncio.sleep(0)
-        mine.refresh()
+        mine.update_gauges()
         assert registry.get_sample_value("owdd_budget_limit", {"tier": HIGH}) == 1
         assert registry.get_sample_value("owdd_budget_remaining", {"tier": HIGH}) == 0
         assert registry.get_sample_value("owdd_budget_waiting", {"lane": "bulk"}) == 1
@@ -319,7 +319,7 @@ def test_the_gauges_show_budgets_and_who_waits() -> None:
         (httpx.Response(200, headers=rate_headers(50, 20, 4_000_000_000, Tier.MEDIUM)), None),
     ],
 )
-async def test_the_transport_tells_of_every_call_once_whatever_becomes_of_it(
+async def test_the_transport_reports_every_call_once_whatever_becomes_of_it(
     answer: httpx.Response | httpx.ConnectError, remaining: int | None
 ) -> None:
     def handle(_: httpx.Request) -> httpx.Response:

@@ -8,8 +8,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streams.core.lanes import Lane
-from streams.dispatch.rate_limit.partition_share import WHOLE, Share
-from streams.dispatch.rate_limit.quota import HOUR, MARGIN, MINUTE, RELEASE, SLOWEST_CALL, Hour, Minute, Reserve
+from streams.dispatch.rate_limit.partition_share import WHOLE, PartitionShare
+from streams.dispatch.rate_limit.quota import (
+    HOUR,
+    MARGIN,
+    MINUTE,
+    RELEASE,
+    SLOWEST_CALL,
+    MinuteQuota,
+    Reserve,
+    RollingHourQuota,
+)
 from streams.dotdigital.tiers import RateLimit
 from tests.dispatch.account import shares
 
@@ -39,7 +48,7 @@ class Server:
 class Worker:
     """Calls on their way to the account, and answers on their way back."""
 
-    minute: Minute
+    minute: MinuteQuota
     ahead: int
     going: int = 0
     coming: list[tuple[int, RateLimit, bool]] = field(default_factory=list)
@@ -94,7 +103,7 @@ def test_no_minute_is_overspent_whatever_happens_in_whatever_order(
 ) -> None:
     """Calls that do not divide among the partitions go to others every minute: with such a limit none comes late."""
     server, now = Server(limit), T + 1000
-    workers = [Worker(Minute(share, limit), ahead) for share, ahead in zip(shares(partitions, 3), skews, strict=True)]
+    workers = [Worker(MinuteQuota(share, limit), ahead) for share, ahead in zip(shares(partitions, 3), skews, strict=True)]
     for what, index, amount in steps:
         worker = workers[index]
         mine = now + worker.ahead
@@ -125,20 +134,20 @@ def test_no_minute_is_overspent_whatever_happens_in_whatever_order(
 
 class TestMinute:
     @pytest.fixture
-    def minute(self) -> Minute:
+    def minute(self) -> MinuteQuota:
         """A tier of 100 calls, all this worker's, of which the first reply told."""
-        minute = Minute(WHOLE, None)
+        minute = MinuteQuota(WHOLE, None)
         minute.spend(T + 1000)
         minute.answered(T + 1100, report(100, 99), throttled=False)
         return minute
 
     def test_without_a_limit_nothing_is_held_back(self) -> None:
-        assert Minute(WHOLE, None).left(T) is None
+        assert MinuteQuota(WHOLE, None).left(T) is None
 
-    def test_the_first_reply_tells_limit_rest_and_end(self, minute: Minute) -> None:
+    def test_the_first_reply_reports_limit_rest_and_end(self, minute: MinuteQuota) -> None:
         assert (minute.limit, minute.remaining, minute.left(T + 1200), minute.to_end(T + 1200)) == (100, 99, 99, 58_800)
 
-    def test_urgent_calls_are_likely_to_come_as_in_the_minute_before(self, minute: Minute) -> None:
+    def test_urgent_calls_are_likely_to_come_as_in_the_minute_before(self, minute: MinuteQuota) -> None:
         for _ in range(20):
             minute.spend(T + 2000, urgent=True)
         assert minute.likely_urgent(T + 3000) == 0, "nothing is known of the minute before"
@@ -148,35 +157,35 @@ class TestMinute:
         minute.spend(T + 2 * MINUTE + MARGIN)
         assert minute.likely_urgent(T + 2 * MINUTE + MARGIN) == 0
 
-    def test_what_others_used_is_gone(self, minute: Minute) -> None:
+    def test_what_others_used_is_gone(self, minute: MinuteQuota) -> None:
         minute.spend(T + 2000)
         minute.answered(T + 2100, report(100, 30), throttled=False)
         assert minute.left(T + 2200) == 30
 
     def test_what_others_left_is_divided_by_shares(self) -> None:
-        minute = Minute(shares(8, 2)[0], 100)
+        minute = MinuteQuota(shares(8, 2)[0], 100)
         minute.spend(T + 1000)
         minute.answered(T + 1100, report(100, 30), throttled=False)
         assert minute.left(T + 1200) == 15
 
-    def test_replies_that_overtake_each_other_do_not_bring_calls_back(self, minute: Minute) -> None:
+    def test_replies_that_overtake_each_other_do_not_bring_calls_back(self, minute: MinuteQuota) -> None:
         for remaining in (97, 98):
             minute.spend(T + 2000)
             minute.answered(T + 2100, report(100, remaining), throttled=False)
         assert minute.remaining == 97
 
-    def test_a_new_minute_begins_a_margin_after_the_end(self, minute: Minute) -> None:
+    def test_a_new_minute_begins_a_margin_after_the_end(self, minute: MinuteQuota) -> None:
         minute.answered(T + 2000, report(100, 0), throttled=False)
         assert minute.left(T + MINUTE + MARGIN - 1) == 0
         assert minute.left(T + MINUTE + MARGIN) == 100
 
-    def test_a_reply_of_the_next_minute_begins_it_at_once(self, minute: Minute) -> None:
+    def test_a_reply_of_the_next_minute_begins_it_at_once(self, minute: MinuteQuota) -> None:
         minute.spend(T + MINUTE - 50)
         minute.answered(T + MINUTE - 20, report(100, 99, T + 2 * MINUTE), throttled=False)
         assert minute.left(T + MINUTE - 10) == 99
 
     def test_a_call_under_way_at_the_end_counts_in_the_next_minute_until_it_is_known_to_have_been_in_time(
-        self, minute: Minute
+        self, minute: MinuteQuota
     ) -> None:
         minute.spend(T + MINUTE - 50)
         later = T + MINUTE + 1000
@@ -184,12 +193,12 @@ class TestMinute:
         minute.answered(later, report(100, 98), throttled=False)
         assert minute.left(later) == 100
 
-    def test_a_refusal_closes_the_minute(self, minute: Minute) -> None:
+    def test_a_refusal_closes_the_minute(self, minute: MinuteQuota) -> None:
         minute.spend(T + 2000)
         minute.answered(T + 2100, report(100, 0), throttled=True)
         assert minute.left(T + MINUTE) == 0
 
-    def test_after_a_refusal_one_call_goes_ahead(self, minute: Minute) -> None:
+    def test_after_a_refusal_one_call_goes_ahead(self, minute: MinuteQuota) -> None:
         minute.spend(T + 2000)
         minute.answered(T + 2100, report(100, 0), throttled=True)
         now = T + MINUTE + 1000
@@ -201,7 +210,7 @@ class TestMinute:
 
     def test_a_minute_taken_for_over_too_early_goes_on_with_what_was_sent(self) -> None:
         """Our clock is 2 s ahead."""
-        minute = Minute(WHOLE, 100)
+        minute = MinuteQuota(WHOLE, 100)
         for at in (1000, 1100, 1200):
             minute.spend(T + at)
             minute.answered(T + at + 50, report(100, 90), throttled=False)
@@ -211,12 +220,12 @@ class TestMinute:
         assert (minute.remaining, minute._sent) == (89, 4)
         assert minute.to_end(early + 60) > -MARGIN
 
-    def test_an_upgraded_account_has_its_new_limit_in_the_next_minute(self, minute: Minute) -> None:
+    def test_an_upgraded_account_has_its_new_limit_in_the_next_minute(self, minute: MinuteQuota) -> None:
         minute.spend(T + MINUTE + 1000)
         minute.answered(T + MINUTE + 1100, report(500, 499, T + 2 * MINUTE), throttled=False)
         assert minute.left(T + 2 * MINUTE + MARGIN) == 500
 
-    def test_who_waits_looks_again_at_the_release_then_step_by_step_then_at_the_end(self, minute: Minute) -> None:
+    def test_who_waits_looks_again_at_the_release_then_step_by_step_then_at_the_end(self, minute: MinuteQuota) -> None:
         assert minute.changes_in(T + 5000) == MINUTE - 5000 - RELEASE
         assert minute.changes_in(T + MINUTE - 5000) == 100
         assert minute.changes_in(T + MINUTE + MARGIN - 30) == 30
@@ -259,7 +268,7 @@ class TestReserve:
     waits=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40)), max_size=80),
 )
 def test_no_60_minutes_are_overspent(limit: int, partitions: int, waits: list[tuple[int, int]]) -> None:
-    hours = [Hour(share, limit) for share in shares(partitions, 4)]
+    hours = [RollingHourQuota(share, limit) for share in shares(partitions, 4)]
     now = T
     made: list[int] = []
     for index, minutes in waits:
@@ -272,10 +281,10 @@ def test_no_60_minutes_are_overspent(limit: int, partitions: int, waits: list[tu
 
 class TestHour:
     def test_without_a_limit_nothing_is_held_back(self) -> None:
-        assert (Hour(WHOLE, None).left(T), Hour(WHOLE, None).opens_at(T)) == (None, T)
+        assert (RollingHourQuota(WHOLE, None).left(T), RollingHourQuota(WHOLE, None).opens_at(T)) == (None, T)
 
     def test_it_opens_when_the_first_of_the_last_hour_is_forgotten(self) -> None:
-        hour = Hour(WHOLE, 2)
+        hour = RollingHourQuota(WHOLE, 2)
         hour.spend(T)
         hour.spend(T + 5 * MINUTE)
         assert hour.left(T + 6 * MINUTE) == 0
@@ -284,15 +293,18 @@ class TestHour:
         assert hour.left(opens) == 1
 
     def test_one_taken_back_is_free_again(self) -> None:
-        hour = Hour(WHOLE, 1)
+        hour = RollingHourQuota(WHOLE, 1)
         hour.spend(T)
         hour.spend(T, -1)
         assert hour.left(T) == 1
 
     def test_more_partitions_than_calls_take_turns_and_each_has_one(self) -> None:
-        turns = [Hour(Share(lambda: [40], 50), 20).own(T - T % (2 * HOUR) + turn * 2 * HOUR) for turn in range(50)]
+        turns = [
+            RollingHourQuota(PartitionShare(lambda: [40], 50), 20).own(T - T % (2 * HOUR) + turn * 2 * HOUR)
+            for turn in range(50)
+        ]
         assert sum(turn or 0 for turn in turns) == 20
 
     def test_out_of_turn_it_opens_with_a_later_turn(self) -> None:
-        hour = Hour(Share(tuple, 50), 20)
+        hour = RollingHourQuota(PartitionShare(tuple, 50), 20)
         assert hour.opens_at(T) > T

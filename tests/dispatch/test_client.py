@@ -65,7 +65,7 @@ def v3(status: int, code: str) -> httpx.Response:
 async def failure(client: DotdigitalClient) -> DotdigitalError:
     """The error of an update; checks that nothing of the person shows in it, traceback and causes included."""
     with pytest.raises(DotdigitalError) as caught:
-        await client.update(EMAIL, FIELDS)
+        await client.upsert_by_email(EMAIL, FIELDS)
     shown = "".join(traceback.format_exception(caught.value, chain=True))
     shown += repr(caught.value.args) + str(caught.value.__dict__)
     for personal in (EMAIL, QUOTED, "Ann", "hara", "10.10", "secret"):
@@ -186,7 +186,7 @@ async def test_a_refusal_carries_its_code_alone(
     assert error.code == code
 
 
-async def test_a_contact_that_exists_already_is_told_apart(client: DotdigitalClient, api: respx.MockRouter) -> None:
+async def test_a_contact_that_exists_already_is_distinguished(client: DotdigitalClient, api: respx.MockRouter) -> None:
     answers(api, v3(409, "contacts:idAlreadyExists"))
     with pytest.raises(ContactExistsError):
         await client.create(EMAIL, FIELDS, "unsubscribed")
@@ -217,7 +217,7 @@ async def test_an_address_is_one_path_segment_whatever_it_holds(
 ) -> None:
     route = answers(api, httpx.Response(200, json=FOUND))
     if operation == "update":
-        await client.update(EMAIL, FIELDS)
+        await client.upsert_by_email(EMAIL, FIELDS)
     elif operation == "find":
         await client.find(EMAIL)
     else:
@@ -229,7 +229,7 @@ async def test_an_address_is_one_path_segment_whatever_it_holds(
 
 async def test_a_data_update_says_nothing_about_status(client: DotdigitalClient, api: respx.MockRouter) -> None:
     route = answers(api, httpx.Response(200, json=FOUND))
-    answer = await client.update(EMAIL, FIELDS)
+    answer = await client.upsert_by_email(EMAIL, FIELDS)
     body = route.calls.last.request.content
     assert orjson.loads(body).keys() == {"identifiers", "dataFields"}
     assert FIELDS in body, "amounts go out digit for digit"
@@ -238,7 +238,7 @@ async def test_a_data_update_says_nothing_about_status(client: DotdigitalClient,
 
 async def test_an_opt_out_is_the_status_unsubscribed(client: DotdigitalClient, api: respx.MockRouter) -> None:
     route = answers(api, httpx.Response(201, json=FOUND))
-    answer = await client.update(EMAIL, FIELDS, "unsubscribed")
+    answer = await client.upsert_by_email(EMAIL, FIELDS, "unsubscribed")
     assert orjson.loads(route.calls.last.request.content)["channelProperties"] == {"email": {"status": "unsubscribed"}}
     assert answer.created
 

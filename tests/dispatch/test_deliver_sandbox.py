@@ -9,17 +9,17 @@ import pytest
 from pydantic import SecretStr
 
 from streams.core.lanes import Lane
-from streams.dispatch.outbox.delivery_queue import Entry
+from streams.dispatch.outbox.delivery_queue import QueuedTask
 from streams.dispatch.outbox.tasks import Family, Queue, task_of
 from streams.dispatch.policies import client_config
-from streams.dispatch.senders.contact_upsert import Answer, Job, deliver
+from streams.dispatch.senders.contact_upsert import ContactUpsert, UpsertResult, deliver_contact
 from streams.dispatch.senders.single_calls import delivery_of
-from streams.domain.consent import Consent, Word, came_along, erp_said, seen
-from streams.domain.contact_state import OutboxRow, settle, want
+from streams.domain.consent import Consent, Signal, with_carried_refusal, with_erp_statement, with_observed_status
+from streams.domain.contact_state import ContactDeliveryState, apply_result, set_desired
 from streams.domain.versioned import version_bytes
 from streams.dotdigital.client import Call, DotdigitalClient
-from streams.dotdigital.errors import AccessError, ConnectivityError, DataError, DotdigitalError, ThrottledError, UnsentError
-from streams.messages.changes import Desired
+from streams.dotdigital.errors import AccessError, ConnectivityError, DataError, DotdigitalError, NotSentError, ThrottledError
+from streams.messages.changes import DesiredContact
 from streams.settings import Settings
 from testkit.sandbox import SandboxApp, SandboxConfig, create_app
 from testkit.sandbox.store import Contact
@@ -28,9 +28,9 @@ EMAIL = "ann+shop@example.com"
 FIELDS = b'{"FIRSTNAME":"Ann","OW_SPEND":10.10,"OW_TRADE":false}'
 CLEARED = b'{"FIRSTNAME":null,"OW_SPEND":null,"OW_TRADE":null}'
 V = version_bytes(1)
-NEW = OutboxRow(fields=FIELDS, hash=b"h")
+NEW = ContactDeliveryState(fields=FIELDS, hash=b"h")
 SETTINGS = Settings(dotdigital_url="http://sandbox", dotdigital_user="api-user", dotdigital_password=SecretStr("password-1"))
-ENTRY = Entry(task_of(Family.CONTACT, EMAIL), 0, 0, Lane.LIVE, Queue.NEW)
+ENTRY = QueuedTask(task_of(Family.CONTACT, EMAIL), 0, 0, Lane.LIVE, Queue.NEW)
 
 
 @pytest.fixture
@@ -70,40 +70,40 @@ def seed(box: SandboxApp, email_status: str, **data: Any) -> Contact:
     return made
 
 
-class Notes(list[Answer]):
+class Notes(list[UpsertResult]):
     """What was written down before the answer."""
 
-    async def note(self, answer: Answer) -> None:
+    async def note(self, answer: UpsertResult) -> None:
         self.append(answer)
 
 
-def saying(opted: bool | None, row: OutboxRow = NEW) -> OutboxRow:
+def saying(opted: bool | None, row: ContactDeliveryState = NEW) -> ContactDeliveryState:
     """The row once the ERP says so."""
-    return msgspec.structs.replace(row, consent=erp_said(row.consent, opted, V))
+    return msgspec.structs.replace(row, consent=with_erp_statement(row.consent, opted, V))
 
 
-async def send(client: DotdigitalClient, row: OutboxRow, notes: Notes | None = None, **more: Any) -> Answer:
-    job = Job(EMAIL, row, CLEARED, **more)
-    return await deliver(client, job, (Notes() if notes is None else notes).note)
+async def send(client: DotdigitalClient, row: ContactDeliveryState, notes: Notes | None = None, **more: Any) -> UpsertResult:
+    job = ContactUpsert(EMAIL, row, CLEARED, **more)
+    return await deliver_contact(client, job, (Notes() if notes is None else notes).note)
 
 
-def after(row: OutboxRow, answer: Answer, **changes: Any) -> OutboxRow:
+def after(row: ContactDeliveryState, answer: UpsertResult, **changes: Any) -> ContactDeliveryState:
     """The row once the answer is settled, with other content wanted."""
     settled = msgspec.structs.replace(row)
-    settle(settled, delivery_of(ENTRY, row, answer))
+    apply_result(settled, delivery_of(ENTRY, row, answer))
     return msgspec.structs.replace(settled, **changes)
 
 
-def kept_out(row: OutboxRow, answer: Answer) -> bool:
+def kept_out(row: ContactDeliveryState, answer: UpsertResult) -> bool:
     """Whether the answer lets the row know of an unsubscribe."""
-    return after(row, answer).consent.dotdigital.word is Word.OUT
+    return after(row, answer).consent.dotdigital.signal is Signal.OUT
 
 
 async def test_a_new_contact_is_looked_for_and_then_created_unsubscribed(
     client: DotdigitalClient, box: SandboxApp, calls: list[str]
 ) -> None:
     answer = await send(client, NEW)
-    assert (answer.outcome, answer.created, answer.told_out) == ("created", "unsubscribed", False)
+    assert (answer.outcome, answer.created, answer.opt_out_sent) == ("created", "unsubscribed", False)
     assert not kept_out(NEW, answer), "it is ours, and nobody's refusal"
     assert calls == ["get-contact 404", "create-contact 201"]
     found = held(box)
@@ -116,7 +116,9 @@ async def test_an_opt_in_is_created_subscribed(client: DotdigitalClient, box: Sa
 
 
 @pytest.mark.parametrize(
-    "barred", [came_along(Consent(), V), seen(Consent(), "unsubscribed", V, "no", told=False)], ids=["carried", "seen"]
+    "barred",
+    [with_carried_refusal(Consent(), V), with_observed_status(Consent(), "unsubscribed", V, "no", opt_outs_sent=False)],
+    ids=["carried", "seen"],
 )
 async def test_an_opt_in_does_not_outweigh_an_unsubscribe(client: DotdigitalClient, box: SandboxApp, barred: Consent) -> None:
     await send(client, saying(True, msgspec.structs.replace(NEW, consent=barred)))
@@ -146,29 +148,29 @@ async def test_a_known_contact_costs_one_call(client: DotdigitalClient, calls: l
 async def test_an_opt_out_unsubscribes(client: DotdigitalClient, box: SandboxApp, before: str) -> None:
     seed(box, before)
     answer = await send(client, saying(False))
-    assert status(box) == "unsubscribed" and answer.told_out
+    assert status(box) == "unsubscribed" and answer.opt_out_sent
 
 
 async def test_an_opt_out_leaves_a_suppression_as_it_is(client: DotdigitalClient, box: SandboxApp) -> None:
     seed(box, "suppressed")
     answer = await send(client, saying(False))
-    assert status(box) == "suppressed" and answer.told_out
+    assert status(box) == "suppressed" and answer.opt_out_sent
 
 
 @pytest.mark.parametrize(("fields", "sent"), [(FIELDS, []), (CLEARED, ["change-contact 200"])])
 async def test_an_opt_out_of_who_is_refused_already_costs_a_look_and_what_else_changed(
     client: DotdigitalClient, calls: list[str], fields: bytes, sent: list[str]
 ) -> None:
-    row = OutboxRow()
-    want(row, Desired(FIELDS, None, ()), V)
+    row = ContactDeliveryState()
+    set_desired(row, DesiredContact(FIELDS, None, ()), V)
     row = after(row, await send(client, row))
-    want(row, Desired(fields, False, ()), version_bytes(2))
+    set_desired(row, DesiredContact(fields, False, ()), version_bytes(2))
     calls.clear()
     row = after(row, await send(client, row))
-    assert calls == ["get-contact 200", *sent] and row.told_out and not row.dirty
+    assert calls == ["get-contact 200", *sent] and row.opt_out_sent and not row.dirty
 
 
-async def test_an_opt_out_is_told_once(client: DotdigitalClient, box: SandboxApp, calls: list[str]) -> None:
+async def test_an_opt_out_is_reported_once(client: DotdigitalClient, box: SandboxApp, calls: list[str]) -> None:
     seed(box, "subscribed")
     out = saying(False)
     row = after(out, await send(client, out), hash=b"i")
@@ -181,7 +183,7 @@ async def test_an_opt_out_is_told_once(client: DotdigitalClient, box: SandboxApp
 
 
 async def test_a_contact_that_vanished_comes_back_unsubscribed(client: DotdigitalClient, box: SandboxApp) -> None:
-    row = msgspec.structs.replace(NEW, contact=1, created="subscribed", hash=b"i")
+    row = msgspec.structs.replace(NEW, contact=1, created_as="subscribed", hash=b"i")
     answer = await send(client, row)
     assert status(box) == "unsubscribed" and answer.created == "unsubscribed"
 
@@ -207,7 +209,7 @@ async def test_whom_we_created_we_delete(client: DotdigitalClient, box: SandboxA
     row = after(NEW, await send(client, NEW), fields=None, hash=b"i")
     answer = await send(client, row)
     assert held(box) is None
-    assert (answer.outcome, answer.contact, answer.created, answer.told_out) == ("deleted", None, "no", False)
+    assert (answer.outcome, answer.contact, answer.created, answer.opt_out_sent) == ("deleted", None, "no", False)
 
 
 async def test_more_records_than_one_call_may_name_are_deleted_first(
@@ -293,7 +295,7 @@ class Cut(httpx.ASGITransport):
 async def test_a_creation_that_never_left_is_withdrawn(box: SandboxApp, opted: bool | None) -> None:
     notes = Notes()
     async with DotdigitalClient(client_config(SETTINGS), lambda call: None, Cut(box)) as client:
-        with pytest.raises(UnsentError):
+        with pytest.raises(NotSentError):
             await send(client, saying(opted), notes)
     assert [note.outcome for note in notes] == ["noted", "withdrawn"]
 
@@ -313,7 +315,7 @@ async def test_a_creation_is_withdrawn_if_it_certainly_was_not_made(
 
 async def test_who_signed_up_while_a_creation_had_no_answer_is_not_ours(client: DotdigitalClient, box: SandboxApp) -> None:
     seed(box, "subscribed")
-    answer = await send(client, msgspec.structs.replace(NEW, tried="unsubscribed", unsure=True))
+    answer = await send(client, msgspec.structs.replace(NEW, creation_attempted_as="unsubscribed", outcome_unknown=True))
     assert answer.created == "no"
 
 
@@ -327,7 +329,7 @@ async def test_who_signed_up_while_a_creation_had_no_answer_is_not_ours(client: 
         ("flat_limit_400", ThrottledError),
     ],
 )
-async def test_a_fault_of_the_service_is_told_apart(
+async def test_a_fault_of_the_service_is_distinguished(
     client: DotdigitalClient, box: SandboxApp, fault: str, error: type[Exception]
 ) -> None:
     box.faults.update({"next": [fault]})
@@ -355,4 +357,4 @@ async def test_an_opt_out_goes_out_even_when_the_data_is_refused(client: Dotdigi
     with pytest.raises(DataError):
         await send(client, msgspec.structs.replace(saying(False), fields=b'{"OW_NONE":1}'), notes)
     assert status(box) == "unsubscribed"
-    assert [note.told_out for note in notes] == [True], "and is remembered"
+    assert [note.opt_out_sent for note in notes] == [True], "and is remembered"

@@ -8,7 +8,7 @@ import pytest
 
 from streams.core.lanes import Lane
 from streams.mapping.delivery import RefundEvent
-from tests.dispatch.site import Site, on_site
+from tests.dispatch.dispatch_harness import Site, on_site
 
 PEOPLE = [f"p{number:02}@example.com" for number in range(25)]
 FAULTS = {
@@ -122,10 +122,10 @@ class Shop:
         assert {email for email in there if site.listed(email)} == self.bought & there
         wanted = {key: text for key, (email, text) in self.records.items() if text is not None and email in there}
         assert site.records() == wanted
-        told = {event["id"] for event in site.box.store.events}
+        published = {event["id"] for event in site.box.store.events}
         # Dotdigital takes an event of nobody, and drops it.
         sure = there - self.by_hand
-        assert told >= {f"C{number}" for number, email in enumerate(self.credits) if email in sure}
+        assert published >= {f"C{number}" for number, email in enumerate(self.credits) if email in sure}
         assert not site.parked()
 
 

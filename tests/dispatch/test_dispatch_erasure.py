@@ -5,18 +5,18 @@ from datetime import UTC, datetime
 from streams.core.lanes import Lane
 from streams.dispatch.outbox.tasks import Family, task_of
 from streams.mapping.delivery import RefundEvent
-from streams.messages.audit import Trace, read_audit
-from streams.messages.changes import Consent, Kind
-from tests.dispatch.site import ANN, BOB, IMPORT, RECORD_IMPORT, Site, contact_task, on_site
+from streams.messages.audit import ErasureResult, read_audit
+from streams.messages.changes import CarriedRefusal, ChangeKind
+from tests.dispatch.dispatch_harness import ANN, BOB, IMPORT, RECORD_IMPORT, Site, contact_task, on_site
 
 FOLLOW_UP = {"follow_up": RefundEvent(kind="event", since=datetime(2026, 1, 1, tzinfo=UTC))}
 BUDGET = {"budget_low": 35, "budget_medium": 100, "budget_high": 300}
 
 
-def traces(site: Site) -> list[Trace]:
+def traces(site: Site) -> list[ErasureResult]:
     """What the audit topic says was erased."""
-    entries = [read_audit(value) for value in site.broker.told[site.topics.audit]]
-    return [entry for entry in entries if isinstance(entry, Trace)]
+    entries = [read_audit(value) for value in site.broker.published[site.topics.audit]]
+    return [entry for entry in entries if isinstance(entry, ErasureResult)]
 
 
 def remembered(site: Site) -> bool:
@@ -54,7 +54,7 @@ async def test_the_audit_says_so_and_names_nobody(site: Site) -> None:
     await gone(site)
     (trace,) = traces(site)
     assert (trace.digest, trace.stage) == (site.digest(ANN).hex(), "dotdigital")
-    assert not any(ANN.encode() in value for value in site.broker.told[site.topics.audit])
+    assert not any(ANN.encode() in value for value in site.broker.published[site.topics.audit])
 
 
 @on_site()
@@ -93,7 +93,7 @@ async def test_nothing_that_comes_later_counts(site: Site) -> None:
     site.record("A1")
     site.credit(1)
     site.found(contact, "subscribed")
-    site.tell(site.change(Kind.CONSENT, ANN, 0, Consent()))
+    site.publish(site.change(ChangeKind.CARRIED_REFUSAL, ANN, 0, CarriedRefusal()))
     await site.quiet()
     await site.pass_(60)
     assert not site.calls() and not remembered(site) and len(traces(site)) == 1
@@ -149,7 +149,7 @@ async def test_an_import_that_runs_is_waited_for(site: Site) -> None:
     others = [f"p{number:02}@example.com" for number in range(30)]
     for email in (ANN, *others):
         site.want(email, "P", opted=True, lane=Lane.BULK)
-    await site.until(lambda: len(site.dispatch.running))
+    await site.until(lambda: len(site.dispatch.imports_in_flight))
     site.erase()
     await gone(site)
     assert site.calls("PUT", IMPORT) and all(site.held(email) for email in others)
@@ -163,7 +163,7 @@ async def test_records_in_an_import_that_runs_do_not_come_back(site: Site) -> No
     await site.quiet()
     for number in range(30):
         site.record(f"A{number}", lane=Lane.BULK)
-    await site.until(lambda: len(site.dispatch.running))
+    await site.until(lambda: len(site.dispatch.imports_in_flight))
     site.record("A1", "despatched", lane=Lane.BULK)
     site.erase()
     await gone(site)
@@ -174,7 +174,7 @@ async def test_records_in_an_import_that_runs_do_not_come_back(site: Site) -> No
 @on_site()
 async def test_a_call_under_way_is_waited_for(site: Site) -> None:
     site.want()
-    await site.until(lambda: site.dispatch.schedule.tried(contact_task()))
+    await site.until(lambda: site.dispatch.queue.may_have_run(contact_task()))
     site.erase()
     await gone(site)
 
@@ -184,7 +184,7 @@ async def test_a_record_under_way_does_not_come_back(site: Site) -> None:
     site.want()
     await site.quiet()
     site.record("A1")
-    await site.until(lambda: site.dispatch.schedule.tried(task_of(Family.RECORD, ANN, "A1")))
+    await site.until(lambda: site.dispatch.queue.may_have_run(task_of(Family.RECORD, ANN, "A1")))
     site.erase()
     await gone(site)
     await site.pass_(60)

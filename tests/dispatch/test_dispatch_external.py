@@ -1,6 +1,6 @@
 """Another system owns consent: contacts are filled in and never created, and what belongs to them waits for a reading."""
 
-from tests.dispatch.site import ANN, CONTACT, CONTACTS, Site, on_site
+from tests.dispatch.dispatch_harness import ANN, CONTACT, CONTACTS, Site, on_site
 
 EXTERNAL = {"mode": "external"}
 READING = {"readback_seconds": 60}

@@ -7,11 +7,11 @@ import pytest
 
 from streams.core.lanes import Lane
 from streams.dispatch.outbox.tasks import Family, task_of
-from streams.dispatch.rate_limit.limiter import BudgetGovernor
+from streams.dispatch.rate_limit.limiter import RateLimiter
 from streams.dotdigital.tiers import Tier
 from streams.mapping.delivery import RefundEnrolment, RefundEvent
 from testkit.sandbox.store import Store
-from tests.dispatch.site import ANN, BOB, Site, on_site
+from tests.dispatch.dispatch_harness import ANN, BOB, Site, on_site
 
 EVENTS, ENROL = "/events/v3/import", "/v2/programs/enrolments"
 PROGRAM = 12
@@ -20,7 +20,7 @@ EVENT: dict[str, Any] = {"follow_up": RefundEvent(kind="event", since=SINCE)}
 ENROLMENT: dict[str, Any] = {"follow_up": RefundEnrolment(kind="enrolment", program=PROGRAM, since=SINCE)}
 
 
-def told(site: Site) -> list[str]:
+def published(site: Site) -> list[str]:
     """The ids of the events that the account holds."""
     return [event["id"] for event in site.box.store.events]
 
@@ -54,7 +54,7 @@ async def test_a_credit_note_is_an_event_once(site: Site) -> None:
 
 
 @on_site(delivery=EVENT)
-async def test_a_replay_tells_nothing(site: Site) -> None:
+async def test_a_replay_reports_nothing(site: Site) -> None:
     site.want()
     site.credit(1)
     await site.quiet()
@@ -63,7 +63,7 @@ async def test_a_replay_tells_nothing(site: Site) -> None:
     site.credit(1, name="C1b")
     await site.quiet()
     await site.pass_(60)
-    assert told(site) == ["C1"]
+    assert published(site) == ["C1"]
 
 
 @on_site(delivery=EVENT)
@@ -73,7 +73,7 @@ async def test_it_waits_for_its_contact(site: Site) -> None:
     assert not site.calls(route=EVENTS)
     site.want()
     await site.quiet()
-    assert told(site) == ["C1"]
+    assert published(site) == ["C1"]
 
 
 @on_site(delivery=EVENT)
@@ -84,29 +84,29 @@ async def test_two_go_in_one_call(site: Site) -> None:
     site.credit(1)
     site.credit(2, BOB)
     await site.quiet()
-    assert sorted(told(site)) == ["C1", "C2"] and len(site.calls("POST", EVENTS)) == 1
+    assert sorted(published(site)) == ["C1", "C2"] and len(site.calls("POST", EVENTS)) == 1
 
 
 @on_site(delivery=EVENT)
-async def test_one_that_is_refused_is_parked_and_the_others_are_told(site: Site) -> None:
+async def test_one_that_is_refused_is_parked_and_the_others_are_reported(site: Site) -> None:
     site.want()
     await site.quiet()
     site.line.refuses = b'"C13"'
     for number in range(10, 42):
         site.credit(number)
     await site.quiet()
-    assert sorted(told(site)) == [f"C{number}" for number in range(10, 42) if number != 13]
+    assert sorted(published(site)) == [f"C{number}" for number in range(10, 42) if number != 13]
     (parked,) = site.parked()
     assert (parked.task, parked.code) == ("follow_up", "events:badJson")
     assert len(site.calls("POST", EVENTS)) <= 11, "found by halves"
     site.line.refuses = None
     site.unpark(parked.task_key)
     await site.quiet()
-    assert told(site)[-1] == "C13"
+    assert published(site)[-1] == "C13"
 
 
 @on_site(delivery=EVENT)
-async def test_one_that_was_refused_is_told_when_it_changes(site: Site) -> None:
+async def test_one_that_was_refused_is_reported_when_it_changes(site: Site) -> None:
     site.want()
     await site.quiet()
     site.line.refuses = b'"C1"'
@@ -114,33 +114,33 @@ async def test_one_that_was_refused_is_told_when_it_changes(site: Site) -> None:
     await site.until(site.parked)
     site.credit(1, name="C1b")
     await site.quiet()
-    assert told(site) == ["C1b"] and site.parked()[-1].state == "cleared"
+    assert published(site) == ["C1b"] and site.parked()[-1].state == "cleared"
 
 
 @on_site(delivery=EVENT)
-async def test_one_that_changes_while_it_is_refused_is_told(site: Site) -> None:
+async def test_one_that_changes_while_it_is_refused_is_reported(site: Site) -> None:
     site.want()
     await site.quiet()
     site.line.refuses = b'"C1"'
     site.credit(1)
-    await site.until(lambda: site.dispatch.schedule.tried(task_of(Family.FOLLOW_UP, ANN, 1)))
+    await site.until(lambda: site.dispatch.queue.may_have_run(task_of(Family.FOLLOW_UP, ANN, 1)))
     site.credit(1, name="C1b")
     await site.quiet()
-    assert told(site) == ["C1b"] and not site.parked()
+    assert published(site) == ["C1b"] and not site.parked()
 
 
 @on_site(delivery=EVENT)
-async def test_the_call_is_as_urgent_as_what_it_tells(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_call_is_as_urgent_as_what_it_reports(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     lanes: list[Lane] = []
-    acquire = BudgetGovernor.acquire
+    acquire = RateLimiter.acquire
 
-    async def watched(budget: BudgetGovernor, tier: Tier, lane: Lane) -> None:
+    async def watched(budget: RateLimiter, tier: Tier, lane: Lane) -> None:
         lanes.append(lane)
         await acquire(budget, tier, lane)
 
     site.want()
     await site.quiet()
-    monkeypatch.setattr(BudgetGovernor, "acquire", watched)
+    monkeypatch.setattr(RateLimiter, "acquire", watched)
     site.credit(1, lane=Lane.URGENT)
     await site.quiet()
     assert lanes == [Lane.URGENT]
@@ -153,11 +153,11 @@ async def test_a_lost_answer_repeats_the_event_under_its_id(site: Site) -> None:
     site.box.faults.update({"next": ["lost_reply"]})
     site.credit(1)
     await site.quiet()
-    assert told(site) == ["C1", "C1"]
+    assert published(site) == ["C1", "C1"]
 
 
 @on_site(delivery=EVENT)
-async def test_one_failed_call_stops_nobody_however_many_it_told(site: Site) -> None:
+async def test_one_failed_call_stops_nobody_however_many_it_reported(site: Site) -> None:
     site.want()
     await site.quiet()
     site.box.faults.update({"next": ["http_503"]})
@@ -169,7 +169,7 @@ async def test_one_failed_call_stops_nobody_however_many_it_told(site: Site) -> 
     await site.until(lambda: site.contact().data["FIRSTNAME"] == "Anna")
     assert site.now - at <= 3
     await site.quiet()
-    assert len(told(site)) == 20
+    assert len(published(site)) == 20
 
 
 @on_site(delivery=ENROLMENT, started=False)

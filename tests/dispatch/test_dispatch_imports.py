@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from streams.core.lanes import Lane
-from tests.dispatch.crowd import BUDGET, MANY, PEOPLE, READING, ask, delivered, names, rows, singles, under_way
-from tests.dispatch.site import CATALOGUE, IMPORT, RECORD_IMPORT, Site, on_site
+from tests.dispatch.bulk_contacts import BUDGET, MANY, PEOPLE, READING, ask, delivered, names, rows, singles, under_way
+from tests.dispatch.dispatch_harness import CATALOGUE, IMPORT, RECORD_IMPORT, Site, on_site
 
 
 @on_site(settings=READING)
@@ -34,7 +34,7 @@ async def test_who_opted_in_is_imported_apart_and_subscribed(site: Site) -> None
 
 @on_site(settings=READING)
 async def test_who_signed_up_a_moment_ago_is_seen_before_the_import(site: Site) -> None:
-    await site.until(lambda: site.dispatch.outbox.mark() is not None)
+    await site.until(lambda: site.dispatch.outbox.complete_until() is not None)
     await site.pass_(120)
     site.box.store.create({"email": PEOPLE[0]}).email_status = "subscribed"
     ask(site)
@@ -44,7 +44,7 @@ async def test_who_signed_up_a_moment_ago_is_seen_before_the_import(site: Site) 
 
 @on_site(settings=READING)
 async def test_who_signed_up_after_the_reading_is_not_ours(site: Site) -> None:
-    await site.until(lambda: site.dispatch.outbox.mark() is not None)
+    await site.until(lambda: site.dispatch.outbox.complete_until() is not None)
     ask(site)
     await site.until(lambda: site.calls("PUT", IMPORT))
     site.box.store.create({"email": PEOPLE[0]})
@@ -129,7 +129,7 @@ async def test_a_restart_finds_the_import_and_sends_its_rows_not_twice(site: Sit
     await site.quiet()
     assert names(site) == {"Q": MANY}
     assert len(site.calls("PUT", IMPORT)) == 1 and not singles(site)
-    assert not len(site.dispatch.running)
+    assert not len(site.dispatch.imports_in_flight)
 
 
 @on_site(settings=BUDGET)

@@ -4,7 +4,7 @@ import pytest
 
 from streams.core.lanes import Lane
 from testkit.virtual.account import LIST_ID
-from tests.dispatch.site import ANN, BOB, DAY, Site, on_site
+from tests.dispatch.dispatch_harness import ANN, BOB, DAY, Site, on_site
 
 LASTS = 30 * DAY
 WINDOW = {"bulk_windows": ("mon 00:30-00:40",)}

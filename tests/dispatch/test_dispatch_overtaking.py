@@ -7,10 +7,10 @@ from collections.abc import Iterable
 import pytest
 
 from streams.core.lanes import Lane
-from streams.kafka.producer import Entry
-from streams.messages.changes import Kind, unpack
-from tests.dispatch.crowd import BUDGET, MANY, PEOPLE, READING, ask, delivered, lag, names, singles, under_way
-from tests.dispatch.site import IMPORT, ORDERS, Site, on_site
+from streams.kafka.producer import KeyValue
+from streams.messages.changes import ChangeKind, unpack
+from tests.dispatch.bulk_contacts import BUDGET, MANY, PEOPLE, READING, ask, delivered, lag, names, singles, under_way
+from tests.dispatch.dispatch_harness import IMPORT, ORDERS, Site, on_site
 
 ANN = PEOPLE[0]
 
@@ -22,7 +22,7 @@ async def test_an_opt_out_does_not_wait_for_an_import(site: Site, *, accepted: b
     site.contact(ANN).email_status = "subscribed"
     site.box.faults.update({"next_import": ["import_stuck"]})
     ask(site, "Q")
-    await site.until(lambda: under_way(site) if accepted else len(site.dispatch.running))
+    await site.until(lambda: under_way(site) if accepted else len(site.dispatch.imports_in_flight))
     site.want(ANN, "Q", opted=False)
     await site.pass_(5)
     assert site.contact(ANN).email_status == "unsubscribed"
@@ -46,7 +46,7 @@ async def test_an_erasure_does_not_wait_for_an_import_and_is_repeated_after_it(s
 
 async def lose_import(site: Site) -> None:
     """Everybody is to be created by an import that Dotdigital takes, and holds back; nobody hears that it did."""
-    await site.until(lambda: site.dispatch.outbox.mark() is not None)
+    await site.until(lambda: site.dispatch.outbox.complete_until() is not None)
     site.box.faults.update({"next": ["lost_reply"], "next_import": ["import_stuck"]})
     ask(site)
     await site.until(lambda: site.calls("PUT", IMPORT))
@@ -59,7 +59,7 @@ async def release_imports(site: Site) -> None:
 
 
 @on_site(settings=READING)
-async def test_an_import_of_which_nothing_was_heard_brings_back_nobody_who_was_erased(site: Site) -> None:
+async def test_an_import_of_which_nothing_was_received_brings_back_nobody_who_was_erased(site: Site) -> None:
     await lose_import(site)
     site.erase(ANN)
     await site.pass_(60)
@@ -69,7 +69,7 @@ async def test_an_import_of_which_nothing_was_heard_brings_back_nobody_who_was_e
 
 @pytest.mark.parametrize("restarted", [False, True])
 @on_site(settings=READING)
-async def test_what_left_is_not_brought_back_by_an_import_of_which_nothing_was_heard(site: Site, *, restarted: bool) -> None:
+async def test_what_left_is_not_brought_back_by_an_import_of_which_nothing_was_received(site: Site, *, restarted: bool) -> None:
     await lose_import(site)
     if restarted:
         await site.restart()
@@ -90,22 +90,22 @@ async def test_imports_that_fail_again_and_again_are_given_up_for_single_calls(s
 
 
 @on_site(settings=BUDGET)
-async def test_a_partition_that_hears_of_its_import_late_is_settled_too(site: Site) -> None:
+async def test_a_partition_that_learns_of_its_import_late_is_settled_too(site: Site) -> None:
     await delivered(site)
     lag(site, 20, ["imported"])
     append, loop = site.broker.append, asyncio.get_running_loop()
 
-    def late(topic: str, partition: int, entries: Iterable[Entry]) -> int:
-        told = list(entries)
-        if partition != 1 or not any(b'"importing"' in (value or b"") for _, value in told):
-            return append(topic, partition, told)
-        loop.call_later(25, append, topic, partition, told)
+    def late(topic: str, partition: int, entries: Iterable[KeyValue]) -> int:
+        published = list(entries)
+        if partition != 1 or not any(b'"importing"' in (value or b"") for _, value in published):
+            return append(topic, partition, published)
+        loop.call_later(25, append, topic, partition, published)
         return 0
 
     site.broker.append = late  # type: ignore[method-assign]
     ask(site, "Q")
     await site.quiet()
-    assert names(site) == {"Q": MANY} and not len(site.dispatch.running)
+    assert names(site) == {"Q": MANY} and not len(site.dispatch.imports_in_flight)
 
 
 @on_site(settings=BUDGET)
@@ -125,7 +125,7 @@ async def test_an_import_that_never_left_goes_by_import_again(site: Site) -> Non
 
 
 @on_site(settings=READING)
-async def test_what_overtook_an_import_of_which_nothing_was_heard_is_told_again(site: Site) -> None:
+async def test_what_overtook_an_import_of_which_nothing_was_received_is_reported_again(site: Site) -> None:
     await delivered(site)
     await site.pass_(120)
     site.contact(ANN).email_status = "subscribed"
@@ -141,7 +141,7 @@ async def test_what_overtook_an_import_of_which_nothing_was_heard_is_told_again(
 
 
 @on_site(settings=BUDGET)
-async def test_what_overtook_an_import_is_told_again_though_the_report_names_nobody(site: Site) -> None:
+async def test_what_overtook_an_import_is_reported_again_though_the_report_names_nobody(site: Site) -> None:
     await delivered(site)
     for email in PEOPLE:
         site.contact(email).email_status = "subscribed"
@@ -156,7 +156,7 @@ async def test_what_overtook_an_import_is_told_again_though_the_report_names_nob
 
 
 @on_site(settings=BUDGET | {"import_poll": 10})
-async def test_an_opt_out_that_overtook_an_import_is_told_once(site: Site) -> None:
+async def test_an_opt_out_that_overtook_an_import_is_reported_once(site: Site) -> None:
     await delivered(site)
     for email in PEOPLE:
         site.contact(email).email_status = "subscribed"
@@ -172,7 +172,7 @@ async def test_an_opt_out_that_overtook_an_import_is_told_once(site: Site) -> No
 
 @on_site(settings=READING)
 async def test_an_opt_out_of_who_is_being_subscribed_does_not_wait_for_the_import(site: Site) -> None:
-    await site.until(lambda: site.dispatch.outbox.mark() is not None)
+    await site.until(lambda: site.dispatch.outbox.complete_until() is not None)
     site.box.faults.update({"next": ["lost_reply"]})
     ask(site, opted=True)
     await site.until(lambda: site.calls("PUT", IMPORT))
@@ -187,7 +187,7 @@ async def test_an_opt_out_of_who_is_being_subscribed_does_not_wait_for_the_impor
 @pytest.mark.parametrize("others", ["subscribed", "unsubscribed"])
 @on_site(settings=READING | {"import_poll": 30})
 async def test_whose_contact_it_is_the_report_decides_and_no_reading_before_it(site: Site, *, others: str) -> None:
-    await site.until(lambda: site.dispatch.outbox.mark() is not None)
+    await site.until(lambda: site.dispatch.outbox.complete_until() is not None)
     ask(site)
     await site.until(lambda: site.calls("PUT", IMPORT))
     if others == "unsubscribed":
@@ -205,7 +205,7 @@ async def test_whose_contact_it_is_the_report_decides_and_no_reading_before_it(s
 
 @on_site(settings=READING)
 async def test_an_erasure_that_looked_before_the_import_created_is_repeated(site: Site) -> None:
-    await site.until(lambda: site.dispatch.outbox.mark() is not None)
+    await site.until(lambda: site.dispatch.outbox.complete_until() is not None)
     site.box.faults.update({"next_import": ["import_stuck"]})
     ask(site)
     await site.until(lambda: under_way(site))
@@ -266,18 +266,18 @@ async def test_a_record_that_went_to_a_former_contact_goes_to_the_new_one(site: 
 
 @on_site(settings=READING)
 async def test_nobody_reads_again_while_a_mark_is_on_its_way(site: Site) -> None:
-    await site.until(lambda: site.dispatch.outbox.mark() is not None)
+    await site.until(lambda: site.dispatch.outbox.complete_until() is not None)
     await site.pass_(120)
     append, loop = site.broker.append, asyncio.get_running_loop()
 
-    def late(topic: str, partition: int, entries: Iterable[Entry]) -> int:
-        told = list(entries)
+    def late(topic: str, partition: int, entries: Iterable[KeyValue]) -> int:
+        published = list(entries)
         marks = topic == site.topics.desired and any(
-            change.kind is Kind.MARK for _, value in told for change in unpack(value or b"")
+            change.kind is ChangeKind.READBACK_WATERMARK for _, value in published for change in unpack(value or b"")
         )
         if not marks:
-            return append(topic, partition, told)
-        loop.call_later(20, append, topic, partition, told)
+            return append(topic, partition, published)
+        loop.call_later(20, append, topic, partition, published)
         return 0
 
     site.broker.append = late  # type: ignore[method-assign]

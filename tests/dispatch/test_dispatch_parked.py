@@ -3,8 +3,8 @@
 import pytest
 
 from streams.dispatch.outbox.tasks import Family, task_of
-from streams.messages.changes import Kind
-from tests.dispatch.site import ANN, BOB, Site, contact_task, on_site
+from streams.messages.changes import ChangeKind
+from tests.dispatch.dispatch_harness import ANN, BOB, Site, contact_task, on_site
 
 
 async def refused(site: Site) -> None:
@@ -16,7 +16,7 @@ async def refused(site: Site) -> None:
 
 
 @on_site()
-async def test_it_is_told_once_with_what_is_wrong(site: Site) -> None:
+async def test_it_is_reported_once_with_what_is_wrong(site: Site) -> None:
     await refused(site)
     (parked,) = site.parked()
     assert (parked.task, parked.key, parked.task_key) == ("contact", ANN, contact_task())
@@ -138,7 +138,7 @@ async def test_what_lacks_something_for_long_is_parked(site: Site) -> None:
 
 @on_site()
 async def test_a_change_of_another_kind_than_the_outbox_takes_ends_the_worker(site: Site) -> None:
-    site.tell(site.change(Kind.ASK, ANN, 0, None))
+    site.publish(site.change(ChangeKind.LINE_QUERY, ANN, 0, None))
     await site.pass_(1)
     with pytest.raises(BaseExceptionGroup):
         await site.stop()

@@ -1,6 +1,6 @@
 """Order and catalogue records, from the wish to the account: after their contact, whole, and gone with it."""
 
-from tests.dispatch.site import BOB, CATALOGUE, CONTACT, ORDERS, Site, on_site
+from tests.dispatch.dispatch_harness import BOB, CATALOGUE, CONTACT, ORDERS, Site, on_site
 
 ITEM = "/insightData/v3/account/{collectionName}/{recordId}"
 RECORD = "/insightData/v3/contacts/{identifier}/{value}/{collectionName}/{recordId}"

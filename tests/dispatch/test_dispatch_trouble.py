@@ -4,8 +4,8 @@ import pytest
 
 from streams.core.errors import ConfigurationError
 from streams.core.lanes import Lane
-from tests.dispatch.crowd import lag
-from tests.dispatch.site import ANN, BOB, ORDERS, Site, on_site
+from tests.dispatch.bulk_contacts import lag
+from tests.dispatch.dispatch_harness import ANN, BOB, ORDERS, Site, on_site
 
 WINDOW = {"bulk_windows": ("mon 00:10-00:20",)}
 """Virtual time begins on a Monday at midnight."""
@@ -130,7 +130,7 @@ async def test_a_lost_answer_to_a_creation_makes_one_contact_that_is_ours(site: 
 @pytest.mark.parametrize("restarted", [False, True])
 @on_site(settings=READ)
 async def test_a_lost_creation_is_ours_though_nobody_has_read_yet_that_it_was_tried(site: Site, *, restarted: bool) -> None:
-    await site.until(lambda: site.dispatch.outbox.mark() is not None)
+    await site.until(lambda: site.dispatch.outbox.complete_until() is not None)
     lag(site, 5)
     site.box.faults.update({"next": ["lost_reply"]})
     site.want()
@@ -170,7 +170,7 @@ async def test_a_worker_that_ends_before_the_answer_is_written_down_sends_again(
 @pytest.mark.parametrize("opted", [True, None])
 @on_site(settings={"readback_seconds": 300})
 async def test_who_signs_up_while_nothing_leaves_is_not_ours_to_delete(site: Site, opted: bool | None) -> None:
-    await site.until(lambda: site.dispatch.outbox.mark() is not None)
+    await site.until(lambda: site.dispatch.outbox.complete_until() is not None)
     site.line.cut = True
     site.want(opted=opted)
     await site.pass_(30)

@@ -23,7 +23,7 @@ from testkit.virtual.measures import measure
 from testkit.virtual.pipeline import SETTINGS, Pipeline
 from testkit.virtual.trace import CONTACT, START_MS
 from testkit.virtual.traces import Plot, Scale
-from testkit.virtual.traffic import Shop
+from testkit.virtual.traffic import TrafficShop
 from testkit.virtual.world import Played, World
 
 MINUTE = 60_000
@@ -34,7 +34,7 @@ SINGLY = SETTINGS.model_copy(update={"import_least": 10_000})
 """Imports would make the backlog vanish in two calls."""
 
 
-def traffic(shop: Shop, scale: Scale) -> None:
+def traffic(shop: TrafficShop, scale: Scale) -> None:
     """Orders, despatches, refunds and opt-outs, spread evenly."""
     rng = shop.rng
     for _ in range(scale.orders):

@@ -9,23 +9,32 @@ import pytest
 
 from streams.core.clock import ManualClock
 from streams.core.lanes import Lane
-from streams.dispatch.outbox.delivery_queue import Entry, Schedule
+from streams.dispatch.outbox.delivery_queue import DeliveryQueue, QueuedTask
 from streams.dispatch.outbox.handler import DIRTY, OutboxHandler, Plan
-from streams.dispatch.outbox.imports_in_flight import RunningImports
+from streams.dispatch.outbox.imports_in_flight import ImportsInFlight
 from streams.dispatch.outbox.rows import CODECS
-from streams.dispatch.outbox.site_policy import Rules
+from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Family, Queue, task_of
 from streams.domain.consent import creation_status, opted_out
-from streams.domain.contact_state import OutboxRow
+from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.debounce import Debounce
 from streams.domain.versioned import version_bytes
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
-from streams.engine.unit_of_work import Unit
+from streams.engine.unit_of_work import UnitOfWork
 from streams.kafka.topics import Topics
 from streams.mapping.bulk_windows import BulkWindows
-from streams.messages.changes import Change, Consent, Desired, Erase, Found, Kind, pack, unpack
-from streams.messages.deliveries import Delivery, Item, Outcome
+from streams.messages.changes import (
+    CarriedRefusal,
+    Change,
+    ChangeKind,
+    ContactObserved,
+    DesiredContact,
+    EraseAddress,
+    pack,
+    unpack,
+)
+from streams.messages.deliveries import Delivery, ImportedTask, Outcome
 from streams.observability.metrics import Metrics
 from tests.agents.memory import Rows
 
@@ -37,9 +46,9 @@ ALWAYS = BulkWindows((), ZoneInfo("UTC"))
 A, B = b'{"FIRSTNAME":"A"}', b'{"FIRSTNAME":"B"}'
 
 
-def handler(schedule: Schedule) -> OutboxHandler:
-    rules = Rules(DAYS * 86_400, external=False, digest=str.encode, hash_key=b"k", windows=ALWAYS)
-    return OutboxHandler(TOPICS, rules, Debounce(), schedule, RunningImports(schedule), Metrics())
+def handler(schedule: DeliveryQueue) -> OutboxHandler:
+    rules = SitePolicy(DAYS * 86_400, external=False, digest=str.encode, hash_key=b"k", windows=ALWAYS)
+    return OutboxHandler(TOPICS, rules, Debounce(), schedule, ImportsInFlight(schedule), Metrics())
 
 
 class Outbox:
@@ -48,30 +57,30 @@ class Outbox:
     def __init__(self, rows: Rows | None = None) -> None:
         self.rows = rows or Rows()
         self.clock = ManualClock()
-        self.schedule = Schedule(self.clock)
+        self.schedule = DeliveryQueue(self.clock)
         self.handler = handler(self.schedule)
         self.version = 0
 
     def feed(self, *records: Record, durable: bool = True) -> None:
-        unit = Unit(0, 1, self.rows, self.clock.now_us())
+        unit = UnitOfWork(0, 1, self.rows, self.clock.now_us())
         self.handler.handle(unit, records)
         if durable:
             self.rows.commit(unit)
 
     def carried(self, record: Record) -> list[str]:
         """Whom the refusal is passed on to."""
-        unit = Unit(0, 1, self.rows, self.clock.now_us())
+        unit = UnitOfWork(0, 1, self.rows, self.clock.now_us())
         self.handler.handle(unit, [record])
         self.rows.commit(unit)
-        told = [change for _, values in unit.outputs() for _, value in values for change in unpack(value or b"")]
-        return [change.key for change in told if change.kind is Kind.CONSENT]
+        published = [change for _, values in unit.outputs() for _, value in values for change in unpack(value or b"")]
+        return [change.key for change in published if change.kind is ChangeKind.CARRIED_REFUSAL]
 
     def found(self, status: str, lane: Lane = Lane.BULK) -> Record:
-        change = Change(Kind.FOUND, EMAIL, 1, version_bytes(1), lane, 0, Found(1, status))
+        change = Change(ChangeKind.CONTACT_OBSERVED, EMAIL, 1, version_bytes(1), lane, 0, ContactObserved(1, status))
         return Record(TOPICS.desired, 0, None, pack([change]))
 
     def erased(self) -> Record:
-        change = Change(Kind.ERASE, EMAIL, 0, b"", Lane.URGENT, self.clock.now_ms(), Erase(EMAIL.encode()))
+        change = Change(ChangeKind.ERASURE, EMAIL, 0, b"", Lane.URGENT, self.clock.now_ms(), EraseAddress(EMAIL.encode()))
         return Record(TOPICS.desired, 0, None, pack([change]))
 
     def wanted(
@@ -79,33 +88,33 @@ class Outbox:
     ) -> Record:
         self.version += 1
         change = Change(
-            Kind.DESIRED,
+            ChangeKind.DESIRED_CONTACT,
             EMAIL,
             0,
             version_bytes(self.version),
             lane,
             self.clock.now_ms(),
-            Desired(fields, opted, moved_to),
+            DesiredContact(fields, opted, moved_to),
         )
         return Record(TOPICS.desired, self.version, None, pack([change]))
 
-    def answer(self, outcome: Outcome = "updated", *, hash_of: OutboxRow | None = None, by: str = "") -> Record:
+    def answer(self, outcome: Outcome = "updated", *, hash_of: ContactDeliveryState | None = None, by: str = "") -> Record:
         row = hash_of or self.row
-        told = opted_out(row.consent)
-        delivery = Delivery(CONTACT, outcome, (row.hash or b"").hex(), 0, 1, contact=1, told_out=told, by=by)
+        published = opted_out(row.consent)
+        delivery = Delivery(CONTACT, outcome, (row.hash or b"").hex(), 0, 1, contact=1, opt_out_sent=published, by=by)
         return Record(TOPICS.deliveries, 0, EMAIL.encode(), msgspec.json.encode(delivery))
 
     def imported(self, outcome: Outcome, code: str) -> Record:
-        items = [Item(CONTACT, "")]
+        items = [ImportedTask(CONTACT, "")]
         delivery = Delivery("import", outcome, "", self.clock.now_ms(), Lane.BULK, code=code, items=items)
         return Record(TOPICS.deliveries, 0, None, msgspec.json.encode(delivery))
 
-    def takes(self, queue: Queue) -> list[Entry]:
+    def takes(self, queue: Queue) -> list[QueuedTask]:
         return self.schedule.take_due((Lane.LIVE, queue), 10)
 
     @property
-    def row(self) -> OutboxRow:
-        row: OutboxRow = CODECS[Family.CONTACT].decode(self.rows.rows[CONTACT.encode()])
+    def row(self) -> ContactDeliveryState:
+        row: ContactDeliveryState = CODECS[Family.CONTACT].decode(self.rows.rows[CONTACT.encode()])
         return row
 
     @property
@@ -113,7 +122,7 @@ class Outbox:
         value = self.rows.rows.get(f"{DIRTY}{CONTACT}".encode())
         return None if value is None else msgspec.msgpack.decode(value, type=Plan)[:2]
 
-    async def take(self) -> Entry:
+    async def take(self) -> QueuedTask:
         async with asyncio.timeout(5):
             return await self.schedule.take()
 
@@ -121,7 +130,7 @@ class Outbox:
         """A new worker over the same state."""
         other = Outbox(self.rows)
         other.clock, other.version = self.clock, self.version
-        other.schedule = Schedule(self.clock)
+        other.schedule = DeliveryQueue(self.clock)
         other.handler = handler(other.schedule)
         other.handler.recovered(0, cast(StateTable, other.rows))
         return other
@@ -202,7 +211,7 @@ def test_a_restart_after_the_answer_has_nothing_to_do(outbox: Outbox) -> None:
     assert not +outbox.restarted().schedule.counts()
 
 
-def _hashed(fields: bytes) -> OutboxRow:
+def _hashed(fields: bytes) -> ContactDeliveryState:
     """A row that wants ``fields``."""
     other = Outbox()
     other.feed(other.wanted(fields))
@@ -319,13 +328,13 @@ async def test_an_erasure_outlives_the_refusal_of_a_call_under_way(outbox: Outbo
 def test_an_unsubscribe_from_a_former_address_is_urgent(outbox: Outbox) -> None:
     outbox.feed(outbox.wanted(A))
     outbox.feed(outbox.answer("created"))
-    change = Change(Kind.CONSENT, EMAIL, 0, version_bytes(1), Lane.BULK, outbox.clock.now_ms(), Consent())
+    change = Change(ChangeKind.CARRIED_REFUSAL, EMAIL, 0, version_bytes(1), Lane.BULK, outbox.clock.now_ms(), CarriedRefusal())
     outbox.feed(Record(TOPICS.desired, 0, None, pack([change])))
     assert outbox.dirty == (outbox.clock.now_ms() + 200, Lane.URGENT)
 
 
 def test_an_unsubscribe_that_comes_before_the_contact_is_kept(outbox: Outbox) -> None:
-    change = Change(Kind.CONSENT, EMAIL, 0, version_bytes(1), Lane.URGENT, 0, Consent())
+    change = Change(ChangeKind.CARRIED_REFUSAL, EMAIL, 0, version_bytes(1), Lane.URGENT, 0, CarriedRefusal())
     outbox.feed(Record(TOPICS.desired, 0, None, pack([change])))
     assert outbox.dirty is None
     outbox.feed(outbox.wanted(A, opted=True))

@@ -21,7 +21,7 @@ from streams.dotdigital.contact_pages import ContactPage
 from streams.dotdigital.errors import DataError
 from streams.kafka.producer import BatchProducer
 from streams.kafka.topics import Topics
-from streams.messages.changes import Change, Found, Kind, Mark, partition_of, unpack
+from streams.messages.changes import Change, ChangeKind, ContactObserved, ReadbackWatermark, partition_of, unpack
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
 from testkit.sandbox import SandboxApp, SandboxConfig, create_app
@@ -41,7 +41,7 @@ class BrokerGone(Exception):
 class Topic:
     """Stands in for the producer: what arrived, partition by partition, in order."""
 
-    told: list[tuple[int, Change]] = field(default_factory=list)
+    published: list[tuple[int, Change]] = field(default_factory=list)
     refuses: bool = False
 
     async def send(self, topic: str, partition: int, entries: Iterable[tuple[bytes | None, bytes | None]]) -> int:
@@ -49,15 +49,17 @@ class Topic:
         await asyncio.sleep(0)
         if self.refuses:
             raise BrokerGone
-        self.told += [(partition, change) for _, value in entries for change in unpack(value or b"")]
+        self.published += [(partition, change) for _, value in entries for change in unpack(value or b"")]
         return 0
 
     def found(self) -> dict[str, str]:
         """The status that was told last, by address."""
-        return {change.key: change.row.status for _, change in self.told if isinstance(change.row, Found)}
+        return {change.key: change.row.status for _, change in self.published if isinstance(change.row, ContactObserved)}
 
     def marks(self) -> list[tuple[int, int]]:
-        return [(partition, change.row.upto) for partition, change in self.told if isinstance(change.row, Mark)]
+        return [
+            (partition, change.row.upto) for partition, change in self.published if isinstance(change.row, ReadbackWatermark)
+        ]
 
 
 class Site:
@@ -82,7 +84,7 @@ class Site:
     def worker(self, mark: int | None = None, interval: float = INTERVAL) -> Readback:
         """A worker whose partitions remember ``mark``."""
         return Readback(
-            self.client.on(Lane.BULK),
+            self.client.for_lane(Lane.BULK),
             cast(BatchProducer, self.topic),
             TOPICS,
             partitions=PARTITIONS,
@@ -120,21 +122,23 @@ async def read_site(site: Site) -> Site:
     site.clock.advance(OVERLAP + 1)
     await site.readback.look()
     site.clock.advance(INTERVAL)
-    site.topic.told.clear()
+    site.topic.published.clear()
     site.calls.clear()
     return site
 
 
-async def test_the_first_reading_tells_of_every_contact(site: Site) -> None:
+async def test_the_first_reading_reports_every_contact(site: Site) -> None:
     ann, bob = site.add("ann"), site.add("bob", "suppressed")
     await site.readback.look()
-    told = {change.key: (place, change) for place, change in site.topic.told if change.kind is Kind.FOUND}
-    place, change = told["ann@example.com"]
+    published = {
+        change.key: (place, change) for place, change in site.topic.published if change.kind is ChangeKind.CONTACT_OBSERVED
+    }
+    place, change = published["ann@example.com"]
     assert place == partition_of("ann@example.com", PARTITIONS)
-    assert (change.pk, change.lane, change.row) == (ann.id, Lane.BULK, Found(ann.id, "subscribed"))
+    assert (change.pk, change.lane, change.row) == (ann.id, Lane.BULK, ContactObserved(ann.id, "subscribed"))
     assert change.position == version_bytes(site.now() * 1_000_000)
-    assert told["bob@example.com"][1].row == Found(bob.id, "suppressed")
-    assert told["bob@example.com"][1].lane == Lane.URGENT
+    assert published["bob@example.com"][1].row == ContactObserved(bob.id, "suppressed")
+    assert published["bob@example.com"][1].lane == Lane.URGENT
     assert site.calls == ["list-contacts"]
 
 
@@ -144,15 +148,17 @@ async def test_a_contact_without_an_address_is_left_out(site: Site) -> None:
     assert not site.topic.found()
 
 
-async def test_every_partition_is_told_how_far_the_reading_went(site: Site) -> None:
+async def test_every_partition_is_reported_how_far_the_reading_went(site: Site) -> None:
     site.add("ann")
     await site.readback.look()
-    kinds = [change.kind for _, change in site.topic.told]
-    assert kinds == [Kind.FOUND] + [Kind.MARK] * PARTITIONS, "a mark is proof that everything before it is durable"
+    kinds = [change.kind for _, change in site.topic.published]
+    assert kinds == [ChangeKind.CONTACT_OBSERVED] + [ChangeKind.READBACK_WATERMARK] * PARTITIONS, (
+        "a mark is proof that everything before it is durable"
+    )
     assert sorted(site.topic.marks()) == [(partition, site.now()) for partition in range(PARTITIONS)]
 
 
-async def test_a_later_reading_tells_of_what_changed(read_site: Site) -> None:
+async def test_a_later_reading_reports_what_changed(read_site: Site) -> None:
     read_site.add("bob")
     await read_site.readback.look()
     assert read_site.topic.found() == {"bob@example.com": "subscribed"}
@@ -163,14 +169,14 @@ async def test_a_later_reading_begins_before_the_last_mark(site: Site) -> None:
     site.add("ann")
     site.clock.advance(OVERLAP)
     await site.readback.look()
-    site.topic.told.clear()
+    site.topic.published.clear()
     site.clock.advance(INTERVAL)
     await site.readback.look()
     assert site.topic.found() == {"ann@example.com": "subscribed"}
 
 
 @pytest.mark.parametrize("status", ["unsubscribed", "suppressed", "ispComplained"])
-async def test_a_refusal_that_does_not_count_as_a_modification_is_told(read_site: Site, status: str) -> None:
+async def test_a_refusal_that_does_not_count_as_a_modification_is_reported(read_site: Site, status: str) -> None:
     contact = read_site.box.store.find("email", "ann@example.com")
     assert contact is not None
     contact.set_email_status(status, read_site.box.store.now())
@@ -214,8 +220,8 @@ async def test_a_failed_reading_goes_on_at_its_last_page(site: Site) -> None:
     assert not site.topic.marks()
     site.clock.advance(2)
     await site.readback.look()
-    told = [change.key for _, change in site.topic.told if change.kind is Kind.FOUND]
-    assert len(told) == len(set(told)) == 5001
+    published = [change.key for _, change in site.topic.published if change.kind is ChangeKind.CONTACT_OBSERVED]
+    assert len(published) == len(set(published)) == 5001
     assert site.calls == ["list-contacts"] * 3
     assert {upto for _, upto in site.topic.marks()} == {began}, "what changed meanwhile is read next time"
     assert site.value("owdd_readback_contacts_total", listing="modified") == 5001
@@ -238,7 +244,7 @@ async def test_a_used_up_budget_is_waited_for(site: Site) -> None:
 async def test_a_marker_that_expired_begins_at_the_first_page(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(5001):
         site.add(f"c{number}")
-    bulk, tried = site.client.on(Lane.BULK), list[str | None]()
+    bulk, tried = site.client.for_lane(Lane.BULK), list[str | None]()
     listing = type(bulk).contacts_since
 
     async def forgetful(calls: Api, modified: int | None, *, marker: str | None = None) -> AsyncIterator[ContactPage]:
@@ -266,15 +272,15 @@ async def test_what_cannot_be_written_down_ends_the_worker_without_a_mark(site: 
 
 async def test_who_asks_gets_a_reading_that_began_afterwards(read_site: Site) -> None:
     read_site.add("bob")
-    assert await read_site.readback.refresh() == read_site.now()
+    assert await read_site.readback.request() == read_site.now()
     assert read_site.topic.found() == {"bob@example.com": "subscribed"}
 
 
 async def test_who_asks_while_one_is_under_way_waits_for_the_next_and_shares_it(read_site: Site) -> None:
-    first = asyncio.create_task(read_site.readback.refresh())
+    first = asyncio.create_task(read_site.readback.request())
     while not read_site.calls:
         await asyncio.sleep(0)
-    await asyncio.gather(read_site.readback.refresh(), read_site.readback.refresh())
+    await asyncio.gather(read_site.readback.request(), read_site.readback.request())
     assert first.done() and read_site.calls == CALLS * 2
 
 

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from streams.core.lanes import Lane
 from streams.dispatch.rate_limit.limiter import TierState
 from streams.dispatch.senders.routing import How, Route, RoutingPolicy, Work, routes
-from streams.dotdigital.errors import Ceiling
+from streams.dotdigital.errors import Limit
 from streams.dotdigital.tiers import Tier
 
 POLICY = RoutingPolicy()
-FREE = {Ceiling.CONTACT_IMPORTS: 25, Ceiling.INSIGHT_IMPORTS: 5}
+FREE = {Limit.CONTACT_IMPORTS: 25, Limit.INSIGHT_IMPORTS: 5}
 UNKNOWN = TierState(None, None, None, None, 30.0)
 
 
@@ -28,7 +28,7 @@ def route(
     work: Work = Work.EXISTING,
     high: TierState | None = None,
     low: TierState | None = None,
-    free: dict[Ceiling, int] | None = None,
+    free: dict[Limit, int] | None = None,
 ) -> Route:
     """What becomes of one kind alone; budgets as of a middling account."""
     budget = {Tier.HIGH: high or state(3000), Tier.LOW: low or state(35)}
@@ -47,7 +47,7 @@ class TestUrgent:
         assert route(Lane.URGENT, 200, high=state(300, urgent=10, resets_in=50)) == Route(How.IMPORT, 200)
 
     def test_it_does_not_wait_for_an_import(self) -> None:
-        assert route(Lane.URGENT, 5000, free={Ceiling.CONTACT_IMPORTS: 0}) == Route(How.SINGLE, 3000)
+        assert route(Lane.URGENT, 5000, free={Limit.CONTACT_IMPORTS: 0}) == Route(How.SINGLE, 3000)
         assert route(Lane.URGENT, 5000, low=state(35, urgent=0)) == Route(How.SINGLE, 3000)
 
 
@@ -72,11 +72,11 @@ class TestBulk:
         assert route(Lane.BULK, 86) == Route(How.IMPORT, 86)
 
     def test_it_waits_for_an_import_rather_than_use_up_single_calls(self) -> None:
-        assert route(Lane.BULK, 5000, free={Ceiling.CONTACT_IMPORTS: 0}) == Route(How.WAIT, 5000)
+        assert route(Lane.BULK, 5000, free={Limit.CONTACT_IMPORTS: 0}) == Route(How.WAIT, 5000)
 
     def test_records_need_an_insight_import(self) -> None:
-        assert route(Lane.BULK, 500, Work.RECORD, free={Ceiling.CONTACT_IMPORTS: 25}).how is How.WAIT
-        assert route(Lane.BULK, 500, Work.CATALOGUE, free={Ceiling.INSIGHT_IMPORTS: 1}).how is How.IMPORT
+        assert route(Lane.BULK, 500, Work.RECORD, free={Limit.CONTACT_IMPORTS: 25}).how is How.WAIT
+        assert route(Lane.BULK, 500, Work.CATALOGUE, free={Limit.INSIGHT_IMPORTS: 1}).how is How.IMPORT
 
     def test_an_import_holds_no_more_than_it_may(self) -> None:
         assert route(Lane.BULK, 1_000_000) == Route(How.IMPORT, 10_000)
@@ -98,7 +98,7 @@ def test_the_more_urgent_lanes_have_their_calls_first() -> None:
 
 def test_each_import_uses_a_slot_and_a_low_call() -> None:
     due = {(Lane.BULK, work): 5000 for work in Work}
-    routed = routes(due, {Tier.HIGH: state(3000), Tier.LOW: state(35)}, {**FREE, Ceiling.CONTACT_IMPORTS: 1}, POLICY)
+    routed = routes(due, {Tier.HIGH: state(3000), Tier.LOW: state(35)}, {**FREE, Limit.CONTACT_IMPORTS: 1}, POLICY)
     assert [routed[Lane.BULK, work].how for work in Work] == [How.IMPORT, How.WAIT, How.IMPORT, How.IMPORT]
 
 
@@ -110,16 +110,16 @@ tiers = st.just(UNKNOWN) | st.builds(
     st.integers(0, 5000),
     st.floats(0, 60),
 )
-slots = st.fixed_dictionaries({Ceiling.CONTACT_IMPORTS: st.integers(0, 25), Ceiling.INSIGHT_IMPORTS: st.integers(0, 5)})
+slots = st.fixed_dictionaries({Limit.CONTACT_IMPORTS: st.integers(0, 25), Limit.INSIGHT_IMPORTS: st.integers(0, 5)})
 
 
 @given(due=backlogs, high=tiers, low=tiers, free=slots)
 def test_what_is_routed_is_due_affordable_and_complete(
-    due: dict[tuple[Lane, Work], int], high: TierState, low: TierState, free: dict[Ceiling, int]
+    due: dict[tuple[Lane, Work], int], high: TierState, low: TierState, free: dict[Limit, int]
 ) -> None:
     routed = routes(due, {Tier.HIGH: high, Tier.LOW: low}, free, POLICY)
     assert routed.keys() == {key for key, count in due.items() if count}
-    calls, imports, started = 0, 0, dict.fromkeys(Ceiling, 0)
+    calls, imports, started = 0, 0, dict.fromkeys(Limit, 0)
     for (lane, work), (how, count) in ((key, (route.how, route.count)) for key, route in sorted(routed.items())):
         assert 0 <= count <= due[lane, work]
         match how:

@@ -4,23 +4,23 @@ from pathlib import Path
 
 import orjson
 
-from streams.kafka.reader import records_of
+from streams.kafka.reader import read_topic
 from streams.kafka.topics import Topics
-from streams.messages.changes import Kind, unpack
-from streams.operations.dlq_entry import Place
+from streams.messages.changes import ChangeKind, unpack
+from streams.operations.dlq_entry import Position
 from streams.worker import Role
 from testkit.demo.stack import LocalStack
-from tests.convergence.shop import stack
+from tests.convergence.convergence_harness import stack
 from tests.dlq.commands import account, happen, listed, owdd
 
 SECRET = "ann@example.com"
 TABLE = "customer_detail"
 
 
-async def changes(running: LocalStack, name: str) -> list[tuple[Kind, str]]:
+async def changes(running: LocalStack, name: str) -> list[tuple[ChangeKind, str]]:
     """What ingest told the buyers."""
     topic, partitions = Topics.of(name).buyers, range(running.settings.partitions)
-    found = [record.value async for record in records_of(running.settings.kafka_bootstrap, topic, partitions)]
+    found = [record.value async for record in read_topic(running.settings.kafka_bootstrap, topic, partitions)]
     return [(change.kind, change.key) for value in found for change in unpack(value)]
 
 
@@ -30,12 +30,12 @@ async def test_a_letter_is_listed_shown_and_tried_again(tmp_path: Path, broker: 
         _, key, good = account(7)
         broken = good.replace(b'"cd_account_customer":false', b'"cd_account_customer":"' + SECRET.encode() + b'"')
         await happen(running, "again", (TABLE, key, broken))
-        (letter,) = await listed(running, 1)
-        assert (letter["code"], letter["stage"], letter["attempts"]) == ("bad_flag", "ingest", 1)
+        (entry,) = await listed(running, 1)
+        assert (entry["code"], entry["stage"], entry["attempts"]) == ("bad_flag", "ingest", 1)
 
-        shown = await owdd(running, "dlq", "show", letter["place"])
+        shown = await owdd(running, "dlq", "show", entry["place"])
         assert (shown.exit_code, SECRET in shown.output) == (0, False)
-        assert SECRET in (await owdd(running, "dlq", "show", letter["place"], "--show-personal-data")).output
+        assert SECRET in (await owdd(running, "dlq", "show", entry["place"], "--show-personal-data")).output
 
         dry = await owdd(running, "dlq", "retry", "--code", "bad_flag", "--json")
         assert dry.exit_code == 2
@@ -49,11 +49,11 @@ async def test_a_letter_is_listed_shown_and_tried_again(tmp_path: Path, broker: 
 
         done = await owdd(running, "dlq", "retry", "--code", "bad_flag", "--execute", "--operator", "ops")
         assert (done.exit_code, "retry: 1 of 1." in done.output) == (0, True)
-        letters = await listed(running, 2, "--all")
-        assert [found["outcome"] for found in letters] == ["retry", None]
-        assert letters[1]["attempts"] == 2
-        assert letters[1]["origin"] == letters[0]["origin"] == "again.Orderwise.dbo.customer_detail/0@0"
-        assert [found["place"] for found in await listed(running, 1, "--key", "7")] == [letters[1]["place"]]
+        entries = await listed(running, 2, "--all")
+        assert [found["outcome"] for found in entries] == ["retry", None]
+        assert entries[1]["attempts"] == 2
+        assert entries[1]["origin"] == entries[0]["origin"] == "again.Orderwise.dbo.customer_detail/0@0"
+        assert [found["place"] for found in await listed(running, 1, "--key", "7")] == [entries[1]["place"]]
 
 
 async def test_a_record_that_can_be_read_now_is_processed_like_any_other(tmp_path: Path, broker: Path) -> None:
@@ -63,18 +63,18 @@ async def test_a_record_that_can_be_read_now_is_processed_like_any_other(tmp_pat
         (tmp_path / "mapping.yaml").write_text(mapping.replace("cd_ow_account", "cd_account_code"), "utf-8")
         await running.start_worker(Role.INGEST, name="ingest")
         await happen(running, "mended", account(7))
-        (letter,) = await listed(running, 1)
-        assert letter["code"] == "column_missing"
+        (entry,) = await listed(running, 1)
+        assert entry["code"] == "column_missing"
         (tmp_path / "mapping.yaml").write_text(mapping, "utf-8")
         await running.kill("ingest")
         assert (await owdd(running, "dlq", "retry", "--execute")).exit_code == 0
-        while not (told := await changes(running, "mended")):
+        while not (published := await changes(running, "mended")):
             await running.ready(running.workers["ingest"])
-        assert told == [(Kind.CUSTOMER, "c7")]
+        assert published == [(ChangeKind.CUSTOMER, "c7")]
         assert await listed(running, 0) == []
 
 
 async def test_a_place_that_holds_nothing_is_said_so(tmp_path: Path, broker: Path) -> None:
     async with stack(tmp_path, broker, "nothing", partitions=1) as running:
-        result = await owdd(running, "dlq", "show", str(Place("delivery", 0, 5)))
+        result = await owdd(running, "dlq", "show", str(Position("delivery", 0, 5)))
         assert (result.exit_code, "nothing is at delivery/0@5" in result.output) == (1, True)

@@ -9,18 +9,18 @@ import pytest
 from streams.capture import rows
 from streams.core.clock import ManualClock
 from streams.domain.erasure import digester
-from streams.ingest.erased_addresses import ErasedAddresses
+from streams.ingest.erased_addresses import ErasureFeed
 from streams.kafka.producer import BatchProducer
 from streams.kafka.topics import Topics
-from streams.messages.changes import Change, Desired, Erase, Kind, Message, pack, unpack
+from streams.messages.changes import Change, ChangeKind, DesiredContact, EraseAddress, Message, pack, unpack
 from streams.messages.dead_letters import Coordinates
-from streams.operations.dlq_actions import Actions
-from streams.operations.dlq_entry import Letter, Place
-from streams.operations.dlq_store import Box
+from streams.operations.dlq_actions import DeadLetterActions
+from streams.operations.dlq_entry import DeadLetterEntry, Position
+from streams.operations.dlq_store import DeadLetterStore
 
 TOPICS = Topics.of("owdd")
 ANN, BOB = "ann@example.com", "bob@example.com"
-PLACE = Place("ingest", 0, 0)
+PLACE = Position("ingest", 0, 0)
 
 
 class Sent:
@@ -35,32 +35,32 @@ class Sent:
         self.values.setdefault(topic, []).append(value)
 
 
-def change(kind: Kind, key: str, row: Message | None) -> Change:
+def change(kind: ChangeKind, key: str, row: Message | None) -> Change:
     return Change(kind, key, 1, bytes(8), 1, 0, row)
 
 
 def person(*emails: str) -> Change:
-    return change(Kind.CONTACT, "c1", rows.Contact(emails, "Ann", None, None))
+    return change(ChangeKind.CONTACT, "c1", rows.Contact(emails, "Ann", None, None))
 
 
 def wanted(address: str) -> Change:
-    return change(Kind.DESIRED, address, Desired(b"{}", None))
+    return change(ChangeKind.DESIRED_CONTACT, address, DesiredContact(b"{}", None))
 
 
 async def retried(topic: str, value: bytes, *gone: str) -> tuple[int, list[bytes]]:
     """How many of one letter were tried again, and what the stage is told, after ``gone`` were erased."""
 
-    async def records(places: Iterable[Place]) -> AsyncIterator[tuple[Place, Any]]:
+    async def records(places: Iterable[Position]) -> AsyncIterator[tuple[Position, Any]]:
         for place in places:
             yield place, SimpleNamespace(key=None, value=value)
 
-    erased, sent = ErasedAddresses("", TOPICS.erasures, 1, digester(b"k")), Sent()
+    erased, sent = ErasureFeed("", TOPICS.erasures, 1, digester(b"k")), Sent()
     for address in gone:
         erased.note(erased.digest(address))
-    letter = Letter(PLACE, 0, "a stage", "cannot_apply", "", 1, "", Coordinates(topic, 0, 5))
-    box, producer = cast(Box, SimpleNamespace(records=records)), cast(BatchProducer, sent)
-    actions = Actions(box, producer, erased, TOPICS, 1, operator="ops", clock=ManualClock())
-    done = await actions.act("retry", [letter], rate=1000, progress=lambda _: None)
+    entry = DeadLetterEntry(PLACE, 0, "a stage", "cannot_apply", "", 1, "", Coordinates(topic, 0, 5))
+    store, producer = cast(DeadLetterStore, SimpleNamespace(records=records)), cast(BatchProducer, sent)
+    actions = DeadLetterActions(store, producer, erased, TOPICS, 1, operator="ops", clock=ManualClock())
+    done = await actions.act("retry", [entry], rate=1000, progress=lambda _: None)
     return done, sent.values.get(topic, [])
 
 
@@ -81,17 +81,17 @@ async def test_the_erased_are_taken_from_it_and_the_others_stay() -> None:
 @pytest.mark.parametrize(
     ("topic", "about"),
     [
-        (TOPICS.buyers, change(Kind.CONTACT, f"e{ANN}", rows.Contact((ANN,), "Ann", None, None))),
-        (TOPICS.contacts, change(Kind.PART, ANN, None)),
+        (TOPICS.buyers, change(ChangeKind.CONTACT, f"e{ANN}", rows.Contact((ANN,), "Ann", None, None))),
+        (TOPICS.contacts, change(ChangeKind.BUYER_CONTRIBUTION, ANN, None)),
         (TOPICS.desired, wanted(ANN)),
     ],
 )
-async def test_what_is_about_nobody_else_is_settled_and_told_to_nobody(topic: str, about: Change) -> None:
+async def test_what_is_about_nobody_else_is_settled_and_reported_to_nobody(topic: str, about: Change) -> None:
     assert await retried(topic, pack([about]), ANN) == (1, [])
 
 
-async def test_the_erasure_itself_is_told_again() -> None:
-    value = pack([change(Kind.ERASE, ANN, Erase(b"digest"))])
+async def test_the_erasure_itself_is_reported_again() -> None:
+    value = pack([change(ChangeKind.ERASURE, ANN, EraseAddress(b"digest"))])
     assert await retried(TOPICS.contacts, value, ANN) == (1, [value])
 
 

@@ -17,7 +17,7 @@ from streams.domain.versioned import version_bytes
 from streams.mapping import Mapping, load_mapping
 from streams.mapping.delivery import Catalogue
 from streams.mapping.model import Currency
-from streams.messages.changes import Change, Item, Kind, Message
+from streams.messages.changes import Change, ChangeKind, Message, VariantInfo
 
 GBP, EUR = 1, 2
 ORDER = load_mapping().order
@@ -27,25 +27,25 @@ KETTLE = rows.Product("KET", "Kettle")
 RED = rows.Variant(90, "KET-RED", "Kettle, red", True)
 
 
-def change(kind: Kind, pk: int, row: Message | None, position: int = 1, keep: tuple[str, ...] = ()) -> Change:
+def change(kind: ChangeKind, pk: int, row: Message | None, position: int = 1, keep: tuple[str, ...] = ()) -> Change:
     return Change(kind, "900", pk, version_bytes(position), 1, 0, row, keep)
 
 
 def variant(row: rows.Variant | None = RED, position: int = 1) -> Change:
-    return change(Kind.VARIANT, 900, row, position)
+    return change(ChangeKind.VARIANT, 900, row, position)
 
 
 def price(amount: str | None, pk: int = 1, *, per: str | None = None, currency: int | None = GBP, base: bool = False) -> Change:
     row = rows.Price(currency, None if amount is None else Decimal(amount), None if per is None else Decimal(per), base)
-    return change(Kind.PRICE, pk, row)
+    return change(ChangeKind.PRICE, pk, row)
 
 
 def stock(free: str | None, pk: int = 1) -> Change:
-    return change(Kind.STOCK, pk, rows.Stock(None if free is None else Decimal(free)))
+    return change(ChangeKind.STOCK, pk, rows.Stock(None if free is None else Decimal(free)))
 
 
 def member(category: int | None, pk: int = 1) -> Change:
-    return change(Kind.MEMBERSHIP, pk, rows.Membership(category))
+    return change(ChangeKind.MEMBERSHIP, pk, rows.Membership(category))
 
 
 def held(*changes: Change) -> VariantRow:
@@ -137,7 +137,7 @@ class TestRecord:
 
 class TestPrice:
     @pytest.mark.parametrize(
-        ("amount", "per", "told"),
+        ("amount", "per", "published"),
         [
             ("5", None, "5.00"),
             ("5", "0", "5.00"),
@@ -152,10 +152,10 @@ class TestPrice:
             ("999999999999999999", "0.000000001", "999999999999999999000000000.00"),
         ],
     )
-    def test_it_is_that_of_one_rounded_half_up(self, amount: str, per: str | None, told: str) -> None:
+    def test_it_is_that_of_one_rounded_half_up(self, amount: str, per: str | None, published: str) -> None:
         found = record(held(variant(), price(amount, per=per)))
         assert found is not None
-        assert found["price"] == told
+        assert found["price"] == published
 
     def test_the_lowest_key_counts(self) -> None:
         assert catalogue.unit_price(held(price("7", 9), price("5", 4), price("6", 5)), GBP) == 5
@@ -170,7 +170,7 @@ class TestPrice:
 
 class TestStock:
     @pytest.mark.parametrize(
-        ("free", "told"),
+        ("free", "published"),
         [
             ([], "0"),
             ([None], "0"),
@@ -182,12 +182,12 @@ class TestStock:
             (["-7"], "0"),
         ],
     )
-    def test_it_is_what_is_free_everywhere_in_whole_pieces(self, free: list[str | None], told: str) -> None:
-        assert shown("stock", *(stock(amount, pk) for pk, amount in enumerate(free))) == told
+    def test_it_is_what_is_free_everywhere_in_whole_pieces(self, free: list[str | None], published: str) -> None:
+        assert shown("stock", *(stock(amount, pk) for pk, amount in enumerate(free))) == published
 
 
 class TestCategories:
-    def test_each_is_told_once(self) -> None:
+    def test_each_is_reported_once(self) -> None:
         assert shown("categories", member(7), member(7, 2), c7="Kitchen") == [{"id": "7", "name": "Kitchen"}]
 
     def test_one_without_a_name_or_a_row_is_left_out(self) -> None:
@@ -233,36 +233,36 @@ class TestAddresses:
 class TestEffects:
     def test_what_is_newer_and_says_the_same_is_only_remembered(self) -> None:
         row = held(stock("5"))
-        again = change(Kind.STOCK, 1, rows.Stock(Decimal("5.0000")), 2)
+        again = change(ChangeKind.STOCK, 1, rows.Stock(Decimal("5.0000")), 2)
         assert catalogue.apply(row, again) is Effect.KNOWN
         assert row.stocks[1].position == version_bytes(2)
 
-    def test_what_comes_again_is_news_because_the_first_time_may_not_have_been_heard(self) -> None:
-        assert catalogue.apply(held(stock("5")), stock("5")) is Effect.NEWS
+    def test_what_comes_again_is_a_change_because_the_first_time_may_not_have_been_received(self) -> None:
+        assert catalogue.apply(held(stock("5")), stock("5")) is Effect.CHANGED
 
     def test_what_is_older_is_not_written(self) -> None:
         row = held(variant(position=2))
         assert catalogue.apply(row, variant(None, 1)) is Effect.STALE
-        assert catalogue.item(row) == Item(90, "KET-RED", "Kettle, red")
+        assert catalogue.item(row) == VariantInfo(90, "KET-RED", "Kettle, red")
 
-    def test_a_row_that_goes_is_news_and_stays_gone(self) -> None:
+    def test_a_row_that_goes_is_a_change_and_stays_gone(self) -> None:
         row = held(variant())
-        assert catalogue.apply(row, variant(None, 2)) is Effect.NEWS
+        assert catalogue.apply(row, variant(None, 2)) is Effect.CHANGED
         assert catalogue.apply(row, variant(RED, 1)) is Effect.STALE
         assert catalogue.item(row) is None
 
-    def test_a_field_that_the_source_cannot_tell_stays_as_it_was(self) -> None:
+    def test_a_field_that_the_source_cannot_name_stays_as_it_was(self) -> None:
         row = held(variant())
         blank = rows.Variant(90, "KET-RED", None, True)
-        assert catalogue.apply(row, change(Kind.VARIANT, 900, blank, 2, ("name",))) is Effect.KNOWN
-        assert catalogue.item(row) == Item(90, "KET-RED", "Kettle, red")
+        assert catalogue.apply(row, change(ChangeKind.VARIANT, 900, blank, 2, ("name",))) is Effect.KNOWN
+        assert catalogue.item(row) == VariantInfo(90, "KET-RED", "Kettle, red")
 
 
 def test_parents_are_those_that_live_rows_name() -> None:
-    row = held(variant(), member(7), member(7, 2), member(8, 3), member(None, 4), change(Kind.MEMBERSHIP, 3, None, 2))
-    assert catalogue.parents(row) == {(Kind.PRODUCT, 90), (Kind.CATEGORY, 7)}
+    row = held(variant(), member(7), member(7, 2), member(8, 3), member(None, 4), change(ChangeKind.MEMBERSHIP, 3, None, 2))
+    assert catalogue.parents(row) == {(ChangeKind.PRODUCT, 90), (ChangeKind.CATEGORY, 7)}
     catalogue.apply(row, variant(None, 2))
-    assert catalogue.parents(row) == {(Kind.CATEGORY, 7)}
+    assert catalogue.parents(row) == {(ChangeKind.CATEGORY, 7)}
 
 
 amounts = st.sampled_from(["5", "5.00", "7.125", "-1"])
@@ -272,7 +272,9 @@ versions = st.one_of(
     st.builds(member, st.sampled_from([None, 7, 8]), st.integers(1, 3)),
     st.builds(variant, st.sampled_from([None, RED, rows.Variant(None, "K", None, True), rows.Variant(91, "K", "K", False)])),
     st.builds(
-        lambda kind, pk: change(kind, pk, None), st.sampled_from([Kind.PRICE, Kind.STOCK, Kind.MEMBERSHIP]), st.integers(1, 3)
+        lambda kind, pk: change(kind, pk, None),
+        st.sampled_from([ChangeKind.PRICE, ChangeKind.STOCK, ChangeKind.MEMBERSHIP]),
+        st.integers(1, 3),
     ),
 )
 

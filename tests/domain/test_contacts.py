@@ -13,7 +13,7 @@ from streams.domain.contact_projection import ContactRow, ranked
 from streams.domain.totals import combined
 from streams.domain.versioned import version_bytes
 from streams.mapping import load_mapping
-from streams.messages.changes import Change, Kind, Left, OrderStatus, Part, Totals
+from streams.messages.changes import AddressLeft, BuyerContribution, Change, ChangeKind, OrderStatus, Totals
 
 MAPPING = load_mapping()
 DAY = 86_400
@@ -31,22 +31,22 @@ def part(
     status: OrderStatus | None = None,
     skus: str | None = None,
     **totals: Any,
-) -> Part:
-    return Part(name, surname, account, trade, opted, Totals(**totals), number, status, skus)
+) -> BuyerContribution:
+    return BuyerContribution(name, surname, account, trade, opted, Totals(**totals), number, status, skus)
 
 
-def told(buyer: str, row: Part | Left, position: int = 1) -> Change:
-    return Change(Kind.PART, "a@example.com", buyer, version_bytes(position), 1, 0, row)
+def published(buyer: str, row: BuyerContribution | AddressLeft, position: int = 1) -> Change:
+    return Change(ChangeKind.BUYER_CONTRIBUTION, "a@example.com", buyer, version_bytes(position), 1, 0, row)
 
 
-def held(parts: dict[str, Part | Left]) -> ContactRow:
+def held(parts: dict[str, BuyerContribution | AddressLeft]) -> ContactRow:
     row = ContactRow()
     for buyer, item in parts.items():
-        contact_projection.apply(row, told(buyer, item, sum(buyer.encode())))
+        contact_projection.apply(row, published(buyer, item, sum(buyer.encode())))
     return row
 
 
-def fields(**parts: Part) -> dict[str, Any]:
+def fields(**parts: BuyerContribution) -> dict[str, Any]:
     """The merged data fields, numbers as exact text."""
     content = contact_projection.desired(held(dict(parts)), MAPPING).fields
     assert content is not None
@@ -73,13 +73,13 @@ made = st.builds(
     last_refund=st.none() | st.integers(0, 5),
 )
 names = st.none() | st.sampled_from(["A", "B"])
-parts = st.builds(Part, names, names, names, st.booleans(), st.none() | st.booleans(), made, names, st.none())
+parts = st.builds(BuyerContribution, names, names, names, st.booleans(), st.none() | st.booleans(), made, names, st.none())
 buyers = st.sampled_from(["c1", "c2", "c10", "ea@example.com"])
 
 
 @settings(deadline=None)
-@given(st.dictionaries(buyers, parts | st.builds(Left, names), min_size=1), st.data())
-def test_parts_may_arrive_in_any_order(found: dict[str, Part | Left], data: st.DataObject) -> None:
+@given(st.dictionaries(buyers, parts | st.builds(AddressLeft, names), min_size=1), st.data())
+def test_parts_may_arrive_in_any_order(found: dict[str, BuyerContribution | AddressLeft], data: st.DataObject) -> None:
     shuffled = dict(data.draw(st.permutations(list(found.items()))))
     assert contact_projection.desired(held(found), MAPPING) == contact_projection.desired(held(shuffled), MAPPING)
 
@@ -204,25 +204,27 @@ def test_the_latest_despatch_of_any_buyer_decides_on_the_recent_buyers() -> None
 
 
 def test_an_address_that_everybody_left_has_no_content() -> None:
-    row = held({"c1": Left("b@example.com"), "c2": Left(None)})
+    row = held({"c1": AddressLeft("b@example.com"), "c2": AddressLeft(None)})
     desired = contact_projection.desired(row, MAPPING)
     assert desired.fields is None and desired.moved_to == ("b@example.com",)
 
 
 def test_of_several_moves_the_newest_says_where_the_person_is() -> None:
     row = ContactRow()
-    contact_projection.apply(row, told("c1", Left("new@example.com"), 9))
-    contact_projection.apply(row, told("c2", Left("old@example.com"), 3))
+    contact_projection.apply(row, published("c1", AddressLeft("new@example.com"), 9))
+    contact_projection.apply(row, published("c2", AddressLeft("old@example.com"), 3))
     assert contact_projection.desired(row, MAPPING).moved_to == ("new@example.com",)
 
 
 def test_everybody_who_left_is_named_also_while_others_stay() -> None:
-    row = held({"c1": Left("new@example.com"), "c2": Left("other@example.com"), "c3": part(), "c4": Left(None)})
+    row = held(
+        {"c1": AddressLeft("new@example.com"), "c2": AddressLeft("other@example.com"), "c3": part(), "c4": AddressLeft(None)}
+    )
     assert contact_projection.desired(row, MAPPING).moved_to == ("new@example.com", "other@example.com")
 
 
 def test_one_who_left_says_nothing_about_consent() -> None:
-    row = held({"c1": part(opted=True), "c2": Left(None)})
+    row = held({"c1": part(opted=True), "c2": AddressLeft(None)})
     assert contact_projection.desired(row, MAPPING).opted is True
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED, Word, creation_status, opted_out
-from streams.domain.contact_state import OutboxRow, carry_consent, creation_of, find, settle, want
+from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED, Signal, creation_status, opted_out
+from streams.domain.contact_state import ContactDeliveryState, apply_result, carry_consent, creation_of, observe, set_desired
 from streams.domain.versioned import version_bytes
-from streams.messages.changes import Desired, Found
+from streams.messages.changes import ContactObserved, DesiredContact
 from streams.messages.deliveries import Delivery, Outcome
 
 A, B = b'{"FIRSTNAME":"A"}', b'{"FIRSTNAME":"B"}'
@@ -14,32 +14,32 @@ SECOND = 1_000_000
 """Positions of Dotdigital's words are microseconds; a delivery tells seconds."""
 
 
-def wanted(row: OutboxRow, fields: bytes | None, version: int, opted: bool | None = None) -> bool:
-    return want(row, Desired(fields, opted, ()), version_bytes(version))
+def wanted(row: ContactDeliveryState, fields: bytes | None, version: int, opted: bool | None = None) -> bool:
+    return set_desired(row, DesiredContact(fields, opted, ()), version_bytes(version))
 
 
-def answer(row: OutboxRow, outcome: Outcome = "updated", **facts: object) -> Delivery:
+def answer(row: ContactDeliveryState, outcome: Outcome = "updated", **facts: object) -> Delivery:
     """Dotdigital's answer to what the row wants at this moment."""
-    given = {"contact": 1, "created": row.created, "told_out": opted_out(row.consent), **facts}
-    return Delivery("ea@example.com", outcome, (row.wanted or b"").hex(), 0, 1, **given)  # type: ignore[arg-type]  # facts by name
+    given = {"contact": 1, "created": row.created_as, "opt_out_sent": opted_out(row.consent), **facts}
+    return Delivery("ea@example.com", outcome, (row.desired_digest or b"").hex(), 0, 1, **given)  # type: ignore[arg-type]  # facts by name
 
 
-def delivered(fields: bytes = A, opted: bool | None = None) -> OutboxRow:
-    row = OutboxRow()
+def delivered(fields: bytes = A, opted: bool | None = None) -> ContactDeliveryState:
+    row = ContactDeliveryState()
     wanted(row, fields, 1, opted)
-    settle(row, answer(row, "created"))
+    apply_result(row, answer(row, "created"))
     return row
 
 
 def test_an_empty_row_wants_nothing() -> None:
-    assert not OutboxRow().dirty
+    assert not ContactDeliveryState().dirty
 
 
 def test_new_content_is_dirty_until_it_is_delivered() -> None:
-    row = OutboxRow()
+    row = ContactDeliveryState()
     assert wanted(row, A, 1)
     assert row.dirty
-    settle(row, answer(row, "created"))
+    apply_result(row, answer(row, "created"))
     assert not row.dirty and row.known
 
 
@@ -57,18 +57,18 @@ def test_older_content_is_skipped() -> None:
 
 
 def test_content_at_an_equal_position_is_written_again() -> None:
-    row = OutboxRow()
+    row = ContactDeliveryState()
     wanted(row, A, 5)
     assert wanted(row, B, 5)
     assert row.fields == B
 
 
 def test_an_answer_to_other_content_leaves_the_row_dirty() -> None:
-    row = OutboxRow()
+    row = ContactDeliveryState()
     wanted(row, A, 1)
     in_flight = answer(row, "created")
     wanted(row, B, 2)
-    settle(row, in_flight)
+    apply_result(row, in_flight)
     assert row.dirty and row.known
 
 
@@ -77,32 +77,32 @@ def test_content_that_returns_while_a_call_is_under_way_is_sent_once_its_answer_
     wanted(row, B, 2)
     in_flight = answer(row)
     wanted(row, A, 3)
-    settle(row, in_flight)
+    apply_result(row, in_flight)
     assert row.dirty
 
 
 def test_an_answer_read_twice_changes_nothing() -> None:
-    row = OutboxRow()
+    row = ContactDeliveryState()
     wanted(row, A, 1)
     once = answer(row, "created", created="unsubscribed")
-    settle(row, once)
-    settle(row, once)
-    assert not row.dirty and row.created == "unsubscribed"
+    apply_result(row, once)
+    apply_result(row, once)
+    assert not row.dirty and row.created_as == "unsubscribed"
 
 
 def test_refused_content_is_parked_and_not_sent_again() -> None:
-    row = OutboxRow()
+    row = ContactDeliveryState()
     wanted(row, A, 1)
-    settle(row, answer(row, "parked", code="contacts:invalidValue"))
+    apply_result(row, answer(row, "parked", code="contacts:invalidValue"))
     assert not row.dirty and row.code == "contacts:invalidValue"
     wanted(row, A, 2)
     assert not row.dirty and row.code == "contacts:invalidValue"
 
 
 def test_other_content_leaves_the_park() -> None:
-    row = OutboxRow()
+    row = ContactDeliveryState()
     wanted(row, A, 1)
-    settle(row, answer(row, "parked", code="contacts:invalidValue"))
+    apply_result(row, answer(row, "parked", code="contacts:invalidValue"))
     wanted(row, B, 2)
     assert row.dirty and row.code is None
 
@@ -110,7 +110,7 @@ def test_other_content_leaves_the_park() -> None:
 def test_parking_says_nothing_of_what_was_delivered_before() -> None:
     row = delivered(A)
     wanted(row, B, 2)
-    settle(row, answer(row, "parked", code="x", contact=None))
+    apply_result(row, answer(row, "parked", code="x", contact=None))
     assert row.known
     wanted(row, A, 3)
     assert not row.dirty
@@ -119,9 +119,9 @@ def test_parking_says_nothing_of_what_was_delivered_before() -> None:
 def test_an_opt_out_alone_makes_the_contact_dirty() -> None:
     row = delivered(A)
     wanted(row, A, 2, opted=False)
-    assert row.dirty and not row.told_out
-    settle(row, answer(row, told_out=True))
-    assert not row.dirty and row.told_out
+    assert row.dirty and not row.opt_out_sent
+    apply_result(row, answer(row, opt_out_sent=True))
+    assert not row.dirty and row.opt_out_sent
 
 
 @pytest.mark.parametrize("opted", [True, None])
@@ -131,214 +131,214 @@ def test_an_opt_in_or_the_loss_of_one_is_nothing_to_send(opted: bool | None) -> 
     assert not row.dirty
 
 
-def test_a_second_opt_out_is_told_again() -> None:
+def test_a_second_opt_out_is_reported_again() -> None:
     row = delivered(A)
     wanted(row, A, 2, opted=False)
-    settle(row, answer(row, told_out=True))
+    apply_result(row, answer(row, opt_out_sent=True))
     wanted(row, B, 3, opted=True)
-    settle(row, answer(row, told_out=False))
+    apply_result(row, answer(row, opt_out_sent=False))
     wanted(row, B, 4, opted=False)
-    assert row.dirty and not row.told_out
+    assert row.dirty and not row.opt_out_sent
 
 
-def test_an_opt_out_that_was_told_for_a_consent_since_withdrawn_does_not_count() -> None:
+def test_an_opt_out_that_was_reported_for_a_consent_since_withdrawn_does_not_count() -> None:
     row = delivered(A)
     wanted(row, A, 2, opted=False)
-    in_flight = answer(row, told_out=True)
+    in_flight = answer(row, opt_out_sent=True)
     wanted(row, A, 3, opted=None)
-    settle(row, in_flight)
-    assert not row.told_out
+    apply_result(row, in_flight)
+    assert not row.opt_out_sent
 
 
 def test_leaving_is_something_to_send() -> None:
     row = delivered(A)
     wanted(row, None, 2)
     assert row.dirty
-    settle(row, answer(row, "deleted", contact=None, created="no"))
+    apply_result(row, answer(row, "deleted", contact=None, created="no"))
     assert not row.dirty and not row.known
 
 
 def test_consent_carried_from_a_former_address_makes_a_delivered_contact_dirty() -> None:
     row = delivered(A, opted=True)
     carry_consent(row, CARRIED)
-    assert row.dirty and row.must_tell_out
+    assert row.dirty and row.must_send_opt_out
     assert creation_status(row.consent, external=False) == UNSUBSCRIBED
 
 
 def test_carried_consent_that_comes_first_waits_for_the_contact() -> None:
-    row = OutboxRow()
+    row = ContactDeliveryState()
     carry_consent(row, CARRIED)
     assert not row.dirty
     wanted(row, A, 1, opted=True)
-    assert row.dirty and row.must_tell_out
+    assert row.dirty and row.must_send_opt_out
     assert creation_status(row.consent, external=False) == UNSUBSCRIBED
 
 
-def test_consent_carried_twice_is_told_once() -> None:
+def test_consent_carried_twice_is_reported_once() -> None:
     row = delivered(A)
     carry_consent(row, CARRIED)
-    settle(row, answer(row, told_out=True))
+    apply_result(row, answer(row, opt_out_sent=True))
     carry_consent(row, CARRIED)
     assert not row.dirty
 
 
 def test_an_unsubscribe_once_seen_outlives_answers_that_show_none() -> None:
     row = delivered(A, opted=True)
-    settle(row, answer(row, status="unsubscribed", updated=5))
-    settle(row, answer(row))
-    settle(row, answer(row, "deleted", contact=None, created="no", status="binned", updated=9))
-    assert row.consent.dotdigital.word is Word.OUT
+    apply_result(row, answer(row, status="unsubscribed", updated=5))
+    apply_result(row, answer(row))
+    apply_result(row, answer(row, "deleted", contact=None, created="no", status="binned", updated=9))
+    assert row.consent.dotdigital.signal is Signal.OUT
     assert creation_status(row.consent, external=False) == UNSUBSCRIBED
 
 
 @pytest.mark.parametrize(("opted", "status"), [(True, SUBSCRIBED), (None, UNSUBSCRIBED), (False, UNSUBSCRIBED)])
 def test_only_an_opt_in_may_create_a_subscribed_contact(opted: bool | None, status: str) -> None:
-    row = OutboxRow()
+    row = ContactDeliveryState()
     wanted(row, A, 1, opted)
     assert creation_status(row.consent, external=False) == status
 
 
-def test_a_reading_makes_a_contact_known_and_tells_what_it_says() -> None:
-    row = OutboxRow()
-    assert find(row, Found(7, "unsubscribed"), version_bytes(SECOND))
+def test_a_reading_makes_a_contact_known_and_reports_what_it_says() -> None:
+    row = ContactDeliveryState()
+    assert observe(row, ContactObserved(7, "unsubscribed"), version_bytes(SECOND))
     assert row.contact == 7 and not row.dirty
-    assert row.consent.dotdigital.word is Word.OUT
+    assert row.consent.dotdigital.signal is Signal.OUT
 
 
 def test_a_reading_by_address_alone_makes_nobody_known() -> None:
-    row = OutboxRow()
-    find(row, Found(0, "suppressed"), version_bytes(SECOND))
-    assert not row.known and row.consent.dotdigital.word is Word.OUT
+    row = ContactDeliveryState()
+    observe(row, ContactObserved(0, "suppressed"), version_bytes(SECOND))
+    assert not row.known and row.consent.dotdigital.signal is Signal.OUT
 
 
 def test_a_reading_shows_the_contact_that_took_the_place_of_another() -> None:
     row = delivered(A)
-    find(row, Found(7, "subscribed"), version_bytes(SECOND))
+    observe(row, ContactObserved(7, "subscribed"), version_bytes(SECOND))
     assert row.contact == 7
 
 
 def test_an_older_reading_is_skipped() -> None:
-    row = OutboxRow()
-    find(row, Found(7, "subscribed"), version_bytes(2 * SECOND))
-    assert not find(row, Found(7, "unsubscribed"), version_bytes(SECOND))
-    assert row.consent.dotdigital.word is Word.IN
+    row = ContactDeliveryState()
+    observe(row, ContactObserved(7, "subscribed"), version_bytes(2 * SECOND))
+    assert not observe(row, ContactObserved(7, "unsubscribed"), version_bytes(SECOND))
+    assert row.consent.dotdigital.signal is Signal.IN
 
 
 def test_the_status_that_we_gave_is_nobodys_refusal() -> None:
-    row = OutboxRow()
+    row = ContactDeliveryState()
     wanted(row, A, 1)
-    settle(row, answer(row, "noted", created=UNSUBSCRIBED))
-    find(row, Found(7, "unsubscribed"), version_bytes(SECOND))
-    assert row.consent.dotdigital.word is Word.SILENT
+    apply_result(row, answer(row, "noted", created=UNSUBSCRIBED))
+    observe(row, ContactObserved(7, "unsubscribed"), version_bytes(SECOND))
+    assert row.consent.dotdigital.signal is Signal.SILENT
 
 
 def test_an_unsubscribe_after_a_sign_up_that_only_readings_saw_is_the_persons() -> None:
-    row = OutboxRow(contact=7, created=UNSUBSCRIBED)
-    find(row, Found(7, "subscribed"), version_bytes(SECOND))
-    find(row, Found(7, "unsubscribed"), version_bytes(2 * SECOND))
-    assert row.consent.dotdigital.word is Word.OUT
+    row = ContactDeliveryState(contact=7, created_as=UNSUBSCRIBED)
+    observe(row, ContactObserved(7, "subscribed"), version_bytes(SECOND))
+    observe(row, ContactObserved(7, "unsubscribed"), version_bytes(2 * SECOND))
+    assert row.consent.dotdigital.signal is Signal.OUT
 
 
 @pytest.mark.parametrize(("status", "created"), [("unsubscribed", UNSUBSCRIBED), ("subscribed", "no"), ("suppressed", "no")])
 def test_a_creation_without_an_answer_is_ours_if_it_explains_the_status(status: str, created: str) -> None:
-    row = OutboxRow()
+    row = ContactDeliveryState()
     wanted(row, A, 1)
-    settle(row, answer(row, "noted", created=UNSUBSCRIBED))
-    find(row, Found(7, status), version_bytes(SECOND))
+    apply_result(row, answer(row, "noted", created=UNSUBSCRIBED))
+    observe(row, ContactObserved(7, status), version_bytes(SECOND))
     assert creation_of(row, status) == row.creation == created
-    assert row.created == "no", "the answer, or the call in its place, decides"
+    assert row.created_as == "no", "the answer, or the call in its place, decides"
 
 
 def test_a_creation_that_is_withdrawn_was_not_made() -> None:
-    row = OutboxRow()
+    row = ContactDeliveryState()
     wanted(row, A, 1, opted=True)
-    settle(row, answer(row, "noted", created=SUBSCRIBED))
-    settle(row, answer(row, "withdrawn"))
+    apply_result(row, answer(row, "noted", created=SUBSCRIBED))
+    apply_result(row, answer(row, "withdrawn"))
     assert row.dirty and row.creation == "no"
-    find(row, Found(7, "subscribed"), version_bytes(SECOND))
-    assert row.created == "no"
+    observe(row, ContactObserved(7, "subscribed"), version_bytes(SECOND))
+    assert row.created_as == "no"
 
 
 def test_who_may_not_join_the_list_is_remembered_with_the_despatch() -> None:
     row = delivered(A)
-    settle(row, answer(row, barred=5))
-    settle(row, answer(row))
-    assert row.barred == 5
-    find(row, Found(7, "subscribed"), version_bytes(SECOND))
-    assert row.barred is None, "another contact may"
+    apply_result(row, answer(row, list_refused_at=5))
+    apply_result(row, answer(row))
+    assert row.list_refused_at == 5
+    observe(row, ContactObserved(7, "subscribed"), version_bytes(SECOND))
+    assert row.list_refused_at is None, "another contact may"
 
 
 def test_a_note_settles_nothing_but_survives_until_the_answer() -> None:
-    row = OutboxRow()
+    row = ContactDeliveryState()
     wanted(row, A, 1)
-    settle(row, answer(row, "noted", created=UNSUBSCRIBED))
+    apply_result(row, answer(row, "noted", created=UNSUBSCRIBED))
     assert row.dirty and not row.known and row.creation == UNSUBSCRIBED
-    settle(row, answer(row, "created", created=UNSUBSCRIBED))
-    assert row.created == UNSUBSCRIBED and row.tried == "no"
+    apply_result(row, answer(row, "created", created=UNSUBSCRIBED))
+    assert row.created_as == UNSUBSCRIBED and row.creation_attempted_as == "no"
 
 
 def test_a_contact_that_vanished_is_looked_for_with_what_it_held() -> None:
     row = delivered(A)
-    settle(row, answer(row, "vanished", listed=True))
-    assert row.dirty and not row.known and row.created == "no" and not row.listed
+    apply_result(row, answer(row, "vanished", listed=True))
+    assert row.dirty and not row.known and row.created_as == "no" and not row.listed
 
 
 def test_leaving_the_list_says_nothing_of_the_content() -> None:
     row = delivered(A)
     wanted(row, B, 2)
     row.listed = True
-    settle(row, answer(row, "left", listed=False))
+    apply_result(row, answer(row, "left", listed=False))
     assert row.dirty and not row.listed
 
 
 def test_who_must_be_forgotten_is_dirty_until_that_is_refused() -> None:
-    row = OutboxRow(erase=b"digest")
+    row = ContactDeliveryState(erase=b"digest")
     assert row.dirty
-    settle(row, answer(row, "parked", code="x"))
+    apply_result(row, answer(row, "parked", code="x"))
     assert not row.dirty and row.refused
 
 
 def test_who_must_be_forgotten_is_whatever_else_is_refused() -> None:
-    row = OutboxRow()
+    row = ContactDeliveryState()
     wanted(row, A, 1)
     in_flight = answer(row, "parked", code="x")
     row.erase = b"digest"
-    settle(row, in_flight)
+    apply_result(row, in_flight)
     assert row.dirty and row.parked is None
 
 
 def test_the_refusal_of_content_that_nobody_wants_any_more_parks_nothing() -> None:
-    row = OutboxRow()
+    row = ContactDeliveryState()
     wanted(row, A, 1)
     in_flight = answer(row, "parked", code="x")
     wanted(row, B, 2)
-    settle(row, in_flight)
+    apply_result(row, in_flight)
     assert row.dirty and row.parked is None and row.code is None
 
 
 def test_carried_consent_leaves_the_park() -> None:
-    row = OutboxRow()
+    row = ContactDeliveryState()
     wanted(row, A, 1)
-    settle(row, answer(row, "parked", code="x"))
+    apply_result(row, answer(row, "parked", code="x"))
     carry_consent(row, CARRIED)
     assert row.dirty and row.parked is None and row.code is None
 
 
-def test_an_opt_out_that_was_told_beside_refused_data_is_not_told_again() -> None:
+def test_an_opt_out_that_was_reported_beside_refused_data_is_not_reported_again() -> None:
     row = delivered(A)
     wanted(row, B, 2, opted=False)
-    settle(row, answer(row, "noted", told_out=True))
-    settle(row, answer(row, "parked", code="x", told_out=False))
-    find(row, Found(1, "unsubscribed"), version_bytes(SECOND))
-    find(row, Found(1, "subscribed"), version_bytes(2 * SECOND))
+    apply_result(row, answer(row, "noted", opt_out_sent=True))
+    apply_result(row, answer(row, "parked", code="x", opt_out_sent=False))
+    observe(row, ContactObserved(1, "unsubscribed"), version_bytes(SECOND))
+    observe(row, ContactObserved(1, "subscribed"), version_bytes(2 * SECOND))
     wanted(row, A, 3, opted=False)
-    assert row.told_out and not row.must_tell_out
+    assert row.opt_out_sent and not row.must_send_opt_out
 
 
-def test_what_was_told_of_a_consent_since_withdrawn_is_not_noted() -> None:
+def test_what_was_reported_of_a_consent_since_withdrawn_is_not_noted() -> None:
     row = delivered(A)
     wanted(row, A, 2, opted=False)
-    noted = answer(row, "noted", told_out=True)
+    noted = answer(row, "noted", opt_out_sent=True)
     wanted(row, A, 3, opted=None)
-    settle(row, noted)
-    assert not row.told_out
+    apply_result(row, noted)
+    assert not row.opt_out_sent

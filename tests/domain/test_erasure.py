@@ -10,82 +10,96 @@ from streams.capture import rows
 from streams.domain.buyers import BuyerRow, Move
 from streams.domain.erasure import NOBODY, digester, forget_in_buyer, forget_in_order, scrubbed
 from streams.domain.orders import OrderRow, Recipient
-from streams.domain.versioned import Cell
-from streams.messages.changes import Change, Fact, Kind, Left, Message, Part, Recipients, Totals
+from streams.domain.versioned import Versioned
+from streams.messages.changes import (
+    AddressLeft,
+    BuyerContribution,
+    Change,
+    ChangeKind,
+    Message,
+    OrderFact,
+    RecipientsReply,
+    Totals,
+)
 
 ANN, BOB, EVE = "ann@example.com", "bob@example.com", "eve@example.com"
 GONE = {ANN: b"d" * 16}
-PART = Part("Ann", None, None, False, None, Totals(), None, None)
-FACT = Fact("1", 1, "open", False, Totals().spend, None)
+PART = BuyerContribution("Ann", None, None, False, None, Totals(), None, None)
+FACT = OrderFact("1", 1, "open", False, Totals().spend, None)
 
 
-def change(kind: Kind, key: str, row: Message | None) -> Change:
+def change(kind: ChangeKind, key: str, row: Message | None) -> Change:
     return Change(kind, key, 1, b"\1", 1, 0, row)
 
 
-def remains(told: Change) -> Change | None:
-    return scrubbed(told, GONE.__contains__)
+def remains(published: Change) -> Change | None:
+    return scrubbed(published, GONE.__contains__)
 
 
 @pytest.mark.parametrize(
     ("kind", "key", "row", "expected"),
     [
-        (Kind.CONTACT, "c1", rows.Contact((ANN, BOB), "A", "B", True), rows.Contact((BOB,), "A", "B", True)),
-        (Kind.CONTACT, "c1", rows.Contact((ANN,), "A", "B", True), rows.Contact((), None, None, True)),
-        (Kind.CONTACT, "c1", rows.Contact((ANN,), "A", "B", None, True), rows.Contact((), None, None, None, True)),
-        (Kind.CUSTOMER, "c1", rows.Customer("X", True, (BOB, ANN)), rows.Customer("X", True, (BOB,))),
-        (Kind.DETAIL, "7", rows.Detail(ANN, 2), rows.Detail(None, 2, True)),
-        (Kind.RECIPIENTS, "7", Recipients((ANN, EVE)), Recipients((EVE,))),
-        (Kind.PART, BOB, Left(ANN), Left(None)),
-        (Kind.PART, BOB, replace(PART, moved_to=(ANN, EVE)), replace(PART, moved_to=(EVE,))),
-        (Kind.PART, BOB, replace(PART, account=ANN), PART),
-        (Kind.CONTACT, "c1", Left(ANN), Left(None)),
-        (Kind.CONTACT, "c1", rows.Contact((BOB,), "Ann", f"({ANN.upper()})", None), rows.Contact((BOB,), "Ann", None, None)),
-        (Kind.CONTACT, "c1", rows.Contact((ANN, BOB), ANN, "B", None), rows.Contact((BOB,), None, "B", None)),
-        (Kind.CUSTOMER, "c1", rows.Customer(f"<{ANN}>", True, (BOB,)), rows.Customer(None, True, (BOB,))),
+        (ChangeKind.CONTACT, "c1", rows.Contact((ANN, BOB), "A", "B", True), rows.Contact((BOB,), "A", "B", True)),
+        (ChangeKind.CONTACT, "c1", rows.Contact((ANN,), "A", "B", True), rows.Contact((), None, None, True)),
+        (ChangeKind.CONTACT, "c1", rows.Contact((ANN,), "A", "B", None, True), rows.Contact((), None, None, None, True)),
+        (ChangeKind.CUSTOMER, "c1", rows.Customer("X", True, (BOB, ANN)), rows.Customer("X", True, (BOB,))),
+        (ChangeKind.DETAIL, "7", rows.Detail(ANN, 2), rows.Detail(None, 2, True)),
+        (ChangeKind.RECIPIENTS_REPLY, "7", RecipientsReply((ANN, EVE)), RecipientsReply((EVE,))),
+        (ChangeKind.BUYER_CONTRIBUTION, BOB, AddressLeft(ANN), AddressLeft(None)),
+        (ChangeKind.BUYER_CONTRIBUTION, BOB, replace(PART, moved_to=(ANN, EVE)), replace(PART, moved_to=(EVE,))),
+        (ChangeKind.BUYER_CONTRIBUTION, BOB, replace(PART, account=ANN), PART),
+        (ChangeKind.CONTACT, "c1", AddressLeft(ANN), AddressLeft(None)),
+        (
+            ChangeKind.CONTACT,
+            "c1",
+            rows.Contact((BOB,), "Ann", f"({ANN.upper()})", None),
+            rows.Contact((BOB,), "Ann", None, None),
+        ),
+        (ChangeKind.CONTACT, "c1", rows.Contact((ANN, BOB), ANN, "B", None), rows.Contact((BOB,), None, "B", None)),
+        (ChangeKind.CUSTOMER, "c1", rows.Customer(f"<{ANN}>", True, (BOB,)), rows.Customer(None, True, (BOB,))),
     ],
 )
-def test_the_address_goes_and_the_rest_stays(kind: Kind, key: str, row: Message, expected: Message) -> None:
-    told = remains(change(kind, key, row))
-    assert told is not None
-    assert told == change(kind, key, expected)
+def test_the_address_goes_and_the_rest_stays(kind: ChangeKind, key: str, row: Message, expected: Message) -> None:
+    published = remains(change(kind, key, row))
+    assert published is not None
+    assert published == change(kind, key, expected)
 
 
 @pytest.mark.parametrize(
     ("kind", "key", "row"),
     [
-        (Kind.PART, ANN, PART),
-        (Kind.PART, ANN, Left(BOB)),
-        (Kind.CONTACT, f"e{ANN}", rows.Contact((ANN,), "A", None, None)),
-        (Kind.CONTACT, f"e{ANN}", None),
-        (Kind.FACT, f"e{ANN}", FACT),
+        (ChangeKind.BUYER_CONTRIBUTION, ANN, PART),
+        (ChangeKind.BUYER_CONTRIBUTION, ANN, AddressLeft(BOB)),
+        (ChangeKind.CONTACT, f"e{ANN}", rows.Contact((ANN,), "A", None, None)),
+        (ChangeKind.CONTACT, f"e{ANN}", None),
+        (ChangeKind.ORDER_FACT, f"e{ANN}", FACT),
     ],
 )
-def test_what_is_about_nobody_else_is_dropped(kind: Kind, key: str, row: Message | None) -> None:
+def test_what_is_about_nobody_else_is_dropped(kind: ChangeKind, key: str, row: Message | None) -> None:
     assert remains(change(kind, key, row)) is None
 
 
 @pytest.mark.parametrize(
     ("kind", "key", "row"),
     [
-        (Kind.CONTACT, "c1", rows.Contact((BOB,), "A", None, None)),
-        (Kind.CONTACT, "c1", rows.Contact((), "A", None, None)),
-        (Kind.CONTACT, "c1", rows.Contact((), BOB, "@ home", None)),
-        (Kind.CUSTOMER, "c1", rows.Customer(None, False, (BOB,))),
-        (Kind.DETAIL, "7", rows.Detail(None, None)),
-        (Kind.DETAIL, "7", None),
-        (Kind.FACT, f"e{BOB}", FACT),
-        (Kind.PART, BOB, PART),
-        (Kind.HEADER, "7", rows.Header(ANN, 1, 1, 1, 1)),
+        (ChangeKind.CONTACT, "c1", rows.Contact((BOB,), "A", None, None)),
+        (ChangeKind.CONTACT, "c1", rows.Contact((), "A", None, None)),
+        (ChangeKind.CONTACT, "c1", rows.Contact((), BOB, "@ home", None)),
+        (ChangeKind.CUSTOMER, "c1", rows.Customer(None, False, (BOB,))),
+        (ChangeKind.DETAIL, "7", rows.Detail(None, None)),
+        (ChangeKind.DETAIL, "7", None),
+        (ChangeKind.ORDER_FACT, f"e{BOB}", FACT),
+        (ChangeKind.BUYER_CONTRIBUTION, BOB, PART),
+        (ChangeKind.HEADER, "7", rows.Header(ANN, 1, 1, 1, 1)),
     ],
 )
-def test_whoever_names_nobody_erased_passes_untouched(kind: Kind, key: str, row: Message | None) -> None:
-    told = change(kind, key, row)
-    assert remains(told) is told
+def test_whoever_names_nobody_erased_passes_untouched(kind: ChangeKind, key: str, row: Message | None) -> None:
+    published = change(kind, key, row)
+    assert remains(published) is published
 
 
 def test_what_an_erased_buyer_says_of_another_address_is_dropped() -> None:
-    assert remains(replace(change(Kind.PART, BOB, Left(None)), pk=f"e{ANN}")) is None
+    assert remains(replace(change(ChangeKind.BUYER_CONTRIBUTION, BOB, AddressLeft(None)), pk=f"e{ANN}")) is None
 
 
 def test_a_digest_is_of_one_address_under_one_key() -> None:
@@ -95,15 +109,15 @@ def test_a_digest_is_of_one_address_under_one_key() -> None:
     assert len(digester(b"k" * 100)(ANN)) == 16
 
 
-def cell(row: Any) -> Cell[Any]:
-    return Cell(b"\1", row)
+def cell(row: Any) -> Versioned[Any]:
+    return Versioned(b"\1", row)
 
 
 def test_a_buyer_forgets_and_remembers_only_that_it_did() -> None:
     row = BuyerRow(
         customer=cell(rows.Customer("X", False, (ANN,))),
         contacts={1: cell(rows.Contact((ANN, EVE), "A", None, None)), 2: cell(None)},
-        told={BOB: ANN, ANN: EVE, EVE: None},
+        published_addresses={BOB: ANN, ANN: EVE, EVE: None},
         recipients=(ANN, EVE),
         moves={1: Move({BOB: b"\1", ANN: b"\2"}, EVE), 2: Move({BOB: b"\1"}, ANN)},
     )
@@ -111,7 +125,7 @@ def test_a_buyer_forgets_and_remembers_only_that_it_did() -> None:
     assert row == BuyerRow(
         customer=cell(rows.Customer("X", False, ())),
         contacts={1: cell(rows.Contact((EVE,), "A", None, None)), 2: cell(None)},
-        told={BOB: None, EVE: None},
+        published_addresses={BOB: None, EVE: None},
         recipients=(EVE,),
         erased=[GONE[ANN]],
         moves={1: Move({BOB: b"\1"}, EVE), 2: Move({BOB: b"\1"}, None)},
@@ -134,9 +148,9 @@ def test_a_buyer_forgets_wherever_the_address_stands(named: BuyerRow) -> None:
 
 
 def test_a_follow_up_stays_with_whom_it_is_for_when_a_former_recipient_is_forgotten() -> None:
-    row = OrderRow(followed=BOB, unfollowed=[ANN, EVE])
+    row = OrderRow(follow_up_recipient=BOB, former_follow_up_recipients=[ANN, EVE])
     assert forget_in_order(row, GONE)
-    assert (row.followed, row.unfollowed) == (BOB, [EVE])
+    assert (row.follow_up_recipient, row.former_follow_up_recipients) == (BOB, [EVE])
 
 
 def test_an_order_forgets_and_remembers_only_that_it_did() -> None:
@@ -145,7 +159,7 @@ def test_an_order_forgets_and_remembers_only_that_it_did() -> None:
         buyers=[f"e{ANN}", "c1"],
         recipient=Recipient("c1", b"\1", ANN, ANN),
         records=[(ANN, "SO1"), (BOB, "SO1")],
-        followed=ANN,
+        follow_up_recipient=ANN,
     )
     assert forget_in_order(row, GONE)
     assert row == OrderRow(
@@ -153,13 +167,13 @@ def test_an_order_forgets_and_remembers_only_that_it_did() -> None:
         buyers=["c1"],
         recipient=Recipient("c1", b"\1", None, None),
         records=[(BOB, "SO1")],
-        followed=NOBODY,
+        follow_up_recipient=NOBODY,
         erased=[GONE[ANN]],
     )
 
 
 def test_a_second_time_says_again_that_something_was_there_and_changes_nothing() -> None:
-    buyer, order = BuyerRow(told={ANN: None}), OrderRow(followed=ANN)
+    buyer, order = BuyerRow(published_addresses={ANN: None}), OrderRow(follow_up_recipient=ANN)
     for _ in range(2):
         assert forget_in_buyer(buyer, GONE)
         assert forget_in_order(order, GONE)
@@ -167,7 +181,7 @@ def test_a_second_time_says_again_that_something_was_there_and_changes_nothing()
 
 
 def test_rows_that_never_named_anybody_erased_stay_as_they_are() -> None:
-    buyer, order = BuyerRow(told={BOB: None}), OrderRow(followed=BOB)
+    buyer, order = BuyerRow(published_addresses={BOB: None}), OrderRow(follow_up_recipient=BOB)
     assert not forget_in_buyer(buyer, GONE)
     assert not forget_in_order(order, GONE)
-    assert (buyer, order) == (BuyerRow(told={BOB: None}), OrderRow(followed=BOB))
+    assert (buyer, order) == (BuyerRow(published_addresses={BOB: None}), OrderRow(follow_up_recipient=BOB))

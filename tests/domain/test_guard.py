@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from streams.capture import rows
 from streams.domain import buyers, catalogue, contact_projection, line_index, orders
 from streams.domain.catalogue import Effect, VariantRow
-from streams.domain.versioned import Cell, accepts, next_version, version_bytes
-from streams.messages.changes import Change, Kind, Left, Message, Owner, Part, Totals
+from streams.domain.versioned import Versioned, is_not_older, next_version, version_bytes
+from streams.messages.changes import AddressLeft, BuyerContribution, Change, ChangeKind, LineOwnership, Message, Totals
 
 Write = tuple[int, int | None]
 """Position and value; None deletes."""
@@ -26,17 +26,19 @@ class Guarded:
     name: str
     new: Callable[[], Any]
     apply: Callable[[Any, Change], object]
-    kind: Kind
+    kind: ChangeKind
     row: Callable[[int], Message]
-    cell: Callable[[Any], Cell[Any] | None]
+    cell: Callable[[Any], Versioned[Any] | None]
     pk: int | str = 1
 
 
-def part(count: int) -> Part:
-    return Part(None, None, None, False, None, Totals(orders=count), None, None)
+def part(count: int) -> BuyerContribution:
+    return BuyerContribution(None, None, None, False, None, Totals(orders=count), None, None)
 
 
-def of_variant(name: str, kind: Kind, row: Callable[[int], Message], cell: Callable[[Any], Cell[Any] | None]) -> Guarded:
+def of_variant(
+    name: str, kind: ChangeKind, row: Callable[[int], Message], cell: Callable[[Any], Versioned[Any] | None]
+) -> Guarded:
     def apply(state: VariantRow, change: Change) -> bool:
         return catalogue.apply(state, change) is not Effect.STALE
 
@@ -48,7 +50,7 @@ PLACES = [
         "order header",
         orders.OrderRow,
         orders.apply,
-        Kind.HEADER,
+        ChangeKind.HEADER,
         lambda n: rows.Header(None, n, 1, 1, 1),
         lambda row: row.header,
     ),
@@ -56,7 +58,7 @@ PLACES = [
         "order detail",
         orders.OrderRow,
         orders.apply,
-        Kind.DETAIL,
+        ChangeKind.DETAIL,
         lambda n: rows.Detail(None, n),
         lambda row: row.details.get(1),
     ),
@@ -64,7 +66,7 @@ PLACES = [
         "order total",
         orders.OrderRow,
         orders.apply,
-        Kind.TOTAL,
+        ChangeKind.TOTAL,
         lambda n: rows.Total(Decimal(n)),
         lambda row: row.totals.get(1),
     ),
@@ -72,7 +74,7 @@ PLACES = [
         "order line",
         orders.OrderRow,
         orders.apply,
-        Kind.LINE,
+        ChangeKind.LINE,
         lambda n: rows.Line(n, None, None, None),
         lambda row: row.lines.get(1),
     ),
@@ -80,7 +82,7 @@ PLACES = [
         "despatch",
         orders.OrderRow,
         orders.apply,
-        Kind.DESPATCH,
+        ChangeKind.DESPATCH,
         lambda n: rows.Despatch(n, None),
         lambda row: row.despatches.get(1),
     ),
@@ -88,7 +90,7 @@ PLACES = [
         "customer",
         buyers.BuyerRow,
         buyers.apply,
-        Kind.CUSTOMER,
+        ChangeKind.CUSTOMER,
         lambda n: rows.Customer(str(n), False, ()),
         lambda row: row.customer,
     ),
@@ -96,7 +98,7 @@ PLACES = [
         "contact",
         buyers.BuyerRow,
         buyers.apply,
-        Kind.CONTACT,
+        ChangeKind.CONTACT,
         lambda n: rows.Contact((), str(n), None, None),
         lambda row: row.contacts.get(1),
     ),
@@ -104,22 +106,22 @@ PLACES = [
         "part",
         contact_projection.ContactRow,
         contact_projection.apply,
-        Kind.PART,
+        ChangeKind.BUYER_CONTRIBUTION,
         part,
         lambda row: row.parts.get("c1"),
         pk="c1",
     ),
-    of_variant("variant", Kind.VARIANT, lambda n: rows.Variant(n, None, None, True), lambda row: row.variant),
-    of_variant("price", Kind.PRICE, lambda n: rows.Price(n, None, None, False), lambda row: row.prices.get(1)),
-    of_variant("stock", Kind.STOCK, lambda n: rows.Stock(Decimal(n)), lambda row: row.stocks.get(1)),
-    of_variant("membership", Kind.MEMBERSHIP, rows.Membership, lambda row: row.memberships.get(1)),
+    of_variant("variant", ChangeKind.VARIANT, lambda n: rows.Variant(n, None, None, True), lambda row: row.variant),
+    of_variant("price", ChangeKind.PRICE, lambda n: rows.Price(n, None, None, False), lambda row: row.prices.get(1)),
+    of_variant("stock", ChangeKind.STOCK, lambda n: rows.Stock(Decimal(n)), lambda row: row.stocks.get(1)),
+    of_variant("membership", ChangeKind.MEMBERSHIP, rows.Membership, lambda row: row.memberships.get(1)),
 ]
 
 
 def change(place: Guarded, position: int, value: int | None) -> Change:
     row = None if value is None else place.row(value)
-    if place.kind is Kind.PART and row is None:
-        row = Left(None)
+    if place.kind is ChangeKind.BUYER_CONTRIBUTION and row is None:
+        row = AddressLeft(None)
     return Change(place.kind, "k", place.pk, version_bytes(position), 1, 0, row)
 
 
@@ -130,11 +132,11 @@ def test_a_write_counts_unless_it_is_older_than_what_is_there(place: Guarded, wr
     state = place.new()
     held: tuple[int, Message | None] | None = None
     for position, value in writes:
-        told = change(place, position, value)
+        published = change(place, position, value)
         newer = held is None or position >= held[0]
         if newer:
-            held = (position, told.row)
-        assert bool(place.apply(state, told)) is newer
+            held = (position, published.row)
+        assert bool(place.apply(state, published)) is newer
         cell = place.cell(state)
         assert cell is not None and held is not None
         assert (cell.position, cell.row) == (version_bytes(held[0]), held[1])
@@ -149,21 +151,21 @@ def test_a_deleted_fact_does_not_come_back_from_an_older_version(place: Guarded)
     cell = place.cell(state)
     assert cell is not None
     assert cell.position == version_bytes(7)
-    assert cell.row in (None, Left(None))
+    assert cell.row in (None, AddressLeft(None))
 
 
 def test_an_equal_position_is_written_again() -> None:
-    assert accepts(Cell(version_bytes(3), "old"), version_bytes(3))
+    assert is_not_older(Versioned(version_bytes(3), "old"), version_bytes(3))
 
 
 def test_nothing_there_accepts_anything() -> None:
-    assert accepts(None, b"")
+    assert is_not_older(None, b"")
 
 
 def test_an_older_owner_of_a_line_is_ignored() -> None:
     block = line_index.LineBlock()
-    line_index.apply(block, Change(Kind.OWNER, "l0", 1, version_bytes(2), 1, 0, Owner(5, False)))
-    line_index.apply(block, Change(Kind.OWNER, "l0", 1, version_bytes(1), 1, 0, Owner(5, True)))
+    line_index.apply(block, Change(ChangeKind.LINE_OWNERSHIP, "l0", 1, version_bytes(2), 1, 0, LineOwnership(5, False)))
+    line_index.apply(block, Change(ChangeKind.LINE_OWNERSHIP, "l0", 1, version_bytes(1), 1, 0, LineOwnership(5, True)))
     assert line_index.owner(block, 1) is None
 
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.domain.order_tree import BRANCH_MAX, LEAF_MAX, Branch, Entry, Leaf, Node, find, live_orders, merge, totals_of
+from streams.domain.order_tree import BRANCH_MAX, LEAF_MAX, Branch, Leaf, Node, TreeEntry, find, live_orders, merge, totals_of
 from streams.domain.totals import combined, of_fact
-from streams.domain.versioned import Cell, version_bytes
-from streams.messages.changes import Fact, Totals
+from streams.domain.versioned import Versioned, version_bytes
+from streams.messages.changes import OrderFact, Totals
 
-Model = dict[int, Cell[Fact]]
+Model = dict[int, Versioned[OrderFact]]
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode: Callable[[bytes], Node] = msgspec.msgpack.Decoder(Leaf | Branch).decode
@@ -50,12 +50,12 @@ class Disk:
         self.saved, self.freed = [], []
 
 
-def fact(number: int, *, credit: bool = False, cancelled: bool = False) -> Fact:
-    return Fact(f"N{number}", number, "cancelled" if cancelled else "open", credit, Decimal(number) / 100, number)
+def fact(number: int, *, credit: bool = False, cancelled: bool = False) -> OrderFact:
+    return OrderFact(f"N{number}", number, "cancelled" if cancelled else "open", credit, Decimal(number) / 100, number)
 
 
-def entry(order: int, position: int = 1, value: Fact | None = None) -> Entry:
-    return order, Cell(version_bytes(position), value)
+def entry(order: int, position: int = 1, value: OrderFact | None = None) -> TreeEntry:
+    return order, Versioned(version_bytes(position), value)
 
 
 facts = st.none() | st.builds(fact, st.integers(-500, 500), credit=st.booleans(), cancelled=st.booleans())
@@ -63,7 +63,7 @@ entries = st.builds(entry, st.integers(0, 120), st.integers(0, 4), facts)
 batches = st.lists(st.lists(entries, max_size=60), min_size=1, max_size=8)
 
 
-def applied(model: Model, batch: Iterable[Entry]) -> Model:
+def applied(model: Model, batch: Iterable[TreeEntry]) -> Model:
     """The model after a batch."""
     after = dict(model)
     for order, cell in batch:
@@ -108,7 +108,7 @@ def grown(ids: Iterable[int], batch: int) -> tuple[Node, Disk]:
 
 @settings(deadline=None)
 @given(batches)
-def test_it_holds_what_a_dictionary_would(found: list[list[Entry]]) -> None:
+def test_it_holds_what_a_dictionary_would(found: list[list[TreeEntry]]) -> None:
     disk, model = Disk(), Model()
     root: Node = Leaf()
     for batch in found:
@@ -126,7 +126,7 @@ def test_it_holds_what_a_dictionary_would(found: list[list[Entry]]) -> None:
 
 @settings(deadline=None)
 @given(batches)
-def test_grouping_does_not_matter(found: list[list[Entry]]) -> None:
+def test_grouping_does_not_matter(found: list[list[TreeEntry]]) -> None:
     together = [item for batch in found for item in batch]
     disk = Disk()
     root = merge(Leaf(), together, disk)
@@ -135,7 +135,7 @@ def test_grouping_does_not_matter(found: list[list[Entry]]) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(batches, st.lists(entries, min_size=1, max_size=60))
-def test_a_crash_after_any_write_leaves_the_old_facts_or_the_new(found: list[list[Entry]], last: list[Entry]) -> None:
+def test_a_crash_after_any_write_leaves_the_old_facts_or_the_new(found: list[list[TreeEntry]], last: list[TreeEntry]) -> None:
     disk, model = Disk(), Model()
     root: Node = Leaf()
     for batch in found:
@@ -157,7 +157,7 @@ def test_a_crash_after_any_write_leaves_the_old_facts_or_the_new(found: list[lis
         assert find(root_after, order, disk) == _row(after, order), "freed pages are still there until the root is"
 
 
-def _row(model: Model, order: int) -> Fact | None:
+def _row(model: Model, order: int) -> OrderFact | None:
     cell = model.get(order)
     return None if cell is None else cell.row
 

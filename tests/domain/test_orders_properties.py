@@ -12,14 +12,14 @@ from streams.capture import rows
 from streams.domain import order_record, orders
 from streams.domain.credits import shares
 from streams.domain.orders import Held, Live, OrderRow
-from streams.domain.versioned import Cell, version_bytes
+from streams.domain.versioned import Versioned, version_bytes
 from streams.mapping import Mapping, load_mapping
 from streams.mapping.model import Currency
-from streams.messages.changes import Answer, Change, Fact, Kind
+from streams.messages.changes import Change, ChangeKind, LineReply, OrderFact
 
 HOUSE = 900
 STATUSES = {1: "awaiting despatch", 2: "cancelled", 3: "no such text", 4: "dispatched"}
-RowId = tuple[Kind, int]
+RowId = tuple[ChangeKind, int]
 Version = tuple[int, rows.Row | None]
 Histories = dict[RowId, list[Version]]
 
@@ -34,7 +34,7 @@ def site() -> Mapping:
 MAPPING = site()
 
 
-def change(kind: Kind, pk: int, row: rows.Row | None, position: int = 1, keep: tuple[str, ...] = ()) -> Change:
+def change(kind: ChangeKind, pk: int, row: rows.Row | None, position: int = 1, keep: tuple[str, ...] = ()) -> Change:
     return Change(kind, "7", pk, version_bytes(position), 1, 0, row, keep)  # type: ignore[arg-type]  # Row's subclasses
 
 
@@ -47,29 +47,29 @@ def assembled(changes: Sequence[Change]) -> OrderRow:
 
 HEADER = rows.Header("SO7", 1_700_000_000, 5, 1, 1)
 COMPLETE = [
-    change(Kind.HEADER, 7, HEADER),
-    change(Kind.DETAIL, 1, rows.Detail("ann@example.com", 1)),
-    change(Kind.TOTAL, 1, rows.Total(Decimal("10.50"))),
-    change(Kind.LINE, 70, rows.Line(None, 1, Decimal(1), Decimal("10.50"))),
-    change(Kind.DESPATCH, 1, rows.Despatch(1_700_000_500, "C1")),
+    change(ChangeKind.HEADER, 7, HEADER),
+    change(ChangeKind.DETAIL, 1, rows.Detail("ann@example.com", 1)),
+    change(ChangeKind.TOTAL, 1, rows.Total(Decimal("10.50"))),
+    change(ChangeKind.LINE, 70, rows.Line(None, 1, Decimal(1), Decimal("10.50"))),
+    change(ChangeKind.DESPATCH, 1, rows.Despatch(1_700_000_500, "C1")),
 ]
 
 
-def judged(*extra: Change, without: Kind | None = None) -> orders.Outcome:
+def judged(*extra: Change, without: ChangeKind | None = None) -> orders.DocumentState:
     row = assembled([item for item in COMPLETE if item.kind is not without])
     for item in extra:
         orders.apply(row, msgspec.structs.replace(item, position=version_bytes(2)))
-    return orders.outcome(row, STATUSES, MAPPING)
+    return orders.document_state(row, STATUSES, MAPPING)
 
 
 def header(**fields: object) -> Change:
-    return change(Kind.HEADER, 7, msgspec.structs.replace(HEADER, **fields))
+    return change(ChangeKind.HEADER, 7, msgspec.structs.replace(HEADER, **fields))
 
 
 prices = st.none() | st.just(Decimal("3.333"))
 numbers = st.none() | st.integers(0, 3)
-ROWS: dict[Kind, st.SearchStrategy[rows.Row]] = {
-    Kind.HEADER: st.builds(
+ROWS: dict[ChangeKind, st.SearchStrategy[rows.Row]] = {
+    ChangeKind.HEADER: st.builds(
         rows.Header,
         number=st.none() | st.just("SO7"),
         at=st.integers(0, 5),
@@ -77,29 +77,31 @@ ROWS: dict[Kind, st.SearchStrategy[rows.Row]] = {
         type=st.sampled_from([None, 1, 4, 2, 77]),
         status=st.sampled_from([None, 1, 2, 3, 4, 9]),
     ),
-    Kind.DETAIL: st.builds(rows.Detail, email=st.sampled_from([None, "a@example.com", "b@example.com"]), currency=numbers),
-    Kind.TOTAL: st.builds(rows.Total, net=st.none() | st.decimals(-9, 9, places=2)),
-    Kind.LINE: st.builds(
+    ChangeKind.DETAIL: st.builds(
+        rows.Detail, email=st.sampled_from([None, "a@example.com", "b@example.com"]), currency=numbers
+    ),
+    ChangeKind.TOTAL: st.builds(rows.Total, net=st.none() | st.decimals(-9, 9, places=2)),
+    ChangeKind.LINE: st.builds(
         rows.Line,
         original=st.none() | st.integers(50, 52),
         variant=numbers,
         quantity=st.none() | st.just(Decimal(2)),
         net=prices,
     ),
-    Kind.DESPATCH: st.builds(rows.Despatch, at=numbers, consignment=st.none()),
-    Kind.RETURN: st.builds(rows.Return, number=st.sampled_from([None, "R1", "R2"]), at=numbers),
+    ChangeKind.DESPATCH: st.builds(rows.Despatch, at=numbers, consignment=st.none()),
+    ChangeKind.RETURN: st.builds(rows.Return, number=st.sampled_from([None, "R1", "R2"]), at=numbers),
 }
 ROW_IDS: list[RowId] = [
-    (Kind.HEADER, 7),
-    (Kind.DETAIL, 1),
-    (Kind.DETAIL, 2),
-    (Kind.TOTAL, 1),
-    (Kind.TOTAL, 2),
-    (Kind.LINE, 70),
-    (Kind.LINE, 71),
-    (Kind.DESPATCH, 1),
-    (Kind.RETURN, 1),
-    (Kind.RETURN, 2),
+    (ChangeKind.HEADER, 7),
+    (ChangeKind.DETAIL, 1),
+    (ChangeKind.DETAIL, 2),
+    (ChangeKind.TOTAL, 1),
+    (ChangeKind.TOTAL, 2),
+    (ChangeKind.LINE, 70),
+    (ChangeKind.LINE, 71),
+    (ChangeKind.DESPATCH, 1),
+    (ChangeKind.RETURN, 1),
+    (ChangeKind.RETURN, 2),
 ]
 
 
@@ -130,8 +132,8 @@ def arrivals(draw: st.DrawFn, history: Histories) -> list[Change]:
 
 def known(row: OrderRow) -> OrderRow:
     """The row with one of the credited lines answered, as the line index would."""
-    answers = {50: Cell(version_bytes(1), True), 51: Cell(version_bytes(1), False)}
-    return msgspec.structs.replace(row, answers=answers, owners={50: 3})
+    answers = {50: Versioned(version_bytes(1), True), 51: Versioned(version_bytes(1), False)}
+    return msgspec.structs.replace(row, line_replies=answers, owners={50: 3})
 
 
 @settings(deadline=None)
@@ -140,7 +142,7 @@ def test_rows_may_arrive_in_any_order(data: st.DataObject) -> None:
     history = data.draw(histories(rising=False))
     one, other = (known(assembled(data.draw(arrivals(history)))) for _ in range(2))
     assert one == other
-    judged_one, judged_other = (orders.outcome(row, STATUSES, MAPPING) for row in (one, other))
+    judged_one, judged_other = (orders.document_state(row, STATUSES, MAPPING) for row in (one, other))
     assert judged_one == judged_other
     if isinstance(judged_one, Live) and isinstance(judged_other, Live):
         assert order_record.content(one, judged_one, {}, {}) == order_record.content(other, judged_other, {}, {})
@@ -169,25 +171,25 @@ def test_any_end_of_the_input_may_be_read_again(data: st.DataObject) -> None:
 
 
 def test_a_complete_order_is_live() -> None:
-    fact = Fact("SO7", 1_700_000_000, "open", False, Decimal("10.50"), 1_700_000_500)
+    fact = OrderFact("SO7", 1_700_000_000, "open", False, Decimal("10.50"), 1_700_000_500)
     assert judged() == Live(fact, "c5", Decimal("10.50"), MAPPING.order.currencies[1])
 
 
 def test_no_rows_are_no_order() -> None:
-    assert orders.outcome(OrderRow(), STATUSES, MAPPING) is None
+    assert orders.document_state(OrderRow(), STATUSES, MAPPING) is None
 
 
-@pytest.mark.parametrize("kind", [Kind.DETAIL, Kind.TOTAL, Kind.LINE, Kind.DESPATCH])
-def test_parts_wait_for_their_header(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [ChangeKind.DETAIL, ChangeKind.TOTAL, ChangeKind.LINE, ChangeKind.DESPATCH])
+def test_parts_wait_for_their_header(kind: ChangeKind) -> None:
     row = assembled([item for item in COMPLETE if item.kind is kind])
-    assert orders.outcome(row, STATUSES, MAPPING) == Held("order_without_header")
+    assert orders.document_state(row, STATUSES, MAPPING) == Held("order_without_header")
 
 
 def test_an_order_whose_rows_are_all_deleted_is_gone() -> None:
     row = assembled(COMPLETE)
     for item in COMPLETE:
         orders.apply(row, change(item.kind, int(item.pk), None, 2))
-    assert orders.outcome(row, STATUSES, MAPPING) is None
+    assert orders.document_state(row, STATUSES, MAPPING) is None
 
 
 @pytest.mark.parametrize(
@@ -198,9 +200,9 @@ def test_an_order_whose_rows_are_all_deleted_is_gone() -> None:
         ("status_not_loaded", header(status=None)),
         ("status_not_loaded", header(status=9)),
         ("unknown_status", header(status=3)),
-        ("order_without_total", change(Kind.TOTAL, 1, rows.Total(None))),
-        ("order_without_total", change(Kind.TOTAL, 1, None)),
-        ("unknown_currency", change(Kind.DETAIL, 1, rows.Detail(None, 44))),
+        ("order_without_total", change(ChangeKind.TOTAL, 1, rows.Total(None))),
+        ("order_without_total", change(ChangeKind.TOTAL, 1, None)),
+        ("unknown_currency", change(ChangeKind.DETAIL, 1, rows.Detail(None, 44))),
         ("order_without_customer", header(customer=None)),
     ],
 )
@@ -216,8 +218,8 @@ def test_a_type_that_marketing_ignores_is_neither_live_nor_held(ignored: int) ->
 def test_the_first_reason_of_the_table_is_the_one_given() -> None:
     everything_wrong = [
         header(type=77, status=9, customer=None),
-        change(Kind.TOTAL, 1, None),
-        change(Kind.DETAIL, 1, rows.Detail(None, 44)),
+        change(ChangeKind.TOTAL, 1, None),
+        change(ChangeKind.DETAIL, 1, rows.Detail(None, 44)),
     ]
     codes = []
     for repaired in (
@@ -232,27 +234,27 @@ def test_the_first_reason_of_the_table_is_the_one_given() -> None:
     assert codes == ["unknown_type", "status_not_loaded", "unknown_status", "order_without_total"]
 
 
-def credit(answers: dict[int, bool]) -> orders.Outcome:
+def credit(answers: dict[int, bool]) -> orders.DocumentState:
     extra = [
         header(type=4),
-        change(Kind.LINE, 70, rows.Line(50, None, None, None)),
-        change(Kind.LINE, 71, rows.Line(51, None, None, None)),
+        change(ChangeKind.LINE, 70, rows.Line(50, None, None, None)),
+        change(ChangeKind.LINE, 71, rows.Line(51, None, None, None)),
     ]
     row = assembled(COMPLETE)
     for item in extra:
         orders.apply(row, msgspec.structs.replace(item, position=version_bytes(2)))
-    row.answers = {line: Cell(version_bytes(1), exists) for line, exists in answers.items()}
+    row.line_replies = {line: Versioned(version_bytes(1), exists) for line, exists in answers.items()}
     assert orders.credited_lines(row, MAPPING) == {50, 51}
-    return orders.outcome(row, STATUSES, MAPPING)
+    return orders.document_state(row, STATUSES, MAPPING)
 
 
 def test_an_answer_says_which_order_has_the_line_and_is_replaced_by_a_later_one() -> None:
     row = OrderRow()
-    for position, answer in ((2, Answer(50, True, 3)), (1, Answer(50, True, 4)), (2, Answer(50, True, 3))):
-        orders.apply(row, Change(Kind.ANSWER, "7", 7, version_bytes(position), 1, 0, answer))
-    assert (row.answers, row.owners) == ({50: Cell(version_bytes(2), True)}, {50: 3})
-    orders.apply(row, Change(Kind.ANSWER, "7", 7, version_bytes(3), 1, 0, Answer(50, False)))
-    assert (row.answers[50].row, row.owners) == (False, {})
+    for position, answer in ((2, LineReply(50, True, 3)), (1, LineReply(50, True, 4)), (2, LineReply(50, True, 3))):
+        orders.apply(row, Change(ChangeKind.LINE_REPLY, "7", 7, version_bytes(position), 1, 0, answer))
+    assert (row.line_replies, row.owners) == ({50: Versioned(version_bytes(2), True)}, {50: 3})
+    orders.apply(row, Change(ChangeKind.LINE_REPLY, "7", 7, version_bytes(3), 1, 0, LineReply(50, False)))
+    assert (row.line_replies[50].row, row.owners) == (False, {})
 
 
 @pytest.mark.parametrize("answers", [{}, {50: True}, {50: True, 51: False}])
@@ -271,7 +273,7 @@ def test_a_credit_note_that_names_no_line_waits_for_none() -> None:
 
 
 def test_an_order_asks_for_no_lines() -> None:
-    row = assembled([*COMPLETE, change(Kind.LINE, 71, rows.Line(51, None, None, None))])
+    row = assembled([*COMPLETE, change(ChangeKind.LINE, 71, rows.Line(51, None, None, None))])
     assert orders.credited_lines(row, MAPPING) == set()
 
 
@@ -281,50 +283,51 @@ def test_a_cancelled_order_is_live_but_does_not_count() -> None:
 
 
 def test_a_foreign_amount_is_converted_exactly() -> None:
-    outcome = judged(change(Kind.DETAIL, 1, rows.Detail(None, 2)))
+    outcome = judged(change(ChangeKind.DETAIL, 1, rows.Detail(None, 2)))
     assert isinstance(outcome, Live) and outcome.fact.net == Decimal("8.9250")
 
 
 def test_an_order_without_detail_has_the_default_currency() -> None:
-    outcome = judged(without=Kind.DETAIL)
+    outcome = judged(without=ChangeKind.DETAIL)
     assert isinstance(outcome, Live) and outcome.fact.net == Decimal("10.50")
 
 
 def test_of_several_totals_the_lowest_key_counts() -> None:
-    outcome = judged(change(Kind.TOTAL, 3, rows.Total(Decimal(99))), change(Kind.TOTAL, 0, rows.Total(Decimal(3))))
+    outcome = judged(change(ChangeKind.TOTAL, 3, rows.Total(Decimal(99))), change(ChangeKind.TOTAL, 0, rows.Total(Decimal(3))))
     assert isinstance(outcome, Live) and outcome.fact.net == 3
 
 
 def test_when_the_lowest_total_is_deleted_the_next_one_counts() -> None:
-    outcome = judged(change(Kind.TOTAL, 3, rows.Total(Decimal(99))), change(Kind.TOTAL, 1, None))
+    outcome = judged(change(ChangeKind.TOTAL, 3, rows.Total(Decimal(99))), change(ChangeKind.TOTAL, 1, None))
     assert isinstance(outcome, Live) and outcome.fact.net == 99
 
 
 def test_a_house_order_belongs_to_the_address_of_its_lowest_detail() -> None:
-    outcome = judged(header(customer=HOUSE), change(Kind.DETAIL, 2, rows.Detail("bob@example.com", 1)))
+    outcome = judged(header(customer=HOUSE), change(ChangeKind.DETAIL, 2, rows.Detail("bob@example.com", 1)))
     assert isinstance(outcome, Live) and outcome.buyer == "eann@example.com"
 
 
 @pytest.mark.parametrize("detail", [None, rows.Detail(None, 1)])
 def test_a_house_order_without_an_address_is_held(detail: rows.Detail | None) -> None:
-    outcome = judged(header(customer=HOUSE), change(Kind.DETAIL, 1, detail))
+    outcome = judged(header(customer=HOUSE), change(ChangeKind.DETAIL, 1, detail))
     assert outcome == Held("order_without_email")
 
 
 def test_the_latest_despatch_is_the_one_that_counts() -> None:
     outcome = judged(
-        change(Kind.DESPATCH, 2, rows.Despatch(1_700_000_900, None)), change(Kind.DESPATCH, 3, rows.Despatch(None, "X"))
+        change(ChangeKind.DESPATCH, 2, rows.Despatch(1_700_000_900, None)),
+        change(ChangeKind.DESPATCH, 3, rows.Despatch(None, "X")),
     )
     assert isinstance(outcome, Live) and outcome.fact.despatched == 1_700_000_900
 
 
-def test_a_field_that_the_source_could_not_tell_keeps_its_value() -> None:
+def test_a_field_that_the_source_could_not_name_keeps_its_value() -> None:
     row = assembled(COMPLETE)
     blank = msgspec.structs.replace(HEADER, number=None, at=9)
-    orders.apply(row, change(Kind.HEADER, 7, blank, 2, keep=("number",)))
+    orders.apply(row, change(ChangeKind.HEADER, 7, blank, 2, keep=("number",)))
     assert row.header is not None and row.header.row == msgspec.structs.replace(HEADER, at=9)
 
 
 def test_a_field_to_keep_is_none_when_nothing_was_known() -> None:
-    row = assembled([change(Kind.DETAIL, 1, rows.Detail(None, 2), 1, keep=("email",))])
+    row = assembled([change(ChangeKind.DETAIL, 1, rows.Detail(None, 2), 1, keep=("email",))])
     assert row.details[1].row == rows.Detail(None, 2)

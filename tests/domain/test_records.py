@@ -14,10 +14,10 @@ from streams.domain.credits import shares
 from streams.domain.line_index import LineBlock
 from streams.domain.orders import Live, OrderRow
 from streams.domain.times import utc_text
-from streams.domain.versioned import Cell, version_bytes
+from streams.domain.versioned import Versioned, version_bytes
 from streams.mapping import load_mapping
 from streams.mapping.model import Currency
-from streams.messages.changes import Change, Credited, Fact, Item, Kind, Owner, Recipients
+from streams.messages.changes import Change, ChangeKind, CreditedAmount, LineOwnership, OrderFact, RecipientsReply, VariantInfo
 
 MAPPING = load_mapping()
 T = 1_700_000_000
@@ -26,7 +26,7 @@ AT = version_bytes(1)
 
 def live(net: str = "10", *, rate: str = "1", credit: bool = False, status: Any = "open", buyer: str = "c1") -> Live:
     currency = Currency(code="EUR", rate=Decimal(rate))
-    return Live(Fact("SO1", T, status, credit, Decimal(net) * currency.rate, None), buyer, Decimal(net), currency)
+    return Live(OrderFact("SO1", T, status, credit, Decimal(net) * currency.rate, None), buyer, Decimal(net), currency)
 
 
 def bought(*several: tuple[int | None, str | None, str | None]) -> OrderRow:
@@ -36,16 +36,16 @@ def bought(*several: tuple[int | None, str | None, str | None]) -> OrderRow:
         return None if text is None else Decimal(text)
 
     found = [rows.Line(None, variant, number(quantity), number(net)) for variant, quantity, net in several]
-    return OrderRow(lines={key: Cell(AT, line) for key, line in enumerate(found, 1)})
+    return OrderRow(lines={key: Versioned(AT, line) for key, line in enumerate(found, 1)})
 
 
-def shown(row: OrderRow, order: Live | None = None, items: dict[int, Item] | None = None) -> dict[str, Any]:
+def shown(row: OrderRow, order: Live | None = None, items: dict[int, VariantInfo] | None = None) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(order_record.content(row, order or live(), items or {}, {}), parse_float=str)
     return found
 
 
 def given_back(amount: str) -> OrderRow:
-    return OrderRow(credits={5: Cell(AT, Credited(Decimal(amount), T)), 6: Cell(AT, None)})
+    return OrderRow(credits={5: Versioned(AT, CreditedAmount(Decimal(amount), T)), 6: Versioned(AT, None)})
 
 
 def test_what_is_none_is_left_out() -> None:
@@ -101,7 +101,12 @@ def test_what_is_given_back(net: str, rate: str, amount: str, status: str, refun
     assert (found["order_status"], found["refund_total"], found["order_total"]) == (status, refunded, left)
 
 
-SKUS = {1: Item(None, "A" * 600, None), 2: Item(None, "B" * 398, None), 3: Item(None, "C", None), 4: Item(None, None, "D")}
+SKUS = {
+    1: VariantInfo(None, "A" * 600, None),
+    2: VariantInfo(None, "B" * 398, None),
+    3: VariantInfo(None, "C", None),
+    4: VariantInfo(None, None, "D"),
+}
 
 
 @pytest.mark.parametrize(
@@ -127,7 +132,7 @@ def test_shares_are_worth_the_credit_note(
     given_lines: list[tuple[int | None, Decimal | None]], owners: dict[int, int], rate: str
 ) -> None:
     found = [rows.Line(original, None, None, net) for original, net in given_lines]
-    row = OrderRow(lines={key: Cell(AT, line) for key, line in enumerate(found)}, owners=owners)
+    row = OrderRow(lines={key: Versioned(AT, line) for key, line in enumerate(found)}, owners=owners)
     note = live("50", rate=rate, credit=True)
     worth = shares(row, note)
     assert worth.keys() == {owners[line.original] for line in found if line.original in owners}
@@ -139,19 +144,19 @@ def test_shares_are_worth_the_credit_note(
 
 @pytest.mark.parametrize("note", [live(), live(credit=True, status="cancelled")])
 def test_what_is_no_credit_note_or_does_not_count_gives_nothing_back(note: Live) -> None:
-    assert not shares(OrderRow(lines={1: Cell(AT, rows.Line(1, None, None, Decimal(1)))}, owners={1: 1}), note)
+    assert not shares(OrderRow(lines={1: Versioned(AT, rows.Line(1, None, None, Decimal(1)))}, owners={1: 1}), note)
 
 
 def account_order(own: str | None = None, customer: int = 1) -> OrderRow:
     header = rows.Header("SO1", T, customer, 1, 1)
-    return OrderRow(header=Cell(AT, header), details={1: Cell(AT, rows.Detail(own, None))})
+    return OrderRow(header=Versioned(AT, header), details={1: Versioned(AT, rows.Detail(own, None))})
 
 
 def word(*addresses: str, buyer: str = "c1", position: int = 5) -> Change:
-    return Change(Kind.RECIPIENTS, "1", buyer, version_bytes(position), 1, 0, Recipients(addresses))
+    return Change(ChangeKind.RECIPIENTS_REPLY, "1", buyer, version_bytes(position), 1, 0, RecipientsReply(addresses))
 
 
-def test_an_order_asks_until_it_is_told_and_when_its_own_address_is_another_one() -> None:
+def test_an_order_asks_until_it_is_reported_and_when_its_own_address_is_another_one() -> None:
     row = account_order("a@example.com")
     assert recipients.unsure(row, live())
     assert recipients.apply(row, word("b@example.com", "a@example.com"), MAPPING)
@@ -161,7 +166,7 @@ def test_an_order_asks_until_it_is_told_and_when_its_own_address_is_another_one(
 
 
 @pytest.mark.parametrize(
-    ("news", "follows"),
+    ("changes", "follows"),
     [
         (word("a@example.com", position=4), False),
         (word("a@example.com", position=5), True),
@@ -172,10 +177,10 @@ def test_an_order_asks_until_it_is_told_and_when_its_own_address_is_another_one(
         (word("b@example.com", buyer="c2", position=6), False),
     ],
 )
-def test_what_follows_from_a_buyers_word(news: Change, follows: bool) -> None:
+def test_what_follows_from_a_buyers_word(changes: Change, follows: bool) -> None:
     row = account_order()
     recipients.apply(row, word("a@example.com"), MAPPING)
-    assert recipients.apply(row, news, MAPPING) is follows
+    assert recipients.apply(row, changes, MAPPING) is follows
 
 
 def test_a_former_buyers_word_is_not_the_new_ones() -> None:
@@ -186,9 +191,11 @@ def test_a_former_buyers_word_is_not_the_new_ones() -> None:
 
 def test_a_line_that_two_orders_have_is_the_lower_ones() -> None:
     block = LineBlock()
-    told = [(9, True), (4, True), (4, False), (9, False)]
+    published = [(9, True), (4, True), (4, False), (9, False)]
     found = []
-    for position, (order, has) in enumerate(told, 1):
-        line_index.apply(block, Change(Kind.OWNER, "l0", 3, version_bytes(position), 1, 0, Owner(order, has)))
+    for position, (order, has) in enumerate(published, 1):
+        line_index.apply(
+            block, Change(ChangeKind.LINE_OWNERSHIP, "l0", 3, version_bytes(position), 1, 0, LineOwnership(order, has))
+        )
         found.append(line_index.owner(block, 3))
     assert found == [9, 4, 9, None]

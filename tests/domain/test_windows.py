@@ -150,7 +150,7 @@ def test_it_is_open_when_the_clock_on_the_wall_shows_a_time_in_a_window(
         ("mon 22:00-06:00 tue 22:00-06:00", "is no window"),
     ],
 )
-def test_a_line_that_is_no_window_is_told(line: str, reason: str) -> None:
+def test_a_line_that_is_no_window_is_reported(line: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason) as caught:
         BulkWindows.parse([line], LONDON)
     assert repr(line) in str(caught.value)

@@ -24,13 +24,13 @@ class Recorder:
 
     def __init__(self) -> None:
         self.asked: list[tuple[Tier, Lane]] = []
-        self.told: list[tuple[Tier, RateLimit | None, bool]] = []
+        self.responses: list[tuple[Tier, RateLimit | None, bool]] = []
 
     async def acquire(self, tier: Tier, lane: Lane) -> None:
         self.asked.append((tier, lane))
 
-    def learned(self, tier: Tier, rate: RateLimit | None, throttled: bool) -> None:
-        self.told.append((tier, rate, throttled))
+    def record_response(self, tier: Tier, rate: RateLimit | None, throttled: bool) -> None:
+        self.responses.append((tier, rate, throttled))
 
 
 class Person(Protocol):

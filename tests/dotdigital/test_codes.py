@@ -2,8 +2,8 @@
 
 import pytest
 
-from streams.dotdigital.codes import CODES, Verdict, canonical, explain, known
-from streams.dotdigital.errors import Ceiling
+from streams.dotdigital.codes import CODES, ErrorClass, canonical, explain, known
+from streams.dotdigital.errors import Limit
 
 DOCUMENTED = {
     "contacts": "badJson badRequest invalidValue invalidId invalidFilter invalidContacts idAlreadyExists contactNotFound "
@@ -72,7 +72,7 @@ def test_nothing_is_in_the_table_that_is_not_documented() -> None:
 
 def test_a_code_that_nobody_documented_concerns_one_request() -> None:
     assert not known("contacts:brandNew")
-    assert explain("contacts:brandNew").verdict is Verdict.DATA
+    assert explain("contacts:brandNew").verdict is ErrorClass.DATA
 
 
 def test_two_words_for_one_failure_are_one() -> None:
@@ -81,42 +81,42 @@ def test_two_words_for_one_failure_are_one() -> None:
 
 def test_what_is_throttled_names_its_ceiling_and_nothing_else_does() -> None:
     for code, meaning in CODES.items():
-        assert (meaning.ceiling is not None) is (meaning.verdict is Verdict.THROTTLED), code
+        assert (meaning.ceiling is not None) is (meaning.verdict is ErrorClass.THROTTLED), code
 
 
 @pytest.mark.parametrize(
     ("code", "verdict"),
     [
-        ("ERROR_ACCOUNT_INVALID", Verdict.ACCESS),
-        ("ERROR_APIUSER_INVALID", Verdict.ACCESS),
-        ("ERROR_FEATURENOTACTIVE", Verdict.ACCESS),
-        ("ERROR_CONTACT_TOOMANY", Verdict.ACCESS),
-        ("ERROR_TRANSACTIONAL_DATA_STORAGE_ALLOWANCE_EXCEEDED", Verdict.ACCESS),
-        ("RejectedByWatchdog", Verdict.ACCESS),
-        ("insightData:contactNotFound", Verdict.MISSING),
-        ("insightData:collectionNotFound", Verdict.MISSING),
-        ("ERROR_DATAFIELD_NOTFOUND", Verdict.MISSING),
-        ("contactEmailDoesNotExist", Verdict.MISSING),
-        ("ERROR_ADDRESSBOOK_IN_USE", Verdict.LATER),
-        ("ERROR_CONTACT_SUPPRESSED", Verdict.DATA),
-        ("JsonValueIncompatibleWithSchema", Verdict.DATA),
-        ("ERROR_NON_UNIQUE_EMAIL", Verdict.EXISTS),
+        ("ERROR_ACCOUNT_INVALID", ErrorClass.ACCESS),
+        ("ERROR_APIUSER_INVALID", ErrorClass.ACCESS),
+        ("ERROR_FEATURENOTACTIVE", ErrorClass.ACCESS),
+        ("ERROR_CONTACT_TOOMANY", ErrorClass.ACCESS),
+        ("ERROR_TRANSACTIONAL_DATA_STORAGE_ALLOWANCE_EXCEEDED", ErrorClass.ACCESS),
+        ("RejectedByWatchdog", ErrorClass.ACCESS),
+        ("insightData:contactNotFound", ErrorClass.MISSING),
+        ("insightData:collectionNotFound", ErrorClass.MISSING),
+        ("ERROR_DATAFIELD_NOTFOUND", ErrorClass.MISSING),
+        ("contactEmailDoesNotExist", ErrorClass.MISSING),
+        ("ERROR_ADDRESSBOOK_IN_USE", ErrorClass.LATER),
+        ("ERROR_CONTACT_SUPPRESSED", ErrorClass.DATA),
+        ("JsonValueIncompatibleWithSchema", ErrorClass.DATA),
+        ("ERROR_NON_UNIQUE_EMAIL", ErrorClass.EXISTS),
     ],
 )
-def test_what_to_do_about_the_codes_that_a_bridge_meets(code: str, verdict: Verdict) -> None:
+def test_what_to_do_about_the_codes_that_a_bridge_meets(code: str, verdict: ErrorClass) -> None:
     assert explain(code).verdict is verdict
 
 
 @pytest.mark.parametrize(
     ("code", "ceiling"),
     [
-        ("contacts:tooManyActiveImports", Ceiling.CONTACT_IMPORTS),
-        ("ERROR_IMPORT_TOOMANYACTIVEIMPORTS", Ceiling.CONTACT_IMPORTS),
-        ("insightData:tooManyActiveImports", Ceiling.INSIGHT_IMPORTS),
-        ("contacts:tooManyBulkDeleteJobs", Ceiling.BULK_DELETES),
-        ("ERROR_ENROLMENT_ALLOWANCE_EXCEEDED", Ceiling.ENROLMENTS),
-        ("ERROR_APIUSAGE_EXCEEDED", Ceiling.FLAT),
+        ("contacts:tooManyActiveImports", Limit.CONTACT_IMPORTS),
+        ("ERROR_IMPORT_TOOMANYACTIVEIMPORTS", Limit.CONTACT_IMPORTS),
+        ("insightData:tooManyActiveImports", Limit.INSIGHT_IMPORTS),
+        ("contacts:tooManyBulkDeleteJobs", Limit.BULK_DELETES),
+        ("ERROR_ENROLMENT_ALLOWANCE_EXCEEDED", Limit.ENROLMENTS),
+        ("ERROR_APIUSAGE_EXCEEDED", Limit.FLAT),
     ],
 )
-def test_the_ceilings_are_told_apart(code: str, ceiling: Ceiling) -> None:
+def test_the_ceilings_are_distinguished(code: str, ceiling: Limit) -> None:
     assert explain(code).ceiling is ceiling

@@ -53,7 +53,7 @@ def test_as_json_it_can_be_read_by_programs() -> None:
     } in steps
 
 
-def test_a_clash_is_told_and_nothing_is_created(box: SandboxApp) -> None:
+def test_a_clash_is_reported_and_nothing_is_created(box: SandboxApp) -> None:
     box.store.fields.define("OW_TOTAL_SPEND", "String")
     result = run("apply", "--execute")
     assert result.exit_code == 1
@@ -62,13 +62,13 @@ def test_a_clash_is_told_and_nothing_is_created(box: SandboxApp) -> None:
 
 
 @pytest.mark.parametrize(("fault", "word"), [("unauthorized", "OWDD_DOTDIGITAL_PASSWORD"), ("wrong_region", "r2-api")])
-def test_who_is_not_let_in_is_told_why(box: SandboxApp, fault: str, word: str) -> None:
+def test_who_is_not_let_in_gets_a_reason(box: SandboxApp, fault: str, word: str) -> None:
     box.faults.update({fault: True})
     result = run("plan")
     assert result.exit_code == 1 and word in result.stderr
 
 
-def test_blanks_around_the_credentials_are_told_beside_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blanks_around_the_credentials_are_reported_beside_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OWDD_DOTDIGITAL_PASSWORD", f"{PASSWORD} ")
     result = run("plan", "--json")
     assert "blanks around OWDD_DOTDIGITAL_PASSWORD" in result.stderr

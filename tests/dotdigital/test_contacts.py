@@ -20,29 +20,29 @@ async def test_a_contact_is_created_with_its_status_and_lists(client: Dotdigital
 
 async def test_an_update_joins_lists_and_leaves_the_status(client: DotdigitalClient, person: Person) -> None:
     held = person(ANN, "pendingOptIn")
-    answer = await client.update(ANN, b'{"OW_SPEND":1}', lists=(7,))
+    answer = await client.upsert_by_email(ANN, b'{"OW_SPEND":1}', lists=(7,))
     assert not answer.created and (answer.contact.email_status, held.lists) == ("pendingoptin", [7])
 
 
 async def test_an_update_tightens(client: DotdigitalClient, person: Person) -> None:
     held = person(ANN)
-    await client.update(ANN, b"{}", "unsubscribed")
+    await client.upsert_by_email(ANN, b"{}", "unsubscribed")
     assert held.email_status == "unsubscribed"
 
 
 async def test_an_update_of_nobody_creates(client: DotdigitalClient) -> None:
-    assert (await client.update(ANN, b"{}")).created
+    assert (await client.upsert_by_email(ANN, b"{}")).created
 
 
 async def test_a_change_by_id_joins_lists_too(client: DotdigitalClient, person: Person) -> None:
     held = person(ANN)
-    changed = await client.change(held.id, b'{"FIRSTNAME":"Ann"}', (7,))
+    changed = await client.update_by_id(held.id, b'{"FIRSTNAME":"Ann"}', (7,))
     assert (changed.contact_id, held.data, held.lists) == (held.id, {"FIRSTNAME": "Ann"}, [7])
 
 
 async def test_a_change_by_id_creates_nobody(client: DotdigitalClient, box: SandboxApp) -> None:
     with pytest.raises(DataError):
-        await client.change(5, b"{}")
+        await client.update_by_id(5, b"{}")
     assert len(box.store) == 0
 
 
@@ -55,7 +55,7 @@ async def test_a_second_creation_is_refused(client: DotdigitalClient, person: Pe
 async def test_a_list_that_is_not_there_refuses_the_write(client: DotdigitalClient, person: Person) -> None:
     person(ANN)
     with pytest.raises(DataError):
-        await client.update(ANN, b"{}", lists=(99,))
+        await client.upsert_by_email(ANN, b"{}", lists=(99,))
 
 
 async def test_who_is_deleted_is_gone(client: DotdigitalClient, person: Person) -> None:

@@ -6,29 +6,29 @@ import httpx
 import pytest
 
 from streams.dotdigital.client import DotdigitalClient
-from streams.dotdigital.codes import CODES, Verdict, explain
+from streams.dotdigital.codes import CODES, ErrorClass, explain
 from streams.dotdigital.errors import (
     AccessError,
-    Ceiling,
     ConnectivityError,
     ContactExistsError,
     DataError,
     DotdigitalError,
-    LaterError,
+    Limit,
     MissingError,
     NotFoundError,
     ThrottledError,
+    TransientError,
 )
 
 Answering = Callable[[httpx.Response], DotdigitalClient]
-KINDS: dict[Verdict, type[DotdigitalError]] = {
-    Verdict.LATER: LaterError,
-    Verdict.THROTTLED: ThrottledError,
-    Verdict.ACCESS: AccessError,
-    Verdict.EXISTS: ContactExistsError,
-    Verdict.MISSING: MissingError,
-    Verdict.NOT_FOUND: NotFoundError,
-    Verdict.DATA: DataError,
+KINDS: dict[ErrorClass, type[DotdigitalError]] = {
+    ErrorClass.LATER: TransientError,
+    ErrorClass.THROTTLED: ThrottledError,
+    ErrorClass.ACCESS: AccessError,
+    ErrorClass.EXISTS: ContactExistsError,
+    ErrorClass.MISSING: MissingError,
+    ErrorClass.NOT_FOUND: NotFoundError,
+    ErrorClass.DATA: DataError,
 }
 
 
@@ -112,7 +112,7 @@ async def test_a_ceiling_of_jobs_is_one_whatever_its_status(answering: Answering
     for status in (400, 429):
         error = await refused(answering(httpx.Response(status, json=body_of(code), headers={"X-RateLimit-Reset": "60"})))
         assert isinstance(error, ThrottledError)
-        assert (error.scope, error.reset_at) == (Ceiling.CONTACT_IMPORTS, None), "the minute's end frees no place"
+        assert (error.scope, error.reset_at) == (Limit.CONTACT_IMPORTS, None), "the minute's end frees no place"
 
 
 async def test_a_wrong_url_is_nobodys_data(answering: Answering) -> None:

@@ -10,7 +10,7 @@ from streams.core.lanes import Lane
 from streams.dotdigital.batches import batches
 from streams.dotdigital.client import DotdigitalClient
 from streams.dotdigital.errors import ConnectivityError, DataError, MissingError, NotFoundError
-from streams.dotdigital.imports import ContactImport, ImportContact, Imported, ImportState, Refused, state
+from streams.dotdigital.imports import ContactImport, ImportContact, ImportedRow, ImportState, RejectedRow, state
 from testkit.sandbox import SandboxApp
 from tests.dotdigital.conftest import Person, settings_for
 
@@ -23,17 +23,17 @@ async def test_an_import_is_accepted_then_done(
 ) -> None:
     held = person(BOB)
     rows = [ImportContact(ANN, b'{"FIRSTNAME":"Ann"}', "unsubscribed", (7,)), ImportContact(BOB, b'{"OW_SPEND":10.10}')]
-    number = await client.on(Lane.BULK).import_contacts(rows)
+    number = await client.for_lane(Lane.BULK).import_contacts(rows)
     assert await client.contact_import(number) == ContactImport(ImportState.RUNNING)
     advance(5)
     report = await client.contact_import(number)
     made = box.store.find("email", ANN)
     assert made is not None and (made.email_status, made.lists, made.data) == ("unsubscribed", [7], {"FIRSTNAME": "Ann"})
-    assert report == ContactImport(ImportState.DONE, (Imported(made.id, ANN),), (Imported(held.id, BOB),))
+    assert report == ContactImport(ImportState.DONE, (ImportedRow(made.id, ANN),), (ImportedRow(held.id, BOB),))
     assert held.email_status == "subscribed" and str(held.data["OW_SPEND"]) in ("10.10", "10.1")
 
 
-async def test_what_is_refused_is_told_row_by_row(
+async def test_what_is_refused_is_reported_row_by_row(
     client: DotdigitalClient, box: SandboxApp, person: Person, advance: Advance
 ) -> None:
     listed = person(BOB)
@@ -46,9 +46,9 @@ async def test_what_is_refused_is_told_row_by_row(
     advance(5)
     report = await client.contact_import(number)
     assert report.failures == (
-        Refused("no address", None, ("invalidemail",)),
-        Refused(ANN, None, ("apischemaviolation",)),
-        Refused(BOB, listed.id, ("invalidaddressbookids",)),
+        RejectedRow("no address", None, ("invalidemail",)),
+        RejectedRow(ANN, None, ("apischemaviolation",)),
+        RejectedRow(BOB, listed.id, ("invalidaddressbookids",)),
     )
     assert [row.email for row in report.updated] == [BOB], "the rest of the row was imported"
 
@@ -64,8 +64,8 @@ async def test_who_is_known_is_matched_by_id_and_nobody_is_created(
     number = await client.import_contacts(rows)
     advance(5)
     report = await client.contact_import(number)
-    assert (report.updated, report.created) == ((Imported(held.id, BOB),), ())
-    assert report.failures == (Refused(None, 5, ("invalidcontactid",)),)
+    assert (report.updated, report.created) == ((ImportedRow(held.id, BOB),), ())
+    assert report.failures == (RejectedRow(None, 5, ("invalidcontactid",)),)
     assert len(box.store) == 1 and held.data == {"FIRSTNAME": "Bob"}
     assert ANN.encode() not in rows[1].encode()
 
@@ -88,7 +88,7 @@ async def test_a_report_in_other_words_is_the_same_report(client: DotdigitalClie
         ("import_rejected", ImportState.REJECTED),
     ],
 )
-async def test_the_ends_of_an_import_are_told_apart(
+async def test_the_ends_of_an_import_are_distinguished(
     client: DotdigitalClient, box: SandboxApp, advance: Advance, fault: str, end: ImportState
 ) -> None:
     box.faults.update({"next_import": [fault]})
@@ -128,8 +128,8 @@ async def test_a_report_with_holes_can_be_read() -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json=body))
     async with DotdigitalClient(settings_for(), print, transport) as client:
         report = await client.contact_import("i")
-    assert report.created == (Imported(5, ANN), Imported(6, ""))
-    assert report.failures == (Refused(None, None, ("invalidemail", "unknown")),)
+    assert report.created == (ImportedRow(5, ANN), ImportedRow(6, ""))
+    assert report.failures == (RejectedRow(None, None, ("invalidemail", "unknown")),)
 
 
 async def test_an_import_that_nobody_knows_is_not_found(client: DotdigitalClient) -> None:

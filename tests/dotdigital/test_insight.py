@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from streams.dotdigital.client import DotdigitalClient
-from streams.dotdigital.errors import Ceiling, DataError, MissingError, NotFoundError, ThrottledError
+from streams.dotdigital.errors import DataError, Limit, MissingError, NotFoundError, ThrottledError
 from streams.dotdigital.imports import ImportState
 from streams.dotdigital.insight import (
     Collection,
@@ -18,7 +18,7 @@ from streams.dotdigital.insight import (
     RecordFailure,
     StoredRecord,
 )
-from streams.dotdigital.schemas import CATALOGUE, ORDERS, clashes
+from streams.dotdigital.schemas import CATALOGUE, ORDERS, type_conflicts
 from testkit.sandbox import SandboxApp
 from tests.dotdigital.conftest import NOON, Person, Recorder, settings_for
 
@@ -191,7 +191,7 @@ async def test_a_sixth_import_is_throttled(ready: DotdigitalClient) -> None:
         await ready.import_records("Orders", "contact", "orders", [ImportRecord(str(number), b"{}", ANN)])
     with pytest.raises(ThrottledError) as caught:
         await ready.import_records("Orders", "contact", "orders", [ImportRecord("6", b"{}", ANN)])
-    assert caught.value.scope is Ceiling.INSIGHT_IMPORTS
+    assert caught.value.scope is Limit.INSIGHT_IMPORTS
 
 
 async def test_a_sixth_import_is_throttled_whatever_its_code_is() -> None:
@@ -199,7 +199,7 @@ async def test_a_sixth_import_is_throttled_whatever_its_code_is() -> None:
     async with DotdigitalClient(settings_for(), print, httpx.MockTransport(lambda _: answer)) as client:
         with pytest.raises(ThrottledError) as caught:
             await client.import_records("Orders", "contact", "orders", [ImportRecord("6", b"{}", ANN)])
-    assert caught.value.scope is Ceiling.INSIGHT_IMPORTS
+    assert caught.value.scope is Limit.INSIGHT_IMPORTS
 
 
 async def test_an_import_that_nobody_knows_is_not_found(client: DotdigitalClient) -> None:
@@ -242,7 +242,7 @@ async def test_our_records_fit_the_types_that_we_expect(ready: DotdigitalClient)
     for collection, wanted in (("Orders", ORDERS), ("catalog_site", CATALOGUE)):
         found = await ready.schema(collection)
         assert {field.name for field in found} == {field.name for field in wanted}
-        assert list(clashes(wanted, found)) == []
+        assert list(type_conflicts(wanted, found)) == []
 
 
 @pytest.mark.parametrize(
@@ -257,11 +257,11 @@ async def test_our_records_fit_the_types_that_we_expect(ready: DotdigitalClient)
 )
 async def test_a_property_of_another_type_is_named(ready: DotdigitalClient, record: object, clash: str) -> None:
     await ready.put_record("Orders", "1", orjson.dumps(record), ANN)
-    assert list(clashes(ORDERS, await ready.schema("Orders"))) == [clash]
+    assert list(type_conflicts(ORDERS, await ready.schema("Orders"))) == [clash]
 
 
 def test_a_type_that_nobody_knows_is_left_to_dotdigital() -> None:
-    assert list(clashes(ORDERS, (Property("order_total", "MONEY", repeated=False),))) == []
+    assert list(type_conflicts(ORDERS, (Property("order_total", "MONEY", repeated=False),))) == []
 
 
 def test_a_record_goes_out_as_it_is() -> None:

@@ -11,7 +11,7 @@ import uvicorn
 
 from streams.core.lanes import Lane
 from streams.dotdigital.client import ClientConfig, DotdigitalClient
-from streams.dotdigital.errors import ConnectivityError, UnsentError
+from streams.dotdigital.errors import ConnectivityError, NotSentError
 from testkit.local_services.ports import free_port
 from testkit.sandbox import SandboxApp
 from tests.dotdigital.conftest import settings_for
@@ -55,7 +55,7 @@ async def test_many_calls_at_once_stay_within_the_connections_of_their_lane(
 ) -> None:
     box.faults.update({"latency_ms": 5})
     async with DotdigitalClient(served.settings, print) as client:
-        await asyncio.gather(*(client.on(lane).find(ANN) for _ in range(24)))
+        await asyncio.gather(*(client.for_lane(lane).find(ANN) for _ in range(24)))
         assert served.connections == most
 
 
@@ -81,6 +81,6 @@ async def test_who_hangs_is_given_up_and_the_connection_goes_on(served: Served, 
 
 async def test_where_nobody_listens_nothing_was_sent() -> None:
     async with DotdigitalClient(settings_for(f"http://127.0.0.1:{free_port()}"), print) as client:
-        with pytest.raises(UnsentError) as caught:
+        with pytest.raises(NotSentError) as caught:
             await client.find(ANN)
     assert caught.value.reason == "no-connection"

@@ -8,7 +8,7 @@ import pytest
 from streams.dotdigital.client import DotdigitalClient
 from streams.dotdigital.credentials import Credentials
 from streams.dotdigital.errors import AccessError, CredentialsError, RegionError
-from streams.dotdigital.region import ENTRANCE, discover
+from streams.dotdigital.region import GLOBAL_URL, discover
 from testkit.sandbox import SandboxApp
 from tests.dotdigital.conftest import PASSWORD, USER, settings_for
 
@@ -34,7 +34,7 @@ async def test_auto_asks_the_account_once_and_goes_where_it_lives(named: str) ->
     async with DotdigitalClient(settings_for("auto"), print, transport) as client:
         await client.lists()
         await client.lists()
-    assert asked == [f"{ENTRANCE}/v2/account-info", *[f"{R2}/v2/address-books"] * 2]
+    assert asked == [f"{GLOBAL_URL}/v2/account-info", *[f"{R2}/v2/address-books"] * 2]
 
 
 async def test_a_given_url_is_not_questioned() -> None:
@@ -52,7 +52,7 @@ async def test_credentials_go_to_nobody_else(named: str) -> None:
     with pytest.raises(AccessError) as caught:
         async with DotdigitalClient(settings_for("auto"), print, transport):
             pass
-    assert caught.value.code == "foreign-endpoint" and asked == [f"{ENTRANCE}/v2/account-info"]
+    assert caught.value.code == "foreign-endpoint" and asked == [f"{GLOBAL_URL}/v2/account-info"]
 
 
 @pytest.mark.parametrize("named", [None, ""])

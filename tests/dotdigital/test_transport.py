@@ -9,7 +9,7 @@ import pytest
 
 from streams.core.lanes import Lane
 from streams.dotdigital.client import DotdigitalClient
-from streams.dotdigital.errors import AccessError, Ceiling, ConnectivityError, DotdigitalError, ThrottledError
+from streams.dotdigital.errors import AccessError, ConnectivityError, DotdigitalError, Limit, ThrottledError
 from streams.dotdigital.imports import ImportContact
 from streams.dotdigital.tiers import Call, Operation, RateLimit, Tier
 from testkit.sandbox import SandboxApp
@@ -22,8 +22,8 @@ NEXT_MINUTE = NOON.timestamp() + 60
 
 async def test_the_budget_is_asked_for_the_lane_that_calls(client: DotdigitalClient, budget: Recorder) -> None:
     await client.find(EMAIL)
-    await client.on(Lane.BULK).import_contacts([ImportContact(EMAIL, b"{}")])
-    await client.on(Lane.URGENT).account()
+    await client.for_lane(Lane.BULK).import_contacts([ImportContact(EMAIL, b"{}")])
+    await client.for_lane(Lane.URGENT).account()
     assert budget.asked == [(Tier.HIGH, Lane.LIVE), (Tier.LOW, Lane.BULK), (Tier.UNLIMITED, Lane.URGENT)]
 
 
@@ -47,8 +47,8 @@ async def test_the_budget_learns_what_every_answer_says(client: DotdigitalClient
         await client.find(EMAIL)
     with pytest.raises(ThrottledError) as caught:
         await client.find(EMAIL)
-    assert (caught.value.scope, caught.value.reset_at) == (Ceiling.RATE, NEXT_MINUTE)
-    assert budget.told == [
+    assert (caught.value.scope, caught.value.reset_at) == (Limit.RATE, NEXT_MINUTE)
+    assert budget.responses == [
         (Tier.HIGH, RateLimit(2, 1, NEXT_MINUTE), False),
         (Tier.HIGH, RateLimit(2, 0, NEXT_MINUTE), False),
         (Tier.HIGH, RateLimit(2, 0, NEXT_MINUTE), True),
@@ -60,8 +60,8 @@ async def test_the_old_limit_is_throttling_without_a_reset(client: DotdigitalCli
     await client.account()
     with pytest.raises(ThrottledError) as caught:
         await client.find(EMAIL)
-    assert (caught.value.scope, caught.value.reset_at) == (Ceiling.FLAT, None)
-    assert budget.told[-1] == (Tier.HIGH, None, True)
+    assert (caught.value.scope, caught.value.reset_at) == (Limit.FLAT, None)
+    assert budget.responses[-1] == (Tier.HIGH, None, True)
 
 
 async def test_a_full_queue_of_imports_is_not_a_used_up_budget(
@@ -72,8 +72,8 @@ async def test_a_full_queue_of_imports_is_not_a_used_up_budget(
         await client.import_contacts([ImportContact(f"{number}@example.com", b"{}")])
     with pytest.raises(ThrottledError) as caught:
         await client.import_contacts([ImportContact(EMAIL, b"{}")])
-    assert caught.value.scope is Ceiling.CONTACT_IMPORTS
-    assert not any(throttled for _, _, throttled in budget.told)
+    assert caught.value.scope is Limit.CONTACT_IMPORTS
+    assert not any(throttled for _, _, throttled in budget.responses)
 
 
 async def test_the_tier_that_an_answer_names_is_believed_over_the_table(calls: list[Call], budget: Recorder) -> None:
@@ -89,7 +89,7 @@ async def test_the_tier_that_an_answer_names_is_believed_over_the_table(calls: l
     low = RateLimit(9, 4, 60.0)
     assert [tier for tier, _ in budget.asked] == [Tier.MEDIUM, Tier.LOW, Tier.LOW]
     # What a reply says of another tier than was asked for is no news of that one.
-    assert budget.told == [(Tier.MEDIUM, None, False), (Tier.LOW, low, False), (Tier.LOW, low, False)]
+    assert budget.responses == [(Tier.MEDIUM, None, False), (Tier.LOW, low, False), (Tier.LOW, low, False)]
 
 
 @pytest.mark.parametrize("missing", ["limit", "remaining", "reset"])
@@ -98,7 +98,7 @@ async def test_half_a_budget_is_none(budget: Recorder, missing: str) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json=[], headers=headers))
     async with DotdigitalClient(settings_for(), print, transport, budget) as client:
         await client.lists()
-    assert budget.told == [(Tier.MEDIUM, None, False)]
+    assert budget.responses == [(Tier.MEDIUM, None, False)]
 
 
 async def test_bulk_calls_are_waited_for_as_long_as_dotdigital_may_take() -> None:
@@ -123,7 +123,7 @@ async def test_a_call_without_an_answer_is_observed_and_counts(calls: list[Call]
         with pytest.raises(ConnectivityError):
             await client.find(EMAIL)
     assert [(call.operation, call.tier, call.status) for call in calls] == [(Operation.GET_CONTACT, Tier.HIGH, "no-answer")]
-    assert budget.told == [(Tier.HIGH, None, False)]
+    assert budget.responses == [(Tier.HIGH, None, False)]
 
 
 async def test_a_connection_survives_a_failed_call(box: SandboxApp) -> None:
@@ -141,8 +141,8 @@ async def test_our_tiers_are_those_of_the_sandbox(client: DotdigitalClient, box:
     made = [
         client.find(EMAIL),
         client.create("new@example.com", b"{}", "unsubscribed"),
-        client.update(EMAIL, b"{}"),
-        client.change(number, b"{}"),
+        client.upsert_by_email(EMAIL, b"{}"),
+        client.update_by_id(number, b"{}"),
         client.delete("new@example.com"),
         client.import_contacts([ImportContact(EMAIL, b"{}")]),
         anext(client.contacts_since(None)),

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from streams.dotdigital.client import DotdigitalClient
-from streams.dotdigital.errors import Ceiling, ConnectivityError, DataError, MissingError, NotFoundError, ThrottledError
+from streams.dotdigital.errors import ConnectivityError, DataError, Limit, MissingError, NotFoundError, ThrottledError
 from streams.dotdigital.events import Event
 from streams.dotdigital.imports import ImportState
 from streams.dotdigital.lists import ContactList
@@ -108,10 +108,10 @@ async def test_the_allowance_of_an_hour_is_a_ceiling_of_its_own(client: Dotdigit
         await client.enrol(5, [number])
     with pytest.raises(ThrottledError) as caught:
         await client.enrol(5, [number])
-    assert caught.value.scope is Ceiling.ENROLMENTS
+    assert caught.value.scope is Limit.ENROLMENTS
 
 
-async def test_an_unsubscribe_is_told_once_and_of_nobody_not_at_all(client: DotdigitalClient, person: Person) -> None:
+async def test_an_unsubscribe_is_reported_once_and_of_nobody_not_at_all(client: DotdigitalClient, person: Person) -> None:
     held = person(ANN)
     assert await client.unsubscribe(ANN) and held.email_status == "unsubscribed"
     assert not await client.unsubscribe(BOB)

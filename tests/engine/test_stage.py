@@ -13,9 +13,9 @@ from streams.core.clock import ManualClock
 from streams.engine.app import create_app
 from streams.engine.stage import Record, Stage
 from streams.engine.table import StateTable
-from streams.engine.unit_of_work import Unit
+from streams.engine.unit_of_work import UnitOfWork
 from streams.kafka.producer import BatchProducer
-from streams.observability.lag import Progress
+from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
 
@@ -31,7 +31,7 @@ class Memory:
         self.whole = False
         self.handled: list[bool] = []
 
-    def handle(self, unit: Unit, records: Sequence[Record]) -> int:
+    def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
         self.handled += [self.whole for _ in records]
         return len(records)
 
@@ -60,7 +60,7 @@ class Bench:
             hash_key=b"k",
             clock=ManualClock(),
             metrics=Metrics(),
-            progress=Progress("group", []),
+            progress=ConsumedOffsets("group", []),
         )
         self.stage._table = cast(StateTable, SimpleNamespace(owned=lambda: {0}, changelog="changelog"))
         self.stage._stream = SimpleNamespace(ack=self._ack)

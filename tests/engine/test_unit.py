@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from streams.capture import rows
-from streams.engine.unit_of_work import MAX_BYTES, MAX_CHANGES, Unit, packed
-from streams.messages.changes import EVERYWHERE, Change, Kind, Wanted, partition_of, unpack
+from streams.engine.unit_of_work import MAX_BYTES, MAX_CHANGES, UnitOfWork, packed
+from streams.messages.changes import EVERYWHERE, Change, ChangeKind, DesiredRecord, partition_of, unpack
 
 PARTITIONS = 8
 
@@ -22,10 +22,10 @@ class Nothing:
 
 
 def renamed(key: str) -> Change:
-    return Change(Kind.STATUS, key, 7, b"\1", 1, 0, rows.StatusText("completed"))
+    return Change(ChangeKind.STATUS, key, 7, b"\1", 1, 0, rows.StatusText("completed"))
 
 
-def told(unit: Unit) -> dict[int, list[Change]]:
+def published(unit: UnitOfWork) -> dict[int, list[Change]]:
     """The changes of every partition of the one topic."""
     found: dict[int, list[Change]] = {}
     for (topic, partition), records in unit.outputs():
@@ -35,16 +35,16 @@ def told(unit: Unit) -> dict[int, list[Change]]:
 
 
 def test_a_change_goes_to_the_owner_of_its_key() -> None:
-    unit = Unit(0, PARTITIONS, Nothing(), 0)
+    unit = UnitOfWork(0, PARTITIONS, Nothing(), 0)
     unit.emit("orders", renamed("5"))
-    assert told(unit) == {partition_of("5", PARTITIONS): [renamed("5")]}
+    assert published(unit) == {partition_of("5", PARTITIONS): [renamed("5")]}
 
 
-def test_what_everybody_must_hear_goes_to_every_partition_in_order() -> None:
-    unit = Unit(0, PARTITIONS, Nothing(), 0)
+def test_what_everybody_must_learn_goes_to_every_partition_in_order() -> None:
+    unit = UnitOfWork(0, PARTITIONS, Nothing(), 0)
     unit.emit("orders", renamed("5"))
     unit.emit_everywhere("orders", renamed(EVERYWHERE))
-    found = told(unit)
+    found = published(unit)
     assert found.keys() == set(range(PARTITIONS))
     for partition, changes in found.items():
         first = [renamed("5")] if partition == partition_of("5", PARTITIONS) else []
@@ -52,7 +52,9 @@ def test_what_everybody_must_hear_goes_to_every_partition_in_order() -> None:
 
 
 def record(source: int, size: int) -> Change:
-    return Change(Kind.RECORD, "ann@example.com", f"SO{source}", bytes(8), 1, 0, Wanted(bytes(size), source))
+    return Change(
+        ChangeKind.DESIRED_RECORD, "ann@example.com", f"SO{source}", bytes(8), 1, 0, DesiredRecord(bytes(size), source)
+    )
 
 
 @pytest.mark.parametrize("size", [0, 3_000, MAX_BYTES // 3])

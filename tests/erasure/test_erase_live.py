@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 from streams.capture import rows
 from streams.cli import app
 from streams.cli.erase import UNFINISHED, WOULD_CHANGE
-from streams.kafka.reader import records_of
+from streams.kafka.reader import read_topic
 from streams.kafka.topics import Topics, tables
 from streams.messages.changes import unpack
 from streams.worker import Role
 from testkit.demo.stack import LocalStack
-from tests.convergence.shop import stack
+from tests.convergence.convergence_harness import stack
 from tests.dlq.commands import Event, account, event, happen, owdd
 
 ANN, BOB = "ann@example.com", "bob@example.com"
@@ -38,7 +38,7 @@ async def held(running: LocalStack, topic: str) -> list[bytes]:
     """The latest value of every key, as compaction would leave it; values without key as they are."""
     latest: dict[Any, bytes] = {}
     settings = running.settings
-    async for record in records_of(settings.kafka_bootstrap, topic, range(settings.partitions)):
+    async for record in read_topic(settings.kafka_bootstrap, topic, range(settings.partitions)):
         latest[record.key or (record.partition, record.offset)] = (record.key or b"") + b"\0" + (record.value or b"")
         if record.value is None:
             del latest[record.key]
@@ -82,8 +82,8 @@ async def test_an_erased_person_is_gone_from_everything_and_does_not_come_back(t
 
         await happen(running, "erase", person(1, f"{ANN}; {BOB}", 2), person(3, ANN, 2))
         await running.settled()
-        told = [change.row for value in await held(running, Topics.of("erase").buyers) for change in unpack(value[1:])]
-        assert [row.emails for row in told if isinstance(row, rows.Contact) and row.first_name != "First2"] == [
+        published = [change.row for value in await held(running, Topics.of("erase").buyers) for change in unpack(value[1:])]
+        assert [row.emails for row in published if isinstance(row, rows.Contact) and row.first_name != "First2"] == [
             (ANN,),
             (BOB,),
             (),

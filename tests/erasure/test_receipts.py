@@ -6,17 +6,17 @@ from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer
 
-from streams.messages.audit import Acted, Entry, Requested, Trace, write_audit
-from streams.operations.erasure_receipt import Part, Receipt, Receipts
+from streams.messages.audit import Entry, ErasureRequested, ErasureResult, OperatorAction, write_audit
+from streams.operations.erasure_receipt import Receipt, Receipts, StageReceipt
 
-REQUEST = Requested(1, "dpo", "ab")
+REQUEST = ErasureRequested(1, "dpo", "ab")
 EVERYBODY = [
-    Trace("ab", "contacts", 1, 1, 10),
-    Trace("ab", "orders", 0, 2, 11),
-    Trace("ab", "orders", 1, 0, 12),
-    Trace("ab", "buyers", 0, 0, 13),
-    Trace("ab", "buyers", 1, 1, 14),
-    Trace("ab", "dotdigital", 1, 1, 15, "suppressed"),
+    ErasureResult("ab", "contacts", 1, 1, 10),
+    ErasureResult("ab", "orders", 0, 2, 11),
+    ErasureResult("ab", "orders", 1, 0, 12),
+    ErasureResult("ab", "buyers", 0, 0, 13),
+    ErasureResult("ab", "buyers", 1, 1, 14),
+    ErasureResult("ab", "dotdigital", 1, 1, 15, "suppressed"),
 ]
 
 
@@ -27,8 +27,8 @@ class Topic:
         self._waiting = list(entries)
 
     async def getmany(self, timeout_ms: int) -> dict[str, list[Any]]:
-        told, self._waiting = self._waiting[:2], self._waiting[2:]
-        return {"place": [SimpleNamespace(value=write_audit(entry)) for entry in told]}
+        published, self._waiting = self._waiting[:2], self._waiting[2:]
+        return {"place": [SimpleNamespace(value=write_audit(entry)) for entry in published]}
 
 
 async def waited(entries: Iterable[Entry], patience: float) -> Receipt:
@@ -42,10 +42,10 @@ async def test_it_adds_up_what_everybody_says() -> None:
         1,
         "dpo",
         {
-            "contacts": Part(1, 1, 1, 10),
-            "orders": Part(2, 2, 2, 12),
-            "buyers": Part(2, 2, 1, 14),
-            "dotdigital": Part(1, 1, 1, 15),
+            "contacts": StageReceipt(1, 1, 1, 10),
+            "orders": StageReceipt(2, 2, 2, 12),
+            "buyers": StageReceipt(2, 2, 1, 14),
+            "dotdigital": StageReceipt(1, 1, 1, 15),
         },
         ["suppressed"],
         15,
@@ -55,11 +55,11 @@ async def test_it_adds_up_what_everybody_says() -> None:
 async def test_it_is_not_finished_while_one_partition_is_silent_or_says_the_same_twice() -> None:
     silent = [*EVERYBODY[:4], EVERYBODY[3], EVERYBODY[5]]
     receipt = await waited(silent, 0.05)
-    assert (receipt.finished_at, receipt.stages["buyers"]) == (None, Part(2, 1, 0))
+    assert (receipt.finished_at, receipt.stages["buyers"]) == (None, StageReceipt(2, 1, 0))
 
 
 async def test_other_entries_and_other_persons_do_not_count() -> None:
-    others: list[Entry] = [Acted(1, "ops", "drop", "x", 1, ["ingest/0@0"]), Trace("cd", "contacts", 1, 1, 9)]
-    receipt = await waited([*others, *EVERYBODY, Trace("ab", "a stage of later releases", 0, 1, 9)], 60)
+    others: list[Entry] = [OperatorAction(1, "ops", "drop", "x", 1, ["ingest/0@0"]), ErasureResult("cd", "contacts", 1, 1, 9)]
+    receipt = await waited([*others, *EVERYBODY, ErasureResult("ab", "a stage of later releases", 0, 1, 9)], 60)
     assert receipt.finished_at == 15
     assert receipt.stages["contacts"].rows == 1

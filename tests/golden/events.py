@@ -30,11 +30,13 @@ class Event:
 def _read() -> dict[str, dict[str, Event]]:
     found: dict[str, dict[str, Event]] = {}
     for line in EVENTS.read_bytes().splitlines():
-        told = json.loads(line)
-        value = told["value"]
-        event = Event(told["topic"], told["key"].encode(), None if value is None else value.encode(), told["headers"])
-        assert told["case"] not in found.setdefault(told["mode"], {}), "each case has a name of its own"
-        found[told["mode"]][told["case"]] = event
+        published = json.loads(line)
+        value = published["value"]
+        event = Event(
+            published["topic"], published["key"].encode(), None if value is None else value.encode(), published["headers"]
+        )
+        assert published["case"] not in found.setdefault(published["mode"], {}), "each case has a name of its own"
+        found[published["mode"]][published["case"]] = event
     return found
 
 

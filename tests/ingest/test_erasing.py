@@ -8,11 +8,11 @@ from prometheus_client import Counter
 from streams.capture.envelope import UNAVAILABLE, RowEvent
 from streams.core.errors import RecordError
 from streams.domain.erasure import digester
-from streams.ingest.erased_addresses import ErasedAddresses
-from streams.ingest.erasing import Flags, passed
+from streams.ingest.erased_addresses import ErasureFeed
+from streams.ingest.erasing import ErasureFlagColumn, passed
 from streams.mapping import load_mapping
 from streams.mapping.model import Erasure
-from streams.messages.changes import Change, Kind
+from streams.messages.changes import Change, ChangeKind
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 MAPPED = load_mapping().model_copy(update={"erasure": Erasure(column="cc_gdpr_erased")})
@@ -29,22 +29,22 @@ def event(after: dict[str, Any] | None, before: dict[str, Any] | None = None, ta
 
 @pytest.mark.parametrize("flag", [True, "1", " TRUE "])
 def test_a_flagged_row_asks_for_its_addresses_though_it_belongs_to_no_account(flag: Any) -> None:
-    assert Flags(MAPPED).asked(event(contact(ANN, flag))) == (ANN,)
+    assert ErasureFlagColumn(MAPPED).asked(event(contact(ANN, flag))) == (ANN,)
 
 
 def test_the_former_address_is_asked_for_too() -> None:
-    assert Flags(MAPPED).asked(event(contact(None, True), contact(f"{ANN}, {BOB}", False))) == (ANN, BOB)
+    assert ErasureFlagColumn(MAPPED).asked(event(contact(None, True), contact(f"{ANN}, {BOB}", False))) == (ANN, BOB)
 
 
-def test_an_address_that_did_not_change_may_be_told_by_the_row_before_alone() -> None:
-    assert Flags(MAPPED).asked(event(contact(UNAVAILABLE, True), contact(ANN, False))) == (ANN,)
+def test_an_address_that_did_not_change_may_be_reported_by_the_row_before_alone() -> None:
+    assert ErasureFlagColumn(MAPPED).asked(event(contact(UNAVAILABLE, True), contact(ANN, False))) == (ANN,)
 
 
 @pytest.mark.parametrize("before", [None, contact(UNAVAILABLE, False)])
 def test_a_flag_is_not_passed_over_because_nobody_knows_whose_it_is(before: dict[str, Any] | None) -> None:
     with pytest.raises(RecordError, match=r"^address_unavailable: cc_email "):
-        Flags(MAPPED).asked(event(contact(UNAVAILABLE, True), before))
-    assert Flags(MAPPED).asked(event(contact(UNAVAILABLE, False), before)) == ()
+        ErasureFlagColumn(MAPPED).asked(event(contact(UNAVAILABLE, True), before))
+    assert ErasureFlagColumn(MAPPED).asked(event(contact(UNAVAILABLE, False), before)) == ()
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,13 @@ def test_a_flag_is_not_passed_over_because_nobody_knows_whose_it_is(before: dict
     ],
 )
 def test_nothing_else_asks(happened: RowEvent, mapping: Any) -> None:
-    assert Flags(mapping).asked(happened) == ()
+    assert ErasureFlagColumn(mapping).asked(happened) == ()
 
 
 def test_what_names_the_erased_is_emptied_or_dropped_and_counted() -> None:
-    known = ErasedAddresses("", "erasures", 1, digester(b"k"))
+    known = ErasureFeed("", "erasures", 1, digester(b"k"))
     emptied = Counter("emptied", "", registry=None)
-    changes = [("buyers", Change(Kind.CONTACT, f"e{email}", 1, b"", 1, 0, None)) for email in (ANN, BOB)]
+    changes = [("buyers", Change(ChangeKind.CONTACT, f"e{email}", 1, b"", 1, 0, None)) for email in (ANN, BOB)]
     assert (list(passed(changes, known, emptied)), bool(known)) == (changes, False)
     known.note(known.digest(ANN))
     assert list(passed(changes, known, emptied)) == changes[1:]

@@ -15,9 +15,9 @@ from streams.kafka.producer import BatchProducer
 from streams.kafka.topics import Topics
 from streams.mapping import load_mapping
 from streams.mapping.model import Erasure
-from streams.messages.changes import Erase, Kind, unpack
+from streams.messages.changes import ChangeKind, EraseAddress, unpack
 from streams.messages.dead_letters import Coordinates, origin_headers
-from streams.observability.lag import Progress
+from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
 
@@ -49,7 +49,7 @@ class Sent:
 
 
 def ingest(sent: Sent) -> Ingest:
-    producer, progress = cast(BatchProducer, sent), Progress("group", [])
+    producer, progress = cast(BatchProducer, sent), ConsumedOffsets("group", [])
     return Ingest(SETTINGS, MAPPING, producer, Metrics(), ManualClock(), progress)
 
 
@@ -91,8 +91,8 @@ async def test_a_record_that_fails_again_is_a_letter_from_where_it_stood_first()
 async def test_what_is_tried_again_stands_just_before_what_its_transaction_wrote(topic: str, lsn: int) -> None:
     sent = Sent()
     await ingest(sent)._poll({TopicPartition(topic, 0): [record(person(ANN, asks=False, lsn="00000001:00000001:0004"))]})
-    (told,) = [change for value in sent.values[TOPICS.buyers] for change in unpack(value)]
-    assert told.position == bytes.fromhex(f"0000 00000001 00000001 {lsn:04x}")
+    (published,) = [change for value in sent.values[TOPICS.buyers] for change in unpack(value)]
+    assert published.position == bytes.fromhex(f"0000 00000001 00000001 {lsn:04x}")
 
 
 async def test_a_flag_starts_the_erasure_before_it_is_remembered_and_only_once() -> None:
@@ -102,7 +102,7 @@ async def test_a_flag_starts_the_erasure_before_it_is_remembered_and_only_once()
         await working._poll({TopicPartition(CONTACTS, 0): [record(person(ANN, asks=True), offset)]})
     assert sent.topics.index(TOPICS.contacts) < sent.topics.index(TOPICS.erasures)
     started = [change for value in sent.values[TOPICS.contacts] for change in unpack(value)]
-    assert [(change.kind, change.key) for change in started] == [(Kind.ERASE, ANN)]
-    assert isinstance(started[0].row, Erase)
+    assert [(change.kind, change.key) for change in started] == [(ChangeKind.ERASURE, ANN)]
+    assert isinstance(started[0].row, EraseAddress)
     assert len(sent.values[TOPICS.erasures]) == 1
     assert ANN.encode() not in b"".join(sent.values[TOPICS.buyers] + sent.values[TOPICS.erasures])

@@ -12,7 +12,7 @@ from streams.ingest.router import Router
 from streams.kafka.topics import Topics
 from streams.mapping import Mapping, load_mapping
 from streams.mapping.tables import Return
-from streams.messages.changes import EVERYWHERE, Change, Kind, Left, pack, unpack
+from streams.messages.changes import EVERYWHERE, AddressLeft, Change, ChangeKind, pack, unpack
 
 TOPICS = Topics.of("owdd")
 HOUSE = frozenset({1, 2})
@@ -118,53 +118,53 @@ def routed(happening: RowEvent, mapping: Mapping = MAPPING) -> list[Change]:
     return [change for _, change in Router(mapping, TOPICS).route(happening, BORN)]
 
 
-def told(happening: RowEvent) -> list[tuple[str, bool]]:
+def published(happening: RowEvent) -> list[tuple[str, bool]]:
     """Whom an event is told to, and whether the row is theirs now (or theirs no more)."""
-    return [(change.key, not isinstance(change.row, Left | None)) for change in routed(happening)]
+    return [(change.key, not isinstance(change.row, AddressLeft | None)) for change in routed(happening)]
 
 
 class TestParents:
     @pytest.mark.parametrize(
         ("table", "kind", "topic", "parent"),
         [
-            ("customer_detail", Kind.CUSTOMER, TOPICS.buyers, "c7"),
-            ("customer_contact", Kind.CONTACT, TOPICS.buyers, "c7"),
-            ("order_header", Kind.HEADER, TOPICS.orders, "5"),
-            ("order_header_detail", Kind.DETAIL, TOPICS.orders, "5"),
-            ("order_header_total", Kind.TOTAL, TOPICS.orders, "5"),
-            ("order_line_item", Kind.LINE, TOPICS.orders, "5"),
-            ("delivery_header", Kind.DESPATCH, TOPICS.orders, "5"),
-            ("order_status", Kind.STATUS, TOPICS.orders, EVERYWHERE),
-            ("return_header", Kind.RETURN, TOPICS.orders, "5"),
-            ("product_detail", Kind.PRODUCT, TOPICS.products, EVERYWHERE),
-            ("variant_detail", Kind.VARIANT, TOPICS.products, "900"),
-            ("variant_foreign_price", Kind.PRICE, TOPICS.products, "900"),
-            ("variant_stock_quantity", Kind.STOCK, TOPICS.products, "900"),
-            ("category_treeview_node", Kind.CATEGORY, TOPICS.products, EVERYWHERE),
-            ("variant_category", Kind.MEMBERSHIP, TOPICS.products, "900"),
+            ("customer_detail", ChangeKind.CUSTOMER, TOPICS.buyers, "c7"),
+            ("customer_contact", ChangeKind.CONTACT, TOPICS.buyers, "c7"),
+            ("order_header", ChangeKind.HEADER, TOPICS.orders, "5"),
+            ("order_header_detail", ChangeKind.DETAIL, TOPICS.orders, "5"),
+            ("order_header_total", ChangeKind.TOTAL, TOPICS.orders, "5"),
+            ("order_line_item", ChangeKind.LINE, TOPICS.orders, "5"),
+            ("delivery_header", ChangeKind.DESPATCH, TOPICS.orders, "5"),
+            ("order_status", ChangeKind.STATUS, TOPICS.orders, EVERYWHERE),
+            ("return_header", ChangeKind.RETURN, TOPICS.orders, "5"),
+            ("product_detail", ChangeKind.PRODUCT, TOPICS.products, EVERYWHERE),
+            ("variant_detail", ChangeKind.VARIANT, TOPICS.products, "900"),
+            ("variant_foreign_price", ChangeKind.PRICE, TOPICS.products, "900"),
+            ("variant_stock_quantity", ChangeKind.STOCK, TOPICS.products, "900"),
+            ("category_treeview_node", ChangeKind.CATEGORY, TOPICS.products, EVERYWHERE),
+            ("variant_category", ChangeKind.MEMBERSHIP, TOPICS.products, "900"),
         ],
     )
-    def test_each_table_has_its_own(self, table: str, kind: Kind, topic: str, parent: str) -> None:
+    def test_each_table_has_its_own(self, table: str, kind: ChangeKind, topic: str, parent: str) -> None:
         ((to, change),) = Router(MAPPING, TOPICS).route(event(table, after={}, op="c"), BORN)
         pk = next(iter(SAMPLES[table].values()))
         assert (to, change.kind, change.key, change.pk) == (topic, kind, parent, pk)
-        assert (change.position, change.born, change.keep) == (POSITION, BORN, ())
+        assert (change.position, change.caused_at, change.keep) == (POSITION, BORN, ())
         assert change.row is not None
 
     @pytest.mark.parametrize("table", SAMPLES)
-    def test_an_update_in_place_is_told_once(self, table: str) -> None:
-        assert [there for _, there in told(event(table, before={}, after={}))] == [True]
+    def test_an_update_in_place_is_reported_once(self, table: str) -> None:
+        assert [there for _, there in published(event(table, before={}, after={}))] == [True]
 
     @pytest.mark.parametrize("table", SAMPLES)
     def test_a_delete_takes_the_row_from_its_parent(self, table: str) -> None:
-        created, deleted = told(event(table, after={}, op="c")), told(event(table, before={}, op="d"))
+        created, deleted = published(event(table, after={}, op="c")), published(event(table, before={}, op="d"))
         assert deleted == [(parent, False) for parent, _ in created]
 
     @pytest.mark.parametrize(("table", "column"), REFERENCES.items())
     @pytest.mark.parametrize("none", [None, 0])
-    def test_a_row_that_names_no_parent_is_told_to_nobody(self, table: str, column: str, none: object) -> None:
-        assert told(event(table, after={column: none}, op="c")) == []
-        assert told(event(table, before={column: none}, op="d")) == []
+    def test_a_row_that_names_no_parent_is_reported_to_nobody(self, table: str, column: str, none: object) -> None:
+        assert published(event(table, after={column: none}, op="c")) == []
+        assert published(event(table, before={column: none}, op="d")) == []
 
     @pytest.mark.parametrize(("table", "column"), [*REFERENCES.items(), ("customer_contact", "cc_customer_id")])
     def test_a_row_without_the_column_of_its_parent_is_refused(self, table: str, column: str) -> None:
@@ -175,11 +175,11 @@ class TestParents:
             routed(happening)
 
     def test_an_id_may_be_negative(self) -> None:
-        assert told(event("order_line_item", after={"oli_oh_id": -5})) == [("-5", True)]
-        assert told(event("customer_contact", after={"cc_customer_id": -7})) == [("c-7", True)]
+        assert published(event("order_line_item", after={"oli_oh_id": -5})) == [("-5", True)]
+        assert published(event("customer_contact", after={"cc_customer_id": -7})) == [("c-7", True)]
 
     def test_a_variant_that_changes_product_stays_itself(self) -> None:
-        assert told(event("variant_detail", before={"vad_pd_id": 90}, after={"vad_pd_id": 91})) == [("900", True)]
+        assert published(event("variant_detail", before={"vad_pd_id": 90}, after={"vad_pd_id": 91})) == [("900", True)]
 
     @pytest.mark.parametrize("table", ["return_header", "product_detail", "variant_foreign_price", "category_treeview_node"])
     def test_a_site_without_products_and_returns_has_no_such_tables(self, table: str) -> None:
@@ -196,42 +196,42 @@ class TestParents:
 
 class TestMoves:
     @pytest.mark.parametrize(("table", "column"), REFERENCES.items())
-    def test_a_row_that_moves_to_another_parent_is_told_to_both_at_one_position(self, table: str, column: str) -> None:
+    def test_a_row_that_moves_to_another_parent_is_reported_to_both_at_one_position(self, table: str, column: str) -> None:
         new, old = routed(event(table, before={column: 5}, after={column: 6}))
         assert (new.key, old.key) == ("6", "5")
         assert (new.position, old.position) == (POSITION, POSITION)
-        assert (new.pk, new.kind, new.lane, new.born) == (old.pk, old.kind, old.lane, old.born)
+        assert (new.pk, new.kind, new.lane, new.caused_at) == (old.pk, old.kind, old.lane, old.caused_at)
         assert new.row is not None
         assert old.row is None
 
     @pytest.mark.parametrize(("table", "column"), REFERENCES.items())
     def test_a_row_that_leaves_its_parent_for_none_is_taken_away(self, table: str, column: str) -> None:
-        assert told(event(table, before={column: 5}, after={column: 0})) == [("5", False)]
+        assert published(event(table, before={column: 5}, after={column: 0})) == [("5", False)]
 
     @pytest.mark.parametrize(("table", "column"), REFERENCES.items())
     def test_a_row_that_joins_a_parent_has_no_former_one(self, table: str, column: str) -> None:
-        assert told(event(table, before={column: None}, after={column: 6})) == [("6", True)]
+        assert published(event(table, before={column: None}, after={column: 6})) == [("6", True)]
 
     @pytest.mark.parametrize(("table", "column"), [*REFERENCES.items(), ("customer_contact", "cc_customer_id")])
     def test_a_change_heals_a_row_whose_reference_could_not_be_read(self, table: str, column: str) -> None:
         with pytest.raises(RecordError, match=r"^bad_integer: "):
             routed(event(table, before={}, after={column: ""}))
-        assert told(event(table, before={column: ""}, after={})) == told(event(table, after={}, op="c"))
+        assert published(event(table, before={column: ""}, after={})) == published(event(table, after={}, op="c"))
         with pytest.raises(RecordError, match=r"^bad_integer: "):
             routed(event(table, before={column: ""}, op="d"))
 
     def test_text_and_number_of_one_reference_are_one_parent(self) -> None:
-        assert told(event("order_line_item", before={"oli_oh_id": "5"}, after={"oli_oh_id": 5})) == [("5", True)]
+        assert published(event("order_line_item", before={"oli_oh_id": "5"}, after={"oli_oh_id": 5})) == [("5", True)]
 
-    def test_a_contact_that_changes_account_is_told_to_both(self) -> None:
+    def test_a_contact_that_changes_account_is_reported_to_both(self) -> None:
         moved = event("customer_contact", before={"cc_customer_id": 7}, after={"cc_customer_id": 8})
-        assert told(moved) == [("c8", True), ("c7", False)]
+        assert published(moved) == [("c8", True), ("c7", False)]
 
     @pytest.mark.parametrize(
-        ("email", "gone"), [("zoe@bright.co.uk; ann@bright.co.uk", Left("zoe@bright.co.uk")), ("tbc", None)]
+        ("email", "gone"), [("zoe@bright.co.uk; ann@bright.co.uk", AddressLeft("zoe@bright.co.uk")), ("tbc", None)]
     )
     @pytest.mark.parametrize("account", [8, 1, None])
-    def test_a_contacts_former_parent_hears_where_the_person_went(self, account: int | None, email: str, gone: object) -> None:
+    def test_a_contacts_former_parent_learns_where_the_person_went(self, account: int | None, email: str, gone: object) -> None:
         moved = event("customer_contact", before={}, after={"cc_customer_id": account, "cc_email": email})
         former = routed(moved)[-1]
         assert (former.key, former.row) == ("c7", gone)
@@ -241,10 +241,10 @@ class TestMoves:
 
     def test_a_contact_that_changes_address_stays_with_its_account(self) -> None:
         moved = event("customer_contact", before={"cc_email": "ann@bright.co.uk"}, after={"cc_email": "zoe@bright.co.uk"})
-        assert told(moved) == [("c7", True)]
+        assert published(moved) == [("c7", True)]
 
     def test_an_update_whose_former_row_is_unknown_removes_nothing(self) -> None:
-        assert told(event("order_line_item", after={"oli_oh_id": 6})) == [("6", True)]
+        assert published(event("order_line_item", after={"oli_oh_id": 6})) == [("6", True)]
 
 
 class TestHouseAccounts:
@@ -256,10 +256,10 @@ class TestHouseAccounts:
 
     def test_their_contacts_belong_to_their_addresses(self) -> None:
         happening = event("customer_contact", after={"cc_customer_id": 1, "cc_email": "Ann@Bright.co.uk; zoe@bright.co.uk"})
-        assert told(happening) == [("eann@bright.co.uk", True), ("ezoe@bright.co.uk", True)]
+        assert published(happening) == [("eann@bright.co.uk", True), ("ezoe@bright.co.uk", True)]
 
-    def test_a_contact_without_an_address_is_told_to_nobody(self) -> None:
-        assert told(event("customer_contact", after={"cc_customer_id": 1, "cc_email": "tbc"})) == []
+    def test_a_contact_without_an_address_is_reported_to_nobody(self) -> None:
+        assert published(event("customer_contact", after={"cc_customer_id": 1, "cc_email": "tbc"})) == []
 
     def test_a_contact_that_changes_address_is_taken_from_the_old_one(self) -> None:
         happening = event(
@@ -267,7 +267,7 @@ class TestHouseAccounts:
             before={"cc_customer_id": 1, "cc_email": "ann@bright.co.uk, zoe@bright.co.uk"},
             after={"cc_customer_id": 1, "cc_email": "zoe@bright.co.uk; bob@bright.co.uk"},
         )
-        assert told(happening) == [("ezoe@bright.co.uk", True), ("ebob@bright.co.uk", True), ("eann@bright.co.uk", False)]
+        assert published(happening) == [("ezoe@bright.co.uk", True), ("ebob@bright.co.uk", True), ("eann@bright.co.uk", False)]
 
     def test_another_spelling_of_one_address_moves_nothing(self) -> None:
         happening = event(
@@ -275,7 +275,7 @@ class TestHouseAccounts:
             before={"cc_customer_id": 1, "cc_email": "ANN@bright.co.uk"},
             after={"cc_customer_id": 1, "cc_email": "<ann@bright.co.uk>"},
         )
-        assert told(happening) == [("eann@bright.co.uk", True)]
+        assert published(happening) == [("eann@bright.co.uk", True)]
 
     @pytest.mark.parametrize(
         ("before", "after", "expected"),
@@ -288,7 +288,7 @@ class TestHouseAccounts:
     )
     def test_a_contact_may_move_in_and_out_of_them(self, before: int, after: int, expected: list[tuple[str, bool]]) -> None:
         happening = event("customer_contact", before={"cc_customer_id": before}, after={"cc_customer_id": after})
-        assert told(happening) == expected
+        assert published(happening) == expected
 
 
 class TestLanes:
@@ -340,7 +340,7 @@ class TestUnmappedColumns:
         assert b"07700" not in packed
 
     @pytest.mark.parametrize("table", SAMPLES)
-    def test_what_is_told_survives_the_journey(self, table: str) -> None:
+    def test_what_is_reported_survives_the_journey(self, table: str) -> None:
         changes = routed(event(table, before={}, after={}))
         assert unpack(pack(changes)) == changes
 

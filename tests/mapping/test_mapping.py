@@ -95,7 +95,7 @@ class TestProblems:
             ("timezone: Europe/London", "timezone: Europe/London\n  time_zone: Europe/Paris", "source.time_zone"),
         ],
     )
-    def test_a_wrong_value_is_told_by_file_line_and_field(self, file: Path, old: str, new: str, field: str) -> None:
+    def test_a_wrong_value_is_reported_by_file_line_and_field(self, file: Path, old: str, new: str, field: str) -> None:
         line = line_of(new.split("\n")[-1], TEXT.replace(old, new, 1))
         assert problem(file, old, new).startswith(f"{file}:{line}: {field}")
 
@@ -113,14 +113,14 @@ class TestProblems:
             ("trade: OW_TRADE", "trade: ow_account", "contact_fields:", "two values share the data field"),
         ],
     )
-    def test_values_that_do_not_fit_each_other_are_told_by_their_section(
+    def test_values_that_do_not_fit_each_other_are_reported_by_their_section(
         self, file: Path, old: str, new: str, section: str, message: str
     ) -> None:
         line = line_of(section, TEXT.replace(old, new, 1))
         with pytest.raises(MappingError, match=rf":{line}: {section.strip(' :')}.*{message}|:{line}: .*{message}"):
             loaded(file, old, new)
 
-    def test_a_missing_key_is_told_by_the_section_that_lacks_it(self, file: Path) -> None:
+    def test_a_missing_key_is_reported_by_the_section_that_lacks_it(self, file: Path) -> None:
         said = problem(file, "    number: oh_order_number # C\n", "")
         assert said == f"{file}:{line_of('  header:')}: order.header.number: Field required"
 
@@ -159,13 +159,13 @@ class TestFiles:
             ("a: 1\nb: \x01\n", 1),
         ],
     )
-    def test_what_is_no_yaml_is_told_by_its_line(self, file: Path, text: str, line: int) -> None:
+    def test_what_is_no_yaml_is_reported_by_its_line(self, file: Path, text: str, line: int) -> None:
         file.write_text(text, "utf-8")
         with pytest.raises(MappingError, match=rf"^{file}:{line}: not valid YAML: "):
             load_mapping(file)
 
     @pytest.mark.parametrize("text", ["", "# nothing\n", "- a\n- b\n", "text\n", "5\n"])
-    def test_what_has_no_sections_is_told(self, file: Path, text: str) -> None:
+    def test_what_has_no_sections_is_reported(self, file: Path, text: str) -> None:
         file.write_text(text, "utf-8")
         with pytest.raises(MappingError, match=rf"^{file}:1: expected a mapping of sections"):
             load_mapping(file)
@@ -180,19 +180,19 @@ class TestDuplicates:
             ('1: {code: GBP, rate: "1"}', '1: {code: GBP, rate: "1"}\n    1: {code: EUR, rate: "0.85"}'),
         ],
     )
-    def test_a_key_that_is_there_twice_is_told_by_its_second_line(self, file: Path, old: str, new: str) -> None:
+    def test_a_key_that_is_there_twice_is_reported_by_its_second_line(self, file: Path, old: str, new: str) -> None:
         line = line_of(new.split("\n")[0], TEXT.replace(old, new, 1)) + 1
         assert problem(file, old, new).startswith(f"{file}:{line}: ")
 
-    def test_two_spellings_of_one_status_are_told(self, file: Path) -> None:
+    def test_two_spellings_of_one_status_are_reported(self, file: Path) -> None:
         said = problem(file, "    completed: completed", "    completed: completed\n    ' Completed': cancelled")
         assert said.startswith(f"{file}:{line_of('  statuses:')}: order.statuses: ")
 
     @pytest.mark.parametrize("table", ["customer_detail", "Customer_Detail", "order_header"])
-    def test_a_table_that_is_mapped_twice_is_told(self, file: Path, table: str) -> None:
+    def test_a_table_that_is_mapped_twice_is_reported(self, file: Path, table: str) -> None:
         assert table.casefold() in problem(file, "table: customer_contact", f"table: {table}")
 
-    def test_two_spellings_of_one_data_field_are_told(self, file: Path) -> None:
+    def test_two_spellings_of_one_data_field_are_reported(self, file: Path) -> None:
         assert "['ow_trade']" in problem(file, "account: OW_ACCOUNT", "account: ow_trade")
 
 
@@ -301,7 +301,7 @@ class TestBulkWindows:
         mapping = loaded(file, "bulk_windows: []", "bulk_windows: [mon-fri 22:00-06:00, '23:00-05:00']")
         assert mapping.delivery.bulk_windows == ("mon-fri 22:00-06:00", "23:00-05:00")
 
-    def test_one_that_is_none_is_told_by_its_line(self, file: Path) -> None:
+    def test_one_that_is_none_is_reported_by_its_line(self, file: Path) -> None:
         said = problem(file, "bulk_windows: []", "bulk_windows:\n    - mon 22:00-06:00\n    - nights")
         line = line_of("- nights", file.read_text("utf-8"))
         assert f"mapping.yaml:{line}: delivery.bulk_windows.1: Value error, 'nights' is no window" in said

@@ -22,7 +22,7 @@ from streams.worker import Role
 from testkit.demo.stack import LocalStack
 from testkit.local_services.ports import free_port
 from tests.capture.records import CUSTOMER, encoded, message
-from tests.convergence.shop import simulate, stack
+from tests.convergence.convergence_harness import simulate, stack
 from tests.stack.conftest import ROOT
 from tests.stack.dashboard import Query, queries
 from tests.stack.prometheus import Programs

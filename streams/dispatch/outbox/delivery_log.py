@@ -9,16 +9,16 @@ import msgspec
 from streams.core.clock import Clock
 from streams.core.lanes import Lane
 from streams.dispatch.outbox.tasks import owner_of
-from streams.domain.contact_state import OutboxRow
+from streams.domain.contact_state import ContactDeliveryState
 from streams.kafka.producer import BatchProducer
 from streams.kafka.topics import Topics
-from streams.messages.changes import Change, Consent, Kind, pack, partition_of
+from streams.messages.changes import CarriedRefusal, Change, ChangeKind, pack, partition_of
 from streams.messages.deliveries import Delivery
 
 _encode = msgspec.json.Encoder().encode
 
 
-class Answers:
+class DeliveryLog:
     """Writes answers. Every method returns when Kafka has them.
 
     Raises:
@@ -47,9 +47,9 @@ class Answers:
         sends = [self._producer.send(self._topics.deliveries, place, entries) for place, entries in by_partition.items()]
         await asyncio.gather(*sends)
 
-    async def carry(self, email: str, row: OutboxRow) -> None:
+    async def carry(self, email: str, row: ContactDeliveryState) -> None:
         """Tell the person's next address of a refusal at this one, whose row is ``row``."""
-        change = Change(Kind.CONSENT, email, 0, row.position, Lane.URGENT, row.born, Consent())
+        change = Change(ChangeKind.CARRIED_REFUSAL, email, 0, row.position, Lane.URGENT, row.caused_at, CarriedRefusal())
         await self._producer.send(self._topics.desired, partition_of(email, self._partitions), [(None, pack([change]))])
 
     @staticmethod

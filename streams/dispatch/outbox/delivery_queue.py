@@ -17,7 +17,7 @@ from streams.core.lanes import Lane
 from streams.dispatch.outbox.tasks import Queue
 from streams.messages.deliveries import Created
 
-Place: TypeAlias = tuple[Lane, Queue]
+QueueKey: TypeAlias = tuple[Lane, Queue]
 SINGLY = tuple(queue for queue in Queue if queue is not Queue.FOLLOW_UP)
 
 CALL: Final = "call"
@@ -29,7 +29,7 @@ _PROBE_MS = 5_000
 
 
 @dataclass(slots=True)
-class _Gate:
+class _CircuitBreaker:
     """Lets nothing through before ``until`` (epoch ms), and then a probe now and then, until it is opened again."""
 
     until: int = 0
@@ -47,13 +47,13 @@ class _Gate:
 
 
 @dataclass(slots=True)
-class Entry:
+class QueuedTask:
     """A task that must be done.
 
-    ``holder``: who has it, and has no answer written down yet: a call, or the import of that id; None while it waits.
+    ``lease_owner``: who has it, and has no answer written down yet: a call, or the import of that id; None while it waits.
     ``timer``: nothing waits to be sent, but something must be done at ``due`` (epoch ms). ``overtakes``: no import holds it up.
-    ``failures`` are those in a row, ``missing`` those of them that lacked something. ``tried``: how a call that was never
-    answered may have created the contact; its row will say so too, but not at once.
+    ``failures`` are those in a row, ``missing`` those of them that lacked something. ``creation_attempted_as``: how a call that
+    was never answered may have created the contact; its row will say so too, but not at once.
     """
 
     task: str
@@ -63,35 +63,35 @@ class Entry:
     queue: Queue
     timer: bool = False
     overtakes: bool = False
-    holder: str | None = None
+    lease_owner: str | None = None
     failures: int = 0
     missing: int = 0
-    tried: Created = "no"
+    creation_attempted_as: Created = "no"
 
     @property
-    def place(self) -> Place:
+    def key(self) -> QueueKey:
         """The heap in which it waits."""
         return self.lane, self.queue
 
     @property
     def with_import(self) -> bool:
         """Whether an import has it."""
-        return self.holder not in (None, CALL)
+        return self.lease_owner not in (None, CALL)
 
 
-class Schedule:
+class DeliveryQueue:
     """Tasks that wait, by lane, queue and due time."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._entries: dict[str, Entry] = {}
-        self._heaps: dict[Place, list[tuple[int, str]]] = {(lane, queue): [] for lane in Lane for queue in Queue}
-        self._waiting: Counter[Place] = Counter()
+        self._entries: dict[str, QueuedTask] = {}
+        self._heaps: dict[QueueKey, list[tuple[int, str]]] = {(lane, queue): [] for lane in Lane for queue in Queue}
+        self._waiting: Counter[QueueKey] = Counter()
         self._changed = asyncio.Event()
-        self._gate = _Gate()
-        self._gates = defaultdict[Place, _Gate](_Gate)
+        self._gate = _CircuitBreaker()
+        self._gates = defaultdict[QueueKey, _CircuitBreaker](_CircuitBreaker)
         self._shut: set[int] = set()
-        self.closed: frozenset[Place] = frozenset()
+        self.closed: frozenset[QueueKey] = frozenset()
 
     def now_ms(self) -> int:
         """The time by which the schedule goes."""
@@ -106,12 +106,12 @@ class Schedule:
         """
         entry = self._entries.get(task)
         if entry is None:
-            entry = self._entries[task] = Entry(task, partition, due, lane, queue, timer, overtakes)
+            entry = self._entries[task] = QueuedTask(task, partition, due, lane, queue, timer, overtakes)
             self._count(entry, 1)
         else:
             self._count(entry, -1)
             if entry.with_import and overtakes:
-                entry.holder = None
+                entry.lease_owner = None
             entry.due, entry.lane, entry.timer, entry.overtakes = due, lane, timer, overtakes
             # What an import refused stays alone until it is answered.
             entry.queue = entry.queue if entry.failures and entry.queue is Queue.ALONE else queue
@@ -124,13 +124,13 @@ class Schedule:
         ``by``: the import that answers. Nobody's answer ends what somebody else has under way.
         """
         entry = self._entries.get(task)
-        if entry is not None and entry.holder in (None, by):
+        if entry is not None and entry.lease_owner in (None, by):
             self.forget(task)
 
     def drop(self, task: str) -> None:
         """Nothing is wanted any more; what is under way still gets its answer written down first."""
         entry = self._entries.get(task)
-        if entry is not None and entry.holder is None:
+        if entry is not None and entry.lease_owner is None:
             self.forget(task)
 
     def forget(self, task: str) -> None:
@@ -139,52 +139,52 @@ class Schedule:
         if entry is not None:
             self._count(entry, -1)
 
-    def tried(self, task: str) -> bool:
+    def may_have_run(self, task: str) -> bool:
         """Whether a call for the task is under way, or was made and failed: it may have worked all the same."""
         entry = self._entries.get(task)
-        return entry is not None and (entry.holder is not None or entry.failures > 0)
+        return entry is not None and (entry.lease_owner is not None or entry.failures > 0)
 
     def overtook(self, task: str, import_id: str) -> bool:
         """Whether somebody else has the task that the import had, or it waits."""
         entry = self._entries.get(task)
-        return entry is not None and entry.holder != import_id
+        return entry is not None and entry.lease_owner != import_id
 
-    def hold(self, task: str, import_id: str) -> None:
+    def lease_to_import(self, task: str, import_id: str) -> None:
         """An import has the task, unless a sender has it or it waits for no import; of two imports the later has it."""
         entry = self._entries.get(task)
-        if entry is not None and not entry.overtakes and entry.holder != CALL:
-            entry.holder = import_id
+        if entry is not None and not entry.overtakes and entry.lease_owner != CALL:
+            entry.lease_owner = import_id
 
-    def ship(self, entries: Iterable[Entry], import_id: str) -> None:
+    def hand_to_import(self, entries: Iterable[QueuedTask], import_id: str) -> None:
         """Taken tasks went out with an import, and are with it until it is over, or until they must wait no longer."""
         for entry in entries:
-            entry.holder = import_id
+            entry.lease_owner = import_id
             if entry.overtakes:
                 self.give_back(entry)
 
-    def retry(self, entry: Entry, due: int, *, alone: bool = False) -> None:
+    def retry(self, entry: QueuedTask, due: int, *, alone: bool = False) -> None:
         """What was tried for ``entry`` failed: again at ``due`` (epoch ms), unless the schedule was rebuilt since.
 
         ``alone``: not for an import any more.
         """
         if self._entries.get(entry.task) is entry:
-            entry.holder, entry.due = None, due
+            entry.lease_owner, entry.due = None, due
             entry.failures += 1
             if alone:
                 self._move(entry, Queue.ALONE)
             self._push(entry)
 
-    def send_alone(self, entry: Entry) -> None:
+    def send_alone(self, entry: QueuedTask) -> None:
         """``entry`` is nothing for an import: it waits again, with those that go alone."""
         if self._entries.get(entry.task) is entry:
-            entry.holder = None
+            entry.lease_owner = None
             self._move(entry, Queue.ALONE)
             self._push(entry)
 
-    def give_back(self, entry: Entry, due: int | None = None) -> None:
+    def give_back(self, entry: QueuedTask, due: int | None = None) -> None:
         """Nothing was tried for ``entry``: it waits again, until ``due`` (epoch ms) if given."""
         if self._entries.get(entry.task) is entry:
-            entry.holder, entry.due = None, entry.due if due is None else due
+            entry.lease_owner, entry.due = None, entry.due if due is None else due
             self._push(entry)
 
     def release(self, task: str, import_id: str, *, alone: bool) -> None:
@@ -193,21 +193,21 @@ class Schedule:
         ``alone``: not for an import.
         """
         entry = self._entries.get(task)
-        if entry is not None and entry.holder == import_id:
+        if entry is not None and entry.lease_owner == import_id:
             # What two imports did not do is not done by a third.
             self.retry(entry, self._clock.now_ms(), alone=alone or entry.failures > 0)
 
-    def unhold(self, task: str, import_id: str) -> None:
+    def return_from_import(self, task: str, import_id: str) -> None:
         """The import never began: if it has the task, that waits again as before."""
         entry = self._entries.get(task)
-        if entry is not None and entry.holder == import_id:
+        if entry is not None and entry.lease_owner == import_id:
             self.give_back(entry)
 
-    def pause(self, until: int, place: Place | None = None) -> None:
+    def pause(self, until: int, place: QueueKey | None = None) -> None:
         """Give nothing out before ``until`` (epoch ms), of that place or at all, and then little until :meth:`resume`."""
         (self._gate if place is None else self._gates[place]).shut(until)
 
-    def resume(self, place: Place | None = None) -> None:
+    def resume(self, place: QueueKey | None = None) -> None:
         """There was an answer: give out what is due again; also of ``place``, if it was a good one."""
         gates = [self._gate] if place is None else [self._gate, self._gates[place]]
         if any(gate.probing for gate in gates):
@@ -226,7 +226,7 @@ class Schedule:
             if entry.partition == partition:
                 self._push(entry)
 
-    def close(self, places: Iterable[Place]) -> None:
+    def close(self, places: Iterable[QueueKey]) -> None:
         """Give out nothing one by one from these places; all others are open."""
         closed = frozenset(places)
         if closed != self.closed:
@@ -248,7 +248,7 @@ class Schedule:
             found[lane] += count
         return found
 
-    def due(self, place: Place, most: int) -> int:
+    def due(self, place: QueueKey, most: int) -> int:
         """How many tasks are due in a place, counted up to ``most``."""
         now, count = self._clock.now_ms(), 0
         # A heap's least stands first: what is due hangs together from there.
@@ -262,48 +262,48 @@ class Schedule:
                 branches += (2 * index + 1, 2 * index + 2)
         return count
 
-    def backlog(self, place: Place) -> int:
+    def backlog(self, place: QueueKey) -> int:
         """About how many tasks are due in a place: exact while they are few."""
         due = self.due(place, _COUNTED)
         return due if due < _COUNTED else max(due, self._waiting[place])
 
-    def take_due(self, place: Place, most: int) -> list[Entry]:
+    def take_due(self, place: QueueKey, most: int) -> list[QueuedTask]:
         """Up to ``most`` due tasks of a place, for an import."""
         now = self._clock.now_ms()
-        taken: list[Entry] = []
+        taken: list[QueuedTask] = []
         while now >= self._opens(place) and len(taken) < most and (entry := self._pop_due(place, now)) is not None:
-            entry.holder = CALL
+            entry.lease_owner = CALL
             taken.append(entry)
         if taken:
             self._passed(place, now)
         return taken
 
-    async def take(self, lanes: Container[Lane] = tuple(Lane), queues: Container[Queue] = SINGLY) -> Entry:
+    async def take(self, lanes: Container[Lane] = tuple(Lane), queues: Container[Queue] = SINGLY) -> QueuedTask:
         """The next due task of ``lanes`` and ``queues``; waits until there is one."""
         places = [place for place in self._heaps if place[0] in lanes and place[1] in queues]
         while True:
             now = self._clock.now_ms()
             if (entry := self._first(places, now)) is not None:
-                entry.holder = CALL
-                self._passed(entry.place, now)
+                entry.lease_owner = CALL
+                self._passed(entry.key, now)
                 return entry
             await self._wait(places, now)
 
-    def _opens(self, place: Place) -> int:
+    def _opens(self, place: QueueKey) -> int:
         return max(self._gate.until, self._gates[place].until)
 
-    def _passed(self, place: Place, now: int) -> None:
+    def _passed(self, place: QueueKey, now: int) -> None:
         self._gate.passed(now)
         self._gates[place].passed(now)
 
-    def _first(self, places: Iterable[Place], now: int) -> Entry | None:
+    def _first(self, places: Iterable[QueueKey], now: int) -> QueuedTask | None:
         for place in places:
             shut = place in self.closed or now < self._opens(place)
             if not shut and (entry := self._pop_due(place, now)) is not None:
                 return entry
         return None
 
-    def _pop_due(self, place: Place, now: int) -> Entry | None:
+    def _pop_due(self, place: QueueKey, now: int) -> QueuedTask | None:
         heap = self._heaps[place]
         while heap and heap[0][0] <= now:
             due, task = heapq.heappop(heap)
@@ -313,11 +313,11 @@ class Schedule:
         return None
 
     @staticmethod
-    def _waits(entry: Entry, due: int, place: Place) -> bool:
+    def _waits(entry: QueuedTask, due: int, place: QueueKey) -> bool:
         """Whether the entry waits here; one whose due time has moved on has another place in a heap."""
-        return entry.holder is None and entry.due == due and entry.place == place
+        return entry.lease_owner is None and entry.due == due and entry.key == place
 
-    async def _wait(self, places: Iterable[Place], now: int) -> None:
+    async def _wait(self, places: Iterable[QueueKey], now: int) -> None:
         open_ = [place for place in places if self._heaps[place] and place not in self.closed]
         wake = min((max(self._heaps[place][0][0], self._opens(place)) for place in open_), default=None)
         self._changed.clear()
@@ -326,16 +326,16 @@ class Schedule:
             async with asyncio.timeout(None if wake is None else max(0.001, (wake - now) / 1000)):
                 await self._changed.wait()
 
-    def _push(self, entry: Entry) -> None:
-        if entry.holder is None and entry.partition not in self._shut:
-            heapq.heappush(self._heaps[entry.place], (entry.due, entry.task))
+    def _push(self, entry: QueuedTask) -> None:
+        if entry.lease_owner is None and entry.partition not in self._shut:
+            heapq.heappush(self._heaps[entry.key], (entry.due, entry.task))
             self._changed.set()
 
-    def _move(self, entry: Entry, queue: Queue) -> None:
+    def _move(self, entry: QueuedTask, queue: Queue) -> None:
         self._count(entry, -1)
         entry.queue = queue
         self._count(entry, 1)
 
-    def _count(self, entry: Entry, by: int) -> None:
+    def _count(self, entry: QueuedTask, by: int) -> None:
         if not entry.timer:
-            self._waiting[entry.place] += by
+            self._waiting[entry.key] += by

@@ -13,28 +13,39 @@ from uuid import uuid4
 import msgspec
 
 from streams.core.lanes import Lane
-from streams.dispatch.outbox.delivery_queue import CALL, Schedule
-from streams.dispatch.outbox.imports_in_flight import RunningImports
+from streams.dispatch.outbox.delivery_queue import CALL, DeliveryQueue
+from streams.dispatch.outbox.imports_in_flight import ImportsInFlight
 from streams.dispatch.outbox.parked import Parked, parked_of, parked_record
-from streams.dispatch.outbox.rows import CODECS, TouchedRow, UnitRows, Wait, wait_of
-from streams.dispatch.outbox.site_policy import Rules
+from streams.dispatch.outbox.rows import CODECS, AnyWaitState, TouchedRow, TouchedRows, wait_of
+from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Family, Queue, family_of, owner_of, part_of, task_of
 from streams.domain import consent, contact_state, record_state
 from streams.domain.consent import SUBSCRIBED
-from streams.domain.contact_state import OutboxRow
+from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.debounce import Debounce
-from streams.domain.record_state import GONE, RecordRow
+from streams.domain.record_state import GONE, RecordDeliveryState
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
-from streams.engine.unit_of_work import Unit
+from streams.engine.unit_of_work import UnitOfWork
 from streams.kafka.topics import Topics
-from streams.messages.audit import Trace, write_audit
-from streams.messages.changes import Change, Consent, Desired, Erase, FollowUp, Found, Kind, Mark, Wanted, unpack
+from streams.messages.audit import ErasureResult, write_audit
+from streams.messages.changes import (
+    CarriedRefusal,
+    Change,
+    ChangeKind,
+    ContactObserved,
+    DesiredContact,
+    DesiredFollowUp,
+    DesiredRecord,
+    EraseAddress,
+    ReadbackWatermark,
+    unpack,
+)
 from streams.messages.deliveries import Delivery
 from streams.observability.metrics import Metrics
 
 DIRTY = "d"
-MARK = b"w"
+WATERMARK = b"w"
 TOMBSTONE = b"t"
 
 
@@ -54,10 +65,10 @@ _decode_int = msgspec.msgpack.Decoder(int).decode
 _decode_delivery = msgspec.json.Decoder(Delivery).decode
 
 
-class Index(Protocol):
+class ReadbackState(Protocol):
     """What is known of the account's contacts."""
 
-    def mark(self) -> int | None:
+    def complete_until(self) -> int | None:
         """Until when everything is known (UTC epoch seconds); None: not wholly read."""
 
 
@@ -69,10 +80,10 @@ class OutboxHandler:
     def __init__(
         self,
         topics: Topics,
-        rules: Rules,
+        rules: SitePolicy,
         debounce: Debounce,
-        schedule: Schedule,
-        running: RunningImports,
+        schedule: DeliveryQueue,
+        running: ImportsInFlight,
         metrics: Metrics,
     ) -> None:
         self._topics = topics
@@ -81,10 +92,10 @@ class OutboxHandler:
         self._schedule = schedule
         self._running = running
         self._metrics = metrics
-        self._since: dict[int, int] = {}
-        self._marks: dict[int, int] = {}
+        self._opened_at: dict[int, int] = {}
+        self._watermarks: dict[int, int] = {}
         self._any_erased = False
-        self._unread: dict[int, str] = {}
+        self._takeover_fences: dict[int, str] = {}
         self.taken_over = asyncio.Event()
 
     def recovered(self, partition: int, table: StateTable) -> None:
@@ -93,50 +104,50 @@ class OutboxHandler:
         Nothing is given out before everything is read that was answered before: :meth:`resuming` says what must be written.
         """
         self._schedule.shut(partition)
-        self._unread[partition] = uuid4().hex
+        self._takeover_fences[partition] = uuid4().hex
         self.taken_over.set()
-        self._since[partition] = self._schedule.now_ms()
+        self._opened_at[partition] = self._schedule.now_ms()
         for key, value in table.scan(partition, DIRTY.encode()):
             self._put(key[len(DIRTY) :].decode(), partition, _decode_plan(value))
         self._any_erased |= any(True for _ in table.scan(partition, TOMBSTONE))
-        if (mark := table.get(partition, MARK)) is not None:
-            self._marks[partition] = _decode_int(mark)
+        if (mark := table.get(partition, WATERMARK)) is not None:
+            self._watermarks[partition] = _decode_int(mark)
         self._running.recovered(partition, table)
 
     def revoked(self) -> None:
         """Whoever owns the partitions next rebuilds the schedule."""
         self._schedule.clear()
         self._running.clear()
-        self._since.clear()
-        self._marks.clear()
-        self._unread.clear()
+        self._opened_at.clear()
+        self._watermarks.clear()
+        self._takeover_fences.clear()
         self._any_erased = False
 
     def resuming(self) -> list[tuple[int, Delivery]]:
         """Marks to write behind the answers of partitions that were taken over; each opens its partition when it is read."""
         self.taken_over.clear()
         now = self._schedule.now_ms()
-        return [(partition, Delivery(mark, "resumed", "", now, Lane.BULK)) for partition, mark in self._unread.items()]
+        return [(partition, Delivery(mark, "resumed", "", now, Lane.BULK)) for partition, mark in self._takeover_fences.items()]
 
-    def mark(self) -> int | None:
+    def complete_until(self) -> int | None:
         """Until when every partition of this worker knows what Dotdigital has (UTC epoch seconds); None: not wholly read."""
-        if not self._since or self._since.keys() - self._marks.keys():
+        if not self._opened_at or self._opened_at.keys() - self._watermarks.keys():
             return None
-        return min(self._marks.values())
+        return min(self._watermarks.values())
 
-    def handle(self, unit: Unit, records: Sequence[Record]) -> int:
+    def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
         """Fold wishes and answers in order."""
-        rows = UnitRows(unit)
+        rows = TouchedRows(unit)
         applied = stale = 0
         ended: list[Delivery] = []
         for record in records:
             if record.topic == self._topics.deliveries:
                 answer = _decode_delivery(record.value or b"")
                 if answer.outcome == "imported":
-                    self._look_back(rows, answer)
+                    self._recheck_after_import(rows, answer)
                     ended.append(answer)
                 else:
-                    self._answer(rows, answer)
+                    self._apply_result(rows, answer)
                 applied += 1
                 continue
             for change in unpack(record.value or b""):
@@ -152,109 +163,114 @@ class OutboxHandler:
         self._metrics.skipped.labels(self.name).inc(stale)
         return applied + stale
 
-    def _fold(self, rows: UnitRows, change: Change) -> bool:
+    def _fold(self, rows: TouchedRows, change: Change) -> bool:
         match change.kind, change.row:
-            case Kind.MARK, Mark() as mark:
-                self._marked(rows.unit, mark.upto)
-            case Kind.RETRY, _:
+            case ChangeKind.READBACK_WATERMARK, ReadbackWatermark() as mark:
+                self._set_watermark(rows.unit, mark.upto)
+            case ChangeKind.UNPARK, _:
                 self._unpark(rows, str(change.pk), change)
-            case Kind.CATALOGUE, Wanted() | None as wanted:
-                return self._want_record(rows, task_of(Family.CATALOGUE, change.key), wanted, change)
-            case Kind.ERASE, Erase() as erase:
+            case ChangeKind.DESIRED_CATALOGUE, DesiredRecord() | None as wanted:
+                return self._set_desired_record(rows, task_of(Family.CATALOGUE, change.key), wanted, change)
+            case ChangeKind.ERASURE, EraseAddress() as erase:
                 # Also the second time: another system may have brought the contact back, and the receipt wants an answer.
-                self._erase(rows, change.key, erase.digest, change.born)
+                self._erase(rows, change.key, erase.digest, change.caused_at)
             case _ if self._is_erased(rows.unit, change.key):
                 return False
-            case Kind.RECORD, Wanted() | None as wanted:
-                return self._want_record(rows, task_of(Family.RECORD, change.key, change.pk), wanted, change)
-            case Kind.FOLLOW_UP, FollowUp() | None as wanted:
-                self._want_follow_up(rows, task_of(Family.FOLLOW_UP, change.key, change.pk), wanted, change)
-            case Kind.DESIRED | Kind.CONSENT | Kind.FOUND, _:
-                return self._want_contact(rows, change)
+            case ChangeKind.DESIRED_RECORD, DesiredRecord() | None as wanted:
+                return self._set_desired_record(rows, task_of(Family.RECORD, change.key, change.pk), wanted, change)
+            case ChangeKind.DESIRED_FOLLOW_UP, DesiredFollowUp() | None as wanted:
+                self._set_desired_follow_up(rows, task_of(Family.FOLLOW_UP, change.key, change.pk), wanted, change)
+            case ChangeKind.DESIRED_CONTACT | ChangeKind.CARRIED_REFUSAL | ChangeKind.CONTACT_OBSERVED, _:
+                return self._set_desired_contact(rows, change)
             case _:
                 raise TypeError(f"the outbox takes no {change.kind.name}")
         return True
 
-    def _want_contact(self, rows: UnitRows, change: Change) -> bool:
+    def _set_desired_contact(self, rows: TouchedRows, change: Change) -> bool:
         task, now = task_of(Family.CONTACT, change.key), rows.unit.now_ms / 1000
         row = rows.touch(task).row
         joined, left = self._rules.joins(row, now), row.dirty and row.fields is None
-        doubtful, was_dirty = self._doubt(rows, task, row), row.dirty or joined
-        done = self._learn(rows, row, change)
-        row.joining = row.joining or (doubtful and joined)
+        doubtful, was_dirty = self._flag_unknown_outcome(rows, task, row), row.dirty or joined
+        done = self._apply_change(rows, row, change)
+        row.join_unconfirmed = row.join_unconfirmed or (doubtful and joined)
         if doubtful and left and row.fields is not None:
-            self._stay(rows, change.key, row)
+            self._cancel_removal(rows, change.key, row)
         if done and (row.dirty or self._rules.joins(row, now)):
-            urgent = row.known and row.must_tell_out
+            urgent = row.known and row.must_send_opt_out
             # What waits already is not hurried by a look at the contact.
-            if urgent or not was_dirty or change.kind is not Kind.FOUND:
+            if urgent or not was_dirty or change.kind is not ChangeKind.CONTACT_OBSERVED:
                 lane = Lane.URGENT if urgent else Lane(change.lane)
-                self._mark(rows, row, lane, change.born, was_dirty=was_dirty)
+                self._schedule_change(rows, row, lane, change.caused_at, was_dirty=was_dirty)
         return done
 
-    def _learn(self, rows: UnitRows, row: OutboxRow, change: Change) -> bool:
+    def _apply_change(self, rows: TouchedRows, row: ContactDeliveryState, change: Change) -> bool:
         """Write what the change says into the contact's row; False when it is older than what is there."""
         match change.row:
-            case Desired() as desired:
-                again, told = change.position == row.position, set(row.moved_to)
-                done = contact_state.want(row, desired, change.position)
+            case DesiredContact() as desired:
+                again, published = change.position == row.position, set(row.moved_to)
+                done = contact_state.set_desired(row, desired, change.position)
                 # As many as before: somebody moved on, whose next address hears of it from the one in between.
-                if done and desired.fields is not None and (again or len(desired.moved_to) > len(told)):
-                    self._carry(rows.unit, row, sorted(set(desired.moved_to) - (set() if again else told)), change.born)
+                if done and desired.fields is not None and (again or len(desired.moved_to) > len(published)):
+                    self._propagate_refusal(
+                        rows.unit, row, sorted(set(desired.moved_to) - (set() if again else published)), change.caused_at
+                    )
                 return done
-            case Found() as found:
+            case ContactObserved() as found:
                 before = row.contact
-                done = contact_state.find(row, found, change.position)
+                done = contact_state.observe(row, found, change.position)
                 self._follow_contact(rows, change.key, before, row.contact)
                 return done
             case _:
                 contact_state.carry_consent(row, change.position)
                 return True
 
-    def _carry(self, unit: Unit, row: OutboxRow, to: Iterable[str], born: int) -> None:
+    def _propagate_refusal(self, unit: UnitOfWork, row: ContactDeliveryState, to: Iterable[str], caused_at: int) -> None:
         """A refusal that we know of follows who leaves an address at which others stay."""
-        for email in to if consent.goes_along(row.consent) else ():
-            unit.emit(self._topics.desired, Change(Kind.CONSENT, email, 0, row.position, Lane.URGENT, born, Consent()))
+        for email in to if consent.refusal_follows(row.consent) else ():
+            unit.emit(
+                self._topics.desired,
+                Change(ChangeKind.CARRIED_REFUSAL, email, 0, row.position, Lane.URGENT, caused_at, CarriedRefusal()),
+            )
 
-    def _want_record(self, rows: UnitRows, task: str, wanted: Wanted | None, change: Change) -> bool:
+    def _set_desired_record(self, rows: TouchedRows, task: str, wanted: DesiredRecord | None, change: Change) -> bool:
         row = rows.touch(task).row
         was_dirty = row.dirty
-        self._doubt(rows, task, row)
-        if not record_state.want_record(row, wanted, change.position):
+        self._flag_unknown_outcome(rows, task, row)
+        if not record_state.set_desired_record(row, wanted, change.position):
             return False
         if row.dirty:
-            self._mark(rows, row.wait, Lane(change.lane), change.born, was_dirty=was_dirty)
+            self._schedule_change(rows, row.wait, Lane(change.lane), change.caused_at, was_dirty=was_dirty)
         return True
 
-    def _want_follow_up(self, rows: UnitRows, task: str, wanted: FollowUp | None, change: Change) -> None:
+    def _set_desired_follow_up(self, rows: TouchedRows, task: str, wanted: DesiredFollowUp | None, change: Change) -> None:
         row = rows.touch(task).row
         was_dirty = row.dirty
-        record_state.want_follow_up(row, wanted)
+        record_state.set_desired_follow_up(row, wanted)
         if row.dirty:
-            self._mark(rows, row.wait, Lane(change.lane), change.born, was_dirty=was_dirty)
+            self._schedule_change(rows, row.wait, Lane(change.lane), change.caused_at, was_dirty=was_dirty)
 
-    def _unpark(self, rows: UnitRows, task: str, change: Change) -> None:
+    def _unpark(self, rows: TouchedRows, task: str, change: Change) -> None:
         if rows.look(task).parked is None:
             return
         row = rows.touch(task).row
         row.parked, row.code = None, None
         if row.dirty:
-            self._mark(rows, wait_of(row), Lane(change.lane), change.born, was_dirty=False)
+            self._schedule_change(rows, wait_of(row), Lane(change.lane), change.caused_at, was_dirty=False)
 
-    def _erase(self, rows: UnitRows, email: str, digest: bytes, born: int) -> None:
+    def _erase(self, rows: TouchedRows, email: str, digest: bytes, caused_at: int) -> None:
         unit = rows.unit
         row = rows.touch(task_of(Family.CONTACT, email)).row
         # A call for it that is under way may have looked before the contact came back.
-        row.again = row.erase is not None
+        row.repeat_erasure = row.erase is not None
         row.erase, row.parked, row.code = digest, None, None
-        self._mark(rows, row, Lane.URGENT, born, was_dirty=False)
+        self._schedule_change(rows, row, Lane.URGENT, caused_at, was_dirty=False)
         unit.put(TOMBSTONE + digest, b"")
         self._any_erased = True
         for task in rows.parts(email):
             rows.touched.pop(task, None)
             self._unschedule(unit, task)
 
-    def _look_back(self, rows: UnitRows, imported: Delivery) -> None:
+    def _recheck_after_import(self, rows: TouchedRows, imported: Delivery) -> None:
         """An import is over: it may have written over what overtook it, and have brought back who was erased meanwhile."""
         if imported.code is None:
             return
@@ -268,49 +284,49 @@ class OutboxHandler:
             row = rows.look(item.task)
             if not row.dirty and row.delivered not in (None, bytes.fromhex(item.hash)):
                 row = rows.touch(item.task).row
-                row.unsure = True
-                self._mark(rows, wait_of(row), Lane.LIVE, now, was_dirty=False)
+                row.outcome_unknown = True
+                self._schedule_change(rows, wait_of(row), Lane.LIVE, now, was_dirty=False)
 
-    def _is_erased(self, unit: Unit, email: str) -> bool:
+    def _is_erased(self, unit: UnitOfWork, email: str) -> bool:
         return self._any_erased and unit.get(TOMBSTONE + self._rules.digest(email)) is not None
 
-    def _is_forgotten(self, rows: UnitRows, task: str) -> bool:
+    def _is_forgotten(self, rows: TouchedRows, task: str) -> bool:
         """Whether nothing is left to do for the task's owner; of one who is being erased, that of the contact is."""
         if family_of(task) is Family.CATALOGUE or not self._is_erased(rows.unit, owner_of(task)):
             return False
         return family_of(task) is not Family.CONTACT or rows.look(task).erase is None
 
-    def _marked(self, unit: Unit, upto: int) -> None:
-        unit.put(MARK, _encode(upto))
-        unit.then(lambda: self._marks.__setitem__(unit.partition, upto))
+    def _set_watermark(self, unit: UnitOfWork, upto: int) -> None:
+        unit.put(WATERMARK, _encode(upto))
+        unit.on_commit(lambda: self._watermarks.__setitem__(unit.partition, upto))
 
-    def _doubt(self, rows: UnitRows, task: str, row: OutboxRow | RecordRow) -> bool:
+    def _flag_unknown_outcome(self, rows: TouchedRows, task: str, row: ContactDeliveryState | RecordDeliveryState) -> bool:
         """Whether a call may have been made whose answer is lost: then what was delivered before is no longer certain."""
-        before = wait_of(row).due <= self._since.get(rows.unit.partition, 0)
-        doubtful = before or self._schedule.tried(task)
-        row.unsure = row.unsure or (row.dirty and doubtful)
+        before = wait_of(row).due <= self._opened_at.get(rows.unit.partition, 0)
+        doubtful = before or self._schedule.may_have_run(task)
+        row.outcome_unknown = row.outcome_unknown or (row.dirty and doubtful)
         return doubtful
 
-    def _mark(self, rows: UnitRows, wait: Wait, lane: Lane, born: int, *, was_dirty: bool) -> None:
+    def _schedule_change(self, rows: TouchedRows, wait: AnyWaitState, lane: Lane, caused_at: int, *, was_dirty: bool) -> None:
         now = rows.unit.now_ms
         if not was_dirty:
-            wait.first, wait.born, wait.lane = now, born, lane
+            wait.dirty_since, wait.caused_at, wait.lane = now, caused_at, lane
             wait.due = self._debounce.due(lane, now, now, None)
             return
-        wait.born = min(wait.born, born)
+        wait.caused_at = min(wait.caused_at, caused_at)
         waiting = wait.due if wait.lane < lane else None
-        wait.due = self._debounce.due(lane, now, wait.first, waiting)
+        wait.due = self._debounce.due(lane, now, wait.dirty_since, waiting)
         wait.lane = min(wait.lane, lane)
 
-    def _resume(self, unit: Unit, mark: str) -> None:
-        if self._unread.get(unit.partition) == mark:
-            unit.then(lambda: self._open(unit.partition))
+    def _resume(self, unit: UnitOfWork, mark: str) -> None:
+        if self._takeover_fences.get(unit.partition) == mark:
+            unit.on_commit(lambda: self._open(unit.partition))
 
     def _open(self, partition: int) -> None:
-        self._unread.pop(partition, None)
+        self._takeover_fences.pop(partition, None)
         self._schedule.open(partition)
 
-    def _answer(self, rows: UnitRows, answer: Delivery) -> None:
+    def _apply_result(self, rows: TouchedRows, answer: Delivery) -> None:
         if answer.outcome == "resumed":
             self._resume(rows.unit, answer.task)
             return
@@ -318,80 +334,88 @@ class OutboxHandler:
             self._running.started(rows.unit, answer)
             return
         if self._is_forgotten(rows, answer.task):
-            rows.unit.then(lambda: self._schedule.answered(answer.task, answer.by or CALL))
+            rows.unit.on_commit(lambda: self._schedule.answered(answer.task, answer.by or CALL))
             return
         item = rows.touch(answer.task)
         match family_of(answer.task):
             case Family.CONTACT:
-                self._settle_contact(rows, owner_of(answer.task), item.row, answer)
+                self._apply_contact_result(rows, owner_of(answer.task), item.row, answer)
             case Family.FOLLOW_UP:
-                record_state.settle_follow_up(item.row, answer)
+                record_state.apply_follow_up_result(item.row, answer)
                 if item.row.done:
                     # The credit note must not be told to its next recipient.
                     credit = part_of(answer.task)
-                    told = Change(Kind.TOLD, credit, int(credit), b"", item.row.wait.lane, item.row.wait.born, None)
-                    rows.unit.emit(self._topics.orders, told)
+                    published = Change(
+                        ChangeKind.FOLLOW_UP_DELIVERED,
+                        credit,
+                        int(credit),
+                        b"",
+                        item.row.wait.lane,
+                        item.row.wait.caused_at,
+                        None,
+                    )
+                    rows.unit.emit(self._topics.orders, published)
             case _:
-                record_state.settle_record(item.row, answer)
+                record_state.apply_record_result(item.row, answer)
         if answer.outcome in ("noted", "withdrawn"):
             return
-        item.answer, wait = answer, wait_of(item.row)
+        item.result, wait = answer, wait_of(item.row)
         if answer.by and self._schedule.overtook(answer.task, answer.by):
             # Which of the two came last, nobody knows.
-            item.row.unsure = True
+            item.row.outcome_unknown = True
         if item.row.dirty:
             # Wanted content changed while the call was under way: its own debounce goes on, from now at the latest.
-            wait.first = rows.unit.now_ms
-            wait.due = max(wait.due, wait.first)
+            wait.dirty_since = rows.unit.now_ms
+            wait.due = max(wait.due, wait.dirty_since)
 
-    def _settle_contact(self, rows: UnitRows, email: str, row: OutboxRow, answer: Delivery) -> None:
-        if answer.outcome == "erased" and row.again:
-            row.again = False
+    def _apply_contact_result(self, rows: TouchedRows, email: str, row: ContactDeliveryState, answer: Delivery) -> None:
+        if answer.outcome == "erased" and row.repeat_erasure:
+            row.repeat_erasure = False
             return
         if answer.outcome == "erased":
             self._forget(rows, email)
-            trace = Trace((row.erase or b"").hex(), "dotdigital", rows.unit.partition, 1, answer.at, answer.code)
+            trace = ErasureResult((row.erase or b"").hex(), "dotdigital", rows.unit.partition, 1, answer.at, answer.code)
             rows.unit.emit_raw(self._topics.audit, rows.unit.partition, None, write_audit(trace))
             return
         before = row.contact
-        contact_state.settle(row, answer)
+        contact_state.apply_result(row, answer)
         self._follow_contact(rows, email, before, row.contact)
 
-    def _follow_contact(self, rows: UnitRows, email: str, before: int | None, now: int | None) -> None:
+    def _follow_contact(self, rows: TouchedRows, email: str, before: int | None, now: int | None) -> None:
         """What belongs to a contact waits for it, and is gone with it; another id is another contact."""
         if now == before:
             return
         for task in rows.parts(email):
             row = rows.touch(task).row
-            if before is not None and isinstance(row, RecordRow):
-                record_state.forget_record(row)
+            if before is not None and isinstance(row, RecordDeliveryState):
+                record_state.contact_gone(row)
 
-    def _stay(self, rows: UnitRows, email: str, row: OutboxRow) -> None:
+    def _cancel_removal(self, rows: TouchedRows, email: str, row: ContactDeliveryState) -> None:
         """A contact stays that was about to leave: its place on the list and its records may be gone already."""
-        row.listed, row.joining = False, row.listed or row.joining
+        row.listed, row.join_unconfirmed = False, row.listed or row.join_unconfirmed
         for task in rows.parts(email):
             if family_of(task) is Family.RECORD:
-                rows.touch(task).row.unsure = True
+                rows.touch(task).row.outcome_unknown = True
 
-    def _forget(self, rows: UnitRows, email: str) -> None:
+    def _forget(self, rows: TouchedRows, email: str) -> None:
         for task in (*rows.parts(email), task_of(Family.CONTACT, email)):
             if (row := rows.look(task)).parked is not None:
-                self._tell(rows.unit, parked_of(task, row, rows.unit.now_ms, state="cleared"))
+                self._publish_parked_record(rows.unit, parked_of(task, row, rows.unit.now_ms, state="cleared"))
             rows.touched.pop(task, None)
             rows.unit.put(task.encode(), None)
             self._unschedule(rows.unit, task)
 
-    def _unschedule(self, unit: Unit, task: str) -> None:
+    def _unschedule(self, unit: UnitOfWork, task: str) -> None:
         unit.put(f"{DIRTY}{task}".encode(), None)
-        unit.then(lambda: self._schedule.forget(task))
+        unit.on_commit(lambda: self._schedule.forget(task))
 
-    def _save(self, rows: UnitRows, task: str, item: TouchedRow) -> None:
+    def _save(self, rows: TouchedRows, task: str, item: TouchedRow) -> None:
         unit = rows.unit
         plan = self._plan(rows, task, item.row)
         CODECS[family_of(task)].save(unit, task, item.row)
-        self._tell_parked(unit, task, item)
+        self._publish_parked(unit, task, item)
         unit.put(f"{DIRTY}{task}".encode(), None if plan is None else _encode(plan))
-        answer, partition = item.answer, unit.partition
+        answer, partition = item.result, unit.partition
 
         def follow() -> None:
             if answer is not None:
@@ -401,55 +425,57 @@ class OutboxHandler:
             else:
                 self._put(task, partition, plan)
 
-        unit.then(follow)
+        unit.on_commit(follow)
 
     def _put(self, task: str, partition: int, plan: Plan) -> None:
         lane, queue = Lane(plan.lane), Queue(plan.queue)
         self._schedule.put(task, partition, plan.due, lane, queue, timer=plan.timer, overtakes=plan.overtakes)
 
-    def _tell_parked(self, unit: Unit, task: str, item: TouchedRow) -> None:
+    def _publish_parked(self, unit: UnitOfWork, task: str, item: TouchedRow) -> None:
         """Tell those who look after parked deliveries; again when it was parked again."""
-        answer = item.answer
+        answer = item.result
         if item.row.parked is None:
             if item.was_parked:
-                self._tell(unit, parked_of(task, item.row, unit.now_ms, state="cleared"))
+                self._publish_parked_record(unit, parked_of(task, item.row, unit.now_ms, state="cleared"))
         elif answer is not None and answer.outcome == "parked":
-            self._tell(unit, parked_of(task, item.row, answer.at, state="parked", tries=answer.tries))
+            self._publish_parked_record(unit, parked_of(task, item.row, answer.at, state="parked", tries=answer.tries))
 
-    def _tell(self, unit: Unit, parked: Parked) -> None:
+    def _publish_parked_record(self, unit: UnitOfWork, parked: Parked) -> None:
         key, value = parked_record(parked, self._rules.hash_key)
         unit.emit_raw(self._topics.parked, unit.partition, key, value)
 
-    def _plan(self, rows: UnitRows, task: str, row: Any) -> Plan | None:
-        if isinstance(row, OutboxRow):
+    def _plan(self, rows: TouchedRows, task: str, row: Any) -> Plan | None:
+        if isinstance(row, ContactDeliveryState):
             return self._plan_contact(row, rows.unit.now_ms)
         family = family_of(task)
         if not row.dirty or (family is not Family.CATALOGUE and not rows.look(task_of(Family.CONTACT, owner_of(task))).known):
             return None
-        if isinstance(row, RecordRow):
-            if row.empty_handed:
-                self._ask_again(rows.unit, task, row)
+        if isinstance(row, RecordDeliveryState):
+            if row.content_missing:
+                self._request_resend(rows.unit, task, row)
                 return None
             queue = Queue.ALONE if row.hash == GONE else Queue(family.label)
         else:
             queue = Queue.FOLLOW_UP
         return Plan(row.wait.due, row.wait.lane, queue, timer=False)
 
-    def _plan_contact(self, row: OutboxRow, now_ms: int) -> Plan | None:
+    def _plan_contact(self, row: ContactDeliveryState, now_ms: int) -> Plan | None:
         # In mode external a contact that is not there waits for a reading to find it.
         ours = row.known or row.erase is not None or not self._rules.external
         wanted = ours and (row.dirty or (row.known and self._rules.joins(row, now_ms / 1000)))
         if wanted and not self._rules.leaves_first(row, now_ms):
-            out = row.must_tell_out and (row.known or row.creation == SUBSCRIBED)
+            out = row.must_send_opt_out and (row.known or row.creation == SUBSCRIBED)
             alone = row.fields is None or row.erase is not None or out
             queue = Queue.ALONE if alone else Queue.EXISTING if row.known else Queue.NEW
             # A refusal and an erasure wait for no import; who only leaves must not be brought back by one.
             overtakes = row.erase is not None or (row.fields is not None and out)
             return Plan(row.due, row.lane, queue, timer=False, overtakes=overtakes)
-        if row.listed or row.joining:
+        if row.listed or row.join_unconfirmed:
             return Plan(self._rules.listed_until(row) * 1000, Lane.LIVE, Queue.ALONE, timer=True)
         return None
 
-    def _ask_again(self, unit: Unit, task: str, row: RecordRow) -> None:
+    def _request_resend(self, unit: UnitOfWork, task: str, row: RecordDeliveryState) -> None:
         topic = self._topics.products if family_of(task) is Family.CATALOGUE else self._topics.orders
-        unit.emit(topic, Change(Kind.RESEND, str(row.source), row.source, b"", row.wait.lane, row.wait.born, None))
+        unit.emit(
+            topic, Change(ChangeKind.RESEND_REQUEST, str(row.source), row.source, b"", row.wait.lane, row.wait.caused_at, None)
+        )

@@ -11,11 +11,11 @@ from uuid import uuid4
 
 import msgspec
 
-from streams.dispatch.outbox.delivery_queue import Schedule
+from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dotdigital.imports import ImportState
 from streams.engine.table import StateTable
-from streams.engine.unit_of_work import Codec, Unit
-from streams.messages.deliveries import Delivery, Item
+from streams.engine.unit_of_work import Codec, UnitOfWork
+from streams.messages.deliveries import Delivery, ImportedTask
 
 PREFIX = "i"
 _OURS = "ours:"
@@ -31,21 +31,21 @@ class ImportRow(msgspec.Struct, array_like=True, gc=False):
 
     kind: str = ""
     at: int = 0
-    items: list[Item] = []
+    items: list[ImportedTask] = []
 
 
 @dataclass(slots=True)
-class Running:
+class RunningImport:
     """An import of this worker's partitions; ``items`` by partition. ``settled``: whose answers were written down."""
 
     id: str
     kind: str
     at: int
-    items: dict[int, dict[str, Item]] = field(default_factory=dict)
+    items: dict[int, dict[str, ImportedTask]] = field(default_factory=dict)
     settled: set[int] = field(default_factory=set)
 
     @property
-    def open(self) -> dict[int, dict[str, Item]]:
+    def open(self) -> dict[int, dict[str, ImportedTask]]:
         """Those whose answers are not written down yet."""
         return {partition: items for partition, items in self.items.items() if partition not in self.settled}
 
@@ -58,14 +58,14 @@ class Running:
 _rows = Codec(PREFIX, ImportRow)
 
 
-class RunningImports:
+class ImportsInFlight:
     """The imports whose reports this worker must fetch."""
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: DeliveryQueue) -> None:
         self._schedule = schedule
-        self._running: dict[str, Running] = {}
+        self._running: dict[str, RunningImport] = {}
 
-    def __iter__(self) -> Iterator[Running]:
+    def __iter__(self) -> Iterator[RunningImport]:
         return iter(list(self._running.values()))
 
     def __len__(self) -> int:
@@ -83,26 +83,26 @@ class RunningImports:
         """Forget everything in memory."""
         self._running.clear()
 
-    def started(self, unit: Unit, delivery: Delivery) -> None:
+    def started(self, unit: UnitOfWork, delivery: Delivery) -> None:
         """An import is about to be called for, or was accepted, with items of the unit's partition; ``code`` is its kind."""
         row = ImportRow(delivery.code or "", delivery.at, delivery.items)
         _rows.save(unit, delivery.task, row)
-        unit.then(lambda: self._add(delivery.task, row, unit.partition))
+        unit.on_commit(lambda: self._add(delivery.task, row, unit.partition))
 
-    def held(self, unit: Unit, import_id: str) -> list[Item]:
+    def held(self, unit: UnitOfWork, import_id: str) -> list[ImportedTask]:
         """What the import has of the unit's partition."""
         return _rows.load(unit, import_id).items
 
-    def ended(self, unit: Unit, delivery: Delivery) -> None:
+    def ended(self, unit: UnitOfWork, delivery: Delivery) -> None:
         """The import's report was written down for the unit's partition; ``code`` is how it ended, None if it never began."""
         unit.put(_rows.key(delivery.task), None)
-        unit.then(lambda: self._remove(delivery.task, unit.partition, delivery.code))
+        unit.on_commit(lambda: self._remove(delivery.task, unit.partition, delivery.code))
 
     def _add(self, import_id: str, row: ImportRow, partition: int) -> None:
-        running = self._running.setdefault(import_id, Running(import_id, row.kind, row.at))
+        running = self._running.setdefault(import_id, RunningImport(import_id, row.kind, row.at))
         running.items[partition] = {item.task: item for item in row.items}
         for task in running.items[partition]:
-            self._schedule.hold(task, import_id)
+            self._schedule.lease_to_import(task, import_id)
 
     def _remove(self, import_id: str, partition: int, state: str | None) -> None:
         running = self._running.get(import_id)
@@ -111,7 +111,7 @@ class RunningImports:
         # A worker that took over may hold what the report, written down by the one before it, did not name.
         for task in running.items.pop(partition, ()):
             if state is None:
-                self._schedule.unhold(task, import_id)
+                self._schedule.return_from_import(task, import_id)
             else:
                 self._schedule.release(task, import_id, alone=state != ImportState.FAILED)
         if not running.items:

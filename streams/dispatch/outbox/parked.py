@@ -9,13 +9,13 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from streams.dispatch.outbox.tasks import Family, family_of, owner_of
-from streams.domain.contact_state import OutboxRow
-from streams.domain.record_state import FollowUpRow, RecordRow
+from streams.domain.contact_state import ContactDeliveryState
+from streams.domain.record_state import FollowUpDeliveryState, RecordDeliveryState
 from streams.dotdigital.codes import explain
 from streams.messages.dead_letters import keyed_hash
 
-Task: TypeAlias = Literal["contact", "record", "catalogue", "list", "follow_up", "erasure"]
-Row: TypeAlias = OutboxRow | RecordRow | FollowUpRow
+ParkedTask: TypeAlias = Literal["contact", "record", "catalogue", "list", "follow_up", "erasure"]
+DeliveryState: TypeAlias = ContactDeliveryState | RecordDeliveryState | FollowUpDeliveryState
 
 
 class Parked(msgspec.Struct, frozen=True, gc=False, rename={"error_class": "class"}):
@@ -26,7 +26,7 @@ class Parked(msgspec.Struct, frozen=True, gc=False, rename={"error_class": "clas
     last of ``attempts``; ``hash`` is that of the refused content, in hex.
     """
 
-    task: Task
+    task: ParkedTask
     key: str
     task_key: str
     code: str
@@ -39,7 +39,7 @@ class Parked(msgspec.Struct, frozen=True, gc=False, rename={"error_class": "clas
     state: Literal["parked", "cleared"] = "parked"
 
 
-_TASKS: Final[dict[Family, Task]] = {
+_TASKS: Final[dict[Family, ParkedTask]] = {
     Family.CONTACT: "contact",
     Family.RECORD: "record",
     Family.CATALOGUE: "catalogue",
@@ -50,9 +50,9 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Parked).decode
 
 
-def parked_of(task: str, row: Row, at: int, *, state: Literal["parked", "cleared"], tries: int = 1) -> Parked:
+def parked_of(task: str, row: DeliveryState, at: int, *, state: Literal["parked", "cleared"], tries: int = 1) -> Parked:
     """What is to be told of a task whose row was parked, or was parked until now; ``at``: epoch milliseconds."""
-    erasure = isinstance(row, OutboxRow) and row.erase is not None
+    erasure = isinstance(row, ContactDeliveryState) and row.erase is not None
     code = row.code or ""
     meaning = explain(code)
     return Parked(

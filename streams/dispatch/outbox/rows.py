@@ -5,30 +5,30 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from streams.dispatch.outbox.tasks import Family, family_of, part_of, task_of
-from streams.domain.contact_state import OutboxRow
-from streams.domain.record_state import FollowUpRow, RecordRow, Waiting
+from streams.domain.contact_state import ContactDeliveryState
+from streams.domain.record_state import FollowUpDeliveryState, RecordDeliveryState, WaitState
 from streams.engine.table import StateTable
-from streams.engine.unit_of_work import Codec, Unit
+from streams.engine.unit_of_work import Codec, UnitOfWork
 from streams.messages.deliveries import Delivery
 
 CODECS: dict[Family, Codec[Any]] = {
-    Family.CONTACT: Codec("", OutboxRow),
-    Family.RECORD: Codec("", RecordRow),
-    Family.CATALOGUE: Codec("", RecordRow),
-    Family.FOLLOW_UP: Codec("", FollowUpRow),
+    Family.CONTACT: Codec("", ContactDeliveryState),
+    Family.RECORD: Codec("", RecordDeliveryState),
+    Family.CATALOGUE: Codec("", RecordDeliveryState),
+    Family.FOLLOW_UP: Codec("", FollowUpDeliveryState),
 }
 """How the row of a task is stored; the task key is the row's key."""
 
-Wait: TypeAlias = OutboxRow | Waiting
+AnyWaitState: TypeAlias = ContactDeliveryState | WaitState
 """What remembers since when, until when and in which lane a task waits."""
 
 
-def wait_of(row: OutboxRow | RecordRow | FollowUpRow) -> Wait:
+def wait_of(row: ContactDeliveryState | RecordDeliveryState | FollowUpDeliveryState) -> AnyWaitState:
     """What the row remembers of its wait."""
-    return row if isinstance(row, OutboxRow) else row.wait
+    return row if isinstance(row, ContactDeliveryState) else row.wait
 
 
-class Rows:
+class OutboxRows:
     """Reads the outbox."""
 
     def __init__(self, table: StateTable) -> None:
@@ -54,13 +54,13 @@ class TouchedRow:
 
     row: Any
     was_parked: bool
-    answer: Delivery | None = None
+    result: Delivery | None = None
 
 
-class UnitRows:
+class TouchedRows:
     """The rows that one unit touches."""
 
-    def __init__(self, unit: Unit) -> None:
+    def __init__(self, unit: UnitOfWork) -> None:
         self.unit = unit
         self.touched: dict[str, TouchedRow] = {}
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from streams.core.lanes import Lane
-from streams.domain.contact_state import OutboxRow
+from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.erasure import Digest
 from streams.mapping import Mapping
 from streams.mapping.bulk_windows import BulkWindows
@@ -12,7 +12,7 @@ _DAY = 86_400
 
 
 @dataclass(slots=True)
-class Rules:
+class SitePolicy:
     """What the outbox must know of the site.
 
     ``listed_for``: how long after a despatch a contact is a recent buyer, in seconds; None: no list. ``external``: another
@@ -29,34 +29,34 @@ class Rules:
     list_refused: bool = False
 
     @classmethod
-    def of(cls, mapping: Mapping, digest: Digest, hash_key: bytes) -> "Rules":
+    def of(cls, mapping: Mapping, digest: Digest, hash_key: bytes) -> "SitePolicy":
         """What the mapping says of it."""
         recent = mapping.delivery.recent_buyers
         windows = BulkWindows.parse(mapping.delivery.bulk_windows, mapping.source.zone)
         return cls(recent.days * _DAY if recent else None, mapping.consent.mode == "external", digest, hash_key, windows)
 
-    def listed_until(self, row: OutboxRow) -> int:
+    def listed_until(self, row: ContactDeliveryState) -> int:
         """Until when the contact is a recent buyer (epoch seconds); 0: it is none."""
         if self.listed_for is None or row.despatched is None or row.fields is None or row.erase is not None:
             return 0
         return row.despatched + self.listed_for
 
-    def joins(self, row: OutboxRow, now_s: float) -> bool:
+    def joins(self, row: ContactDeliveryState, now_s: float) -> bool:
         """Whether the contact must be put on the recent buyers' list."""
-        barred = row.barred is not None and row.barred == row.despatched
+        barred = row.list_refused_at is not None and row.list_refused_at == row.despatched
         return not row.listed and not barred and not row.refused and self.listed_until(row) > now_s
 
-    def may_join(self, row: OutboxRow, now_s: float) -> bool:
+    def may_join(self, row: ContactDeliveryState, now_s: float) -> bool:
         """Whether it can be put there now."""
         return not self.list_refused and self.joins(row, now_s)
 
-    def leaves(self, row: OutboxRow, now_s: float) -> bool:
+    def leaves(self, row: ContactDeliveryState, now_s: float) -> bool:
         """Whether the contact must be taken off the list."""
-        return (row.listed or row.joining) and self.listed_until(row) <= now_s
+        return (row.listed or row.join_unconfirmed) and self.listed_until(row) <= now_s
 
-    def leaves_first(self, row: OutboxRow, now_ms: int) -> bool:
+    def leaves_first(self, row: ContactDeliveryState, now_ms: int) -> bool:
         """Whether the contact must be taken off the list before a window opens for its data."""
-        if self.listed_for is None or not row.known or not (row.listed or row.joining) or row.lane != Lane.BULK:
+        if self.listed_for is None or not row.known or not (row.listed or row.join_unconfirmed) or row.lane != Lane.BULK:
             return False
         ready = max(row.due, now_ms)
         opens = self.windows.opens(ready)

@@ -1,11 +1,11 @@
 """Ceilings: what the account may do only so many times at once or in an hour, apart from the budgets of calls."""
 
 from streams.core.clock import Clock
-from streams.dispatch.rate_limit.partition_share import Share
-from streams.dispatch.rate_limit.quota import Hour
-from streams.dotdigital.errors import Ceiling
+from streams.dispatch.rate_limit.partition_share import PartitionShare
+from streams.dispatch.rate_limit.quota import RollingHourQuota
+from streams.dotdigital.errors import Limit
 
-IN_FLIGHT = {Ceiling.CONTACT_IMPORTS: 25, Ceiling.INSIGHT_IMPORTS: 5}
+IN_FLIGHT = {Limit.CONTACT_IMPORTS: 25, Limit.INSIGHT_IMPORTS: 5}
 """Imports that Dotdigital runs at once for one account."""
 ENROLMENTS = 20
 """Enrolment calls in any 60 minutes, over all programmes."""
@@ -14,14 +14,14 @@ _TURN = 300_000
 _REFUSED = 15_000
 
 
-class ImportSlots:
+class ImportSemaphore:
     """This worker's part of the imports of one kind that may be in flight.
 
     When there are more partitions than slots they take turns; an import that outlasts its turn may bring the account to its
     ceiling, which Dotdigital then says: :meth:`refused`.
     """
 
-    def __init__(self, share: Share, limit: int, clock: Clock) -> None:
+    def __init__(self, share: PartitionShare, limit: int, clock: Clock) -> None:
         self._share = share
         self._limit = limit
         self._clock = clock
@@ -34,14 +34,14 @@ class ImportSlots:
         now = self._clock.now_ms()
         return 0 if now < self._closed_until else max(0, self._share.of(self._limit, now // _TURN) - self.held)
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         """Take a slot for an import that is about to be started; False when none is free."""
         if not self.free:
             return False
         self.held += 1
         return True
 
-    def adopt(self) -> None:
+    def acquire_existing(self) -> None:
         """Count an import that somebody started before us."""
         self.held += 1
 
@@ -54,11 +54,11 @@ class ImportSlots:
         self._closed_until = self._clock.now_ms() + _REFUSED
 
 
-class Enrolments:
+class EnrolmentQuota:
     """This worker's part of the account's enrolment calls."""
 
-    def __init__(self, share: Share, clock: Clock) -> None:
-        self._hour = Hour(share, ENROLMENTS)
+    def __init__(self, share: PartitionShare, clock: Clock) -> None:
+        self._hour = RollingHourQuota(share, ENROLMENTS)
         self._clock = clock
         self._closed_until = 0
 
@@ -67,7 +67,7 @@ class Enrolments:
         """When the next one may be made, epoch milliseconds; the past or present means now."""
         return max(self._closed_until, self._hour.opens_at(self._clock.now_ms()))
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         """Count a call that is about to be made; False when it must wait for :attr:`opens_at`."""
         now = self._clock.now_ms()
         if self.opens_at > now:

@@ -17,10 +17,10 @@ from types import MappingProxyType
 from streams.core.backoff import RetryPolicy
 from streams.core.clock import Clock
 from streams.core.lanes import Lane
-from streams.dispatch.rate_limit.concurrency import IN_FLIGHT, Enrolments, ImportSlots
-from streams.dispatch.rate_limit.partition_share import Share
-from streams.dispatch.rate_limit.quota import ASKING, Hour, Minute, Reserve
-from streams.dotdigital.errors import Ceiling
+from streams.dispatch.rate_limit.concurrency import IN_FLIGHT, EnrolmentQuota, ImportSemaphore
+from streams.dispatch.rate_limit.partition_share import PartitionShare
+from streams.dispatch.rate_limit.quota import ASKING, MinuteQuota, Reserve, RollingHourQuota
+from streams.dotdigital.errors import Limit
 from streams.dotdigital.tiers import RateLimit, Tier
 from streams.observability.metrics import Metrics
 
@@ -66,26 +66,28 @@ class _Waiter:
     granted: asyncio.Future[None] = field(compare=False)
 
 
-class BudgetGovernor:
+class RateLimiter:
     """One worker's part of the account's budget; implements :class:`streams.dotdigital.tiers.Budget`."""
 
-    def __init__(self, share: Share, policy: BudgetPolicy, clock: Clock, metrics: Metrics, rng: Random | None = None) -> None:
+    def __init__(
+        self, share: PartitionShare, policy: BudgetPolicy, clock: Clock, metrics: Metrics, rng: Random | None = None
+    ) -> None:
         self._policy = policy
         self._clock = clock
         self._metrics = metrics
         self._rng = rng or Random()
-        self._minutes = {tier: Minute(share, policy.calls.get(tier)) for tier in Tier}
-        self._hour = Hour(share, policy.flat)
+        self._minutes = {tier: MinuteQuota(share, policy.calls.get(tier)) for tier in Tier}
+        self._hour = RollingHourQuota(share, policy.flat)
         self._waiters: list[_Waiter] = []
         self._numbers = count()
         self._timer: asyncio.TimerHandle | None = None
         self._granted = 0
         self._refusals = 0
         self._closed_until = 0
-        self.imports: Mapping[Ceiling, ImportSlots] = {
-            kind: ImportSlots(share, limit, clock) for kind, limit in IN_FLIGHT.items()
+        self.imports: Mapping[Limit, ImportSemaphore] = {
+            kind: ImportSemaphore(share, limit, clock) for kind, limit in IN_FLIGHT.items()
         }
-        self.enrolments = Enrolments(share, clock)
+        self.enrolments = EnrolmentQuota(share, clock)
 
     async def acquire(self, tier: Tier, lane: Lane) -> None:
         """Return once ``lane`` may make a call of ``tier``; :meth:`learned` must follow, whatever becomes of the call."""
@@ -98,7 +100,7 @@ class BudgetGovernor:
             self._withdraw(waiter)
             raise
 
-    def learned(self, tier: Tier, rate: RateLimit | None, throttled: bool) -> None:
+    def record_response(self, tier: Tier, rate: RateLimit | None, throttled: bool) -> None:
         """Take in what became of a call: the budget as its reply states it, and whether it was refused for the budget."""
         now = self._clock.now_ms()
         rate = self._usable(tier, rate, throttled)
@@ -116,7 +118,7 @@ class BudgetGovernor:
         now = self._clock.now_ms()
         return {tier: self._state(tier, now) for tier in Tier if tier is not Tier.UNLIMITED}
 
-    def refresh(self) -> None:
+    def update_gauges(self) -> None:
         """Bring the gauges up to date."""
         for tier, state in self.snapshot().items():
             if state.limit is not None:

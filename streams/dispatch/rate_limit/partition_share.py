@@ -8,7 +8,7 @@ calls when its turn comes.
 from collections.abc import Callable, Collection
 
 
-class Share:
+class PartitionShare:
     """The part of a worker that owns some of the partitions; ``owned`` is asked every time, since they come and go."""
 
     def __init__(self, owned: Callable[[], Collection[int]], partitions: int) -> None:
@@ -32,5 +32,5 @@ class Share:
         return total >= self._partitions
 
 
-WHOLE = Share(lambda: (0,), 1)
+WHOLE = PartitionShare(lambda: (0,), 1)
 """The share of a process that is alone with the account."""

@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from streams.core.lanes import Lane
-from streams.dispatch.rate_limit.partition_share import Share
+from streams.dispatch.rate_limit.partition_share import PartitionShare
 from streams.dotdigital.tiers import RateLimit
 
 MINUTE = 60_000
@@ -53,7 +53,7 @@ class Reserve:
         return int(budget * (urgent + self.live * held if lane is Lane.BULK else urgent))
 
 
-class Minute:
+class MinuteQuota:
     """A tier's budget of calls per minute; ``limit`` None means that none is known.
 
     A worker never makes more calls than its share of the limit. It makes fewer when the account has less left than that share:
@@ -63,14 +63,14 @@ class Minute:
     seem to use it too, one call goes ahead of the rest.
     """
 
-    def __init__(self, share: Share, limit: int | None) -> None:
+    def __init__(self, share: PartitionShare, limit: int | None) -> None:
         self._share = share
         self.limit = limit
         self.remaining = limit or 0
         self.under_way = 0
         self.learned = False
         self._refused = False
-        self._called = self._heard = 0
+        self._called = self._last_response = 0
         self._sent = self._sent_before = self._carried = self._lost = 0
         self._urgent = self._urgent_before = 0
         self._began = self._ends = self._skew = 0
@@ -127,7 +127,7 @@ class Minute:
             # It may have arrived in the next minute: clocks differ.
             self._lost += self.to_end(now) <= MARGIN
             return
-        self._refused, self._heard = throttled, now
+        self._refused, self._last_response = throttled, now
         ends = int(rate.reset * 1000)
         self._set_skew(ends, now, now if throttled else now - SLOWEST_CALL)
         if not self.learned:
@@ -147,7 +147,7 @@ class Minute:
     def _must_ask(self, now: int) -> bool:
         """Whether what is left is too uncertain for several calls at once."""
         used = (self.limit or 0) - self.remaining
-        return self._refused or (now - self._heard > ASKING and used * self._share.fraction > self._sent)
+        return self._refused or (now - self._last_response > ASKING and used * self._share.fraction > self._sent)
 
     def _roll(self, now: int) -> None:
         over = now - self._ends - self._skew - MARGIN
@@ -174,14 +174,14 @@ class Minute:
         self._skew = min(max(self._skew, earliest - ends + 1), now - ends + MINUTE)
 
 
-class Hour:
+class RollingHourQuota:
     """What may be done so many times in any 60 minutes: calls of accounts with the old limit, enrolments.
 
     Counts in whole minutes, on the safe side. When there are more partitions than ``limit``, they take turns of two hours and
     use only the first of them, so that the turns of two workers cannot fall into the same 60 minutes.
     """
 
-    def __init__(self, share: Share, limit: int | None) -> None:
+    def __init__(self, share: PartitionShare, limit: int | None) -> None:
         self._share = share
         self.limit = limit
         self._spent: deque[tuple[int, int]] = deque()

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from streams.domain import consent
 from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED
-from streams.domain.contact_state import OutboxRow, creation_of, holds_fields
+from streams.domain.contact_state import ContactDeliveryState, creation_of, holds_fields
 from streams.domain.versioned import version_bytes
 from streams.dotdigital.client import Api
 from streams.dotdigital.contact_calls import Contact
@@ -27,7 +27,7 @@ NOTHING = b"{}"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class UpsertResult:
     """What was done, and what is now known of the contact; ``contact`` is its id, None when there is none.
 
     ``seen`` is the contact as Dotdigital showed it last, None where that would only tell what we said ourselves. ``listless``:
@@ -37,14 +37,14 @@ class Answer:
     outcome: Outcome
     contact: int | None = None
     created: Created = "no"
-    told_out: bool = False
+    opt_out_sent: bool = False
     seen: Contact | None = None
     listed: bool | None = None
     listless: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ContactUpsert:
     """One contact's row, and what there is to do besides.
 
     ``cleared`` is the content that empties every field of ours; ``join`` the list that the contact must be put on; ``records``
@@ -53,7 +53,7 @@ class Job:
     """
 
     email: str
-    row: OutboxRow
+    row: ContactDeliveryState
     cleared: bytes
     join: int | None = None
     records: Sequence[str] = ()
@@ -72,40 +72,40 @@ class Job:
         return () if self.join is None else (self.join,)
 
 
-Note: TypeAlias = Callable[[Answer], Awaitable[None]]
+Checkpoint: TypeAlias = Callable[[UpsertResult], Awaitable[None]]
 """Makes durable what would be lost with the answer: the status we create with, a refusal that was seen, an opt-out told."""
 
 
-async def deliver(api: Api, job: Job, note: Note) -> Answer:
+async def deliver_contact(api: Api, job: ContactUpsert, note: Checkpoint) -> UpsertResult:
     """Send what the job's row wants.
 
     Raises:
         DotdigitalError: as the client raises; the calls made so far may be repeated safely.
     """
     try:
-        return await _bring(api, job, note)
+        return await _upsert(api, job, note)
     except DataError as error:
         if job.join is None:
             raise
         # A list that somebody deleted, or that this contact may not join, must not hold up the data.
-        return replace(await _bring(api, replace(job, join=None), note), listless=error.code)
+        return replace(await _upsert(api, replace(job, join=None), note), listless=error.code)
 
 
-async def _bring(api: Api, job: Job, note: Note) -> Answer:
+async def _upsert(api: Api, job: ContactUpsert, note: Checkpoint) -> UpsertResult:
     row = job.row
     if row.erase is not None:
         return await _erase(api, job)
     if row.fields is None:
-        return await _retire(api, job, note)
-    if row.contact is not None and not row.must_tell_out:
+        return await _remove(api, job, note)
+    if row.contact is not None and not row.must_send_opt_out:
         contact = await _change(api, job, row.contact)
         if contact is not None:
-            return _updated(job, contact, _creation(row, contact), told=False)
+            return _updated(job, contact, _creation(row, contact), published=False)
     # A creation is a look of its own: it is refused, or changes no status, if there is a contact. Not after a lost answer.
-    probably_new = job.indexed and not row.known and row.tried == "no" and not job.external
+    probably_new = job.indexed and not row.known and row.creation_attempted_as == "no" and not job.external
     found = None if probably_new else await api.find(job.email)
     if found is None and job.external:
-        return Answer("vanished")
+        return UpsertResult("vanished")
     if found is None:
         try:
             return await _create(api, job, note)
@@ -114,114 +114,114 @@ async def _bring(api: Api, job: Job, note: Note) -> Answer:
     return await _update(api, job, found, note)
 
 
-async def _change(api: Api, job: Job, contact_id: int) -> Contact | None:
+async def _change(api: Api, job: ContactUpsert, contact_id: int) -> Contact | None:
     """The contact after the change; None when it must be looked for: it is gone, or has another address by now."""
     try:
-        contact = await api.change(contact_id, job.fields, lists=job.lists)
+        contact = await api.update_by_id(contact_id, job.fields, lists=job.lists)
     except (DataError, AccessError):
         # What is refused by id for its content is refused by address too, and parked then.
         return None
     return contact if contact.email in ("", job.email) else None
 
 
-async def _create(api: Api, job: Job, note: Note) -> Answer:
+async def _create(api: Api, job: ContactUpsert, note: Checkpoint) -> UpsertResult:
     status: Created = consent.creation_status(job.row.consent, external=job.external) or UNSUBSCRIBED
-    await note(Answer("noted", created=status))
+    await note(UpsertResult("noted", created=status))
     try:
         if status == SUBSCRIBED:
             # Without a status a new contact is subscribed, and one that comes back from the bin keeps the status it had.
-            result = await api.update(job.email, job.fields, lists=job.lists)
+            result = await api.upsert_by_email(job.email, job.fields, lists=job.lists)
             if not result.created:
-                return _updated(job, result.contact, _creation(job.row, result.contact), told=False)
+                return _updated(job, result.contact, _creation(job.row, result.contact), published=False)
             contact = result.contact
         else:
             contact = await api.create(job.email, job.fields, UNSUBSCRIBED, lists=job.lists)
     except DotdigitalError as error:
-        if error.undone:
+        if error.not_applied:
             # Whoever is found next time was created by somebody else, or by an earlier try.
-            await note(Answer("withdrawn", created=job.row.tried))
+            await note(UpsertResult("withdrawn", created=job.row.creation_attempted_as))
         raise
-    told = consent.opted_out(job.row.consent)
-    return Answer("created", contact.contact_id, status, told, contact, _listed(job))
+    published = consent.opted_out(job.row.consent)
+    return UpsertResult("created", contact.contact_id, status, published, contact, _listed(job))
 
 
-async def _update(api: Api, job: Job, found: Contact | None, note: Note) -> Answer:
+async def _update(api: Api, job: ContactUpsert, found: Contact | None, note: Checkpoint) -> UpsertResult:
     if found is None:
-        return await _revive(api, job)
+        return await _restore_from_bin(api, job)
     row = job.row
-    tighten = consent.must_tell_out(row.consent, found.email_status, told=row.told_out)
+    tighten = consent.must_send_opt_out(row.consent, found.email_status, sent=row.opt_out_sent)
     if not tighten and job.join is None and found.contact_id == row.contact and holds_fields(row):
         # Only the opt-out is new, and the contact is refused already.
-        return _updated(job, found, _creation(row, found), told=False)
+        return _updated(job, found, _creation(row, found), published=False)
     status: Literal["unsubscribed"] | None = UNSUBSCRIBED if tighten else None
     try:
-        contact = await api.change(found.contact_id, job.fields, job.lists, status)
+        contact = await api.update_by_id(found.contact_id, job.fields, job.lists, status)
     except DataError:
         if await api.find(job.email) is None:
             # It vanished since the look; by its address it would have come back subscribed.
-            return Answer("vanished") if job.external else await _create(api, job, note)
+            return UpsertResult("vanished") if job.external else await _create(api, job, note)
         if tighten:
             # The opt-out goes out even when the data cannot.
-            await api.change(found.contact_id, NOTHING, status=status)
-            await note(Answer("noted", told_out=True))
+            await api.update_by_id(found.contact_id, NOTHING, status=status)
+            await note(UpsertResult("noted", opt_out_sent=True))
         raise
-    return _updated(job, contact, _creation(row, contact), told=tighten)
+    return _updated(job, contact, _creation(row, contact), published=tighten)
 
 
-async def _revive(api: Api, job: Job) -> Answer:
+async def _restore_from_bin(api: Api, job: ContactUpsert) -> UpsertResult:
     """There is a contact that cannot be seen: it is in the recycle bin, and comes back with the status that it had there."""
     row = job.row
-    tighten = consent.must_tell_out(row.consent, None, told=row.told_out)
-    result = await api.update(job.email, job.fields, UNSUBSCRIBED if tighten else None, lists=job.lists)
+    tighten = consent.must_send_opt_out(row.consent, None, sent=row.opt_out_sent)
+    result = await api.upsert_by_email(job.email, job.fields, UNSUBSCRIBED if tighten else None, lists=job.lists)
     contact, created = result.contact, _creation(row, result.contact)
     if result.created:
         created = consent.creation_status(row.consent, external=job.external) or UNSUBSCRIBED
         if created == UNSUBSCRIBED and not tighten:
-            contact = await api.change(contact.contact_id, NOTHING, status=UNSUBSCRIBED)
-    return _updated(job, contact, created, told=tighten)
+            contact = await api.update_by_id(contact.contact_id, NOTHING, status=UNSUBSCRIBED)
+    return _updated(job, contact, created, published=tighten)
 
 
-def _updated(job: Job, contact: Contact, created: Created, *, told: bool) -> Answer:
-    told_out = consent.opted_out(job.row.consent)
-    ours = (told or job.row.told_out) and contact.email_status == UNSUBSCRIBED
-    created = consent.still_created(created, contact.email_status)
-    return Answer("updated", contact.contact_id, created, told_out, None if ours else contact, _listed(job))
+def _updated(job: ContactUpsert, contact: Contact, created: Created, *, published: bool) -> UpsertResult:
+    opt_out_due = consent.opted_out(job.row.consent)
+    ours = (published or job.row.opt_out_sent) and contact.email_status == UNSUBSCRIBED
+    created = consent.creation_after_status(created, contact.email_status)
+    return UpsertResult("updated", contact.contact_id, created, opt_out_due, None if ours else contact, _listed(job))
 
 
-def _listed(job: Job) -> bool | None:
+def _listed(job: ContactUpsert) -> bool | None:
     return None if job.join is None else True
 
 
-async def _retire(api: Api, job: Job, note: Note) -> Answer:
+async def _remove(api: Api, job: ContactUpsert, note: Checkpoint) -> UpsertResult:
     row = job.row
-    ours = row.delivered is not None or row.known or row.unsure or row.tried != "no"
+    ours = row.delivered is not None or row.known or row.outcome_unknown or row.creation_attempted_as != "no"
     found = await api.find(job.email) if ours or row.moved_to else None
     creation = "no" if found is None else _creation(row, found)
-    if found is not None or consent.goes_along(row.consent):
+    if found is not None or consent.refusal_follows(row.consent):
         # Before the contact goes: once it is gone, a lost answer would take the unsubscribe along.
-        await note(Answer("noted", created=creation, seen=found))
+        await note(UpsertResult("noted", created=creation, seen=found))
     if found is None or not ours:
-        return Answer("absent")
+        return UpsertResult("absent")
     if creation != "no":
         await _delete(api, job)
-        return Answer("deleted")
+        return UpsertResult("deleted")
     try:
-        await api.change(found.contact_id, job.cleared)
+        await api.update_by_id(found.contact_id, job.cleared)
     except DataError:
         if await api.find(job.email) is None:
-            return Answer("absent")
+            return UpsertResult("absent")
         raise
-    return Answer("cleared", found.contact_id, told_out=row.told_out)
+    return UpsertResult("cleared", found.contact_id, opt_out_sent=row.opt_out_sent)
 
 
-async def _erase(api: Api, job: Job) -> Answer:
+async def _erase(api: Api, job: ContactUpsert) -> UpsertResult:
     if await api.find(job.email) is not None:
         await api.suppress([job.email])
         await _delete(api, job)
-    return Answer("erased")
+    return UpsertResult("erased")
 
 
-async def _delete(api: Api, job: Job) -> None:
+async def _delete(api: Api, job: ContactUpsert) -> None:
     # The bin keeps a contact's records for thirty days, and with them their keys from whoever has the orders next.
     if job.collection is not None:
         for start in range(0, len(job.records), MOST_KEYS):
@@ -229,15 +229,17 @@ async def _delete(api: Api, job: Job) -> None:
     await api.delete(job.email)
 
 
-def goes_along(row: OutboxRow, seen: Contact | None) -> bool:
+def refusal_follows(row: ContactDeliveryState, seen: Contact | None) -> bool:
     """Whether a refusal must follow the person to the next address."""
     if seen is None:
-        return consent.goes_along(row.consent)
+        return consent.refusal_follows(row.consent)
     updated = version_bytes(seen.updated * 1_000_000)
-    after = consent.seen(row.consent, seen.email_status, updated, _creation(row, seen), told=row.told_out)
-    return consent.goes_along(after)
+    after = consent.with_observed_status(
+        row.consent, seen.email_status, updated, _creation(row, seen), opt_outs_sent=row.opt_out_sent
+    )
+    return consent.refusal_follows(after)
 
 
-def _creation(row: OutboxRow, contact: Contact) -> Created:
+def _creation(row: ContactDeliveryState, contact: Contact) -> Created:
     """Whether and how we created this contact; what we did to one that had the address before says nothing of it."""
     return creation_of(row, contact.email_status) if row.contact in (None, contact.contact_id) else "no"

@@ -9,7 +9,7 @@ from streams.mapping.delivery import RefundEnrolment, RefundEvent
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
+class AccountTargets:
     """What is delivered besides data fields; None: not at all.
 
     ``cleared`` is the content that empties every data field of ours; ``list_id`` that of the recent buyers' list.
@@ -23,7 +23,7 @@ class Destination:
     external: bool
 
     @classmethod
-    def of(cls, mapping: Mapping, targets: Targets) -> "Destination":
+    def of(cls, mapping: Mapping, targets: Targets) -> "AccountTargets":
         """The mapping's destination, as it was found in the account."""
         return cls(
             cleared=cleared(mapping.contact_fields),

@@ -9,17 +9,17 @@ from random import Random
 import structlog
 
 from streams.core.backoff import RetryPolicy
-from streams.dispatch.outbox.delivery_log import Answers
-from streams.dispatch.outbox.delivery_queue import Entry, Schedule
+from streams.dispatch.outbox.delivery_log import DeliveryLog
+from streams.dispatch.outbox.delivery_queue import DeliveryQueue, QueuedTask
 from streams.dispatch.outbox.tasks import Family, family_of, owner_of, task_of
 from streams.dotdigital.errors import (
     AccessError,
     ConnectivityError,
     DataError,
     DotdigitalError,
-    LaterError,
     MissingError,
     ThrottledError,
+    TransientError,
 )
 from streams.messages.dead_letters import keyed_hash
 from streams.messages.deliveries import Delivery
@@ -37,13 +37,13 @@ _MANY = 5
 _CONTACT_GONE = ("insightData:contactNotFound", "ERROR_CONTACT_NOT_FOUND")
 
 
-class Troubles:
+class FailurePolicy:
     """Decides and counts; shared by all who send."""
 
     def __init__(
         self,
-        schedule: Schedule,
-        answers: Answers,
+        schedule: DeliveryQueue,
+        answers: DeliveryLog,
         *,
         hash_key: bytes,
         metrics: Metrics,
@@ -58,20 +58,20 @@ class Troubles:
         self._rng = rng or Random()  # jitter, not a secret
         self._failures = 0
 
-    def over(self, entry: Entry) -> None:
+    def succeeded(self, entry: QueuedTask) -> None:
         """A call for ``entry`` was answered for what it said."""
         self._failures = 0
-        self._schedule.resume(entry.place)
+        self._schedule.resume(entry.key)
 
-    def again(self, error: DotdigitalError, *entries: Entry) -> None:
+    def retry(self, error: DotdigitalError, *entries: QueuedTask) -> None:
         """Try again what a failed call carried, when the trouble may be over."""
-        self._failures += not isinstance(error, LaterError)
+        self._failures += not isinstance(error, TransientError)
         due, reason = self._when(error, max((entry.failures for entry in entries), default=0) + 1)
         self._metrics.retries.labels(reason).inc(len(entries))
         if isinstance(error, AccessError):
-            for place in {entry.place for entry in entries}:
+            for place in {entry.key for entry in entries}:
                 self._schedule.pause(due, place)
-        if not isinstance(error, ConnectivityError) or isinstance(error, LaterError):
+        if not isinstance(error, ConnectivityError) or isinstance(error, TransientError):
             self._schedule.resume()
         for entry in entries:
             self._schedule.retry(entry, due)
@@ -90,7 +90,7 @@ class Troubles:
                 log.critical(
                     "Dotdigital refuses access; nothing of the kind is delivered until this is mended", error=str(error)
                 )
-            case LaterError():
+            case TransientError():
                 wait, reason = int(self._retry.delay(tries, self._rng) * 1000), error.reason
             case ConnectivityError():
                 reason = error.reason
@@ -100,7 +100,7 @@ class Troubles:
                 reason = "other"
         return now + wait, reason
 
-    async def refused(self, entry: Entry, digest: bytes, error: DataError) -> None:
+    async def rejected(self, entry: QueuedTask, digest: bytes, error: DataError) -> None:
         """Park what was refused; what only lacks something is tried a few times first.
 
         Args:
@@ -111,23 +111,23 @@ class Troubles:
         Raises:
             aiokafka.errors.KafkaError: it could not be written down.
         """
-        self.over(entry)
+        self.succeeded(entry)
         if isinstance(error, MissingError) and entry.missing + 1 < _TRIES:
             self._metrics.retries.labels("missing").inc()
             self._schedule.retry(entry, self._answers.now_ms() + 1000 * 2**entry.missing)
             entry.missing += 1
         elif error.code in _CONTACT_GONE:
-            await self._vanished(entry)
+            await self._contact_missing(entry)
         else:
             await self._park(entry, digest, error)
 
-    async def _vanished(self, entry: Entry) -> None:
+    async def _contact_missing(self, entry: QueuedTask) -> None:
         """Somebody deleted the contact in Dotdigital: it is looked for anew, and the task waits for it."""
         self._schedule.answered(entry.task)
         contact = task_of(Family.CONTACT, owner_of(entry.task))
         await self._answers.write(entry.partition, Delivery(contact, "vanished", "", self._answers.now_ms(), entry.lane))
 
-    async def _park(self, entry: Entry, digest: bytes, error: DataError) -> None:
+    async def _park(self, entry: QueuedTask, digest: bytes, error: DataError) -> None:
         self._metrics.parked.labels(error.code).inc()
         log.error(
             "delivery parked",

@@ -10,38 +10,38 @@ from typing import TypeAlias
 import structlog
 
 from streams.core.lanes import Lane
-from streams.dispatch.outbox.delivery_log import Answers
-from streams.dispatch.outbox.delivery_queue import Schedule
-from streams.dispatch.outbox.imports_in_flight import Running
-from streams.dispatch.outbox.rows import Rows, wait_of
+from streams.dispatch.outbox.delivery_log import DeliveryLog
+from streams.dispatch.outbox.delivery_queue import DeliveryQueue
+from streams.dispatch.outbox.imports_in_flight import RunningImport
+from streams.dispatch.outbox.rows import OutboxRows, wait_of
 from streams.dispatch.outbox.tasks import Family, family_of, owner_of, part_of, task_of
 from streams.dispatch.senders.routing import Work
-from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED, Word
-from streams.domain.contact_state import OutboxRow
-from streams.domain.record_state import RecordRow
+from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED, Signal
+from streams.domain.contact_state import ContactDeliveryState
+from streams.domain.record_state import RecordDeliveryState
 from streams.dotdigital.client import Api
 from streams.dotdigital.errors import NotFoundError
 from streams.dotdigital.imports import ContactImport, ImportState
 from streams.dotdigital.insight import InsightImport
-from streams.messages.deliveries import Created, Delivery, Item
+from streams.messages.deliveries import Created, Delivery, ImportedTask
 from streams.observability.metrics import Metrics
 
 log = structlog.get_logger()
 
-Places: TypeAlias = dict[int, dict[str, Item]]
+QueueKeys: TypeAlias = dict[int, dict[str, ImportedTask]]
 _UNANSWERED_SECONDS = 300.0
 """After so long an import is over of which nobody knows whether it ever began, or after the patience if that is less."""
 
 
-class Reports:
+class ImportReports:
     """Asks what became of imports, and settles them."""
 
     def __init__(
         self,
         api: Api,
-        schedule: Schedule,
-        rows: Rows,
-        answers: Answers,
+        schedule: DeliveryQueue,
+        rows: OutboxRows,
+        answers: DeliveryLog,
         patience: float,
         metrics: Metrics,
     ) -> None:
@@ -52,7 +52,7 @@ class Reports:
         self._patience = patience
         self._metrics = metrics
 
-    async def settle(self, running: Running) -> None:
+    async def reconcile(self, running: RunningImport) -> None:
         """Ask once, and write the answers down if the import is over.
 
         Raises:
@@ -80,7 +80,7 @@ class Reports:
             await self._answers.write_all(done)
         await self._end(running, places, state, {delivery.task for _, delivery in done})
 
-    async def _end(self, running: Running, places: Places, state: ImportState, done: set[str]) -> None:
+    async def _end(self, running: RunningImport, places: QueueKeys, state: ImportState, done: set[str]) -> None:
         for task in {task for items in places.values() for task in items} - done:
             self._metrics.import_rows.labels(running.kind, "again").inc()
             self._schedule.release(task, running.id, alone=state is not ImportState.FAILED)
@@ -90,7 +90,7 @@ class Reports:
         )
         running.settled |= places.keys()
 
-    async def _report(self, running: Running) -> ContactImport | InsightImport | None:
+    async def _report(self, running: RunningImport) -> ContactImport | InsightImport | None:
         try:
             if running.kind in (Work.EXISTING, Work.NEW):
                 return await self._api.contact_import(running.id)
@@ -98,7 +98,9 @@ class Reports:
         except NotFoundError:
             return None
 
-    def _done(self, running: Running, places: Places, report: ContactImport | InsightImport) -> Iterator[tuple[int, Delivery]]:
+    def _done(
+        self, running: RunningImport, places: QueueKeys, report: ContactImport | InsightImport
+    ) -> Iterator[tuple[int, Delivery]]:
         for partition, items in places.items():
             found = (
                 self._contacts(items, report, partition)
@@ -112,7 +114,7 @@ class Reports:
                     self._observe(row, running.kind, delivery)
                     yield partition, delivery
 
-    def _contacts(self, items: dict[str, Item], report: ContactImport, partition: int) -> Iterator[Delivery]:
+    def _contacts(self, items: dict[str, ImportedTask], report: ContactImport, partition: int) -> Iterator[Delivery]:
         failed = {failure.email for failure in report.failures} | {failure.contact_id for failure in report.failures}
         created = {row.email: row.contact_id for row in report.created}
         written = created | {row.email: row.contact_id for row in report.updated}
@@ -120,7 +122,7 @@ class Reports:
         for task, item in items.items():
             email = owner_of(task)
             contact = written.get(email)
-            row: OutboxRow | None = self._rows.get(task, partition)
+            row: ContactDeliveryState | None = self._rows.get(task, partition)
             if contact is None or row is None or email in failed or contact in failed:
                 continue
             yield Delivery(
@@ -131,12 +133,12 @@ class Reports:
                 row.lane,
                 contact=contact,
                 # Who was there already is somebody else's, unless we tried before.
-                created=_created(row, item) if email in created else item.before,
-                told_out=row.told_out or item.created == UNSUBSCRIBED,
+                created=_created(row, item) if email in created else item.attempted_before,
+                opt_out_sent=row.opt_out_sent or item.created == UNSUBSCRIBED,
                 listed=True if item.joined else None,
             )
 
-    def _records(self, items: dict[str, Item], report: InsightImport, partition: int) -> Iterator[Delivery]:
+    def _records(self, items: dict[str, ImportedTask], report: InsightImport, partition: int) -> Iterator[Delivery]:
         if report.imported + report.rejected < report.total or len(report.failures) < report.rejected:
             # Some that were rejected are not named, and nobody knows which.
             return
@@ -151,17 +153,17 @@ class Reports:
                 yield Delivery(task, "stored", item.hash, now, Lane.BULK)
 
     def _contact_of(self, task: str, partition: int) -> int | None:
-        row: OutboxRow | None = self._rows.get(task_of(Family.CONTACT, owner_of(task)), partition)
+        row: ContactDeliveryState | None = self._rows.get(task_of(Family.CONTACT, owner_of(task)), partition)
         return None if row is None else row.contact
 
-    def _observe(self, row: OutboxRow | RecordRow, kind: str, delivery: Delivery) -> None:
+    def _observe(self, row: ContactDeliveryState | RecordDeliveryState, kind: str, delivery: Delivery) -> None:
         wait = wait_of(row)
         self._metrics.import_rows.labels(kind, "done").inc()
         self._metrics.delivered.labels(family_of(delivery.task).label, delivery.outcome).inc()
-        seconds = max(0, self._answers.now_ms() - wait.born) / 1000
+        seconds = max(0, self._answers.now_ms() - wait.caused_at) / 1000
         self._metrics.latency.labels(Lane(wait.lane).name.lower()).observe(seconds)
 
 
-def _created(row: OutboxRow, item: Item) -> Created:
+def _created(row: ContactDeliveryState, item: ImportedTask) -> Created:
     """How the import created the contact, as far as that still explains its status: somebody may have signed up since."""
-    return SUBSCRIBED if row.consent.dotdigital.word is Word.IN else item.created
+    return SUBSCRIBED if row.consent.dotdigital.signal is Signal.IN else item.created

@@ -11,23 +11,23 @@ from dataclasses import dataclass
 import structlog
 
 from streams.core.lanes import Lane
-from streams.dispatch.outbox.delivery_log import Answers
-from streams.dispatch.outbox.delivery_queue import Place, Schedule
-from streams.dispatch.outbox.handler import Index
-from streams.dispatch.outbox.imports_in_flight import Running, RunningImports, new_id
+from streams.dispatch.outbox.delivery_log import DeliveryLog
+from streams.dispatch.outbox.delivery_queue import DeliveryQueue, QueueKey
+from streams.dispatch.outbox.handler import ReadbackState
+from streams.dispatch.outbox.imports_in_flight import ImportsInFlight, RunningImport, new_id
 from streams.dispatch.outbox.tasks import Queue
-from streams.dispatch.rate_limit.limiter import BudgetGovernor
-from streams.dispatch.senders.destination import Destination
-from streams.dispatch.senders.failures import Troubles
-from streams.dispatch.senders.import_batch import Freight, Loader
-from streams.dispatch.senders.import_reports import Reports
+from streams.dispatch.rate_limit.limiter import RateLimiter
+from streams.dispatch.senders.destination import AccountTargets
+from streams.dispatch.senders.failures import FailurePolicy
+from streams.dispatch.senders.import_batch import BatchBuilder, BatchRow
+from streams.dispatch.senders.import_reports import ImportReports
 from streams.dispatch.senders.routing import How, Route, RoutingPolicy, Work, routes
 from streams.dotdigital.client import DotdigitalClient
-from streams.dotdigital.errors import Ceiling, DataError, DotdigitalError, ThrottledError
+from streams.dotdigital.errors import DataError, DotdigitalError, Limit, ThrottledError
 from streams.dotdigital.imports import ImportContact
 from streams.dotdigital.insight import ImportRecord
 from streams.mapping.bulk_windows import BulkWindows
-from streams.messages.deliveries import Delivery, Item
+from streams.messages.deliveries import Delivery, ImportedTask
 
 log = structlog.get_logger()
 
@@ -42,29 +42,29 @@ _FRESH_SECONDS = 60
 class _Poll:
     """An import that is asked after: the slot that it holds, and when to ask next (epoch ms)."""
 
-    ceiling: Ceiling
+    ceiling: Limit
     due: int
 
 
-class Importer:
+class ImportSender:
     """Decides every half second what goes by import, starts imports, and asks what became of them."""
 
     def __init__(
         self,
-        schedule: Schedule,
-        running: RunningImports,
-        loader: Loader,
-        reports: Reports,
+        schedule: DeliveryQueue,
+        running: ImportsInFlight,
+        loader: BatchBuilder,
+        reports: ImportReports,
         client: DotdigitalClient,
-        answers: Answers,
-        troubles: Troubles,
-        budget: BudgetGovernor,
-        destination: Destination,
+        answers: DeliveryLog,
+        failure_policy: FailurePolicy,
+        budget: RateLimiter,
+        destination: AccountTargets,
         *,
         windows: BulkWindows,
         policy: RoutingPolicy,
         poll_seconds: float,
-        index: Index,
+        index: ReadbackState,
         refresh: Callable[[], Awaitable[int]],
     ) -> None:
         self._schedule = schedule
@@ -73,7 +73,7 @@ class Importer:
         self._reports = reports
         self._client = client
         self._answers = answers
-        self._troubles = troubles
+        self._failure_policy = failure_policy
         self._budget = budget
         self._destination = destination
         self._windows = windows
@@ -83,7 +83,7 @@ class Importer:
         self._refresh = refresh
         self._polls: dict[str, _Poll] = {}
         self._called_for: set[str] = set()
-        self._starting: set[Place] = set()
+        self._starting: set[QueueKey] = set()
         self._unread_until = 0
         self._mark_to_come = 0
 
@@ -106,16 +106,16 @@ class Importer:
         for running in open_:
             await self._ask(running)
 
-    async def _ask(self, running: Running) -> None:
+    async def _ask(self, running: RunningImport) -> None:
         now, poll = self._answers.now_ms(), self._polls.get(running.id)
         if poll is None:
             poll = self._polls[running.id] = _Poll(Work(running.kind).ceiling, running.at + self._poll_ms)
-            self._budget.imports[poll.ceiling].adopt()
+            self._budget.imports[poll.ceiling].acquire_existing()
         if now < poll.due:
             return
         poll.due = now + self._poll_ms
         try:
-            await self._reports.settle(running)
+            await self._reports.reconcile(running)
         except DotdigitalError as error:
             log.warning("import's report could not be read", kind=running.kind, operation=error.operation)
             return
@@ -147,18 +147,20 @@ class Importer:
 
     def _importable(self, work: Work) -> bool:
         """New contacts go by import only when it is known who exists, since an import cannot look first."""
-        return work is not Work.NEW or (self._index.mark() is not None and self._answers.now_ms() >= self._unread_until)
+        return work is not Work.NEW or (
+            self._index.complete_until() is not None and self._answers.now_ms() >= self._unread_until
+        )
 
     async def _start(self, lane: Lane, work: Work, route: Route) -> None:
         slots = self._budget.imports[work.ceiling]
-        if not slots.take():
+        if not slots.acquire():
             self._starting.discard((lane, Queue(work)))
             return
         try:
             if work is not Work.NEW or await self._look_again():
                 entries = self._schedule.take_due((lane, Queue(work)), route.count)
                 now = self._answers.now_ms() / 1000
-                freight = self._loader.load(entries, work, now, self._policy.import_most)
+                freight = self._loader.build(entries, work, now, self._policy.import_most)
                 if freight:
                     await self._submit(lane, work, freight)
         finally:
@@ -168,7 +170,7 @@ class Importer:
 
     async def _look_again(self) -> bool:
         """Read what changed in Dotdigital since the last reading, so that who signed up a moment ago is known."""
-        mark = self._index.mark()
+        mark = self._index.complete_until()
         now = self._answers.now_ms() / 1000
         if mark is not None and now - mark < _FRESH_SECONDS:
             return True
@@ -182,7 +184,7 @@ class Importer:
         # The reading comes round through Kafka; the next look finds it.
         return False
 
-    async def _submit(self, lane: Lane, work: Work, freight: list[Freight]) -> None:
+    async def _submit(self, lane: Lane, work: Work, freight: list[BatchRow]) -> None:
         ours = new_id()
         self._called_for.add(ours)
         try:
@@ -191,24 +193,24 @@ class Importer:
         finally:
             self._called_for.discard(ours)
 
-    async def _call_for(self, ours: str, lane: Lane, work: Work, freight: list[Freight]) -> None:
+    async def _call_for(self, ours: str, lane: Lane, work: Work, freight: list[BatchRow]) -> None:
         entries = [one.entry for one in freight]
         try:
             import_id = await self._call(lane, work, freight)
         except DotdigitalError as error:
-            if not error.undone:
+            if not error.not_applied:
                 # It may be under way all the same, and nothing must overtake it.
-                self._schedule.ship(entries, ours)
-                self._troubles.again(error)
+                self._schedule.hand_to_import(entries, ours)
+                self._failure_policy.retry(error)
                 return
             await self._withdraw(ours, freight)
             await self._failed(lane, work, freight, error)
         else:
-            self._troubles.over(entries[0])
-            self._schedule.ship(entries, import_id)
+            self._failure_policy.succeeded(entries[0])
+            self._schedule.hand_to_import(entries, import_id)
             await self._started(import_id, ours, lane, work, freight)
 
-    async def _failed(self, lane: Lane, work: Work, freight: list[Freight], error: DotdigitalError) -> None:
+    async def _failed(self, lane: Lane, work: Work, freight: list[BatchRow], error: DotdigitalError) -> None:
         match error:
             case ThrottledError():
                 if error.scope is work.ceiling:
@@ -217,10 +219,10 @@ class Importer:
             case DataError():
                 await self._refused(lane, work, freight, error)
             case _:
-                self._troubles.again(error, *(one.entry for one in freight))
+                self._failure_policy.retry(error, *(one.entry for one in freight))
 
-    async def _call(self, lane: Lane, work: Work, freight: list[Freight]) -> str:
-        api, loads = self._client.on(lane), [one.load for one in freight]
+    async def _call(self, lane: Lane, work: Work, freight: list[BatchRow]) -> str:
+        api, loads = self._client.for_lane(lane), [one.load for one in freight]
         contacts = [load for load in loads if isinstance(load, ImportContact)]
         records = [load for load in loads if isinstance(load, ImportRecord)]
         if contacts:
@@ -229,7 +231,7 @@ class Importer:
             return await api.import_records(self._destination.orders or "", "contact", "orders", records)
         return await api.import_records(self._destination.catalogue or "", "account", "catalog", records)
 
-    async def _announce(self, ours: str, lane: Lane, work: Work, freight: list[Freight]) -> None:
+    async def _announce(self, ours: str, lane: Lane, work: Work, freight: list[BatchRow]) -> None:
         """Write down what is about to go, and with which status contacts are created: a lost answer would lose it."""
         now = self._answers.now_ms()
         noted = (
@@ -239,7 +241,7 @@ class Importer:
         )
         await self._answers.write_all((*noted, *_importing(ours, lane, work, freight, now)))
 
-    async def _withdraw(self, ours: str, freight: list[Freight]) -> None:
+    async def _withdraw(self, ours: str, freight: list[BatchRow]) -> None:
         """Nothing went, and nobody was created."""
         now = self._answers.now_ms()
         withdrawn = (
@@ -249,12 +251,12 @@ class Importer:
         )
         await self._answers.write_all((*withdrawn, *_imported(ours, freight, now)))
 
-    async def _started(self, import_id: str, ours: str, lane: Lane, work: Work, freight: list[Freight]) -> None:
+    async def _started(self, import_id: str, ours: str, lane: Lane, work: Work, freight: list[BatchRow]) -> None:
         now = self._answers.now_ms()
         await self._answers.write_all((*_importing(import_id, lane, work, freight, now), *_imported(ours, freight, now)))
         log.info("import started", kind=work, rows=len(freight), lane=lane.name.lower())
 
-    async def _refused(self, lane: Lane, work: Work, freight: list[Freight], error: DataError) -> None:
+    async def _refused(self, lane: Lane, work: Work, freight: list[BatchRow], error: DataError) -> None:
         """One malformed row has the whole call refused: find it by halves."""
         if len(freight) == 1:
             self._schedule.retry(freight[0].entry, self._answers.now_ms(), alone=True)
@@ -264,22 +266,22 @@ class Importer:
         await self._submit(lane, work, freight[:half])
         await self._submit(lane, work, freight[half:])
 
-    def _give_back(self, freight: list[Freight], error: ThrottledError) -> None:
+    def _give_back(self, freight: list[BatchRow], error: ThrottledError) -> None:
         due = None if error.reset_at is None else int(error.reset_at * 1000)
         for one in freight:
             self._schedule.give_back(one.entry, due)
 
 
-def _importing(import_id: str, lane: Lane, work: Work, freight: list[Freight], now: int) -> Iterator[tuple[int, Delivery]]:
+def _importing(import_id: str, lane: Lane, work: Work, freight: list[BatchRow], now: int) -> Iterator[tuple[int, Delivery]]:
     """What every partition has in the import."""
-    items: dict[int, list[Item]] = defaultdict(list)
+    items: dict[int, list[ImportedTask]] = defaultdict(list)
     for one in freight:
         items[one.entry.partition].append(one.item)
     for partition, those in items.items():
         yield partition, Delivery(import_id, "importing", "", now, lane, code=work, items=those)
 
 
-def _imported(import_id: str, freight: list[Freight], now: int) -> Iterator[tuple[int, Delivery]]:
+def _imported(import_id: str, freight: list[BatchRow], now: int) -> Iterator[tuple[int, Delivery]]:
     """The id means nothing any more."""
     for partition in {one.entry.partition for one in freight}:
         yield partition, Delivery(import_id, "imported", "", now, Lane.BULK)

@@ -19,7 +19,7 @@ from math import ceil, inf
 
 from streams.core.lanes import Lane
 from streams.dispatch.rate_limit.limiter import TierState
-from streams.dotdigital.errors import Ceiling
+from streams.dotdigital.errors import Limit
 from streams.dotdigital.tiers import Tier
 
 
@@ -32,9 +32,9 @@ class Work(StrEnum):
     CATALOGUE = "catalogue"
 
     @property
-    def ceiling(self) -> Ceiling:
+    def ceiling(self) -> Limit:
         """The ceiling on imports of this kind in flight."""
-        return Ceiling.CONTACT_IMPORTS if self in (Work.EXISTING, Work.NEW) else Ceiling.INSIGHT_IMPORTS
+        return Limit.CONTACT_IMPORTS if self in (Work.EXISTING, Work.NEW) else Limit.INSIGHT_IMPORTS
 
 
 class How(Enum):
@@ -68,7 +68,7 @@ class RoutingPolicy:
 def routes(
     due: Mapping[tuple[Lane, Work], int],
     budget: Mapping[Tier, TierState],
-    free: Mapping[Ceiling, int],
+    free: Mapping[Limit, int],
     policy: RoutingPolicy,
 ) -> dict[tuple[Lane, Work], Route]:
     """How to send what is due now, by lane and kind; ``free`` is how many imports may be started."""
@@ -82,7 +82,7 @@ class _Desk:
 
     high: TierState
     low: TierState
-    free: dict[Ceiling, int]
+    free: dict[Limit, int]
     policy: RoutingPolicy
     calls: int = 0
     imports: int = 0

@@ -126,7 +126,7 @@ def test_an_interrupted_preparation_is_done_again(data_dir: Path) -> None:
     assert ask(start(data_dir), "SELECT 1") == 1
 
 
-def test_root_without_setpriv_is_told_what_to_do(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_without_setpriv_gets_advice(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     start(data_dir)
     stop(data_dir)
     monkeypatch.setattr("os.geteuid", lambda: 0)

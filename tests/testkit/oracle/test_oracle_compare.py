@@ -124,7 +124,7 @@ def test_nobody_is_subscribed_without_a_mapped_consent() -> None:
     ],
 )
 def test_subscribed_needs_an_opt_in_and_no_opt_out(value: bool | None, ever: bool, before: bool, right: bool) -> None:
-    expected = told_of_consent(value)
+    expected = published_of_consent(value)
     held = Account((Actual(ANN, "subscribed", as_sent(expected.contacts[ANN])),))
     options: dict[str, Any] = {"opted_in_ever": {ANN} if ever else (), "preexisting": {ANN} if before else None}
     found = compare(expected, held, CONSENTING, **options)
@@ -132,19 +132,19 @@ def test_subscribed_needs_an_opt_in_and_no_opt_out(value: bool | None, ever: boo
 
 
 def test_opted_in_does_not_demand_a_subscription() -> None:
-    expected = told_of_consent(True)
+    expected = published_of_consent(True)
     assert compare(expected, Account((Actual(ANN, "suppressed", as_sent(expected.contacts[ANN])),)), CONSENTING) == []
 
 
 def test_who_unsubscribed_in_dotdigital_is_not_subscribed_again_whatever_the_rows_say() -> None:
-    expected = told_of_consent(True)
+    expected = published_of_consent(True)
     held = Account((Actual(ANN, "subscribed", as_sent(expected.contacts[ANN])),))
     (found,) = compare(expected, held, CONSENTING, unsubscribed_there={ANN.upper()})
     assert (found.kind, found.whom, found.field) == ("consent", ANN, "status")
     assert compare(expected, held, CONSENTING, unsubscribed_there={BOB}) == []
 
 
-def told_of_consent(value: bool | None) -> Expectation:
+def published_of_consent(value: bool | None) -> Expectation:
     rows = tables(customer(10), contact(1, 10, ANN, cc_marketing_opt_in=value))
     return expectation(rows, CONSENTING, at=NOW)
 
@@ -240,7 +240,7 @@ def test_verify_exits_with_1_and_keeps_people_out_of_its_output(files: Path, mon
     assert (code, ANN in output, "Zed" in output, "3 differences" in output) == (1, True, True, True)
 
 
-def test_verify_exits_with_2_when_it_cannot_tell(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verify_exits_with_2_when_it_cannot_compare(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "read_account", lambda _: Account((actual(),)))
     assert run(files, "--mapping", str(files / "missing.yaml"))[0] == 2
     assert run(files, "--preexisting", str(files / "missing.txt"))[0] == 2

@@ -158,7 +158,7 @@ def test_close_to_the_end_of_the_time_both_are_right() -> None:
         assert compare(close, with_contact(RIGHT, ANN, lists=lists), SITE, preexisting=()) == []
 
 
-def test_a_refund_is_told_once() -> None:
+def test_a_refund_is_reported_once() -> None:
     (event,) = RIGHT.events
     assert differences(replace(RIGHT, events=())) == [("follow-up", ANN, "event", "CN-7")]
     assert differences(replace(RIGHT, events=(event, event))) == [], "repeated, because its answer was lost"

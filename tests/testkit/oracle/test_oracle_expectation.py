@@ -69,7 +69,7 @@ def test_the_days_are_the_sites_and_the_list_may_be_unwanted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "published"),
     [
         ({"oh_datetime": "2026-01-10T00:00:00Z"}, True),
         ({"oh_datetime": "2026-01-09T23:59:59Z"}, False),
@@ -78,18 +78,18 @@ def test_the_days_are_the_sites_and_the_list_may_be_unwanted() -> None:
         ({"oh_order_number": " "}, False),
     ],
 )
-def test_a_credit_that_counts_is_told_from_its_day_on(changes: dict[str, Any], told: bool) -> None:
+def test_a_credit_that_counts_is_reported_from_its_day_on(changes: dict[str, Any], published: bool) -> None:
     note = credit(7, 10, **({"oh_datetime": "2026-01-20T00:00:00Z", "oh_order_number": " CN-7 "} | changes))
-    assert expected(PEOPLE, note, mapping=TELLING).follow_ups == ({ANN: {"CN-7"}} if told else {})
+    assert expected(PEOPLE, note, mapping=TELLING).follow_ups == ({ANN: {"CN-7"}} if published else {})
 
 
-def test_a_credit_is_told_to_its_recipient() -> None:
+def test_a_credit_is_reported_to_its_recipient() -> None:
     notes = [credit(7, 10, email=BOB, oh_datetime=iso(NOW)), credit(8, HOUSE, email=CAT, oh_datetime=iso(NOW))]
     assert expected(PEOPLE, notes, mapping=TELLING).follow_ups == {BOB: {"CN-7"}, CAT: {"CN-8"}}
     assert expected(customer(10), notes[0], mapping=TELLING).follow_ups == {}
 
 
-def test_orders_are_not_told_and_nothing_is_unless_asked_for() -> None:
+def test_orders_are_not_reported_and_nothing_is_unless_asked_for() -> None:
     assert expected(PEOPLE, order(5, 10, oh_datetime=iso(NOW)), mapping=TELLING).follow_ups == {}
     assert expected(PEOPLE, credit(7, 10, oh_datetime=iso(NOW))).follow_ups == {}
     enrolling = delivering(follow_up=RefundEnrolment(kind="enrolment", program=3, since=datetime(2026, 1, 1, tzinfo=UTC)))

@@ -15,7 +15,7 @@ from streams.domain.erasure import scrubbed
 from streams.ingest.router import Router
 from streams.mapping import Mapping
 from streams.mapping.delivery import Catalogue, RefundEvent
-from streams.messages.changes import Desired, Kind
+from streams.messages.changes import ChangeKind, DesiredContact
 from testkit.oracle import Account, Actual, Event, Record, compare, expectation, expected_contacts
 from testkit.oracle.account import Collection as Records
 from testkit.simulate import Simulation, SimulationConfig
@@ -53,8 +53,8 @@ class Chain:
                 remains = scrubbed(change, self._erased.__contains__)
                 self.stages.feed([] if remains is None else [(topic, remains)])
                 continue
-            items = [told for told in self.products.tell([change]) if told.kind is Kind.ITEM]
-            self.stages.feed([(TOPICS.orders, told) for told in items])
+            items = [published for published in self.products.publish([change]) if published.kind is ChangeKind.VARIANT_INFO]
+            self.stages.feed([(TOPICS.orders, published) for published in items])
 
     def account(self, at: datetime) -> Account:
         """What a perfect outbox would have brought to Dotdigital."""
@@ -63,7 +63,7 @@ class Chain:
         records = [Record(key, ids[email], _json(content)) for (email, key), content in self.stages.records().items()]
         assert max(Counter(record.key for record in records).values()) == 1, "two contacts have one record"
         catalogue = [Record(key, None, content) for key, content in self.products.content().items()]
-        told = [(email, row) for emails in self.stages.follow_ups.values() for email, row in emails.items()]
+        published = [(email, row) for emails in self.stages.follow_ups.values() for email, row in emails.items()]
         return Account(
             contacts=tuple(self._contact(email, row, ids[email], at) for email, row in known.items()),
             lists={LIST: "OW recent buyers"},
@@ -71,10 +71,10 @@ class Chain:
                 Records("Orders", "contact", "orders", tuple(records)),
                 Records("catalog_orderwise", "account", "catalog", tuple(catalogue)),
             ),
-            events=tuple(Event(ids.get(email, 0), "refund", row.number) for email, row in told),
+            events=tuple(Event(ids.get(email, 0), "refund", row.number) for email, row in published),
         )
 
-    def _contact(self, email: str, row: Desired, number: int, at: datetime) -> Actual:
+    def _contact(self, email: str, row: DesiredContact, number: int, at: datetime) -> Actual:
         fields = {name: value for name, value in _json(row.fields or b"").items() if value is not None}
         left = None if row.despatched is None else datetime.fromtimestamp(row.despatched, UTC) + timedelta(days=30) - at
         member = left is not None and left > timedelta()

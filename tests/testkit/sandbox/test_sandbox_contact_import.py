@@ -241,7 +241,7 @@ class TestRefusals:
             assert (await api.put(CONTACT_IMPORT, json={"contacts": [row("a" * 100)]})).status_code == 413
             await start_import(api, row())
 
-    async def test_unknown_imports_are_told_from_wrong_ids(self, api: httpx.AsyncClient) -> None:
+    async def test_unknown_imports_are_distinguished_from_wrong_ids(self, api: httpx.AsyncClient) -> None:
         unknown = await api.get(f"{CONTACT_IMPORT}/d7de900d-d337-43f6-b1e1-c8ec73e1a434")
         wrong = await api.get(f"{CONTACT_IMPORT}/123646")
         assert (unknown.status_code, unknown.json()["errorCode"]) == (404, "contacts:importNotFound")

@@ -62,7 +62,7 @@ async def test_deletions_in_flight_are_bounded(api: httpx.AsyncClient) -> None:
     assert (refused.status_code, refused.json()["errorCode"]) == (429, "contacts:tooManyBulkDeleteJobs")
 
 
-async def test_unknown_jobs_are_told_from_wrong_ids(api: httpx.AsyncClient) -> None:
+async def test_unknown_jobs_are_distinguished_from_wrong_ids(api: httpx.AsyncClient) -> None:
     unknown = await api.get(f"{DELETE}/d7de900d-d337-43f6-b1e1-c8ec73e1a434")
     assert (unknown.status_code, unknown.json()["errorCode"]) == (404, "contacts:importNotFound")
     assert (await api.get(f"{DELETE}/123646")).json()["errorCode"] == "contacts:invalidDeleteId"

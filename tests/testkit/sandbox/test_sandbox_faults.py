@@ -29,7 +29,7 @@ async def exists(api: httpx.AsyncClient) -> bool:
 
 @pytest.mark.asyncio
 class TestRefusals:
-    async def test_429_tells_when_to_come_back(self, api: httpx.AsyncClient) -> None:
+    async def test_429_reports_when_to_come_back(self, api: httpx.AsyncClient) -> None:
         await turn(api, http_429=1, reset_seconds=5)
         reply = await api.patch(ANN, json=BODY)
         assert (reply.status_code, "errorCode" in reply.json()) == (429, False)

@@ -128,7 +128,7 @@ async def test_a_collection_keeps_its_scope(api: httpx.AsyncClient, advance: Adv
     assert (reply.status_code, reply.json()["errorCode"]) == (400, "insightData:badJson")
 
 
-async def test_unknown_imports_are_told_from_wrong_ids(api: httpx.AsyncClient) -> None:
+async def test_unknown_imports_are_distinguished_from_wrong_ids(api: httpx.AsyncClient) -> None:
     unknown = await api.get(f"{INSIGHT_IMPORT}/d7de900d-d337-43f6-b1e1-c8ec73e1a434")
     assert (unknown.status_code, unknown.json()["errorCode"]) == (404, "insightData:importNotFound")
     assert (await api.get(f"{INSIGHT_IMPORT}/1")).json()["errorCode"] == "insightData:invalidId"

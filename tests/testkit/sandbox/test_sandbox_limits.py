@@ -32,7 +32,7 @@ def limits(reply: httpx.Response) -> dict[str, str]:
 
 
 class TestTiers:
-    async def test_every_reply_tells_what_is_left(self, tiered: httpx.AsyncClient) -> None:
+    async def test_every_reply_reports_what_is_left(self, tiered: httpx.AsyncClient) -> None:
         replies = [await read(tiered) for _ in range(2)]
         assert [limits(reply)["remaining"] for reply in replies] == ["2", "1"]
         assert limits(replies[0]) == {"limit": "3", "remaining": "2", "reset": str(EPOCH + 60), "scope": HIGH}

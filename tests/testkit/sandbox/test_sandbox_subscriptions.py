@@ -72,7 +72,7 @@ async def test_feeds_come_in_pages_and_with_data_on_request(api: httpx.AsyncClie
     assert (await api.get("/v2/contacts/modified-since/lately")).json()["message"].endswith("ERROR_PARAMETER_INVALID")
 
 
-async def test_suppression_tells_found_from_unknown(api: httpx.AsyncClient) -> None:
+async def test_suppression_distinguishes_found_from_unknown(api: httpx.AsyncClient) -> None:
     (ann,) = await add(api, "ann")
     await add(api, "bob", status="hardBounced")
     rows = [{"id": ann}, {"email": "bob@example.com"}, {"email": "nobody@example.com"}, {"id": 9}]

@@ -5,7 +5,7 @@ from itertools import count
 import pytest
 
 from testkit.simulate import Simulation, SimulationConfig
-from tests.testkit.simulate.shops import Run, site
+from tests.testkit.simulate.simulated_shops import Run, site
 
 
 @pytest.fixture(scope="package")

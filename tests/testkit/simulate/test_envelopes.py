@@ -6,7 +6,7 @@ from itertools import pairwise
 import orjson
 
 from testkit.simulate import Simulation
-from tests.testkit.simulate.shops import PREFIX, Run, config, rows_only, site
+from tests.testkit.simulate.simulated_shops import PREFIX, Run, config, rows_only, site
 
 
 def test_the_snapshot_comes_first_marked_as_debezium_marks_it(default_run: Run) -> None:

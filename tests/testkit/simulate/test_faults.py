@@ -7,7 +7,7 @@ from itertools import count
 import orjson
 
 from testkit.simulate import Event, Simulation
-from tests.testkit.simulate.shops import config, rows_only
+from tests.testkit.simulate.simulated_shops import config, rows_only
 
 
 def by_key(events: Iterable[Event]) -> dict[tuple[str, bytes], list[bytes | None]]:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from testkit.simulate import Simulation
 from testkit.simulate.calendar import USUAL_END
-from tests.testkit.simulate.shops import config
+from tests.testkit.simulate.simulated_shops import config
 
 
 def test_one_seed_gives_one_shop_byte_for_byte() -> None:

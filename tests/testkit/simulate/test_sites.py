@@ -12,7 +12,7 @@ from streams.mapping import load_mapping
 from streams.mapping.model import Currency
 from testkit.simulate import Simulation, SimulationConfig
 from testkit.simulate.calendar import USUAL_END
-from tests.testkit.simulate.shops import Run, config, held_tables, replay, rows_only, site
+from tests.testkit.simulate.simulated_shops import Run, config, held_tables, replay, rows_only, site
 
 
 def test_a_site_without_products_and_returns_has_none_of_their_tables() -> None:

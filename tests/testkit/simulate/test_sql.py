@@ -81,7 +81,7 @@ def plain(value: Any) -> Any:
     return value.isoformat()[:19] if hasattr(value, "isoformat") else value
 
 
-def told(truth: Truth) -> dict[str, dict[str, dict[str, Any]]]:
+def published(truth: Truth) -> dict[str, dict[str, dict[str, Any]]]:
     """The truth without fractions of a second, which a database may round."""
     times = {column.name for table in site_tables(site()) for column in table.columns if column.type == "datetime"}
     return {
@@ -97,10 +97,10 @@ def test_a_database_that_ran_the_statements_holds_what_the_truth_says(server: Po
     simulation = shop()
     runner = SqlRunner(simulation, database, server.password)
     runner.opening()
-    assert held(database, server.password, simulation.truth()) == told(simulation.truth())
+    assert held(database, server.password, simulation.truth()) == published(simulation.truth())
     runner.live()
     assert {"contact_key_changed", "detail_key_changed"} <= simulation.phenomena.keys()
-    assert held(database, server.password, simulation.truth()) == told(simulation.truth())
+    assert held(database, server.password, simulation.truth()) == published(simulation.truth())
 
 
 def test_two_parts_in_two_processes_do_what_one_does(server: PostgresInfo, database: str) -> None:
@@ -109,7 +109,7 @@ def test_two_parts_in_two_processes_do_what_one_does(server: PostgresInfo, datab
     runner = SqlRunner(second, database, server.password)
     runner.opening(write=False)
     runner.live()
-    assert held(database, server.password, second.truth()) == told(second.truth())
+    assert held(database, server.password, second.truth()) == published(second.truth())
 
 
 def test_live_goes_on_where_it_stopped(server: PostgresInfo, database: str) -> None:
@@ -117,7 +117,7 @@ def test_live_goes_on_where_it_stopped(server: PostgresInfo, database: str) -> N
     runner = SqlRunner(simulation, database, server.password)
     runner.opening()
     assert 0 < runner.live(commits=100).records < runner.live().records
-    assert held(database, server.password, simulation.truth()) == told(simulation.truth())
+    assert held(database, server.password, simulation.truth()) == published(simulation.truth())
 
 
 def test_a_database_with_rows_is_left_alone(server: PostgresInfo, database: str) -> None:
@@ -125,7 +125,7 @@ def test_a_database_with_rows_is_left_alone(server: PostgresInfo, database: str)
     SqlRunner(first, database, server.password).opening()
     with pytest.raises(NotEmptyError, match="has rows already"):
         SqlRunner(shop(seed=2), database, server.password).opening()
-    assert held(database, server.password, first.truth()) == told(first.truth())
+    assert held(database, server.password, first.truth()) == published(first.truth())
 
 
 def test_the_log_carries_whole_old_rows_and_the_connector_finds_its_tables(server: PostgresInfo, database: str) -> None:
@@ -140,7 +140,7 @@ def test_the_log_carries_whole_old_rows_and_the_connector_finds_its_tables(serve
         assert connection.execute("SELECT * FROM owdd.signal").fetchall() == []
 
 
-def test_a_refused_row_is_told_without_its_content(server: PostgresInfo, database: str) -> None:
+def test_a_refused_row_is_reported_without_its_content(server: PostgresInfo, database: str) -> None:
     simulation = shop()
     runner = SqlRunner(simulation, database, server.password)
     runner.opening()
@@ -165,7 +165,7 @@ def test_the_day_ends_early_and_the_truth_is_right(server: PostgresInfo, databas
     runner = SqlRunner(simulation, database, server.password, seconds=0)
     opening = runner.opening().records
     assert 0 < runner.live().records - opening < 100
-    assert held(database, server.password, simulation.truth()) == told(simulation.truth())
+    assert held(database, server.password, simulation.truth()) == published(simulation.truth())
 
 
 def test_a_key_change_is_one_update_of_the_key() -> None:

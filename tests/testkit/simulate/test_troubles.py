@@ -10,7 +10,7 @@ from streams.mapping.delivery import Catalogue, RecordStatus, RefundEvent
 from testkit.oracle import Tables, expectation, expected_contacts, expected_held
 from testkit.simulate import Simulation, SimulationConfig
 from testkit.simulate.calendar import USUAL_END
-from tests.testkit.simulate.shops import Run, site
+from tests.testkit.simulate.simulated_shops import Run, site
 
 HELD = {
     "order_without_header", "unknown_type", "status_not_loaded", "unknown_status", "order_without_total",

@@ -9,7 +9,7 @@ import pytest
 from streams.mapping.model import Erasure
 from testkit.oracle.row_reading import addresses
 from testkit.simulate import Event, Simulation
-from tests.testkit.simulate.shops import Run, config, held_tables, replay, rows_only, site
+from tests.testkit.simulate.simulated_shops import Run, config, held_tables, replay, rows_only, site
 
 
 def test_the_truth_is_what_the_events_add_up_to(default_run: Run) -> None:
@@ -30,7 +30,7 @@ def test_a_consumer_without_the_position_guard_goes_wrong() -> None:
     assert replay(simulation.events(), guarded=False) != held_tables(simulation)
 
 
-def test_a_stopped_shop_still_tells_the_truth() -> None:
+def test_a_stopped_shop_still_reports_the_truth() -> None:
     def until_stopped(simulation: Simulation) -> Iterator[Event]:
         for number, event in enumerate(simulation.events()):
             if number == 1_500:

@@ -24,7 +24,7 @@ from testkit.oracle import Difference, compare, expectation
 from testkit.oracle.sandbox import read_account
 from testkit.simulate import Simulation, SimulationConfig
 from testkit.simulate.sql_runner import SqlRunner
-from tests.convergence.shop import QUICK
+from tests.convergence.convergence_harness import QUICK
 
 WORKER = "worker"
 

@@ -20,17 +20,17 @@ from streams.capture import rows
 from streams.capture.envelope import RowEvent
 from streams.core.clock import ManualClock
 from streams.core.lanes import Lane
-from streams.dispatch.outbox.delivery_log import Answers
-from streams.dispatch.outbox.delivery_queue import Entry, Schedule
+from streams.dispatch.outbox.delivery_log import DeliveryLog
+from streams.dispatch.outbox.delivery_queue import DeliveryQueue, QueuedTask
 from streams.dispatch.outbox.handler import OutboxHandler
-from streams.dispatch.outbox.imports_in_flight import RunningImports
-from streams.dispatch.outbox.rows import Rows
-from streams.dispatch.outbox.site_policy import Rules
+from streams.dispatch.outbox.imports_in_flight import ImportsInFlight
+from streams.dispatch.outbox.rows import OutboxRows
+from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.policies import client_config
 from streams.dispatch.readback import Readback
-from streams.dispatch.senders.destination import Destination
-from streams.dispatch.senders.failures import Troubles
-from streams.dispatch.senders.single_calls import Sender
+from streams.dispatch.senders.destination import AccountTargets
+from streams.dispatch.senders.failures import FailurePolicy
+from streams.dispatch.senders.single_calls import SingleCallSender
 from streams.domain.contact_projection import cleared
 from streams.domain.debounce import Debounce
 from streams.domain.erasure import digester
@@ -41,14 +41,14 @@ from streams.dotdigital.client import DotdigitalClient, unobserved
 from streams.dotdigital.errors import DotdigitalError
 from streams.engine.stage import Handler, Record
 from streams.engine.table import StateTable
-from streams.engine.unit_of_work import Unit
+from streams.engine.unit_of_work import UnitOfWork
 from streams.ingest.router import Router
 from streams.kafka.producer import BatchProducer
 from streams.kafka.topics import Topics
 from streams.mapping import load_mapping
 from streams.mapping.bulk_windows import BulkWindows
-from streams.mapping.model import Consent
-from streams.messages.changes import Change, Kind, pack
+from streams.mapping.model import ConsentRule
+from streams.messages.changes import Change, ChangeKind, pack
 from streams.messages.erasure_requests import erasure_of
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
@@ -62,7 +62,7 @@ HOUSE = 900
 MAPPING = load_mapping(None).model_copy(
     update={
         "house_accounts": frozenset({HOUSE}),
-        "consent": Consent(mode="column", column="cc_opt"),
+        "consent": ConsentRule(mode="column", column="cc_opt"),
     }
 )
 METRICS = Metrics()
@@ -145,10 +145,10 @@ class World:
     def start(self) -> None:
         """A new worker takes over what is durable."""
         self.appends_left = None
-        self.schedule = Schedule(self.clock)
+        self.schedule = DeliveryQueue(self.clock)
         windows = BulkWindows((), MAPPING.source.zone)
-        rules = Rules(None, external=False, digest=self.digest, hash_key=KEY, windows=windows)
-        outbox = OutboxHandler(TOPICS, rules, Debounce(), self.schedule, RunningImports(self.schedule), METRICS)
+        rules = SitePolicy(None, external=False, digest=self.digest, hash_key=KEY, windows=windows)
+        outbox = OutboxHandler(TOPICS, rules, Debounce(), self.schedule, ImportsInFlight(self.schedule), METRICS)
         self.handlers: dict[str, Handler] = {
             "buyers": BuyersHandler(TOPICS, METRICS, self.digest),
             "contacts": ContactsHandler(MAPPING, TOPICS, METRICS, self.digest),
@@ -157,19 +157,21 @@ class World:
         for name, handler in self.handlers.items():
             handler.recovered(0, cast(StateTable, self.states[name]))
         producer, table = cast(BatchProducer, self), cast(StateTable, self.states["outbox"])
-        answers = Answers(producer, TOPICS, self.clock, 1)
+        answers = DeliveryLog(producer, TOPICS, self.clock, 1)
         self.loop.run_until_complete(answers.write_all(outbox.resuming()))
-        troubles = Troubles(self.schedule, answers, hash_key=KEY, metrics=METRICS, rng=Random(1))
-        destination = Destination(cleared(MAPPING.contact_fields), None, None, None, None, external=False)
-        self.sender = Sender(self.schedule, Rows(table), self.client, answers, troubles, destination, rules, outbox, METRICS)
+        failure_policy = FailurePolicy(self.schedule, answers, hash_key=KEY, metrics=METRICS, rng=Random(1))
+        destination = AccountTargets(cleared(MAPPING.contact_fields), None, None, None, None, external=False)
+        self.sender = SingleCallSender(
+            self.schedule, OutboxRows(table), self.client, answers, failure_policy, destination, rules, outbox, METRICS
+        )
         self.readback = Readback(
-            self.client.on(Lane.BULK),
+            self.client.for_lane(Lane.BULK),
             producer,
             TOPICS,
             partitions=1,
             interval=300,
             leads=lambda: True,
-            marks=outbox.mark,
+            marks=outbox.complete_until,
             clock=self.clock,
             metrics=METRICS,
         )
@@ -198,7 +200,7 @@ class World:
         self.log[topic] += [value for _, value in entries]
         return 0
 
-    def tell(self, topic: str, kind: Kind, key: str, pk: int, row: Any) -> None:
+    def publish(self, topic: str, kind: ChangeKind, key: str, pk: int, row: Any) -> None:
         """Append one change of the ERP's, or of an operator's."""
         self.version += 1
         change = Change(kind, key, pk, version_bytes(self.version), Lane.LIVE, self.clock.now_ms(), row)
@@ -214,7 +216,7 @@ class World:
             if start == end:
                 continue
             count += end - start
-            unit = Unit(0, 1, state, self.clock.now_us())
+            unit = UnitOfWork(0, 1, state, self.clock.now_us())
             self.handlers[name].handle(unit, [Record(topic, at, b"", self.log[topic][at]) for at in range(start, end)])
             state.write(unit)
             if lose_outputs:
@@ -253,7 +255,7 @@ class World:
             return None
         return None if entry is None else entry.task
 
-    async def _take(self) -> Entry | None:
+    async def _take(self) -> QueuedTask | None:
         try:
             async with asyncio.timeout(0):
                 return await self.schedule.take()
@@ -263,7 +265,7 @@ class World:
     def read_back(self) -> bool:
         """Read what changed in Dotdigital; False when it failed, or the worker died of it."""
         try:
-            self.run(self.readback.refresh())
+            self.run(self.readback.request())
         except DotdigitalError:
             return False
         except Died:
@@ -295,7 +297,7 @@ class World:
         account = person if account is None else account
         if account != HOUSE:
             row = rows.Customer(f"ACC{account}", trade=False, emails=())
-            self.tell(TOPICS.buyers, Kind.CUSTOMER, customer_key(account), account, row)
+            self.publish(TOPICS.buyers, ChangeKind.CUSTOMER, customer_key(account), account, row)
         name = {"cc_name": None, "cc_first_name": f"Name{self.version}", "cc_last_name": None}
         self._write(person, {"cc_customer_id": account, "cc_email": email, "cc_opt": opted, **name})
 

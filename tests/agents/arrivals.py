@@ -4,7 +4,7 @@ from functools import partial
 
 from hypothesis import strategies as st
 
-from streams.messages.changes import Kind
+from streams.messages.changes import ChangeKind
 from tests.agents.pipeline import (
     ANN,
     BOB,
@@ -119,7 +119,7 @@ def shops(draw: st.DrawFn) -> list[list[Step]]:
         found.append([total(note, draw(nets), at) for at in some()])
         found.append([detail(note, draw(emails))])
         found += [[line(note, 10 * note + original, original, at, net=draw(nets)) for at in some()] for original in (11, 12)]
-    found.append([returned(1, 1, "R1"), of_order(Kind.RETURN, 1, 1, None, 2)][: draw(st.integers(1, 2))])
+    found.append([returned(1, 1, "R1"), of_order(ChangeKind.RETURN, 1, 1, None, 2)][: draw(st.integers(1, 2))])
     for pk in (1, 2):
         found.append([customer(pk, draw(emails), at=at) for at in some()])
         found.append([person(pk, 1, *draw(st.lists(emails, unique=True, max_size=2)), at=at) for at in some(3)])

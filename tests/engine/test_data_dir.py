@@ -4,13 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from streams.engine.data_dir import claimed
+from streams.engine.data_dir import locked_data_dir
 
 HOLD = """
 import sys
 from pathlib import Path
-from streams.engine.slots import claimed
-with claimed(Path(sys.argv[1])) as slot:
+from streams.engine.data_dir import locked_data_dir
+with locked_data_dir(Path(sys.argv[1])) as slot:
     print(slot.name, flush=True)
     sys.stdin.read()
 """
@@ -27,7 +27,7 @@ def slot_of(process: "subprocess.Popen[str]") -> str:
 
 
 def test_every_replica_has_a_directory_of_its_own(tmp_path: Path) -> None:
-    with claimed(tmp_path) as mine, replica(tmp_path) as second:
+    with locked_data_dir(tmp_path) as mine, replica(tmp_path) as second:
         assert (mine.name, slot_of(second)) == ("0", "1")
         second.communicate("")
 
@@ -37,5 +37,5 @@ def test_a_killed_replica_leaves_its_directory_with_what_is_in_it_to_the_next(tm
         assert slot_of(first) == "0"
         (tmp_path / "0" / "state").write_text("kept")
         first.kill()
-    with claimed(tmp_path) as slot:
+    with locked_data_dir(tmp_path) as slot:
         assert (slot / "state").read_text() == "kept"

@@ -25,10 +25,21 @@ from streams.domain.erasure import digester
 from streams.domain.versioned import version_bytes
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import packed
-from streams.kafka.producer import BatchProducer, Entry
+from streams.kafka.producer import BatchProducer, KeyValue
 from streams.kafka.topics import Topics
 from streams.mapping import load_mapping
-from streams.messages.changes import Change, Desired, Erase, FollowUp, Found, Kind, Message, Wanted, partition_of, unpack
+from streams.messages.changes import (
+    Change,
+    ChangeKind,
+    ContactObserved,
+    DesiredContact,
+    DesiredFollowUp,
+    DesiredRecord,
+    EraseAddress,
+    Message,
+    partition_of,
+    unpack,
+)
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
 from testkit.sandbox import SandboxApp
@@ -118,11 +129,11 @@ class Broker(LocalBroker):
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: dict[str, list[bytes]] = defaultdict(list)
+        self.published: dict[str, list[bytes]] = defaultdict(list)
 
-    def append(self, topic: str, partition: int, entries: Iterable[Entry]) -> int:
+    def append(self, topic: str, partition: int, entries: Iterable[KeyValue]) -> int:
         entries = list(entries)
-        self.told[topic] += [value for _, value in entries if value is not None]
+        self.published[topic] += [value for _, value in entries if value is not None]
         return super().append(topic, partition, entries)
 
     @property
@@ -189,7 +200,7 @@ class Site:
         finally:
             table.close()
 
-    def tell(self, *changes: Change) -> None:
+    def publish(self, *changes: Change) -> None:
         """Append changes to the outbox's topic."""
         places: dict[int, list[Change]] = defaultdict(list)
         for change in changes:
@@ -197,7 +208,7 @@ class Site:
         for place, those in places.items():
             self.broker.append(self.topics.desired, place, packed(those))
 
-    def change(self, kind: Kind, key: str, pk: int | str, row: Message | None, lane: Lane = Lane.LIVE) -> Change:
+    def change(self, kind: ChangeKind, key: str, pk: int | str, row: Message | None, lane: Lane = Lane.LIVE) -> Change:
         """A change that is later than all before it."""
         self._version += 1
         return Change(kind, key, pk, version_bytes(self._version), lane, self.clock.now_ms(), row)
@@ -213,42 +224,46 @@ class Site:
     ) -> None:
         """A contact should have that first name; None: it should not be ours any more."""
         fields = None if name is None else orjson.dumps({"FIRSTNAME": name})
-        self.tell(self.change(Kind.DESIRED, email, 0, Desired(fields, opted, (), despatched), lane))
+        self.publish(self.change(ChangeKind.DESIRED_CONTACT, email, 0, DesiredContact(fields, opted, (), despatched), lane))
 
     def record(self, key: str, status: str | None = "open", email: str = ANN, lane: Lane = Lane.LIVE) -> None:
         """An order should have that record; None: none."""
-        self.tell(self.change(Kind.RECORD, email, key, self._wanted(key, status), lane))
+        self.publish(self.change(ChangeKind.DESIRED_RECORD, email, key, self._wanted(key, status), lane))
 
     def item(self, variant: int, name: str | None = "Saw", lane: Lane = Lane.LIVE) -> None:
         """A variant should have that catalogue record."""
-        self.tell(self.change(Kind.CATALOGUE, str(variant), str(variant), self._wanted(str(variant), name), lane))
+        self.publish(
+            self.change(ChangeKind.DESIRED_CATALOGUE, str(variant), str(variant), self._wanted(str(variant), name), lane)
+        )
 
     def credit(self, number: int, email: str = ANN, name: str | None = None, lane: Lane = Lane.LIVE) -> None:
         """A credit note should be told."""
-        row = FollowUp(name or f"C{number}", self.now, Decimal("9.5"), "GBP")
-        self.tell(self.change(Kind.FOLLOW_UP, email, number, row, lane))
+        row = DesiredFollowUp(name or f"C{number}", self.now, Decimal("9.5"), "GBP")
+        self.publish(self.change(ChangeKind.DESIRED_FOLLOW_UP, email, number, row, lane))
 
     def erase(self, email: str = ANN) -> None:
         """A person should be forgotten."""
-        self.tell(self.change(Kind.ERASE, email, 0, Erase(self.digest(email)), Lane.URGENT))
+        self.publish(self.change(ChangeKind.ERASURE, email, 0, EraseAddress(self.digest(email)), Lane.URGENT))
 
     def unpark(self, task: str, key: str = ANN) -> None:
         """A parked task should be tried again."""
-        self.tell(self.change(Kind.RETRY, key, task, None))
+        self.publish(self.change(ChangeKind.UNPARK, key, task, None))
 
     def found(self, contact: Contact, status: str | None = None) -> None:
         """A reading shows a contact."""
-        row = Found(contact.id, status or contact.email_status.lower())
+        row = ContactObserved(contact.id, status or contact.email_status.lower())
         position = version_bytes(self.clock.now_us())
-        change = Change(Kind.FOUND, contact.email or "", contact.id, position, Lane.BULK, self.clock.now_ms(), row)
-        self.tell(change)
+        change = Change(
+            ChangeKind.CONTACT_OBSERVED, contact.email or "", contact.id, position, Lane.BULK, self.clock.now_ms(), row
+        )
+        self.publish(change)
 
     @staticmethod
-    def _wanted(key: str, text: str | None) -> Wanted | None:
+    def _wanted(key: str, text: str | None) -> DesiredRecord | None:
         if text is None:
             return None
         source = int("".join(filter(str.isdigit, key)) or 0)
-        return Wanted(orjson.dumps({"id": key, "order_status": text}), source)
+        return DesiredRecord(orjson.dumps({"id": key, "order_status": text}), source)
 
     @property
     def now(self) -> int:
@@ -265,7 +280,9 @@ class Site:
 
     async def quiet(self) -> None:
         """Wait until everything was told, read and sent; timers may still run."""
-        await self.until(lambda: self.broker.idle and not +self.dispatch.schedule.counts() and not len(self.dispatch.running))
+        await self.until(
+            lambda: self.broker.idle and not +self.dispatch.queue.counts() and not len(self.dispatch.imports_in_flight)
+        )
 
     async def pass_(self, seconds: float) -> None:
         """Let time pass."""
@@ -309,12 +326,12 @@ class Site:
 
     def parked(self) -> list[Parked]:
         """What was told of parked deliveries."""
-        return [read_parked(value) for value in self.broker.told[self.topics.parked]]
+        return [read_parked(value) for value in self.broker.published[self.topics.parked]]
 
     def asked_again(self, topic: str) -> list[int | str]:
         """Orders or variants that were asked to tell a record again."""
-        changes = (change for value in self.broker.told[topic] for change in unpack(value))
-        return [change.pk for change in changes if change.kind is Kind.RESEND]
+        changes = (change for value in self.broker.published[topic] for change in unpack(value))
+        return [change.pk for change in changes if change.kind is ChangeKind.RESEND_REQUEST]
 
 
 def contact_task(email: str = ANN) -> str:

@@ -10,17 +10,17 @@ from streams.core.clock import ManualClock
 from streams.core.errors import RecordError
 from streams.dispatch.outbox.parked import Parked, parked_record
 from streams.domain.erasure import digester
-from streams.ingest.erased_addresses import ErasedAddresses
+from streams.ingest.erased_addresses import ErasureFeed
 from streams.kafka.producer import BatchProducer
-from streams.kafka.reader import records_of
+from streams.kafka.reader import read_topic
 from streams.kafka.topics import Topics, specs
 from streams.mapping import load_mapping
 from streams.messages.changes import partition_of
 from streams.messages.dead_letters import Coordinates, DeadLetter
-from streams.operations.dlq_actions import Action, Actions
-from streams.operations.dlq_entry import Letter
-from streams.operations.dlq_filter import Selection
-from streams.operations.dlq_store import Box
+from streams.operations.dlq_actions import Action, DeadLetterActions
+from streams.operations.dlq_entry import DeadLetterEntry
+from streams.operations.dlq_filter import Filter
+from streams.operations.dlq_store import DeadLetterStore
 from streams.operations.topic_admin import apply_topics
 from streams.settings import Settings
 from testkit.local_services import kafka
@@ -46,27 +46,29 @@ class LetterBox:
     def hash_key(self) -> bytes:
         return self.settings.hash_key.get_secret_value().encode()
 
-    async def bury(
+    async def dead_letter(
         self, key: bytes | None, value: bytes | None, code: str = "bad_text", stage: str = "ingest", topic: str = CAPTURED
     ) -> None:
-        letter = DeadLetter(Coordinates(topic, 1, 981), key, value, RecordError(code, "a column"), stage)
-        await self.producer.send_one(self.topics.dead_letters, 1, key, value, letter.headers(self.hash_key))
+        entry = DeadLetter(Coordinates(topic, 1, 981), key, value, RecordError(code, "a column"), stage)
+        await self.producer.send_one(self.topics.dead_letters, 1, key, value, entry.headers(self.hash_key))
 
     async def park(self, parked: Parked) -> None:
         key, value = parked_record(parked, self.hash_key)
         await self.producer.send_one(self.topics.parked, partition_of(parked.key, PARTITIONS), key, value)
 
-    async def listed(self, *, closed: bool = False, **filters: Any) -> list[Letter]:
-        return await Box(self.settings).letters(Selection(**filters), closed=closed)
+    async def listed(self, *, closed: bool = False, **filters: Any) -> list[DeadLetterEntry]:
+        return await DeadLetterStore(self.settings).entries(Filter(**filters), closed=closed)
 
-    async def act(self, action: Action, letters: Sequence[Letter], rate: float = 1000.0) -> int:
+    async def act(self, action: Action, entries: Sequence[DeadLetterEntry], rate: float = 1000.0) -> int:
         digest = digester(self.settings.digest_key)
-        erased = ErasedAddresses(self.settings.kafka_bootstrap, self.topics.erasures, PARTITIONS, digest)
-        actions = Actions(Box(self.settings), self.producer, erased, self.topics, PARTITIONS, operator="ops", clock=self.clock)
-        return await actions.act(action, letters, rate=rate, progress=lambda _: None)
+        erased = ErasureFeed(self.settings.kafka_bootstrap, self.topics.erasures, PARTITIONS, digest)
+        actions = DeadLetterActions(
+            DeadLetterStore(self.settings), self.producer, erased, self.topics, PARTITIONS, operator="ops", clock=self.clock
+        )
+        return await actions.act(action, entries, rate=rate, progress=lambda _: None)
 
     async def held(self, topic: str) -> list[Any]:
-        return [record async for record in records_of(self.settings.kafka_bootstrap, topic, range(PARTITIONS))]
+        return [record async for record in read_topic(self.settings.kafka_bootstrap, topic, range(PARTITIONS))]
 
 
 @asynccontextmanager

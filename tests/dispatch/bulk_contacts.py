@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from streams.core.lanes import Lane
-from streams.kafka.producer import Entry
-from tests.dispatch.site import CONTACT, CONTACTS, Call, Site
+from streams.kafka.producer import KeyValue
+from tests.dispatch.dispatch_harness import CONTACT, CONTACTS, Call, Site
 
 MANY = 60
 BUDGET = {"budget_low": 35, "budget_medium": 100, "budget_high": 300}
@@ -48,7 +48,7 @@ async def delivered(site: Site) -> None:
 
 def under_way(site: Site) -> bool:
     """Whether Dotdigital has accepted an import that is not over."""
-    return any(not running.unanswered for running in site.dispatch.running)
+    return any(not running.unanswered for running in site.dispatch.imports_in_flight)
 
 
 def lag(site: Site, seconds: float, outcomes: Iterable[str] = ()) -> None:
@@ -56,11 +56,11 @@ def lag(site: Site, seconds: float, outcomes: Iterable[str] = ()) -> None:
     append, loop = site.broker.append, asyncio.get_running_loop()
     words = [f'"{outcome}"'.encode() for outcome in outcomes] or [b""]
 
-    def late(topic: str, partition: int, entries: Iterable[Entry]) -> int:
-        told = list(entries)
-        if topic != site.topics.deliveries or not any(word in (value or b"") for _, value in told for word in words):
-            return append(topic, partition, told)
-        loop.call_later(seconds, append, topic, partition, told)
+    def late(topic: str, partition: int, entries: Iterable[KeyValue]) -> int:
+        published = list(entries)
+        if topic != site.topics.deliveries or not any(word in (value or b"") for _, value in published for word in words):
+            return append(topic, partition, published)
+        loop.call_later(seconds, append, topic, partition, published)
         return 0
 
     site.broker.append = late  # type: ignore[method-assign]
