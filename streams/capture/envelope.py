@@ -66,17 +66,9 @@ def decode(key: bytes | None, value: bytes | None, epoch: int = 0) -> Decoded:
         RecordError: with one of the codes of ``docs/dead-letters.md``; the text names the member that is wrong and never
             holds a value.
     """
-    if value is None:
+    message, schema = (None, None) if value is None else _payload(value)
+    if message is None:
         return Tombstone(_key(key))
-    message = _load(value, "value")
-    schema = None
-    if "payload" in message and "schema" in message:
-        schema = message["schema"]
-        message = message["payload"]
-        if message is None:
-            return Tombstone(_key(key))
-        if type(message) is not dict:
-            raise RecordError("bad_payload", "the payload is not an object")
     op = message.get("op")
     if op is None:
         return _control(message)
@@ -88,17 +80,7 @@ def decode(key: bytes | None, value: bytes | None, epoch: int = 0) -> Decoded:
     table = source.get("table")
     if type(table) is not str or not table:
         raise RecordError("no_table", "source.table is missing")
-    before, after = message.get("before"), message.get("after")
-    if before is not None and type(before) is not dict:
-        raise RecordError("bad_before", "before is not an object")
-    if after is not None and type(after) is not dict:
-        raise RecordError("bad_after", "after is not an object")
-    if op == "d":
-        if before is None:
-            raise RecordError("delete_without_before" if after is None else "delete_with_after", "a delete needs before")
-        after = None
-    elif after is None:
-        raise RecordError("no_row" if before is None else "change_without_after", "a change needs after")
+    before, after = _images(op, message)
     if schema is not None:
         before, after = plain_row(schema, "before", before), plain_row(schema, "after", after)
     at = source.get("ts_ms")
@@ -112,6 +94,33 @@ def decode(key: bytes | None, value: bytes | None, epoch: int = 0) -> Decoded:
     if not read and position.endswith(BEFORE_EVERYTHING):
         raise RecordError("bad_lsn", "source.commit_lsn is null, though the row was not read by a snapshot")
     return RowEvent(table, op, _key(key), before, after, position, at or 0, read)
+
+
+def _payload(value: bytes) -> tuple[Row | None, Any]:
+    """The message and, where the converter wrote one, its Connect schema; no message stands for a tombstone."""
+    message = _load(value, "value")
+    if "payload" not in message or "schema" not in message:
+        return message, None
+    payload = message["payload"]
+    if payload is not None and type(payload) is not dict:
+        raise RecordError("bad_payload", "the payload is not an object")
+    return payload, message["schema"]
+
+
+def _images(op: str, message: Row) -> tuple[Row | None, Row | None]:
+    """The row before and after the change. A delete has no row after it, whatever the message holds there."""
+    before, after = message.get("before"), message.get("after")
+    if before is not None and type(before) is not dict:
+        raise RecordError("bad_before", "before is not an object")
+    if after is not None and type(after) is not dict:
+        raise RecordError("bad_after", "after is not an object")
+    if op == "d":
+        if before is None:
+            raise RecordError("delete_without_before" if after is None else "delete_with_after", "a delete needs before")
+        return before, None
+    if after is None:
+        raise RecordError("no_row" if before is None else "change_without_after", "a change needs after")
+    return before, after
 
 
 def _key(key: bytes | None) -> Row:

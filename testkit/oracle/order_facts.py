@@ -103,7 +103,7 @@ def _by_order(found: list[Row], column: str) -> dict[int, list[Row]]:
     return dict(grouped)
 
 
-def _judged(order: int, parts: _Parts, mapping: Mapping) -> LiveOrder | str:
+def _judged(order: int, parts: _Parts, mapping: Mapping) -> LiveOrder | str:  # noqa: C901 - one rule after the other, as the contract lists them
     """The live order, ``ignored``, or the first reason to hold it, in the order of the contract's table."""
     o = mapping.order
     header = parts.headers[order]

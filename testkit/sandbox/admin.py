@@ -175,15 +175,7 @@ class Admin:
 
     def _put(self, row: Mapping[str, object]) -> Contact:
         """Create or overwrite one contact; data fields and identifiers left out keep their value."""
-        unknown = row.keys() - _SEED_MEMBERS - self._store.config.custom_identifiers
-        if unknown:
-            raise _wrong(f"unknown members: {', '.join(sorted(unknown))}")
-        status = row.get("status", "subscribed")
-        if status not in STATUSES:
-            raise _wrong(f"status must be one of {', '.join(sorted(STATUSES))}")
-        opt_in = row.get("optInType", "Unknown")
-        if opt_in not in _OPT_IN_TYPES:
-            raise _wrong(f"optInType must be one of {', '.join(_OPT_IN_TYPES)}")
+        status, opt_in = self._states(row)
         identifiers = {
             kind: normalise(kind, row[kind], self._store.config.custom_identifiers)
             for kind in row.keys() & ({EMAIL, "mobileNumber"} | self._store.config.custom_identifiers)
@@ -206,14 +198,27 @@ class Admin:
                 contact.data.pop(name, None)
             else:
                 contact.data[name] = value
-        contact.set_email_status(str(status), self._store.now())
-        contact.opt_in = str(opt_in)
+        contact.set_email_status(status, self._store.now())
+        contact.opt_in = opt_in
         contact.created = _instant(row, "created", contact.created)
         contact.updated = _instant(row, "updated", self._store.now())
         contact.binned = None
         if row.get("binned") is True:
             self._store.bin(contact)
         return contact
+
+    def _states(self, row: Mapping[str, object]) -> tuple[str, str]:
+        """Status and opt-in type of a row whose members are all known."""
+        unknown = row.keys() - _SEED_MEMBERS - self._store.config.custom_identifiers
+        if unknown:
+            raise _wrong(f"unknown members: {', '.join(sorted(unknown))}")
+        status = row.get("status", "subscribed")
+        if status not in STATUSES:
+            raise _wrong(f"status must be one of {', '.join(sorted(STATUSES))}")
+        opt_in = row.get("optInType", "Unknown")
+        if opt_in not in _OPT_IN_TYPES:
+            raise _wrong(f"optInType must be one of {', '.join(_OPT_IN_TYPES)}")
+        return str(status), str(opt_in)
 
 
 _OPT_IN_TYPES = ("Unknown", "Single", "Double", "VerifiedDouble")

@@ -126,22 +126,13 @@ class Faults:
             elif name == "next_import":
                 imports = _queue(name, value, IMPORT_RATES)
             elif name == "seed":
-                if not isinstance(value, int) or isinstance(value, bool):
-                    raise ValueError("seed must be an integer")
-                seed = value
-            elif name in SWITCHES:
-                if not isinstance(value, bool):
-                    raise ValueError(f"{name} must be true or false")
-                setattr(settings, name, value)
-            elif name in _NUMBERS:
-                setattr(settings, name, _number(name, value))
+                seed = _seed(value)
             else:
-                raise ValueError(f"{name} is not a fault; known are {', '.join(_KNOWN)}")
+                setattr(settings, name, _setting(name, value))
         if HANG not in changes and "hang_seconds" in changes:
             settings.hang = 1.0 if settings.hang_seconds else 0.0
-        for rates in (RATES, IMPORT_RATES):
-            if sum(getattr(settings, name) for name in rates) > 1 + 1e-9:
-                raise ValueError("the rates add up to more than 1")
+        if any(sum(getattr(settings, name) for name in rates) > 1 + 1e-9 for rates in (RATES, IMPORT_RATES)):
+            raise ValueError("the rates add up to more than 1")
         self.settings = settings
         if queue is not None:
             self._next = queue
@@ -205,6 +196,22 @@ _REFUSALS = {
 _NUMBERS = tuple(known.name for known in fields(FaultSettings) if known.name not in SWITCHES)
 _KNOWN = (*_NUMBERS, *SWITCHES, "seed", "next", "next_import")
 _LONGEST = 100_000
+
+
+def _seed(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError("seed must be an integer")
+
+
+def _setting(name: str, value: object) -> bool | float:
+    if name in SWITCHES:
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} must be true or false")
+        return value
+    if name in _NUMBERS:
+        return _number(name, value)
+    raise ValueError(f"{name} is not a fault; known are {', '.join(_KNOWN)}")
 
 
 def _number(name: str, value: object) -> float:

@@ -98,7 +98,7 @@ steps = st.lists(
         ("edge", 0, 1),
     ],
 )
-def test_no_minute_is_overspent_whatever_happens_in_whatever_order(
+def test_no_minute_is_overspent_whatever_happens_in_whatever_order(  # noqa: C901 - every kind of step in one place
     limit: int, partitions: int, skews: list[int], steps: list[tuple[str, int, int]]
 ) -> None:
     """Calls that do not divide among the partitions go to others every minute: with such a limit none comes late."""
