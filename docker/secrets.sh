@@ -1,9 +1,9 @@
 #!/bin/sh
-# Make the secrets that docker-compose.yml names, each once: what exists is kept. To choose one yourself (Dotdigital's
+# Make the secrets that docker-compose.yml names, each once: existing files are kept. To choose one yourself (Dotdigital's
 # password, in production), write the file before or afterwards, without a newline at its end.
 #
-# Compose mounts the files as they are, and the containers' users are not yours: so everybody may read the files, and
-# nobody but you may enter the directory.
+# Compose mounts the files as they are, and the containers' users are not yours: therefore everybody may read the files,
+# and only you may enter the directory.
 set -eu
 directory=${1:-secrets}
 umask 077

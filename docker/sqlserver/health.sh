@@ -1,5 +1,5 @@
 #!/bin/bash
-# Healthy is more than answering: without its Agent SQL Server captures nothing, and enabling CDC right after the start fails.
+# An answer is not enough: without its Agent SQL Server captures nothing, and enabling CDC right after the start fails.
 set -euo pipefail
 # shellcheck source=sqlcmd.sh
 source /owdd/sqlcmd.sh

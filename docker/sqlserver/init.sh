@@ -1,9 +1,9 @@
 #!/bin/bash
-# One-shot: the Orderwise-like database, and what a site's DBA does to have it captured. Every script may run again.
+# One-shot: creates the Orderwise-like database, and runs the capture scripts as a site's DBA does. Every script may run again.
 set -euo pipefail
 # shellcheck source=sqlcmd.sh
 source /owdd/sqlcmd.sh
-# sqlcmd puts these in where a script says $(NAME).
+# sqlcmd replaces $(NAME) in a script by these.
 OWDD_SOURCE_PASSWORD=$(</run/secrets/owdd_source_password)
 OWDD_ORDERWISE_PASSWORD=$(</run/secrets/owdd_orderwise_password)
 export OWDD_SOURCE_PASSWORD OWDD_ORDERWISE_PASSWORD
