@@ -1,4 +1,4 @@
-"""Every setting of the product: environment variables ``OWDD_*``, or files named so in the secrets directory.
+"""Every setting of the product: environment variables ``OWDD_*``, or files of these names in the secrets directory.
 
 ``owdd config show`` prints them with secrets masked, ``owdd config schema`` prints their JSON schema, and
 ``docs/configuration.md`` is generated from this module.
@@ -39,46 +39,48 @@ class Settings(BaseSettings):
 
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port, comma separated")
     dotdigital_url: str = Field(
-        "http://127.0.0.1:8100", description="Dotdigital endpoint of the account's region; auto: ask the account"
+        "http://127.0.0.1:8100", description="Dotdigital endpoint of the account's region; auto: taken from the account"
     )
     dotdigital_user: str = Field("", description="API user")
     dotdigital_password: SecretStr = Field(SecretStr(""), description="API user's password")
-    mapping: Path | None = Field(None, description="The site's mapping.yaml; none: the shipped default")
-    data_dir: Path = Field(Path("data"), description="State of this worker; one directory per worker, on a disk that stays")
+    mapping: Path | None = Field(None, description="The site's mapping.yaml; empty: the shipped default")
+    data_dir: Path = Field(Path("data"), description="Directory of this worker's state; one per worker, on a persistent disk")
     data_shared: bool = Field(
         False, description="Replicas of this worker share OWDD_DATA_DIR: each takes its first free subdirectory"
     )
     metrics_port: int = Field(9108, ge=0, le=65535, description="Port of /metrics and /health; 0 picks a free one")
-    metrics_host: str = Field("127.0.0.1", description="Address that /metrics and /health listen on")
+    metrics_host: str = Field("127.0.0.1", description="Address on which /metrics and /health listen")
 
     app_id: str = Field("owdd", pattern=r"^[A-Za-z0-9._-]{1,80}$", description="Prefix of topics, groups and tables")
-    app_version: int = Field(1, ge=1, description="Raise to rebuild all state from the captured topics")
-    partitions: int = Field(8, ge=1, le=1024, description="Partitions of every topic and table; fixed for life")
+    app_version: int = Field(1, ge=1, description="Raise it to rebuild all state from the captured topics")
+    partitions: int = Field(8, ge=1, le=1024, description="Partitions of every topic and table; fixed at the first start")
     replication: int = Field(1, ge=1, le=7, description="Replicas of every topic; 3 in production")
-    compression: Literal["none", "lz4", "zstd"] = Field("lz4", description="Compression of what we produce")
-    session_timeout: Seconds = Field(15.0, description="Seconds after which Kafka gives up a silent worker")
-    ingest_batch: int = Field(4000, ge=1, description="Records read from Kafka at a time by ingest")
-    breaker_window: int = Field(500, ge=10, description="Dead-letter circuit breaker: how many recent records it looks at")
-    breaker_share: float = Field(0.9, gt=0, le=1, description="Share of failures in the window that stops the worker")
+    compression: Literal["none", "lz4", "zstd"] = Field("lz4", description="Compression of produced records")
+    session_timeout: Seconds = Field(15.0, description="Seconds of silence after which Kafka removes a worker")
+    ingest_batch: int = Field(4000, ge=1, description="Most records that ingest reads from Kafka at a time")
+    breaker_window: int = Field(500, ge=10, description="Dead-letter circuit breaker: number of recent records that it counts")
+    breaker_share: float = Field(0.9, gt=0, le=1, description="Dead-letter circuit breaker: share of failures that opens it")
 
     source_host: str = Field("127.0.0.1", min_length=1, description="Capture: host of the source database")
     source_port: int = Field(1433, ge=1, le=65535, description="Capture: port of the source database")
-    source_user: str = Field("owdd_capture", pattern=_LOGIN, description="Capture: login of the connector; no administrator")
+    source_user: str = Field(
+        "owdd_capture", pattern=_LOGIN, description="Capture: login of the connector, not an administrator"
+    )
     source_tls: Literal["verify", "trust", "off"] = Field(
-        "verify", description="Capture: check the database's certificate, only encrypt (demonstrations), or neither"
+        "verify", description="Capture: verify the database's certificate, trust any (for demonstrations), or do not encrypt"
     )
     source_truststore: str = Field(
-        "", description="Capture: PKCS12 file with the CA of the database, as Kafka Connect sees it; none: Java's own"
+        "", description="Capture: PKCS12 file with the database's CA, on Kafka Connect's machine; empty: Java's own CAs"
     )
     connect_credentials: str = Field(
-        "/run/secrets", pattern=_DIRECTORY, description="Capture: directory of password files, as Kafka Connect sees it"
+        "/run/secrets", pattern=_DIRECTORY, description="Capture: directory of password files on Kafka Connect's machine"
     )
 
-    connect_url: str = Field("", pattern=_ADDRESS, description="Kafka Connect's REST address; empty: no capture guard")
+    connect_url: str = Field("", pattern=_ADDRESS, description="Address of Kafka Connect's REST API; empty: no capture guard")
     source_kind: SourceKind = Field("sqlserver", description="Capture: kind of the source database; postgres is for tests")
-    connector_restarts: int = Field(8, ge=0, description="Capture guard: restarts of what failed before it gives up; 0: never")
+    connector_restarts: int = Field(8, ge=0, description="Capture guard: restarts before it gives up; 0: no restarts")
     retention_probe: str = Field(
-        "", description="Capture guard: file or http address that says how far back changes are kept (docs/operations.md)"
+        "", description="Capture guard: file or http address that shows how far back changes are kept (docs/operations.md)"
     )
 
     urgent_quiet: Seconds = Field(0.2, description="Urgent lane: send after this quiet time")
@@ -91,32 +93,32 @@ class Settings(BaseSettings):
     dispatch_connections: int = Field(8, ge=1, le=8, description="Concurrent calls to Dotdigital")
     dispatch_timeout: Seconds = Field(30.0, description="Timeout of one call to Dotdigital")
     readback_seconds: Seconds = Field(
-        300.0, description="Seconds between readings of what changed in Dotdigital's contacts; 0: none by schedule"
+        300.0, description="Seconds between two read-backs of Dotdigital's contacts; 0: no scheduled read-back"
     )
 
-    budget_low: Calls = Field(0, description="Budget: bulk calls a minute until Dotdigital says how many; 0: not limited")
-    budget_medium: Calls = Field(0, description="Budget: listing calls a minute until Dotdigital says how many; 0: not limited")
-    budget_high: Calls = Field(0, description="Budget: single calls a minute until Dotdigital says how many; 0: not limited")
+    budget_low: Calls = Field(0, description="Budget: bulk calls a minute until Dotdigital reports a limit; 0: no limit")
+    budget_medium: Calls = Field(0, description="Budget: listing calls a minute until Dotdigital reports a limit; 0: no limit")
+    budget_high: Calls = Field(0, description="Budget: single calls a minute until Dotdigital reports a limit; 0: no limit")
     budget_flat: Calls = Field(
         0,
-        description="Budget: calls in any 60 minutes, of accounts with the old limit; 0: once Dotdigital refuses one for it",
+        description="Budget: calls in any 60 minutes, with the old limit; 0: none until Dotdigital refuses a call for it",
     )
     budget_urgent: float = Field(0.1, ge=0, le=0.5, description="Budget: share of every minute kept for the urgent lane")
-    budget_live: float = Field(0.1, ge=0, le=0.5, description="Budget: share of every minute kept from the bulk lane besides")
-    import_least: int = Field(20, ge=1, le=10_000, description="Imports: fewer items than these are sent one by one")
+    budget_live: float = Field(0.1, ge=0, le=0.5, description="Budget: further share of every minute that bulk leaves to live")
+    import_least: int = Field(20, ge=1, le=10_000, description="Imports: least items; fewer are sent by single calls")
     import_most: int = Field(10_000, ge=1, le=100_000, description="Imports: most items in one")
-    import_poll: float = Field(5.0, gt=0, le=600, description="Imports: seconds between questions after one")
-    import_patience: Seconds = Field(3600.0, description="Imports: one that is not done by then is given up")
-    import_seconds: float = Field(30.0, gt=0, le=3600, description="Imports: how long one is expected to take")
+    import_poll: float = Field(5.0, gt=0, le=600, description="Imports: seconds between two polls")
+    import_patience: Seconds = Field(3600.0, description="Imports: seconds after which a running import is given up")
+    import_seconds: float = Field(30.0, gt=0, le=3600, description="Imports: seconds that an import is expected to take")
 
-    hash_key: SecretStr = Field(SecretStr("owdd"), description="Key of the hash that stands for an e-mail in logs")
+    hash_key: SecretStr = Field(SecretStr("owdd"), description="Key of the hash that replaces an e-mail in logs")
     erasure_key: SecretStr = Field(
         SecretStr(""),
-        description="Key of the digest by which an erased e-mail is remembered; empty: OWDD_HASH_KEY, which must then not "
-        "change either. With another key, whoever was erased is not recognised and comes back",
+        description="Key of the digest by which an erased e-mail is recognised; empty: OWDD_HASH_KEY. Never change it: with "
+        "another key, erased people are not recognised and come back",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log record shown")
-    log_json: bool = Field(False, description="Log as JSON lines")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level of the log records shown")
+    log_json: bool = Field(False, description="Write the log as JSON lines")
 
     @property
     def digest_key(self) -> bytes:

@@ -1,6 +1,6 @@
-"""Every metric of a worker, in one registry, each with a line on what it is for.
+"""Every metric of a worker, in one registry, each with a line on its purpose.
 
-Labels never hold personal data: topics, lanes, codes and table names only.
+Labels never contain personal data: topics, lanes, codes and table names only.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -22,9 +22,9 @@ class Metrics:
         self.lag_seconds = Gauge(
             "owdd_consumer_lag_seconds", "Age of the oldest unprocessed record.", ["group", "topic"], registry=registry
         )
-        self.records = Counter("owdd_records_total", "Records read, by what they were.", ["topic", "kind"], registry=registry)
+        self.records = Counter("owdd_records_total", "Records read, by kind.", ["topic", "kind"], registry=registry)
         self.skipped = Counter(
-            "owdd_stale_changes_total", "Changes older than the stored state, skipped.", ["stage"], registry=registry
+            "owdd_stale_changes_total", "Changes skipped because the stored state is newer.", ["stage"], registry=registry
         )
         self.changes = Counter("owdd_changes_total", "Changes applied, by stage.", ["stage"], registry=registry)
         self.units = Counter("owdd_cycles_total", "Batches committed, by stage.", ["stage"], registry=registry)
@@ -36,7 +36,7 @@ class Metrics:
         )
         self.erased = Counter(
             "owdd_erased_changes_total",
-            "Changes that named somebody who was erased, emptied or dropped. Rising: the ERP still holds the person.",
+            "Changes that named an erased person, and were emptied or dropped. Rising: the ERP still contains the person.",
             ["stage"],
             registry=registry,
         )
@@ -47,28 +47,28 @@ class Metrics:
         self.pending = Gauge("owdd_pending", "Deliveries waiting to be sent.", ["lane"], registry=registry)
         self.in_flight = Gauge("owdd_in_flight", "Deliveries being sent.", registry=registry)
         self.delivered = Counter(
-            "owdd_delivered_total", "Deliveries that Dotdigital took, by how.", ["kind", "outcome"], registry=registry
+            "owdd_delivered_total", "Deliveries that Dotdigital accepted, by outcome.", ["kind", "outcome"], registry=registry
         )
-        self.imports = Counter("owdd_imports_total", "Imports that ended, by how.", ["kind", "state"], registry=registry)
+        self.imports = Counter("owdd_imports_total", "Imports that ended, by state.", ["kind", "state"], registry=registry)
         self.import_rows = Counter(
             "owdd_import_rows_total",
-            "Rows of imports: done, or to be sent again alone. Many again: imports fail.",
+            "Rows of imports: done, or to be sent again. Many 'again': imports fail.",
             ["kind", "state"],
             registry=registry,
         )
-        self.parked = Counter("owdd_parked_total", "Deliveries refused by Dotdigital, by code.", ["code"], registry=registry)
+        self.parked = Counter("owdd_parked_total", "Deliveries that Dotdigital rejected, by code.", ["code"], registry=registry)
         self.retries = Counter("owdd_retries_total", "Calls to be repeated, by reason.", ["reason"], registry=registry)
         self.budget_limit = Gauge(
-            "owdd_budget_limit", "Calls a minute that the account has, by tier.", ["tier"], registry=registry
+            "owdd_budget_limit", "The account's limit of calls a minute, by tier.", ["tier"], registry=registry
         )
         self.budget_remaining = Gauge(
             "owdd_budget_remaining",
-            "Calls that the account has left in this minute. Always near 0: work waits for it.",
+            "The account's remaining calls in this minute. Always near 0: work waits for the budget.",
             ["tier"],
             registry=registry,
         )
         self.budget_calls = Counter(
-            "owdd_budget_calls_total", "Calls that this worker was allowed.", ["tier", "lane"], registry=registry
+            "owdd_budget_calls_total", "Calls that the budget allowed this worker.", ["tier", "lane"], registry=registry
         )
         self.budget_waiting = Gauge(
             "owdd_budget_waiting",
@@ -78,7 +78,7 @@ class Metrics:
         )
         self.budget_refused = Counter(
             "owdd_budget_refused_total",
-            "Calls refused for the budget. Rising: another system uses it, or a clock is wrong.",
+            "Calls that Dotdigital refused for the budget. Rising: another system uses it, or a clock is wrong.",
             ["tier"],
             registry=registry,
         )
@@ -91,34 +91,34 @@ class Metrics:
         )
         self.latency = Histogram(
             "owdd_change_to_delivery_seconds",
-            "From the change's append to Kafka to Dotdigital's answer.",
+            "From the change's append to Kafka to Dotdigital's response.",
             ["lane"],
             buckets=_LATENCY,
             registry=registry,
         )
         self.readback_age = Gauge(
             "owdd_readback_age_seconds",
-            "Since Dotdigital's contacts were last read back. Rising: see the log of the worker with partition 0.",
+            "Time since the last read-back of Dotdigital's contacts. Rising: see the log of the worker with partition 0.",
             registry=registry,
         )
         self.readback_contacts = Counter(
-            "owdd_readback_contacts_total", "Contacts read back, by the list that told of them.", ["listing"], registry=registry
+            "owdd_readback_contacts_total", "Contacts read back, by listing.", ["listing"], registry=registry
         )
         self.loop_lag = Gauge(
-            "owdd_loop_lag_seconds", "How late the event loop runs. High: the worker is overloaded.", registry=registry
+            "owdd_loop_lag_seconds", "Delay of the event loop. High: the worker is overloaded.", registry=registry
         )
-        # The capture guard's have a label each, so that a worker without a guard exports none of them.
+        # The capture guard's metrics have a label each, so that a worker without a guard exports none of them.
         self.connect_up = Gauge(
             "owdd_connect_up", "1 while Kafka Connect answers. 0: look at its worker.", ["connector"], registry=registry
         )
         self.connector_running = Gauge(
             "owdd_connector_running",
-            "1 while the part runs. 0: 'owdd connectors status' says why.",
+            "1 while the part runs. 0: 'owdd connectors status' shows the reason.",
             ["connector", "part"],
             registry=registry,
         )
         self.connector_restarts = Counter(
-            "owdd_connector_restarts_total", "Restarts of what had failed, by the guard.", ["connector"], registry=registry
+            "owdd_connector_restarts_total", "Restarts of failed parts by the guard.", ["connector"], registry=registry
         )
         self.restarts_exhausted = Gauge(
             "owdd_connector_restarts_exhausted",
@@ -128,26 +128,26 @@ class Metrics:
         )
         self.heartbeat_age = Gauge(
             "owdd_capture_heartbeat_age_seconds",
-            "Age of the newest sign of life, at least. Only 'row' is old: CDC is dead, look at SQL Server Agent; "
+            "Age of the newest heartbeat, at least. Only 'row' is old: CDC does not run, look at SQL Server Agent; "
             "'connector' too: look at the connector.",
             ["connector", "sign"],
             registry=registry,
         )
         self.offset_age = Gauge(
             "owdd_capture_offset_age_seconds",
-            "Since the connector's committed position last changed, at least. Old: after a crash it would read far back.",
+            "Time since the connector's committed position last changed, at least. Old: after a crash it would start far back.",
             ["connector"],
             registry=registry,
         )
         self.retention_headroom = Gauge(
             "owdd_capture_retention_headroom_seconds",
-            "Until changes are deleted unread, if the connector stood still. Low: raise CDC's retention first.",
+            "Time until changes are deleted unread, if the connector stopped now. Low: raise CDC's retention first.",
             ["connector"],
             registry=registry,
         )
         self.guard_failures = Counter(
             "owdd_capture_guard_failures_total",
-            "Times that the guard could not see something. Rising: what it shows is old.",
+            "Failed checks of the guard. Rising: the metrics of the check are old.",
             ["connector", "what"],
             registry=registry,
         )
