@@ -1,4 +1,4 @@
-"""What every command does the same way: load settings and mapping, and turn errors into one line and an exit code."""
+"""Shared by all commands: load settings and mapping, and turn errors into one line and an exit code."""
 
 import getpass
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ FAILED = 1
 
 
 def load() -> tuple[Settings, Mapping]:
-    """Settings from the environment, and the mapping that they name.
+    """Return the settings from the environment, and the mapping that they name.
 
     Raises:
         ConfigurationError: either is wrong.
@@ -26,17 +26,17 @@ def load() -> tuple[Settings, Mapping]:
 
 
 def operator_name(given: str | None) -> str:
-    """Who acts: the name that was ``given``, else the system's user.
+    """Return the name of the operator: the name that was ``given``, otherwise the system's user.
 
     Raises:
-        ConfigurationError: the system knows no name for its user.
+        ConfigurationError: the system has no name for its user.
     """
     if given:
         return given
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        raise ConfigurationError("the system has no name for this user: say who you are with --operator") from None
+        raise ConfigurationError("the system has no name for this user: give your name with --operator") from None
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""How the commands of ``owdd connectors`` fail: one message or one JSON object, and the exit code that goes with it."""
+"""Errors of ``owdd connectors``: one message or one JSON object, and the exit code."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

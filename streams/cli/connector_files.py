@@ -1,7 +1,7 @@
 """``owdd connectors render`` and ``sql``: the connector's configuration and the DBA's scripts, from the mapping.
 
-Both print, or write files with ``--out``; with ``--check`` they only compare, and end with exit code 2 when a file is
-missing or out of date. Neither talks to a server. Exit codes: :class:`ExitCode`.
+Both print, or write files with ``--out``; with ``--check`` they only compare, and end with exit code 2 if a file is
+missing or out of date. Neither needs a server. Exit codes: :class:`ExitCode`.
 """
 
 from pathlib import Path
@@ -33,7 +33,7 @@ def render(
     check: _Check = False,
     as_json: _AsJson = False,
 ) -> None:
-    """Render the connector's configuration from the mapping. Passwords stay references."""
+    """Render the connector's configuration from the mapping. Passwords remain references."""
     with coded(as_json):
         settings, mapping = load()
         file = configuration_file(mapping, kind or settings.source_kind, settings)
@@ -49,11 +49,11 @@ def sql(
     check: _Check = False,
     as_json: _AsJson = False,
 ) -> None:
-    """Write the SQL that a DBA reviews and runs. It is never run by us."""
+    """Write the SQL scripts that a DBA reviews and runs. This product never runs them."""
     with coded(as_json):
         settings, mapping = load()
         if script_name is None and table:
-            raise ConfigurationError("--table goes with --script rotate")
+            raise ConfigurationError("--table can be used with --script rotate only")
         if script_name is None:
             files = script_files(mapping, settings)
         else:
@@ -63,7 +63,7 @@ def sql(
 
 def _hand_out(files: list[Rendered], out: Path | None, check: bool, as_json: bool) -> None:
     if check and out is None:
-        raise ConfigurationError("--check needs --out, the directory to compare with")
+        raise ConfigurationError("--check needs --out: the directory to compare with")
     if out is None:
         shown = _json({file.name: file.text for file in files}) + "\n" if as_json else "\n".join(file.text for file in files)
         typer.echo(shown, nl=False)

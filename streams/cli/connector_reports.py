@@ -1,4 +1,4 @@
-"""What ``owdd connectors`` says: one report for people and programs, and the exit code that goes with it."""
+"""Reports of ``owdd connectors``: for people and for programs, with the exit code."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +15,7 @@ from streams.connect.signals import Signal
 
 
 class ExitCode(IntEnum):
-    """How a command ended; stable, and listed in ``docs/operations.md``."""
+    """The result of a command; stable, and listed in ``docs/operations.md``."""
 
     OK = 0
     ERROR = 1
@@ -35,12 +35,12 @@ class Report:
     code: ExitCode
 
     def __add__(self, later: "Report") -> "Report":
-        """Both, with the outcome of the later one."""
+        """Join two reports; the later one gives the exit code."""
         return Report(self.data | later.data, (*self.lines, *later.lines), later.code)
 
 
 def of_plan(plan: Plan) -> Report:
-    """What would change, and what speaks against it."""
+    """The changes that ``apply`` would make, and the reasons against them."""
     lines = [f"{plan.name}: {'nothing to change' if plan.action == 'none' else plan.action}"]
     lines += [f"  {_difference(item)}" for item in plan.differences]
     lines += [f"  invalid: {text}" for text in plan.problems]
@@ -68,12 +68,14 @@ def _difference(item: Difference) -> str:
 
 
 def of_status(status: Status) -> Report:
-    """State of connector and tasks, with the first lines of the trace of what has failed."""
+    """State of connector and tasks, with the first lines of a failure's trace."""
     lines = [line for part in status.parts() for line in _part(status.name, part)]
     if not status.tasks and not status.halted:
-        lines.append(f"{status.name}: no task; the connector could not say what there is to do")
+        lines.append(f"{status.name}: no task; the connector could not create any")
     if status.failed:
-        lines.append("What failed stays so until 'owdd connectors restart --execute', or the capture guard, restarts it.")
+        lines.append(
+            "Failed parts do not restart by themselves: 'owdd connectors restart --execute' or the capture guard restarts them."
+        )
     parts = [
         {"part": part.name, "state": part.state, "worker": part.worker_id, "why": part.reasons()} for part in status.parts()
     ]
@@ -86,7 +88,7 @@ def _part(name: str, part: Part) -> list[str]:
 
 
 def of_observations(status: Report, seen: Observations, topics: Sequence[str], now_ms: int) -> Report:
-    """A status with what the capture guard looks at. The connector can be RUNNING while capture is dead."""
+    """A status with the checks of the capture guard. The connector can be RUNNING while capture does not work."""
     ages = {
         sign: None if at is None else seen.age(at, now_ms)
         for sign, at in (("row", seen.beats.row), ("connector", seen.beats.connector))
@@ -103,7 +105,7 @@ def of_observations(status: Report, seen: Observations, topics: Sequence[str], n
         lines.append(f"changes not yet read are kept for {headroom / 3600:.1f} h more")
     overdue = ages["row"] is None or ages["row"] > OVERDUE_SECONDS
     if overdue and _snapshotting(seen.offsets or ()):
-        lines.append("The first snapshot is under way; heartbeat rows come back after it.")
+        lines.append("The first snapshot is running; heartbeat rows come back after it.")
     elif overdue and status.code is ExitCode.OK:
         lines.append("The connector runs, but no heartbeat row came back: is SQL Server Agent's capture job running?")
         status = replace(status, code=ExitCode.NOT_RUNNING)
@@ -112,7 +114,7 @@ def of_observations(status: Report, seen: Observations, topics: Sequence[str], n
 
 
 def _snapshotting(offsets: Sequence[Offset]) -> bool:
-    """Whether a committed offset says so; streaming, and with it the heartbeat's way back, begins afterwards."""
+    """Whether a committed offset shows a snapshot; streaming, and with it the heartbeat, begins after the snapshot."""
     found = [offset.offset or {} for offset in offsets]
     return any(offset.get("snapshot") and not offset.get("snapshot_completed") for offset in found)
 
@@ -124,8 +126,8 @@ def _age(seconds: float | None) -> str:
 
 
 def of_intent(name: str, what: str) -> Report:
-    """What a command would do, had it been told to ``--execute``."""
-    return Report({"connector": name, "would": what}, (f"would {what}; nothing done without --execute",), ExitCode.CHANGES)
+    """The action that a command would do with ``--execute``."""
+    return Report({"connector": name, "would": what}, (f"would {what}; nothing was done without --execute",), ExitCode.CHANGES)
 
 
 def of_nothing(name: str, why: str) -> Report:
@@ -134,7 +136,7 @@ def of_nothing(name: str, why: str) -> Report:
 
 
 def of_offsets(name: str, offsets: Sequence[Offset]) -> Report:
-    """The committed offsets, in the form that ``PATCH /connectors/…/offsets`` takes back."""
+    """The committed offsets, in the form that ``PATCH /connectors/…/offsets`` accepts."""
     found = {"offsets": [msgspec.to_builtins(offset) for offset in offsets]}
     lines = [f"{item['partition']}: {item['offset']}" for item in found["offsets"]]
     return Report({"connector": name, **found}, tuple(lines or [f"{name}: nothing committed"]), ExitCode.OK)
@@ -142,5 +144,5 @@ def of_offsets(name: str, offsets: Sequence[Offset]) -> Report:
 
 def of_signal(name: str, signal: Signal, notifications: str) -> Report:
     """A signal that was sent."""
-    text = f"{name}: signal sent to {signal.topic}; topic {notifications} tells how far it is"
+    text = f"{name}: signal sent to {signal.topic}; topic {notifications} shows the progress"
     return Report({"connector": name, "sent": signal.value.decode(), "topic": signal.topic}, (text,), ExitCode.OK)

@@ -1,6 +1,7 @@
 """``owdd connectors``: the capture connector, from its configuration to its offsets.
 
-What acts is dry unless it is told to ``--execute``. Exit codes: :class:`streams.cli.connector_reports.ExitCode`.
+Commands that change something only show it, unless given ``--execute``.
+Exit codes: :class:`streams.cli.connector_reports.ExitCode`.
 """
 
 import asyncio
@@ -39,20 +40,20 @@ app.command()(render)
 app.command()(sql)
 
 _Kind = Annotated[SourceKind | None, typer.Option("--kind", help="Kind of the source database; default: OWDD_SOURCE_KIND.")]
-_Name = Annotated[str | None, typer.Option("--name", help="Another connector than the mapping's.")]
+_Name = Annotated[str | None, typer.Option("--name", help="Name of another connector than the mapping's.")]
 _File = Annotated[
     Path | None, typer.Option("--file", exists=True, dir_okay=False, help="A configuration instead of the rendered one.")
 ]
-_Execute = Annotated[bool, typer.Option("--execute/--dry-run", help="Act; default: only show.")]
-_Force = Annotated[bool, typer.Option("--force", help="Allow changes of what offsets and history hang on.")]
-_Wait = Annotated[float, typer.Option("--wait", min=0, help="Longest wait for an end, in seconds.")]
+_Execute = Annotated[bool, typer.Option("--execute/--dry-run", help="Do it; default: only show what would be done.")]
+_Force = Annotated[bool, typer.Option("--force", help="Allow changes that orphan offsets or schema history.")]
+_Wait = Annotated[float, typer.Option("--wait", min=0, help="Longest wait for the result, in seconds.")]
 _AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _WAIT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """What a command is about."""
+    """The connector of a command, with the settings and mapping behind it."""
 
     settings: Settings
     mapping: Mapping
@@ -70,7 +71,7 @@ def plan(
     wait: _Wait = _WAIT,
     as_json: _AsJson = False,
 ) -> None:
-    """Show what apply would do: compare, and have the plugin in the worker try the configuration out. Changes nothing."""
+    """Compare the configurations, and let the plugin in the worker validate the new one. Changes nothing."""
     apply(kind, name, file, force, False, wait, as_json)
 
 
@@ -84,9 +85,9 @@ def apply(
     wait: _Wait = _WAIT,
     as_json: _AsJson = False,
 ) -> None:
-    """Give the connector its configuration, and wait until everything runs or something has failed.
+    """Apply the configuration, and wait until everything runs or something has failed.
 
-    A configuration that the plugin refuses is not applied; a database that does not answer is waited for.
+    A configuration that the plugin refuses is not applied. If the database does not answer, the command waits for it.
     """
     patience = WaitLimits(wait)
 
@@ -107,7 +108,7 @@ def apply(
 
 @app.command()
 def status(kind: _Kind = None, name: _Name = None, as_json: _AsJson = False) -> None:
-    """Say whether capture is alive: connector, tasks, heartbeats, offsets, retention. Exit code 5 if it is not."""
+    """Show whether capture works: connector, tasks, heartbeats, offsets, retention. Exit code 5: it does not."""
 
     async def work(client: ConnectClient, target: _Target) -> Report:
         report = reports.of_status(await client.status(target.name))
@@ -125,7 +126,7 @@ def status(kind: _Kind = None, name: _Name = None, as_json: _AsJson = False) -> 
 def restart(
     kind: _Kind = None, name: _Name = None, execute: _Execute = False, wait: _Wait = _WAIT, as_json: _AsJson = False
 ) -> None:
-    """Restart what has failed, connector or task, and nothing else."""
+    """Restart failed parts, connector or task, and nothing else."""
 
     async def work(client: ConnectClient, target: _Target) -> Report:
         failed = (await client.status(target.name)).failed
@@ -143,12 +144,12 @@ def restart(
 def pause(
     kind: _Kind = None,
     name: _Name = None,
-    stop: Annotated[bool, typer.Option("--stop", help="Free the tasks too, as changes of offsets need it.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Also free the tasks, which a change of offsets needs.")] = False,
     execute: _Execute = False,
     wait: _Wait = _WAIT,
     as_json: _AsJson = False,
 ) -> None:
-    """Halt capture. CDC's retention goes on: changes are lost when it passes before you resume."""
+    """Halt capture. CDC's retention continues: if it passes before you resume, changes are lost."""
     verb = "stop" if stop else "pause"
 
     async def work(client: ConnectClient, target: _Target) -> Report:
@@ -170,7 +171,7 @@ def pause(
 def resume(
     kind: _Kind = None, name: _Name = None, execute: _Execute = False, wait: _Wait = _WAIT, as_json: _AsJson = False
 ) -> None:
-    """Let a paused or stopped connector go on from where it was."""
+    """Let a paused or stopped connector continue from its position."""
 
     async def work(client: ConnectClient, target: _Target) -> Report:
         if not (await client.status(target.name)).halted:
@@ -187,10 +188,10 @@ def resume(
 def offsets(
     kind: _Kind = None,
     name: _Name = None,
-    save: Annotated[Path | None, typer.Option("--save", help="Write them to a new file too, before anything drastic.")] = None,
+    save: Annotated[Path | None, typer.Option("--save", help="Also write them to a new file, before anything drastic.")] = None,
     as_json: _AsJson = False,
 ) -> None:
-    """Show how far the connector has read."""
+    """Show the connector's committed position."""
 
     async def work(client: ConnectClient, target: _Target) -> Report:
         report = reports.of_offsets(target.name, await client.offsets(target.name))
@@ -209,7 +210,7 @@ def snapshot(
     execute: _Execute = False,
     as_json: _AsJson = False,
 ) -> None:
-    """Have tables read again while streaming goes on, chunk by chunk and without locks."""
+    """Read tables again while streaming continues, chunk by chunk and without locks."""
 
     async def work(client: ConnectClient, target: _Target) -> Report:
         signal = snapshot_signal(await client.config(target.name), target.mapping, tables, f"owdd-{uuid.uuid4()}")
@@ -251,7 +252,9 @@ def _run(
 def _target(kind: SourceKind | None, name: str | None, file: Path | None) -> _Target:
     settings, mapping = load()
     if not settings.connect_url:
-        raise ConfigurationError("OWDD_CONNECT_URL is not set: give it Kafka Connect's REST address, http://host:8083")
+        raise ConfigurationError(
+            "OWDD_CONNECT_URL is not set: set it to the address of Kafka Connect's REST API, http://host:8083"
+        )
     kind = kind or settings.source_kind
     names = CaptureNames.of(mapping, kind)
     desired = _read(file) if file else connector(mapping, kind, settings)

@@ -1,4 +1,4 @@
-"""``owdd dlq``: what was set aside, and what to do about it."""
+"""``owdd dlq``: list, retry and drop dead letters and parked deliveries."""
 
 import asyncio
 import re
@@ -30,26 +30,26 @@ from streams.operations.dlq_filter import Filter, key_hashes
 from streams.operations.dlq_store import DeadLetterStore
 from streams.settings import Settings
 
-app = typer.Typer(help="Dead letters and parked deliveries: look, retry, drop.", no_args_is_help=True)
+app = typer.Typer(help="Dead letters and parked deliveries: list, retry, drop.", no_args_is_help=True)
 
 WOULD_CHANGE = 2
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 KindOption = Annotated[str | None, typer.Option("--kind", help="ingest (records) or delivery (parked). Default: both.")]
-StageOption = Annotated[str | None, typer.Option("--stage", help="Who refused it, or what kind of delivery it is.")]
-CodeOption = Annotated[str | None, typer.Option("--code", help="Only letters with this code.")]
+StageOption = Annotated[str | None, typer.Option("--stage", help="The stage that dead-lettered it, or the kind of delivery.")]
+CodeOption = Annotated[str | None, typer.Option("--code", help="Only entries with this code.")]
 KeyOption = Annotated[
-    str | None, typer.Option("--key", help="Only letters of this e-mail or row key. It is hashed, never kept or logged.")
+    str | None, typer.Option("--key", help="Only entries of this e-mail or row key. It is hashed, never stored or logged.")
 ]
-AgeOption = Annotated[str | None, typer.Option("--age", help="Only what is at least this old: 90s, 30m, 12h, 7d.")]
-SinceOption = Annotated[str | None, typer.Option("--since", help="Only what was set aside from then on: ISO 8601, UTC.")]
-UntilOption = Annotated[str | None, typer.Option("--until", help="Only what was set aside until then: ISO 8601, UTC.")]
-AllOption = Annotated[bool, typer.Option("--all", help="Also what was retried, dropped or has cleared itself.")]
+AgeOption = Annotated[str | None, typer.Option("--age", help="Only entries at least this old: 90s, 30m, 12h, 7d.")]
+SinceOption = Annotated[str | None, typer.Option("--since", help="Only entries set aside from this time on: ISO 8601, UTC.")]
+UntilOption = Annotated[str | None, typer.Option("--until", help="Only entries set aside until this time: ISO 8601, UTC.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Also entries that were retried, dropped, or cleared by themselves.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ExecuteOption = Annotated[bool, typer.Option("--execute/--dry-run", help="Do it; default: only show what would be done.")]
-RateOption = Annotated[float, typer.Option(min=0.1, max=10_000, help="At most this many letters a second.")]
+RateOption = Annotated[float, typer.Option(min=0.1, max=10_000, help="At most this many entries a second.")]
 OperatorOption = Annotated[
-    str | None, typer.Option("--operator", help="Who acts, for the audit topic. Default: the system's user.")
+    str | None, typer.Option("--operator", help="Your name, for the audit topic. Default: the system's user.")
 ]
 
 
@@ -66,7 +66,7 @@ def list_entries(
     everything: AllOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List what was set aside and is still open, without personal data."""
+    """List the open entries, without personal data."""
     with guarded():
         settings, _ = load()
         selection = _selection(settings, kind, stage, code, key, (age, since, until), limit)
@@ -76,13 +76,13 @@ def list_entries(
 
 @app.command()
 def show(
-    place: Annotated[str, typer.Argument(help="A letter's place, as 'list' prints it.")],
+    place: Annotated[str, typer.Argument(help="The entry's place, as 'list' prints it.")],
     show_personal_data: Annotated[
         bool, typer.Option("--show-personal-data", help="Also print the record's key and value.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one letter, and with --show-personal-data what it holds."""
+    """Show one entry, and with --show-personal-data its content."""
     with guarded():
         settings, _ = load()
         entry, record = asyncio.run(DeadLetterStore(settings).record(Position.parse(place)))
@@ -97,7 +97,7 @@ def show(
 
 
 def _command(action: Action, purpose: str) -> None:
-    @app.command(action, help=f"{purpose} Exit code 2: there are some, and --execute was not given.")
+    @app.command(action, help=f"{purpose} Exit code 2: there are entries, and --execute was not given.")
     def act(
         kind: KindOption = None,
         stage: StageOption = None,
@@ -116,8 +116,8 @@ def _command(action: Action, purpose: str) -> None:
         _act(action, filters, rate=rate, operator=operator, execute=execute, as_json=as_json)
 
 
-_command("retry", "Have letters processed again: after a repair.")
-_command("drop", "Call letters settled as they are; they are no longer listed.")
+_command("retry", "Process entries again, after a repair.")
+_command("drop", "Close entries without action; they are no longer listed.")
 
 
 def _act(action: Action, filters: tuple[Any, ...], *, rate: float, operator: str | None, execute: bool, as_json: bool) -> None:
@@ -145,9 +145,9 @@ def _verdict(action: Action, selected: int, done: int, *, execute: bool) -> str:
     if not selected:
         return "Nothing is selected."
     if not execute:
-        return f"{selected:,} letters; nothing was done. --execute does it."
-    why = "gone, or they do not say where they belong or whom they name"
-    left = f" {selected - done:,} were left: {why}." if done < selected else ""
+        return f"{selected:,} entries; nothing was done. Add --execute to do it."
+    why = "gone, or without a usable origin or content"
+    left = f" {selected - done:,} were skipped: {why}." if done < selected else ""
     return f"{action}: {done:,} of {selected:,}.{left}"
 
 
@@ -177,9 +177,9 @@ async def _done(
 
 @contextmanager
 def _progress(total: int) -> Iterator[dlq_actions.ProgressCallback]:
-    columns = (TextColumn("letters"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("entries"), BarColumn(), MofNCompleteColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("letters", total=total)
+        task = bar.add_task("entries", total=total)
         yield lambda count: bar.update(task, completed=count)
 
 
@@ -211,7 +211,7 @@ def _kind(text: str | None) -> EntryKind | None:
         if kind == text:
             return kind
     if text is not None:
-        raise OwddError(f"--kind {text}: it is one of {', '.join(KINDS)}")
+        raise OwddError(f"--kind {text}: it must be one of {', '.join(KINDS)}")
     return None
 
 
@@ -230,7 +230,7 @@ def _millis(text: str | None) -> int | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise OwddError(f"{text}: no time; write it as 2026-11-23T14:00") from None
+        raise OwddError(f"{text}: not a time; write it as 2026-11-23T14:00") from None
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 

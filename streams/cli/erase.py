@@ -1,4 +1,4 @@
-"""``owdd erase``: have a person forgotten, and prove it."""
+"""``owdd erase``: erase a person, and prove it."""
 
 import asyncio
 from dataclasses import asdict
@@ -34,15 +34,15 @@ def erase(
         Path | None, typer.Option(dir_okay=False, allow_dash=True, help="A file with one address a line; - is standard input.")
     ] = None,
     execute: Annotated[bool, typer.Option("--execute/--dry-run", help="Erase; default: only show what is known.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until every stage and Dotdigital have answered.")] = False,
-    timeout: Annotated[float, typer.Option(min=1, help="How many seconds to wait.")] = 300.0,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the results of every stage and of Dotdigital.")] = False,
+    timeout: Annotated[float, typer.Option(min=1, help="Longest wait, in seconds.")] = 300.0,
     receipt: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Where to write the receipts. Default, with --wait: erasure-TIME.json.")
     ] = None,
-    operator: Annotated[str | None, typer.Option(help="Who asks for it. Default: the system's user.")] = None,
+    operator: Annotated[str | None, typer.Option(help="Your name, for the audit topic. Default: the system's user.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Erase a person everywhere, for ever: Dotdigital, our state, and whatever brings them again. It cannot be not_applied.
+    """Erase a person everywhere, for ever: in Dotdigital, in our state, and in later changes. It cannot be undone.
 
     Exit code 0: erased, or with --execute alone asked for; 2: nothing was done, because --execute was not given; 3: not
     everybody has answered in time (they go on).
@@ -64,7 +64,7 @@ def erase(
     elif wait:
         typer.echo(f"{finished:,} of {len(found):,} erased everywhere. Receipts: {target}")
     else:
-        typer.echo(f"{len(found):,} erasures asked for.")
+        typer.echo(f"{len(found):,} erasures requested.")
     if wait and finished < len(found):
         raise typer.Exit(UNFINISHED)
 
@@ -91,10 +91,10 @@ def _persons(email: str | None, file: Path | None) -> list[str]:
     """The normalised addresses, each once.
 
     Raises:
-        OwddError: there is none, or one is none; the message has its line, not the address.
+        OwddError: there is none, or one is not valid; the message has its line, not the address.
     """
     if (email is None) == (file is None):
-        raise OwddError("say who: --email or --email-file, one of them")
+        raise OwddError("give the address: either --email or --email-file")
     lines = [email] if email is not None else _lines(file)
     found: dict[str, None] = {}
     for number, line in enumerate(lines, 1):
@@ -129,7 +129,7 @@ def _json(found: list[Receipt]) -> bytes:
 
 
 def _readable(value: Any, name: str = "") -> Any:
-    """Epoch milliseconds, in members whose name ends so, as UTC text."""
+    """Epoch milliseconds, in members whose name ends in ``_at``, as UTC text."""
     if isinstance(value, dict):
         return {key: _readable(item, key) for key, item in value.items()}
     if name.endswith("_at") and value is not None:
@@ -143,6 +143,6 @@ def _show(found: list[ErasurePreview], *, as_json: bool) -> None:
         typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
         return
     for item in found:
-        asked = "not asked for before" if item.asked is None else f"asked for before by {item.asked.by}"
+        asked = "not requested before" if item.asked is None else f"requested before by {item.asked.by}"
         typer.echo(f"{item.hash}: {item.buyers} buyers have the address; {asked}")
-    typer.echo("Nothing was done. --execute erases, for ever.")
+    typer.echo("Nothing was done. With --execute they are erased for ever.")

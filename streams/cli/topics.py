@@ -1,4 +1,4 @@
-"""``owdd topics``: create what is missing, say what differs, empty what a rebuild must not read; change nothing unasked."""
+"""``owdd topics``: create missing topics, show differences, clear the topics that a rebuild must not read."""
 
 import asyncio
 from dataclasses import asdict
@@ -22,10 +22,10 @@ def apply(
     execute: Annotated[bool, typer.Option("--execute/--dry-run", help="Create what is missing; default: only show.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
-    """Compare the topics with what they should be, and create the missing ones.
+    """Compare the topics with the specification, and create the missing ones.
 
-    Topics that exist with other partitions are never touched: the count is fixed for the life of the state. Exit code 0:
-    everything is as it should be (now); 2: something differs or, without --execute, is missing.
+    An existing topic with another number of partitions is never changed: the number is fixed for the life of the state.
+    Exit code 0: everything is as it should be (now); 2: something differs or, without --execute, is missing.
     """
     with guarded():
         settings, mapping = load()
@@ -41,12 +41,12 @@ def apply(
 @app.command()
 def clear(
     execute: Annotated[bool, typer.Option("--execute/--dry-run", help="Empty them; default: only show.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what goes and what stays as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the removed and kept changes as JSON.")] = False,
 ) -> None:
     """Empty the topics between the stages, with all workers stopped: the first step of a rebuild.
 
     Erasures and unsubscribes in them stay. Nothing else is touched: captured topics, retries, deliveries, parked deliveries,
-    dead letters, topic erasures, audit, changelogs. There is no way back: only a rebuild can follow. Exit code 2: there is
+    dead letters, topic erasures, audit, changelogs. It cannot be undone: only a rebuild can follow. Exit code 2: there is
     something to empty, and --execute was not given.
     """
     with guarded():
@@ -68,7 +68,7 @@ def _show_clearing(found: list[Clearing], *, execute: bool) -> None:
 
 
 def _show(plan: list[dict[str, Any]]) -> None:
-    table = Table("topic", "action", "partitions", "what for", "settings / differences")
+    table = Table("topic", "action", "partitions", "purpose", "settings / differences")
     for item in plan:
         facts = item["differences"] or [f"{key}={value}" for key, value in item["config"].items()]
         table.add_row(item["topic"], item["action"], str(item["partitions"]), item["purpose"], "\n".join(facts))

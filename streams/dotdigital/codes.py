@@ -1,4 +1,4 @@
-"""Every code with which Dotdigital refuses something, what kind of failure it is, and what to do about it.
+"""Every code with which Dotdigital refuses something, its kind of failure, and what to do.
 
 Codes of v3 services (``contacts:...``), of v2 (``ERROR_...``), and of the rows of import reports, which documentation and
 specifications spell in different cases. Sources: the error list and the specifications of the contacts 3.4, insight 3.3, events
@@ -14,27 +14,27 @@ from streams.dotdigital.errors import Limit
 
 
 class ErrorClass(StrEnum):
-    """What a code means for the call that got it; each has its error in ``streams.dotdigital.errors``."""
+    """The meaning of a code for its call; each has an error in ``streams.dotdigital.errors``."""
 
     LATER = "later"
     """Try again with back-off."""
     THROTTLED = "throttled"
-    """A ceiling is reached."""
+    """A limit is reached."""
     ACCESS = "access"
-    """Nothing of the kind works until a person acts."""
+    """No such request works until a person acts."""
     EXISTS = "exists"
     """The contact exists already."""
     MISSING = "missing"
-    """Something that it depends on is not there; try again once it is."""
+    """Something that it depends on does not exist; try again once it does."""
     NOT_FOUND = "not-found"
-    """What it asks for is not there."""
+    """The requested object does not exist."""
     DATA = "data"
-    """This very request is wrong, now and for ever."""
+    """This request is wrong, now and for ever."""
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """One code: ``hint`` is a line for whoever finds it on a parked delivery."""
+    """One code: ``hint`` is a line for the operator who finds it on a parked delivery."""
 
     verdict: ErrorClass
     hint: str
@@ -50,25 +50,25 @@ _LATER, _ACCESS, _MISSING, _NOT_FOUND, _DATA = (
 )
 
 _V3: Final[dict[str, Code]] = {
-    "contacts:badJson": Code(_DATA, "the request is no valid JSON: report it as a defect"),
+    "contacts:badJson": Code(_DATA, "the request is not valid JSON: report it as a defect"),
     "contacts:badRequest": Code(_DATA, "the request's structure is wrong: report it as a defect"),
     "contacts:invalidValue": Code(_DATA, "a value does not fit its data field: check the fields' types in Dotdigital"),
-    "contacts:invalidId": Code(_DATA, "the e-mail address or the contact id is not one: correct it in Orderwise"),
+    "contacts:invalidId": Code(_DATA, "the e-mail address or the contact id is not valid: correct it in Orderwise"),
     "contacts:invalidFilter": Code(_DATA, "a listing's filter is wrong: report it as a defect"),
     "contacts:invalidContacts": Code(_DATA, "no contact of the request can be used: check the addresses in Orderwise"),
     "contacts:idAlreadyExists": Code(ErrorClass.EXISTS, "another contact has the identifier: merge the two in Dotdigital"),
     "contacts:contactNotFound": Code(_NOT_FOUND, "the contact is not in the account, or in its bin"),
-    "contacts:importNotFound": Code(_NOT_FOUND, "Dotdigital knows nothing of the import: what it held is sent again"),
-    "contacts:invalidDeleteId": Code(_DATA, "the id of a bulk delete is none: report it as a defect"),
-    "contacts:noContactsSpecified": Code(_DATA, "a bulk delete named nobody, or too many: report it as a defect"),
+    "contacts:importNotFound": Code(_NOT_FOUND, "Dotdigital does not have the import: its items are sent again"),
+    "contacts:invalidDeleteId": Code(_DATA, "the id of a bulk delete is not valid: report it as a defect"),
+    "contacts:noContactsSpecified": Code(_DATA, "a bulk delete named no contacts, or too many: report it as a defect"),
     "contacts:tooManyActiveImports": Code(ErrorClass.THROTTLED, "25 contact imports are in flight", Limit.CONTACT_IMPORTS),
     "contacts:tooManyBulkDeleteJobs": Code(ErrorClass.THROTTLED, "too many bulk deletes are in flight", Limit.BULK_DELETES),
     "insightData:badJson": Code(_DATA, "the record does not fit its collection: compare it with the collection's schema"),
-    "insightData:invalidId": Code(_DATA, "the key, the collection or the contact cannot be named so: check mapping.yaml"),
-    "insightData:importNotFound": Code(_NOT_FOUND, "Dotdigital knows nothing of the import: what it held is sent again"),
-    "insightData:asyncJobNotFound": Code(_NOT_FOUND, "Dotdigital knows nothing of the job"),
+    "insightData:invalidId": Code(_DATA, "the name of the key, collection or contact is not valid: check mapping.yaml"),
+    "insightData:importNotFound": Code(_NOT_FOUND, "Dotdigital does not have the import: its items are sent again"),
+    "insightData:asyncJobNotFound": Code(_NOT_FOUND, "Dotdigital does not have the job"),
     "insightData:collectionNotFound": Code(_MISSING, "the collection is missing: run 'owdd dotdigital apply --execute'"),
-    "insightData:contactNotFound": Code(_MISSING, "the record's contact is missing: it follows once the contact is there"),
+    "insightData:contactNotFound": Code(_MISSING, "the record's contact is missing: it is sent once the contact exists"),
     "insightData:recordNotFound": Code(_NOT_FOUND, "the record is not in the collection"),
     "insightData:noRecordsSpecified": Code(_DATA, "a deletion named no records, or too many: report it as a defect"),
     "insightData:tooManyActiveImports": Code(ErrorClass.THROTTLED, "5 insight imports are in flight", Limit.INSIGHT_IMPORTS),
@@ -76,8 +76,8 @@ _V3: Final[dict[str, Code]] = {
     "events:invalidCheckpoint": Code(_DATA, "an event export was read with a wrong checkpoint"),
     "events:inactiveSubscription": Code(_ACCESS, "the event export was not read for 30 days: activate it again"),
     "events:invalidEventType": Code(_DATA, "there is no such event type: check delivery.follow_up.type"),
-    "events:nameAlreadyExists": Code(_DATA, "an event export has that name already"),
-    "customIdentifiers:nameTooLong": Code(_DATA, "the name of a custom identifier has 50 characters at most"),
+    "events:nameAlreadyExists": Code(_DATA, "an event export already has that name"),
+    "customIdentifiers:nameTooLong": Code(_DATA, "the name of a custom identifier may have 50 characters at most"),
     "customIdentifiers:nameAlreadyExists": Code(_DATA, "the custom identifier exists already"),
     "customIdentifiers:inUse": Code(_DATA, "the custom identifier is in use"),
     "customIdentifiers:notExist": Code(_NOT_FOUND, "there is no such custom identifier"),
@@ -87,33 +87,35 @@ _V3: Final[dict[str, Code]] = {
 
 _V2: Final[dict[str, Code]] = {
     "ACCOUNT_INVALID": Code(_ACCESS, "the account is not active: talk to Dotdigital"),
-    "ADDRESSBOOK_DUPLICATE": Code(_DATA, "a list or a segment has that name already"),
-    "ADDRESSBOOK_INVALID": Code(_DATA, "a list cannot be called that: check delivery.recent_buyers.list"),
+    "ADDRESSBOOK_DUPLICATE": Code(_DATA, "a list or a segment already has that name"),
+    "ADDRESSBOOK_INVALID": Code(_DATA, "a list cannot have that name: check delivery.recent_buyers.list"),
     "ADDRESSBOOK_IN_USE": Code(_LATER, "the list is in use at the moment"),
-    "ADDRESSBOOK_LIMITEXCEEDED": Code(_ACCESS, "the account has as many lists as it may: delete some"),
+    "ADDRESSBOOK_LIMITEXCEEDED": Code(_ACCESS, "the account has as many lists as are allowed: delete some"),
     "ADDRESSBOOK_NOTWRITABLE": Code(_DATA, "the list cannot be written to: choose another in mapping.yaml"),
     "ADDRESSBOOK_NOT_FOUND": Code(_MISSING, "the list is missing: run 'owdd dotdigital apply --execute'"),
     "ADDRESSBOOK_TOOMANY": Code(_DATA, "too many lists in one call: report it as a defect"),
     "APIUSAGE_EXCEEDED": Code(ErrorClass.THROTTLED, "the calls of this hour are used up", Limit.FLAT),
-    "APIUSER_INVALID": Code(_ACCESS, "the API user is disabled or gone: check it in Dotdigital"),
-    "BODY_DOES_NOT_MATCH_CONTENT_TYPE": Code(_DATA, "the request's body is not what it says: report it as a defect"),
+    "APIUSER_INVALID": Code(_ACCESS, "the API user is disabled or deleted: check it in Dotdigital"),
+    "BODY_DOES_NOT_MATCH_CONTENT_TYPE": Code(
+        _DATA, "the request's body does not match its content type: report it as a defect"
+    ),
     "CAMPAIGN_CONTAINS_UNSUPPORTED_BLOCKS": Code(_DATA, "the campaign has blocks that the API cannot handle"),
     "CAMPAIGN_INVALID": Code(_DATA, "the campaign is not valid"),
     "CAMPAIGN_NOT_FOUND": Code(_NOT_FOUND, "there is no such campaign"),
     "CAMPAIGN_READONLY": Code(_DATA, "the campaign cannot be changed"),
     "CAMPAIGN_SENDNOTPERMITTED": Code(_ACCESS, "the API user may not send campaigns"),
-    "CAMPAIGN_SEND_INVALID": Code(_DATA, "the campaign cannot be sent so"),
+    "CAMPAIGN_SEND_INVALID": Code(_DATA, "the campaign cannot be sent in this state"),
     "CANNOT_PERFORM_OPERATION_ON_ACCOUNT": Code(_ACCESS, "the account does not allow the operation: talk to Dotdigital"),
-    "CONTACTS_ARE_NOT_SPECIFIED": Code(_DATA, "a bulk call named nobody: report it as a defect"),
+    "CONTACTS_ARE_NOT_SPECIFIED": Code(_DATA, "a bulk call named no contacts: report it as a defect"),
     "CONTACT_INVALID": Code(_DATA, "the contact is not valid: check its values in Orderwise"),
     "CONTACT_NOT_FOUND": Code(_MISSING, "the contact is missing: deliver it first"),
     "CONTACT_RESUBSCRIPTION_INVALID": Code(_DATA, "the contact cannot be resubscribed"),
-    "CONTACT_SUPPRESSED": Code(_DATA, "the contact is suppressed and stays so"),
-    "CONTACT_SUPPRESSEDFORADDRESSBOOK": Code(_DATA, "the contact left that list and stays off it"),
+    "CONTACT_SUPPRESSED": Code(_DATA, "the contact is suppressed and remains so"),
+    "CONTACT_SUPPRESSEDFORADDRESSBOOK": Code(_DATA, "the contact left that list and cannot be added again"),
     "CONTACT_TOOMANY": Code(_ACCESS, "the account has as many contacts as its contract allows: talk to Dotdigital"),
     "CONTENT_TYPE_IS_NOT_SUPPORTED": Code(_DATA, "the request's content type is wrong: report it as a defect"),
     "DATAFIELD_INVALID": Code(_DATA, "a data field or its value is not valid: check contact_fields in mapping.yaml"),
-    "DATAFIELD_LIMITEXCEEDED": Code(_ACCESS, "the account has as many data fields as it may: delete some"),
+    "DATAFIELD_LIMITEXCEEDED": Code(_ACCESS, "the account has as many data fields as are allowed: delete some"),
     "DATAFIELD_NOTFOUND": Code(_MISSING, "a data field is missing: run 'owdd dotdigital apply --execute'"),
     "DATAFIELD_VALUE_OVERFLOW": Code(_DATA, "a value is too long for its data field"),
     "DOCUMENT_ALREADYATTACHED": Code(_DATA, "the document is attached already"),
@@ -122,37 +124,37 @@ _V2: Final[dict[str, Code]] = {
     "DOCUMENT_FOLDER_INVALID": Code(_DATA, "the document folder is not valid"),
     "DOCUMENT_FOLDER_NOT_FOUND": Code(_NOT_FOUND, "there is no such document folder"),
     "DOCUMENT_INVALID": Code(_DATA, "the document is not valid"),
-    "DOCUMENT_NAMEINVALID": Code(_DATA, "a document cannot be called that"),
+    "DOCUMENT_NAMEINVALID": Code(_DATA, "a document cannot have that name"),
     "DOCUMENT_NOT_FOUND": Code(_NOT_FOUND, "there is no such document"),
     "DOCUMENT_TOOLARGE": Code(_DATA, "the document is too large"),
     "DOCUMENT_TOOMANYATTACHMENTS": Code(_DATA, "there are too many attachments"),
     "DOCUMENT_UNSUPPORTEDFORMAT": Code(_DATA, "documents cannot have that format"),
-    "EMAIL_BANNED": Code(_DATA, "Dotdigital bars the address: correct it in Orderwise, or let it be"),
+    "EMAIL_BANNED": Code(_DATA, "Dotdigital bars the address: correct it in Orderwise, or leave it"),
     "ENROLMENT_ALLOWANCE_EXCEEDED": Code(ErrorClass.THROTTLED, "20 enrolment calls in an hour", Limit.ENROLMENTS),
-    "ENROLMENT_INVALID": Code(_DATA, "an enrolment named nobody, or too many: report it as a defect"),
+    "ENROLMENT_INVALID": Code(_DATA, "an enrolment named no contacts, or too many: report it as a defect"),
     "ENROLMENT_IS_PROCESSING": Code(_LATER, "the enrolment is not finished"),
-    "ENROLMENT_NOT_FOUND": Code(_NOT_FOUND, "Dotdigital knows nothing of the enrolment"),
+    "ENROLMENT_NOT_FOUND": Code(_NOT_FOUND, "Dotdigital does not have the enrolment"),
     "FEATURENOTACTIVE": Code(_ACCESS, "the account's contract lacks the feature: talk to Dotdigital"),
     "IMAGE_DATAEMPTY": Code(_DATA, "the image is empty"),
     "IMAGE_FOLDER_DELETED": Code(_DATA, "the image folder was deleted"),
     "IMAGE_FOLDER_INVALID": Code(_DATA, "the image folder is not valid"),
     "IMAGE_FOLDER_NOT_FOUND": Code(_NOT_FOUND, "there is no such image folder"),
     "IMAGE_INVALID": Code(_DATA, "the image is not valid"),
-    "IMAGE_NAMEINVALID": Code(_DATA, "an image cannot be called that"),
+    "IMAGE_NAMEINVALID": Code(_DATA, "an image cannot have that name"),
     "IMAGE_PARENTFOLDERISFULL": Code(_DATA, "the image folder is full"),
     "IMAGE_UNSUPPORTEDFORMAT": Code(_DATA, "images cannot have that format"),
-    "IMPORT_NOT_FOUND": Code(_NOT_FOUND, "Dotdigital knows nothing of the import"),
+    "IMPORT_NOT_FOUND": Code(_NOT_FOUND, "Dotdigital does not have the import"),
     "IMPORT_REPORT_NOT_FOUND": Code(_NOT_FOUND, "the import has no report"),
     "IMPORT_TOOMANYACTIVEIMPORTS": Code(ErrorClass.THROTTLED, "too many imports are in flight", Limit.CONTACT_IMPORTS),
     "IMPORT_UNSUPPORTED_FORMAT": Code(_DATA, "imports cannot have that format"),
     "INVALID_APIUSEREXISTS": Code(_DATA, "the API user exists already"),
-    "INVALID_EMAIL": Code(_DATA, "the e-mail address is not one: correct it in Orderwise"),
+    "INVALID_EMAIL": Code(_DATA, "the e-mail address is not valid: correct it in Orderwise"),
     "INVALID_LOGIN": Code(_ACCESS, "the API user or its password is wrong"),
     "INVALID_PERSONALISATION_VALUES": Code(_DATA, "the personalisation values are not valid"),
     "MALFORMED_REQUEST": Code(_DATA, "the request is malformed: report it as a defect"),
     "MANAGED_USER_INVALID": Code(_ACCESS, "the managed user is not valid"),
     "MISSING_SETUPKEYVALUES": Code(_DATA, "values are missing in the request"),
-    "MULTI_FILE_UPLOAD_NOT_ALLOWED": Code(_DATA, "one file at a time can be uploaded"),
+    "MULTI_FILE_UPLOAD_NOT_ALLOWED": Code(_DATA, "only one file at a time can be uploaded"),
     "NON_UNIQUE_DATAFIELD": Code(_DATA, "the data field exists already"),
     "NON_UNIQUE_EMAIL": Code(ErrorClass.EXISTS, "the contact was created at the same time by another call"),
     "NO_EMAIL_COLUMN": Code(_DATA, "the import has no column of addresses"),
@@ -163,22 +165,22 @@ _V2: Final[dict[str, Code]] = {
     "PROGRAM_NOT_ACTIVE": Code(_MISSING, "the programme is not active: activate it in Dotdigital"),
     "PROGRAM_NOT_FOUND": Code(_MISSING, "there is no such programme: check delivery.follow_up.program"),
     "SEGMENT_NOT_FOUND": Code(_NOT_FOUND, "there is no such segment"),
-    "SEND_LIMITEXCEEDED": Code(_ACCESS, "the account has sent as much as it may"),
+    "SEND_LIMITEXCEEDED": Code(_ACCESS, "the account has sent as much as is allowed"),
     "SMS_INVALID": Code(_DATA, "the text message is not valid"),
-    "SMS_INVALIDPHONENUMBER": Code(_DATA, "the telephone number is not one"),
+    "SMS_INVALIDPHONENUMBER": Code(_DATA, "the telephone number is not valid"),
     "SMS_SENDNOTPERMITTED": Code(_ACCESS, "the API user may not send text messages"),
     "SURVEY_NOT_FOUND": Code(_NOT_FOUND, "there is no such survey"),
-    "SYSTEM_SERVICETEMPORARILYUNAVAILABLE": Code(_LATER, "Dotdigital is unavailable for the moment"),
+    "SYSTEM_SERVICETEMPORARILYUNAVAILABLE": Code(_LATER, "Dotdigital is unavailable at the moment"),
     "TEMPLATE_INVALID": Code(_DATA, "the template is not valid"),
     "TEMPLATE_NOT_FOUND": Code(_NOT_FOUND, "there is no such template"),
     "THEME_INVALID": Code(_DATA, "the theme is not valid"),
     "TRANSACTIONAL_DATA_COLLECTION_DOES_NOT_EXIST": Code(_MISSING, "the collection is missing"),
     "TRANSACTIONAL_DATA_COLLECTION_IS_RESTORING": Code(_LATER, "the collection is being restored"),
     "TRANSACTIONAL_DATA_DOES_NOT_EXIST": Code(_NOT_FOUND, "the record is not in the collection"),
-    "TRANSACTIONAL_DATA_INVALID_COLLECTION_NAME": Code(_DATA, "a collection cannot be called that: check mapping.yaml"),
+    "TRANSACTIONAL_DATA_INVALID_COLLECTION_NAME": Code(_DATA, "a collection cannot have that name: check mapping.yaml"),
     "TRANSACTIONAL_DATA_STORAGE_ALLOWANCE_EXCEEDED": Code(_ACCESS, "the account's storage for insight data is full"),
     "TRANSACTIONAL_DATA_VALIDATION_FAILED": Code(_DATA, "the record does not fit its collection"),
-    "UNKNOWN": Code(_LATER, "Dotdigital failed without saying why"),
+    "UNKNOWN": Code(_LATER, "Dotdigital failed without a reason"),
     "UNKNOWN_ACCOUNT": Code(_ACCESS, "there is no such account"),
     "USERACCOUNT_UNKNOWN": Code(_ACCESS, "there is no such account"),
     "WEAK_PASSWORD": Code(_DATA, "the password is too weak"),
@@ -186,47 +188,49 @@ _V2: Final[dict[str, Code]] = {
 
 REASONS: Final[dict[str, Code]] = {
     # a contact import as a whole
-    "RejectedByWatchdog": Code(_ACCESS, "Dotdigital holds the import back until somebody has looked at it: ask support"),
+    "RejectedByWatchdog": Code(_ACCESS, "Dotdigital has to check the import first: ask their support"),
     "ExceedsAllowedContactLimit": Code(_ACCESS, "the account has as many contacts as its contract allows"),
     # rows of a contact import
     "ApiSchemaViolation": Code(_DATA, "a value does not fit its data field: check the fields' types in Dotdigital"),
     "Blocker": Code(_DATA, "Dotdigital bars the address"),
-    "ConsentRecordsNotApplied": Code(_DATA, "the contact was imported, its consent records were not"),
-    "Duplicate": Code(_LATER, "the identifier was in the import twice, or is another contact's: it is sent singly"),
-    "GloballySuppressed": Code(_DATA, "Dotdigital itself suppresses the address: let it be"),
-    "InvalidEmail": Code(_DATA, "the e-mail address is not one: correct it in Orderwise"),
+    "ConsentRecordsNotApplied": Code(_DATA, "the contact was imported, but its consent records were not"),
+    "Duplicate": Code(
+        _LATER, "the identifier was in the import twice, or belongs to another contact: it is sent by a single call"
+    ),
+    "GloballySuppressed": Code(_DATA, "Dotdigital itself suppresses the address: leave it"),
+    "InvalidEmail": Code(_DATA, "the e-mail address is not valid: correct it in Orderwise"),
     "InvalidContactId": Code(_DATA, "there is no contact with that id"),
-    "InvalidPhoneNumber": Code(_DATA, "the telephone number is not one"),
-    "InvalidDomain": Code(_DATA, "the domain of the address cannot get mail: correct it in Orderwise"),
+    "InvalidPhoneNumber": Code(_DATA, "the telephone number is not valid"),
+    "InvalidDomain": Code(_DATA, "the domain of the address cannot receive mail: correct it in Orderwise"),
     "InvalidContact": Code(_DATA, "the contact is not valid"),
     "InvalidAddressBookIds": Code(_MISSING, "the contact was imported, but a list is missing: run 'owdd dotdigital apply'"),
-    "InvalidMatchIdentifier": Code(_DATA, "the contact cannot be matched so: report it as a defect"),
+    "InvalidMatchIdentifier": Code(_DATA, "the contact cannot be matched by that identifier: report it as a defect"),
     "InvalidContactStatus": Code(_DATA, "the contact's status does not allow the change"),
     "NoValidIdentifiers": Code(_DATA, "the contact has no usable identifier"),
-    "SuppressedByDomain": Code(_DATA, "the account suppresses the domain of the address: let it be"),
+    "SuppressedByDomain": Code(_DATA, "the account suppresses the domain of the address: leave it"),
     # rows of an insight import
-    "Unknown": Code(_LATER, "Dotdigital failed without saying why"),
-    "InvalidClientKey": Code(_DATA, "the record's key cannot be used: an order number has 255 characters at most"),
-    "InvalidContactIdentifier": Code(_DATA, "the record's address is not one"),
-    "InvalidContactIdentifierType": Code(_DATA, "the record's contact cannot be named so: report it as a defect"),
-    "InvalidJson": Code(_DATA, "the record is no valid JSON: report it as a defect"),
-    "DuplicateKey": Code(_LATER, "the key was in the import twice: the record is sent singly"),
-    "ContactIdDoesNotExist": Code(_MISSING, "the record's contact is missing: it follows once the contact is there"),
-    "ContactEmailDoesNotExist": Code(_MISSING, "the record's contact is missing: it follows once the contact is there"),
+    "Unknown": Code(_LATER, "Dotdigital failed without a reason"),
+    "InvalidClientKey": Code(_DATA, "the record's key cannot be used: an order number may have 255 characters at most"),
+    "InvalidContactIdentifier": Code(_DATA, "the record's address is not valid"),
+    "InvalidContactIdentifierType": Code(_DATA, "the record's contact has the wrong type of identifier: report it as a defect"),
+    "InvalidJson": Code(_DATA, "the record is not valid JSON: report it as a defect"),
+    "DuplicateKey": Code(_LATER, "the key was in the import twice: the record is sent by a single call"),
+    "ContactIdDoesNotExist": Code(_MISSING, "the record's contact is missing: it is sent once the contact exists"),
+    "ContactEmailDoesNotExist": Code(_MISSING, "the record's contact is missing: it is sent once the contact exists"),
     "ContactPhoneNumberDoesNotExist": Code(_MISSING, "the record's contact is missing"),
     "ContactCustomIdentifierValueDoesNotExist": Code(_MISSING, "the record's contact is missing"),
     "JsonContainsNestedArray": Code(_DATA, "the record has an array inside an array: report it as a defect"),
-    "JsonContainsDashUnderscoreClash": Code(_DATA, "two properties differ in - and _ only"),
+    "JsonContainsDashUnderscoreClash": Code(_DATA, "two properties differ only in - and _"),
     "JsonDoesNotMatchSchema": Code(_DATA, "the record does not fit its collection: compare it with the collection's schema"),
     "JsonKeyTooLong": Code(_DATA, "the name of a property is too long"),
-    "JsonKeyInvalidCharacters": Code(_DATA, "the name of a property may have letters, digits, - and _ only"),
+    "JsonKeyInvalidCharacters": Code(_DATA, "the name of a property may have only letters, digits, - and _"),
     "JsonValueTooLong": Code(_DATA, "a text of the record is too long: shorten it in Orderwise"),
     "JsonValueIncompatibleWithSchema": Code(_DATA, "a property had another type in the collection's first record"),
     "JsonNumberValueTooLarge": Code(_DATA, "a number of the record is too large"),
     "MissingCollection": Code(_MISSING, "the collection is missing: run 'owdd dotdigital apply --execute'"),
     "InconsistentTypes": Code(_DATA, "a property has several types in one record"),
     "TooManyDistinctKeyValuePairs": Code(_DATA, "the collection has too many properties"),
-    "KeyExistingForDifferentContact": Code(_LATER, "the record's key is still another contact's: delete it there first"),
+    "KeyExistingForDifferentContact": Code(_LATER, "the record's key still belongs to another contact: delete it there first"),
 }
 """The words of import reports."""
 
@@ -237,7 +241,7 @@ _SAME: Final = {"duplicateidentifier": "duplicate"}
 """Codes that the specification and the documentation call by different words."""
 
 _FOLDED: Final = {name.casefold(): code for name, code in CODES.items()}
-_UNKNOWN: Final = Code(_DATA, "a code that is not documented: ask Dotdigital what it means")
+_UNKNOWN: Final = Code(_DATA, "an undocumented code: ask Dotdigital for its meaning")
 
 
 def canonical(code: str) -> str:

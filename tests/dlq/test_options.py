@@ -20,7 +20,7 @@ SETTINGS = Settings()
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
-        ("--kind", "other", "it is one of ingest, delivery"),
+        ("--kind", "other", "it must be one of ingest, delivery"),
         ("--age", "3 weeks", "write it as 90s, 30m, 12h or 7d"),
         ("--since", "yesterday", "write it as 2026-11-23T14:00"),
         ("--until", "25:00", "write it as 2026-11-23T14:00"),

@@ -54,7 +54,7 @@ async def test_an_erased_person_is_gone_from_everything_and_does_not_come_back(t
 
         shown = await owdd(running, "erase", "--email", f" {ANN.upper()}")
         assert shown.exit_code == WOULD_CHANGE
-        assert "1 buyers have the address; not asked for before" in shown.output
+        assert "1 buyers have the address; not requested before" in shown.output
 
         file = tmp_path / "receipt.json"
         done = await owdd(running, "erase", "--email", ANN, "--execute", "--wait", "--receipt", str(file), "--operator", "dpo")
@@ -78,7 +78,7 @@ async def test_an_erased_person_is_gone_from_everything_and_does_not_come_back(t
 
         again = await owdd(running, "erase", "--email", ANN, "--execute", "--wait", "--receipt", str(file), "--operator", "dpo")
         assert again.exit_code == 0, again.output
-        assert "0 buyers have the address; asked for before by dpo" in (await owdd(running, "erase", "--email", ANN)).output
+        assert "0 buyers have the address; requested before by dpo" in (await owdd(running, "erase", "--email", ANN)).output
 
         await happen(running, "erase", person(1, f"{ANN}; {BOB}", 2), person(3, ANN, 2))
         await running.settled()
