@@ -1,11 +1,11 @@
 -- disable.sql, written by "owdd connectors sql" from the mapping: change the mapping, not this file.
--- Reviewed and run by the DBA; no program of ours runs it. It may be run again: what is done already is left as it is.
+-- The DBA reviews and runs it; no program of ours does. It may be run again: steps that are done are skipped.
 -- sqlcmd -S <server> -E -b -i disable.sql
 --
--- Takes away all that enable.sql and login.sql made. Stop and delete the connector first. Changes that it has not read are gone.
--- Run by: a sysadmin. To come back: enable.sql, login.sql and a new snapshot. Schema [owdd] goes, with its two tables.
+-- Removes everything that enable.sql and login.sql made. Stop and delete the connector first. Its unread changes are lost.
+-- Run by: a sysadmin. To come back: enable.sql, login.sql and a new snapshot. Schema [owdd] is dropped, with its two tables.
 -- Change data capture stays on for the database while others have capture instances. ALLOW_SNAPSHOT_ISOLATION stays on:
--- others may use it by now; to switch it off as well, ALTER DATABASE ... SET ALLOW_SNAPSHOT_ISOLATION OFF.
+-- others may use it by now. To switch it off as well: ALTER DATABASE ... SET ALLOW_SNAPSHOT_ISOLATION OFF.
 GO
 
 USE [Orderwise];
@@ -15,7 +15,7 @@ SET NOCOUNT ON;
 SET QUOTED_IDENTIFIER ON;
 IF DB_NAME() <> N'Orderwise'
 BEGIN
-    RAISERROR (N'The database Orderwise is not here, or may not be used. Nothing was done.', 16, 1);
+    RAISERROR (N'The database Orderwise does not exist here, or may not be used. Nothing was done.', 16, 1);
     SET NOEXEC ON;
 END;
 GO

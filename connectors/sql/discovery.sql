@@ -1,10 +1,10 @@
 -- discovery.sql, written by "owdd connectors sql" from the mapping: change the mapping, not this file.
--- Changes nothing but a temporary table of its own.
+-- Changes nothing except a temporary table of its own.
 -- sqlcmd -S <server> -E -W -i discovery.sql -o discovery.txt
 --
--- What the tables of this site are like, so that the mapping can be put right before anything is captured. Reads only, and
--- shows no personal data: names of columns, counts, and the texts of lookups.
--- Run by: db_datareader with VIEW DEFINITION and VIEW DATABASE STATE; out of hours, because two questions read a whole table.
+-- Shows the tables of this site, so that the mapping can be corrected before anything is captured. Reads only, and shows no
+-- personal data: names of columns, counts, and the texts of lookups.
+-- Run by: db_datareader with VIEW DEFINITION and VIEW DATABASE STATE; out of hours, because two queries read a whole table.
 -- Null shares are of the newest 100,000 rows. Reads do not wait for writers (READUNCOMMITTED), so counts are nearly exact.
 GO
 
@@ -15,7 +15,7 @@ SET NOCOUNT ON;
 SET QUOTED_IDENTIFIER ON;
 IF DB_NAME() <> N'Orderwise'
 BEGIN
-    RAISERROR (N'The database Orderwise is not here, or may not be used. Nothing was done.', 16, 1);
+    RAISERROR (N'The database Orderwise does not exist here, or may not be used. Nothing was done.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
@@ -104,7 +104,7 @@ WHERE t.object_id IN (SELECT OBJECT_ID([table]) FROM #mapped)
 ORDER BY t.name, c.column_id;
 GO
 
--- Where consent, addresses, channels and currencies may be kept.
+-- Columns that may contain consent, addresses, channels and currencies.
 SELECT t.name AS [table], c.name AS [column]
 FROM sys.columns AS c JOIN sys.tables AS t ON t.object_id = c.object_id
 WHERE c.name LIKE N'%email%'
@@ -120,7 +120,7 @@ WHERE c.name LIKE N'%email%'
 ORDER BY t.name, c.name;
 GO
 
--- Which table a prefix belongs to.
+-- The table of each prefix.
 SELECT t.name AS [table], c.name AS [identity] FROM sys.columns AS c JOIN sys.tables AS t ON t.object_id = c.object_id
 WHERE c.is_identity = 1 AND (c.name LIKE N'crli[_]%' OR c.name LIKE N'cda%' OR c.name LIKE N'cset%' OR c.name LIKE N'sot[_]%'
     OR c.name LIKE N'oh%' OR c.name LIKE N'd_[_]%' OR c.name LIKE N'i_[_]%')

@@ -1,9 +1,9 @@
 -- enable.sql, written by "owdd connectors sql" from the mapping: change the mapping, not this file.
--- Reviewed and run by the DBA; no program of ours runs it. It may be run again: what is done already is left as it is.
+-- The DBA reviews and runs it; no program of ours does. It may be run again: steps that are done are skipped.
 -- sqlcmd -S <server> -E -b -i enable.sql
 --
--- Switches change data capture on for the database and the mapped tables, and makes schema [owdd] with two small tables.
--- Run by: a sysadmin (sp_cdc_enable_db asks for it). SQL Server Agent must run. See docs/capture.md for what it costs.
+-- Enables change data capture for the database and the mapped tables, and makes schema [owdd] with two small tables.
+-- Run by: a sysadmin (sp_cdc_enable_db requires it). SQL Server Agent must run. See docs/capture.md for the cost.
 -- Captures the columns of the mapping and no others; keeps changes for 7 days.
 GO
 
@@ -14,7 +14,7 @@ SET NOCOUNT ON;
 SET QUOTED_IDENTIFIER ON;
 IF DB_NAME() <> N'Orderwise'
 BEGIN
-    RAISERROR (N'The database Orderwise is not here, or may not be used. Nothing was done.', 16, 1);
+    RAISERROR (N'The database Orderwise does not exist here, or may not be used. Nothing was done.', 16, 1);
     SET NOEXEC ON;
 END;
 GO

@@ -1,10 +1,10 @@
 -- login.sql, written by "owdd connectors sql" from the mapping: change the mapping, not this file.
--- Reviewed and run by the DBA; no program of ours runs it. It may be run again: what is done already is left as it is.
+-- The DBA reviews and runs it; no program of ours does. It may be run again: steps that are done are skipped.
 -- sqlcmd -S <server> -E -b -i login.sql
 --
 -- Makes the login and the user of the connector, and grants what capture needs through role [owdd_reader].
 -- Run by: a sysadmin, or a securityadmin who is db_owner here; after enable.sql.
--- The password is the environment variable OWDD_SOURCE_PASSWORD, which sqlcmd puts in; it must hold no quote mark. Do not
+-- The password is the environment variable OWDD_SOURCE_PASSWORD, which sqlcmd inserts; it must contain no quote mark. Do not
 -- give it with -v: other users of the machine can read arguments. A login that exists keeps its password.
 GO
 
@@ -15,7 +15,7 @@ SET NOCOUNT ON;
 SET QUOTED_IDENTIFIER ON;
 IF DB_NAME() <> N'Orderwise'
 BEGIN
-    RAISERROR (N'The database Orderwise is not here, or may not be used. Nothing was done.', 16, 1);
+    RAISERROR (N'The database Orderwise does not exist here, or may not be used. Nothing was done.', 16, 1);
     SET NOEXEC ON;
 END;
 GO

@@ -1,9 +1,9 @@
 -- preflight.sql, written by "owdd connectors sql" from the mapping: change the mapping, not this file.
--- Changes nothing but a temporary table of its own.
+-- Changes nothing except a temporary table of its own.
 -- sqlcmd -S <server> -E -W -i preflight.sql -o preflight.txt
 --
--- Whether the server and the database are fit for change data capture, and once it is on, whether it works. Reads only.
--- Run by: anyone with VIEW SERVER STATE and VIEW ANY DEFINITION; before enable.sql, after it, and when something is odd.
+-- Checks whether the server and the database can use change data capture, and once it is on, whether it works. Reads only.
+-- Run by: anyone with VIEW SERVER STATE and VIEW ANY DEFINITION; before enable.sql, after it, and when something is unusual.
 -- Verdicts: ok; look (decide yourself); stop (capture will not work like this).
 GO
 
@@ -14,7 +14,7 @@ SET NOCOUNT ON;
 SET QUOTED_IDENTIFIER ON;
 IF DB_NAME() <> N'Orderwise'
 BEGIN
-    RAISERROR (N'The database Orderwise is not here, or may not be used. Nothing was done.', 16, 1);
+    RAISERROR (N'The database Orderwise does not exist here, or may not be used. Nothing was done.', 16, 1);
     SET NOEXEC ON;
 END;
 GO

@@ -1,13 +1,13 @@
 -- rotate.sql, written by "owdd connectors sql" from the mapping: change the mapping, not this file.
--- Reviewed and run by the DBA; no program of ours runs it. It may be run again: what is done already is left as it is.
+-- The DBA reviews and runs it; no program of ours does. It may be run again: steps that are done are skipped.
 -- sqlcmd -S <server> -E -b -i rotate.sql
 --
 -- Moves tables from one capture instance to the next (_v1 to _v2, and so on), with the columns of the mapping as it is now.
 -- Run by: db_owner, twice, with the environment variable OWDD_ROTATE set:
 --   begin   makes the next instance of every table that has one; a table that has none (the vendor rebuilt it) gets one.
---   finish  drops the older of two. Only after the connector has moved: its topic of notifications says "Capture Instance",
+--   finish  drops the older of two. Only after the connector has moved: its topic of notifications has "Capture Instance",
 --           "COMPLETED" for the old one, and "owdd connectors status" shows a position after the new one's start_lsn.
--- One change at a time: a table with two instances is not begun again.
+-- One change at a time: begin skips a table with two instances.
 GO
 
 USE [Orderwise];
@@ -17,7 +17,7 @@ SET NOCOUNT ON;
 SET QUOTED_IDENTIFIER ON;
 IF DB_NAME() <> N'Orderwise'
 BEGIN
-    RAISERROR (N'The database Orderwise is not here, or may not be used. Nothing was done.', 16, 1);
+    RAISERROR (N'The database Orderwise does not exist here, or may not be used. Nothing was done.', 16, 1);
     SET NOEXEC ON;
 END;
 GO

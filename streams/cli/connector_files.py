@@ -63,7 +63,7 @@ def sql(
 
 def _hand_out(files: list[Rendered], out: Path | None, check: bool, as_json: bool) -> None:
     if check and out is None:
-        raise ConfigurationError("--check needs --out: the directory to compare with")
+        raise ConfigurationError("--check needs --out, the directory to compare with")
     if out is None:
         shown = _json({file.name: file.text for file in files}) + "\n" if as_json else "\n".join(file.text for file in files)
         typer.echo(shown, nl=False)

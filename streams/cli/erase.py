@@ -44,8 +44,8 @@ def erase(
 ) -> None:
     """Erase a person everywhere, for ever: in Dotdigital, in our state, and in later changes. It cannot be undone.
 
-    Exit code 0: erased, or with --execute alone asked for; 2: nothing was done, because --execute was not given; 3: not
-    everybody has answered in time (they go on).
+    Exit code 0: erased, or requested if --wait was not given; 2: nothing was done, because --execute was not given; 3: not
+    all results arrived in time (the erasure continues).
     """
     with guarded():
         settings, _ = load()

@@ -1,10 +1,10 @@
-"""What can go wrong with Kafka Connect, by what to do about it.
+"""Errors of Kafka Connect, by the remedy.
 
     ConnectError
     ├── ConnectUnreachable    no answer, a 5xx, or an answer that is not Kafka Connect's: look at the worker
-    ├── ConnectBusy           409 for longer than we repeat a call: the workers are still sharing out their connectors
+    ├── ConnectBusy           409 for longer than we repeat a call: the workers are still rebalancing
     ├── ConnectorMissing      404: there is no connector or plugin of that name
-    └── ConnectRefused        any other 4xx: the request is wrong for what it says
+    └── ConnectRefused        any other 4xx: the request is wrong
 
 No message quotes a configuration value that could be a secret.
 """

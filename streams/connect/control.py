@@ -1,7 +1,7 @@
-"""What takes several calls: look and plan, change and wait until it shows.
+"""Operations of several calls: read and plan, change and wait for the result.
 
-Kafka Connect says yes at once and acts later, and shows the state of the task before the last change until it has acted. So an
-end is believed when it has been seen unchanged for a while. Right after its creation a connector is not there (404).
+Kafka Connect accepts a change at once and acts later. Until then it shows the former state of the tasks. So a result counts
+only after it has been unchanged for a while. Right after its creation a connector does not exist yet (404).
 """
 
 import asyncio
@@ -67,7 +67,9 @@ async def plan_for(client: ConnectClient, name: str, desired: Config, *, force: 
     plugin = desired.get("connector.class", "")
     installed = [found.cls for found in await client.plugins()]
     if plugin not in installed:
-        raise ConfigurationError(f"connector.class {plugin!r} is not installed in the worker, which has {', '.join(installed)}")
+        raise ConfigurationError(
+            f"connector.class {plugin!r} is not installed in the worker; installed are {', '.join(installed)}"
+        )
     validation = await client.validate({**desired, "name": name})
     unknown = tuple(str(finding) for finding in lint(desired))
     return planned(name, running, desired, validation, unknown, force=force)

@@ -1,7 +1,7 @@
-"""The capture guard: looks every few seconds whether capture is alive, says so in metrics, and restarts what has failed.
+"""The capture guard: checks capture every few seconds, shows the result in metrics, and restarts failed parts.
 
-Silent death is the worst failure of SQL Server CDC: the connector says RUNNING, and no change ever comes. The guard runs with
-ingest. Whatever happens to the guard is counted and logged; it never stops a worker.
+The worst failure of SQL Server CDC is silent: the connector is RUNNING, and no change ever arrives. The guard runs with ingest.
+Failures of the guard itself are counted and logged; they never stop a worker.
 """
 
 import asyncio
@@ -103,7 +103,7 @@ class CaptureGuard:
 
     async def _connector(self, client: ConnectClient) -> None:
         name, running, up = self._names.connector, self._metrics.connector_running, self._metrics.connect_up
-        # What is not known from now on: a gauge can say that only by not being there.
+        # A gauge can show that a value is unknown only by its absence.
         running.clear()
         try:
             status = await client.status(name)
@@ -123,7 +123,7 @@ class CaptureGuard:
         act = self._restarts.decide(status, self._clock.now_ms()) if self._leads() else RestartDecision.NOTHING
         parts = [part.name for part in status.failed]
         if act is RestartDecision.RESTART:
-            log.warning("restarting what failed", connector=status.name, parts=parts, attempt=self._restarts.done)
+            log.warning("restarting failed parts", connector=status.name, parts=parts, attempt=self._restarts.done)
             await client.restart_failed(status.name)
             self._metrics.connector_restarts.labels(status.name).inc()
         if act is RestartDecision.GIVE_UP and not self._given_up:
@@ -148,7 +148,7 @@ class CaptureGuard:
             kind = type(error).__name__
             self._metrics.guard_failures.labels(self._names.connector, what).inc()
             if self._last_errors.get(what) != kind:
-                log.warning("capture guard cannot look", at=what, reason=kind)
+                log.warning("capture guard check failed", at=what, reason=kind)
             self._last_errors[what] = kind
         else:
             self._last_errors.pop(what, None)

@@ -15,7 +15,7 @@ from streams.connect.responses import Validation
 IDENTITY: Final = {
     "connector.class": "the offsets are another connector's",
     "topic.prefix": "offsets, topics and the schema history are kept under it",
-    "schema.history.internal.kafka.topic": "without its history the connector cannot read on",
+    "schema.history.internal.kafka.topic": "without its history the connector cannot continue",
     "database.names": "a database that is left out or renamed leaves its offsets behind",
     "database.dbname": "offsets and replication slot belong to one database",
     "slot.name": "the database keeps changes for the slot, and a new one starts from now",
@@ -101,7 +101,7 @@ def classify_errors(validation: Validation, desired: Config) -> tuple[tuple[str,
             waiting_helps = key == _HOST and _TRIAL.search(error) and not _REFUSED.search(error)
             (unreachable if waiting_helps else problems).append(f"{masked_key(key)}: {scrubbed(error, desired)}")
     if validation.error_count and not validation.errors:
-        problems.append(f"the plugin counts {validation.error_count} errors and names none; see the worker's log")
+        problems.append(f"the plugin reports {validation.error_count} errors without their text; see the worker's log")
     return tuple(problems), tuple(unreachable)
 
 

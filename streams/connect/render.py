@@ -105,7 +105,7 @@ def _tables(mapping: Mapping) -> Config:
     schema = mapping.source.schema_
     columns = {(schema, table): names for table, names in mapping.columns.items()}
     if schema.casefold() == SCHEMA:
-        raise ConfigurationError(f"source.schema is {schema!r}, which is the schema of our own tables")
+        raise ConfigurationError(f"source.schema is {schema!r}, which is the schema of this product's own tables")
     ours = {(SCHEMA, table): names for table, names in OUR_TABLES.items()}
     return {
         # Anchored by Debezium; the signal table is read without being listed, but its columns must be.

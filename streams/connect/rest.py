@@ -1,6 +1,6 @@
 """Kafka Connect's REST API, typed.
 
-A call that meets a rebalance (409) is repeated with jitter; any other failure becomes an error that says what to do. The API
+A call that meets a rebalance (409) is repeated with jitter; any other failure becomes an error with a remedy. The API
 has no authentication of its own: keep it on a private network.
 """
 
@@ -147,7 +147,7 @@ def _read(call: str, body: bytes, shape: type[_T]) -> _T:
     try:
         return msgspec.json.decode(body, type=shape)
     except msgspec.DecodeError as error:
-        raise ConnectUnreachable(call, f"the answer is not Kafka Connect's ({error})") from None
+        raise ConnectUnreachable(call, f"the response is not Kafka Connect's ({error})") from None
 
 
 def _failure(call: str, answer: httpx.Response, config: Config) -> Exception:

@@ -35,11 +35,13 @@ def snapshot_signal(running: Config, mapping: Mapping, tables: Sequence[str], si
     """
     spelt = {table.casefold(): table for table in mapping.tables}
     if strange := [table for table in tables if table.casefold() not in spelt]:
-        raise ConfigurationError(f"not in the mapping: {', '.join(strange)}; mapped are {', '.join(sorted(mapping.tables))}")
+        raise ConfigurationError(
+            f"not in the mapping: {', '.join(strange)}; mapped tables are {', '.join(sorted(mapping.tables))}"
+        )
     if "kafka" not in running.get("signal.enabled.channels", "source").split(","):
-        raise ConfigurationError("the running connector takes no signals from Kafka; apply the rendered configuration first")
+        raise ConfigurationError("the running connector accepts no signals from Kafka; apply the rendered configuration first")
     if "signal.data.collection" not in running:
-        raise ConfigurationError("the running connector has no signal table, in which it marks the windows of a snapshot")
+        raise ConfigurationError("the running connector has no signal table, which an incremental snapshot needs")
     source = mapping.source
     # SQL Server's collections carry the database, PostgreSQL's do not.
     parts = [source.schema_] if running["connector.class"] == CLASSES["postgres"] else [source.database, source.schema_]

@@ -121,9 +121,9 @@ class TestSql:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (("--table", "order_header"), "--table goes with --script rotate"),
+            (("--table", "order_header"), "--table can be used with --script rotate only"),
             (("--script", "drop"), "there is no script 'drop'"),
-            (("--script", "enable", "--table", "order_header"), "only rotate.sql may be narrowed"),
+            (("--script", "enable", "--table", "order_header"), "only rotate.sql accepts --table"),
             (("--script", "rotate", "--table", "user_detail"), "are not in the mapping"),
         ],
     )

@@ -97,7 +97,7 @@ class TestWhatIsCaptured:
         assert keys == {rf"dbo\.{section.table}": section.key for section in MAPPING.sections}
 
     def test_our_schema_cannot_be_the_erps(self) -> None:
-        with pytest.raises(ConfigurationError, match="schema of our own tables"):
+        with pytest.raises(ConfigurationError, match="schema of this product's own tables"):
             connector(mapping(source={"schema": "OWDD"}), "sqlserver", settings())
 
 

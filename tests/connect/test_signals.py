@@ -63,5 +63,5 @@ def test_a_connector_that_does_not_listen_is_not_asked(lost: str, hint: str) -> 
 
 
 def test_a_table_that_is_not_mapped_is_refused_with_those_that_are() -> None:
-    with pytest.raises(ConfigurationError, match=r"not in the mapping: users; mapped are .*order_header"):
+    with pytest.raises(ConfigurationError, match=r"not in the mapping: users; mapped tables are .*order_header"):
         snapshot_signal(connector(MAPPING, "sqlserver", SETTINGS), MAPPING, ["users"], "x")

@@ -8,10 +8,10 @@ from streams.mapping import Mapping
 from streams.settings import Settings
 
 _ABOUT = f"""
-Takes away all that enable.sql and login.sql made. Stop and delete the connector first. Changes that it has not read are gone.
-Run by: a sysadmin. To come back: enable.sql, login.sql and a new snapshot. Schema [{SCHEMA}] goes, with its two tables.
+Removes everything that enable.sql and login.sql made. Stop and delete the connector first. Its unread changes are lost.
+Run by: a sysadmin. To come back: enable.sql, login.sql and a new snapshot. Schema [{SCHEMA}] is dropped, with its two tables.
 Change data capture stays on for the database while others have capture instances. ALLOW_SNAPSHOT_ISOLATION stays on:
-others may use it by now; to switch it off as well, ALTER DATABASE ... SET ALLOW_SNAPSHOT_ISOLATION OFF.
+others may use it by now. To switch it off as well: ALTER DATABASE ... SET ALLOW_SNAPSHOT_ISOLATION OFF.
 """
 
 

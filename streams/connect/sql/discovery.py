@@ -7,9 +7,9 @@ from streams.mapping import Mapping
 _SAMPLE = 100_000
 
 _ABOUT = f"""
-What the tables of this site are like, so that the mapping can be put right before anything is captured. Reads only, and
-shows no personal data: names of columns, counts, and the texts of lookups.
-Run by: db_datareader with VIEW DEFINITION and VIEW DATABASE STATE; out of hours, because two questions read a whole table.
+Shows the tables of this site, so that the mapping can be corrected before anything is captured. Reads only, and shows no
+personal data: names of columns, counts, and the texts of lookups.
+Run by: db_datareader with VIEW DEFINITION and VIEW DATABASE STATE; out of hours, because two queries read a whole table.
 Null shares are of the newest {_SAMPLE:,} rows. Reads do not wait for writers (READUNCOMMITTED), so counts are nearly exact.
 """
 
@@ -63,8 +63,8 @@ def discovery(mapping: Mapping) -> str:
         "-- The mapping against the database.\n" + mapped_columns(tables),
         _MISSING,
         "-- Columns and types of the mapped tables and their families." + _FAMILIES,
-        "-- Where consent, addresses, channels and currencies may be kept.\n" + _words(),
-        "-- Which table a prefix belongs to." + _PREFIXES,
+        "-- Columns that may contain consent, addresses, channels and currencies.\n" + _words(),
+        "-- The table of each prefix." + _PREFIXES,
         "-- Keys, sizes and triggers." + _KEYS,
         "-- The statuses, and which order types and statuses are in use.\n" + _lookups(mapping),
         *(_null_shares(table) for table in tables),

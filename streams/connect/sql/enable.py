@@ -19,8 +19,8 @@ RETENTION_MINUTES = 7 * 24 * 60
 """How long change tables keep their rows: longer than the connector may be down, a holiday weekend included."""
 
 _ABOUT = f"""
-Switches change data capture on for the database and the mapped tables, and makes schema [{SCHEMA}] with two small tables.
-Run by: a sysadmin (sp_cdc_enable_db asks for it). SQL Server Agent must run. See docs/capture.md for what it costs.
+Enables change data capture for the database and the mapped tables, and makes schema [{SCHEMA}] with two small tables.
+Run by: a sysadmin (sp_cdc_enable_db requires it). SQL Server Agent must run. See docs/capture.md for the cost.
 Captures the columns of the mapping and no others; keeps changes for {RETENTION_MINUTES // 1440} days.
 """
 
@@ -37,7 +37,7 @@ CREATE TABLE {qualified(SCHEMA, SIGNAL)} (
     [data] varchar(2048) NULL
 );"""
 
-# Microsoft's defaults, written down: a change asks for a restart of the capture job, which is done only then.
+# Microsoft's defaults, written down: a change needs a restart of the capture job, which is done only then.
 _CAPTURE_JOB = {"pollinginterval": 5, "maxtrans": 500, "maxscans": 10}
 _CLEANUP_JOB = {"retention": RETENTION_MINUTES, "threshold": 5000}
 

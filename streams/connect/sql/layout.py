@@ -1,4 +1,4 @@
-"""The form of every script: who runs it and how, the right database or nothing, and batches that may be run again."""
+"""The form of every script: its purpose and caller, a guard for the right database, and batches that may be run again."""
 
 from collections.abc import Iterable
 from textwrap import indent
@@ -7,13 +7,13 @@ from streams.connect.sql.names import identifier, text
 from streams.mapping import Mapping
 
 _CHANGES = """\
--- Reviewed and run by the DBA; no program of ours runs it. It may be run again: what is done already is left as it is.
+-- The DBA reviews and runs it; no program of ours does. It may be run again: steps that are done are skipped.
 -- sqlcmd -S <server> -E -b -i {name}.sql
 """
 
-# Without -b: a mapped column that is not there fails one question, not those after it.
+# Without -b: a missing mapped column fails one query, not those after it.
 _READS = """\
--- Changes nothing but a temporary table of its own.
+-- Changes nothing except a temporary table of its own.
 -- sqlcmd -S <server> -E -W -i {name}.sql -o {name}.txt
 """
 
@@ -24,7 +24,7 @@ def layout(name: str, mapping: Mapping, about: str, batches: Iterable[str], *, r
     head = f'-- {name}.sql, written by "owdd connectors sql" from the mapping: change the mapping, not this file.\n'
     how = (_READS if reads else _CHANGES).format(name=name)
     guard = stop_if(
-        f"DB_NAME() <> {text(database)}", f"The database {database} is not here, or may not be used. Nothing was done."
+        f"DB_NAME() <> {text(database)}", f"The database {database} does not exist here, or may not be used. Nothing was done."
     )
     parts = [
         head + how + "--\n" + indent(about.strip(), "-- "),
@@ -43,5 +43,5 @@ def when(condition: str, *statements: str) -> str:
 
 
 def stop_if(condition: str, message: str) -> str:
-    """Say ``message`` and execute nothing more of the script, in SQL Server Management Studio as in sqlcmd."""
+    """Print ``message`` and execute nothing more of the script, in SQL Server Management Studio as in sqlcmd."""
     return when(condition, f"RAISERROR ({text(message)}, 16, 1);", "SET NOEXEC ON;")

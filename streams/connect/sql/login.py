@@ -1,4 +1,4 @@
-"""The connector's login: it may read what is captured, beat its heart, open and close its windows, and nothing else.
+"""The connector's login: it may read captured tables, write its heartbeat and its signal table, and nothing else.
 
 The permissions are those that Debezium's SQL Server page lists. ``EXECUTE`` on ``sys.sp_cdc_help_change_data_capture`` and
 ``sys.sp_cdc_help_jobs`` is not granted, because SQL Server gives it to everybody (role public).
@@ -16,7 +16,7 @@ PASSWORD = "$(OWDD_SOURCE_PASSWORD)"  # noqa: S105 - the name of a variable
 _ABOUT = f"""
 Makes the login and the user of the connector, and grants what capture needs through role [{ROLE}].
 Run by: a sysadmin, or a securityadmin who is db_owner here; after enable.sql.
-The password is the environment variable OWDD_SOURCE_PASSWORD, which sqlcmd puts in; it must hold no quote mark. Do not
+The password is the environment variable OWDD_SOURCE_PASSWORD, which sqlcmd inserts; it must contain no quote mark. Do not
 give it with -v: other users of the machine can read arguments. A login that exists keeps its password.
 """
 

@@ -60,7 +60,9 @@ def mapped_tables(mapping: Mapping) -> list[CapturedTable]:
     tables = [CapturedTable(mapping.source.schema_, table, columns) for table, columns in mapping.columns.items()]
     for table in tables:
         if len(table.stem) + 3 > _LONGEST_INSTANCE:
-            raise ConfigurationError(f"table {table.table}: a capture instance may have {_LONGEST_INSTANCE} characters at most")
+            raise ConfigurationError(
+                f"table {table.table}: the name of a capture instance may have at most {_LONGEST_INSTANCE} characters"
+            )
     return tables
 
 

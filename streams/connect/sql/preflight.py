@@ -6,8 +6,8 @@ from streams.mapping import Mapping
 from streams.settings import Settings
 
 _ABOUT = """
-Whether the server and the database are fit for change data capture, and once it is on, whether it works. Reads only.
-Run by: anyone with VIEW SERVER STATE and VIEW ANY DEFINITION; before enable.sql, after it, and when something is odd.
+Checks whether the server and the database can use change data capture, and once it is on, whether it works. Reads only.
+Run by: anyone with VIEW SERVER STATE and VIEW ANY DEFINITION; before enable.sql, after it, and when something is unusual.
 Verdicts: ok; look (decide yourself); stop (capture will not work like this).
 """
 

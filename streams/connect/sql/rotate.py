@@ -15,9 +15,9 @@ _ABOUT = """
 Moves tables from one capture instance to the next (_v1 to _v2, and so on), with the columns of the mapping as it is now.
 Run by: db_owner, twice, with the environment variable OWDD_ROTATE set:
   begin   makes the next instance of every table that has one; a table that has none (the vendor rebuilt it) gets one.
-  finish  drops the older of two. Only after the connector has moved: its topic of notifications says "Capture Instance",
+  finish  drops the older of two. Only after the connector has moved: its topic of notifications has "Capture Instance",
           "COMPLETED" for the old one, and "owdd connectors status" shows a position after the new one's start_lsn.
-One change at a time: a table with two instances is not begun again.
+One change at a time: begin skips a table with two instances.
 """
 
 

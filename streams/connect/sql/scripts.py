@@ -32,5 +32,5 @@ def script(name: str, mapping: Mapping, settings: Settings, tables: Collection[s
     if name not in SCRIPTS:
         raise ConfigurationError(f"there is no script {name!r}; there are {', '.join(SCRIPTS)}")
     if tables and name != "rotate":
-        raise ConfigurationError(f"{name}.sql is for all tables of the mapping; only rotate.sql may be narrowed")
+        raise ConfigurationError(f"{name}.sql is for all tables of the mapping; only rotate.sql accepts --table")
     return rotate(mapping, tables) if tables else SCRIPTS[name](mapping, settings)
