@@ -91,7 +91,7 @@ async def test_nothing_is_emptied_under_a_worker_of_whatever_version(site: Setti
     topic, group = Topics.of(site.app_id).retries, ingest_group(site.model_copy(update={"app_version": 7}))
     async with AIOKafkaConsumer(topic, bootstrap_servers=site.kafka_bootstrap, group_id=group) as consumer:
         await consumer.getmany(timeout_ms=0)
-        with pytest.raises(OwddError, match=f"^{group}: workers run"):
+        with pytest.raises(OwddError, match=f"^{group}: workers are running"):
             await purge(site, execute=True)
     assert len(await held(site, Topics.of(site.app_id).buyers)) == 1
 

@@ -96,7 +96,7 @@ def _decimal(value: Any, column: str, scale: int) -> str:
 
 def _instant(value: Any, column: str, unit: int) -> str:
     if type(value) is not int:
-        raise RecordError("bad_time", f"{column}: not an integer, though its schema says epoch time")
+        raise RecordError("bad_time", f"{column}: not an integer, although its schema is epoch time")
     try:
         instant = _EPOCH + timedelta(microseconds=value * unit if unit else value // 1_000)
     except OverflowError:
@@ -106,7 +106,7 @@ def _instant(value: Any, column: str, unit: int) -> str:
 
 def _date(value: Any, column: str) -> str:
     if type(value) is not int:
-        raise RecordError("bad_time", f"{column}: not an integer, though its schema says date")
+        raise RecordError("bad_time", f"{column}: not an integer, although its schema is a date")
     try:
         return f"{date(1970, 1, 1) + timedelta(days=value)}Z"
     except OverflowError:

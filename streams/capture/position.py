@@ -105,5 +105,5 @@ def position_of(source: dict[str, Any], epoch: int) -> bytes:
     connector = source.get("connector")
     reader = POSITIONS.get(connector) if type(connector) is str else None
     if reader is None:
-        raise RecordError("unknown_connector", "source.connector is not one that this release reads")
+        raise RecordError("unknown_connector", "this release does not read this source.connector")
     return reader(source, epoch)

@@ -94,7 +94,7 @@ class Dispatch:
                 targets = await resolve(client, self._mapping)
             except DotdigitalError as error:
                 failures += 1
-                log.warning("Dotdigital cannot be used yet", operation=error.operation, reason=str(error), attempt=failures)
+                log.warning("Dotdigital is not ready; retrying", operation=error.operation, reason=str(error), attempt=failures)
                 await asyncio.sleep(retry.delay(failures, self._rng))
             else:
                 return AccountTargets.of(self._mapping, targets)

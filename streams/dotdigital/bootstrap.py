@@ -104,7 +104,7 @@ async def apply(api: Api, steps: tuple[Step, ...]) -> None:
         DotdigitalError: a creation is refused.
     """
     if blocked := [step for step in steps if step.blocked]:
-        raise ConfigurationError("the account cannot be used as it is: " + "; ".join(map(str, blocked)))
+        raise ConfigurationError("the account cannot be used: " + "; ".join(map(str, blocked)))
     for step in steps:
         if step.action != "create":
             continue
@@ -127,7 +127,7 @@ async def resolve(api: Api, mapping: SiteMapping) -> Targets:
     steps = await plan(api, mapping)
     if wrong := [step for step in steps if step.action != "ok"]:
         named = "\n".join(f"  {step}" for step in wrong)
-        raise ConfigurationError(f"the Dotdigital account lacks something:\n{named}\nrun 'owdd dotdigital apply --execute'")
+        raise ConfigurationError(f"the Dotdigital account is incomplete:\n{named}\nrun 'owdd dotdigital apply --execute'")
     names = dict(_wanted(mapping))
     numbers = {step.kind: step.number for step in steps}
     return Targets(names.get("orders"), names.get("catalog"), numbers.get("list"), numbers.get("programme"))

@@ -38,7 +38,7 @@ def endpoint(account: Mapping[str, str], asked: str) -> str:
     named = account.get("ApiEndpoint", "").strip()
     operation = Operation.ACCOUNT_INFO
     if not named:
-        raise AccessError(operation, "no-endpoint", "the account names no ApiEndpoint: set OWDD_DOTDIGITAL_URL to its region")
+        raise AccessError(operation, "no-endpoint", "the account reports no ApiEndpoint: set OWDD_DOTDIGITAL_URL to its region")
     url = httpx.URL(named)
     same = (url.scheme, url.netloc) == (httpx.URL(asked).scheme, httpx.URL(asked).netloc)
     if not same and not (url.scheme == "https" and url.host.endswith(_OURS)):

@@ -172,7 +172,7 @@ class Stage:
         try:
             self._changes += self._handler.handle(unit, records)
         except Exception as error:  # noqa: BLE001  # whatever a record does to us, its neighbours must not suffer
-            log.warning("batch failed, trying its records one by one", stage=self._handler.name, error=type(error).__name__)
+            log.warning("batch failed; applying its records one by one", stage=self._handler.name, error=type(error).__name__)
         else:
             return unit
         for record in chain.from_iterable(map(_split, records)):
@@ -225,7 +225,7 @@ class Stage:
                 for partition in sorted(self._table.owned()):
                     self._handler.recovered(partition, self._table)
         except Exception as error:
-            log.exception("cannot rebuild memory from state", stage=self._handler.name)
+            log.exception("the stage's memory could not be rebuilt from its state", stage=self._handler.name)
             await self._app.crash(error)
         else:
             self._remembers.set()

@@ -65,7 +65,7 @@ class StateTable:
             else:
                 foreign += 1
         if foreign:
-            log.warning("changelog records of other tables dropped", table=self.name, records=foreign)
+            log.warning("dropped changelog records of other tables", table=self.name, records=foreign)
         self._apply(own)
 
     def owned(self) -> set[int]:

@@ -97,7 +97,9 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
             with suppress(IllegalStateError):  # the partition has gone to another worker
                 await self.seek_wait({place: hole[0]})
             return False
-        log.error("records expired unread", topic=place.topic, partition=place.partition, records=offset - hole[0])
+        log.error(
+            "records expired before they were read", topic=place.topic, partition=place.partition, records=offset - hole[0]
+        )
         await self._add_gap(place, hole[0], offset - 1)
         return True
 

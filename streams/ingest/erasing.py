@@ -28,7 +28,7 @@ class ErasureFlagColumn:
         """The addresses, present and former, of a contact row that is flagged.
 
         Raises:
-            RecordError: the row cannot be read; ``address_unavailable`` when the source did not tell whose it is.
+            RecordError: the row cannot be read; ``address_unavailable`` if the captured change has no address.
         """
         if self._reader is None or event.table != self._contact.table or event.after is None:
             return ()
@@ -37,7 +37,7 @@ class ErasureFlagColumn:
             return ()
         column, before = self._contact.email, event.before or {}
         if event.after[column] == UNAVAILABLE and before.get(column, UNAVAILABLE) == UNAVAILABLE:
-            raise RecordError("address_unavailable", f"{column} is not available, and the row asks for erasure")
+            raise RecordError("address_unavailable", f"{column} is not available, and the row requests an erasure")
         former = values.addresses(before.get(column), column)
         return tuple(dict.fromkeys((*row.emails, *former)))
 

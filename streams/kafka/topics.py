@@ -1,4 +1,4 @@
-"""Every topic of the product: its name, why it exists, and how it is kept.
+"""Every topic of the product: its name, purpose and retention.
 
 Topics are created from here by ``owdd topics apply`` and never by a worker, so that partitions, compaction and retention
 are explicit. All topics of one application have the same partition count: partition N of every one belongs to one worker.
@@ -116,17 +116,17 @@ def capture_specs(settings: Settings, mapping: Mapping, kind: SourceKind = "sqls
     for topic in captured(mapping):
         yield TopicSpec(topic, settings.partitions, settings.replication, "captured rows, keyed by primary key", rows)
     passing = {
-        names.heartbeat_rows: "the database's sign of life, by way of its change log",
-        names.heartbeats: "the connector's sign of life",
+        names.heartbeat_rows: "the database's heartbeat, through its change log",
+        names.heartbeats: "the connector's heartbeat",
         names.schema_changes: "changed tables",
-        names.notifications: "what the connector reports",
-        names.signals: "what the connector is told",
+        names.notifications: "the connector's notifications",
+        names.signals: "signals to the connector",
     }
     for topic, purpose in passing.items():
         yield TopicSpec(topic, 1, settings.replication, purpose, CHANGE_TOPIC)
     # Lost or shortened, the connector cannot start: one partition, kept for ever.
     forever = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
-    yield TopicSpec(names.history, 1, settings.replication, "the connector's memory of table schemas", forever)
+    yield TopicSpec(names.history, 1, settings.replication, "the connector's schema history", forever)
 
 
 def specs(settings: Settings, mapping: Mapping) -> Iterator[TopicSpec]:
@@ -142,16 +142,16 @@ def specs(settings: Settings, mapping: Mapping) -> Iterator[TopicSpec]:
     passing = {
         names.orders: "order rows by order",
         names.buyers: "customers, contacts and order facts by buyer",
-        names.contacts: "buyers' parts by e-mail",
+        names.contacts: "buyers' projections by e-mail",
         names.products: "products, variants, prices and stock by variant",
         names.desired: "desired contacts, records and follow-ups by e-mail; catalogue records by variant",
     }
     for topic, purpose in passing.items():
         yield spec(topic, purpose, cleanup_policy="delete", retention_ms=week, max_message_bytes=_LARGEST)
-    yield spec(names.deliveries, "what was sent and the answer", cleanup_policy="delete", retention_ms=month)
-    yield spec(names.parked, "deliveries that Dotdigital refused", cleanup_policy="delete", retention_ms=month)
-    yield spec(names.erasures, "who must be forgotten, by keyed digest", cleanup_policy="compact")
-    yield spec(names.audit, "what operators did, and what was erased where", cleanup_policy="delete", retention_ms=years)
+    yield spec(names.deliveries, "deliveries and their results", cleanup_policy="delete", retention_ms=month)
+    yield spec(names.parked, "parked deliveries", cleanup_policy="delete", retention_ms=month)
+    yield spec(names.erasures, "erased addresses, by keyed digest", cleanup_policy="compact")
+    yield spec(names.audit, "actions of operators, and results of erasures", cleanup_policy="delete", retention_ms=years)
     # As large as a captured record may be, for they hold such records whole.
     whole = {"cleanup_policy": "delete", "max_message_bytes": str(LARGEST_CAPTURED)}
     yield spec(names.retries, "captured records to be read again after a repair", retention_ms=week, **whole)

@@ -68,7 +68,7 @@ def _edges(spans: Iterable[tuple[int, int]]) -> list[int]:
 def _spans(line: str) -> list[tuple[int, int]]:
     found = _LINE.fullmatch(line.strip().casefold())
     if found is None:
-        raise ValueError(f"{line!r} is no window: {_EXAMPLE}")
+        raise ValueError(f"{line!r} is not a window: {_EXAMPLE}")
     start, end = _clock(line, found["start"]), _clock(line, found["end"])
     if start in {end, _DAY}:
         raise ValueError(f"{line!r} is empty; a whole day is 00:00-24:00")
@@ -79,7 +79,7 @@ def _spans(line: str) -> list[tuple[int, int]]:
 def _clock(line: str, text: str) -> int:
     hour, minute = (int(part) for part in text.split(":"))
     if minute > 59 or hour * 60 + minute > _DAY:
-        raise ValueError(f"{line!r}: {text} is no time of day")
+        raise ValueError(f"{line!r}: {text} is not a time of day")
     return hour * 60 + minute
 
 
@@ -90,7 +90,7 @@ def _days(line: str, text: str | None) -> list[int]:
     for part in text.split(","):
         first, _, last = (name.strip() for name in part.partition("-"))
         if first not in _DAYS or (last or first) not in _DAYS:
-            raise ValueError(f"{line!r}: {part.strip()!r} is no day: {_EXAMPLE}")
+            raise ValueError(f"{line!r}: {part.strip()!r} is not a day: {_EXAMPLE}")
         start = _DAYS.index(first)
         days += [(start + more) % 7 for more in range((_DAYS.index(last or first) - start) % 7 + 1)]
     return days

@@ -19,7 +19,7 @@ Collection = Annotated[str, StringConstraints(pattern=r"^[-A-Za-z_][-A-Za-z0-9_]
 
 
 class OrderRecords(MappingPart):
-    """The collection with one record per order. ``statuses``: the word that a record shows for a status of ours."""
+    """The collection with one record per order. ``statuses``: the word that records show for a status of ours."""
 
     collection: Collection = "Orders"
     statuses: dict[RecordStatus, str] = Field(default_factory=dict)
@@ -31,7 +31,7 @@ PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 def _template(text: str) -> str:
     if unknown := sorted(set(PLACEHOLDER.findall(text)) - {"sku", "code", "id"}):
-        raise ValueError(f"{unknown} cannot be filled in; use {{sku}}, {{code}} or {{id}}")
+        raise ValueError(f"{unknown} are not placeholders; use {{sku}}, {{code}} or {{id}}")
     return text
 
 

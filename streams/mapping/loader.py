@@ -22,7 +22,7 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if (key.tag, key.value) in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"{key.value} is here twice", key.start_mark)
+                    raise yaml.constructor.ConstructorError(None, None, f"{key.value} appears twice", key.start_mark)
                 seen.add((key.tag, key.value))
         return super().construct_mapping(node, deep)
 

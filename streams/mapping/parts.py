@@ -20,7 +20,7 @@ def folded(value: object) -> object:
         found = [(str(key).strip().casefold(), item) for key, item in value.items()]
         names = [name for name, _ in found]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"{twice} are listed twice, in other spellings")
+            raise ValueError(f"{twice} are listed twice, in different spellings")
         return dict(found)
     return value
 

@@ -46,7 +46,7 @@ class Position:
         """
         found = _PLACE.fullmatch(text)
         if found is None:
-            raise OwddError(f"{text!r} is no letter's place; 'owdd dlq list' prints them, as in ingest/3@981")
+            raise OwddError(f"{text!r} is not the place of an entry; 'owdd dlq list' prints places such as ingest/3@981")
         kind: EntryKind = "ingest" if found["kind"] == "ingest" else "delivery"
         return cls(kind, int(found["partition"]), int(found["offset"]))
 

@@ -66,7 +66,7 @@ class DeadLetterStore:
         async for _, record in self.records([place]):
             entry = dead_letter_entry(record) if place.kind == "ingest" else parked_entry(record, read_parked(record.value))
             return replace(entry, outcome=(await self._done()).get(str(place))), record
-        raise OwddError(f"nothing is at {place}: letters are kept for 30 days")
+        raise OwddError(f"there is no entry at {place}: entries are kept for 30 days")
 
     async def _done(self) -> dict[str, str]:
         done: dict[str, str] = {}

@@ -87,4 +87,6 @@ async def _require_idle(admin: AIOKafkaAdminClient, app_id: str) -> None:
     answers = await admin.describe_consumer_groups(groups)
     states = [(group, state) for answer in answers for _, group, state, *_ in answer.groups]
     if working := sorted(group for group, state in states if state not in _AT_REST):
-        raise OwddError(f"{', '.join(working)}: workers run. Stop them; one that was killed is gone after its session timeout")
+        raise OwddError(
+            f"{', '.join(working)}: workers are running. Stop them; a killed worker leaves its group after the session timeout"
+        )

@@ -136,7 +136,7 @@ async def test_a_letter_is_opened_by_its_place(store: LetterBox) -> None:
     await store.dead_letter(KEY, VALUE)
     entry, record = await DeadLetterStore(store.settings).record(Position.parse("ingest/1@0"))
     assert (entry.code, record.value) == ("bad_text", VALUE)
-    with pytest.raises(OwddError, match="nothing is at ingest/1@1"):
+    with pytest.raises(OwddError, match="there is no entry at ingest/1@1"):
         await DeadLetterStore(store.settings).record(Position.parse("ingest/1@1"))
 
 

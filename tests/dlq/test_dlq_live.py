@@ -77,4 +77,4 @@ async def test_a_record_that_can_be_read_now_is_processed_like_any_other(tmp_pat
 async def test_a_place_that_holds_nothing_is_said_so(tmp_path: Path, broker: Path) -> None:
     async with stack(tmp_path, broker, "nothing", partitions=1) as running:
         result = await owdd(running, "dlq", "show", str(Position("delivery", 0, 5)))
-        assert (result.exit_code, "nothing is at delivery/0@5" in result.output) == (1, True)
+        assert (result.exit_code, "there is no entry at delivery/0@5" in result.output) == (1, True)

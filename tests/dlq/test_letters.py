@@ -20,7 +20,7 @@ def test_a_place_is_read_as_it_is_printed() -> None:
 
 @pytest.mark.parametrize("text", ["", "ingest/3", "ingest/x@1", "other/1@1", "ingest/1@1 ", "ingest/-1@1"])
 def test_what_is_no_place_is_said_to_be_none(text: str) -> None:
-    with pytest.raises(OwddError, match="is no letter's place"):
+    with pytest.raises(OwddError, match="is not the place of an entry"):
         Position.parse(text)
 
 

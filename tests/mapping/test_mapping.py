@@ -276,7 +276,7 @@ class TestCatalogue:
     @pytest.mark.parametrize("placeholder", ["slug", "SKU", "", " id "])
     def test_an_address_with_anything_else_is_refused(self, file: Path, placeholder: str) -> None:
         said = problem(file, "image: null", f"image: 'https://shop.example/{{{placeholder}}}'")
-        assert f": delivery.catalogue.image: Value error, ['{placeholder}'] cannot be filled in" in said
+        assert f": delivery.catalogue.image: Value error, ['{placeholder}'] are not placeholders" in said
 
     def test_a_site_may_have_no_products(self, file: Path) -> None:
         with_products = load_mapping()
@@ -304,4 +304,4 @@ class TestBulkWindows:
     def test_one_that_is_none_is_reported_by_its_line(self, file: Path) -> None:
         said = problem(file, "bulk_windows: []", "bulk_windows:\n    - mon 22:00-06:00\n    - nights")
         line = line_of("- nights", file.read_text("utf-8"))
-        assert f"mapping.yaml:{line}: delivery.bulk_windows.1: Value error, 'nights' is no window" in said
+        assert f"mapping.yaml:{line}: delivery.bulk_windows.1: Value error, 'nights' is not a window" in said

@@ -87,9 +87,7 @@ class FailurePolicy:
                     wait = max(0, int(error.reset_at * 1000) - now) + self._rng.randrange(250)
             case AccessError():
                 wait, reason = _ACCESS_MS, "access"
-                log.critical(
-                    "Dotdigital refuses access; nothing of the kind is delivered until this is mended", error=str(error)
-                )
+                log.critical("Dotdigital refuses access; such deliveries wait until this is repaired", error=str(error))
             case TransientError():
                 wait, reason = int(self._retry.delay(tries, self._rng) * 1000), error.reason
             case ConnectivityError():

@@ -62,7 +62,7 @@ class ImportReports:
         age, places = (self._answers.now_ms() - running.at) / 1000, running.open
         if running.unanswered:
             if age >= min(self._patience, _UNANSWERED_SECONDS):
-                log.warning("import never answered: what it held is sent again", kind=running.kind)
+                log.warning("import call had no response: its items are sent again", kind=running.kind)
                 await self._end(running, places, ImportState.FAILED, set())
             return
         report = await self._report(running)
@@ -70,9 +70,9 @@ class ImportReports:
         if state is ImportState.RUNNING:
             if age < self._patience:
                 return
-            log.error("import given up: what it held is sent alone", kind=running.kind, hours=self._patience / 3600)
+            log.error("import given up: its items are sent by single calls", kind=running.kind, hours=self._patience / 3600)
         elif state is not ImportState.DONE:
-            log.error("import failed: what it held is sent again", kind=running.kind, state=state)
+            log.error("import failed: its items are sent again", kind=running.kind, state=state)
         self._metrics.imports.labels(running.kind, state).inc()
         done: list[tuple[int, Delivery]] = []
         if state is ImportState.DONE and report is not None:

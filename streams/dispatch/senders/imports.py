@@ -117,7 +117,7 @@ class ImportSender:
         try:
             await self._reports.reconcile(running)
         except DotdigitalError as error:
-            log.warning("import's report could not be read", kind=running.kind, operation=error.operation)
+            log.warning("import report could not be read", kind=running.kind, operation=error.operation)
             return
         if not running.open:
             self._forget(running.id)
@@ -180,7 +180,7 @@ class ImportSender:
             self._mark_to_come = await self._refresh()
         except DotdigitalError as error:
             self._unread_until = self._answers.now_ms() + _UNREAD_MS
-            log.warning("contacts could not be read back before an import", operation=error.operation)
+            log.warning("read-back before an import failed", operation=error.operation)
         # The reading comes round through Kafka; the next look finds it.
         return False
 
@@ -261,7 +261,7 @@ class ImportSender:
         if len(freight) == 1:
             self._schedule.retry(freight[0].entry, self._answers.now_ms(), alone=True)
             return
-        log.warning("import refused, trying its halves", kind=work, rows=len(freight), code=error.code)
+        log.warning("import refused; bisecting it to find the bad row", kind=work, rows=len(freight), code=error.code)
         half = len(freight) // 2
         await self._submit(lane, work, freight[:half])
         await self._submit(lane, work, freight[half:])

@@ -122,16 +122,18 @@ class SingleCallSender:
         except DataError as error:
             # Nobody is on a list that is gone, and what is refused once is refused again.
             if not isinstance(error, MissingError):
-                log.warning("a contact cannot be taken off the recent buyers' list", code=error.code, owner=self._hash(entry))
+                log.warning(
+                    "contact could not be removed from the recent-buyers list", code=error.code, owner=self._hash(entry)
+                )
         await self._write(entry, Delivery(entry.task, "left", "", 0, entry.lane, listed=False))
 
     async def _deliver(self, entry: QueuedTask, row: ContactDeliveryState, api: Api, job: ContactUpsert) -> None:
         answer = await deliver_contact(api, job, partial(self._note, entry, row))
         if answer.listless is not None and answer.listless not in _OF_CONTACT:
             self._rules.list_refused = True
-            log.critical("the recent buyers' list is refused, nobody joins it until a restart: run 'owdd dotdigital plan'")
+            log.critical("the recent-buyers list is refused, no contact joins it until a restart: run 'owdd dotdigital plan'")
         elif answer.listless is not None:
-            log.warning("a contact may not join the recent buyers' list", code=answer.listless, owner=self._hash(entry))
+            log.warning("contact may not join the recent-buyers list", code=answer.listless, owner=self._hash(entry))
         self._observe(row, Family.CONTACT, answer.outcome)
         await self._write(entry, delivery_of(entry, row, answer))
 
