@@ -16,7 +16,7 @@ demo-cdc: $(VENV)/.installed ## the same behind real capture: the shop writes SQ
 test: $(VENV)/.installed ## all tests, on a real broker
 	$(BIN)/python -m pytest -q $(TESTS)
 
-consent: $(VENV)/.installed ## everybody acts at will on consent, 100,000 steps against the sandbox
+consent: $(VENV)/.installed ## random actions of all parties on consent, 100,000 steps against the sandbox
 	OWDD_CONSENT_STEPS=100000 $(BIN)/python -m pytest -q --timeout 3600 tests/consent
 
 faults: $(VENV)/.installed ## convergence while Dotdigital fails and workers die, 20 shops
@@ -41,13 +41,13 @@ docs: $(VENV)/.installed ## write the generated documents, and the connector's f
 	$(BARE) $(BIN)/owdd connectors sql --out connectors/sql
 	$(BIN)/python -m testkit.simulate.sql_script > docker/sqlserver/orderwise.sql
 
-connector-keys: $(VENV)/.installed ## ask the real connectors which keys they know, for the lint
+connector-keys: $(VENV)/.installed ## read the keys of the real connectors, for the lint
 	$(BIN)/python -m testkit.connector_keys
 
-golden: $(VENV)/.installed ## write Debezium's own events anew, for the tests of our decoder
+golden: $(VENV)/.installed ## write Debezium's own events again, for the tests of our decoder
 	$(BIN)/python -m tests.golden
 
-lock: $(VENV)/.installed ## resolve the dependencies anew
+lock: $(VENV)/.installed ## resolve the dependencies again
 	$(BIN)/pip install -q uv
 	$(COMPILE) pyproject.toml --extra testkit --extra dev --extra bench -o requirements/bench.lock
 	$(COMPILE) pyproject.toml --extra testkit --extra dev -c requirements/bench.lock -o requirements/dev.lock

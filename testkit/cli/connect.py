@@ -29,7 +29,7 @@ app = typer.Typer(help="Run a local Kafka Connect worker with Debezium on this m
 def start(
     bootstrap: Annotated[
         str | None,
-        typer.Option(envvar="OWDD_KAFKA_BOOTSTRAP", help="Kafka, as host:port; without it the one of 'owdd kafka start'."),
+        typer.Option(envvar="OWDD_KAFKA_BOOTSTRAP", help="Kafka, as host:port; default: the broker of 'owdd kafka start'."),
     ] = None,
     port: Port = None,
     data_dir: DataDir = DATA_DIR,
@@ -39,14 +39,14 @@ def start(
         typer.Option(
             envvar="OWDD_CONNECT_CREDENTIALS",
             file_okay=False,
-            help="What connectors may read as ${file:...} and ${dir:...}; without it the worker's own directory for that.",
+            help="Directory that connectors may read as ${file:...} and ${dir:...}; default: the worker's own.",
         ),
     ] = None,
     heap: Heap = "512m",
     short_lived: ShortLived = False,
     as_json: AsJson = False,
 ) -> None:
-    """Start the worker, and return when it answers. Does nothing if it runs."""
+    """Start the worker, and return when it answers. Does nothing if it already runs."""
     with reporting(as_json, "Starting Kafka Connect") as progress:
         worker = connect.start(
             data_dir / "connect",
@@ -71,7 +71,7 @@ def stop(data_dir: DataDir = DATA_DIR, as_json: AsJson = False) -> None:
 
 @app.command()
 def status(data_dir: DataDir = DATA_DIR, as_json: AsJson = False) -> None:
-    """Say whether the worker runs. Exit status 0 if it does, 3 if it does not. For its connectors: owdd connectors status."""
+    """Show whether the worker runs. Exit status 0 if it does, 3 if it does not. For its connectors: owdd connectors status."""
     found = connect.status(data_dir / "connect")
     worker = found.worker
     address, facts = (worker.url, _facts(worker)) if worker else ("", {})

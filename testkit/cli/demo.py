@@ -49,7 +49,7 @@ def demo_cdc(
     directory: _Directory = None,
     as_json: _AsJson = False,
 ) -> None:
-    """As demo, behind real capture: the shop writes SQL, and Debezium reads the log of its database (PostgreSQL).
+    """Like demo, with real capture: the shop writes SQL, and Debezium reads the log of its database (PostgreSQL).
 
     Exit code 0: Dotdigital equals the oracle's answer; 1: it does not, or something failed.
     """

@@ -29,7 +29,7 @@ def start(
     short_lived: ShortLived = False,
     as_json: AsJson = False,
 ) -> None:
-    """Start the broker, and return when it answers. Does nothing if it runs."""
+    """Start the broker, and return when it answers. Does nothing if it already runs."""
     with reporting(as_json, "Starting Kafka") as progress:
         broker = kafka.start(data_dir / "kafka", port, heap=heap, short_lived=short_lived, progress=progress)
     report_start("Kafka", broker.bootstrap, _facts(broker), broker.already_running, as_json)
@@ -45,7 +45,7 @@ def stop(data_dir: DataDir = DATA_DIR, as_json: AsJson = False) -> None:
 
 @app.command()
 def status(data_dir: DataDir = DATA_DIR, as_json: AsJson = False) -> None:
-    """Say whether the broker runs. Exit status 0 if it does, 3 if it does not."""
+    """Show whether the broker runs. Exit status 0 if it does, 3 if it does not."""
     found = kafka.status(data_dir / "kafka")
     broker = found.broker
     address, facts = (broker.bootstrap, _facts(broker)) if broker else ("", {})

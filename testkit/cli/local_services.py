@@ -23,9 +23,9 @@ DATA_DIR = Path("~/.local/share/owdd")
 
 DataDir = Annotated[
     Path,
-    typer.Option(envvar="OWDD_DATA_DIR", file_okay=False, help="Each program lives in a subdirectory of this directory."),
+    typer.Option(envvar="OWDD_DATA_DIR", file_okay=False, help="Each program uses a subdirectory of this directory."),
 ]
-Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port on 127.0.0.1; without it the last one or a free one.")]
+Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port on 127.0.0.1; default: the last one, or a free one.")]
 Heap = Annotated[str, typer.Option(help="Java heap, as for -Xmx.")]
 ShortLived = Annotated[bool, typer.Option(help="Start about a second faster and run slower; for programs of a few minutes.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]

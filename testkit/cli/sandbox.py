@@ -28,10 +28,10 @@ def sandbox(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="YAML file with the account's start, its budgets and faults."),
+        typer.Option(exists=True, dir_okay=False, help="YAML file with the account's initial content, budgets and faults."),
     ] = None,
 ) -> None:
-    """Run an offline Dotdigital that the bridge can be pointed at.
+    """Run an offline Dotdigital for the bridge.
 
     The password is the setting OWDD_DOTDIGITAL_PASSWORD (a variable or a secret file), never on the command line, where other
     users could read it.

@@ -59,10 +59,10 @@ def simulate(
         ),
     ] = None,
     part: Annotated[
-        Part, typer.Option(help="With --sql-url: make the tables and their opening rows, what follows, or all.")
+        Part, typer.Option(help="With --sql-url: make the tables and their opening rows, the changes after them, or all.")
     ] = Part.ALL,
     if_empty: Annotated[
-        bool, typer.Option("--if-empty", help="With --sql-url: where there are rows already, change nothing and end well.")
+        bool, typer.Option("--if-empty", help="With --sql-url: if there are rows already, change nothing and succeed.")
     ] = False,
     truth: Annotated[Path | None, typer.Option(dir_okay=False, help="File to write the final rows to.")] = None,
     bootstrap: Annotated[str, typer.Option(envvar="OWDD_KAFKA_BOOTSTRAP", help="Kafka bootstrap servers.")] = "127.0.0.1:9092",
@@ -77,9 +77,9 @@ def simulate(
     With --sql-url and the same seed, --part opening and then --part live do together what --part all does: in between, a
     connector can take its snapshot.
 
-    Ctrl-C or SIGTERM ends the shop's day early: what is under way is still sent, and the truth file is right. A second
-    one gives up. Exit code 1: no broker, no topic, no database, or a record or row that was refused; 2: the options do
-    not fit.
+    Ctrl-C or SIGTERM ends the shop's day early: records in flight are still sent, and the truth file is right. A second
+    one aborts. Exit code 1: no broker, no topic, no database, or a refused record or row; 2: the options do not fit
+    together.
     """
     with guarded():
         site = load_mapping(mapping)

@@ -123,7 +123,7 @@ def _print(summary: dict[str, Any]) -> None:
         f"{summary['catalogue']:,} catalogue records, {summary['follow_ups']:,} follow-ups"
     )
     if not summary["differences"]:
-        console.print(f"{sizes} as the rows say; {held:,} orders held. No difference.")
+        console.print(f"{sizes} match the rows; {held:,} orders held. No difference.")
         return
     columns = ("kind", "contact", "key", "field", "expected", "actual")
     table = Table(*columns)
