@@ -1,27 +1,27 @@
-"""What can go wrong with a call, by what to do about it.
+"""Errors of a call, by the remedy.
 
     DotdigitalError
-    ├── ConnectivityError         no answer, a 5xx, or one that cannot be read: repeat with jitter; the call may have worked
-    │   ├── UnsentError               no connection: it cannot have worked
-    │   └── LaterError                a code that asks to try again: Dotdigital is there, something is in the way
-    ├── ThrottledError            a ceiling is reached, ``scope`` says which: wait, until ``reset_at`` if that is known
-    ├── AccessError               nothing of the kind works until a person acts: permissions, quotas, a wrong URL
+    ├── ConnectivityError         no response, a 5xx, or an unreadable one: repeat with jitter; the call may have taken effect
+    │   ├── NotSentError              no connection: it cannot have taken effect
+    │   └── TransientError            a code that asks to try again: Dotdigital answers, but cannot do it now
+    ├── ThrottledError            a limit is reached, named by ``scope``: wait, until ``reset_at`` if that is known
+    ├── AccessError               no such call works until a person acts: permissions, quotas, a wrong URL
     │   ├── CredentialsError          401
     │   └── RegionError               403: another region, or no permission
     └── DataError                 the request itself is refused: park it under ``code``
-        ├── ContactExistsError        a contact with that identifier exists already
-        ├── MissingError              what it depends on is not there (yet): the contact, the collection, the field, the list
-        └── NotFoundError             what it asks for is not there
+        ├── ContactExistsError        a contact with that identifier already exists
+        ├── MissingError              it depends on something that does not exist (yet): contact, collection, field, list
+        └── NotFoundError             the requested object does not exist
 
-Messages carry Dotdigital's code, never its description: descriptions quote the data. ``streams.dotdigital.codes`` says which
-code is which, and what to do about it.
+Messages contain Dotdigital's code, never its description: descriptions quote the data. ``streams.dotdigital.codes`` gives the
+class and the remedy of each code.
 """
 
 from enum import StrEnum
 
 
 class Limit(StrEnum):
-    """What is used up when a call is throttled."""
+    """The limit that throttles a call."""
 
     RATE = "rate"
     """The tier's calls per minute."""
@@ -61,13 +61,13 @@ class NotSentError(ConnectivityError):
 
 
 class TransientError(ConnectivityError):
-    """Dotdigital answered with a code, its ``reason``, that may pass: nothing is wrong with the connection."""
+    """Dotdigital answered with a code, its ``reason``, for a temporary failure: the connection works."""
 
     not_applied = True
 
 
 class ThrottledError(DotdigitalError):
-    """A ceiling is reached; ``reset_at`` is when it gives way (UTC epoch seconds), if Dotdigital said so."""
+    """A limit is reached; ``reset_at``: until then (UTC epoch seconds), if Dotdigital reports it."""
 
     def __init__(self, operation: str, reset_at: float | None = None, scope: Limit = Limit.RATE) -> None:
         super().__init__(operation, f"used up: {scope}")
@@ -104,9 +104,9 @@ class RegionError(AccessError):
 
 
 class DataError(DotdigitalError):
-    """The request is refused for what it says; ``code`` is Dotdigital's.
+    """The request is refused for its content; ``code`` is Dotdigital's.
 
-    ``shape``: of an unknown code, the answer's members and their types, for whoever has to find out what it means.
+    ``shape``: for an unknown code, the members of the response and their types, to find out its meaning.
     """
 
     def __init__(self, operation: str, code: str, shape: str = "") -> None:
@@ -120,8 +120,8 @@ class ContactExistsError(DataError):
 
 
 class MissingError(DataError):
-    """The request depends on something that is not there: deliver that first, then try again."""
+    """The request depends on something that does not exist: deliver that first, then try again."""
 
 
 class NotFoundError(DataError):
-    """What was asked for is not there."""
+    """The requested object does not exist."""
