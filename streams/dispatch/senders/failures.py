@@ -1,7 +1,7 @@
 """What happens to a task after a failed call: it is retried later, or parked with its code.
 
 Connectivity is retried with jitter, a used-up budget when it returns, a refused access after a person has acted. Only what is
-refused for what it says is parked.
+refused for its content is parked.
 """
 
 from random import Random
