@@ -1,1 +1,1 @@
-"""Capture: the connector's configuration, the DBA's SQL, and what keeps the connector at work."""
+"""Capture: the connector's configuration, the DBA's SQL, and the guard that keeps the connector running."""

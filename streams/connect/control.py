@@ -26,7 +26,7 @@ _AGAIN: Final = RetryPolicy(2.0, 15.0)
 
 @dataclass(frozen=True, slots=True)
 class WaitLimits:
-    """Seconds: how long to wait for an end, and how long an end must last to be believed."""
+    """Seconds: how long to wait for a result, and how long a result must last before it counts."""
 
     longest: float = 60.0
     lasting: float = 3.0
@@ -49,7 +49,7 @@ async def healthy(client: ConnectClient, patience: WaitLimits) -> None:
 
 
 async def running_config(client: ConnectClient, name: str) -> Config | None:
-    """The configuration that runs; None when there is no such connector."""
+    """The running configuration; None if there is no such connector."""
     try:
         return await client.config(name)
     except ConnectorMissing:
@@ -57,7 +57,7 @@ async def running_config(client: ConnectClient, name: str) -> Config | None:
 
 
 async def plan_for(client: ConnectClient, name: str, desired: Config, *, force: bool) -> Plan:
-    """Compare ``desired`` with what runs, and have the plugin try it out.
+    """Compare ``desired`` with the running configuration, and let the plugin validate it.
 
     Raises:
         ConfigurationError: the plugin that it names is not installed.
@@ -76,7 +76,7 @@ async def plan_for(client: ConnectClient, name: str, desired: Config, *, force: 
 
 
 async def plan_when_reachable(client: ConnectClient, name: str, desired: Config, *, force: bool, patience: WaitLimits) -> Plan:
-    """As :func:`plan_for`, again and again while nothing but the database's silence speaks against the plan."""
+    """As :func:`plan_for`, repeated while an unreachable database is the only obstacle."""
     deadline, rng = _now() + patience.longest, Random()
     for attempt in itertools.count(1):
         plan = await plan_for(client, name, desired, force=force)
@@ -88,17 +88,17 @@ async def plan_when_reachable(client: ConnectClient, name: str, desired: Config,
 
 
 def ended(status: Status) -> bool:
-    """Whether a change has come to an end, good or bad: all runs, something failed, or somebody has halted it."""
+    """Whether a change has a result, good or bad: everything runs, something failed, or somebody has halted it."""
     return status.running or bool(status.failed) or status.halted
 
 
 def all_are(state: str) -> Callable[[Status], bool]:
-    """The end that is reached when every part is in ``state``."""
+    """The result that every part is in ``state``."""
     return lambda status: all(part.state == state for part in status.parts())
 
 
 async def wait_for(client: ConnectClient, name: str, end: Callable[[Status], bool], patience: WaitLimits) -> Status:
-    """The status once ``end`` holds, unchanged for ``patience.lasting``; else the last one, when patience ends.
+    """The status once ``end`` is true, unchanged for ``patience.lasting``; otherwise the last one, when patience ends.
 
     Raises:
         ConnectorMissing: there is no such connector, not even in the end.

@@ -20,12 +20,12 @@ class Rendered:
     text: str
 
     def is_current(self, directory: Path) -> bool:
-        """Whether the file stands in ``directory`` with this text."""
+        """Whether the file exists in ``directory`` with this text."""
         file = directory / self.name
         return file.is_file() and file.read_text("utf-8") == self.text
 
     def write(self, directory: Path) -> Path:
-        """Put the file into ``directory``, made if need be."""
+        """Write the file into ``directory``, which is created if necessary."""
         directory.mkdir(parents=True, exist_ok=True)
         file = directory / self.name
         file.write_text(self.text, "utf-8")

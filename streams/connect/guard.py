@@ -32,7 +32,7 @@ _TIMEOUT = 10.0
 
 @dataclass
 class Observations:
-    """What was seen last. Ages are counted from ``started`` for what has never been seen: they are at least that."""
+    """The latest observations. If something was never seen, its age counts from ``started``: it is at least that."""
 
     started: int
     beats: Beats = field(default_factory=Beats)
@@ -41,12 +41,12 @@ class Observations:
     retained: Retained | None = None
 
     def offsets_are(self, offsets: tuple[Offset, ...], now_ms: int) -> None:
-        """Note the committed offsets, and when they last changed."""
+        """Record the committed offsets, and when they last changed."""
         if offsets != self.offsets:
             self.offsets, self.offsets_since = offsets, now_ms
 
     def beats_are(self, beats: Beats) -> None:
-        """Note the newest signs of life; Kafka may have forgotten what we have seen."""
+        """Record the newest heartbeats; Kafka may have deleted those that we have seen."""
         self.beats = Beats(beats.row or self.beats.row, beats.connector or self.beats.connector)
 
     def age(self, at: int | None, now_ms: int) -> float:
@@ -54,7 +54,7 @@ class Observations:
         return max(0, now_ms - (self.started if at is None else at)) / 1000
 
     def headroom(self, now_ms: int) -> float | None:
-        """Seconds until changes are deleted unread, if the connector stood still from now on; None: unknown."""
+        """Seconds until changes are deleted unread, if the connector stopped now; None: unknown."""
         if self.retained is None or self.beats.row is None:
             return None
         return headroom_seconds(self.retained, self.beats.row, now_ms)
@@ -77,14 +77,14 @@ class CaptureGuard:
         self._given_up = False
 
     async def run(self) -> None:
-        """Look for ever."""
+        """Check for ever."""
         async with ConnectClient(self._settings.connect_url, timeout=_TIMEOUT, busy=Busy(calls=1)) as client:
             while True:
                 await self.look(client)
                 await asyncio.sleep(_INTERVAL)
 
     async def look(self, client: ConnectClient) -> None:
-        """Look once at everything. What cannot be seen keeps its last value, and its age goes on."""
+        """Run all checks once. If a check fails, its values stay, and their age grows."""
         await self._try("connector", partial(self._connector, client))
         await self._try("offsets", partial(self._offsets, client))
         await self._try("heartbeats", self._heartbeats)
@@ -92,7 +92,7 @@ class CaptureGuard:
             await self._try("retention", self._retention)
 
     def update_gauges(self) -> None:
-        """Set the gauges that change with time alone; called before each scrape, so that no age ever stands still."""
+        """Set the gauges that change with time alone; called before each scrape, so that ages always grow."""
         seen, now, name = self._seen, self._clock.now_ms(), self._names.connector
         self._metrics.heartbeat_age.labels(name, "row").set(seen.age(seen.beats.row, now))
         self._metrics.heartbeat_age.labels(name, "connector").set(seen.age(seen.beats.connector, now))

@@ -1,7 +1,7 @@
-"""When the signs of life were last seen: the one thing that tells an idle shop from a dead capture.
+"""The newest heartbeats: only they distinguish an idle shop from dead capture.
 
-SQL Server's capture job can stop while the connector says RUNNING and its own heartbeats go on. So the connector writes to a
-table of ours (``heartbeat.action.query``), and only the row that comes back through CDC proves the whole way.
+SQL Server's capture job can stop while the connector is RUNNING and its own heartbeats continue. So the connector writes to a
+table of ours (``heartbeat.action.query``), and only the row that comes back through CDC proves that the whole path works.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _LOOK_BACK: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Beats:
-    """When the newest sign of each kind was written, in epoch milliseconds; None: none is kept.
+    """When the newest heartbeat of each kind was written, in epoch milliseconds; None: Kafka has none.
 
     ``row`` is the source's time of the newest heartbeat row that came back, ``connector`` that of the connector's own.
     """
@@ -34,11 +34,11 @@ class Beats:
 
 
 async def read_beats(bootstrap: str, names: CaptureNames) -> Beats:
-    """The newest signs of life in Kafka, read without a consumer group.
+    """The newest heartbeats in Kafka, read without a consumer group.
 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.
-        TimeoutError: or not in time.
+        TimeoutError: the broker does not answer in time.
     """
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     async with asyncio.timeout(_PATIENCE):
@@ -68,7 +68,7 @@ async def _newest(consumer: AIOKafkaConsumer, topics: set[str]) -> dict[str, int
 
 
 def beat_of(record: ConsumerRecord) -> int | None:
-    """When the sign of life in ``record`` was written; None when it is none.
+    """When the heartbeat in ``record`` was written; None if it is not a heartbeat.
 
     The source's clock, not the time of arrival: a row that CDC delivers an hour late is an hour old.
     """

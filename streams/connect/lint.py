@@ -1,8 +1,8 @@
-"""Keys of a connector's configuration that nobody reads.
+"""Keys of a connector's configuration that have no effect.
 
-Kafka Connect accepts any key, so a typing error is a default in force that nobody chose. Known are the
-keys that the plugin itself publishes (``keys/*.json``, written by ``make connector-keys``), those that its source code reads
-without publishing them, and the name spaces that are handed on to the JDBC driver, to Kafka's clients, and the like.
+Kafka Connect accepts any key, so a typing error leaves a default in force. The known keys are those that the plugin itself
+publishes (``keys/*.json``, written by ``make connector-keys``), those that its source code reads without publishing them, and
+the name spaces that are passed to the JDBC driver, to Kafka's clients, and the like.
 """
 
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ _JSON_CONVERTER_KEYS = ("decimal.format", "replace.null.with.default", "schemas.
 
 
 class PublishedKeys(msgspec.Struct, frozen=True, kw_only=True):
-    """What one release of a connector, in one release of Kafka Connect, says that it reads."""
+    """The keys that one release of a connector publishes, in one release of Kafka Connect."""
 
     connector: str
     version: str
@@ -79,7 +79,7 @@ class PublishedKeys(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A key that has no effect, and the keys that may have been meant, the likeliest first."""
+    """A key that has no effect, with similar known keys, the most similar first."""
 
     key: str
     meant: tuple[str, ...] = ()
@@ -91,7 +91,7 @@ class Finding:
 
 
 def lint(config: Config) -> list[Finding]:
-    """The keys of ``config`` that have no effect; nothing is known, and nothing found, of other connectors than ours."""
+    """The keys of ``config`` that have no effect; empty for connectors other than ours."""
     published = published_keys().get(config.get("connector.class", ""))
     if published is None:
         return []
@@ -103,7 +103,7 @@ def lint(config: Config) -> list[Finding]:
 
 @cache
 def published_keys() -> dict[str, PublishedKeys]:
-    """What each connector class publishes, by class."""
+    """The published keys, by connector class."""
     found = [msgspec.json.decode(file.read_bytes(), type=PublishedKeys) for file in KEYS.glob("*.json")]
     return {published.connector: published for published in found}
 
@@ -113,7 +113,7 @@ def _groups(config: Config) -> list[str]:
 
 
 def _converter_keys(config: Config) -> list[str]:
-    """The keys of JSON converters; those of other converters are theirs to know."""
+    """The keys of JSON converters; all keys of other converters count as known."""
     keys = []
     for converter in ("key.converter", "value.converter"):
         if config.get(converter, _JSON_CONVERTER) == _JSON_CONVERTER:

@@ -1,7 +1,7 @@
-"""What may be shown of a connector's configuration.
+"""Masks the secrets of a connector's configuration.
 
-Kafka Connect answers with secrets in clear, unless they were given as references (``${file:…}``, ``${env:…}``) that only a
-worker resolves. References may be shown: they say where a secret is, not what it is.
+Kafka Connect returns secrets in clear, unless they were given as references (``${file:…}``, ``${env:…}``) that only a
+worker resolves. References may be shown: they contain the place of a secret, not the secret.
 """
 
 import re
@@ -18,7 +18,7 @@ _SALT_IN_NAME = re.compile(r"(\.with\.salt\.).+$", re.IGNORECASE)
 
 
 def is_secret(key: str, value: str) -> bool:
-    """Whether ``value`` must not be shown: its key smells of a secret, and it is no reference to one."""
+    """Whether ``value`` must not be shown: its key suggests a secret, and it is not a reference to one."""
     smells = _SECRET.search(key) and not _SALT_IN_NAME.search(key)
     return bool(value and smells) and not _REFERENCE.fullmatch(value)
 

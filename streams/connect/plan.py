@@ -1,6 +1,6 @@
-"""What applying a configuration would do, and whether it may: pure, from the answers of a worker.
+"""The plan of applying a configuration, and whether it is allowed: pure, from the responses of a worker.
 
-Shown differences and messages are masked here, so that nobody behind this module holds a secret to print.
+Differences and messages are masked here, so that no caller of this module has a secret to print.
 """
 
 import re
@@ -20,7 +20,7 @@ IDENTITY: Final = {
     "database.dbname": "offsets and replication slot belong to one database",
     "slot.name": "the database keeps changes for the slot, and a new one starts from now",
 }
-"""What makes a connector the one that it is, with what goes wrong when that changes."""
+"""The properties that identify a connector, each with the damage of a change."""
 
 # Debezium reports whatever goes wrong with its trial connection on the host (``validateConnection`` of its connectors), also
 # that the database answered and refused, so the text must tell. A refusal nobody mends by waiting.
@@ -42,14 +42,14 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be done.
+    """The changes that would be made.
 
     Attributes:
         name: the connector's.
-        action: ``none`` when what runs is what is desired.
+        action: ``none`` if the running configuration is the desired one.
         differences: by property, masked.
-        problems: what is wrong with the configuration; it cannot be applied.
-        unreachable: why the worker could not try the database; waiting may help.
+        problems: errors of the configuration; it cannot be applied.
+        unreachable: why the worker could not reach the database; waiting may help.
         refused: changes of the connector's identity that were not forced.
     """
 
@@ -62,7 +62,7 @@ class Plan:
 
     @property
     def possible(self) -> bool:
-        """Whether nothing speaks against it."""
+        """Whether the plan can be executed."""
         return not (self.problems or self.unreachable or self.refused)
 
 
@@ -79,11 +79,11 @@ def planned(
 
     Args:
         name: the connector's.
-        running: what the worker has.
-        desired: what it should have.
-        validation: the plugin's opinion of ``desired``.
-        unknown: what the lint found wrong with ``desired``.
-        force: let the connector's identity change.
+        running: the worker's configuration.
+        desired: the configuration that it should have.
+        validation: the plugin's validation of ``desired``.
+        unknown: the lint's findings in ``desired``.
+        force: allow a change of the connector's identity.
     """
     found = tuple(_differences(running or {}, desired))
     action: Literal["create", "update", "none"] = "create" if running is None else "update" if found else "none"
@@ -93,7 +93,7 @@ def planned(
 
 
 def classify_errors(validation: Validation, desired: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The plugin's errors, those of the configuration apart from those of a database that does not answer."""
+    """The plugin's errors: those of the configuration, and those of a database that does not answer."""
     problems: list[str] = []
     unreachable: list[str] = []
     for key, errors in validation.errors.items():

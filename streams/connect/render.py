@@ -1,6 +1,6 @@
 """The connector's configuration, rendered from the site's mapping, so that mapping and capture cannot drift.
 
-The comments say what goes wrong with Debezium's default. Secrets are references, which
+The comments name the damage that Debezium's default would do. Secrets are references, which
 the Connect worker resolves by Kafka's DirectoryConfigProvider under the name ``dir``.
 """
 
@@ -101,7 +101,7 @@ def _postgres(mapping: Mapping, names: CaptureNames, settings: Settings) -> Conf
 
 
 def _tables(mapping: Mapping) -> Config:
-    """Which tables and columns are read, and by which column each topic is keyed."""
+    """The tables and columns to read, and the key column of each topic."""
     schema = mapping.source.schema_
     columns = {(schema, table): names for table, names in mapping.columns.items()}
     if schema.casefold() == SCHEMA:
@@ -165,7 +165,7 @@ def _signals(names: CaptureNames, settings: Settings) -> Config:
 
 
 def _topics(mapping: Mapping, kind: SourceKind, settings: Settings) -> Config:
-    """Topics as ``owdd topics apply`` makes them, should the connector come first.
+    """Topics as ``owdd topics apply`` makes them, in case the connector creates them first.
 
     By default not compacted: brokers refuse records without a key on compacted topics.
     """

@@ -1,4 +1,4 @@
-"""What Kafka Connect answers, as far as we read it. Members that a newer worker adds are ignored.
+"""The responses of Kafka Connect, as far as we read them. Members that a newer worker adds are ignored.
 
 Shapes observed on Connect 4.3.0 (resources of ``connect/runtime/…/rest`` in apache/kafka).
 """
@@ -23,7 +23,7 @@ class Part(msgspec.Struct, frozen=True):
         return "connector" if self.id is None else f"task {self.id}"
 
     def reasons(self, most: int = 4) -> list[str]:
-        """The lines of the trace that say why, without stack frames."""
+        """The lines of the trace that give the reason, without stack frames."""
         lines = [line.strip() for line in self.trace.splitlines() if line.strip()]
         return [line for line in lines if not line.startswith(("at ", "... "))][:most]
 
@@ -57,7 +57,7 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class Offset(msgspec.Struct, frozen=True):
-    """How far one source partition (for SQL Server: a database) was read; None after a reset."""
+    """The position in one source partition (for SQL Server: a database); None after a reset."""
 
     partition: dict[str, Any]
     offset: dict[str, Any] | None = None
@@ -83,7 +83,7 @@ class CheckedProperty(msgspec.Struct, frozen=True):
 
 
 class Validation(msgspec.Struct, frozen=True):
-    """The plugin's opinion of a configuration: HTTP says 200 in any case, ``error_count`` says whether it will do."""
+    """The plugin's validation of a configuration: the HTTP status is always 200; ``error_count`` 0 means valid."""
 
     error_count: int
     configs: tuple[CheckedProperty, ...] = ()

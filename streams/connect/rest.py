@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """How long a rebalance is waited out: so many calls, so far apart."""
+    """How long to wait for the end of a rebalance: number of calls, and the time between them."""
 
     calls: int = 12
     wait: RetryPolicy = field(default_factory=lambda: RetryPolicy(0.5, 5.0))
@@ -42,7 +42,7 @@ class ConnectClient:
     """
 
     def __init__(self, url: str, *, timeout: float = VALIDATION_SECONDS, busy: Busy | None = None) -> None:
-        # Workers are on a private network: no proxy of the environment knows the way.
+        # Workers are on a private network, which a proxy of the environment cannot reach.
         self._http = httpx.AsyncClient(
             base_url=url.rstrip("/"), timeout=httpx.Timeout(timeout, connect=min(5.0, timeout)), trust_env=False
         )
@@ -61,7 +61,7 @@ class ConnectClient:
         """Return if the worker is ready to serve.
 
         Raises:
-            ConnectUnreachable: it is not there, or still starting.
+            ConnectUnreachable: it does not exist, or is still starting.
         """
         await self._call("GET", "/health")
 
@@ -70,7 +70,7 @@ class ConnectClient:
         return await self._get("/connector-plugins", list[Plugin])
 
     async def validate(self, config: Config) -> Validation:
-        """What the plugin says of ``config``, which it tries out: this call connects to the database."""
+        """The plugin's validation of ``config``; this call connects to the database."""
         path = f"/connector-plugins/{_part(config['connector.class'])}/config/validate"
         return _read("PUT " + path, await self._call("PUT", path, config), Validation)
 
@@ -87,15 +87,15 @@ class ConnectClient:
         return await self._get(f"{_connector(name)}/status", Status)
 
     async def restart_failed(self, name: str) -> None:
-        """Restart what has failed, connector or task, and leave alone what runs."""
+        """Restart failed parts, connector or task, and no others."""
         await self._call("POST", f"{_connector(name)}/restart?includeTasks=true&onlyFailed=true")
 
     async def pause(self, name: str) -> None:
-        """Ask the connector to pause; its tasks keep their place."""
+        """Ask the connector to pause; its tasks stay assigned."""
         await self._call("PUT", f"{_connector(name)}/pause")
 
     async def resume(self, name: str) -> None:
-        """Ask a paused or stopped connector to go on."""
+        """Ask a paused or stopped connector to continue."""
         await self._call("PUT", f"{_connector(name)}/resume")
 
     async def stop(self, name: str) -> None:
@@ -163,7 +163,7 @@ def _failure(call: str, answer: httpx.Response, config: Config) -> Exception:
 
 
 def _message(body: bytes) -> str:
-    """The message of an error, if Kafka Connect wrote it; a proxy's page says nothing to us."""
+    """The message of an error, if Kafka Connect wrote it; a proxy's page is ignored."""
     try:
         found: Any = msgspec.json.decode(body, type=Refusal)
     except msgspec.DecodeError:

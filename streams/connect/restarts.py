@@ -10,7 +10,7 @@ from streams.connect.responses import Status
 class RestartPolicy:
     """Restart ``limit`` times, first after ``base`` seconds of failure, then after twice as long each time, at most ``cap``.
 
-    After ``well`` seconds without failure all is forgotten.
+    After ``well`` seconds without failure the count starts again.
     """
 
     limit: int = 8
@@ -24,7 +24,7 @@ class RestartPolicy:
 
 
 class RestartDecision(Enum):
-    """What to do now."""
+    """The decision for now."""
 
     NOTHING = "nothing"
     RESTART = "restart"
@@ -32,7 +32,7 @@ class RestartDecision(Enum):
 
 
 class Restarts:
-    """The memory of a policy: how often it restarted, and since when the connector is well or is not."""
+    """The state of a policy: the number of restarts, and since when the connector runs or fails."""
 
     def __init__(self, policy: RestartPolicy) -> None:
         self._policy = policy
@@ -41,7 +41,7 @@ class Restarts:
         self._well_since: int | None = None
 
     def decide(self, status: Status, now_ms: int) -> RestartDecision:
-        """What a look at ``status`` calls for. A restart that it returns counts as done."""
+        """The decision for ``status``. A returned restart counts as done."""
         if not status.failed:
             self._failed_since = None
             self._recovered(status, now_ms)

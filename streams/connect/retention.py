@@ -1,11 +1,11 @@
-"""How long the connector could stand still before SQL Server deletes changes that it has not read.
+"""How long the connector could stop before SQL Server deletes changes that it has not read.
 
-CDC keeps changes for some days. We have no access to the database, so whoever has leaves a small JSON document where we can
-read it, a file or a page (the query is in ``docs/operations.md``)::
+CDC keeps changes for some days. We have no access to the database. A job with access writes a small JSON document to a file
+or a page that we can read (the query is in ``docs/operations.md``)::
 
     {"oldest": "2026-03-02T08:40:00Z", "at": "2026-03-05T08:40:00Z"}
 
-``oldest`` is the time of the oldest change that is still kept, ``at`` when somebody looked, both in UTC.
+``oldest`` is the time of the oldest change that is still kept, ``at`` the time of the query, both in UTC.
 """
 
 from datetime import datetime
@@ -34,7 +34,7 @@ async def read_retained(probe: str) -> Retained:
     """The document at ``probe``, a path or an ``http(s)`` address.
 
     Raises:
-        ConfigurationError: there is none, or it is something else.
+        ConfigurationError: it does not exist, or is not such a document.
     """
     try:
         return msgspec.json.decode(await _content(probe), type=Retained)
@@ -50,9 +50,9 @@ async def _content(probe: str) -> bytes:
 
 
 def headroom_seconds(retained: Retained, captured_ms: int, now_ms: int) -> float | None:
-    """How far capture, which has come to ``captured_ms`` (epoch milliseconds), is ahead of what is deleted.
+    """Seconds between the newest captured change, ``captured_ms`` (epoch milliseconds), and the oldest kept change.
 
-    None when nobody has looked for an hour: the edge has moved on since, and nobody knows how far.
+    None if the query is older than an hour: more changes have been deleted since.
     """
     if now_ms - retained.at.timestamp() * 1000 > _STALE_MS:
         return None

@@ -1,7 +1,7 @@
-"""Tell the connector to read tables again while it goes on streaming: an incremental snapshot, asked for over Kafka.
+"""Signal the connector to read tables again while it continues streaming: an incremental snapshot, requested through Kafka.
 
-What the running connector listens to is read from its own configuration: a key that is not its
-``topic.prefix`` would be ignored without a word.
+Topic and key are read from the running connector's own configuration: it ignores a signal whose key is not its
+``topic.prefix``.
 """
 
 import re
@@ -31,7 +31,7 @@ def snapshot_signal(running: Config, mapping: Mapping, tables: Sequence[str], si
     """The signal that makes the ``running`` connector read ``tables`` of ``mapping`` again.
 
     Raises:
-        ConfigurationError: a table is not mapped, or the connector does not listen.
+        ConfigurationError: a table is not mapped, or the connector accepts no signals.
     """
     spelt = {table.casefold(): table for table in mapping.tables}
     if strange := [table for table in tables if table.casefold() not in spelt]:

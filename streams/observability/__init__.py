@@ -1,1 +1,1 @@
-"""What the operator sees: metrics, health, logs."""
+"""Metrics, health and logs for the operator."""

@@ -1,4 +1,4 @@
-"""The port that Prometheus and the orchestrator look at: ``/metrics``, ``/health/live``, ``/health/ready``."""
+"""The port for Prometheus and the orchestrator: ``/metrics``, ``/health/live``, ``/health/ready``."""
 
 import asyncio
 import contextlib
@@ -56,9 +56,9 @@ class Health:
         return Starlette(routes=routes)
 
     async def watch(self) -> None:
-        """Measure how late the loop runs, and end the process if it stops altogether.
+        """Measure the loop's delay, and end the process if the loop stops completely.
 
-        A blocked loop cannot answer a probe, and its heartbeats go on from Faust's consumer thread, so the group would wait
+        A blocked loop cannot answer a probe, and its heartbeats continue from Faust's consumer thread, so the group would wait
         for it for ever.
         """
         threading.Thread(target=self._guard, name="loop-guard", daemon=True).start()

@@ -1,4 +1,4 @@
-"""How far behind a consumer group is, in records and in seconds, per topic.
+"""The lag of a consumer group, in records and in seconds, per topic.
 
 Measured against the broker: end offsets against committed offsets (or what this worker has finished since), for every
 partition of the group's topics, also those that nobody owns at the moment.
@@ -19,7 +19,7 @@ from streams.observability.metrics import Metrics
 
 
 class ConsumedOffsets:
-    """What this worker has finished of a group's topics: the next offset and the last timestamp per partition."""
+    """This worker's progress in a group's topics: the next offset and the last timestamp per partition."""
 
     def __init__(self, group: str, topics: list[str]) -> None:
         self.group = group
@@ -34,13 +34,13 @@ class ConsumedOffsets:
         self.stamp[place] = timestamp
 
     def forget(self) -> None:
-        """Partitions may be another worker's now."""
+        """Forget partitions, which may belong to another worker now."""
         self.next.clear()
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionLag:
-    """One partition as the broker sees it: the log's first and next offset, and where the group will go on."""
+    """One partition as the broker sees it: the log's first and next offset, and the group's next offset."""
 
     begin: int
     end: int
@@ -55,7 +55,7 @@ class PartitionLag:
 async def partition_lags(
     group: str, topics: list[str], consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient
 ) -> dict[TopicPartition, PartitionLag]:
-    """Where a group stands in each partition of ``topics``; topics that do not exist are left out.
+    """A group's lag in each partition of ``topics``; topics that do not exist are left out.
 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.

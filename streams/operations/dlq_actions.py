@@ -1,9 +1,9 @@
-"""Retry or drop letters: every action at a limited rate, acknowledged by Kafka, and written to the audit topic.
+"""Retry or drop entries: every action at a limited rate, acknowledged by Kafka, and written to the audit topic.
 
 A captured record goes to the topic ``retries``, never back to its own: there it would be the newest record of its key, and
 compaction would keep it instead of the row's real state. The position inside it keeps the row from going backwards. A stage's
-record goes back to the stage, without those who were erased: ingest does not see it, and a stage that was rebuilt may not know
-them. A parked delivery's owner is asked to try again.
+record goes back to the stage, without the people who were erased: ingest does not see it, and a rebuilt stage may not know
+them. For a parked delivery the outbox is asked to unpark it.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _AUDITED_AT_ONCE = 100
 
 
 class DeadLetterActions:
-    """What an operator does to letters."""
+    """Retries or drops entries for an operator."""
 
     def __init__(
         self,
@@ -58,10 +58,10 @@ class DeadLetterActions:
         self._done: dict[str, list[str]] = defaultdict(list)
 
     async def act(self, action: Action, entries: Sequence[DeadLetterEntry], *, rate: float, progress: ProgressCallback) -> int:
-        """Do it to every letter, at most ``rate`` a second; to how many it was done.
+        """Apply ``action`` to every entry, at most ``rate`` a second; return the number of entries done.
 
-        Left out is what retention has removed meanwhile, and from a retry what does not say where it belongs, or whether it
-        names somebody who was erased. What was done when it is interrupted is in the audit topic too.
+        Entries that retention has removed meanwhile are skipped. A retry also skips entries of unknown origin, and unreadable
+        ones that may name an erased person. If it is interrupted, the audit topic still gets the entries that were done.
 
         Raises:
             aiokafka.errors.KafkaError: the broker did not acknowledge.
@@ -113,7 +113,7 @@ class DeadLetterActions:
         return True
 
     def _without_erased(self, topic: str, change: Change) -> Change | None:
-        """What remains of a change to be told again; None if it is about somebody who was erased."""
+        """The change without erased people; None if it is about an erased person."""
         if change.kind is ChangeKind.ERASURE:
             return change
         by_address = topic in (self._topics.contacts, self._topics.desired)

@@ -1,7 +1,7 @@
-"""One thing that was set aside, as an operator sees it: where it is, what is wrong with it, and nothing personal.
+"""One dead letter or parked delivery, as an operator sees it: its place and its failure, without personal data.
 
-Two kinds look alike here: the dead letters of ingest and of the stages behind it (``ingest``), and parked deliveries
-(``delivery``). A letter's *place* names it: kind, partition and offset, as in ``ingest/3@981``.
+There are two kinds: the dead letters of ingest and of the stages behind it (``ingest``), and parked deliveries
+(``delivery``). An entry's *place* identifies it: kind, partition and offset, as in ``ingest/3@981``.
 """
 
 import re
@@ -28,7 +28,7 @@ _ADDRESS = re.compile(rb"[^\s\"\\<>()',;]+@[^\s\"\\<>()',;]+")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """Where a letter stands in the topic of its kind."""
+    """An entry's place in the topic of its kind."""
 
     kind: EntryKind
     partition: int
@@ -42,7 +42,7 @@ class Position:
         """The place that ``list`` prints.
 
         Raises:
-            OwddError: it is none.
+            OwddError: ``text`` is not a place.
         """
         found = _PLACE.fullmatch(text)
         if found is None:
@@ -53,10 +53,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterEntry:
-    """What is known of a letter without its content.
+    """The description of an entry, without its content.
 
-    ``stage`` is who refused the record, or what kind of delivery was refused; ``origin`` where the record stood in Kafka
-    first; ``at`` when it was set aside (epoch ms); ``outcome`` how it ended, None while it is open.
+    ``stage``: the stage that dead-lettered the record, or the kind of the parked delivery. ``origin``: the record's first place
+    in Kafka. ``at``: when it was set aside (epoch ms). ``outcome``: how it ended, None while it is open.
     """
 
     position: Position
@@ -77,7 +77,7 @@ class DeadLetterEntry:
 
 
 def dead_letter_entry(record: Any) -> DeadLetterEntry:
-    """A record of the dead-letter topic; what somebody else wrote there is shown with empty members."""
+    """The entry of a record of the dead-letter topic; a record of another producer gets empty members."""
     facts = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
     number = {
         name: int(text) if (text := facts.get(name, "")).isdecimal() else 0 for name in ("partition", "offset", "attempts")
@@ -108,7 +108,7 @@ def parked_entry(record: Any, parked: Parked) -> DeadLetterEntry:
 
 
 def names_in(key: bytes | None, value: bytes | None) -> Iterator[bytes]:
-    """What a dead letter may be asked for by: its key, the key's columns, the state rows and addresses that it names."""
+    """The names by which a dead letter can be found: its key, the key's columns, and its state rows and addresses."""
     yield key or b""
     try:
         columns = orjson.loads(key or b"")

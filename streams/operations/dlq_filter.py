@@ -1,4 +1,4 @@
-"""Which letters an operator means."""
+"""Filters by which an operator selects entries."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from streams.operations.dlq_entry import DeadLetterEntry, EntryKind
 class Filter:
     """Filters that must all apply; None is no filter. Times are epoch milliseconds.
 
-    ``keys`` are keyed hashes: what the operator gave is not kept.
+    ``keys`` are keyed hashes: the key that the operator gave is not stored.
     """
 
     kind: EntryKind | None = None
@@ -33,7 +33,7 @@ class Filter:
         )
 
     def names(self, names: Iterable[bytes], hash_key: bytes) -> bool:
-        """Whether one of ``names`` is the key that the operator means."""
+        """Whether one of ``names`` is the operator's key."""
         return self.keys is None or any(keyed_hash(name, hash_key) in self.keys for name in names)
 
 

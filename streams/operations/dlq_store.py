@@ -1,4 +1,4 @@
-"""Read what was set aside, and fold into it what became of it: the audit topic, and the outbox's own word."""
+"""Reads dead letters and parked deliveries, with their outcomes from the audit topic and from the outbox."""
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
@@ -18,7 +18,7 @@ from streams.settings import Settings
 
 
 class DeadLetterStore:
-    """The letters of one application."""
+    """The entries of one application."""
 
     def __init__(self, settings: Settings) -> None:
         topics = Topics.of(settings.app_id)
@@ -29,7 +29,7 @@ class DeadLetterStore:
         self._hash_key = settings.hash_key.get_secret_value().encode()
 
     async def entries(self, selection: Filter, *, closed: bool = False) -> list[DeadLetterEntry]:
-        """The letters that ``selection`` means, oldest first; with ``closed`` also those that are done with.
+        """The entries that ``selection`` selects, oldest first; with ``closed`` also closed ones.
 
         Raises:
             aiokafka.errors.KafkaError: the broker does not answer.
@@ -57,7 +57,7 @@ class DeadLetterStore:
                         yield place, record
 
     async def record(self, place: Position) -> tuple[DeadLetterEntry, Any]:
-        """One letter, with its record.
+        """One entry, with its record.
 
         Raises:
             OwddError: there is none at ``place``.
@@ -104,5 +104,5 @@ def _readable(value: bytes | None) -> Parked | None:
     try:
         return read_parked(value or b"")
     except msgspec.MsgspecError:
-        # Another release's, or nobody's: the outbox still knows what it has parked.
+        # Written by another release or program: the outbox still knows which tasks it has parked.
         return None

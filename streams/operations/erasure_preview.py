@@ -1,4 +1,4 @@
-"""What is known of a person who is to be erased, read from topics: enough to see whether it is the right one, not who."""
+"""The data of a person before an erasure, read from topics: enough to check the address, without naming the person."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ class ErasurePreview:
 
 
 async def preview(settings: Settings, addresses: Iterable[str], digest: Digest) -> list[ErasurePreview]:
-    """What the contacts stage and the topic of erasures hold of ``addresses``.
+    """The content of the contacts stage and of the topic of erasures for ``addresses``.
 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.

@@ -1,4 +1,4 @@
-"""The receipt of an erasure: what every stage and Dotdigital said, folded from the audit topic."""
+"""The receipt of an erasure: the results of every stage and of Dotdigital, from the audit topic."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
@@ -16,7 +16,7 @@ _POLL_MS = 200
 
 
 class StageReceipt(msgspec.Struct, gc=False):
-    """What one stage erased: in how many of its ``expected`` partitions by now, and how many rows held something."""
+    """The result of one stage: how many of its ``expected`` partitions are done, and how many rows named the person."""
 
     expected: int
     partitions: int = 0
@@ -25,7 +25,7 @@ class StageReceipt(msgspec.Struct, gc=False):
 
     @property
     def done(self) -> bool:
-        """Whether every partition has answered."""
+        """Whether every partition has reported."""
         return self.partitions >= self.expected
 
 
@@ -41,7 +41,7 @@ class Receipt(msgspec.Struct, gc=False):
 
     @classmethod
     def empty(cls, request: ErasureRequested, partitions: int) -> Self:
-        """The receipt before anybody has answered. Orders and buyers are searched in every partition."""
+        """The receipt before any result. Orders and buyers are searched in every partition."""
         stages = {
             "contacts": StageReceipt(1),
             "orders": StageReceipt(partitions),
@@ -51,7 +51,7 @@ class Receipt(msgspec.Struct, gc=False):
         return cls(request.digest, request.at, request.by, stages)
 
     def take(self, trace: ErasureResult) -> None:
-        """Enter what one partition of a stage says."""
+        """Add the result of one partition of a stage."""
         part = self.stages.get(trace.stage)
         if part is None:
             return
@@ -66,7 +66,7 @@ class Receipt(msgspec.Struct, gc=False):
 
 
 class Receipts:
-    """Waits for the answers to erasures that are asked for from now on."""
+    """Waits for the results of erasures that are requested from now on."""
 
     def __init__(self, consumer: AIOKafkaConsumer, partitions: int) -> None:
         self._consumer = consumer
@@ -99,7 +99,7 @@ class Receipts:
 
 @asynccontextmanager
 async def receipts(bootstrap: str, audit: str, partitions: int) -> AsyncIterator[Receipts]:
-    """Listen to the audit topic from its present end on; to be entered before the erasure is asked for.
+    """Consume the audit topic from its present end on; enter it before the erasure is requested.
 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.

@@ -1,7 +1,8 @@
-"""Empty the topics between the stages: before a rebuild, for a new version reads them from the beginning.
+"""Empty the topics between the stages: before a rebuild, because a new version reads them from the beginning.
 
-What a former mapping said there would be believed for ever where the new one says nothing instead, as of orders whose type
-is ignored now. Captured rows bring back everything but what people asked for: that is appended anew before the rest goes.
+Results of the old mapping in them would stay for ever wherever the new mapping produces nothing in their place, as for orders
+whose type is ignored now. Captured rows bring back everything except erasures and unsubscribes: these are appended again before
+the rest is deleted.
 """
 
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ _AT_REST = ("Empty", "Dead")
 
 @dataclass(frozen=True, slots=True)
 class Clearing:
-    """What one topic holds: ``going`` changes and unreadable records, and ``kept`` changes that stay."""
+    """The content of one topic: ``going`` changes and unreadable records are deleted, ``kept`` changes stay."""
 
     topic: str
     going: int
@@ -32,7 +33,7 @@ class Clearing:
 
 
 async def purge(settings: Settings, *, execute: bool) -> list[Clearing]:
-    """What goes and what stays in each topic between the stages; with ``execute`` it is done.
+    """Count the deleted and kept changes of each topic between the stages; with ``execute``, delete.
 
     May be interrupted and run again at any time.
 
@@ -72,7 +73,7 @@ async def _clear(settings: Settings, topic: str, admin: AIOKafkaAdminClient, pro
 
 
 def _classify(value: bytes | None) -> Iterator[bytes | None]:
-    """Each change of a record, packed by itself if it stays, None if it goes; a record that no stage can read goes whole."""
+    """Each change of a record, packed by itself if it stays, None if it is deleted; an unreadable record is deleted whole."""
     try:
         changes = unpack(value or b"")
     except msgspec.MsgspecError:

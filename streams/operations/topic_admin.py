@@ -1,4 +1,4 @@
-"""Bring the broker's topics to what they should be: create what is missing, report what differs, touch nothing else."""
+"""Compare the broker's topics with the specification: create missing ones, report differences, change nothing else."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from streams.kafka.topics import TopicSpec
 
 
 async def apply_topics(bootstrap: str, wanted: list[TopicSpec], *, execute: bool) -> list[dict[str, Any]]:
-    """The plan, and what came of it: ``action`` is ``ok``, ``differs``, ``create`` (dry run) or ``created``.
+    """The plan and its result: ``action`` is ``ok``, ``differs``, ``create`` (dry run) or ``created``.
 
     Raises:
         aiokafka.errors.KafkaError: the broker cannot be reached or refuses.
