@@ -175,7 +175,7 @@ class TestProblems:
     def test_the_command_line_says_it_in_one_line_and_fails(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OWDD_PARTITIONS", "0")
         result = owdd("config", "show")
-        assert result.exit_code == 1
+        assert result.exit_code == 3
         assert result.output.startswith("error: OWDD_PARTITIONS: ")
         assert result.output.count("\n") == 1
 
@@ -184,7 +184,7 @@ class TestProblems:
         file.write_text(DEFAULT.read_text("utf-8").replace("version: 1", "version: 2"), "utf-8")
         monkeypatch.setenv("OWDD_MAPPING", str(file))
         result = owdd("config", "show")
-        assert result.exit_code == 1
+        assert result.exit_code == 3
         assert result.output.startswith(f"error: {file}:")
 
 
@@ -274,7 +274,7 @@ class TestSchema:
 
     def test_there_is_no_other(self) -> None:
         result = owdd("config", "schema", "streams")
-        assert result.exit_code == 2
+        assert result.exit_code == 3
         assert "settings or mapping" in result.output
 
 

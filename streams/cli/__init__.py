@@ -1,32 +1,77 @@
 """The command line: ``owdd``.
 
-Other installed packages add commands through the entry point group ``owdd.commands``: each names a function that takes the
-application. The testkit adds ``sandbox``, ``simulate``, ``verify``, ``demo``, ``kafka`` and ``connect`` so.
+Every command is imported when it is called, so that ``owdd --help`` costs little. Other installed packages add commands
+through the entry point group ``owdd.commands``: each names a table of :class:`streams.cli.groups.LazyCommand` by name. The
+testkit adds ``sandbox``, ``simulate``, ``verify``, ``demo``, ``demo-cdc``, ``kafka`` and ``connect`` so.
 """
 
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from streams.cli import config, connectors, dlq, dotdigital, topics
-from streams.cli.erase import erase
-from streams.cli.run import run
+from streams.cli import output
+from streams.cli.env_file import env_file_loaded
+from streams.cli.groups import CommandGroup, LazyCommand, commands
 
 EXTENSIONS = "owdd.commands"
 """The entry point group in which other packages offer commands."""
 
-app = typer.Typer(help="Orderwise to Dotdigital, change by change.", no_args_is_help=True, pretty_exceptions_show_locals=False)
-app.command()(erase)
-app.command()(run)
-app.add_typer(connectors.app, name="connectors")
-app.add_typer(topics.app, name="topics")
-app.add_typer(dotdigital.app, name="dotdigital")
-app.add_typer(dlq.app, name="dlq")
-app.add_typer(config.app, name="config")
-for extension in entry_points(group=EXTENSIONS):
-    extension.load()(app)
+_OWN = commands(
+    run=("streams.cli.run:run", "Run ingest, agents and dispatch until SIGTERM."),
+    config=("streams.cli.config:app", "Settings and mapping."),
+    topics=("streams.cli.topics:app", "Kafka topics of the product."),
+    connectors=("streams.cli.connectors:app", "The capture connector in Kafka Connect."),
+    dotdigital=("streams.cli.dotdigital:app", "The Dotdigital account."),
+    dlq=("streams.cli.dlq:app", "Dead letters and parked deliveries: list, retry, drop."),
+    erase=(
+        "streams.cli.erase:erase",
+        "Erase a person everywhere, for ever: in Dotdigital, in our state, and in later changes. It cannot be undone.",
+    ),
+)
+
+
+class _Main(CommandGroup):
+    """All commands, ours first."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands.update(_OWN)
+        for extension in entry_points(group=EXTENSIONS):
+            self.commands.update(extension.load())
+
+
+app = typer.Typer(cls=_Main, no_args_is_help=True, pretty_exceptions_show_locals=False)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        output.line(f"owdd {version('owdd')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global_options(
+    context: typer.Context,
+    env_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="OWDD_ENV_FILE",
+            dir_okay=False,
+            exists=True,
+            help="A file of OWDD_… variables, NAME=value a line; the environment wins. Default: .env, if there is one.",
+        ),
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version.")] = False,  # noqa: ARG001 - its callback does it
+) -> None:
+    """Orderwise to Dotdigital, change by change."""
+    context.with_resource(env_file_loaded(env_file))
 
 
 def main() -> None:
     """Run the command line."""
     app()
+
+
+__all__ = ["LazyCommand", "app", "main"]

@@ -2,32 +2,30 @@
 
 from typing import Annotated
 
-import orjson
 import typer
 from pydantic import BaseModel, SecretStr
-from rich.console import Console
-from rich.table import Table
 
-from streams.cli.common import guarded, load
+from streams.cli import output
+from streams.cli.common import load
+from streams.cli.groups import command_group
+from streams.cli.output import AsJson
 from streams.mapping import Mapping
 from streams.settings import Settings
 
-app = typer.Typer(help="Settings and mapping.", no_args_is_help=True)
+app = command_group("Settings and mapping.")
 
 
 @app.command()
-def show(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
+def show(as_json: AsJson = False) -> None:
     """Print every setting in force, secrets masked, and check the mapping."""
-    with guarded():
-        settings, _ = load()
+    settings, _ = load()
     rows = {name: _shown(getattr(settings, name)) for name in Settings.model_fields}
     if as_json:
-        typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+        output.print_json(rows)
         return
-    table = Table("variable", "value", "meaning")
-    for name, info in Settings.model_fields.items():
-        table.add_row(f"OWDD_{name.upper()}", str(rows[name]), info.description or "")
-    Console().print(table)
+    fields = Settings.model_fields.items()
+    shown = [(f"OWDD_{name.upper()}", rows[name], info.description) for name, info in fields]
+    output.print_table(("variable", "value", "meaning"), shown)
 
 
 def _shown(value: object) -> object:
@@ -44,13 +42,13 @@ def schema(
     models: dict[str, type[BaseModel]] = {"settings": Settings, "mapping": Mapping}
     if of not in models:
         raise typer.BadParameter("settings or mapping")
-    typer.echo(orjson.dumps(models[of].model_json_schema(), option=orjson.OPT_INDENT_2).decode())
+    output.print_json(models[of].model_json_schema())
 
 
 @app.command()
 def reference() -> None:
     """Print the configuration reference, ``docs/configuration.md``."""
-    typer.echo(reference_page(), nl=False)
+    output.raw(reference_page())
 
 
 def reference_page() -> str:

@@ -5,14 +5,14 @@ missing or out of date. Neither needs a server. Exit codes: :class:`ExitCode`.
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
 import typer
 
+from streams.cli import output
 from streams.cli.common import load
-from streams.cli.connector_errors import coded
-from streams.cli.connector_reports import ExitCode
+from streams.cli.exit_codes import ExitCode
+from streams.cli.output import AsJson
 from streams.connect.files import Rendered, configuration_file, script_files
 from streams.connect.sql import script
 from streams.core.errors import ConfigurationError
@@ -22,7 +22,6 @@ _Out = Annotated[Path | None, typer.Option("--out", file_okay=False, help="Write
 _Check = Annotated[
     bool, typer.Option("--check", help="Write nothing: compare with the files in --out. Exit code 2: out of date.")
 ]
-_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def render(
@@ -31,13 +30,12 @@ def render(
     ] = None,
     out: _Out = None,
     check: _Check = False,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Render the connector's configuration from the mapping. Passwords remain references."""
-    with coded(as_json):
-        settings, mapping = load()
-        file = configuration_file(mapping, kind or settings.source_kind, settings)
-        _hand_out([file], out, check, as_json)
+    settings, mapping = load()
+    file = configuration_file(mapping, kind or settings.source_kind, settings)
+    _hand_out([file], out, check, as_json)
 
 
 def sql(
@@ -47,36 +45,37 @@ def sql(
     table: Annotated[list[str] | None, typer.Option("--table", help="Only for rotate: this table; may be repeated.")] = None,
     out: _Out = None,
     check: _Check = False,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write the SQL scripts that a DBA reviews and runs. This product never runs them."""
-    with coded(as_json):
-        settings, mapping = load()
-        if script_name is None and table:
-            raise ConfigurationError("--table can be used with --script rotate only")
-        if script_name is None:
-            files = script_files(mapping, settings)
-        else:
-            files = [Rendered(f"{script_name}.sql", script(script_name, mapping, settings, table or ()))]
-        _hand_out(files, out, check, as_json)
+    settings, mapping = load()
+    if script_name is None and table:
+        raise ConfigurationError("--table can be used with --script rotate only")
+    if script_name is None:
+        files = script_files(mapping, settings)
+    else:
+        files = [Rendered(f"{script_name}.sql", script(script_name, mapping, settings, table or ()))]
+    _hand_out(files, out, check, as_json)
 
 
 def _hand_out(files: list[Rendered], out: Path | None, check: bool, as_json: bool) -> None:
     if check and out is None:
         raise ConfigurationError("--check needs --out, the directory to compare with")
     if out is None:
-        shown = _json({file.name: file.text for file in files}) + "\n" if as_json else "\n".join(file.text for file in files)
-        typer.echo(shown, nl=False)
+        if as_json:
+            output.print_json({file.name: file.text for file in files})
+        else:
+            output.raw("\n".join(file.text for file in files))
         return
     stale = [file for file in files if not file.is_current(out)]
     if not check:
         for file in stale:
             file.write(out)
     done = {file.name: ("stale" if check else "written") if file in stale else "current" for file in files}
-    typer.echo(_json(done) if as_json else "\n".join(f"{out / name}: {state}" for name, state in done.items()))
+    if as_json:
+        output.print_json(done)
+    else:
+        for name, state in done.items():
+            output.line(f"{out / name}: {state}")
     if check and stale:
         raise typer.Exit(ExitCode.CHANGES)
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()

@@ -2,28 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from enum import IntEnum
 from typing import Any
 
 import msgspec
 
+from streams.cli.exit_codes import ExitCode
 from streams.connect.guard import Observations
 from streams.connect.heartbeats import OVERDUE_SECONDS
 from streams.connect.plan import Difference, Plan
 from streams.connect.responses import Offset, Part, Status
 from streams.connect.signals import Signal
-
-
-class ExitCode(IntEnum):
-    """The result of a command; stable, and listed in ``docs/operations.md``."""
-
-    OK = 0
-    ERROR = 1
-    CHANGES = 2
-    INVALID = 3
-    UNREACHABLE = 4
-    NOT_RUNNING = 5
-    REFUSED = 6
 
 
 @dataclass(frozen=True, slots=True)

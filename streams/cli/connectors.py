@@ -1,7 +1,7 @@
 """``owdd connectors``: the capture connector, from its configuration to its offsets.
 
 Commands that change something only show it, unless given ``--execute``.
-Exit codes: :class:`streams.cli.connector_reports.ExitCode`.
+Exit codes: :class:`streams.cli.exit_codes.ExitCode`.
 """
 
 import asyncio
@@ -16,10 +16,13 @@ import orjson
 import typer
 
 from streams.cli import connector_reports as reports
+from streams.cli import output
 from streams.cli.common import load
-from streams.cli.connector_errors import coded
 from streams.cli.connector_files import render, sql
-from streams.cli.connector_reports import ExitCode, Report
+from streams.cli.connector_reports import Report
+from streams.cli.exit_codes import ExitCode
+from streams.cli.groups import command_group
+from streams.cli.output import AsJson, Execute
 from streams.connect import control
 from streams.connect.control import WaitLimits
 from streams.connect.guard import Observations
@@ -31,11 +34,12 @@ from streams.connect.retention import read_retained
 from streams.connect.signals import send, snapshot_signal
 from streams.core.clock import SystemClock
 from streams.core.errors import ConfigurationError
+from streams.core.files import write_private
 from streams.kafka.capture_topics import CaptureNames
 from streams.mapping import Mapping
 from streams.settings import Settings, SourceKind
 
-app = typer.Typer(help="The capture connector in Kafka Connect.", no_args_is_help=True)
+app = command_group("The capture connector in Kafka Connect.")
 app.command()(render)
 app.command()(sql)
 
@@ -44,10 +48,8 @@ _Name = Annotated[str | None, typer.Option("--name", help="Name of another conne
 _File = Annotated[
     Path | None, typer.Option("--file", exists=True, dir_okay=False, help="A configuration instead of the rendered one.")
 ]
-_Execute = Annotated[bool, typer.Option("--execute/--dry-run", help="Do it; default: only show what would be done.")]
 _Force = Annotated[bool, typer.Option("--force", help="Allow changes that orphan offsets or schema history.")]
 _Wait = Annotated[float, typer.Option("--wait", min=0, help="Longest wait for the result, in seconds.")]
-_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _WAIT = 60.0
 
 
@@ -69,7 +71,7 @@ def plan(
     file: _File = None,
     force: _Force = False,
     wait: _Wait = _WAIT,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare the configurations, and let the plugin in the worker validate the new one. Changes nothing."""
     apply(kind, name, file, force, False, wait, as_json)
@@ -81,9 +83,9 @@ def apply(
     name: _Name = None,
     file: _File = None,
     force: _Force = False,
-    execute: _Execute = False,
+    execute: Execute = False,
     wait: _Wait = _WAIT,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Apply the configuration, and wait until everything runs or something has failed.
 
@@ -107,7 +109,7 @@ def apply(
 
 
 @app.command()
-def status(kind: _Kind = None, name: _Name = None, as_json: _AsJson = False) -> None:
+def status(kind: _Kind = None, name: _Name = None, as_json: AsJson = False) -> None:
     """Show whether capture works: connector, tasks, heartbeats, offsets, retention. Exit code 5: it does not."""
 
     async def work(client: ConnectClient, target: _Target) -> Report:
@@ -124,7 +126,7 @@ def status(kind: _Kind = None, name: _Name = None, as_json: _AsJson = False) -> 
 
 @app.command()
 def restart(
-    kind: _Kind = None, name: _Name = None, execute: _Execute = False, wait: _Wait = _WAIT, as_json: _AsJson = False
+    kind: _Kind = None, name: _Name = None, execute: Execute = False, wait: _Wait = _WAIT, as_json: AsJson = False
 ) -> None:
     """Restart failed parts, connector or task, and nothing else."""
 
@@ -145,9 +147,9 @@ def pause(
     kind: _Kind = None,
     name: _Name = None,
     stop: Annotated[bool, typer.Option("--stop", help="Also free the tasks, which a change of offsets needs.")] = False,
-    execute: _Execute = False,
+    execute: Execute = False,
     wait: _Wait = _WAIT,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Halt capture. CDC's retention continues: if it passes before you resume, changes are lost."""
     verb = "stop" if stop else "pause"
@@ -169,7 +171,7 @@ def pause(
 
 @app.command()
 def resume(
-    kind: _Kind = None, name: _Name = None, execute: _Execute = False, wait: _Wait = _WAIT, as_json: _AsJson = False
+    kind: _Kind = None, name: _Name = None, execute: Execute = False, wait: _Wait = _WAIT, as_json: AsJson = False
 ) -> None:
     """Let a paused or stopped connector continue from its position."""
 
@@ -189,7 +191,7 @@ def offsets(
     kind: _Kind = None,
     name: _Name = None,
     save: Annotated[Path | None, typer.Option("--save", help="Also write them to a new file, before anything drastic.")] = None,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show the connector's committed position."""
 
@@ -207,8 +209,8 @@ def snapshot(
     tables: Annotated[list[str], typer.Argument(help="Mapped tables.")],
     kind: _Kind = None,
     name: _Name = None,
-    execute: _Execute = False,
-    as_json: _AsJson = False,
+    execute: Execute = False,
+    as_json: AsJson = False,
 ) -> None:
     """Read tables again while streaming continues, chunk by chunk and without locks."""
 
@@ -240,12 +242,12 @@ def _run(
         async with ConnectClient(target.settings.connect_url) as client:
             return await work(client, target)
 
-    with coded(as_json):
-        report = asyncio.run(run())
+    report = asyncio.run(run())
     if as_json:
-        typer.echo(orjson.dumps(report.data | {"exit": report.code.name}, option=orjson.OPT_INDENT_2).decode())
+        output.print_json(report.data | {"exit": report.code.name})
     else:
-        typer.echo("\n".join(report.lines))
+        for text in report.lines:
+            output.line(text)
     raise typer.Exit(report.code)
 
 
@@ -274,7 +276,6 @@ def _read(file: Path) -> Config:
 
 def _save(file: Path, content: bytes) -> None:
     try:
-        with file.open("xb") as out:
-            out.write(content + b"\n")
+        write_private(file, content + b"\n", new=True)
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be written: {error}") from error

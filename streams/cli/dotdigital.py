@@ -2,14 +2,14 @@
 
 import asyncio
 from dataclasses import asdict
-from typing import Annotated
 
-import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from streams.cli.common import FAILED, guarded, load
+from streams.cli import output
+from streams.cli.common import load
+from streams.cli.exit_codes import ExitCode
+from streams.cli.groups import command_group
+from streams.cli.output import AsJson, Execute
 from streams.dispatch.policies import client_config
 from streams.dotdigital import bootstrap
 from streams.dotdigital.bootstrap import Step
@@ -17,50 +17,46 @@ from streams.dotdigital.client import DotdigitalClient, unobserved
 from streams.dotdigital.codes import CODES, ErrorClass
 from streams.dotdigital.credentials import Credentials
 
-app = typer.Typer(help="The Dotdigital account.", no_args_is_help=True)
-
-_AsJson = Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")]
-_MISSING = 2
+app = command_group("The Dotdigital account.")
 
 
 @app.command()
-def plan(as_json: _AsJson = False) -> None:
+def plan(as_json: AsJson = False) -> None:
     """Compare the account with the mapping: data fields, collections, list and programme. Changes nothing.
 
-    Exit code 0: nothing is missing; 1: the account cannot be reached, or a person must act; 2: something would be created.
+    Exit code 0: nothing is missing; 2: something would be created; 4: the account does not answer; 6: a person must act.
     """
     apply(execute=False, as_json=as_json)
 
 
 @app.command()
 def apply(
-    execute: Annotated[bool, typer.Option("--execute/--dry-run", help="Create what is missing; default: only show.")] = False,
-    as_json: _AsJson = False,
+    execute: Execute = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare the account with the mapping, and create missing parts. While there is a clash, nothing is created.
 
-    Exit code 0: nothing is missing (now); 1: the account cannot be reached, or a person must act; 2: something is missing and
-    --execute was not given.
+    Exit code 0: nothing is missing (now); 2: something is missing and --execute was not given; 4: the account does not
+    answer; 6: a person must act.
     """
-    with guarded():
-        steps = asyncio.run(_apply(execute=execute))
+    steps = asyncio.run(_apply(execute=execute))
     if as_json:
-        typer.echo(orjson.dumps([asdict(step) for step in steps], option=orjson.OPT_INDENT_2).decode())
+        output.print_json([asdict(step) for step in steps])
     else:
         _show(steps)
     for step in steps:
         if step.blocked:
-            typer.echo(f"error: {step}; {_ADVICE[step.action]}", err=True)
+            output.note(f"error: {step}; {_ADVICE[step.action]}")
     if any(step.blocked for step in steps):
-        raise typer.Exit(FAILED)
+        raise typer.Exit(ExitCode.REFUSED)
     if not execute and any(step.action == "create" for step in steps):
-        raise typer.Exit(_MISSING)
+        raise typer.Exit(ExitCode.CHANGES)
 
 
 @app.command()
 def codes() -> None:
     """Print Dotdigital's codes with their meanings, ``docs/dotdigital-codes.md``."""
-    typer.echo(codes_page(), nl=False)
+    output.raw(codes_page())
 
 
 def codes_page() -> str:
@@ -97,7 +93,7 @@ async def _apply(*, execute: bool) -> tuple[Step, ...]:
     settings, mapping = load()
     config = client_config(settings)
     if warning := Credentials.of(config).warning:
-        typer.echo(f"warning: {warning}", err=True)
+        output.warn(warning)
     async with DotdigitalClient(config, unobserved) as client:
         steps = await bootstrap.plan(client, mapping)
         if execute and not any(step.blocked for step in steps):
@@ -106,7 +102,5 @@ async def _apply(*, execute: bool) -> tuple[Step, ...]:
 
 
 def _show(steps: tuple[Step, ...]) -> None:
-    table = Table("what", "name", "type", "action", "found")
-    for step in steps:
-        table.add_row(step.kind, step.name, step.wanted, step.action, step.found or "")
-    Console().print(table)
+    rows = [(step.kind, step.name, step.wanted, step.action, step.found) for step in steps]
+    output.print_table(("what", "name", "type", "action", "found"), rows)

@@ -11,9 +11,13 @@ import orjson
 import typer
 
 from streams.capture.values import addresses
-from streams.cli.common import guarded, load, operator_name
+from streams.cli import output
+from streams.cli.common import load, operator_name
+from streams.cli.exit_codes import ExitCode
+from streams.cli.output import AsJson
 from streams.core.clock import SystemClock
 from streams.core.errors import OwddError
+from streams.core.files import write_private
 from streams.domain.erasure import Digest, digester
 from streams.kafka.producer import BatchProducer
 from streams.kafka.topics import Topics
@@ -23,9 +27,6 @@ from streams.messages.erasure_requests import ErasureRequest, ErasureRequests
 from streams.operations.erasure_preview import ErasurePreview, preview
 from streams.operations.erasure_receipt import Receipt, receipts
 from streams.settings import Settings
-
-WOULD_CHANGE = 2
-UNFINISHED = 3
 
 
 def erase(
@@ -40,33 +41,32 @@ def erase(
         Path | None, typer.Option(dir_okay=False, help="Where to write the receipts. Default, with --wait: erasure-TIME.json.")
     ] = None,
     operator: Annotated[str | None, typer.Option(help="Your name, for the audit topic. Default: the system's user.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Erase a person everywhere, for ever: in Dotdigital, in our state, and in later changes. It cannot be undone.
 
-    Exit code 0: erased, or requested if --wait was not given; 2: nothing was done, because --execute was not given; 3: not
+    Exit code 0: erased, or requested if --wait was not given; 2: nothing was done, because --execute was not given; 7: not
     all results arrived in time (the erasure continues).
     """
-    with guarded():
-        settings, _ = load()
-        persons = _persons(email, email_file)
-        digest = digester(settings.digest_key)
-        if not execute:
-            _show(asyncio.run(preview(settings, persons, digest)), as_json=as_json)
-            raise typer.Exit(WOULD_CHANGE)
-        found = asyncio.run(_erase(settings, persons, digest, operator_name(operator), timeout if wait else 0.0))
-        target = receipt or (Path(f"erasure-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json") if wait else None)
-        if target is not None:
-            _write(target, found)
+    settings, _ = load()
+    persons = _persons(email, email_file)
+    digest = digester(settings.digest_key)
+    if not execute:
+        _show(asyncio.run(preview(settings, persons, digest)), as_json=as_json)
+        raise typer.Exit(ExitCode.CHANGES)
+    found = asyncio.run(_erase(settings, persons, digest, operator_name(operator), timeout if wait else 0.0))
+    target = receipt or (Path(f"erasure-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json") if wait else None)
+    if target is not None:
+        _write(target, found)
     finished = sum(item.finished_at is not None for item in found)
     if as_json:
-        typer.echo(_json(found).decode())
+        output.raw(_json(found).decode() + "\n")
     elif wait:
-        typer.echo(f"{finished:,} of {len(found):,} erased everywhere. Receipts: {target}")
+        output.line(f"{finished:,} of {len(found):,} erased everywhere. Receipts: {target}")
     else:
-        typer.echo(f"{len(found):,} erasures requested.")
+        output.line(f"{len(found):,} erasures requested.")
     if wait and finished < len(found):
-        raise typer.Exit(UNFINISHED)
+        raise typer.Exit(ExitCode.UNFINISHED)
 
 
 async def _erase(settings: Settings, persons: list[str], digest: Digest, by: str, patience: float) -> list[Receipt]:
@@ -119,7 +119,7 @@ def _lines(file: Path | None) -> list[str]:
 
 def _write(target: Path, found: list[Receipt]) -> None:
     try:
-        target.write_bytes(_json(found) + b"\n")
+        write_private(target, _json(found) + b"\n")
     except OSError as error:
         raise OwddError(f"{target}: the receipts cannot be written: {type(error).__name__}") from None
 
@@ -140,9 +140,9 @@ def _readable(value: Any, name: str = "") -> Any:
 def _show(found: list[ErasurePreview], *, as_json: bool) -> None:
     if as_json:
         rows = [asdict(item) | {"asked": None if item.asked is None else msgspec.to_builtins(item.asked)} for item in found]
-        typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+        output.print_json(rows)
         return
     for item in found:
         asked = "not requested before" if item.asked is None else f"requested before by {item.asked.by}"
-        typer.echo(f"{item.hash}: {item.buyers} buyers have the address; {asked}")
-    typer.echo("Nothing was done. With --execute they are erased for ever.")
+        output.line(f"{item.hash}: {item.buyers} buyers have the address; {asked}")
+    output.line("Nothing was done. With --execute they are erased for ever.")

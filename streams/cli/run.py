@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.common import guarded, load
+from streams.cli.common import load
 from streams.engine.data_dir import locked_data_dir
 from streams.kafka.event_loop import new_event_loop
 from streams.observability.logs import configure
@@ -18,12 +18,11 @@ def run(
     only: Annotated[list[Role] | None, typer.Option("--only", help="Run only this part; may be repeated.")] = None,
 ) -> None:
     """Run ingest, agents and dispatch until SIGTERM."""
-    with guarded():
-        settings, mapping = load()
-        configure(settings.log_level, as_json=settings.log_json)
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        with locked_data_dir(settings.data_dir) if settings.data_shared else nullcontext(settings.data_dir) as directory:
-            _work(Worker(settings.model_copy(update={"data_dir": directory}), mapping, set(only or Role)))
+    settings, mapping = load()
+    configure(settings.log_level, as_json=settings.log_json)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with locked_data_dir(settings.data_dir) if settings.data_shared else nullcontext(settings.data_dir) as directory:
+        _work(Worker(settings.model_copy(update={"data_dir": directory}), mapping, set(only or Role)))
 
 
 def _work(worker: Worker) -> None:

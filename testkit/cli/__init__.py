@@ -1,17 +1,26 @@
 """The commands that the testkit adds to ``owdd``, by the entry point group ``owdd.commands``."""
 
-import typer
+from streams.cli.groups import commands
 
-from testkit.cli import connect, kafka
-from testkit.cli.demo import demo, demo_cdc
-from testkit.cli.sandbox import sandbox
-from testkit.cli.simulate import simulate
-from testkit.cli.verify import verify
-
-
-def register(app: typer.Typer) -> None:
-    """Add the testkit's commands to ``app``."""
-    for command in (demo, demo_cdc, sandbox, simulate, verify):
-        app.command()(command)
-    app.add_typer(kafka.app, name="kafka")
-    app.add_typer(connect.app, name="connect")
+COMMANDS = commands(
+    demo=(
+        "testkit.cli.demo:demo",
+        "Start broker, sandbox and workers, simulate a shop, and verify the result. Everything is stopped afterwards.",
+    ),
+    demo_cdc=(
+        "testkit.cli.demo:demo_cdc",
+        "Like demo, with real capture: the shop writes SQL, and Debezium reads the log of its database (PostgreSQL).",
+    ),
+    sandbox=("testkit.cli.sandbox:sandbox", "Run an offline Dotdigital for the bridge."),
+    simulate=(
+        "testkit.cli.simulate:simulate",
+        "Run a seeded Orderwise shop: its snapshot, then its changes, as Debezium records on Kafka or as SQL.",
+    ),
+    verify=(
+        "testkit.cli.verify:verify",
+        "Compute contacts, records, list and follow-ups from the rows alone and compare them with the sandbox, value by value.",
+    ),
+    kafka=("testkit.cli.kafka:app", "Run a local Kafka broker on this machine's Java."),
+    connect=("testkit.cli.connect:app", "Run a local Kafka Connect worker with Debezium on this machine's Java."),
+)
+"""By name; none is imported before it is called."""

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from streams.cli.groups import command_group
+from streams.cli.output import AsJson, progress
 from testkit.cli.local_services import (
     DATA_DIR,
-    AsJson,
     DataDir,
     Facts,
     Heap,
@@ -16,13 +17,12 @@ from testkit.cli.local_services import (
     report_start,
     report_status,
     report_stop,
-    reporting,
 )
 from testkit.local_services import connect, kafka
 from testkit.local_services.connect import WorkerInfo
 from testkit.local_services.start_errors import KafkaUnreachable
 
-app = typer.Typer(help="Run a local Kafka Connect worker with Debezium on this machine's Java.", no_args_is_help=True)
+app = command_group("Run a local Kafka Connect worker with Debezium on this machine's Java.")
 
 
 @app.command()
@@ -47,7 +47,7 @@ def start(
     as_json: AsJson = False,
 ) -> None:
     """Start the worker, and return when it answers. Does nothing if it already runs."""
-    with reporting(as_json, "Starting Kafka Connect") as progress:
+    with progress("Starting Kafka Connect") as show:
         worker = connect.start(
             data_dir / "connect",
             bootstrap or _beside(data_dir),
@@ -56,7 +56,7 @@ def start(
             secrets=secrets,
             heap=heap,
             short_lived=short_lived,
-            progress=progress,
+            progress=show,
         )
     report_start("Kafka Connect", worker.url, _facts(worker), worker.already_running, as_json)
 
@@ -64,14 +64,14 @@ def start(
 @app.command()
 def stop(data_dir: DataDir = DATA_DIR, as_json: AsJson = False) -> None:
     """Stop the worker, and return when it is gone. Its connectors and their offsets stay in Kafka."""
-    with reporting(as_json, "Stopping Kafka Connect") as progress:
-        outcome = connect.stop(data_dir / "connect", progress=progress)
+    with progress("Stopping Kafka Connect") as show:
+        outcome = connect.stop(data_dir / "connect", progress=show)
     report_stop("Kafka Connect", outcome, "What it captured since its last flush is captured again.", as_json)
 
 
 @app.command()
 def status(data_dir: DataDir = DATA_DIR, as_json: AsJson = False) -> None:
-    """Show whether the worker runs. Exit status 0 if it does, 3 if it does not. For its connectors: owdd connectors status."""
+    """Show whether the worker runs. Exit code 0 if it does, 5 if it does not. For its connectors: owdd connectors status."""
     found = connect.status(data_dir / "connect")
     worker = found.worker
     address, facts = (worker.url, _facts(worker)) if worker else ("", {})

@@ -1,10 +1,9 @@
 """``owdd kafka``: the embedded broker for those who run without containers."""
 
-import typer
-
+from streams.cli.groups import command_group
+from streams.cli.output import AsJson, progress
 from testkit.cli.local_services import (
     DATA_DIR,
-    AsJson,
     DataDir,
     Facts,
     Heap,
@@ -13,12 +12,11 @@ from testkit.cli.local_services import (
     report_start,
     report_status,
     report_stop,
-    reporting,
 )
 from testkit.local_services import kafka
 from testkit.local_services.kafka import BrokerInfo
 
-app = typer.Typer(help="Run a local Kafka broker on this machine's Java.", no_args_is_help=True)
+app = command_group("Run a local Kafka broker on this machine's Java.")
 
 
 @app.command()
@@ -30,22 +28,22 @@ def start(
     as_json: AsJson = False,
 ) -> None:
     """Start the broker, and return when it answers. Does nothing if it already runs."""
-    with reporting(as_json, "Starting Kafka") as progress:
-        broker = kafka.start(data_dir / "kafka", port, heap=heap, short_lived=short_lived, progress=progress)
+    with progress("Starting Kafka") as show:
+        broker = kafka.start(data_dir / "kafka", port, heap=heap, short_lived=short_lived, progress=show)
     report_start("Kafka", broker.bootstrap, _facts(broker), broker.already_running, as_json)
 
 
 @app.command()
 def stop(data_dir: DataDir = DATA_DIR, as_json: AsJson = False) -> None:
     """Stop the broker, and return when it is gone. Its data is kept."""
-    with reporting(as_json, "Stopping Kafka") as progress:
-        outcome = kafka.stop(data_dir / "kafka", progress=progress)
+    with progress("Stopping Kafka") as show:
+        outcome = kafka.stop(data_dir / "kafka", progress=show)
     report_stop("Kafka", outcome, "It recovers its data at the next start.", as_json)
 
 
 @app.command()
 def status(data_dir: DataDir = DATA_DIR, as_json: AsJson = False) -> None:
-    """Show whether the broker runs. Exit status 0 if it does, 3 if it does not."""
+    """Show whether the broker runs. Exit code 0 if it does, 5 if it does not."""
     found = kafka.status(data_dir / "kafka")
     broker = found.broker
     address, facts = (broker.bootstrap, _facts(broker)) if broker else ("", {})

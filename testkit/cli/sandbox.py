@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from streams.cli.common import guarded
+from streams.cli import output
+from streams.core.errors import ConfigurationError
 from streams.settings import load_settings
 from testkit.sandbox import ApiError, create_app, load_config
 
@@ -36,17 +37,15 @@ def sandbox(
     The password is the setting OWDD_DOTDIGITAL_PASSWORD (a variable or a secret file), never on the command line, where other
     users could read it.
     """
-    with guarded():
-        password = load_settings().dotdigital_password.get_secret_value()
+    password = load_settings().dotdigital_password.get_secret_value()
     if not password.strip():
-        typer.echo("OWDD_DOTDIGITAL_PASSWORD is not set: set it to the password that the sandbox must accept.", err=True)
-        raise typer.Exit(2)
+        remedy = "Set it to the password that the sandbox must accept."
+        raise ConfigurationError("is not set", where="OWDD_DOTDIGITAL_PASSWORD", remedy=remedy)
     try:
         app = create_app(load_config(config, user, password), state_dir=state_dir)
     except (ValueError, ApiError) as error:
         reason = error.body["message"] if isinstance(error, ApiError) else error
-        typer.echo(f"The sandbox cannot be set up: {reason}", err=True)
-        raise typer.Exit(2) from error
+        raise ConfigurationError(f"the sandbox cannot be set up: {reason}") from error
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -61,12 +60,20 @@ def sandbox(
         )
     )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, port), family=family, backlog=2048) as listener:
+    with _listening(host, port, family) as listener:
         url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
         if port_file is not None:
             _publish(port_file, url)
-        typer.echo(url)
+        output.line(url)
         server.run([listener])
+
+
+def _listening(host: str, port: int, family: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        remedy = "Choose another with --host and --port; --port 0 takes a free one"
+        raise ConfigurationError(f"cannot listen: {error.strerror}", where=f"{host}:{port}", remedy=remedy) from None
 
 
 def _publish(path: Path, url: str) -> None:

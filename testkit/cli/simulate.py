@@ -7,12 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from streams.cli.common import guarded
+from streams.cli import output
+from streams.cli.output import AsJson
 from streams.core.errors import ConfigurationError, OwddError
 from streams.kafka.event_loop import new_event_loop
 from streams.mapping import load_mapping
@@ -70,7 +68,7 @@ def simulate(
         Path | None,
         typer.Option(envvar="OWDD_MAPPING", dir_okay=False, help="The site's mapping; default: the shipped one."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run a seeded Orderwise shop: its snapshot, then its changes, as Debezium records on Kafka or as SQL.
 
@@ -78,45 +76,40 @@ def simulate(
     connector can take its snapshot.
 
     Ctrl-C or SIGTERM ends the shop's day early: records in flight are still sent, and the truth file is right. A second
-    one aborts. Exit code 1: no broker, no topic, no database, or a refused record or row; 2: the options do not fit
-    together.
+    one aborts. Exit code 1: no topic, no database, or a refused record or row; 3: the options do not fit together; 4: no
+    broker.
     """
-    with guarded():
-        site = load_mapping(mapping)
+    site = load_mapping(mapping)
+    config = SimulationConfig(
+        mapping=site,
+        customers=customers,
+        orders=orders,
+        live=live,
+        house_share=house_share,
+        consent=consent,
+        duplicates=duplicates,
+        replays=replays,
+        shuffle=shuffle,
+        meta=meta,
+        ending=_instant(ending),
+        seed=seed,
+    )
+    simulation = Simulation(config)
+    if sql_url is None:
+        work = _to_kafka(Runner(simulation, rate=rate, seconds=seconds), bootstrap)
+    else:
+        password = SimulatorSettings().orderwise_password.get_secret_value()
+        work = _to_database(SqlRunner(simulation, sql_url, password, rate=rate, seconds=seconds), part, if_empty)
+    with asyncio.Runner(loop_factory=new_event_loop) as loop:
+        done = loop.run(_run(simulation, work))
+    if truth is not None:
         try:
-            config = SimulationConfig(
-                mapping=site,
-                customers=customers,
-                orders=orders,
-                live=live,
-                house_share=house_share,
-                consent=consent,
-                duplicates=duplicates,
-                replays=replays,
-                shuffle=shuffle,
-                meta=meta,
-                ending=_instant(ending),
-                seed=seed,
-            )
-            simulation = Simulation(config)
-            if sql_url is None:
-                work = _to_kafka(Runner(simulation, rate=rate, seconds=seconds), bootstrap)
-            else:
-                password = SimulatorSettings().orderwise_password.get_secret_value()
-                work = _to_database(SqlRunner(simulation, sql_url, password, rate=rate, seconds=seconds), part, if_empty)
-        except ConfigurationError as error:
-            typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(2) from error
-        with asyncio.Runner(loop_factory=new_event_loop) as loop:
-            done = loop.run(_run(simulation, work))
-        if truth is not None:
-            try:
-                simulation.write_truth(truth)
-            except OSError as error:
-                raise OwddError(f"the truth cannot be written: {error}") from error
+            simulation.write_truth(truth)
+        except OSError as error:
+            raise OwddError(f"the truth cannot be written: {error}") from error
     summary = _summary(simulation, done, seed)
     if as_json:
-        typer.echo(orjson.dumps(summary, option=orjson.OPT_INDENT_2).decode())
+        output.print_json(summary)
     else:
         _show(summary)
 
@@ -149,7 +142,6 @@ def _to_database(runner: SqlRunner, part: Part, if_empty: bool) -> Callable[[Rep
 
 async def _run(simulation: Simulation, work: Callable[[Report], Awaitable[Progress]]) -> Progress:
     loop = asyncio.get_running_loop()
-    console = Console(stderr=True)
 
     def stop(number: signal.Signals) -> None:
         simulation.stop()
@@ -157,8 +149,8 @@ async def _run(simulation: Simulation, work: Callable[[Report], Awaitable[Progre
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop, number)
-    with console.status("Simulating") as status:
-        return await work(lambda done: status.update(f"{done.records:,} records in {done.seconds:.1f} s"))
+    with output.progress("Simulating") as show:
+        return await work(lambda done: show(f"{done.records:,} records in {done.seconds:.1f} s"))
 
 
 def _summary(simulation: Simulation, done: Progress, seed: int) -> dict[str, Any]:
@@ -174,11 +166,8 @@ def _summary(simulation: Simulation, done: Progress, seed: int) -> dict[str, Any
 
 
 def _show(summary: dict[str, Any]) -> None:
-    console = Console()
     speed = summary["records_per_second"] or 0
-    console.print(f"{summary['records']:,} records in {summary['seconds']:.1f} s ({speed:,}/s), seed {summary['seed']}")
+    output.line(f"{summary['records']:,} records in {summary['seconds']:.1f} s ({speed:,}/s), seed {summary['seed']}")
     for title in ("rows", "phenomena"):
-        table = Table(title.removesuffix("s"), "count")
-        for name, count in summary[title].items():
-            table.add_row(name, f"{count:,}")
-        console.print(table)
+        rows = [(name, f"{count:,}") for name, count in summary[title].items()]
+        output.print_table((title.removesuffix("s"), "count"), rows)

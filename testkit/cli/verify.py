@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from streams.cli import output
+from streams.cli.exit_codes import ExitCode
+from streams.cli.output import AsJson
 from streams.core.errors import OwddError
 from streams.mapping import Mapping, load_mapping
 from streams.messages.dead_letters import keyed_hash
@@ -18,9 +18,6 @@ from streams.settings import load_settings
 from testkit.oracle import Difference, compare, expectation, expected_held
 from testkit.oracle.sandbox import read_account
 from testkit.simulate.truth import read_truth
-
-DIFFERENT = 1
-UNUSABLE = 2
 
 
 def verify(
@@ -49,23 +46,19 @@ def verify(
     show_personal_data: Annotated[
         bool, typer.Option("--show-personal-data", help="Show e-mails and names instead of keyed hashes.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compute contacts, records, list and follow-ups from the rows alone and compare them with the sandbox, value by value.
 
-    Exit code 0: no difference; 1: at least one; 2: the truth, the mapping or the sandbox cannot be read.
+    Exit code 0: no difference; 2: at least one; 1 or 3: the truth, the sandbox or the mapping cannot be read.
     """
-    try:
-        site = load_mapping(mapping)
-        rows = read_truth(truth)
-        before = None if preexisting is None else _addresses(preexisting)
-        gone = {*rows.erased, *(() if erased is None else _addresses(erased))}
-        left = () if unsubscribed is None else _addresses(unsubscribed)
-        account = read_account(url)
-        hash_key = load_settings().hash_key.get_secret_value().encode()
-    except OwddError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(UNUSABLE) from error
+    site = load_mapping(mapping)
+    rows = read_truth(truth)
+    before = None if preexisting is None else _addresses(preexisting)
+    gone = {*rows.erased, *(() if erased is None else _addresses(erased))}
+    left = () if unsubscribed is None else _addresses(unsubscribed)
+    account = read_account(url)
+    hash_key = load_settings().hash_key.get_secret_value().encode()
     expected = expectation(rows.tables, site, at=datetime.now(UTC), erased=gone)
     found = compare(expected, account, site, opted_in_ever=rows.opted_in_ever, preexisting=before, unsubscribed_there=left)
     shown = [_shown(difference, site, None if show_personal_data else hash_key) for difference in found[:limit]]
@@ -86,7 +79,7 @@ def verify(
     else:
         _print(summary)
     if found:
-        raise typer.Exit(DIFFERENT)
+        raise typer.Exit(ExitCode.CHANGES)
 
 
 def _addresses(file: Path) -> frozenset[str]:
@@ -116,20 +109,17 @@ def _shown(difference: Difference, mapping: Mapping, hash_key: bytes | None) -> 
 
 
 def _print(summary: dict[str, Any]) -> None:
-    console = Console()
     held = sum(summary["held_orders"].values())
     sizes = (
         f"{summary['contacts']:,} contacts ({summary['recent_buyers']:,} recent buyers), {summary['records']:,} orders, "
         f"{summary['catalogue']:,} catalogue records, {summary['follow_ups']:,} follow-ups"
     )
     if not summary["differences"]:
-        console.print(f"{sizes} match the rows; {held:,} orders held. No difference.")
+        output.line(f"{sizes} match the rows; {held:,} orders held. No difference.")
         return
     columns = ("kind", "contact", "key", "field", "expected", "actual")
-    table = Table(*columns)
-    for row in summary["shown"]:
-        table.add_row(*(escape(str(row[name])) for name in columns))
-    console.print(table)
-    console.print(f"{summary['differences']:,} differences in {sizes}; {held:,} orders held.")
+    rows = [[row[name] for name in columns] for row in summary["shown"]]
+    output.print_table(columns, rows)
+    output.line(f"{summary['differences']:,} differences in {sizes}; {held:,} orders held.")
     for counts in (summary["by_kind"], summary["by_field"]):
-        console.print(", ".join(f"{name}: {count:,}" for name, count in counts.items()))
+        output.line(", ".join(f"{name}: {count:,}" for name, count in counts.items()))

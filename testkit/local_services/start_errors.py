@@ -29,6 +29,7 @@ class RuntimeUnavailableError(OwddError):
     def __init__(self, what: str, do: str, excerpt: Sequence[str] = ()) -> None:
         quoted = "".join(f"\n  | {line}" for line in excerpt)
         super().__init__(f"{what}{quoted}\n{do}")
+        self.remedy = do
         self.what = what
         self.do = do
         self.excerpt = tuple(excerpt)

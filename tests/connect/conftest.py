@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from streams.cli import app
-from streams.cli.connector_reports import ExitCode
+from streams.cli.exit_codes import ExitCode
 from streams.connect.render import PASSWORD_FILE, connector
 from streams.mapping import load_mapping
 from streams.settings import Settings, SourceKind

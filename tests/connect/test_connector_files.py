@@ -5,11 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner, Result
 
-from streams.cli.connector_files import render, sql
-from streams.cli.connector_reports import ExitCode
+from streams.cli import app
+from streams.cli.exit_codes import ExitCode
 from streams.connect.files import Rendered, configuration_file, script_files
 from streams.connect.sql import SCRIPTS
 from streams.mapping import DEFAULT
@@ -33,10 +32,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def owdd(*arguments: str) -> Result:
     """Run one of the two commands."""
-    app = typer.Typer()
-    app.command()(render)
-    app.command()(sql)
-    return CliRunner().invoke(app, list(arguments))
+    return CliRunner().invoke(app, ["connectors", *arguments])
 
 
 @pytest.mark.parametrize(("directory", "file"), COMMITTED, ids=[file.name for _, file in COMMITTED])

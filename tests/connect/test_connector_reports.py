@@ -8,7 +8,7 @@ import pytest
 import sqlglot
 
 from streams.cli import connector_reports as reports
-from streams.cli.connector_reports import ExitCode
+from streams.cli.exit_codes import ExitCode
 from streams.connect.guard import Observations
 from streams.connect.heartbeats import Beats
 from streams.connect.plan import Difference, Plan
@@ -26,7 +26,7 @@ NOW = 1_772_700_000_000
 
 
 def test_every_exit_code_is_on_the_operations_page_under_its_name() -> None:
-    assert dict(re.findall(r"^\| (\d) \| `(\w+)` \|", OPERATIONS, re.MULTILINE)) == {
+    assert dict(re.findall(r"^\| (\d+) \| `(\w+)` \|", OPERATIONS, re.MULTILINE)) == {
         str(code.value): code.name for code in ExitCode
     }
 

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from streams.cli.connector_reports import ExitCode
+from streams.cli.exit_codes import ExitCode
 from streams.connect.guard import CaptureGuard
 from streams.connect.render import CLASSES, PASSWORD_FILE
 from streams.connect.rest import ConnectClient

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from streams.cli import dotdigital
+from streams.cli.exit_codes import ExitCode
 from streams.dotdigital.client import DotdigitalClient
 from streams.dotdigital.codes import CODES
 from testkit.sandbox import SandboxApp
@@ -56,7 +57,7 @@ def test_as_json_it_can_be_read_by_programs() -> None:
 def test_a_clash_is_reported_and_nothing_is_created(box: SandboxApp) -> None:
     box.store.fields.define("OW_TOTAL_SPEND", "String")
     result = run("apply", "--execute")
-    assert result.exit_code == 1
+    assert result.exit_code == ExitCode.REFUSED
     assert "data field 'OW_TOTAL_SPEND': String, not Numeric" in result.stderr and "mapping.yaml" in result.stderr
     assert box.store.fields.find("OW_AOV") is None
 

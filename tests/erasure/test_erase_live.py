@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from streams.capture import rows
 from streams.cli import app
-from streams.cli.erase import UNFINISHED, WOULD_CHANGE
+from streams.cli.exit_codes import ExitCode
 from streams.kafka.reader import read_topic
 from streams.kafka.topics import Topics, tables
 from streams.messages.changes import unpack
@@ -53,7 +53,7 @@ async def test_an_erased_person_is_gone_from_everything_and_does_not_come_back(t
         assert contacts(running) == {ANN, BOB}
 
         shown = await owdd(running, "erase", "--email", f" {ANN.upper()}")
-        assert shown.exit_code == WOULD_CHANGE
+        assert shown.exit_code == ExitCode.CHANGES
         assert "1 buyers have the address; not requested before" in shown.output
 
         file = tmp_path / "receipt.json"
@@ -107,7 +107,7 @@ async def test_nobody_answers_while_no_worker_runs(tmp_path: Path, broker: Path)
         file = tmp_path / "receipt.json"
         options = ["--execute", "--wait", "--timeout", "1", "--receipt", str(file)]
         done = await owdd(running, "erase", "--email", ANN, *options)
-        assert done.exit_code == UNFINISHED
+        assert done.exit_code == ExitCode.UNFINISHED
         (receipt,) = orjson.loads(file.read_bytes())
         assert receipt["finished_at"] is None
 

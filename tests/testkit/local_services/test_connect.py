@@ -14,8 +14,8 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped, unused-ignore]
 from typer.testing import CliRunner
 
+from streams.cli.exit_codes import ExitCode
 from testkit.cli.connect import app
-from testkit.cli.local_services import NOT_RUNNING
 from testkit.local_services import daemon
 from testkit.local_services.connect import WorkerInfo, kill, start, status, stop
 from testkit.local_services.ports import choose_port, free_port
@@ -180,7 +180,7 @@ def test_the_command_line_starts_reports_and_stops(tmp_path: Path, bootstrap: st
     monkeypatch.setenv("OWDD_KAFKA_BOOTSTRAP", bootstrap)
     cli = CliRunner()
 
-    assert cli.invoke(app, ["status"]).exit_code == NOT_RUNNING
+    assert cli.invoke(app, ["status"]).exit_code == ExitCode.NOT_RUNNING
     try:
         started = json.loads(cli.invoke(app, ["start", "--group", "cli", "--short-lived", "--json"]).stdout)
         assert started["url"] == f"http://127.0.0.1:{started['port']}"
@@ -188,7 +188,7 @@ def test_the_command_line_starts_reports_and_stops(tmp_path: Path, bootstrap: st
         assert started["url"] in cli.invoke(app, ["status"]).stdout
         kill(tmp_path / "connect")
         gone = cli.invoke(app, ["status", "--json"])
-        assert gone.exit_code == NOT_RUNNING
+        assert gone.exit_code == ExitCode.NOT_RUNNING
         assert json.loads(gone.stdout)["state"] == "stale"
         assert "is gone or is another program now" in cli.invoke(app, ["status"]).stdout
         assert json.loads(cli.invoke(app, ["stop", "--json"]).stdout)["state"] == "stopped"

@@ -16,8 +16,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic  # type: ignore[import-
 from aiokafka.errors import UnknownTopicOrPartitionError  # type: ignore[import-untyped, unused-ignore]
 from typer.testing import CliRunner
 
+from streams.cli.exit_codes import ExitCode
 from testkit.cli.kafka import app
-from testkit.cli.local_services import NOT_RUNNING
 from testkit.local_services import daemon, jars
 from testkit.local_services.java import Java, find_java
 from testkit.local_services.kafka import BrokerInfo, embedded_broker, kill, start, status, stop
@@ -303,7 +303,7 @@ def test_the_command_line_starts_reports_and_stops(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("OWDD_DATA_DIR", str(tmp_path))
     cli = CliRunner()
 
-    assert cli.invoke(app, ["status"]).exit_code == NOT_RUNNING
+    assert cli.invoke(app, ["status"]).exit_code == ExitCode.NOT_RUNNING
     try:
         started = json.loads(cli.invoke(app, ["start", "--short-lived", "--json"]).stdout)
         assert started["bootstrap"] == f"127.0.0.1:{started['port']}"

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from testkit.cli.sandbox import sandbox
+from streams.cli import app
+from streams.cli.exit_codes import ExitCode
 from testkit.sandbox import snapshot
 from testkit.sandbox.config import SandboxConfig
 from testkit.sandbox.store import Store
@@ -24,7 +24,6 @@ from testkit.sandbox.store import Store
 PASSWORD = "a-password-1"
 ANN = "/contacts/v3/email/ann%40example.com"
 BODY = {"identifiers": {"email": "ann@example.com"}, "dataFields": {"FIRSTNAME": "Ann"}}
-START = "import typer; from testkit.cli.sandbox import sandbox; typer.run(sandbox)"
 
 Run = Callable[..., AbstractContextManager[httpx.Client]]
 
@@ -48,7 +47,7 @@ def run(tmp_path: Path) -> Run:
         port_file.unlink(missing_ok=True)
         options = ["--user", "robot", "--port-file", str(port_file), "--state-dir", str(tmp_path / "state")]
         process = subprocess.Popen(
-            [sys.executable, "-c", START, *options, *more],
+            [sys.executable, "-m", "streams", "sandbox", *options, *more],
             env=os.environ | {"OWDD_DOTDIGITAL_PASSWORD": PASSWORD},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -116,22 +115,18 @@ def test_a_wrong_file_is_named_before_anything_starts(
 ) -> None:
     monkeypatch.setenv("OWDD_DOTDIGITAL_PASSWORD", PASSWORD)
     (tmp_path / "account.yaml").write_text(text)
-    app = typer.Typer()
-    app.command()(sandbox)
-    result = CliRunner().invoke(app, ["--config", str(tmp_path / "account.yaml")])
-    assert result.exit_code == 2
+    result = CliRunner().invoke(app, ["sandbox", "--config", str(tmp_path / "account.yaml")])
+    assert result.exit_code == ExitCode.INVALID
     assert complaint in result.output
     assert PASSWORD not in result.output
 
 
 def test_the_password_never_comes_from_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OWDD_DOTDIGITAL_PASSWORD", raising=False)
-    app = typer.Typer()
-    app.command()(sandbox)
-    result = CliRunner().invoke(app, [])
-    assert result.exit_code == 2
+    result = CliRunner().invoke(app, ["sandbox"])
+    assert result.exit_code == ExitCode.INVALID
     assert "OWDD_DOTDIGITAL_PASSWORD" in result.output
-    assert "--password" not in CliRunner().invoke(app, ["--help"]).output
+    assert "--password" not in CliRunner().invoke(app, ["sandbox", "--help"]).output
 
 
 def test_a_saved_account_is_restored_whole(tmp_path: Path) -> None:

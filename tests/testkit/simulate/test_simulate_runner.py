@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
+from streams.cli import app
 from streams.kafka.topics import captured
 from streams.mapping import Mapping, load_mapping
 from testkit.simulate import Simulation, SimulationConfig, read_truth, runner
@@ -150,9 +150,7 @@ async def test_after_its_time_the_shop_makes_no_new_commit(broker: Broker) -> No
 
 
 def run(*options: str) -> tuple[int, str]:
-    app = typer.Typer()
-    app.command()(import_module("testkit.cli.simulate").simulate)
-    result = CliRunner().invoke(app, [*options, "--bootstrap", "broker:9092"])
+    result = CliRunner().invoke(app, ["simulate", *options, "--bootstrap", "broker:9092"])
     return result.exit_code, result.output
 
 

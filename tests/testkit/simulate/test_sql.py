@@ -272,4 +272,4 @@ def test_the_command_writes_in_two_parts_and_the_truth(
     assert again.exit_code == 1
     assert "has rows already" in again.output
     assert CliRunner().invoke(app, ["simulate", *options, "--if-empty"]).exit_code == 0
-    assert CliRunner().invoke(app, ["simulate", *options, "--duplicates", "0.1"]).exit_code == 2
+    assert CliRunner().invoke(app, ["simulate", *options, "--duplicates", "0.1"]).exit_code == 3
