@@ -24,6 +24,8 @@ from streams.operations.topic_admin import apply_topics
 from testkit.local_services import postgres
 from tests.connect.conftest import MAPPING, Said, Site
 
+pytestmark = pytest.mark.xdist_group("captured topics")
+
 NAMES = CaptureNames.of(MAPPING, "postgres")
 ORDER_STATUS = MAPPING.topic(MAPPING.order.status.table)
 NOBODY = "1"
