@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 BARE := env -i PATH="$$PATH" HOME="$$HOME" OWDD_SECRETS_DIR=/nonexistent
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: demo demo-cdc test consent faults check bench bench-delivery docs golden connector-keys lock clean
+.PHONY: demo demo-cdc test consent faults soak check bench bench-delivery docs golden connector-keys lock clean
 
 demo: $(VENV)/.installed ## the main job on an embedded broker; ends with proof that it is right
 	$(BIN)/owdd demo $(DEMO)
@@ -21,6 +21,9 @@ consent: $(VENV)/.installed ## random actions of all parties on consent, 100,000
 
 faults: $(VENV)/.installed ## convergence while Dotdigital fails and workers die, 20 shops
 	OWDD_FAULT_SEEDS=20 $(BIN)/python -m pytest -q tests/convergence/test_faults.py
+
+soak: $(VENV)/.installed ## shops under every kind of fault, until you stop it; SOAK="--seeds 3 --scenario kills" plays less
+	$(BIN)/owdd soak --seeds 20 --document docs/guarantees.md $(SOAK)
 
 check: $(VENV)/.installed ## style, types and layers
 	$(BIN)/ruff check .

@@ -12,10 +12,10 @@ from streams.cli import output
 from streams.cli.exit_codes import ExitCode
 from streams.cli.output import AsJson
 from streams.core.errors import OwddError
-from streams.mapping import Mapping, load_mapping
-from streams.messages.dead_letters import keyed_hash
+from streams.mapping import load_mapping
 from streams.settings import load_settings
-from testkit.oracle import Difference, compare, expectation, expected_held
+from testkit.oracle import compare, expectation, expected_held
+from testkit.oracle.redaction import redacted
 from testkit.oracle.sandbox import read_account
 from testkit.simulate.truth import read_truth
 
@@ -61,7 +61,7 @@ def verify(
     hash_key = load_settings().hash_key.get_secret_value().encode()
     expected = expectation(rows.tables, site, at=datetime.now(UTC), erased=gone)
     found = compare(expected, account, site, opted_in_ever=rows.opted_in_ever, preexisting=before, unsubscribed_there=left)
-    shown = [_shown(difference, site, None if show_personal_data else hash_key) for difference in found[:limit]]
+    shown = [redacted(difference, site, None if show_personal_data else hash_key) for difference in found[:limit]]
     summary: dict[str, Any] = {
         "contacts": len(expected.contacts),
         "records": len(expected.orders),
@@ -87,25 +87,6 @@ def _addresses(file: Path) -> frozenset[str]:
         return frozenset(line.strip().lower() for line in file.read_text("utf-8").splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
         raise OwddError(f"{file}: cannot be read: {error}") from error
-
-
-def _shown(difference: Difference, mapping: Mapping, hash_key: bytes | None) -> dict[str, Any]:
-    """One difference for print; with a key, hashes stand for whatever names a person."""
-    row = {
-        "kind": difference.kind,
-        "contact": difference.whom,
-        "key": difference.key,
-        "field": difference.field,
-        "expected": difference.expected,
-        "actual": difference.actual,
-    }
-    if hash_key is None:
-        return row
-    row["contact"] = keyed_hash(difference.whom.encode(), hash_key) if difference.whom else ""
-    if difference.field in (mapping.contact_fields.first_name, mapping.contact_fields.last_name, "owner"):
-        for side in ("expected", "actual"):
-            row[side] = None if row[side] is None else keyed_hash(str(row[side]).encode(), hash_key)
-    return row
 
 
 def _print(summary: dict[str, Any]) -> None:

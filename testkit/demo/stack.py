@@ -63,6 +63,7 @@ class LocalStack:
         overrides: more ``OWDD_*`` variables for the workers.
         progress: told of what takes long.
         broker: directory of the broker; several stacks may share one that runs already.
+        by_worker: more ``OWDD_*`` variables for single workers, by name.
     """
 
     directory: Path
@@ -70,6 +71,7 @@ class LocalStack:
     overrides: Environment[str, str] = field(default_factory=dict)
     progress: Progress = silent
     broker: Path | None = None
+    by_worker: Environment[str, Environment[str, str]] = field(default_factory=dict)
     workers: dict[str, WorkerProcess] = field(default_factory=dict)
     _sandbox: subprocess.Popen[bytes] | None = None
     _environment: dict[str, str] = field(default_factory=dict)
@@ -143,10 +145,14 @@ class LocalStack:
         """
         name = name or "-".join(roles)
         port = free_port()
-        environment = self.environment | {
-            "OWDD_DATA_DIR": str(self.directory / "state" / name),
-            "OWDD_METRICS_PORT": str(port),
-        }
+        environment = (
+            self.environment
+            | dict(self.by_worker.get(name, {}))
+            | {
+                "OWDD_DATA_DIR": str(self.directory / "state" / name),
+                "OWDD_METRICS_PORT": str(port),
+            }
+        )
         log_file = self.directory / f"{name}.log"
         with log_file.open("ab") as log:
             process = subprocess.Popen(  # noqa: ASYNC220

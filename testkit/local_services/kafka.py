@@ -15,6 +15,7 @@ import shutil
 import socket
 import subprocess
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ from testkit.local_services.daemon import (
 from testkit.local_services.jars import Progress, pom, resolve, silent
 from testkit.local_services.java import NO_OPTIMISING_COMPILER, find_java, jvm_options, last_lines
 from testkit.local_services.ports import HOST, free_port
-from testkit.local_services.properties import logging_option, server_properties
+from testkit.local_services.properties import Listener, logging_option, server_properties
 from testkit.local_services.start_errors import StorageFormatFailed
 
 _ANSWER_MS = 2_000
@@ -77,6 +78,7 @@ def start(
     *,
     heap: str = "512m",
     short_lived: bool = False,
+    listeners: Sequence[Listener] = (),
     timeout: float = START_SECONDS,
     progress: Progress = silent,
 ) -> BrokerInfo:
@@ -84,7 +86,8 @@ def start(
 
     Does nothing when it runs already. ``port`` is chosen when None: the last one if it is free, else any.
     ``heap`` is in the JVM's notation. ``short_lived`` leaves out the optimising compiler: about a second faster to
-    start, and slower under load. ``timeout`` is in seconds, without the time that fetching the jars takes.
+    start, and slower under load. ``listeners`` are further addresses.
+    ``timeout`` is in seconds, without the time that fetching the jars takes.
     Raises any ``RuntimeUnavailableError``, and leaves no broker of its own behind then.
     """
     daemon = _daemon(data_dir)
@@ -95,7 +98,7 @@ def start(
         controller_port = free_port(besides=chosen)
         cluster_id = _format_once(daemon.directory, base, chosen, controller_port, progress)
         config = daemon.directory / "server.properties"
-        config.write_text(server_properties(daemon.directory / "storage", chosen, controller_port))
+        config.write_text(server_properties(daemon.directory / "storage", chosen, controller_port, listeners))
         options = [*jvm_options(heap, short_lived), daemon.marker, logging_option(daemon.directory)]
         return Command([*base, *options, "kafka.Kafka", config], cluster_id)
 

@@ -1,6 +1,8 @@
 """Configuration files of the embedded broker and of the local Connect worker."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from testkit.local_services.ports import HOST
@@ -9,11 +11,11 @@ _SERVER_PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers={host}:{controller_port}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}{listening}
+advertised.listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}{advertised}
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT{protocols}
 log.dirs={storage}
 
 auto.create.topics.enable=false
@@ -109,9 +111,26 @@ def logging_option(directory: Path) -> str:
     return f"-Dlog4j2.configurationFile={file.as_uri()}"
 
 
-def server_properties(storage: Path, port: int, controller_port: int) -> str:
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One more address of a broker: clients that come to ``port`` are sent on to ``advertised``, which a proxy listens on."""
+
+    name: str
+    port: int
+    advertised: int
+
+
+def server_properties(storage: Path, port: int, controller_port: int, listeners: Sequence[Listener] = ()) -> str:
     """``server.properties`` of a node that is broker and controller in one."""
-    return _SERVER_PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, storage=_escaped(storage))
+    return _SERVER_PROPERTIES.format(
+        host=HOST,
+        port=port,
+        controller_port=controller_port,
+        storage=_escaped(storage),
+        listening="".join(f",{each.name}://{HOST}:{each.port}" for each in listeners),
+        advertised="".join(f",{each.name}://{HOST}:{each.advertised}" for each in listeners),
+        protocols="".join(f",{each.name}:PLAINTEXT" for each in listeners),
+    )
 
 
 def worker_properties(bootstrap: str, plugins: Path, port: int, *, group: str, secrets: Path, identity: str) -> str:

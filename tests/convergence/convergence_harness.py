@@ -1,34 +1,17 @@
-"""A simulated shop in front of a local stack, and the oracle behind it."""
+"""A simulated shop in front of a local stack, and the oracle behind it: what soaks play, for tests."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import yaml
-
-from streams.mapping import DEFAULT, Mapping, load_mapping
+from streams.mapping import Mapping
 from testkit.demo.stack import LocalStack
-from testkit.oracle import Difference, Expectation, compare, expectation, expected_held
-from testkit.oracle.sandbox import read_account
-from testkit.simulate import Truth, read_truth
+from testkit.oracle import expected_held
+from testkit.simulate import Truth
+from testkit.soak.site import QUICK, Site, lasting, open_site, simulate
+from testkit.soak.site import differences as verdict
 
-QUICK = {
-    "OWDD_LIVE_QUIET": "0.3",
-    "OWDD_LIVE_LONGEST": "2",
-    "OWDD_BULK_QUIET": "1",
-    "OWDD_BULK_LONGEST": "4",
-    "OWDD_SESSION_TIMEOUT": "6",
-}
-"""Short waits: the tests are about what arrives, not about when."""
-
-RETURNS = {
-    "table": "customer_return_header",
-    "key": "crh_id",
-    "order": "crh_oh_id",
-    "number": "crh_return_number",
-    "at": "crh_datetime",
-}
+__all__ = ["QUICK", "expected_held_of", "held", "lasting", "simulate", "stack", "verdict"]
 
 
 @asynccontextmanager
@@ -43,77 +26,8 @@ async def stack(
     **variables: str,
 ) -> AsyncIterator[LocalStack]:
     """A stack with topics of its own on a shared broker; its site maps all that a site can."""
-    data = yaml.safe_load(DEFAULT.read_text("utf-8"))
-    data["house_accounts"] = [1]
-    data["source"]["topic_prefix"] = name
-    data["order"]["currencies"][2] = {"code": "EUR", "rate": "0.8537"}
-    data["returns"] = RETURNS
-    data["delivery"]["catalogue"]["url"] = "https://shop.example/{code}/{sku}"
-    since = datetime.now(UTC) - timedelta(days=10)
-    data["delivery"]["follow_up"] = {"kind": "event", "type": "refund", "since": since.isoformat()}
-    if erasure:
-        data["erasure"] = {"column": "cc_gdpr_erased"}
-    if consent:
-        data["consent"] = {"mode": "column", "column": "cc_marketing_opt_in"}
-    mapping = directory / "mapping.yaml"
-    mapping.write_text(yaml.safe_dump(data), "utf-8")
-    overrides = QUICK | {"OWDD_APP_ID": name, "OWDD_PARTITIONS": str(partitions)} | variables
-    async with LocalStack(directory, mapping, overrides, broker=broker) as running:
+    async with open_site(directory, broker, Site(name, consent, erasure, partitions, variables)) as running:
         yield running
-
-
-async def simulate(running: LocalStack, **options: object) -> None:
-    """Run the simulator to its end; options as ``owdd simulate`` names them, True for a flag.
-
-    The shop's last day ends now, unless ``ending`` says otherwise, so that the list of recent buyers has members.
-    """
-    arguments = ["--truth", str(running.directory / "truth.json"), "--ending", str(options.pop("ending", "now"))]
-    for name, value in options.items():
-        arguments.append("--" + name.replace("_", "-"))
-        if value is not True:
-            arguments.append(str(value))
-    await running.simulate(arguments)
-
-
-def verdict(
-    running: LocalStack, *, erased: Collection[str] = (), unsubscribed_there: Collection[str] = ()
-) -> tuple[list[Difference], Truth, Mapping]:
-    """What the oracle finds once the stack has settled; ``erased`` and ``unsubscribed_there`` as the oracle takes them."""
-    mapping, truth = load_mapping(running.mapping), read_truth(running.directory / "truth.json")
-    account = read_account(running.settings.dotdigital_url)
-    expected = expectation(truth.tables, mapping, at=datetime.now(UTC), erased=[*truth.erased, *erased])
-    not_tested = [name for name, found in _parts(expected, mapping).items() if not found]
-    assert not not_tested, f"the shop has no {', '.join(not_tested)}: nothing was tested"
-    found = compare(
-        expected,
-        account,
-        mapping,
-        opted_in_ever=truth.opted_in_ever,
-        preexisting=(),
-        unsubscribed_there=unsubscribed_there,
-    )
-    return found, truth, mapping
-
-
-def lasting(found: list[Difference]) -> list[Difference]:
-    """Without the one credit note that a crash may have told twice.
-
-    Its recipient changed between the call whose answer was lost and the next one (docs/guarantees.md, limits of delivery).
-    """
-    twice = [item for item in found if (item.kind, item.field, item.expected, item.actual) == ("follow-up", "event", 1, 2)]
-    return [item for item in found if item not in twice[:1]]
-
-
-def _parts(expected: Expectation, mapping: Mapping) -> dict[str, bool]:
-    """Whether each part of the delivery has anything to deliver: a part that is empty proves nothing."""
-    delivery, memberships = mapping.delivery, set(expected.recent_buyers.values())
-    return {
-        "contacts": bool(expected.contacts),
-        "order records": delivery.orders is None or bool(expected.orders),
-        "catalogue records": delivery.catalogue is None or mapping.products is None or bool(expected.catalogue),
-        "recent buyers and others": delivery.recent_buyers is None or memberships >= {"in", "out"},
-        "follow-ups": delivery.follow_up is None or bool(expected.follow_ups),
-    }
 
 
 async def held(running: LocalStack) -> dict[str, int]:

@@ -10,6 +10,7 @@ import pytest
 
 from streams.worker import Role
 from testkit.demo.stack import LocalStack
+from testkit.soak.site import IMPORTS
 from tests.convergence.convergence_harness import expected_held_of, held, lasting, simulate, stack, verdict
 
 _BUYER_CODES = {"customer_not_loaded", "contact_without_customer"}
@@ -30,15 +31,6 @@ _FAULTS = {
 }
 """6 % of the calls fail, a third of them after they took effect; of imports more than a third."""
 
-_IMPORTS = {
-    "OWDD_IMPORT_LEAST": "5",
-    "OWDD_IMPORT_SECONDS": "0.05",
-    "OWDD_IMPORT_POLL": "0.5",
-    "OWDD_IMPORT_PATIENCE": "5",
-    "OWDD_READBACK_SECONDS": "2",
-}
-"""What makes imports worth it in a shop of a hundred customers."""
-
 
 @pytest.mark.parametrize("seed", range(int(os.environ.get("OWDD_FAULT_SEEDS", "4"))))
 async def test_a_shop_converges_through_replays_faults_and_kills(tmp_path: Path, broker: Path, seed: int) -> None:
@@ -47,7 +39,7 @@ async def test_a_shop_converges_through_replays_faults_and_kills(tmp_path: Path,
     rng = Random(seed)
     erasure, partitions = seed % 3 == 2, 1 + seed % 4
     async with stack(
-        tmp_path, broker, f"faults{seed}", consent=consent, erasure=erasure, partitions=partitions, **_IMPORTS
+        tmp_path, broker, f"faults{seed}", consent=consent, erasure=erasure, partitions=partitions, **IMPORTS
     ) as running:
         await faults(running, _FAULTS | {"seed": seed})
         await running.start_worker(*Role, name="worker")

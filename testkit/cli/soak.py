@@ -1,0 +1,95 @@
+"""``owdd soak``: faults again and again, and a table of what came of them."""
+
+import asyncio
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from streams.cli.common import FAILED
+from testkit.soak.journal import Journal, Result, commit_of
+from testkit.soak.play import Outcome, ground, play
+from testkit.soak.scenario import SCENARIOS, Run, Scenario, runs
+from testkit.soak.table import render, write
+
+
+def soak(
+    scenario: Annotated[list[str] | None, typer.Option(help=f"What to play: {', '.join(SCENARIOS)}; default: all.")] = None,
+    seeds: Annotated[int, typer.Option(min=0, help="How many seeds of each; 0: only write the table.")] = 1,
+    first_seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
+    results: Annotated[Path, typer.Option(dir_okay=False, help="Results are appended here.")] = Path("docs/soak/results.jsonl"),
+    document: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write the table of all results into this document's marked block.")
+    ] = None,
+    since: Annotated[str, typer.Option(help="The table leaves out results before this date, as in 2026-11-30.")] = "",
+    keep: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Keep data and logs of runs that went wrong below this directory.")
+    ] = None,
+) -> None:
+    """Play shops under faults, compare Dotdigital with the oracle and state with its changelogs, and append the results.
+
+    A run that this commit has a result of is not played again, so the command can be interrupted and goes on where it was.
+    Exit code 0: nothing was wrong in the runs of this call; 1: something was, or a run has no result.
+    """
+    console = Console(stderr=True)
+    journal = Journal(results)
+    try:
+        scenarios = [SCENARIOS[name] for name in scenario or SCENARIOS]
+    except KeyError as error:
+        typer.echo(f"error: no scenario is called {error}; there are {', '.join(SCENARIOS)}", err=True)
+        raise typer.Exit(FAILED) from error
+    try:
+        wrong = asyncio.run(_play_all(scenarios, first_seed, seeds, journal, keep, console))
+        if document is not None:
+            write(document, render(result for result in journal.results() if result.at >= since))
+    except (RuntimeError, ValueError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(FAILED) from error
+    except KeyboardInterrupt:
+        typer.echo("interrupted; call it again to go on", err=True)
+        raise typer.Exit(130) from None
+    if wrong:
+        raise typer.Exit(FAILED)
+
+
+async def _play_all(
+    scenarios: list[Scenario], first: int, seeds: int, journal: Journal, keep: Path | None, console: Console
+) -> int:
+    """Play what this commit has not played; returns how many runs went wrong."""
+    commit = commit_of(Path.cwd())
+    todo = [run for run in runs(scenarios, first, seeds) if not journal.played(run, commit)]
+    if not todo:
+        return 0
+    wrong = 0
+    directory = Path(tempfile.mkdtemp(prefix="owdd-soak-"))
+    try:
+        async with ground(directory / "kafka") as on:
+            for run in todo:
+                place = directory / run.name
+                place.mkdir()
+                outcome = await play(run, on, place)
+                _show(journal.append(run, commit, outcome), console)
+                wrong += not outcome.clean
+                await asyncio.to_thread(_put_away, run, outcome, place, keep)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    return wrong
+
+
+def _put_away(run: Run, outcome: Outcome, place: Path, keep: Path | None) -> None:
+    if keep is not None and not outcome.clean:
+        with suppress(FileExistsError):
+            keep.mkdir(parents=True)
+        shutil.move(place, keep / run.name)
+    else:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _show(result: Result, console: Console) -> None:
+    faults = ", ".join(f"{name} {count}" for name, count in sorted(result.faults.items()))
+    found = result.error or f"{result.differences} differences, {result.unlike} of {result.rows:,} rows unlike their changelog"
+    console.print(f"{result.scenario} {result.seed}: {found} ({faults}; {result.seconds:.0f} s)", highlight=False)

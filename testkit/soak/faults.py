@@ -1,0 +1,171 @@
+"""The faults, and the supervisor that starts again what ended. Faults only do harm; they never mend."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from streams.worker import Role
+from testkit.demo.stack import LocalStack, WorkerProcess
+from testkit.local_services import kafka
+from testkit.local_services.properties import Listener
+from testkit.soak.proxy import Proxy
+from testkit.soak.scenario import Fault
+
+_BUSY = "while True: pass"
+
+
+@dataclass
+class Ground:
+    """The broker that runs are played on, with a proxy for each role between them."""
+
+    broker: Path
+    listeners: tuple[Listener, ...]
+    proxies: dict[Role, Proxy]
+
+    def bootstrap(self, role: Role) -> str:
+        """How workers of ``role`` reach the broker: through their proxy."""
+        return f"127.0.0.1:{self.proxies[role].port}"
+
+
+@dataclass
+class Scene:
+    """One shop whose stack is harmed; ``done`` counts what was done, by kind and victim."""
+
+    stack: LocalStack
+    ground: Ground
+    rng: Random
+    done: Counter[str] = field(default_factory=Counter)
+    _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @asynccontextmanager
+    async def supervised(self) -> AsyncIterator[None]:
+        """Start every worker again that ends; at the end all that were stopped go on.
+
+        Raises:
+            Exception: a worker could not be started.
+        """
+        supervising = asyncio.create_task(self._supervise())
+        try:
+            yield
+        finally:
+            supervising.cancel()
+            await asyncio.wait([supervising])
+            for worker in self.stack.workers.values():
+                _signal(worker, signal.SIGCONT)
+        if not supervising.cancelled():
+            supervising.result()
+
+    async def _supervise(self) -> None:
+        while True:
+            async with self._starting:
+                for worker in list(self.stack.workers.values()):
+                    if worker.process.poll() is not None:
+                        await self.stack.start_worker(*worker.roles, name=worker.name, wait=False)
+            await asyncio.sleep(0.1)
+
+    async def harm(self, fault: Fault) -> None:
+        """Do it to a victim that is drawn by lot, and return once the fault is over (not: once it is mended)."""
+        victim = self.rng.choice(self._least_harmed(fault))
+        await _FAULTS[fault](self, Role(victim))
+        self.done[f"{fault.name}:{'broker' if fault is Fault.BROKER_KILL else victim}"] += 1
+
+    def _least_harmed(self, fault: Fault) -> list[str]:
+        """The roles that had the fault least often, so that none is spared."""
+        counts = {role.value: self.done[f"{fault.name}:{role.value}"] for role in Role}
+        return [role for role, count in counts.items() if count == min(counts.values())]
+
+    async def kill(self, role: Role) -> None:
+        """SIGKILL; the supervisor starts it again."""
+        await _killed(self.stack.workers[role])
+
+    async def lose_state(self, role: Role) -> None:
+        """SIGKILL, and the data directory is gone when it starts again."""
+        async with self._starting:
+            await _killed(self.stack.workers[role])
+            await asyncio.to_thread(shutil.rmtree, self.stack.directory / "state" / role, ignore_errors=True)
+
+    async def pause(self, role: Role) -> None:
+        """Longer than its session, so that the broker gives its partitions away (to nobody, or to itself later)."""
+        session = float(self.stack.settings.session_timeout)
+        await self._stopped(role, self.rng.uniform(1.2, 2.0) * session)
+
+    async def stall(self, role: Role) -> None:
+        """Shorter than its session."""
+        await self._stopped(role, self.rng.uniform(1, 3))
+
+    async def partition(self, role: Role) -> None:
+        """From a hiccup to longer than the session."""
+        session = float(self.stack.settings.session_timeout)
+        await self.ground.proxies[role].cut(self.rng.uniform(0.2, 2.0) * session, resetting=self.rng.random() < 0.5)
+
+    async def kill_broker(self, _: Role) -> None:
+        """SIGKILL the broker, and start it again a moment later."""
+        await asyncio.to_thread(kafka.kill, self.ground.broker)
+        await asyncio.sleep(self.rng.uniform(0, 2))
+        await asyncio.to_thread(kafka.start, self.ground.broker, short_lived=True, listeners=self.ground.listeners)
+
+    async def _stopped(self, role: Role, seconds: float) -> None:
+        worker = self.stack.workers[role]
+        _signal(worker, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            _signal(worker, signal.SIGCONT)
+
+
+_FAULTS: dict[Fault, Callable[[Scene, Role], Awaitable[None]]] = {
+    Fault.KILL: Scene.kill,
+    Fault.BROKER_KILL: Scene.kill_broker,
+    Fault.PAUSE: Scene.pause,
+    Fault.STALL: Scene.stall,
+    Fault.PARTITION: Scene.partition,
+    Fault.STATE_LOST: Scene.lose_state,
+}
+
+
+async def _killed(worker: WorkerProcess) -> None:
+    _signal(worker, signal.SIGKILL)
+    await asyncio.to_thread(worker.process.wait)
+
+
+def _signal(worker: WorkerProcess, number: signal.Signals) -> None:
+    if worker.process.poll() is None:
+        worker.process.send_signal(number)
+
+
+@contextmanager
+def starvation(processes: list[int]) -> Iterator[None]:
+    """This process, its children to come, and ``processes`` on one core, which three busy loops have most of."""
+    cores = os.sched_getaffinity(0)
+    one = {min(cores)}
+    os.sched_setaffinity(0, one)
+    for pid in processes:
+        _pin(pid, one)
+    loops = [subprocess.Popen([sys.executable, "-c", _BUSY]) for _ in range(3)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+        os.sched_setaffinity(0, cores)
+        for pid in processes:
+            _pin(pid, cores)
+
+
+def _pin(pid: int, cores: set[int]) -> None:
+    """All threads of a process: the affinity of a process is only that of its main thread."""
+    for thread in Path(f"/proc/{pid}/task").glob("*"):
+        try:
+            os.sched_setaffinity(int(thread.name), cores)
+        except ProcessLookupError:
+            continue  # a thread that ended meanwhile

@@ -1,0 +1,68 @@
+"""What is played: which faults meet which shop."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Fault(StrEnum):
+    """A kind of fault; the value is its name in results and in the table."""
+
+    KILL = "kill -9 of a worker"
+    BROKER_KILL = "kill -9 of the broker"
+    PAUSE = "pause of a worker past its session"
+    STALL = "worker stopped for 1 to 3 s"
+    PARTITION = "network partition between a worker and the broker"
+    STATE_LOST = "data directory of a worker lost"
+    STARVED = "run on one core that three busy loops share"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One way to play: ``faults`` in turn, at least ``times`` in all, and further ones while the shop is open.
+
+    ``starved`` puts everything on one core together with three busy loops.
+    """
+
+    name: str
+    faults: tuple[Fault, ...]
+    times: int
+    starved: bool = False
+
+
+SCENARIOS = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario("kills", (Fault.KILL,), 9),
+        Scenario("broker-kills", (Fault.BROKER_KILL,), 2),
+        Scenario("pauses", (Fault.PAUSE,), 3),
+        Scenario("partitions", (Fault.PARTITION,), 3),
+        Scenario("state-lost", (Fault.STATE_LOST,), 3),
+        Scenario("starved", (Fault.STALL,), 6, starved=True),
+        Scenario("starved-kills", (Fault.STALL, Fault.KILL), 6, starved=True),
+        Scenario("mixed", (Fault.KILL, Fault.PARTITION, Fault.PAUSE, Fault.BROKER_KILL, Fault.STALL, Fault.STATE_LOST), 6),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run to be played; the seed decides shop, moments and victims. ``rate`` is in events per second."""
+
+    scenario: Scenario
+    seed: int
+    customers: int = 200
+    orders: int = 1200
+    rate: int = 500
+
+    @property
+    def name(self) -> str:
+        """Names the run's topics and its directory."""
+        return f"soak-{self.scenario.name}-{self.seed}"
+
+
+def runs(scenarios: list[Scenario], first: int, seeds: int) -> Iterator[Run]:
+    """All runs, seed by seed, so that an early end has played every scenario."""
+    for seed in range(first, first + seeds):
+        for scenario in scenarios:
+            yield Run(scenario, seed)

@@ -1,0 +1,63 @@
+"""The results of all runs as a table, in a marked block of a document."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from testkit.soak.journal import Result
+from testkit.soak.scenario import Fault
+
+_BEGIN, _END = "<!-- soak: written by `owdd soak` -->", "<!-- end of soak -->"
+_HEAD = (
+    "| fault | how often | runs | differences | rows unlike their changelog | runs without a result |\n"
+    "|---|---|---|---|---|---|"
+)
+
+
+def render(results: Iterable[Result]) -> str:
+    """One line for each kind of fault, with the runs in which it happened; a mixed run counts in several lines."""
+    kept = list(results)
+    lines = [_HEAD]
+    for fault in Fault:
+        met = [result for result in kept if _times(result)[fault.name]]
+        times = sum(_times(result)[fault.name] for result in met)
+        differences = sum(result.differences or 0 for result in met)
+        unlike = sum(result.unlike for result in met)
+        failed = sum(result.error is not None for result in met)
+        lines.append(f"| {fault} | {times:,} | {len(met):,} | {differences:,} | {unlike:,} | {failed:,} |")
+    return "\n".join([*lines, "", _summary(kept)])
+
+
+def _times(result: Result) -> Counter[str]:
+    """How often each kind of fault was done in a run, whoever the victim was."""
+    found: Counter[str] = Counter()
+    for name, times in result.faults.items():
+        found[name.partition(":")[0]] += times
+    return found
+
+
+def _summary(results: list[Result]) -> str:
+    if not results:
+        return "No run yet."
+    rows, documented = sum(result.rows for result in results), sum(result.documented for result in results)
+    first, last = min(results, key=lambda result: result.at), max(results, key=lambda result: result.at)
+    wrong = sum(bool(result.differences or result.unlike or result.error) for result in results)
+    return (
+        f"{len(results):,} runs, {first.at[:10]} (`{first.commit}`) to {last.at[:10]} (`{last.commit}`), {wrong:,} of them "
+        f"with something wrong. {rows:,} rows of state compared with their changelogs. Credit notes that a crash sent twice, "
+        f"as the limits of delivery allow: {documented:,}."
+    )
+
+
+def write(document: Path, table: str) -> None:
+    """Put the table between the marks of a document; the rest stays.
+
+    Raises:
+        ValueError: the marks are missing.
+    """
+    text = document.read_text("utf-8")
+    before, begin, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise ValueError(f"{document}: no block between {_BEGIN} and {_END}")
+    document.write_text(f"{before}{_BEGIN}\n{table}\n{_END}{after}", "utf-8")

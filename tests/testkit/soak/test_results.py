@@ -1,0 +1,91 @@
+"""Results of soaks add up over calls and commits, and stand in the document as a table."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from testkit.soak.journal import Journal
+from testkit.soak.play import Outcome
+from testkit.soak.scenario import SCENARIOS, Fault, Run, runs
+from testkit.soak.table import render, write
+
+CLEAN = Outcome({"KILL:agents": 3, "KILL:ingest": 2}, 0, 1, [], 1000, 0, 30.0)
+WRONG = replace(CLEAN, faults={"PAUSE:agents": 1, "KILL:agents": 1}, differences=4, unlike=2)
+FAILED = replace(CLEAN, faults={"PARTITION:dispatch": 1}, differences=None, error="TimeoutError: still on its way")
+KILLS = Run(SCENARIOS["kills"], 1)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "soak" / "results.jsonl")
+
+
+def test_a_run_that_a_commit_has_a_result_of_is_not_played_again(journal: Journal) -> None:
+    assert not journal.played(KILLS, "abc")
+    journal.append(KILLS, "abc", CLEAN)
+    assert journal.played(KILLS, "abc")
+    assert not journal.played(KILLS, "abd")
+    assert not journal.played(replace(KILLS, seed=2), "abc")
+    assert not journal.played(replace(KILLS, orders=5), "abc")
+    assert not journal.played(Run(SCENARIOS["pauses"], 1), "abc")
+
+
+def test_changes_that_are_not_committed_are_always_played(journal: Journal) -> None:
+    journal.append(KILLS, "abc+changes", CLEAN)
+    assert not journal.played(KILLS, "abc+changes")
+
+
+def test_results_are_appended_and_read_back(journal: Journal) -> None:
+    written = [journal.append(KILLS, "abc", CLEAN), journal.append(KILLS, "abd", WRONG)]
+    assert list(journal.results()) == written
+    assert journal.path.read_text().count("\n") == 2
+
+
+def test_a_line_that_is_no_result_is_named(journal: Journal) -> None:
+    journal.append(KILLS, "abc", CLEAN)
+    with journal.path.open("a") as file:
+        file.write("{}\n")
+    with pytest.raises(ValueError, match="line 2"):
+        list(journal.results())
+
+
+def test_the_table_adds_up_by_kind_of_fault(journal: Journal) -> None:
+    for outcome in (CLEAN, WRONG, FAILED):
+        journal.append(KILLS, "abc", outcome)
+    lines = render(journal.results()).splitlines()
+    assert f"| {Fault.KILL} | 6 | 2 | 4 | 2 | 0 |" in lines
+    assert f"| {Fault.PAUSE} | 1 | 1 | 4 | 2 | 0 |" in lines
+    assert f"| {Fault.PARTITION} | 1 | 1 | 0 | 0 | 1 |" in lines
+    assert f"| {Fault.BROKER_KILL} | 0 | 0 | 0 | 0 | 0 |" in lines
+    assert lines[-1].startswith("3 runs, ")
+    assert "2 of them with something wrong" in lines[-1]
+    assert lines[-1].endswith("allow: 3.")
+
+
+def test_the_table_replaces_the_marked_block_and_nothing_else(tmp_path: Path, journal: Journal) -> None:
+    document = tmp_path / "guarantees.md"
+    document.write_text("before\n<!-- soak: written by `owdd soak` -->\nold\n<!-- end of soak -->\nafter\n")
+    write(document, render(journal.results()))
+    text = document.read_text()
+    assert text.startswith("before\n<!-- soak")
+    assert text.endswith("No run yet.\n<!-- end of soak -->\nafter\n")
+    assert "old" not in text
+
+
+def test_a_document_without_marks_is_left_alone(tmp_path: Path) -> None:
+    document = tmp_path / "guarantees.md"
+    document.write_text("nothing")
+    with pytest.raises(ValueError, match="no block"):
+        write(document, "table")
+    assert document.read_text() == "nothing"
+
+
+def test_the_guarantees_have_the_block() -> None:
+    document = Path(__file__).parents[3] / "docs" / "guarantees.md"
+    assert "<!-- soak: written by `owdd soak` -->" in document.read_text("utf-8")
+
+
+def test_an_early_end_has_played_every_scenario() -> None:
+    order = [(run.seed, run.scenario.name) for run in runs([SCENARIOS["kills"], SCENARIOS["pauses"]], 3, 2)]
+    assert order == [(3, "kills"), (3, "pauses"), (4, "kills"), (4, "pauses")]
