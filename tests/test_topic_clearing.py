@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from typer.testing import CliRunner
 
 from streams.cli import app
@@ -15,7 +15,7 @@ from streams.cli import topics as command
 from streams.core.errors import OwddError
 from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import read_topic
-from streams.kafka.topics import Topics, ingest_group, specs
+from streams.kafka.topics import Topics, agents_app, dispatch_app, ingest_group, specs
 from streams.mapping import load_mapping
 from streams.messages.changes import CarriedRefusal, Change, ChangeKind, DesiredContact, EraseAddress, Message, pack, unpack
 from streams.operations.rebuild import Clearing, purge
@@ -85,6 +85,22 @@ async def test_what_people_asked_for_stays_where_it_was_and_everything_else_betw
     assert [len(await held(site, topic)) for topic in (topics.deliveries, topics.erasures)] == [1, 1]
     assert {item.going for item in await purge(site, execute=True)} == {0}
     assert len(await held(site, topics.contacts)) == 1
+
+
+async def test_groups_at_rest_are_no_obstacle_however_many_there_are(site: Settings) -> None:
+    topics = Topics.of(site.app_id)
+    groups = {
+        ingest_group(site): topics.retries,
+        agents_app(site): topics.buyers,
+        dispatch_app(site): topics.desired,
+        agents_app(site.model_copy(update={"app_version": 2})): topics.buyers,
+    }
+    for group, topic in groups.items():
+        async with AIOKafkaConsumer(topic, bootstrap_servers=site.kafka_bootstrap, group_id=group) as consumer:
+            await consumer.getmany(timeout_ms=0)
+            await consumer.commit({TopicPartition(topic, 0): 0})
+    assert {item.topic: item.going for item in await purge(site, execute=True)}[topics.buyers] == 2
+    assert await held(site, topics.buyers) == []
 
 
 async def test_nothing_is_emptied_under_a_worker_of_whatever_version(site: Settings) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from streams.core.errors import OwddError
+from streams.core.errors import RefusedError
 from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import read_to_end, reader
 from streams.kafka.topics import Topics
@@ -38,7 +38,7 @@ async def purge(settings: Settings, *, execute: bool) -> list[Clearing]:
     May be interrupted and run again at any time.
 
     Raises:
-        OwddError: a worker of any version of the application runs; its group would read over the gap.
+        RefusedError: a worker of any version of the application runs; its group would read over the gap.
         aiokafka.errors.KafkaError: the broker does not answer, or refuses.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
@@ -85,9 +85,10 @@ def _classify(value: bytes | None) -> Iterator[bytes | None]:
 async def _require_idle(admin: AIOKafkaAdminClient, app_id: str) -> None:
     ours = tuple(f"{app_id}-{role}-v" for role in ("ingest", "agents", "dispatch"))
     groups = [group for group, *_ in await admin.list_consumer_groups() if group.startswith(ours)]
-    answers = await admin.describe_consumer_groups(groups)
+    # One question a group: of a broker's answer about several, aiokafka 0.14 misreads all but the first (tests/quirks).
+    answers = [answer for group in groups for answer in await admin.describe_consumer_groups([group])]
     states = [(group, state) for answer in answers for _, group, state, *_ in answer.groups]
     if working := sorted(group for group, state in states if state not in _AT_REST):
-        raise OwddError(
+        raise RefusedError(
             f"{', '.join(working)}: workers are running. Stop them; a killed worker leaves its group after the session timeout"
         )
