@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from streams.cli.common import FAILED
+from streams.cli import output
+from streams.cli.exit_codes import ExitCode
+from streams.core.errors import ConfigurationError, OwddError
 from testkit.soak.journal import Journal, Result, commit_of
 from testkit.soak.play import Outcome, ground, play
 from testkit.soak.scenario import SCENARIOS, Run, Scenario, runs
@@ -33,32 +34,24 @@ def soak(
     """Play shops under faults, compare Dotdigital with the oracle and state with its changelogs, and append the results.
 
     A run that this commit has a result of is not played again, so the command can be interrupted and goes on where it was.
-    Exit code 0: nothing was wrong in the runs of this call; 1: something was, or a run has no result.
+    Exit code 0: nothing was wrong in the runs of this call; 2: something was, or a run has no result.
     """
-    console = Console(stderr=True)
     journal = Journal(results)
     try:
         scenarios = [SCENARIOS[name] for name in scenario or SCENARIOS]
     except KeyError as error:
-        typer.echo(f"error: no scenario is called {error}; there are {', '.join(SCENARIOS)}", err=True)
-        raise typer.Exit(FAILED) from error
+        raise ConfigurationError(f"no scenario is called {error}; there are {', '.join(SCENARIOS)}") from error
     try:
-        wrong = asyncio.run(_play_all(scenarios, first_seed, seeds, journal, keep, console))
+        wrong = asyncio.run(_play_all(scenarios, first_seed, seeds, journal, keep))
         if document is not None:
             write(document, render(result for result in journal.results() if result.at >= since))
     except (RuntimeError, ValueError, OSError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(FAILED) from error
-    except KeyboardInterrupt:
-        typer.echo("interrupted; call it again to go on", err=True)
-        raise typer.Exit(130) from None
+        raise OwddError(str(error)) from error
     if wrong:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(ExitCode.CHANGES)
 
 
-async def _play_all(
-    scenarios: list[Scenario], first: int, seeds: int, journal: Journal, keep: Path | None, console: Console
-) -> int:
+async def _play_all(scenarios: list[Scenario], first: int, seeds: int, journal: Journal, keep: Path | None) -> int:
     """Play what this commit has not played; returns how many runs went wrong."""
     commit = commit_of(Path.cwd())
     todo = [run for run in runs(scenarios, first, seeds) if not journal.played(run, commit)]
@@ -72,7 +65,7 @@ async def _play_all(
                 place = directory / run.name
                 place.mkdir()
                 outcome = await play(run, on, place)
-                _show(journal.append(run, commit, outcome), console)
+                _show(journal.append(run, commit, outcome))
                 wrong += not outcome.clean
                 await asyncio.to_thread(_put_away, run, outcome, place, keep)
     finally:
@@ -89,7 +82,7 @@ def _put_away(run: Run, outcome: Outcome, place: Path, keep: Path | None) -> Non
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _show(result: Result, console: Console) -> None:
+def _show(result: Result) -> None:
     faults = ", ".join(f"{name} {count}" for name, count in sorted(result.faults.items()))
     found = result.error or f"{result.differences} differences, {result.unlike} of {result.rows:,} rows unlike their changelog"
-    console.print(f"{result.scenario} {result.seed}: {found} ({faults}; {result.seconds:.0f} s)", highlight=False)
+    output.note(f"{result.scenario} {result.seed}: {found} ({faults}; {result.seconds:.0f} s)")
