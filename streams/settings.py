@@ -5,6 +5,8 @@
 """
 
 import os
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -124,6 +126,23 @@ class Settings(BaseSettings):
     def digest_key(self) -> bytes:
         """The key of the digests of erased e-mails."""
         return (self.erasure_key.get_secret_value() or self.hash_key.get_secret_value()).encode()
+
+
+_OTHERS = {"OWDD_SECRETS_DIR", "OWDD_ENV_FILE", "OWDD_POM_DIR", "OWDD_CACHE_DIR", "OWDD_ORDERWISE_PASSWORD"}
+"""Variables that are no settings: ours of the command line, and the testkit's."""
+_CONNECTORS = "OWDD_SOURCE_"
+"""Begins variables that connectors may refer to, whatever their names."""
+
+
+def unknown_variables(environment: Iterable[str]) -> dict[str, str | None]:
+    """Variables of ``environment`` that look like settings and are none, each with the nearest setting, if one is near."""
+    known = {f"OWDD_{name.upper()}" for name in Settings.model_fields}
+    strange = sorted(
+        name
+        for name in environment
+        if name.startswith("OWDD_") and not name.startswith(_CONNECTORS) and name not in known | _OTHERS
+    )
+    return {name: next(iter(get_close_matches(name, known, 1)), None) for name in strange}
 
 
 def load_settings() -> Settings:

@@ -2,15 +2,18 @@
 
 import asyncio
 import gc
-from contextlib import nullcontext
+import os
 from typing import Annotated
 
 import typer
 
+from streams.cli import output
 from streams.cli.common import load
-from streams.engine.data_dir import locked_data_dir
+from streams.engine.data_dir import locked_data_dir, own_data_dir
 from streams.kafka.event_loop import new_event_loop
 from streams.observability.logs import configure
+from streams.operations.start_checks import check_open_files, check_settings, check_topics
+from streams.settings import unknown_variables
 from streams.worker import Role, Worker
 
 
@@ -20,9 +23,18 @@ def run(
     """Run ingest, agents and dispatch until SIGTERM."""
     settings, mapping = load()
     configure(settings.log_level, as_json=settings.log_json)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with locked_data_dir(settings.data_dir) if settings.data_shared else nullcontext(settings.data_dir) as directory:
-        _work(Worker(settings.model_copy(update={"data_dir": directory}), mapping, set(only or Role)))
+    roles = set(only or Role)
+    # State, logs of the store and everything else that names persons: files 0600, directories 0700.
+    os.umask(0o077)
+    for name, nearest in unknown_variables(os.environ).items():
+        output.warn(f"{name} is not a setting, and is ignored{f'; did you mean {nearest}?' if nearest else ''}")
+    check_settings(settings)
+    if roles & {Role.AGENTS, Role.DISPATCH}:
+        check_open_files(settings.partitions)
+    with (locked_data_dir if settings.data_shared else own_data_dir)(settings.data_dir) as directory:
+        settings = settings.model_copy(update={"data_dir": directory})
+        asyncio.run(check_topics(settings, mapping, captured_too=Role.INGEST in roles))
+        _work(Worker(settings, mapping, roles))
 
 
 def _work(worker: Worker) -> None:

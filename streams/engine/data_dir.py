@@ -5,10 +5,15 @@ the directory, and not the name, says whose it is, so that a new container takes
 """
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+
+from streams.core.errors import ConfigurationError, RefusedError
+
+_SETTING = "OWDD_DATA_DIR"
 
 
 @contextmanager
@@ -20,7 +25,7 @@ def locked_data_dir(shared: Path) -> Iterator[Path]:
     """
     for number in count():
         slot = shared / str(number)
-        slot.mkdir(parents=True, exist_ok=True)
+        _prepare(slot)
         with (slot / "lock").open("w") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -28,3 +33,36 @@ def locked_data_dir(shared: Path) -> Iterator[Path]:
                 continue
             yield slot
             return
+
+
+@contextmanager
+def own_data_dir(directory: Path) -> Iterator[Path]:
+    """``directory``, for this process alone for as long as the block lasts.
+
+    Raises:
+        ConfigurationError: it cannot be made or written, or it was one that replicas share.
+        RefusedError: another process has it.
+    """
+    _prepare(directory)
+    if (directory / "0" / "lock").exists():
+        remedy = "Set OWDD_DATA_SHARED=true, or give this worker another directory"
+        raise ConfigurationError(f"{directory} holds the directories of replicas that share it", where=_SETTING, remedy=remedy)
+    with (directory / "lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            remedy = "Stop that process, or give each worker a directory of its own"
+            raise RefusedError(f"another process uses {directory}", where=_SETTING, remedy=remedy) from None
+        yield directory
+
+
+def _prepare(directory: Path) -> None:
+    """Make the directory, for nobody but its owner (0700); what is there already keeps its rights."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        why = f"{directory} cannot be made: {error.strerror}"
+        raise ConfigurationError(why, where=_SETTING, remedy="Name a directory that this user may write") from None
+    if not os.access(directory, os.W_OK | os.X_OK):
+        remedy = "Give it to the user that runs the worker, or name another"
+        raise ConfigurationError(f"{directory} cannot be written", where=_SETTING, remedy=remedy)

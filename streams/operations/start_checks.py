@@ -1,0 +1,105 @@
+"""What must be right before a worker starts. Each check passes, or raises one error with where and what to do.
+
+Checked here is what would otherwise do harm in silence (another partition count, shipped keys) or fill the log for hours
+(missing topics). The data directory is checked where it is claimed (``streams.engine.data_dir``).
+"""
+
+import resource
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from aiokafka.admin import AIOKafkaAdminClient
+
+from streams.core.errors import ConfigurationError
+from streams.kafka.topics import TopicSpec, capture_specs, captured, specs
+from streams.mapping import Mapping
+from streams.settings import Settings
+
+FILES_A_PARTITION = 31
+"""Open files of the state of one partition in all tables, as measured."""
+_OTHER_FILES = 200
+_SHOWN = 3
+
+
+def check_settings(settings: Settings) -> None:
+    """Keys and ports.
+
+    Raises:
+        ConfigurationError: real contacts would be hashed with the shipped key, or the port of metrics is taken.
+    """
+    shipped = Settings.model_fields["hash_key"].default.get_secret_value()
+    # Dotdigital itself speaks TLS only: without it the other side is a sandbox.
+    real = settings.dotdigital_url == "auto" or urlsplit(settings.dotdigital_url).scheme == "https"
+    if real and settings.hash_key.get_secret_value() in ("", shipped):
+        remedy = "Set a secret of your own before the first start, for anybody can reverse hashes made with this one"
+        raise ConfigurationError("is as shipped, and Dotdigital is not the sandbox", where="OWDD_HASH_KEY", remedy=remedy)
+    _check_port(settings.metrics_host, settings.metrics_port)
+
+
+def _check_port(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            remedy = "Set another port (0 picks a free one), or another OWDD_METRICS_HOST"
+            reason = f"cannot listen on {host}:{port}: {error.strerror or error}"
+            raise ConfigurationError(reason, where="OWDD_METRICS_PORT", remedy=remedy) from None
+
+
+def check_open_files(partitions: int) -> None:
+    """Raise the soft limit of open files to what the state of all partitions may need.
+
+    Raises:
+        ConfigurationError: the hard limit is below that.
+    """
+    needed = _OTHER_FILES + FILES_A_PARTITION * partitions
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        remedy = f"Raise the limit (ulimit -n {needed}; LimitNOFILE of systemd; ulimits.nofile of Compose)"
+        reason = f"{partitions} partitions may need {needed} open files, and the limit is {hard}"
+        raise ConfigurationError(reason, where="OWDD_PARTITIONS", remedy=remedy)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+async def check_topics(settings: Settings, mapping: Mapping, *, captured_too: bool) -> None:
+    """Every topic is there, and those of ours have as many partitions as the settings say.
+
+    ``captured_too``: the captured ones must exist as well. Their partition count is free: rows are shared out again by key.
+
+    Raises:
+        ConfigurationError: topics are missing, or have other partitions.
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    capture = {spec.name for spec in capture_specs(settings, mapping, settings.source_kind)}
+    ours = [spec for spec in specs(settings, mapping) if spec.name not in capture]
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    await admin.start()
+    try:
+        existing = set(await admin.list_topics())
+        needed = [*(spec.name for spec in ours), *(captured(mapping) if captured_too else ())]
+        if missing := [name for name in needed if name not in existing]:
+            remedy = "Run 'owdd topics apply --execute'"
+            raise ConfigurationError(f"topics are missing: {_some(missing)}", where="Kafka", remedy=remedy)
+        described = await admin.describe_topics([spec.name for spec in ours])
+    finally:
+        await admin.close()
+    counts = {item["topic"]: len(item["partitions"]) for item in described}
+    if other := list(_differing(ours, counts)):
+        remedy = "Set it to the count that the topics have; only a new OWDD_APP_ID can begin with another"
+        raise ConfigurationError(f"is {settings.partitions}, but {_some(other)}", where="OWDD_PARTITIONS", remedy=remedy)
+
+
+def _differing(wanted: list[TopicSpec], counts: dict[str, int]) -> Iterator[str]:
+    for spec in wanted:
+        if counts[spec.name] != spec.partitions:
+            yield f"{spec.name} has {counts[spec.name]}"
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
