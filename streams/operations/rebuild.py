@@ -85,7 +85,7 @@ def _classify(value: bytes | None) -> Iterator[bytes | None]:
 async def _require_idle(admin: AIOKafkaAdminClient, app_id: str) -> None:
     ours = tuple(f"{app_id}-{role}-v" for role in ("ingest", "agents", "dispatch"))
     groups = [group for group, *_ in await admin.list_consumer_groups() if group.startswith(ours)]
-    # One question a group: of a broker's answer about several, aiokafka 0.14 misreads all but the first (tests/quirks).
+    # One question a group: of a broker's answer about several, aiokafka 0.14 misreads all but the first.
     answers = [answer for group in groups for answer in await admin.describe_consumer_groups([group])]
     states = [(group, state) for answer in answers for _, group, state, *_ in answer.groups]
     if working := sorted(group for group, state in states if state not in _AT_REST):

@@ -16,7 +16,10 @@ COMMANDS = commands(
         "testkit.cli.simulate:simulate",
         "Run a seeded Orderwise shop: its snapshot, then its changes, as Debezium records on Kafka or as SQL.",
     ),
-    soak=("testkit.cli.soak:soak", "Play shops under faults until every kind has been seen often enough; append the results."),
+    soak=(
+        "testkit.cli.soak:soak",
+        "Play shops under faults, compare Dotdigital with the oracle and state with its changelogs, and append the results.",
+    ),
     verify=(
         "testkit.cli.verify:verify",
         "Compute contacts, records, list and follow-ups from the rows alone and compare them with the sandbox, value by value.",
