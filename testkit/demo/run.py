@@ -106,6 +106,8 @@ async def _demo(config: DemoConfig, console: Console, directory: Path) -> Report
                 watching.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await watching
+        if not console.is_terminal:
+            console.print()  # there Live leaves its last line open
         samples = await stack.scrape()
         mapping, truth = load_mapping(mapping_file), read_truth(truth_file)
         expected = expectation(truth.tables, mapping, at=datetime.now(UTC))

@@ -179,11 +179,11 @@ def test_the_command_sends_writes_the_truth_and_sums_up(broker: Broker, mapping_
 def test_the_command_explains_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OWDD_MAPPING", raising=False)
     code, output = run()
-    assert code == 2
+    assert code == 3
     assert "house_accounts" in output
 
 
-@pytest.mark.parametrize(("ending", "code"), [("now", 0), ("2031-07-01T12:00:00Z", 0), ("2031-07-01T12:00:00", 2), ("soon", 2)])
+@pytest.mark.parametrize(("ending", "code"), [("now", 0), ("2031-07-01T12:00:00Z", 0), ("2031-07-01T12:00:00", 3), ("soon", 3)])
 @pytest.mark.usefixtures("broker", "mapping_file")
 def test_the_command_takes_the_end_of_the_shops_days(ending: str, code: int) -> None:
     assert run("--customers", "5", "--orders", "10", "--ending", ending)[0] == code
