@@ -52,7 +52,7 @@ async def run(site: Site, *, quick: bool, repetitions: int) -> Result:
         await site.owdd(f"schema-{prefix}", prefix)
     await site.produce(workload.messages())
     samples: dict[str, list[Sample]] = {}
-    contenders: list[Callable[[_Run], Awaitable[Mapping[str, Sample]]]] = [_together, _apart, _faust, _quix, _bare]
+    contenders: list[Callable[[_Run], Awaitable[Mapping[str, Sample]]]] = [_together, _split, _faust, _quix, _bare]
     for number in range(repetitions):
         for contender in contenders:
             for name, sample in (await contender(_Run(site, workload, number))).items():
@@ -67,7 +67,7 @@ async def _together(run: _Run) -> Mapping[str, Sample]:
     return {BOTH: sample}
 
 
-async def _apart(run: _Run) -> Mapping[str, Sample]:
+async def _split(run: _Run) -> Mapping[str, Sample]:
     """Ingest over the whole backlog, then the agents over what it wrote."""
     app = await run.site.owdd(f"apart{run.number}")
     samples: dict[str, Sample] = {}

@@ -164,7 +164,7 @@ class CustomerLife:
         key = self._contact()
         if key is None:
             return False
-        self._shop.buried_contacts.append(self._delete_contact(key))
+        self._shop.deleted_contacts.append(self._delete_contact(key))
         return True
 
     def _delete_contact(self, key: int) -> Row:
@@ -176,9 +176,9 @@ class CustomerLife:
     def reinsert_contact(self) -> bool:
         """A deleted contact is entered again under its old key, with another name and perhaps another address."""
         shop = self._shop
-        if not shop.buried_contacts:
+        if not shop.deleted_contacts:
             return False
-        row, who = shop.buried_contacts.popleft(), shop.person()
+        row, who = shop.deleted_contacts.popleft(), shop.person()
         row |= {"cc_first_name": who.first, "cc_last_name": who.last, "cc_input_datetime": shop.clock()}
         if shop.rng.random() < 0.5:
             row["cc_email"] = who.email

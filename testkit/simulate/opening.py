@@ -16,7 +16,7 @@ _QUOTE_SHARE = 0.05
 _FEWEST_VARIANTS, _MOST_VARIANTS = 20, 2000
 
 
-def open_shop(shop: Shop, catalogue: Catalogue, life: OrderLife, mishaps: Anomalies, customers: int, orders: int) -> None:
+def open_shop(shop: Shop, catalogue: Catalogue, life: OrderLife, anomalies: Anomalies, customers: int, orders: int) -> None:
     """Fill the database without a single event: goods and accounts first, then orders over the years, credits among them."""
     rng, start = shop.rng, shop.calendar.history_start
     shop.now = start
@@ -52,4 +52,4 @@ def open_shop(shop: Shop, catalogue: Catalogue, life: OrderLife, mishaps: Anomal
         for who in shop.guests[::10]:
             shop.add_contact(rng.choice(shop.house), who, email=shop.email_field(who.email))
     shop.now = shop.calendar.live_start - timedelta(hours=1)
-    mishaps.leave_behind(max(1, min(10, orders // 300)))
+    anomalies.leave_behind(max(1, min(10, orders // 300)))

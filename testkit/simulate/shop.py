@@ -83,7 +83,7 @@ class Shop:
         self.variants = Pool()
         self.awaited = Pool()
         """Keys of variants that order lines name before their rows exist."""
-        self.buried_contacts: deque[Row] = deque(maxlen=_RECENT)
+        self.deleted_contacts: deque[Row] = deque(maxlen=_RECENT)
         self.follow_ups: list[tuple[int, Callable[[], bool]]] = []
         self._people = 0
 

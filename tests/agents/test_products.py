@@ -176,9 +176,9 @@ def test_a_unit_reports_a_variant_once_however_much_it_holds() -> None:
     assert gist(published) == [RECORD, ITEM]
 
 
-class TestNoNews:
+class TestUnchangedRows:
     @pytest.mark.parametrize("step", [product("Kettle", 2), category("Kitchen", 2), variant(at=2), price(at=2), stock(at=2)])
-    def test_a_row_that_is_written_anew_without_a_change_is_reported_to_nobody(self, stage: Stage, step: Step) -> None:
+    def test_a_row_that_is_written_anew_without_a_change_publishes_nothing(self, stage: Stage, step: Step) -> None:
         assert stage.publish(step) == []
 
     def test_its_position_is_remembered(self, stage: Stage) -> None:

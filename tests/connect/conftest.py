@@ -25,8 +25,8 @@ MAPPING = load_mapping()
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a command answered."""
+class CommandResult:
+    """What a command returned."""
 
     code: ExitCode
     data: dict[str, Any]
@@ -50,13 +50,13 @@ class Site:
         lowered = {key.removeprefix("OWDD_").lower(): value for key, value in self.environment.items()}
         return Settings.model_validate(lowered)
 
-    def owdd(self, *arguments: str, **environment: str) -> Said:
+    def owdd(self, *arguments: str, **environment: str) -> CommandResult:
         """Run ``owdd connectors`` with ``--json``."""
         result = CliRunner().invoke(app, ["connectors", *arguments, "--json"], env=self.environment | environment)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert self.password not in result.output
-        return Said(ExitCode(result.exit_code), json.loads(result.stdout), result.output)
+        return CommandResult(ExitCode(result.exit_code), json.loads(result.stdout), result.output)
 
     def file(self, kind: SourceKind = "postgres", **changes: str) -> str:
         """A file with the rendered configuration and some changes; ``__`` stands for a dot."""

@@ -22,7 +22,7 @@ from streams.kafka.topics import capture_specs
 from streams.observability.metrics import Metrics
 from streams.operations.topic_admin import apply_topics
 from testkit.local_services import postgres
-from tests.connect.conftest import MAPPING, Said, Site
+from tests.connect.conftest import MAPPING, CommandResult, Site
 
 pytestmark = pytest.mark.xdist_group("captured topics")
 
@@ -47,7 +47,7 @@ def applied(site: Site, topics: None) -> Iterator[None]:
     postgres.start(site.server.data_dir, site.server.port)
 
 
-def until(site: Site, condition: Callable[[Said], bool], *command: str) -> Said:
+def until(site: Site, condition: Callable[[CommandResult], bool], *command: str) -> CommandResult:
     """What the command says once it says what is wanted."""
     # PostgreSQL may hold the replication slot for the former task for a while, and Debezium asks again every 10 s.
     deadline = time.monotonic() + 120
@@ -56,7 +56,7 @@ def until(site: Site, condition: Callable[[Said], bool], *command: str) -> Said:
     return said
 
 
-def states(said: Said) -> list[str]:
+def states(said: CommandResult) -> list[str]:
     return [part["state"] for part in said.data["parts"]]
 
 

@@ -77,7 +77,7 @@ class ConsentMachine(RuleBasedStateMachine):
         before = self.erp.get(person)
         self.erp[person] = (email, opted)
         self.world.row(person, email, opted=opted, account=account)
-        self._said(email)
+        self._record_statement(email)
         if before is not None and before[0] != email:
             self.leavers[before[0]].add(person)
             self._left(before[0], person)
@@ -89,10 +89,10 @@ class ConsentMachine(RuleBasedStateMachine):
         person = data.draw(st.sampled_from(sorted(self.erp)))
         email, _ = self.erp.pop(person)
         self.world.row_gone(person)
-        self._said(email)
+        self._record_statement(email)
         self._rest(calm)
 
-    def _said(self, email: str) -> None:
+    def _record_statement(self, email: str) -> None:
         verdict = self._verdict(email)
         if verdict is not False or email in self.erased:
             self.out.discard(email)
@@ -108,7 +108,7 @@ class ConsentMachine(RuleBasedStateMachine):
         return False if False in words else True if True in words else None
 
     def _left(self, email: str, person: int) -> None:
-        self._said(email)
+        self._record_statement(email)
         place, _ = self.erp[person]
         self.came_from[place] |= {email} | self.came_from[email]
         self.moves[email] = person
@@ -148,7 +148,7 @@ class ConsentMachine(RuleBasedStateMachine):
             assert status is None or email not in self.erased - self.back, "an erased person lives"
         self.said.clear()
         for email in EMAILS:
-            self._said(email)
+            self._record_statement(email)
             self.before[email] = self._verdict(email)
         self.moves.clear()
 

@@ -32,7 +32,7 @@ from .made_rows import (
 ANN, BOB, CAT = "ann@example.com", "bob@example.com", "cat@example.com"
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 PEOPLE = [customer(10), contact(1, 10, ANN), contact(2, 10, BOB)]
-TELLING = delivering(follow_up=RefundEvent(kind="event", since=datetime(2026, 1, 10, tzinfo=UTC)))
+FOLLOWING_UP = delivering(follow_up=RefundEvent(kind="event", since=datetime(2026, 1, 10, tzinfo=UTC)))
 
 
 def expected(*rows: Rows, mapping: Mapping | None = None, erased: tuple[str, ...] = ()) -> Expectation:
@@ -80,17 +80,17 @@ def test_the_days_are_the_sites_and_the_list_may_be_unwanted() -> None:
 )
 def test_a_credit_that_counts_is_reported_from_its_day_on(changes: dict[str, Any], published: bool) -> None:
     note = credit(7, 10, **({"oh_datetime": "2026-01-20T00:00:00Z", "oh_order_number": " CN-7 "} | changes))
-    assert expected(PEOPLE, note, mapping=TELLING).follow_ups == ({ANN: {"CN-7"}} if published else {})
+    assert expected(PEOPLE, note, mapping=FOLLOWING_UP).follow_ups == ({ANN: {"CN-7"}} if published else {})
 
 
 def test_a_credit_is_reported_to_its_recipient() -> None:
     notes = [credit(7, 10, email=BOB, oh_datetime=iso(NOW)), credit(8, HOUSE, email=CAT, oh_datetime=iso(NOW))]
-    assert expected(PEOPLE, notes, mapping=TELLING).follow_ups == {BOB: {"CN-7"}, CAT: {"CN-8"}}
-    assert expected(customer(10), notes[0], mapping=TELLING).follow_ups == {}
+    assert expected(PEOPLE, notes, mapping=FOLLOWING_UP).follow_ups == {BOB: {"CN-7"}, CAT: {"CN-8"}}
+    assert expected(customer(10), notes[0], mapping=FOLLOWING_UP).follow_ups == {}
 
 
 def test_orders_are_not_reported_and_nothing_is_unless_asked_for() -> None:
-    assert expected(PEOPLE, order(5, 10, oh_datetime=iso(NOW)), mapping=TELLING).follow_ups == {}
+    assert expected(PEOPLE, order(5, 10, oh_datetime=iso(NOW)), mapping=FOLLOWING_UP).follow_ups == {}
     assert expected(PEOPLE, credit(7, 10, oh_datetime=iso(NOW))).follow_ups == {}
     enrolling = delivering(follow_up=RefundEnrolment(kind="enrolment", program=3, since=datetime(2026, 1, 1, tzinfo=UTC)))
     assert expected(PEOPLE, credit(7, 10, oh_datetime=iso(NOW)), mapping=enrolling).follow_ups == {ANN: {"CN-7"}}
@@ -98,13 +98,13 @@ def test_orders_are_not_reported_and_nothing_is_unless_asked_for() -> None:
 
 def test_nothing_is_expected_of_an_erased_address() -> None:
     rows = [PEOPLE, order(5, 10, "30.0000"), despatch(1, 5, iso(NOW)), credit(7, 10, "10.0000", oh_datetime=iso(NOW))]
-    found = expected(*rows, mapping=TELLING, erased=(f" {ANN.upper()}",))
+    found = expected(*rows, mapping=FOLLOWING_UP, erased=(f" {ANN.upper()}",))
     assert found.contacts.keys() == found.recent_buyers.keys() == {BOB}
     # The account's other addresses keep the account's totals, its orders and its refunds.
     assert found.contacts[BOB].fields["OW_ORDER_COUNT"] == 1
     assert found.orders["SO-5"][0].owner == BOB
     assert found.follow_ups == {BOB: {"CN-7"}}
-    assert expected(*rows, mapping=TELLING, erased=(ANN, BOB)).orders == {}
+    assert expected(*rows, mapping=FOLLOWING_UP, erased=(ANN, BOB)).orders == {}
 
 
 def test_an_erased_address_of_a_field_leaves_its_neighbours() -> None:
