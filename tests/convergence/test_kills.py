@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 
 from streams.worker import Role
+from testkit.demo.stack import LocalStack
 from testkit.local_services import kafka
 from tests.convergence.convergence_harness import lasting, simulate, stack, verdict
 
@@ -40,7 +41,8 @@ async def test_two_workers_share_the_partitions_and_one_may_die_for_good(tmp_pat
             await running.start_worker(Role.AGENTS, name=f"agents-{number}", wait=False)
             await running.start_worker(Role.DISPATCH, name=f"dispatch-{number}", wait=False)
         feeding = asyncio.create_task(simulate(running, seed=12, customers=200, orders=1000, rate=600))
-        await asyncio.sleep(6)
+        await flowing(running, 800)
+        assert not feeding.done()
         for name in ("agents-2", "dispatch-1"):
             lost = running.workers.pop(name)
             lost.process.kill()
@@ -52,15 +54,25 @@ async def test_two_workers_share_the_partitions_and_one_may_die_for_good(tmp_pat
         assert lasting(differences) == []
 
 
+async def flowing(running: LocalStack, records: int) -> None:
+    """Wait until the workers have read so many captured records."""
+    while True:
+        samples = await running.scrape()
+        if sum(value for (name, _), value in samples.items() if name == "owdd_records_total") >= records:
+            return
+        await asyncio.sleep(0.05)
+
+
 async def test_a_broker_that_dies_and_returns_loses_nothing(tmp_path: Path) -> None:
     directory = tmp_path / "kafka"
-    async with kafka.embedded_broker(directory), stack(tmp_path, directory, "outage") as running:
+    async with kafka.embedded_broker(directory, short_lived=True), stack(tmp_path, directory, "outage") as running:
         for role in Role:
             await running.start_worker(role)
         feeding = asyncio.create_task(simulate(running, seed=13, customers=100, orders=500, rate=400))
-        await asyncio.sleep(4)
+        await flowing(running, 200)
+        assert not feeding.done()
         await asyncio.to_thread(kafka.kill, directory)
-        await asyncio.to_thread(kafka.start, directory)
+        await asyncio.to_thread(kafka.start, directory, short_lived=True)
         await feeding
         for name, worker in list(running.workers.items()):
             if worker.process.poll() is not None:
