@@ -2,7 +2,7 @@
 
 Every command is imported when it is called, so that ``owdd --help`` costs little. Other installed packages add commands
 through the entry point group ``owdd.commands``: each names a table of :class:`streams.cli.groups.LazyCommand` by name. The
-testkit adds ``sandbox``, ``simulate``, ``verify``, ``demo``, ``demo-cdc``, ``kafka`` and ``connect`` so.
+testkit adds ``sandbox``, ``simulate``, ``verify``, ``demo``, ``demo-cdc``, ``soak``, ``kafka`` and ``connect`` so.
 """
 
 from importlib.metadata import entry_points, version
