@@ -34,15 +34,15 @@ def soak(
     """Play shops under faults, compare Dotdigital with the oracle and state with its changelogs, and append the results.
 
     A run that this commit has a result of is not played again, so the command can be interrupted and goes on where it was.
-    Exit code 0: nothing was wrong in the runs of this call; 2: something was, or a run has no result.
+    Exit code 0: nothing was wrong in the runs of this call; 2: something was, or a run has no result; 1: it could not play.
     """
+    unknown = [name for name in scenario or () if name not in SCENARIOS]
+    if unknown:
+        raise ConfigurationError(f"no scenario is called {', '.join(unknown)}", remedy=f"There are {', '.join(SCENARIOS)}")
     journal = Journal(results)
+    chosen = [SCENARIOS[name] for name in scenario or SCENARIOS]
     try:
-        scenarios = [SCENARIOS[name] for name in scenario or SCENARIOS]
-    except KeyError as error:
-        raise ConfigurationError(f"no scenario is called {error}; there are {', '.join(SCENARIOS)}") from error
-    try:
-        wrong = asyncio.run(_play_all(scenarios, first_seed, seeds, journal, keep))
+        wrong = asyncio.run(_play_all(chosen, first_seed, seeds, journal, keep))
         if document is not None:
             write(document, render(result for result in journal.results() if result.at >= since))
     except (RuntimeError, ValueError, OSError) as error:
@@ -85,4 +85,4 @@ def _put_away(run: Run, outcome: Outcome, place: Path, keep: Path | None) -> Non
 def _show(result: Result) -> None:
     faults = ", ".join(f"{name} {count}" for name, count in sorted(result.faults.items()))
     found = result.error or f"{result.differences} differences, {result.unlike} of {result.rows:,} rows unlike their changelog"
-    output.note(f"{result.scenario} {result.seed}: {found} ({faults}; {result.seconds:.0f} s)")
+    output.line(f"{result.scenario} {result.seed}: {found} ({faults}; {result.seconds:.0f} s)")
