@@ -10,23 +10,52 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from testkit.local_services import kafka
 
 _SPREAD = ("tests/convergence/test_seeds.py", "tests/convergence/test_faults.py", "tests/convergence/test_kills.py")
 """Long tests that share nothing but the broker: each is a group of its own, so that no process gets them all."""
 
+_CAPTURED_TOPICS = (
+    "tests/connect/test_connectors_live.py",
+    "tests/connect/test_guard_in_worker.py",
+    "tests/connect/test_lint.py",
+    "tests/dlq/test_box.py",
+)
+"""One group: their topics are those of the default mapping, and most of them share a Connect worker."""
+
+_CONNECT = ("tests/testkit/local_services/test_connect.py", "tests/testkit/local_services/test_validation.py")
+"""One group, that shares a Connect worker."""
+
 _FIRST = ("tests/cdc", "tests/connect", "tests/convergence", "tests/testkit/local_services", "tests/golden", "tests/dlq")
 """Groups that take minutes begin first, or the last of them would run alone at the end."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def group(nodeid: str) -> str:
+    """The group of a test: one process gets all tests of a group. Mostly its file, for files share fixtures."""
+    file = nodeid.partition("::")[0]
+    if file in _SPREAD:
+        return nodeid
+    return next((files[0] for files in (_CAPTURED_TOPICS, _CONNECT) if file in files), file)
+
+
+class _ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Not xdist's loadgroup: it writes a group into a test's id, which this pytest no longer lets it."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Hand out whole groups."""
+    return _ByGroup(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file together, and begin with the long ones; the order inside a file stays."""
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid if file in _SPREAD else file))
+    """Begin with the long tests; the order inside a file stays."""
     items.sort(key=lambda item: next((rank for rank, start in enumerate(_FIRST) if item.nodeid.startswith(start)), len(_FIRST)))
 
 

@@ -24,8 +24,6 @@ from streams.operations.topic_admin import apply_topics
 from testkit.local_services import postgres
 from tests.connect.conftest import MAPPING, CommandResult, Site
 
-pytestmark = pytest.mark.xdist_group("captured topics")
-
 NAMES = CaptureNames.of(MAPPING, "postgres")
 ORDER_STATUS = MAPPING.topic(MAPPING.order.status.table)
 NOBODY = "1"

@@ -5,8 +5,6 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-import pytest
-
 from streams.core.clock import SystemClock
 from streams.ingest.worker import Ingest
 from streams.kafka.producer import BatchProducer
@@ -17,8 +15,6 @@ from streams.observability.metrics import Metrics
 from streams.worker import Role
 from testkit.demo.stack import LocalStack, Samples
 from tests.connect.conftest import MAPPING, Site
-
-pytestmark = pytest.mark.xdist_group("captured topics")
 
 NAME = "orderwise-postgres"
 

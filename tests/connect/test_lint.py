@@ -11,8 +11,6 @@ from testkit.connector_keys import ask, published
 from tests.connect.conftest import Site
 from tests.connect.connect_harness import MAPPING, settings
 
-pytestmark = pytest.mark.xdist_group("captured topics")
-
 KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
 BY_KIND = pytest.mark.parametrize("kind", KINDS)
 HANDED_ON = ("driver.", "producer.override.", "topic.creation.default.", "topic.creation.rows.")

@@ -19,8 +19,6 @@ from streams.operations.dlq_filter import key_hashes
 from streams.operations.dlq_store import DeadLetterStore
 from tests.dlq.dlq_harness import CAPTURED, PARTITIONS, LetterBox, letter_box
 
-pytestmark = pytest.mark.xdist_group("captured topics")
-
 ANN = "ann@bright.co.uk"
 KEY, VALUE = b'{"cc_id":12}', b'{"after":{"cc_email":"Ann@bright.co.uk"}}'
 REFUSED = Parked("record", ANN, "SO1", "insightData:badJson", "data", "price has another type", 1, 5, 6, "ab")
