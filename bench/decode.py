@@ -18,8 +18,8 @@ from rich.table import Table
 
 from streams.capture.envelope import RowEvent, decode
 from streams.ingest.router import Router
-from streams.kafka.topics import Topics
 from streams.mapping import load_mapping
+from streams.messages.topics import Topics
 
 BAR = 150_000
 """Envelopes per second and core that ``decode`` must reach on an update."""

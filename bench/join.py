@@ -22,9 +22,9 @@ from bench.measure import Begun, agents_flow, idle_cost, ingest_flow, measured, 
 from bench.results import Result, Sample, Spread
 from bench.site import Owdd, Site
 from bench.workload import PREFIX, Total, Workload, customer_of
-from streams.kafka.topics import Topics
 from streams.mapping import load_mapping
-from streams.messages.changes import DesiredContact, unpack
+from streams.messages.changes import DesiredContact
+from streams.messages.topics import Topics
 
 CHANGES, QUICK_CHANGES = 100_000, 20_000
 
@@ -117,8 +117,9 @@ async def _bare(run: _Run) -> Mapping[str, Sample]:
 async def _desired(site: Site, app: Owdd) -> Totals:
     names = load_mapping(app.mapping).contact_fields
     found: Totals = {}
-    async for _, value in site.read(Topics.of(app.settings.app_id).desired):
-        for change in unpack(value or b""):
+    desired = Topics.of(app.settings.app_id).desired
+    async for _, value in site.read(desired):
+        for change in desired.unpack(value):
             if isinstance(change.row, DesiredContact) and change.row.fields is not None:
                 # Money arrives as exact JSON numbers, which a float would round.
                 fields = json.loads(change.row.fields, parse_float=Decimal)

@@ -14,8 +14,9 @@ from bench.contenders.common import IDLE
 from bench.drain import Flow
 from bench.results import Sample
 from bench.site import Owdd, Site
-from streams.kafka.topics import Topics, agents_app, captured, ingest_group
+from streams.kafka.topics import agents_app, captured, ingest_group
 from streams.mapping import load_mapping
+from streams.messages.topics import Topics
 
 _SETTLE_SECONDS = 4.0
 

@@ -19,8 +19,9 @@ from bench.drain import Watch
 from bench.reaper import BROKER, reaped
 from bench.workload import PARTITIONS, PREFIX, Message
 from streams.kafka.producer import BatchProducer, KeyValue
-from streams.kafka.topics import TopicSpec, specs
+from streams.kafka.topics import TopicSpec
 from streams.mapping import load_mapping
+from streams.messages.protocol import specs
 from streams.operations.topic_admin import apply_topics
 from streams.settings import Settings
 from testkit.local_services.kafka import BrokerInfo, embedded_broker

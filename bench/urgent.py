@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -32,9 +33,9 @@ from streams.dotdigital import bootstrap
 from streams.dotdigital.client import DotdigitalClient, unobserved
 from streams.engine.unit_of_work import packed
 from streams.kafka.producer import BatchProducer
-from streams.kafka.topics import Topics
 from streams.mapping import load_mapping
 from streams.messages.changes import Change, partition_of
+from streams.messages.topics import Topics
 from testkit.virtual.measures import percentile
 from testkit.virtual.traffic import TrafficShop
 
@@ -61,11 +62,11 @@ class _Stage:
     async def append(self, changes: Iterable[Change]) -> None:
         """What the agents would append, in as few records."""
         settings = self.app.settings
-        places: dict[int, list[Change]] = defaultdict(list)
+        places: dict[int, list[Any]] = defaultdict(list)
         for change in changes:
             places[partition_of(change.key, settings.partitions)].append(change)
         topic = Topics.of(settings.app_id).desired
-        await asyncio.gather(*(self.producer.send(topic, place, packed(those)) for place, those in places.items()))
+        await asyncio.gather(*(self.producer.send(topic, place, packed(topic, those)) for place, those in places.items()))
 
     async def held(self) -> dict[int, str]:
         """The address of every contact, by id."""

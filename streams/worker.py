@@ -29,8 +29,10 @@ from streams.engine.stage import Handler, Stage
 from streams.engine.table import StateTable
 from streams.ingest.worker import Ingest
 from streams.kafka.producer import BatchProducer
-from streams.kafka.topics import Topics, agents_app, dispatch_app, ingest_group, ingested
+from streams.kafka.topics import agents_app, dispatch_app, ingest_group
 from streams.mapping import Mapping
+from streams.messages.protocol import ingested
+from streams.messages.topics import Topics
 from streams.observability.health import Health, serve
 from streams.observability.lag import ConsumedOffsets, LagProbe
 from streams.observability.metrics import Metrics

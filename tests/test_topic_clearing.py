@@ -15,19 +15,23 @@ from streams.cli import topics as command
 from streams.core.errors import OwddError
 from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import read_topic
-from streams.kafka.topics import Topics, agents_app, dispatch_app, ingest_group, specs
+from streams.kafka.topics import agents_app, dispatch_app, ingest_group
 from streams.mapping import load_mapping
-from streams.messages.changes import CarriedRefusal, Change, ChangeKind, DesiredContact, EraseAddress, Message, pack, unpack
+from streams.messages.changes import CarriedRefusal, Change, ChangeKind, DesiredContact, EraseAddress, pack
+from streams.messages.kinds import CHANGES
+from streams.messages.protocol import specs
+from streams.messages.topics import Topics
 from streams.operations.rebuild import Clearing, purge
 from streams.operations.topic_admin import apply_topics
 from streams.settings import Settings
 from testkit.local_services import kafka
+from tests.wire import unpack
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 
 
-def change(kind: ChangeKind, key: str, row: Message | None) -> Change:
-    return Change(kind, key, 0, bytes(8), 1, 0, row)
+def change(kind: ChangeKind, key: str, row: object) -> Change:
+    return CHANGES[kind](key, 0, bytes(8), 1, 0, row)
 
 
 FACT, PART = change(ChangeKind.ORDER_FACT, "c1", None), change(ChangeKind.BUYER_CONTRIBUTION, ANN, None)
@@ -50,13 +54,14 @@ async def site(broker: Path) -> AsyncIterator[Settings]:
         running.bootstrap, [spec for spec in specs(settings, load_mapping()) if spec.name in names], execute=True
     )
     async with BatchProducer(settings) as producer:
-        for topic, values in {
+        contents: dict[str, list[bytes]] = {
             topics.buyers: [pack([FACT, FACT])],
             topics.contacts: [pack([PART, ERASE]), b"?"],
             topics.desired: [pack([WANTED]), pack([CONSENT])],
             topics.deliveries: [b"{}"],
             topics.erasures: [b"{}"],
-        }.items():
+        }
+        for topic, values in contents.items():
             await producer.send(topic, 1, [(b"key", value) for value in values])
     yield settings
 

@@ -15,8 +15,9 @@ from streams.domain.versioned import Versioned, next_version, version_bytes
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec, UnitOfWork
-from streams.kafka.topics import Topics
 from streams.messages.changes import Change, ChangeKind, OrderFact, RecipientsReply
+from streams.messages.kinds import BuyerContributionChange, RecipientsReplyChange
+from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 
 import msgspec  # isort: skip
@@ -111,7 +112,7 @@ class BuyersHandler:
         touched: dict[str, _Touched] = {}
         applied = stale = 0
         erasures = ErasureFilter(self._erased, unit)
-        for change in erasures.filter(unpack_records(records)):
+        for change in erasures.filter(unpack_records(self._topics.buyers, records)):
             done = self._fold(unit, change, touched)
             applied += done
             stale += not done
@@ -186,7 +187,7 @@ class BuyersHandler:
         for address, part in published.items():
             unit.emit(
                 self._topics.contacts,
-                Change(ChangeKind.BUYER_CONTRIBUTION, address, key, position, item.lane, item.caused_at, part),
+                BuyerContributionChange(address, key, position, item.lane, item.caused_at, part),
             )
 
     def _publish_recipients(self, unit: UnitOfWork, key: str, item: _Touched, ledger: _OrderTreePages) -> None:
@@ -200,6 +201,4 @@ class BuyersHandler:
         row.recipients = addresses
         position, published = version_bytes(row.version), RecipientsReply(addresses)
         for order, (lane, caused_at) in asked.items():
-            unit.emit(
-                self._topics.orders, Change(ChangeKind.RECIPIENTS_REPLY, str(order), key, position, lane, caused_at, published)
-            )
+            unit.emit(self._topics.orders, RecipientsReplyChange(str(order), key, position, lane, caused_at, published))

@@ -10,9 +10,10 @@ from streams.domain.versioned import next_version, version_bytes
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec, UnitOfWork
-from streams.kafka.topics import Topics
 from streams.mapping import Mapping
-from streams.messages.changes import EVERYWHERE, Change, ChangeKind
+from streams.messages.changes import EVERYWHERE
+from streams.messages.kinds import DesiredContactChange, ErasureChange
+from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 
 
@@ -41,7 +42,7 @@ class ContactsHandler:
         touched: dict[str, tuple[contact_projection.ContactRow, int, int]] = {}
         applied = stale = 0
         erasures = ErasureFilter(self._erased, unit)
-        for change in erasures.filter(unpack_records(records)):
+        for change in erasures.filter(unpack_records(self._topics.contacts, records)):
             row, lane, caused_at = touched.get(change.key) or (
                 self._contacts.load(unit, change.key),
                 change.lane,
@@ -60,7 +61,7 @@ class ContactsHandler:
             row.version = next_version(row.version, unit.now_us)
             wanted = contact_projection.desired(row, self._mapping)
             position = version_bytes(row.version)
-            unit.emit(self._topics.desired, Change(ChangeKind.DESIRED_CONTACT, address, 0, position, lane, caused_at, wanted))
+            unit.emit(self._topics.desired, DesiredContactChange(address, 0, position, lane, caused_at, wanted))
             self._contacts.save(unit, address, row)
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
@@ -73,7 +74,7 @@ class ContactsHandler:
             if unit.get(key) is not None:
                 erasures.count([erasures.digests[address]])
             unit.put(key, None)
-            published = Change(ChangeKind.ERASURE, EVERYWHERE, address, b"", change.lane, change.caused_at, change.row)
+            published = ErasureChange(EVERYWHERE, address, b"", change.lane, change.caused_at, change.row)
             unit.emit_everywhere(self._topics.orders, published)
             unit.emit_everywhere(self._topics.buyers, published)
             unit.emit(self._topics.desired, change)

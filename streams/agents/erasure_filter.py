@@ -6,15 +6,19 @@ later: a replay, a bulk load, what was on its way when the erasure came. While n
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from streams.domain.buyers import is_person
 from streams.domain.erasure import Digest, scrubbed
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
-from streams.kafka.topics import Topics
 from streams.messages.audit import ErasureResult, write_audit
-from streams.messages.changes import EVERYWHERE, Change, ChangeKind, EraseAddress
+from streams.messages.changes import EVERYWHERE, Change
+from streams.messages.kinds import ErasureChange
+from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
+
+C = TypeVar("C", bound=Change)
 
 PREFIX = b"x"
 
@@ -59,17 +63,17 @@ class ErasureFilter:
         self._unit = unit
         self._known = index.known(unit.partition)
         self._rows: Counter[bytes] = Counter()
-        self.requests: dict[str, Change] = {}
+        self.requests: dict[str, ErasureChange] = {}
         self.digests: dict[str, bytes] = {}
 
     def erased(self, address: str) -> bool:
         """Whether the address is one of somebody who must be forgotten."""
         return bool(self._known) and self._index.digest(address) in self._known
 
-    def filter(self, changes: Iterable[Change]) -> Iterator[Change]:
+    def filter(self, changes: Iterable[C]) -> Iterator[C]:
         """What remains of ``changes``; erasures themselves are noted and end here."""
         for change in changes:
-            if change.kind is ChangeKind.ERASURE:
+            if isinstance(change, ErasureChange):
                 self._note(change)
                 continue
             remains = scrubbed(change, self.erased) if self._known else change
@@ -98,12 +102,11 @@ class ErasureFilter:
     def write_audit(self) -> None:
         """Tell the audit topic that everything of :attr:`fresh` is out of this partition, and how many rows held it."""
         for address, change in self.requests.items():
-            if isinstance(change.row, EraseAddress):
-                rows, partition = self._rows[self.digests[address]], self._unit.partition
-                trace = ErasureResult(change.row.digest.hex(), self._index.stage, partition, rows, self._unit.now_ms)
-                self._unit.emit_raw(self._index.audit, partition, trace.digest.encode(), write_audit(trace))
+            rows, partition = self._rows[self.digests[address]], self._unit.partition
+            trace = ErasureResult(change.row.digest.hex(), self._index.stage, partition, rows, self._unit.now_ms)
+            self._unit.emit_raw(self._index.audit, partition, trace.digest.encode(), write_audit(trace))
 
-    def _note(self, change: Change) -> None:
+    def _note(self, change: ErasureChange) -> None:
         address = change.key if change.key != EVERYWHERE else str(change.pk)
         digest = self._index.digest(address)
         self.requests[address], self.digests[address] = change, digest

@@ -21,9 +21,10 @@ from streams.domain.versioned import Versioned, next_version, version_bytes
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec, UnitOfWork
-from streams.kafka.topics import Topics
 from streams.mapping import Mapping
 from streams.messages.changes import Change, ChangeKind, LineOwnership, LineQuery, OrderFact, VariantInfo
+from streams.messages.kinds import LineOwnershipChange, LineQueryChange, LineReplyChange, OrderFactChange
+from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 
 _BLOCKS = (ChangeKind.LINE_OWNERSHIP, ChangeKind.LINE_QUERY)
@@ -113,14 +114,14 @@ class OrdersHandler:
         work = _Batch(dict(self._texts.get(unit.partition, {})))
         applied = stale = 0
         erasures = ErasureFilter(self._erased, unit)
-        for change in erasures.filter(unpack_records(records)):
+        for change in erasures.filter(unpack_records(self._topics.orders, records)):
             done = self._fold(unit, change, work)
             applied += done
             stale += not done
         if work.statuses:
             self._touch_statuses(unit, work.statuses, work.orders)
-        for variant, change in work.items.items():
-            self._touch_variant(unit, variant, change, work.orders)
+        for variant, renamed in work.items.items():
+            self._touch_variant(unit, variant, renamed, work.orders)
         if erasures.requests:
             self._forget(unit, erasures, work.orders)
         for order, item in work.orders.items():
@@ -208,7 +209,7 @@ class OrdersHandler:
             block.version = next_version(block.version, unit.now_us)
             position = version_bytes(block.version)
             for credit, answer in answers:
-                published = Change(ChangeKind.LINE_REPLY, str(credit), credit, position, change.lane, change.caused_at, answer)
+                published = LineReplyChange(str(credit), credit, position, change.lane, change.caused_at, answer)
                 unit.emit(self._topics.orders, published)
         return True
 
@@ -248,8 +249,7 @@ class OrdersHandler:
         if before is None or (before.row is not None) != live or before.position == change.position:
             line = int(change.pk)
             owner = LineOwnership(order, live)
-            published = Change(
-                ChangeKind.LINE_OWNERSHIP,
+            published = LineOwnershipChange(
                 line_index.block_key(line),
                 line,
                 change.position,
@@ -263,9 +263,7 @@ class OrdersHandler:
         row = item.row
         row.version = next_version(row.version, unit.now_us)
         for line in sorted(orders.credited_lines(row, self._mapping) - row.line_replies.keys()):
-            asked = Change(
-                ChangeKind.LINE_QUERY, line_index.block_key(line), line, b"", item.lane, item.caused_at, LineQuery(order)
-            )
+            asked = LineQueryChange(line_index.block_key(line), line, b"", item.lane, item.caused_at, LineQuery(order))
             unit.emit(self._topics.orders, asked)
         result = orders.document_state(row, work.texts, self._mapping)
         code = result.code if isinstance(result, orders.Held) else None
@@ -300,4 +298,4 @@ class OrdersHandler:
             fact: OrderFact | None = None
             if live is not None and buyer == live.buyer:
                 fact = live.fact if live.fact.credit else msgspec.structs.replace(live.fact, skus=skus(row, items))
-            emitter.emit(self._topics.buyers, ChangeKind.ORDER_FACT, buyer, order, fact)
+            emitter.emit(self._topics.buyers, OrderFactChange, buyer, order, fact)

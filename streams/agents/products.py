@@ -15,9 +15,10 @@ from streams.domain.versioned import Versioned, next_version, version_bytes
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec, UnitOfWork
-from streams.kafka.topics import Topics
 from streams.mapping import Mapping
 from streams.messages.changes import EVERYWHERE, Change, ChangeKind, DesiredRecord
+from streams.messages.kinds import DesiredCatalogueChange, VariantInfoChange
+from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 
 T = TypeVar("T")
@@ -72,7 +73,7 @@ class ProductsHandler:
         """Fold every change of ``records``, then project each variant of which somebody must hear once."""
         touched: dict[int, _Touched] = {}
         applied = stale = 0
-        for change in unpack_records(records):
+        for change in unpack_records(self._topics.products, records):
             if self._apply(unit, change, touched) is Effect.STALE:
                 stale += 1
             else:
@@ -140,9 +141,7 @@ class ProductsHandler:
         row.version = next_version(row.version, unit.now_us)
         position = version_bytes(row.version)
         if item.item:
-            published = Change(
-                ChangeKind.VARIANT_INFO, EVERYWHERE, variant, position, item.lane, item.caused_at, catalogue.item(row)
-            )
+            published = VariantInfoChange(EVERYWHERE, variant, position, item.lane, item.caused_at, catalogue.item(row))
             unit.emit_everywhere(self._topics.orders, published)
         if item.record and self._mapping.delivery.catalogue is not None:
             content = self._content(unit, variant, row)
@@ -150,7 +149,7 @@ class ProductsHandler:
             key = str(variant)
             unit.emit(
                 self._topics.desired,
-                Change(ChangeKind.DESIRED_CATALOGUE, key, key, position, item.lane, item.caused_at, wanted),
+                DesiredCatalogueChange(key, key, position, item.lane, item.caused_at, wanted),
             )
 
     def _content(self, unit: UnitOfWork, variant: int, row: VariantRow) -> bytes | None:

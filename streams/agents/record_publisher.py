@@ -9,10 +9,11 @@ from streams.domain.credits import shares
 from streams.domain.erasure import NOBODY
 from streams.domain.orders import Live, OrderRow
 from streams.domain.recipients import recipient, unsure
-from streams.kafka.topics import Topics
 from streams.mapping import Mapping
 from streams.mapping.delivery import OrderRecords
-from streams.messages.changes import ChangeKind, CreditedAmount, DesiredFollowUp, DesiredRecord, RecipientsQuery
+from streams.messages.changes import CreditedAmount, DesiredFollowUp, DesiredRecord, RecipientsQuery
+from streams.messages.kinds import CreditedAmountChange, DesiredFollowUpChange, DesiredRecordChange, RecipientsQueryChange
+from streams.messages.topics import Topics
 
 _PLACES = 8
 """Places of a record that are remembered. All but the current one are empty and said to be so at every change; the oldest is
@@ -34,7 +35,7 @@ class RecordPublisher:
         row.credited.extend(given.keys() - set(row.credited))
         for order in row.credited:
             published = CreditedAmount(given[order], live.fact.at) if live is not None and order in given else None
-            emitter.emit(self._topics.orders, ChangeKind.CREDITED_AMOUNT, str(order), credit, published)
+            emitter.emit(self._topics.orders, CreditedAmountChange, str(order), credit, published)
 
     def publish(
         self, emitter: ChangeEmitter, order: int, row: OrderRow, live: Live | None, items: order_record.Items, *, again: bool
@@ -54,7 +55,7 @@ class RecordPublisher:
             row.recipient = None
         shown = live if live is not None and self._shown(live) else None
         if shown is not None and (unsure(row, shown) or (again and row.recipient is not None)):
-            emitter.emit(self._topics.buyers, ChangeKind.RECIPIENTS_QUERY, shown.buyer, order, RecipientsQuery())
+            emitter.emit(self._topics.buyers, RecipientsQueryChange, shown.buyer, order, RecipientsQuery())
         if self._since is not None:
             self._follow_up(emitter, order, row, shown if shown is not None and shown.fact.credit else None)
         if self._orders is not None:
@@ -86,11 +87,11 @@ class RecordPublisher:
         )
         for former in row.records:
             if former != place:
-                emitter.emit(self._topics.desired, ChangeKind.DESIRED_RECORD, *former, DesiredRecord(b"", order))
+                emitter.emit(self._topics.desired, DesiredRecordChange, *former, DesiredRecord(b"", order))
         if shown is not None and place is not None:
             row.records = [*(former for former in row.records if former != place), place][-_PLACES:]
             content = order_record.content(row, shown, items, wanted.statuses)
-            emitter.emit(self._topics.desired, ChangeKind.DESIRED_RECORD, *place, DesiredRecord(content, order))
+            emitter.emit(self._topics.desired, DesiredRecordChange, *place, DesiredRecord(content, order))
 
     def _follow_up(self, emitter: ChangeEmitter, credit: int, row: OrderRow, shown: Live | None) -> None:
         """Whoever is the recipient until Dotdigital was told; of one who must be forgotten nobody else is told."""
@@ -102,7 +103,7 @@ class RecordPublisher:
         row.follow_up_recipient = whose
         for former in row.former_follow_up_recipients:
             if former != whose:
-                emitter.emit(self._topics.desired, ChangeKind.DESIRED_FOLLOW_UP, former, credit, None)
+                emitter.emit(self._topics.desired, DesiredFollowUpChange, former, credit, None)
         if shown is not None and whose is not None:
             wanted = DesiredFollowUp(shown.fact.number, shown.fact.at, shown.net, shown.currency.code)
-            emitter.emit(self._topics.desired, ChangeKind.DESIRED_FOLLOW_UP, whose, credit, wanted)
+            emitter.emit(self._topics.desired, DesiredFollowUpChange, whose, credit, wanted)

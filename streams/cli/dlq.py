@@ -21,7 +21,7 @@ from streams.domain.erasure import digester
 from streams.dotdigital.codes import CODES
 from streams.ingest.erased_addresses import ErasureFeed
 from streams.kafka.producer import BatchProducer
-from streams.kafka.topics import Topics
+from streams.messages.topics import Topics
 from streams.operations import dlq_actions
 from streams.operations.dlq_actions import Action, DeadLetterActions
 from streams.operations.dlq_entry import DeadLetterEntry, Position

@@ -20,10 +20,10 @@ from streams.core.errors import OwddError
 from streams.core.files import write_private
 from streams.domain.erasure import Digest, digester
 from streams.kafka.producer import BatchProducer
-from streams.kafka.topics import Topics
 from streams.messages.audit import ErasureRequested, write_audit
 from streams.messages.changes import partition_of
 from streams.messages.erasure_requests import ErasureRequest, ErasureRequests
+from streams.messages.topics import Topics
 from streams.operations.erasure_preview import ErasurePreview, preview
 from streams.operations.erasure_receipt import Receipt, receipts
 from streams.settings import Settings

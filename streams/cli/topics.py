@@ -11,7 +11,7 @@ from streams.cli.common import load
 from streams.cli.exit_codes import ExitCode
 from streams.cli.groups import command_group
 from streams.cli.output import AsJson, Execute
-from streams.kafka.topics import specs
+from streams.messages.protocol import specs
 from streams.operations.rebuild import Clearing, purge
 from streams.operations.topic_admin import apply_topics
 

@@ -32,8 +32,9 @@ from streams.dotdigital.errors import DataError, DotdigitalError, ThrottledError
 from streams.dotdigital.suppression import Removal
 from streams.engine.unit_of_work import packed
 from streams.kafka.producer import BatchProducer
-from streams.kafka.topics import Topics
-from streams.messages.changes import EVERYWHERE, Change, ChangeKind, ContactObserved, ReadbackWatermark, partition_of
+from streams.messages.changes import EVERYWHERE, ContactObserved, ReadbackWatermark, partition_of
+from streams.messages.kinds import ContactObservedChange, DesiredChange, ReadbackWatermarkChange
+from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 
 log = structlog.get_logger()
@@ -173,8 +174,7 @@ class Readback:
                 await self._publish("unsubscribed", [_removed(removal) for removal in removals])
             async for removals in self._listings.suppressed_since(reading.since):
                 await self._publish("suppressed", [_removed(removal) for removal in removals])
-        mark = Change(
-            ChangeKind.READBACK_WATERMARK,
+        mark = ReadbackWatermarkChange(
             EVERYWHERE,
             0,
             _position(reading.upto),
@@ -196,15 +196,17 @@ class Readback:
         reading.listed = True
 
     async def _publish(self, listing: str, contacts: Sequence[Contact]) -> None:
-        caused_at, places = self._clock.now_ms(), defaultdict[int, list[Change]](list)
+        caused_at, places = self._clock.now_ms(), defaultdict[int, list[DesiredChange]](list)
         for contact in contacts:
             if contact.email:
                 places[partition_of(contact.email, self._partitions)].append(_found(contact, caused_at))
         await self._send(places)
         self._metrics.readback_contacts.labels(listing).inc(sum(map(len, places.values())))
 
-    async def _send(self, places: Mapping[int, list[Change]]) -> None:
-        sends = (self._producer.send(self._topic, partition, packed(changes)) for partition, changes in places.items())
+    async def _send(self, places: Mapping[int, list[DesiredChange]]) -> None:
+        sends = (
+            self._producer.send(self._topic, partition, packed(self._topic, changes)) for partition, changes in places.items()
+        )
         await asyncio.gather(*sends)
 
     def _mark(self) -> int | None:
@@ -229,12 +231,10 @@ def _removed(removal: Removal) -> Contact:
     return Contact(removal.contact_id, removal.reason, removal.email, removal.at)
 
 
-def _found(contact: Contact, caused_at: int) -> Change:
+def _found(contact: Contact, caused_at: int) -> ContactObservedChange:
     lane = Lane.URGENT if refused(contact.email_status) else Lane.BULK
     found = ContactObserved(contact.contact_id, contact.email_status)
-    return Change(
-        ChangeKind.CONTACT_OBSERVED, contact.email, contact.contact_id, _position(contact.updated), lane, caused_at, found
-    )
+    return ContactObservedChange(contact.email, contact.contact_id, _position(contact.updated), lane, caused_at, found)
 
 
 def _position(seconds: int) -> bytes:

@@ -40,8 +40,8 @@ from streams.dotdigital.errors import DotdigitalError
 from streams.dotdigital.tiers import Call
 from streams.engine.table import StateTable
 from streams.kafka.producer import BatchProducer
-from streams.kafka.topics import Topics
 from streams.mapping import Mapping
+from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
 

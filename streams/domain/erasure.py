@@ -17,6 +17,7 @@ from streams.domain.versioned import Versioned
 from streams.messages.changes import AddressLeft, BuyerContribution, Change, ChangeKind, RecipientsReply
 
 T = TypeVar("T")
+C = TypeVar("C", bound=Change)
 
 Digest: TypeAlias = Callable[[str], bytes]
 """The digest of a normalised address."""
@@ -38,7 +39,7 @@ def digester(key: bytes) -> Digest:
     return digest
 
 
-def scrubbed(change: Change, erased: Erased) -> Change | None:
+def scrubbed(change: C, erased: Erased) -> C | None:
     """What remains of a change; the very same if it names nobody who is erased, None if it is about nobody else."""
     if any(erased(owner) for owner in _owners(change)):
         return None

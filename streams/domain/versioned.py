@@ -32,7 +32,7 @@ def is_not_older(cell: Versioned[T] | None, position: bytes) -> bool:
 def merged(old: Versioned[Any] | None, change: Change) -> Versioned[Any]:
     """The cell after ``change``; fields that the source could not tell are kept from the row before."""
     new = change.row
-    if change.keep and new is not None and old is not None and old.row is not None:
+    if change.keep and isinstance(new, msgspec.Struct) and old is not None and old.row is not None:
         new = msgspec.structs.replace(new, **{field: getattr(old.row, field) for field in change.keep})
     return Versioned(change.position, new)
 

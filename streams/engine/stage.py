@@ -23,7 +23,7 @@ from streams.engine.linger import Linger
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.kafka.producer import BatchProducer
-from streams.messages.changes import pack, unpack
+from streams.messages.changes import split
 from streams.messages.dead_letters import Coordinates, DeadLetter, origin_of
 from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
@@ -48,10 +48,10 @@ class Record:
 def _split(record: Record) -> list[Record]:
     """A packed record as one record per change, so that a change that cannot be applied takes no other one along."""
     try:
-        changes = unpack(record.value or b"")
+        values = split(record.value or b"")
     except msgspec.MsgspecError:
         return [record]
-    return [replace(record, value=pack([change])) for change in changes]
+    return [replace(record, value=value) for value in values]
 
 
 class Handler(Protocol):

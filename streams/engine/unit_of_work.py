@@ -5,15 +5,17 @@ commits it.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from streams.messages.changes import Change, pack, partition_of
+from streams.messages.changes import Change, partition_of
+from streams.messages.topics import ChangeTopic
 
 T = TypeVar("T")
+C = TypeVar("C", bound=Change)
 
 MAX_CHANGES = 500
 """Changes in one packed record, at most."""
@@ -41,7 +43,8 @@ class UnitOfWork:
         self.after: list[Callable[[], None]] = []
         self._partitions = partitions
         self._state = state
-        self._out: dict[tuple[str, int], list[Change]] = defaultdict(list)
+        # A topic and its changes belong together: emit saw to that.
+        self._out: dict[tuple[ChangeTopic[Any], int], list[Any]] = defaultdict(list)
         self._raw: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
 
     @property
@@ -61,12 +64,12 @@ class UnitOfWork:
         """State rows by prefix, as committed before this unit."""
         return self._state.scan(self.partition, prefix)
 
-    def emit(self, topic: str, change: Change) -> None:
-        """Tell the owner of ``change.key``, through ``topic``."""
+    def emit(self, topic: ChangeTopic[C], change: C) -> None:
+        """Send ``change`` to the partition that owns its key, through ``topic``, which must carry its kind."""
         self._out[topic, partition_of(change.key, self._partitions)].append(change)
 
-    def emit_everywhere(self, topic: str, change: Change) -> None:
-        """Tell every partition, through ``topic``."""
+    def emit_everywhere(self, topic: ChangeTopic[C], change: C) -> None:
+        """Send ``change`` to every partition, through ``topic``, which must carry its kind."""
         for partition in range(self._partitions):
             self._out[topic, partition].append(change)
 
@@ -80,26 +83,26 @@ class UnitOfWork:
 
     def outputs(self) -> Iterator[tuple[tuple[str, int], list[tuple[bytes | None, bytes | None]]]]:
         """What to append where."""
-        for place, changes in self._out.items():
-            yield place, packed(changes)
+        for (topic, partition), changes in self._out.items():
+            yield (topic, partition), packed(topic, changes)
         yield from self._raw.items()
 
 
-def packed(changes: list[Change]) -> list[tuple[bytes | None, bytes | None]]:
-    """Records that carry ``changes`` in order, each bounded in number of changes and in bytes."""
+def packed(topic: ChangeTopic[C], changes: Sequence[C]) -> list[tuple[bytes | None, bytes | None]]:
+    """Records of ``topic`` that carry ``changes`` in order, each bounded in number of changes and in bytes."""
     starts = range(0, len(changes), MAX_CHANGES)
-    return [(None, value) for start in starts for value in _bounded(changes[start : start + MAX_CHANGES])]
+    return [(None, value) for start in starts for value in _bounded(topic, changes[start : start + MAX_CHANGES])]
 
 
-def _bounded(changes: list[Change]) -> Iterator[bytes]:
-    value = pack(changes)
+def _bounded(topic: ChangeTopic[C], changes: Sequence[C]) -> Iterator[bytes]:
+    value = topic.pack(changes)
     if len(value) <= MAX_BYTES or len(changes) == 1:
         yield value
     else:
         # Rare, so it is cheaper to pack the halves again than to weigh every change.
         half = len(changes) // 2
-        yield from _bounded(changes[:half])
-        yield from _bounded(changes[half:])
+        yield from _bounded(topic, changes[:half])
+        yield from _bounded(topic, changes[half:])
 
 
 @dataclass(slots=True)

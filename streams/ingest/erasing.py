@@ -1,7 +1,6 @@
 """What ingest does about the erased: their addresses enter no topic of ours, and the ERP's flag erases too."""
 
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
 
 from prometheus_client import Counter
 
@@ -11,10 +10,8 @@ from streams.capture.reader import readers
 from streams.core.errors import RecordError
 from streams.domain.erasure import scrubbed
 from streams.ingest.erased_addresses import ErasureFeed
+from streams.ingest.router import Routed
 from streams.mapping import Mapping
-from streams.messages.changes import Change
-
-Routed: TypeAlias = tuple[str, Change]
 
 
 class ErasureFlagColumn:

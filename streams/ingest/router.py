@@ -7,7 +7,7 @@ where the person went.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from streams.capture import values
 from streams.capture.envelope import UNAVAILABLE, RowEvent
@@ -16,21 +16,46 @@ from streams.capture.rows import CapturedRow, Contact
 from streams.core.errors import RecordError
 from streams.core.lanes import Lane
 from streams.domain.orders import address_key, customer_key
-from streams.kafka.topics import Topics
 from streams.mapping import Mapping
 from streams.mapping.tables import Products
 from streams.messages.changes import EVERYWHERE, AddressLeft, Change, ChangeKind
+from streams.messages.kinds import (
+    CategoryRowChange,
+    ContactRowChange,
+    CustomerRowChange,
+    DespatchRowChange,
+    DetailRowChange,
+    HeaderRowChange,
+    LineRowChange,
+    MembershipRowChange,
+    PriceRowChange,
+    ProductChange,
+    ProductRowChange,
+    ReturnRowChange,
+    StatusRowChange,
+    StockRowChange,
+    TotalRowChange,
+    VariantRowChange,
+)
+from streams.messages.topics import ChangeTopic, Topics
+
+C = TypeVar("C", bound=Change)
 
 Parents: TypeAlias = Callable[[dict[str, Any], int], tuple[str, ...]]
+Routed: TypeAlias = tuple[ChangeTopic[Any], Change]
+"""A change with the topic that carries it; :class:`Route` saw to it that they belong together."""
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """One mapped table: how to read it, what its changes are called, and to which keys of which topic they go."""
+class Route(Generic[C]):
+    """One mapped table: how to read it, what its changes are, and to which keys of which topic they go.
+
+    ``change`` is their struct, of a kind that the topic carries.
+    """
 
     reader: TableReader
-    kind: ChangeKind
-    topic: str
+    topic: ChangeTopic[C]
+    change: type[C]
     parents: Parents
 
 
@@ -40,7 +65,7 @@ class Router:
     def __init__(self, mapping: Mapping, topics: Topics) -> None:
         self._routes = {route.reader.table: route for route in _routes(mapping, topics)}
 
-    def route(self, event: RowEvent, caused_at: int) -> Iterator[tuple[str, Change]]:
+    def route(self, event: RowEvent, caused_at: int) -> Iterator[Routed]:
         """The changes that ``event`` makes, each with its topic; ``caused_at`` is its append time in epoch milliseconds.
 
         Raises:
@@ -50,7 +75,7 @@ class Router:
         if route is None:
             raise RecordError("not_mapped", "source.table is not in the mapping")
         key = route.reader.primary_key(event.key)
-        lane = _lane(route.kind, event)
+        lane = _lane(route.change.kind, event)
         row: CapturedRow | None = None
         keep: tuple[str, ...] = ()
         now: tuple[str, ...] = ()
@@ -58,13 +83,13 @@ class Router:
             row, keep = _read(route.reader, event.after)
             now = route.parents(event.after, key)
             for parent in now:
-                yield route.topic, Change(route.kind, parent, key, event.position, lane, caused_at, row, keep)
+                yield route.topic, route.change(parent, key, event.position, lane, caused_at, row, keep)
         gone = AddressLeft(row.emails[0]) if isinstance(row, Contact) and row.emails else None
         for parent in self._former(route, event, key, now):
-            yield route.topic, Change(route.kind, parent, key, event.position, lane, caused_at, gone)
+            yield route.topic, route.change(parent, key, event.position, lane, caused_at, gone)
 
     @staticmethod
-    def _former(route: Route, event: RowEvent, key: int, now: tuple[str, ...]) -> Iterator[str]:
+    def _former(route: Route[Any], event: RowEvent, key: int, now: tuple[str, ...]) -> Iterator[str]:
         before, after = event.before, event.after
         if before is None:
             return
@@ -112,7 +137,7 @@ def _named_by(column: str) -> Parents:
     return parents
 
 
-def _routes(mapping: Mapping, topics: Topics) -> Iterator[Route]:
+def _routes(mapping: Mapping, topics: Topics) -> Iterator[Route[Any]]:
     found = readers(mapping)
     order, house = mapping.order, mapping.house_accounts
 
@@ -129,25 +154,25 @@ def _routes(mapping: Mapping, topics: Topics) -> Iterator[Route]:
     def of_customer(_: dict[str, Any], key: int) -> tuple[str, ...]:
         return () if key in house else (customer_key(key),)
 
-    yield Route(found[mapping.customer.table], ChangeKind.CUSTOMER, topics.buyers, of_customer)
-    yield Route(found[mapping.contact.table], ChangeKind.CONTACT, topics.buyers, of_contact)
-    yield Route(found[order.header.table], ChangeKind.HEADER, topics.orders, _own)
-    yield Route(found[order.detail.table], ChangeKind.DETAIL, topics.orders, _named_by(order.detail.order))
-    yield Route(found[order.total.table], ChangeKind.TOTAL, topics.orders, _named_by(order.total.order))
-    yield Route(found[order.line.table], ChangeKind.LINE, topics.orders, _named_by(order.line.order))
-    yield Route(found[order.despatch.table], ChangeKind.DESPATCH, topics.orders, _named_by(order.despatch.order))
-    yield Route(found[order.status.table], ChangeKind.STATUS, topics.orders, _everywhere)
+    yield Route(found[mapping.customer.table], topics.buyers, CustomerRowChange, of_customer)
+    yield Route(found[mapping.contact.table], topics.buyers, ContactRowChange, of_contact)
+    yield Route(found[order.header.table], topics.orders, HeaderRowChange, _own)
+    yield Route(found[order.detail.table], topics.orders, DetailRowChange, _named_by(order.detail.order))
+    yield Route(found[order.total.table], topics.orders, TotalRowChange, _named_by(order.total.order))
+    yield Route(found[order.line.table], topics.orders, LineRowChange, _named_by(order.line.order))
+    yield Route(found[order.despatch.table], topics.orders, DespatchRowChange, _named_by(order.despatch.order))
+    yield Route(found[order.status.table], topics.orders, StatusRowChange, _everywhere)
     if mapping.returns is not None:
         table = mapping.returns
-        yield Route(found[table.table], ChangeKind.RETURN, topics.orders, _named_by(table.order))
+        yield Route(found[table.table], topics.orders, ReturnRowChange, _named_by(table.order))
     if mapping.products is not None:
         yield from _product_routes(found, mapping.products, topics.products)
 
 
-def _product_routes(found: dict[str, TableReader], tables: Products, topic: str) -> Iterator[Route]:
-    yield Route(found[tables.product.table], ChangeKind.PRODUCT, topic, _everywhere)
-    yield Route(found[tables.variant.table], ChangeKind.VARIANT, topic, _own)
-    yield Route(found[tables.price.table], ChangeKind.PRICE, topic, _named_by(tables.price.variant))
-    yield Route(found[tables.stock.table], ChangeKind.STOCK, topic, _named_by(tables.stock.variant))
-    yield Route(found[tables.category.table], ChangeKind.CATEGORY, topic, _everywhere)
-    yield Route(found[tables.membership.table], ChangeKind.MEMBERSHIP, topic, _named_by(tables.membership.variant))
+def _product_routes(found: dict[str, TableReader], tables: Products, topic: ChangeTopic[ProductChange]) -> Iterator[Route[Any]]:
+    yield Route(found[tables.product.table], topic, ProductRowChange, _everywhere)
+    yield Route(found[tables.variant.table], topic, VariantRowChange, _own)
+    yield Route(found[tables.price.table], topic, PriceRowChange, _named_by(tables.price.variant))
+    yield Route(found[tables.stock.table], topic, StockRowChange, _named_by(tables.stock.variant))
+    yield Route(found[tables.category.table], topic, CategoryRowChange, _everywhere)
+    yield Route(found[tables.membership.table], topic, MembershipRowChange, _named_by(tables.membership.variant))

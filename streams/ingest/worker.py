@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -28,14 +28,19 @@ from streams.ingest.erased_addresses import ErasureFeed
 from streams.ingest.erasing import ErasureFlagColumn, passed
 from streams.ingest.router import Router
 from streams.kafka.producer import BatchProducer
-from streams.kafka.topics import Topics, captured, ingest_group, ingested
+from streams.kafka.topics import captured, ingest_group
 from streams.mapping import Mapping
 from streams.messages.changes import EVERYWHERE, Change, partition_of
 from streams.messages.dead_letters import Coordinates, DeadLetter, origin_of
 from streams.messages.erasure_requests import ErasureRequest, ErasureRequests, erasure_of
+from streams.messages.protocol import ingested
+from streams.messages.topics import ChangeTopic, Topics
 from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
+
+Destination: TypeAlias = tuple[ChangeTopic[Any], int]
+"""A topic between stages and a partition of it."""
 
 log = structlog.get_logger()
 
@@ -132,7 +137,7 @@ class Ingest:
                 await consumer.commit(offsets)
 
     async def _poll(self, polled: dict[TopicPartition, list[Any]]) -> None:
-        out: dict[tuple[str, int], list[Change]] = defaultdict(list)
+        out: dict[Destination, list[Change]] = defaultdict(list)
         letters: list[DeadLetter] = []
         asked: list[bytes] = []
         for tp, records in polled.items():
@@ -152,7 +157,7 @@ class Ingest:
                     breaker.note(failed=failed)
             for kind, count in kinds.items():
                 self._metrics.records.labels(tp.topic, kind).inc(count)
-        sends = [self._producer.send(topic, partition, packed(changes)) for (topic, partition), changes in out.items()]
+        sends = [self._producer.send(topic, partition, packed(topic, changes)) for (topic, partition), changes in out.items()]
         await asyncio.gather(*sends, *(self._dead_letter(letter) for letter in letters))
         # Only now: a flag that is remembered is not passed on again.
         await asyncio.gather(
@@ -162,7 +167,7 @@ class Ingest:
             self._uncommitted[tp] = records[-1].offset + 1
             self._progress.done(tp, records[-1].offset + 1, records[-1].timestamp / 1000)
 
-    def _record(self, record: Any, out: dict[tuple[str, int], list[Change]], asked: list[bytes], *, again: bool) -> str:
+    def _record(self, record: Any, out: dict[Destination, list[Change]], asked: list[bytes], *, again: bool) -> str:
         event = decode(record.key, record.value, self._mapping.source.epoch)
         if isinstance(event, Tombstone):
             # The delete before it said everything; the tombstone only lets compaction forget.
@@ -185,7 +190,7 @@ class Ingest:
                 out[topic, partition].append(change)
         return event.op if routed else "unrouted"
 
-    def _erase(self, address: str, caused_at: int, out: dict[tuple[str, int], list[Change]], asked: list[bytes]) -> None:
+    def _erase(self, address: str, caused_at: int, out: dict[Destination, list[Change]], asked: list[bytes]) -> None:
         """The ERP's flag: as ``owdd erase`` would."""
         digest = self._erased.digest(address)
         self._erased.note(digest)

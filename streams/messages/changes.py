@@ -7,12 +7,10 @@ breaking change needs a new application version (``OWDD_APP_VERSION``) and a reb
 from collections.abc import Iterable
 from decimal import Decimal
 from enum import IntEnum
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 from zlib import crc32
 
 import msgspec
-
-from streams.capture.rows import CapturedRow
 
 EVERYWHERE = "*"
 """The key of a change that every partition must hear of."""
@@ -220,47 +218,46 @@ class EraseAddress(_Message, frozen=True, tag=35):
     digest: bytes
 
 
-Message: TypeAlias = (
-    CapturedRow
-    | LineOwnership
-    | LineQuery
-    | LineReply
-    | OrderFact
-    | BuyerContribution
-    | AddressLeft
-    | DesiredContact
-    | CarriedRefusal
-    | VariantInfo
-    | RecipientsQuery
-    | RecipientsReply
-    | CreditedAmount
-    | DesiredRecord
-    | DesiredFollowUp
-    | ContactObserved
-    | ReadbackWatermark
-    | EraseAddress
-)
+class Change(msgspec.Struct, array_like=True, gc=False, tag_field="_kind"):
+    """What every change has; only its kinds (:mod:`streams.messages.kinds`) are ever made, and each narrows ``row``.
 
-
-class Change(msgspec.Struct, array_like=True, gc=False):
-    """One change of one state row.
-
-    ``key`` names the state row (and decides the partition), ``pk`` the thing inside it; ``caused_at`` is the epoch millisecond
-    at which the oldest cause of this change was appended to Kafka; ``keep`` names fields that the source could not tell.
+    Attributes:
+        kind: which part of which state row the change touches; on the wire it is the tag, the array's first element.
+        key: names the state row, and decides the partition; :data:`EVERYWHERE` goes to every partition.
+        pk: names the thing inside the state row (a primary key, a buyer, a record's key).
+        position: orders the versions of that thing, as bytes: a source position for captured rows, else a row version of
+            the stage that emits. Empty where every change counts, however often and in whatever order it comes.
+        lane: how urgent the change is (:class:`~streams.core.lanes.Lane`); a stage passes on the most urgent of its causes.
+        caused_at: epoch milliseconds at which the oldest cause of this change was appended to Kafka; latency is measured
+            from it.
+        row: the content; None withdraws the thing where the kind allows it.
+        keep: fields of a captured row that the source did not send (unavailable values). They keep their stored values.
     """
 
-    kind: ChangeKind
+    kind: ClassVar[ChangeKind]
+
     key: str
     pk: int | str
     position: bytes
     lane: int
     caused_at: int
-    row: Message | None
+    row: object
     keep: tuple[str, ...] = ()
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[Change]).decode
+_split = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+
+
+class ChangeHead(msgspec.Struct, array_like=True, gc=False):
+    """How every change begins, of whatever kind and release."""
+
+    kind: int
+    key: str
+    pk: int | str
+
+
+_heads = msgspec.msgpack.Decoder(list[ChangeHead]).decode
 
 
 def pack(changes: Iterable[Change]) -> bytes:
@@ -268,13 +265,22 @@ def pack(changes: Iterable[Change]) -> bytes:
     return _encode(list(changes))
 
 
-def unpack(value: bytes) -> list[Change]:
-    """The changes of one record.
+def split(value: bytes) -> list[bytes]:
+    """The values of records that carry one change each, of whatever kind, in order.
 
     Raises:
-        msgspec.DecodeError: the value was not written by :func:`pack` of a compatible release.
+        msgspec.DecodeError: the value is no array.
     """
-    return _decode(value)
+    return [_encode([change]) for change in _split(value)]
+
+
+def heads(value: bytes) -> list[ChangeHead]:
+    """What can be read of the changes of a record without knowing which topic they belong to.
+
+    Raises:
+        msgspec.DecodeError: the value holds no changes.
+    """
+    return _heads(value)
 
 
 def partition_of(key: str, partitions: int) -> int:

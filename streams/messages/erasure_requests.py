@@ -4,8 +4,9 @@ import msgspec
 
 from streams.core.lanes import Lane
 from streams.kafka.producer import BatchProducer
-from streams.kafka.topics import Topics
-from streams.messages.changes import Change, ChangeKind, EraseAddress, pack, partition_of
+from streams.messages.changes import EraseAddress, partition_of
+from streams.messages.kinds import ErasureChange
+from streams.messages.topics import Topics
 
 
 class ErasureRequest(msgspec.Struct, frozen=True, gc=False):
@@ -19,9 +20,9 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ErasureRequest).decode
 
 
-def erasure_of(address: str, digest: bytes, now_ms: int) -> Change:
+def erasure_of(address: str, digest: bytes, now_ms: int) -> ErasureChange:
     """The change that starts an erasure, for topic ``contacts``."""
-    return Change(ChangeKind.ERASURE, address, 0, b"", Lane.URGENT, now_ms, EraseAddress(digest))
+    return ErasureChange(address, 0, b"", Lane.URGENT, now_ms, EraseAddress(digest))
 
 
 def read_erasure_request(value: bytes) -> ErasureRequest:
@@ -56,5 +57,5 @@ class ErasureRequests:
         Raises:
             aiokafka.errors.KafkaError: the broker did not acknowledge.
         """
-        value = pack([erasure_of(address, digest, now_ms)])
+        value = self._topics.contacts.pack([erasure_of(address, digest, now_ms)])
         await self._producer.send_one(self._topics.contacts, partition_of(address, self._partitions), None, value)

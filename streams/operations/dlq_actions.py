@@ -14,15 +14,17 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from streams.core.clock import Clock
+from streams.core.errors import RecordError
 from streams.core.lanes import Lane
 from streams.dispatch.outbox.parked import read_parked
 from streams.domain.erasure import scrubbed
 from streams.ingest.erased_addresses import ErasureFeed
 from streams.kafka.producer import BatchProducer
-from streams.kafka.topics import Topics
 from streams.messages.audit import OperatorAction, write_audit
-from streams.messages.changes import Change, ChangeKind, pack, partition_of, unpack
+from streams.messages.changes import Change, ChangeKind, partition_of
 from streams.messages.dead_letters import origin_headers
+from streams.messages.kinds import UnparkChange
+from streams.messages.topics import Topics
 from streams.operations.dlq_entry import INGEST_STAGE, DeadLetterEntry
 from streams.operations.dlq_store import DeadLetterStore
 
@@ -51,7 +53,6 @@ class DeadLetterActions:
         self._producer = producer
         self._erased = erased
         self._topics = topics
-        self._packed = {*topics.between_stages}
         self._partitions = partitions
         self._operator = operator
         self._clock = clock
@@ -88,26 +89,24 @@ class DeadLetterActions:
     async def _retry(self, entry: DeadLetterEntry, record: Any) -> bool:
         if entry.position.kind == "delivery":
             parked = read_parked(record.value)
-            change = Change(ChangeKind.UNPARK, parked.key, parked.task_key, b"", Lane.LIVE, self._clock.now_ms(), None)
+            change = UnparkChange(parked.key, parked.task_key, b"", Lane.LIVE, self._clock.now_ms(), None)
             place = partition_of(parked.key, self._partitions)
-            await self._producer.send_one(self._topics.desired, place, None, pack([change]))
+            await self._producer.send_one(self._topics.desired, place, None, self._topics.desired.pack([change]))
             return True
         target = self._target(entry)
         if target is None or entry.origin is None:
             return False
         value = record.value
-        if self._erased and target[0] in self._packed:
+        if self._erased and (topic := self._topics.between(target[0])) is not None:
             try:
-                published = unpack(value or b"")
-            except msgspec.MsgspecError:
+                published = topic.unpack(value)
+            except (msgspec.MsgspecError, RecordError):
                 # Another release's: nobody can say whom it names, and the stage could not read it either.
                 return False
-            remains = [
-                change for change in (self._without_erased(target[0], change) for change in published) if change is not None
-            ]
+            remains = [change for change in (self._without_erased(topic, change) for change in published) if change is not None]
             if not remains:
                 return True
-            value = pack(remains)
+            value = topic.pack(remains)
         headers = origin_headers(entry.origin, entry.attempts)
         await self._producer.send_one(*target, record.key, value, headers)
         return True
@@ -123,7 +122,7 @@ class DeadLetterActions:
         """Where a dead letter's record must go: the topic of retries for a captured one, its own for a stage's."""
         if entry.stage == INGEST_STAGE:
             return self._topics.retries, entry.position.partition
-        origin, own = entry.origin, self._packed | {self._topics.deliveries}
+        origin, own = entry.origin, {*self._topics.between_stages, self._topics.deliveries}
         known = origin is not None and origin.topic in own and origin.partition < self._partitions
         return (origin.topic, origin.partition) if origin is not None and known else None
 

@@ -14,7 +14,7 @@ import orjson
 
 from streams.core.errors import OwddError
 from streams.dispatch.outbox.parked import Parked
-from streams.messages.changes import unpack
+from streams.messages.changes import heads
 from streams.messages.dead_letters import Coordinates
 
 EntryKind: TypeAlias = Literal["ingest", "delivery"]
@@ -117,7 +117,7 @@ def names_in(key: bytes | None, value: bytes | None) -> Iterator[bytes]:
     if isinstance(columns, dict):
         yield from (str(column).encode() for column in columns.values())
     try:
-        changes = unpack(value or b"")
+        changes = heads(value or b"")
     except msgspec.MsgspecError:
         yield from (address.lower() for address in _ADDRESS.findall(value or b""))
         return

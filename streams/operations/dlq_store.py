@@ -10,8 +10,8 @@ import msgspec
 from streams.core.errors import OwddError
 from streams.dispatch.outbox.parked import Parked, read_parked
 from streams.kafka.reader import read_topic
-from streams.kafka.topics import Topics
 from streams.messages.audit import OperatorAction, read_audit
+from streams.messages.topics import Topics
 from streams.operations.dlq_entry import DeadLetterEntry, EntryKind, Position, dead_letter_entry, names_in, parked_entry
 from streams.operations.dlq_filter import Filter
 from streams.settings import Settings

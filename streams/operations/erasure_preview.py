@@ -8,10 +8,11 @@ from streams.domain.contact_projection import ContactRow
 from streams.domain.erasure import Digest
 from streams.engine.unit_of_work import Codec
 from streams.kafka.reader import read_topic
-from streams.kafka.topics import Topics, tables
+from streams.kafka.topics import tables
 from streams.messages.changes import BuyerContribution, partition_of
 from streams.messages.dead_letters import keyed_hash
 from streams.messages.erasure_requests import ErasureRequest, read_erasure_request
+from streams.messages.topics import Topics
 from streams.settings import Settings
 
 _CONTACTS = Codec("c", ContactRow)

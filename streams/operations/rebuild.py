@@ -7,16 +7,17 @@ the rest is deleted.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from streams.core.errors import RefusedError
+from streams.core.errors import RecordError, RefusedError
 from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import read_to_end, reader
-from streams.kafka.topics import Topics
-from streams.messages.changes import ChangeKind, pack, unpack
+from streams.messages.changes import ChangeKind, split
+from streams.messages.topics import ChangeTopic, Topics
 from streams.settings import Settings
 
 _KEPT = (ChangeKind.ERASURE, ChangeKind.CARRIED_REFUSAL)
@@ -52,14 +53,16 @@ async def purge(settings: Settings, *, execute: bool) -> list[Clearing]:
         await admin.close()
 
 
-async def _clear(settings: Settings, topic: str, admin: AIOKafkaAdminClient, producer: BatchProducer | None) -> Clearing:
+async def _clear(
+    settings: Settings, topic: ChangeTopic[Any], admin: AIOKafkaAdminClient, producer: BatchProducer | None
+) -> Clearing:
     places = [TopicPartition(topic, partition) for partition in range(settings.partitions)]
     # By what it says, once: an interrupted run has appended it already.
     kept: dict[TopicPartition, dict[bytes, None]] = {place: {} for place in places}
     going = 0
     async with reader(settings.kafka_bootstrap) as consumer:
         async for record in read_to_end(consumer, places):
-            for change in _classify(record.value):
+            for change in _classify(topic, record.value):
                 if change is None:
                     going += 1
                 else:
@@ -72,14 +75,21 @@ async def _clear(settings: Settings, topic: str, admin: AIOKafkaAdminClient, pro
     return Clearing(topic, going, sum(map(len, kept.values())))
 
 
-def _classify(value: bytes | None) -> Iterator[bytes | None]:
-    """Each change of a record, packed by itself if it stays, None if it is deleted; an unreadable record is deleted whole."""
+def _classify(topic: ChangeTopic[Any], value: bytes | None) -> Iterator[bytes | None]:
+    """Each change of a record, packed by itself if it stays, None if it is deleted; what no stage can read is deleted too."""
     try:
-        changes = unpack(value or b"")
+        changes = split(value or b"")
     except msgspec.MsgspecError:
         yield None
         return
-    yield from (pack([change]) if change.kind in _KEPT else None for change in changes)
+    yield from (change if _stays(topic, change) else None for change in changes)
+
+
+def _stays(topic: ChangeTopic[Any], value: bytes) -> bool:
+    try:
+        return any(change.kind in _KEPT for change in topic.unpack(value))
+    except (msgspec.MsgspecError, RecordError):
+        return False
 
 
 async def _require_idle(admin: AIOKafkaAdminClient, app_id: str) -> None:

@@ -21,8 +21,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from streams.dispatch.policies import client_config
 from streams.dotdigital import bootstrap
 from streams.dotdigital.client import DotdigitalClient, unobserved
-from streams.kafka.topics import Topics, agents_app, dispatch_app, ingest_group, ingested, specs
+from streams.kafka.topics import agents_app, dispatch_app, ingest_group
 from streams.mapping import load_mapping
+from streams.messages.protocol import ingested, specs
+from streams.messages.topics import Topics
 from streams.observability.lag import partition_lags
 from streams.operations.topic_admin import apply_topics
 from streams.settings import Settings
@@ -230,7 +232,7 @@ class LocalStack:
             TimeoutError: with what was still on its way.
         """
         settings, topics = self.settings, Topics.of(self.settings.app_id)
-        groups = {
+        groups: dict[str, list[str]] = {
             ingest_group(settings): ingested(settings, load_mapping(self.mapping)),
             agents_app(settings): [topics.orders, topics.buyers, topics.contacts, topics.products],
             dispatch_app(settings): [topics.desired, topics.deliveries],

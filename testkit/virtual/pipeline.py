@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from random import Random
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from pydantic import SecretStr
 
@@ -12,8 +12,8 @@ from streams.dispatch.service import Dispatch
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import packed
 from streams.kafka.producer import BatchProducer
-from streams.kafka.topics import Topics
 from streams.messages.changes import Change, partition_of
+from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
 from testkit.virtual.account import PASSWORD, USER
@@ -35,11 +35,11 @@ class Pipeline:
 
     def feed(self, changes: Sequence[Change]) -> None:
         """Changes that the agents append now."""
-        places: dict[int, list[Change]] = defaultdict(list)
+        places: dict[int, list[Any]] = defaultdict(list)
         for change in changes:
             places[partition_of(change.key, self._settings.partitions)].append(change)
         for place, those in places.items():
-            self._broker.append(self._topics.desired, place, packed(those))
+            self._broker.append(self._topics.desired, place, packed(self._topics.desired, those))
 
     async def run(self) -> None:
         """Deliver until cancelled."""

@@ -18,6 +18,7 @@ from streams.core.lanes import Lane
 from streams.domain.versioned import version_bytes
 from streams.mapping import Mapping
 from streams.messages.changes import Change, ChangeKind, DesiredContact, DesiredRecord, OrderStatus
+from streams.messages.kinds import CHANGES
 from testkit.virtual.trace import START_MS, Event
 
 _SECOND = 1000
@@ -287,7 +288,7 @@ class TrafficShop:
         self, kind: ChangeKind, key: str, pk: int | str, at: int, lane: Lane, row: DesiredContact | DesiredRecord
     ) -> Change:
         self._version += 1
-        return Change(kind, key, pk, version_bytes(self._version), lane, START_MS + at, row)
+        return CHANGES[kind](key, pk, version_bytes(self._version), lane, START_MS + at, row)
 
 
 def _money(pence: int) -> orjson.Fragment:

@@ -20,7 +20,6 @@ from streams.domain.versioned import version_bytes
 from streams.engine.stage import Handler, Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
-from streams.kafka.topics import Topics
 from streams.mapping import Mapping, load_mapping
 from streams.mapping.delivery import Delivery, RefundEvent
 from streams.mapping.model import Currency
@@ -33,17 +32,18 @@ from streams.messages.changes import (
     DesiredContact,
     DesiredFollowUp,
     DesiredRecord,
-    Message,
     VariantInfo,
     pack,
-    unpack,
 )
+from streams.messages.kinds import CHANGES
+from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 from tests.agents.memory import Rows
+from tests.wire import unpack
 
 TOPICS = Topics.of("t")
 HOUSE = 900
-STAGES = (TOPICS.orders, TOPICS.buyers, TOPICS.contacts)
+STAGES: tuple[str, ...] = (TOPICS.orders, TOPICS.buyers, TOPICS.contacts)
 ANN, BOB, EVE = "ann@example.com", "bob@example.com", "eve@example.com"
 OPEN, SENT = "awaiting despatch", "dispatched"
 MOST_CYCLES = 400
@@ -201,11 +201,11 @@ class Pipeline:
         return int(self.contact(email)["OW_ORDER_COUNT"])
 
 
-def change(topic: str, kind: ChangeKind, key: str, pk: int, row: Message | None, position: int) -> tuple[str, Change]:
-    return topic, Change(kind, key, pk, version_bytes(position), 1, 0, row)
+def change(topic: str, kind: ChangeKind, key: str, pk: int, row: object, position: int) -> tuple[str, Change]:
+    return topic, CHANGES[kind](key, pk, version_bytes(position), 1, 0, row)
 
 
-def of_order(kind: ChangeKind, order: int, pk: int, row: Message | None, at: int = 1, former: int | None = None) -> Step:
+def of_order(kind: ChangeKind, order: int, pk: int, row: object, at: int = 1, former: int | None = None) -> Step:
     """A row of an order; ``former`` is the order that it has left."""
     step = [change(TOPICS.orders, kind, str(order), pk, row, at)]
     return step if former in (None, order) else [*step, change(TOPICS.orders, kind, str(former), pk, None, at)]

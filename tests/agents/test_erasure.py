@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from streams.capture import rows
 from streams.domain.erasure import scrubbed
 from streams.messages.audit import ErasureResult
-from streams.messages.changes import Change, ChangeKind, EraseAddress
+from streams.messages.changes import ChangeKind, EraseAddress
+from streams.messages.kinds import DetailRowChange
 from tests.agents.arrivals import timelines
 from tests.agents.memory import interleaved
 from tests.agents.pipeline import (
@@ -167,7 +168,7 @@ def test_an_unknown_address_may_be_erased_before_it_comes(pipeline: Pipeline) ->
 
 def test_a_column_that_could_not_be_read_keeps_the_mark_of_its_row(pipeline: Pipeline) -> None:
     pipeline.pump(LOOKUP, GUEST, erase(ANN))
-    unknown = Change(ChangeKind.DETAIL, "30", 30, (2).to_bytes(8, "big"), 1, 0, rows.Detail(None, 1), ("email", "erased"))
+    unknown = DetailRowChange("30", 30, (2).to_bytes(8, "big"), 1, 0, rows.Detail(None, 1), ("email", "erased"))
     pipeline.pump([(TOPICS.orders, unknown)])
     assert not pipeline.orders.held.counts()
 

@@ -13,6 +13,7 @@ from streams.core.lanes import FEW, Lane
 from streams.domain.versioned import version_bytes
 from streams.mapping.delivery import Delivery, OrderRecords
 from streams.messages.changes import Change, ChangeKind, RecipientsReply
+from streams.messages.kinds import FollowUpDeliveredChange, RecipientsReplyChange, ResendRequestChange
 from tests.agents.arrivals import shops
 from tests.agents.memory import interleaved
 from tests.agents.pipeline import (
@@ -149,7 +150,7 @@ def test_addresses_that_a_crash_left_unreported_are_reported_when_the_change_com
 def test_a_question_that_a_crash_swallowed_is_asked_again_though_an_old_word_arrived(pipeline: Pipeline) -> None:
     old = (
         TOPICS.orders,
-        Change(ChangeKind.RECIPIENTS_REPLY, "10", "c1", version_bytes(1), Lane.LIVE, 0, RecipientsReply((BOB,))),
+        RecipientsReplyChange("10", "c1", version_bytes(1), Lane.LIVE, 0, RecipientsReply((BOB,))),
     )
     pipeline.pump(SHOP).pump(header(10, 2, at=2)).pump(person(1, 1, EVE))
     crashed(pipeline, TOPICS.orders, header(10, 1, at=3)).pump([old])
@@ -286,7 +287,7 @@ def test_what_many_orders_follow_is_bulk(pipeline: Pipeline, orders: int, lane: 
 
 
 def resend(order: int) -> Step:
-    return [(TOPICS.orders, Change(ChangeKind.RESEND_REQUEST, str(order), order, b"", Lane.LIVE, 0, None))]
+    return [(TOPICS.orders, ResendRequestChange(str(order), order, b"", Lane.LIVE, 0, None))]
 
 
 def test_a_record_can_be_reported_again(pipeline: Pipeline) -> None:
@@ -314,7 +315,7 @@ def test_a_follow_up_that_was_reported_is_reported_to_nobody_else(pipeline: Pipe
 
 
 def follow_up_delivered(credit_note: int) -> Step:
-    return [(TOPICS.orders, Change(ChangeKind.FOLLOW_UP_DELIVERED, str(credit_note), credit_note, b"", Lane.LIVE, 0, None))]
+    return [(TOPICS.orders, FollowUpDeliveredChange(str(credit_note), credit_note, b"", Lane.LIVE, 0, None))]
 
 
 @pytest.mark.parametrize("unfit", [{"status": 3}, {"number": None}, {"customer": 7}])

@@ -11,7 +11,8 @@ from streams.core.lanes import Lane
 from streams.dispatch.policies import debounce_policy
 from streams.domain.debounce import Debounce
 from streams.mapping import load_mapping
-from streams.messages.changes import Change, ChangeKind, DesiredContact
+from streams.messages.changes import Change, DesiredContact
+from streams.messages.kinds import DesiredContactChange
 from testkit.sandbox import SandboxApp
 from testkit.virtual import event_loop
 from testkit.virtual.account import Terms, open_account
@@ -30,7 +31,7 @@ A, B, C = (orjson.dumps({"FIRSTNAME": name}) for name in "ABC")
 
 
 def wanted(fields: bytes, opted: bool | None = None, lane: Lane = Lane.LIVE) -> Change:
-    return Change(ChangeKind.DESIRED_CONTACT, EMAIL, 0, b"", lane, 0, DesiredContact(fields, opted, ()))
+    return DesiredContactChange(EMAIL, 0, b"", lane, 0, DesiredContact(fields, opted, ()))
 
 
 def said(fields: bytes, *, refuses: bool = False) -> ParsedCall:

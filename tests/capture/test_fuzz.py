@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from streams.capture.envelope import RowEvent, decode
 from streams.core.errors import RecordError
 from streams.ingest.router import Router
-from streams.kafka.topics import Topics
 from streams.mapping import load_mapping
+from streams.messages.topics import Topics
 from tests.capture.codes import explained
 from tests.capture.records import ROWS, Row, decimal_type, encoded, key, message, time_type, with_schemas
 

@@ -8,9 +8,9 @@ import pytest
 from streams.capture.envelope import RowEvent, decode
 from streams.core.errors import RecordError
 from streams.ingest.router import Router
-from streams.kafka.topics import Topics
 from streams.mapping import load_mapping
 from streams.messages.changes import Change
+from streams.messages.topics import Topics
 from tests.capture.codes import explained, raised
 from tests.capture.hostile import MARK, NUMBER, RECORDS, Hostile
 from tests.capture.records import ROWS, encoded, key, message

@@ -44,12 +44,13 @@ from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.ingest.router import Router
 from streams.kafka.producer import BatchProducer
-from streams.kafka.topics import Topics
 from streams.mapping import load_mapping
 from streams.mapping.bulk_windows import BulkWindows
 from streams.mapping.model import ConsentRule
-from streams.messages.changes import Change, ChangeKind, pack
+from streams.messages.changes import ChangeKind, pack
 from streams.messages.erasure_requests import erasure_of
+from streams.messages.kinds import CHANGES
+from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
 from testkit.sandbox import SandboxApp, SandboxConfig, create_app
@@ -203,7 +204,7 @@ class World:
     def publish(self, topic: str, kind: ChangeKind, key: str, pk: int, row: Any) -> None:
         """Append one change of the ERP's, or of an operator's."""
         self.version += 1
-        change = Change(kind, key, pk, version_bytes(self.version), Lane.LIVE, self.clock.now_ms(), row)
+        change = CHANGES[kind](key, pk, version_bytes(self.version), Lane.LIVE, self.clock.now_ms(), row)
         self.log[topic].append(pack([change]))
 
     # The stages

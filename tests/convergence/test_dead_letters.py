@@ -7,8 +7,9 @@ import httpx
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from streams.kafka.topics import Topics
-from streams.messages.changes import AddressLeft, BuyerContribution, Change, ChangeKind, Totals, pack, partition_of
+from streams.messages.changes import AddressLeft, BuyerContribution, Totals, pack, partition_of
+from streams.messages.kinds import BuyerContributionChange
+from streams.messages.topics import Topics
 from streams.worker import Role
 from testkit.demo.stack import LocalStack
 from tests.capture.hostile import RECORDS
@@ -83,10 +84,10 @@ async def test_a_change_that_cannot_be_applied_does_not_take_its_packed_neighbou
         await running.start_worker(*Role)
         topics = Topics.of(running.settings.app_id)
         part = BuyerContribution("A", None, None, False, None, Totals(live=1), None, None)
-        good = Change(ChangeKind.BUYER_CONTRIBUTION, "good@example.com", "c1", b"\0" * 8, 1, 1, part)
-        bad = Change(ChangeKind.BUYER_CONTRIBUTION, "bad@example.com", "not a buyer", b"\0" * 8, 1, 1, part)
-        other = Change(ChangeKind.BUYER_CONTRIBUTION, "other@example.com", "c1", b"\0" * 8, 1, 1, part)
-        gone = Change(ChangeKind.BUYER_CONTRIBUTION, "gone@example.com", "c1", b"\0" * 8, 1, 1, AddressLeft(None))
+        good = BuyerContributionChange("good@example.com", "c1", b"\0" * 8, 1, 1, part)
+        bad = BuyerContributionChange("bad@example.com", "not a buyer", b"\0" * 8, 1, 1, part)
+        other = BuyerContributionChange("other@example.com", "c1", b"\0" * 8, 1, 1, part)
+        gone = BuyerContributionChange("gone@example.com", "c1", b"\0" * 8, 1, 1, AddressLeft(None))
         assert partition_of(good.key, 1) == 0
         async with AIOKafkaProducer(bootstrap_servers=running.settings.kafka_bootstrap) as producer:
             await producer.send_and_wait(topics.contacts, pack([good, bad, other, gone]), partition=0)

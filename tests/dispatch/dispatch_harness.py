@@ -26,7 +26,6 @@ from streams.domain.versioned import version_bytes
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import packed
 from streams.kafka.producer import BatchProducer, KeyValue
-from streams.kafka.topics import Topics
 from streams.mapping import load_mapping
 from streams.messages.changes import (
     Change,
@@ -36,10 +35,10 @@ from streams.messages.changes import (
     DesiredFollowUp,
     DesiredRecord,
     EraseAddress,
-    Message,
     partition_of,
-    unpack,
 )
+from streams.messages.kinds import CHANGES, ContactObservedChange
+from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
 from testkit.sandbox import SandboxApp
@@ -50,6 +49,7 @@ from testkit.virtual.account import LIST_ID, PASSWORD, USER, Terms, open_account
 from testkit.virtual.contender import URL
 from testkit.virtual.event_loop import VirtualClock
 from testkit.virtual.local_broker import LocalBroker, LocalStage, LocalTable
+from tests.wire import unpack
 
 P = ParamSpec("P")
 
@@ -202,16 +202,16 @@ class Site:
 
     def publish(self, *changes: Change) -> None:
         """Append changes to the outbox's topic."""
-        places: dict[int, list[Change]] = defaultdict(list)
+        places: dict[int, list[Any]] = defaultdict(list)
         for change in changes:
             places[partition_of(change.key, self.settings.partitions)].append(change)
         for place, those in places.items():
-            self.broker.append(self.topics.desired, place, packed(those))
+            self.broker.append(self.topics.desired, place, packed(self.topics.desired, those))
 
-    def change(self, kind: ChangeKind, key: str, pk: int | str, row: Message | None, lane: Lane = Lane.LIVE) -> Change:
+    def change(self, kind: ChangeKind, key: str, pk: int | str, row: object, lane: Lane = Lane.LIVE) -> Change:
         """A change that is later than all before it."""
         self._version += 1
-        return Change(kind, key, pk, version_bytes(self._version), lane, self.clock.now_ms(), row)
+        return CHANGES[kind](key, pk, version_bytes(self._version), lane, self.clock.now_ms(), row)
 
     def want(
         self,
@@ -253,9 +253,7 @@ class Site:
         """A reading shows a contact."""
         row = ContactObserved(contact.id, status or contact.email_status.lower())
         position = version_bytes(self.clock.now_us())
-        change = Change(
-            ChangeKind.CONTACT_OBSERVED, contact.email or "", contact.id, position, Lane.BULK, self.clock.now_ms(), row
-        )
+        change = ContactObservedChange(contact.email or "", contact.id, position, Lane.BULK, self.clock.now_ms(), row)
         self.publish(change)
 
     @staticmethod

@@ -8,9 +8,10 @@ import pytest
 
 from streams.core.lanes import Lane
 from streams.kafka.producer import KeyValue
-from streams.messages.changes import ChangeKind, unpack
+from streams.messages.changes import ChangeKind
 from tests.dispatch.bulk_contacts import BUDGET, MANY, PEOPLE, READING, ask, delivered, lag, names, singles, under_way
 from tests.dispatch.dispatch_harness import IMPORT, ORDERS, Site, on_site
+from tests.wire import unpack
 
 ANN = PEOPLE[0]
 

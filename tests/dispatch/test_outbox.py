@@ -22,21 +22,14 @@ from streams.domain.versioned import version_bytes
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
-from streams.kafka.topics import Topics
 from streams.mapping.bulk_windows import BulkWindows
-from streams.messages.changes import (
-    CarriedRefusal,
-    Change,
-    ChangeKind,
-    ContactObserved,
-    DesiredContact,
-    EraseAddress,
-    pack,
-    unpack,
-)
+from streams.messages.changes import CarriedRefusal, ChangeKind, ContactObserved, DesiredContact, EraseAddress, pack
 from streams.messages.deliveries import Delivery, ImportedTask, Outcome
+from streams.messages.kinds import CarriedRefusalChange, ContactObservedChange, DesiredContactChange, ErasureChange
+from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 from tests.agents.memory import Rows
+from tests.wire import unpack
 
 TOPICS = Topics.of("t")
 EMAIL = "a@example.com"
@@ -76,19 +69,18 @@ class Outbox:
         return [change.key for change in published if change.kind is ChangeKind.CARRIED_REFUSAL]
 
     def found(self, status: str, lane: Lane = Lane.BULK) -> Record:
-        change = Change(ChangeKind.CONTACT_OBSERVED, EMAIL, 1, version_bytes(1), lane, 0, ContactObserved(1, status))
+        change = ContactObservedChange(EMAIL, 1, version_bytes(1), lane, 0, ContactObserved(1, status))
         return Record(TOPICS.desired, 0, None, pack([change]))
 
     def erased(self) -> Record:
-        change = Change(ChangeKind.ERASURE, EMAIL, 0, b"", Lane.URGENT, self.clock.now_ms(), EraseAddress(EMAIL.encode()))
+        change = ErasureChange(EMAIL, 0, b"", Lane.URGENT, self.clock.now_ms(), EraseAddress(EMAIL.encode()))
         return Record(TOPICS.desired, 0, None, pack([change]))
 
     def wanted(
         self, fields: bytes | None, opted: bool | None = None, lane: Lane = Lane.LIVE, moved_to: tuple[str, ...] = ()
     ) -> Record:
         self.version += 1
-        change = Change(
-            ChangeKind.DESIRED_CONTACT,
+        change = DesiredContactChange(
             EMAIL,
             0,
             version_bytes(self.version),
@@ -328,13 +320,13 @@ async def test_an_erasure_outlives_the_refusal_of_a_call_under_way(outbox: Outbo
 def test_an_unsubscribe_from_a_former_address_is_urgent(outbox: Outbox) -> None:
     outbox.feed(outbox.wanted(A))
     outbox.feed(outbox.answer("created"))
-    change = Change(ChangeKind.CARRIED_REFUSAL, EMAIL, 0, version_bytes(1), Lane.BULK, outbox.clock.now_ms(), CarriedRefusal())
+    change = CarriedRefusalChange(EMAIL, 0, version_bytes(1), Lane.BULK, outbox.clock.now_ms(), CarriedRefusal())
     outbox.feed(Record(TOPICS.desired, 0, None, pack([change])))
     assert outbox.dirty == (outbox.clock.now_ms() + 200, Lane.URGENT)
 
 
 def test_an_unsubscribe_that_comes_before_the_contact_is_kept(outbox: Outbox) -> None:
-    change = Change(ChangeKind.CARRIED_REFUSAL, EMAIL, 0, version_bytes(1), Lane.URGENT, 0, CarriedRefusal())
+    change = CarriedRefusalChange(EMAIL, 0, version_bytes(1), Lane.URGENT, 0, CarriedRefusal())
     outbox.feed(Record(TOPICS.desired, 0, None, pack([change])))
     assert outbox.dirty is None
     outbox.feed(outbox.wanted(A, opted=True))

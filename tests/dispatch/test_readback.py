@@ -20,12 +20,13 @@ from streams.dotdigital.client import Api, Call, DotdigitalClient
 from streams.dotdigital.contact_pages import ContactPage
 from streams.dotdigital.errors import DataError
 from streams.kafka.producer import BatchProducer
-from streams.kafka.topics import Topics
-from streams.messages.changes import Change, ChangeKind, ContactObserved, ReadbackWatermark, partition_of, unpack
+from streams.messages.changes import Change, ChangeKind, ContactObserved, ReadbackWatermark, partition_of
+from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
 from testkit.sandbox import SandboxApp, SandboxConfig, create_app
 from testkit.sandbox.store import Contact
+from tests.wire import unpack
 
 TOPICS = Topics.of("t")
 PARTITIONS = 4

@@ -13,10 +13,11 @@ from streams.domain.erasure import digester
 from streams.ingest.erased_addresses import ErasureFeed
 from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import read_topic
-from streams.kafka.topics import Topics, specs
 from streams.mapping import load_mapping
 from streams.messages.changes import partition_of
 from streams.messages.dead_letters import Coordinates, DeadLetter
+from streams.messages.protocol import specs
+from streams.messages.topics import Topics
 from streams.operations.dlq_actions import Action, DeadLetterActions
 from streams.operations.dlq_entry import DeadLetterEntry
 from streams.operations.dlq_filter import Filter

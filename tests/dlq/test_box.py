@@ -11,13 +11,15 @@ import pytest_asyncio
 from streams.core.errors import OwddError
 from streams.dispatch.outbox.parked import Parked
 from streams.messages.audit import OperatorAction, read_audit
-from streams.messages.changes import Change, ChangeKind, pack, partition_of, unpack
+from streams.messages.changes import AddressLeft, ChangeKind, pack, partition_of
 from streams.messages.dead_letters import Coordinates, origin_of
+from streams.messages.kinds import BuyerContributionChange, OrderFactChange
 from streams.operations.dlq_actions import Action
 from streams.operations.dlq_entry import Position
 from streams.operations.dlq_filter import key_hashes
 from streams.operations.dlq_store import DeadLetterStore
 from tests.dlq.dlq_harness import CAPTURED, PARTITIONS, LetterBox, letter_box
+from tests.wire import unpack
 
 ANN = "ann@bright.co.uk"
 KEY, VALUE = b'{"cc_id":12}', b'{"after":{"cc_email":"Ann@bright.co.uk"}}'
@@ -50,7 +52,7 @@ async def test_a_retried_record_goes_whole_to_the_topic_of_retries_and_says_wher
 
 
 async def test_a_record_of_a_stage_goes_back_to_the_stage(store: LetterBox) -> None:
-    value = pack([Change(ChangeKind.BUYER_CONTRIBUTION, ANN, "c1", b"\0" * 8, 1, 1, None)])
+    value = pack([BuyerContributionChange(ANN, "c1", b"\0" * 8, 1, 1, AddressLeft(None))])
     await store.dead_letter(None, value, "cannot_apply", "contacts", store.topics.contacts)
     assert await store.act("retry", await store.listed()) == 1
     (record,) = await store.held(store.topics.contacts)
@@ -123,11 +125,9 @@ async def test_letters_are_found_by_what_names_them(store: LetterBox, key: str) 
 )
 async def test_letters_of_a_stage_are_found_by_the_rows_that_they_name(store: LetterBox, key: str, stages: set[str]) -> None:
     await store.dead_letter(
-        None, pack([Change(ChangeKind.BUYER_CONTRIBUTION, ANN, "c1", b"\0" * 8, 1, 1, None)]), "cannot_apply", "contacts"
+        None, pack([BuyerContributionChange(ANN, "c1", b"\0" * 8, 1, 1, AddressLeft(None))]), "cannot_apply", "contacts"
     )
-    await store.dead_letter(
-        None, pack([Change(ChangeKind.ORDER_FACT, "c1", 7, b"\0" * 8, 1, 1, None)]), "cannot_apply", "buyers"
-    )
+    await store.dead_letter(None, pack([OrderFactChange("c1", 7, b"\0" * 8, 1, 1, None)]), "cannot_apply", "buyers")
     found = await store.listed(keys=key_hashes(key, store.hash_key))
     assert {entry.stage for entry in found} == stages
 

@@ -5,13 +5,14 @@ from pathlib import Path
 import orjson
 
 from streams.kafka.reader import read_topic
-from streams.kafka.topics import Topics
-from streams.messages.changes import ChangeKind, unpack
+from streams.messages.changes import ChangeKind
+from streams.messages.topics import Topics
 from streams.operations.dlq_entry import Position
 from streams.worker import Role
 from testkit.demo.stack import LocalStack
 from tests.convergence.convergence_harness import stack
 from tests.dlq.commands import account, happen, listed, owdd
+from tests.wire import unpack
 
 SECRET = "ann@example.com"
 TABLE = "customer_detail"

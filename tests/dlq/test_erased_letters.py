@@ -11,12 +11,14 @@ from streams.core.clock import ManualClock
 from streams.domain.erasure import digester
 from streams.ingest.erased_addresses import ErasureFeed
 from streams.kafka.producer import BatchProducer
-from streams.kafka.topics import Topics
-from streams.messages.changes import Change, ChangeKind, DesiredContact, EraseAddress, Message, pack, unpack
+from streams.messages.changes import Change, ChangeKind, DesiredContact, EraseAddress, pack
 from streams.messages.dead_letters import Coordinates
+from streams.messages.kinds import CHANGES
+from streams.messages.topics import Topics
 from streams.operations.dlq_actions import DeadLetterActions
 from streams.operations.dlq_entry import DeadLetterEntry, Position
 from streams.operations.dlq_store import DeadLetterStore
+from tests.wire import unpack
 
 TOPICS = Topics.of("owdd")
 ANN, BOB = "ann@example.com", "bob@example.com"
@@ -35,8 +37,8 @@ class Sent:
         self.values.setdefault(topic, []).append(value)
 
 
-def change(kind: ChangeKind, key: str, row: Message | None) -> Change:
-    return Change(kind, key, 1, bytes(8), 1, 0, row)
+def change(kind: ChangeKind, key: str, row: object) -> Change:
+    return CHANGES[kind](key, 1, bytes(8), 1, 0, row)
 
 
 def person(*emails: str) -> Change:

@@ -17,7 +17,8 @@ from streams.domain.versioned import version_bytes
 from streams.mapping import Mapping, load_mapping
 from streams.mapping.delivery import Catalogue
 from streams.mapping.model import Currency
-from streams.messages.changes import Change, ChangeKind, Message, VariantInfo
+from streams.messages.changes import Change, ChangeKind, VariantInfo
+from streams.messages.kinds import CHANGES
 
 GBP, EUR = 1, 2
 ORDER = load_mapping().order
@@ -27,8 +28,8 @@ KETTLE = rows.Product("KET", "Kettle")
 RED = rows.Variant(90, "KET-RED", "Kettle, red", True)
 
 
-def change(kind: ChangeKind, pk: int, row: Message | None, position: int = 1, keep: tuple[str, ...] = ()) -> Change:
-    return Change(kind, "900", pk, version_bytes(position), 1, 0, row, keep)
+def change(kind: ChangeKind, pk: int, row: object, position: int = 1, keep: tuple[str, ...] = ()) -> Change:
+    return CHANGES[kind]("900", pk, version_bytes(position), 1, 0, row, keep)
 
 
 def variant(row: rows.Variant | None = RED, position: int = 1) -> Change:

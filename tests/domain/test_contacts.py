@@ -13,7 +13,8 @@ from streams.domain.contact_projection import ContactRow, ranked
 from streams.domain.totals import combined
 from streams.domain.versioned import version_bytes
 from streams.mapping import load_mapping
-from streams.messages.changes import AddressLeft, BuyerContribution, Change, ChangeKind, OrderStatus, Totals
+from streams.messages.changes import AddressLeft, BuyerContribution, Change, OrderStatus, Totals
+from streams.messages.kinds import BuyerContributionChange
 
 MAPPING = load_mapping()
 DAY = 86_400
@@ -36,7 +37,7 @@ def part(
 
 
 def published(buyer: str, row: BuyerContribution | AddressLeft, position: int = 1) -> Change:
-    return Change(ChangeKind.BUYER_CONTRIBUTION, "a@example.com", buyer, version_bytes(position), 1, 0, row)
+    return BuyerContributionChange("a@example.com", buyer, version_bytes(position), 1, 0, row)
 
 
 def held(parts: dict[str, BuyerContribution | AddressLeft]) -> ContactRow:

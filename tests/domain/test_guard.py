@@ -13,7 +13,8 @@ from streams.capture import rows
 from streams.domain import buyers, catalogue, contact_projection, line_index, orders
 from streams.domain.catalogue import Effect, VariantRow
 from streams.domain.versioned import Versioned, is_not_older, next_version, version_bytes
-from streams.messages.changes import AddressLeft, BuyerContribution, Change, ChangeKind, LineOwnership, Message, Totals
+from streams.messages.changes import AddressLeft, BuyerContribution, Change, ChangeKind, LineOwnership, Totals
+from streams.messages.kinds import CHANGES, LineOwnershipChange
 
 Write = tuple[int, int | None]
 """Position and value; None deletes."""
@@ -27,7 +28,7 @@ class Guarded:
     new: Callable[[], Any]
     apply: Callable[[Any, Change], object]
     kind: ChangeKind
-    row: Callable[[int], Message]
+    row: Callable[[int], object]
     cell: Callable[[Any], Versioned[Any] | None]
     pk: int | str = 1
 
@@ -37,7 +38,7 @@ def part(count: int) -> BuyerContribution:
 
 
 def of_variant(
-    name: str, kind: ChangeKind, row: Callable[[int], Message], cell: Callable[[Any], Versioned[Any] | None]
+    name: str, kind: ChangeKind, row: Callable[[int], object], cell: Callable[[Any], Versioned[Any] | None]
 ) -> Guarded:
     def apply(state: VariantRow, change: Change) -> bool:
         return catalogue.apply(state, change) is not Effect.STALE
@@ -122,7 +123,7 @@ def change(place: Guarded, position: int, value: int | None) -> Change:
     row = None if value is None else place.row(value)
     if place.kind is ChangeKind.BUYER_CONTRIBUTION and row is None:
         row = AddressLeft(None)
-    return Change(place.kind, "k", place.pk, version_bytes(position), 1, 0, row)
+    return CHANGES[place.kind]("k", place.pk, version_bytes(position), 1, 0, row)
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
@@ -130,7 +131,7 @@ def change(place: Guarded, position: int, value: int | None) -> Change:
 @given(writes=st.lists(st.tuples(st.integers(0, 5), st.none() | st.integers(0, 3)), max_size=12))
 def test_a_write_counts_unless_it_is_older_than_what_is_there(place: Guarded, writes: list[Write]) -> None:
     state = place.new()
-    held: tuple[int, Message | None] | None = None
+    held: tuple[int, object] | None = None
     for position, value in writes:
         published = change(place, position, value)
         newer = held is None or position >= held[0]
@@ -164,8 +165,8 @@ def test_nothing_there_accepts_anything() -> None:
 
 def test_an_older_owner_of_a_line_is_ignored() -> None:
     block = line_index.LineBlock()
-    line_index.apply(block, Change(ChangeKind.LINE_OWNERSHIP, "l0", 1, version_bytes(2), 1, 0, LineOwnership(5, False)))
-    line_index.apply(block, Change(ChangeKind.LINE_OWNERSHIP, "l0", 1, version_bytes(1), 1, 0, LineOwnership(5, True)))
+    line_index.apply(block, LineOwnershipChange("l0", 1, version_bytes(2), 1, 0, LineOwnership(5, False)))
+    line_index.apply(block, LineOwnershipChange("l0", 1, version_bytes(1), 1, 0, LineOwnership(5, True)))
     assert line_index.owner(block, 1) is None
 
 

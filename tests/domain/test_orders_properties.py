@@ -16,6 +16,7 @@ from streams.domain.versioned import Versioned, version_bytes
 from streams.mapping import Mapping, load_mapping
 from streams.mapping.model import Currency
 from streams.messages.changes import Change, ChangeKind, LineReply, OrderFact
+from streams.messages.kinds import CHANGES, LineReplyChange
 
 HOUSE = 900
 STATUSES = {1: "awaiting despatch", 2: "cancelled", 3: "no such text", 4: "dispatched"}
@@ -35,7 +36,7 @@ MAPPING = site()
 
 
 def change(kind: ChangeKind, pk: int, row: rows.Row | None, position: int = 1, keep: tuple[str, ...] = ()) -> Change:
-    return Change(kind, "7", pk, version_bytes(position), 1, 0, row, keep)  # type: ignore[arg-type]  # Row's subclasses
+    return CHANGES[kind]("7", pk, version_bytes(position), 1, 0, row, keep)
 
 
 def assembled(changes: Sequence[Change]) -> OrderRow:
@@ -251,9 +252,9 @@ def credit(answers: dict[int, bool]) -> orders.DocumentState:
 def test_an_answer_says_which_order_has_the_line_and_is_replaced_by_a_later_one() -> None:
     row = OrderRow()
     for position, answer in ((2, LineReply(50, True, 3)), (1, LineReply(50, True, 4)), (2, LineReply(50, True, 3))):
-        orders.apply(row, Change(ChangeKind.LINE_REPLY, "7", 7, version_bytes(position), 1, 0, answer))
+        orders.apply(row, LineReplyChange("7", 7, version_bytes(position), 1, 0, answer))
     assert (row.line_replies, row.owners) == ({50: Versioned(version_bytes(2), True)}, {50: 3})
-    orders.apply(row, Change(ChangeKind.LINE_REPLY, "7", 7, version_bytes(3), 1, 0, LineReply(50, False)))
+    orders.apply(row, LineReplyChange("7", 7, version_bytes(3), 1, 0, LineReply(50, False)))
     assert (row.line_replies[50].row, row.owners) == (False, {})
 
 

@@ -17,7 +17,8 @@ from streams.domain.times import utc_text
 from streams.domain.versioned import Versioned, version_bytes
 from streams.mapping import load_mapping
 from streams.mapping.model import Currency
-from streams.messages.changes import Change, ChangeKind, CreditedAmount, LineOwnership, OrderFact, RecipientsReply, VariantInfo
+from streams.messages.changes import Change, CreditedAmount, LineOwnership, OrderFact, RecipientsReply, VariantInfo
+from streams.messages.kinds import LineOwnershipChange, RecipientsReplyChange
 
 MAPPING = load_mapping()
 T = 1_700_000_000
@@ -153,7 +154,7 @@ def account_order(own: str | None = None, customer: int = 1) -> OrderRow:
 
 
 def word(*addresses: str, buyer: str = "c1", position: int = 5) -> Change:
-    return Change(ChangeKind.RECIPIENTS_REPLY, "1", buyer, version_bytes(position), 1, 0, RecipientsReply(addresses))
+    return RecipientsReplyChange("1", buyer, version_bytes(position), 1, 0, RecipientsReply(addresses))
 
 
 def test_an_order_asks_until_it_is_reported_and_when_its_own_address_is_another_one() -> None:
@@ -194,8 +195,6 @@ def test_a_line_that_two_orders_have_is_the_lower_ones() -> None:
     published = [(9, True), (4, True), (4, False), (9, False)]
     found = []
     for position, (order, has) in enumerate(published, 1):
-        line_index.apply(
-            block, Change(ChangeKind.LINE_OWNERSHIP, "l0", 3, version_bytes(position), 1, 0, LineOwnership(order, has))
-        )
+        line_index.apply(block, LineOwnershipChange("l0", 3, version_bytes(position), 1, 0, LineOwnership(order, has)))
         found.append(line_index.owner(block, 3))
     assert found == [9, 4, 9, None]

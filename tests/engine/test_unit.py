@@ -6,7 +6,10 @@ import pytest
 
 from streams.capture import rows
 from streams.engine.unit_of_work import MAX_BYTES, MAX_CHANGES, UnitOfWork, packed
-from streams.messages.changes import EVERYWHERE, Change, ChangeKind, DesiredRecord, partition_of, unpack
+from streams.messages.changes import EVERYWHERE, Change, DesiredRecord, partition_of
+from streams.messages.kinds import DesiredRecordChange, StatusRowChange
+from streams.messages.topics import Topics
+from tests.wire import unpack
 
 PARTITIONS = 8
 
@@ -21,29 +24,32 @@ class Nothing:
         return iter(())
 
 
-def renamed(key: str) -> Change:
-    return Change(ChangeKind.STATUS, key, 7, b"\1", 1, 0, rows.StatusText("completed"))
+TOPICS = Topics.of("t")
+
+
+def renamed(key: str) -> StatusRowChange:
+    return StatusRowChange(key, 7, b"\1", 1, 0, rows.StatusText("completed"))
 
 
 def published(unit: UnitOfWork) -> dict[int, list[Change]]:
     """The changes of every partition of the one topic."""
     found: dict[int, list[Change]] = {}
     for (topic, partition), records in unit.outputs():
-        assert topic == "orders"
+        assert topic == TOPICS.orders
         found[partition] = [change for _, value in records if value is not None for change in unpack(value)]
     return found
 
 
 def test_a_change_goes_to_the_owner_of_its_key() -> None:
     unit = UnitOfWork(0, PARTITIONS, Nothing(), 0)
-    unit.emit("orders", renamed("5"))
+    unit.emit(TOPICS.orders, renamed("5"))
     assert published(unit) == {partition_of("5", PARTITIONS): [renamed("5")]}
 
 
 def test_what_everybody_must_learn_goes_to_every_partition_in_order() -> None:
     unit = UnitOfWork(0, PARTITIONS, Nothing(), 0)
-    unit.emit("orders", renamed("5"))
-    unit.emit_everywhere("orders", renamed(EVERYWHERE))
+    unit.emit(TOPICS.orders, renamed("5"))
+    unit.emit_everywhere(TOPICS.orders, renamed(EVERYWHERE))
     found = published(unit)
     assert found.keys() == set(range(PARTITIONS))
     for partition, changes in found.items():
@@ -51,26 +57,28 @@ def test_what_everybody_must_learn_goes_to_every_partition_in_order() -> None:
         assert changes == [*first, renamed(EVERYWHERE)]
 
 
-def record(source: int, size: int) -> Change:
-    return Change(
-        ChangeKind.DESIRED_RECORD, "ann@example.com", f"SO{source}", bytes(8), 1, 0, DesiredRecord(bytes(size), source)
-    )
+def record(source: int, size: int) -> DesiredRecordChange:
+    return DesiredRecordChange("ann@example.com", f"SO{source}", bytes(8), 1, 0, DesiredRecord(bytes(size), source))
 
 
 @pytest.mark.parametrize("size", [0, 3_000, MAX_BYTES // 3])
 def test_packed_records_carry_every_change_in_order_and_are_bounded_in_number_and_bytes(size: int) -> None:
     changes = [record(source, size) for source in range(2 * MAX_CHANGES + 1 if size < MAX_BYTES // 3 else 7)]
-    values = [value for _, value in packed(changes) if value is not None]
+    values = [value for _, value in packed(TOPICS.desired, changes) if value is not None]
     assert [change for value in values for change in unpack(value)] == changes
     assert max(len(value) for value in values) <= MAX_BYTES
     assert max(len(unpack(value)) for value in values) <= MAX_CHANGES
 
 
 def test_a_change_that_is_larger_than_the_bound_goes_alone() -> None:
-    values = [unpack(value) for _, value in packed([record(1, 0), record(2, MAX_BYTES), record(3, 0)]) if value is not None]
+    values = [
+        unpack(value)
+        for _, value in packed(TOPICS.desired, [record(1, 0), record(2, MAX_BYTES), record(3, 0)])
+        if value is not None
+    ]
     assert [record(2, MAX_BYTES)] in values
     assert [change.pk for value in values for change in value] == ["SO1", "SO2", "SO3"]
 
 
 def test_nothing_is_packed_into_no_record() -> None:
-    assert packed([]) == []
+    assert packed(TOPICS.desired, []) == []

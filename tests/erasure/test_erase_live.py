@@ -12,12 +12,13 @@ from streams.capture import rows
 from streams.cli import app
 from streams.cli.exit_codes import ExitCode
 from streams.kafka.reader import read_topic
-from streams.kafka.topics import Topics, tables
-from streams.messages.changes import unpack
+from streams.kafka.topics import tables
+from streams.messages.topics import Topics
 from streams.worker import Role
 from testkit.demo.stack import LocalStack
 from tests.convergence.convergence_harness import stack
 from tests.dlq.commands import Event, account, event, happen, owdd
+from tests.wire import unpack
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 

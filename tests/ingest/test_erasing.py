@@ -12,7 +12,8 @@ from streams.ingest.erased_addresses import ErasureFeed
 from streams.ingest.erasing import ErasureFlagColumn, passed
 from streams.mapping import load_mapping
 from streams.mapping.model import Erasure
-from streams.messages.changes import Change, ChangeKind
+from streams.messages.kinds import ContactRowChange
+from streams.messages.topics import Topics
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 MAPPED = load_mapping().model_copy(update={"erasure": Erasure(column="cc_gdpr_erased")})
@@ -64,7 +65,7 @@ def test_nothing_else_asks(happened: RowEvent, mapping: Any) -> None:
 def test_what_names_the_erased_is_emptied_or_dropped_and_counted() -> None:
     known = ErasureFeed("", "erasures", 1, digester(b"k"))
     emptied = Counter("emptied", "", registry=None)
-    changes = [("buyers", Change(ChangeKind.CONTACT, f"e{email}", 1, b"", 1, 0, None)) for email in (ANN, BOB)]
+    changes = [(Topics.of("t").buyers, ContactRowChange(f"e{email}", 1, b"", 1, 0, None)) for email in (ANN, BOB)]
     assert (list(passed(changes, known, emptied)), bool(known)) == (changes, False)
     known.note(known.digest(ANN))
     assert list(passed(changes, known, emptied)) == changes[1:]

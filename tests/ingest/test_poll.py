@@ -12,14 +12,15 @@ from streams.core.clock import ManualClock
 from streams.core.errors import CircuitOpenError
 from streams.ingest.worker import Ingest
 from streams.kafka.producer import BatchProducer
-from streams.kafka.topics import Topics
 from streams.mapping import load_mapping
 from streams.mapping.model import Erasure
-from streams.messages.changes import ChangeKind, EraseAddress, unpack
+from streams.messages.changes import ChangeKind, EraseAddress
 from streams.messages.dead_letters import Coordinates, origin_headers
+from streams.messages.topics import Topics
 from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
+from tests.wire import unpack
 
 MAPPING = load_mapping().model_copy(update={"erasure": Erasure(column="cc_gdpr_erased")})
 TOPICS = Topics.of("owdd")

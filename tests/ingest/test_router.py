@@ -9,10 +9,11 @@ from streams.capture.envelope import UNAVAILABLE, RowEvent
 from streams.core.errors import RecordError
 from streams.core.lanes import Lane
 from streams.ingest.router import Router
-from streams.kafka.topics import Topics
 from streams.mapping import Mapping, load_mapping
 from streams.mapping.tables import Return
-from streams.messages.changes import EVERYWHERE, AddressLeft, Change, ChangeKind, pack, unpack
+from streams.messages.changes import EVERYWHERE, AddressLeft, Change, ChangeKind, pack
+from streams.messages.topics import Topics
+from tests.wire import unpack
 
 TOPICS = Topics.of("owdd")
 HOUSE = frozenset({1, 2})

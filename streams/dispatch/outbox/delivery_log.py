@@ -11,9 +11,10 @@ from streams.core.lanes import Lane
 from streams.dispatch.outbox.tasks import owner_of
 from streams.domain.contact_state import ContactDeliveryState
 from streams.kafka.producer import BatchProducer
-from streams.kafka.topics import Topics
-from streams.messages.changes import CarriedRefusal, Change, ChangeKind, pack, partition_of
+from streams.messages.changes import CarriedRefusal, partition_of
 from streams.messages.deliveries import Delivery
+from streams.messages.kinds import CarriedRefusalChange
+from streams.messages.topics import Topics
 
 _encode = msgspec.json.Encoder().encode
 
@@ -49,8 +50,9 @@ class DeliveryLog:
 
     async def carry(self, email: str, row: ContactDeliveryState) -> None:
         """Tell the person's next address of a refusal at this one, whose row is ``row``."""
-        change = Change(ChangeKind.CARRIED_REFUSAL, email, 0, row.position, Lane.URGENT, row.caused_at, CarriedRefusal())
-        await self._producer.send(self._topics.desired, partition_of(email, self._partitions), [(None, pack([change]))])
+        change = CarriedRefusalChange(email, 0, row.position, Lane.URGENT, row.caused_at, CarriedRefusal())
+        topic = self._topics.desired
+        await self._producer.send(topic, partition_of(email, self._partitions), [(None, topic.pack([change]))])
 
     @staticmethod
     def _key(delivery: Delivery) -> bytes:

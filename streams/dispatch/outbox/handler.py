@@ -27,7 +27,6 @@ from streams.domain.record_state import GONE, RecordDeliveryState
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
-from streams.kafka.topics import Topics
 from streams.messages.audit import ErasureResult, write_audit
 from streams.messages.changes import (
     CarriedRefusal,
@@ -39,9 +38,10 @@ from streams.messages.changes import (
     DesiredRecord,
     EraseAddress,
     ReadbackWatermark,
-    unpack,
 )
 from streams.messages.deliveries import Delivery
+from streams.messages.kinds import CarriedRefusalChange, FollowUpDeliveredChange, ResendRequestChange
+from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 
 DIRTY = "d"
@@ -150,7 +150,7 @@ class OutboxHandler:
                     self._apply_result(rows, answer)
                 applied += 1
                 continue
-            for change in unpack(record.value or b""):
+            for change in self._topics.desired.unpack(record.value):
                 done = self._fold(rows, change)
                 applied += done
                 stale += not done
@@ -229,7 +229,7 @@ class OutboxHandler:
         for email in to if consent.refusal_follows(row.consent) else ():
             unit.emit(
                 self._topics.desired,
-                Change(ChangeKind.CARRIED_REFUSAL, email, 0, row.position, Lane.URGENT, caused_at, CarriedRefusal()),
+                CarriedRefusalChange(email, 0, row.position, Lane.URGENT, caused_at, CarriedRefusal()),
             )
 
     def _set_desired_record(self, rows: TouchedRows, task: str, wanted: DesiredRecord | None, change: Change) -> bool:
@@ -345,8 +345,7 @@ class OutboxHandler:
                 if item.row.done:
                     # The credit note must not be told to its next recipient.
                     credit = part_of(answer.task)
-                    published = Change(
-                        ChangeKind.FOLLOW_UP_DELIVERED,
+                    published = FollowUpDeliveredChange(
                         credit,
                         int(credit),
                         b"",
@@ -475,7 +474,8 @@ class OutboxHandler:
         return None
 
     def _request_resend(self, unit: UnitOfWork, task: str, row: RecordDeliveryState) -> None:
-        topic = self._topics.products if family_of(task) is Family.CATALOGUE else self._topics.orders
-        unit.emit(
-            topic, Change(ChangeKind.RESEND_REQUEST, str(row.source), row.source, b"", row.wait.lane, row.wait.caused_at, None)
-        )
+        request = ResendRequestChange(str(row.source), row.source, b"", row.wait.lane, row.wait.caused_at, None)
+        if family_of(task) is Family.CATALOGUE:
+            unit.emit(self._topics.products, request)
+        else:
+            unit.emit(self._topics.orders, request)

@@ -1,0 +1,92 @@
+"""The five loops over topics: conversations between state rows that live under different keys.
+
+Each is a request with its reply, or a message back to where something came from. They are named here with why they exist and
+why they end; ``docs/architecture.md`` shows them.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from streams.messages.changes import ChangeKind as Kind
+from streams.messages.protocol import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One record of a loop: a change of ``kind``, emitted by ``part`` into ``topic``."""
+
+    part: Part
+    topic: str
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A conversation between state rows that live under different keys.
+
+    Attributes:
+        name: what is asked for.
+        steps: its records, in order.
+        why: why it exists, and what would be wrong without it.
+        longest_chain: the longest chain of records that one captured row causes through it, and why it ends.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    why: str
+    longest_chain: str
+
+
+LOOPS: Final = (
+    Loop(
+        "recipients",
+        (Step(Part.ORDERS, "buyers", Kind.RECIPIENTS_QUERY), Step(Part.BUYERS, "orders", Kind.RECIPIENTS_REPLY)),
+        "An account's order names no address, so its record cannot be addressed without its buyer. Without the reply to every"
+        " live order, records would stay with an address that the account has given up.",
+        "order row, query, reply, desired record: 3 after the row. The reply notes the address for which it was given, so the"
+        " order does not ask again. A customer row that changes the addresses is answered to each live order once, in the bulk"
+        " lane when they are many.",
+    ),
+    Loop(
+        "line ownership",
+        (
+            Step(Part.ORDERS, "orders", Kind.LINE_OWNERSHIP),
+            Step(Part.ORDERS, "orders", Kind.LINE_QUERY),
+            Step(Part.ORDERS, "orders", Kind.LINE_REPLY),
+        ),
+        "A credit note names the lines that it gives back, never their order. An index by line is the only common key; without"
+        " it a credit note whose order was deleted, or has not arrived, would count.",
+        "line row, ownership, reply, credited amount, recipients query, reply, desired record: 6 after the row. A reply never"
+        " asks: the index is written by lines and questions alone, and a question is asked once per line.",
+    ),
+    Loop(
+        "credited lines",
+        (Step(Part.ORDERS, "orders", Kind.CREDITED_AMOUNT),),
+        "The record of an order shows its net total after refunds, which only its credit notes know. It is a message, not a"
+        " question: the order replies nothing.",
+        "total row of the credit note, credited amount, desired record: 2 after the row, 4 when the order must ask its buyer"
+        " first. It ends at the order, which never writes to its credit notes.",
+    ),
+    Loop(
+        "resend",
+        (
+            Step(Part.OUTBOX, "orders", Kind.RESEND_REQUEST),
+            Step(Part.OUTBOX, "products", Kind.RESEND_REQUEST),
+            Step(Part.ORDERS, "desired", Kind.DESIRED_RECORD),
+            Step(Part.PRODUCTS, "desired", Kind.DESIRED_CATALOGUE),
+        ),
+        "The outbox keeps the digest of a delivered record, not its content (state per contact stays small). When a"
+        " contact comes back, or an import's outcome is unknown, the content is needed again, and only the join can compute it.",
+        "a response of Dotdigital, request, desired record: 2 after the response. The record that is sent again has content, so"
+        " it causes no further request.",
+    ),
+    Loop(
+        "follow-up delivered",
+        (Step(Part.OUTBOX, "orders", Kind.FOLLOW_UP_DELIVERED),),
+        "A follow-up happens once per credit note, whoever its recipient is. The outbox knows tasks by recipient; only the"
+        " credit note sees all of them, so it must learn that one was done before it names the next.",
+        "a response of Dotdigital, follow-up delivered: 1 after the response. The credit note then withdraws what it had wanted"
+        " from former recipients, and asks for nothing more.",
+    ),
+)
+"""The five loops over topics."""

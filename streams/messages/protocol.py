@@ -1,0 +1,361 @@
+"""The protocol: every topic of the product, who writes and reads it, how it is kept, and why it exists.
+
+``owdd topics apply`` creates topics from this table, ``docs/architecture.md`` is written from it, and ``tests/protocol`` runs the
+product to see that every kind of change named here is emitted, by those named here, and no other.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Mapping as ReadOnly
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from streams.kafka.topics import (
+    CAPTURED_ROWS,
+    CHANGE_TOPIC,
+    DAY_MS,
+    KEPT_FOR_EVER,
+    LARGEST_CAPTURED,
+    TopicSpec,
+    capture_specs,
+    captured,
+    tables,
+)
+from streams.mapping import Mapping
+from streams.messages.changes import ChangeKind as Kind
+from streams.messages.topics import Topics
+from streams.settings import Settings
+
+_LARGEST = str(4 * 2**20)
+_WEEK, _MONTH, _YEARS = str(7 * DAY_MS), str(30 * DAY_MS), str(5 * 365 * DAY_MS)
+_BETWEEN_STAGES = {"cleanup.policy": "delete", "retention.ms": _WEEK, "max.message.bytes": _LARGEST}
+_WHOLE_RECORDS = {"cleanup.policy": "delete", "max.message.bytes": str(LARGEST_CAPTURED)}
+"""As large as a captured record may be, for they hold such records whole."""
+CHANGELOG: Final = {"cleanup.policy": "compact", "max.compaction.lag.ms": _WEEK, "max.message.bytes": _LARGEST}
+"""Compact only: Faust's recovery stalls on changelogs that also delete (faust issue 176). Within a week at the latest: until
+then the log still names whoever was erased from the row."""
+
+
+class Part(StrEnum):
+    """Who writes or reads a topic."""
+
+    CONNECTOR = "connector"
+    INGEST = "ingest"
+    ORDERS = "orders"
+    BUYERS = "buyers"
+    CONTACTS = "contacts"
+    PRODUCTS = "products"
+    OUTBOX = "outbox"
+    SENDERS = "senders"
+    READBACK = "readback"
+    GUARD = "capture guard"
+    OPERATOR = "operator"
+
+
+AGENTS = (Part.ORDERS, Part.BUYERS, Part.CONTACTS, Part.PRODUCTS)
+STAGES = (*AGENTS, Part.OUTBOX)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicContract:
+    """What holds for one topic.
+
+    Attributes:
+        name: the field of :class:`~streams.messages.topics.Topics`, or for topics that have none a pattern.
+        key: the Kafka key of a record.
+        records: what a record's value is.
+        producers: who appends to it.
+        consumers: who reads it.
+        config: the topic's configuration: retention, compaction, largest record.
+        purpose: what it holds, in a few words, for ``owdd topics``.
+        why: why it exists.
+        partitioning: which partition a record goes to.
+        kinds: of a topic between stages, every kind of change with those that emit it. ``owdd dlq retry`` besides puts back
+            any record that the topic's stage set aside.
+    """
+
+    name: str
+    key: str
+    records: str
+    producers: tuple[Part, ...]
+    consumers: tuple[Part, ...]
+    config: ReadOnly[str, str]
+    purpose: str
+    why: str
+    partitioning: str
+    kinds: ReadOnly[Kind, tuple[Part, ...]] = field(default_factory=dict)
+
+
+_BY_KEY = "CRC-32 of the change's key; the key `*` goes to every partition"
+
+
+def _between_stages(
+    name: str, consumer: Part, purpose: str, why: str, kinds: ReadOnly[Kind, tuple[Part, ...]]
+) -> TopicContract:
+    producers = tuple(part for part in Part if any(part in emitters for emitters in kinds.values()))
+    records = "packed changes (msgpack)"
+    return TopicContract(name, "none", records, producers, (consumer,), _BETWEEN_STAGES, purpose, why, _BY_KEY, kinds)
+
+
+OWN_TOPICS: Final = (
+    _between_stages(
+        "orders",
+        Part.ORDERS,
+        "order rows by order",
+        "A line, total, detail or despatch names only its order, so an order is put together under its own id. Questions and"
+        " replies about credited lines, recipients and records meet the order here.",
+        {
+            Kind.HEADER: (Part.INGEST,),
+            Kind.DETAIL: (Part.INGEST,),
+            Kind.TOTAL: (Part.INGEST,),
+            Kind.LINE: (Part.INGEST,),
+            Kind.DESPATCH: (Part.INGEST,),
+            Kind.RETURN: (Part.INGEST,),
+            Kind.STATUS: (Part.INGEST,),
+            Kind.LINE_OWNERSHIP: (Part.ORDERS,),
+            Kind.LINE_QUERY: (Part.ORDERS,),
+            Kind.LINE_REPLY: (Part.ORDERS,),
+            Kind.CREDITED_AMOUNT: (Part.ORDERS,),
+            Kind.RECIPIENTS_REPLY: (Part.BUYERS,),
+            Kind.VARIANT_INFO: (Part.PRODUCTS,),
+            Kind.RESEND_REQUEST: (Part.OUTBOX,),
+            Kind.FOLLOW_UP_DELIVERED: (Part.OUTBOX,),
+            Kind.ERASURE: (Part.CONTACTS,),
+        },
+    ),
+    _between_stages(
+        "buyers",
+        Part.BUYERS,
+        "customers, contacts and order facts by buyer",
+        "Totals are per buyer, an account or a person on a house account; order and buyer have different keys, so a topic must"
+        " bring them together.",
+        {
+            Kind.CUSTOMER: (Part.INGEST,),
+            Kind.CONTACT: (Part.INGEST,),
+            Kind.ORDER_FACT: (Part.ORDERS,),
+            Kind.RECIPIENTS_QUERY: (Part.ORDERS,),
+            Kind.ERASURE: (Part.CONTACTS,),
+        },
+    ),
+    _between_stages(
+        "contacts",
+        Part.CONTACTS,
+        "buyers' projections by e-mail",
+        "Several buyers may have one address, and Dotdigital has one contact for it. Erasures begin here, because they are"
+        " about an address.",
+        {Kind.BUYER_CONTRIBUTION: (Part.BUYERS,), Kind.ERASURE: (Part.INGEST, Part.OPERATOR)},
+    ),
+    _between_stages(
+        "products",
+        Part.PRODUCTS,
+        "products, variants, prices and stock by variant",
+        "A catalogue record is put together per variant. The topic exists also where the mapping has no products.",
+        {
+            Kind.PRODUCT: (Part.INGEST,),
+            Kind.VARIANT: (Part.INGEST,),
+            Kind.PRICE: (Part.INGEST,),
+            Kind.STOCK: (Part.INGEST,),
+            Kind.CATEGORY: (Part.INGEST,),
+            Kind.MEMBERSHIP: (Part.INGEST,),
+            Kind.RESEND_REQUEST: (Part.OUTBOX,),
+        },
+    ),
+    _between_stages(
+        "desired",
+        Part.OUTBOX,
+        "desired contacts, records and follow-ups by e-mail; catalogue records by variant",
+        "Separates what Dotdigital should hold from what it took: the joins never wait for an API, and the outbox survives"
+        " their rebuild.",
+        {
+            Kind.DESIRED_CONTACT: (Part.CONTACTS,),
+            Kind.DESIRED_RECORD: (Part.ORDERS,),
+            Kind.DESIRED_FOLLOW_UP: (Part.ORDERS,),
+            Kind.DESIRED_CATALOGUE: (Part.PRODUCTS,),
+            Kind.CARRIED_REFUSAL: (Part.OUTBOX, Part.SENDERS),
+            Kind.CONTACT_OBSERVED: (Part.READBACK,),
+            Kind.READBACK_WATERMARK: (Part.READBACK,),
+            Kind.UNPARK: (Part.OPERATOR,),
+            Kind.ERASURE: (Part.CONTACTS,),
+        },
+    ),
+    TopicContract(
+        "deliveries",
+        "the task's owner: an e-mail address or a variant; of an import its id",
+        "`Delivery` (JSON)",
+        (Part.SENDERS, Part.OPERATOR),
+        (Part.OUTBOX,),
+        {"cleanup.policy": "delete", "retention.ms": _MONTH},
+        "deliveries and their results",
+        "A response is written down before the outbox acts on it, so a worker that dies after a call does not forget it.",
+        "that of the task's owner, as in `desired`",
+    ),
+    TopicContract(
+        "parked",
+        "keyed hash of the task's owner",
+        "`Parked` (JSON)",
+        (Part.OUTBOX,),
+        (Part.OPERATOR,),
+        {"cleanup.policy": "delete", "retention.ms": _MONTH},
+        "parked deliveries",
+        "Operators see what was set aside, and what was cleared since, without reading the outbox.",
+        "that of the task's owner, as in `desired`",
+    ),
+    TopicContract(
+        "erasures",
+        "keyed digest of the address",
+        "`ErasureRequest` (JSON)",
+        (Part.INGEST, Part.OPERATOR),
+        (Part.INGEST, Part.OPERATOR),
+        {"cleanup.policy": "compact"},
+        "erased addresses, by keyed digest",
+        "Ingest empties rows of erased people before they enter a topic of ours, for ever and after any rebuild.",
+        "CRC-32 of the digest in hex",
+    ),
+    TopicContract(
+        "audit",
+        "digest in hex, dead-letter code, or none",
+        "`OperatorAction`, `ErasureRequested` or `ErasureResult` (JSON)",
+        (Part.ORDERS, Part.BUYERS, Part.CONTACTS, Part.OUTBOX, Part.OPERATOR),
+        (Part.OPERATOR,),
+        {"cleanup.policy": "delete", "retention.ms": _YEARS},
+        "actions of operators, and results of erasures",
+        "Proof of each erasure, and the memory of which dead letters are done with; it outlives both, and names nobody.",
+        "the writing stage's partition; of operators CRC-32 of the key",
+    ),
+    TopicContract(
+        "retries",
+        "the captured record's",
+        "captured record, unchanged",
+        (Part.OPERATOR,),
+        (Part.INGEST,),
+        _WHOLE_RECORDS | {"retention.ms": _WEEK},
+        "captured records to be read again after a repair",
+        "In its own topic a retried record would be the newest of its key, and compaction would keep it for the row's state.",
+        "that of the dead letter",
+    ),
+    TopicContract(
+        "dead_letters",
+        "the record's own",
+        "the record's own value; code, reason and coordinates in headers",
+        (Part.INGEST, *STAGES),
+        (Part.OPERATOR,),
+        _WHOLE_RECORDS | {"retention.ms": _MONTH},
+        "records that cannot be processed, with code and coordinates",
+        "One bad record must hold up nothing behind it, and must not be lost.",
+        "that of the record",
+    ),
+)
+"""The topics that ``Topics`` names, as ``<app id>.<name>``."""
+
+_ONE = "one partition"
+CAPTURE_TOPICS: Final = (
+    TopicContract(
+        "<prefix>.<database>.<schema>.<table>",
+        "the row's primary key (JSON)",
+        "Debezium envelope (JSON)",
+        (Part.CONNECTOR,),
+        (Part.INGEST,),
+        CAPTURED_ROWS,
+        "captured rows, keyed by primary key",
+        "One per mapped table: the source of everything else. A rebuild begins with them.",
+        "Kafka's own, by key",
+    ),
+    *(
+        TopicContract(name, key, "Debezium's (JSON)", producers, consumers, config, purpose, why, _ONE)
+        for name, key, producers, consumers, config, purpose, why in (
+            (
+                "<prefix>.<database>.owdd.heartbeat",
+                "the row's primary key",
+                (Part.CONNECTOR,),
+                (Part.GUARD,),
+                CHANGE_TOPIC,
+                "the database's heartbeat, through its change log",
+                "Tells a quiet shop from a capture that stopped.",
+            ),
+            (
+                "__debezium-heartbeat.<prefix>",
+                "server name",
+                (Part.CONNECTOR,),
+                (),
+                CHANGE_TOPIC,
+                "the connector's heartbeat",
+                "The connector commits its offset with it while no row changes.",
+            ),
+            (
+                "<prefix>",
+                "database name",
+                (Part.CONNECTOR,),
+                (),
+                CHANGE_TOPIC,
+                "changed tables",
+                "The connector writes it; for people who look for a changed table.",
+            ),
+            (
+                "<prefix>.notifications",
+                "none",
+                (Part.CONNECTOR,),
+                (Part.GUARD, Part.OPERATOR),
+                CHANGE_TOPIC,
+                "the connector's notifications",
+                "Progress of snapshots.",
+            ),
+            (
+                "<prefix>.signals",
+                "the prefix",
+                (Part.OPERATOR,),
+                (Part.CONNECTOR,),
+                CHANGE_TOPIC,
+                "signals to the connector",
+                "`owdd connectors snapshot` asks for incremental snapshots.",
+            ),
+            (
+                "<prefix>.schema-history",
+                "none",
+                (Part.CONNECTOR,),
+                (Part.CONNECTOR,),
+                KEPT_FOR_EVER,
+                "the connector's schema history",
+                "Lost or shortened, the connector cannot start.",
+            ),
+        )
+    ),
+)
+"""The topics between the source database and ingest; ``<prefix>`` is ``source.topic_prefix`` of the mapping."""
+
+CHANGELOG_TOPICS: Final = tuple(
+    TopicContract(
+        f"<app id>-{app}-v<version>-{table}-changelog",
+        "the state row's",
+        "state row (msgpack); none for a deleted one",
+        (table,),
+        (table, Part.OPERATOR) if table is Part.CONTACTS else (table,),
+        CHANGELOG,
+        f"changelog of table {table}",
+        "The state of the stage, durable before its source is acknowledged; a worker without a data directory reads it back.",
+        "the stage's own",
+    )
+    for table in STAGES
+    for app in ("dispatch" if table is Part.OUTBOX else "agents",)
+)
+"""One per state table."""
+
+
+def contract_of(field_name: str) -> TopicContract:
+    """The contract of the topic that is called so in ``Topics``."""
+    return next(contract for contract in OWN_TOPICS if contract.name == field_name)
+
+
+def ingested(settings: Settings, mapping: Mapping) -> list[str]:
+    """The topics that ingest reads: the captured ones, and what is to be read again."""
+    return [*captured(mapping), Topics.of(settings.app_id).retries]
+
+
+def specs(settings: Settings, mapping: Mapping) -> Iterator[TopicSpec]:
+    """Every topic that must exist."""
+    yield from capture_specs(settings, mapping, settings.source_kind)
+    names = Topics.of(settings.app_id)
+    for contract in OWN_TOPICS:
+        name = str(getattr(names, contract.name))
+        yield TopicSpec(name, settings.partitions, settings.replication, contract.purpose, dict(contract.config))
+    for table, changelog in tables(settings).items():
+        yield TopicSpec(changelog, settings.partitions, settings.replication, f"changelog of table {table}", dict(CHANGELOG))
