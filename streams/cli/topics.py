@@ -12,6 +12,7 @@ from streams.cli.exit_codes import ExitCode
 from streams.cli.groups import command_group
 from streams.cli.output import AsJson, Execute
 from streams.messages.protocol import specs
+from streams.operations.architecture import architecture_page
 from streams.operations.rebuild import Clearing, purge
 from streams.operations.topic_admin import apply_topics
 
@@ -57,6 +58,12 @@ def clear(
         _show_clearing(found, execute=execute)
     if not execute and any(item.going for item in found):
         raise typer.Exit(ExitCode.CHANGES)
+
+
+@app.command()
+def architecture() -> None:
+    """Print the page of stages, topics and kinds of change, ``docs/architecture.md``."""
+    typer.echo(architecture_page(), nl=False)
 
 
 def _show_clearing(found: list[Clearing], *, execute: bool) -> None:

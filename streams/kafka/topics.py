@@ -1,7 +1,8 @@
 """Topics as the broker should have them, those of capture, and the names of groups and changelogs.
 
 The whole list, with who writes and reads each, is :mod:`streams.messages.protocol`. Topics are created from it by ``owdd topics
-apply`` and never by a worker, so that partitions, compaction and retention are explicit. All topics of one application have the same partition count: partition N of every one belongs to one worker.
+apply`` and never by a worker, so that partitions, compaction and retention are explicit. All topics of one application have the
+same partition count: partition N of every one belongs to one worker.
 """
 
 from collections.abc import Iterator

@@ -76,7 +76,7 @@ LOOPS: Final = (
             Step(Part.PRODUCTS, "desired", Kind.DESIRED_CATALOGUE),
         ),
         "The outbox keeps the digest of a delivered record, not its content (state per contact stays small). When a"
-        " contact comes back, or an import's outcome is unknown, the content is needed again, and only the join can compute it.",
+        " contact comes back, or an import's outcome is unknown, the content is needed again, and only the join has it.",
         "a response of Dotdigital, request, desired record: 2 after the response. The record that is sent again has content, so"
         " it causes no further request.",
     ),

@@ -1,7 +1,7 @@
 """The protocol: every topic of the product, who writes and reads it, how it is kept, and why it exists.
 
-``owdd topics apply`` creates topics from this table, ``docs/architecture.md`` is written from it, and ``tests/protocol`` runs the
-product to see that every kind of change named here is emitted, by those named here, and no other.
+``owdd topics apply`` creates topics from this table, ``docs/architecture.md`` is written from it, and ``tests/protocol``
+sees that every kind of change named here is emitted, by those named here, and no other.
 """
 
 from collections.abc import Iterator

@@ -39,7 +39,6 @@ from streams.messages.kinds import CHANGES
 from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 from tests.agents.memory import Rows
-from tests.wire import unpack
 
 TOPICS = Topics.of("t")
 HOUSE = 900
@@ -149,7 +148,9 @@ class Pipeline:
         if topic == TOPICS.audit:
             self.traces.extend(read_audit(value) for value in values)
             return
-        changes = [change for value in values for change in unpack(value)]
+        carried = TOPICS.between(topic)
+        assert carried is not None, topic
+        changes = [change for value in values for change in carried.unpack(value)]
         self.counts.update(change.kind for change in changes)
         self.facts.extend(change for change in changes if change.kind is ChangeKind.ORDER_FACT)
         if topic in self.queues:

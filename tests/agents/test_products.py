@@ -303,7 +303,7 @@ def test_a_site_without_a_catalogue_reports_only_orders() -> None:
 
 
 def test_a_change_of_another_stage_is_refused(stage: Stage) -> None:
-    with pytest.raises(RecordError, match="^foreign_kind: product-changes carries no HEADER$"):
+    with pytest.raises(RecordError, match=r"^foreign_kind: product-changes carries no HEADER$"):
         stage.publish([change(ChangeKind.HEADER, RED, RED, None, 1)])
 
 

@@ -124,6 +124,9 @@ class Line(httpx.AsyncBaseTransport):
         return httpx.Response(400, json={"errorCode": f"{path.split('/')[1]}:badJson", "description": "malformed"})
 
 
+_TOPICS = Topics.of(Settings().app_id)
+
+
 class Broker(LocalBroker):
     """Remembers what was told to others."""
 
@@ -133,6 +136,9 @@ class Broker(LocalBroker):
 
     def append(self, topic: str, partition: int, entries: Iterable[KeyValue]) -> int:
         entries = list(entries)
+        if (carried := _TOPICS.between(topic)) is not None:
+            for _, value in entries:
+                carried.unpack(value)  # a foreign kind fails the test that emits it
         self.published[topic] += [value for _, value in entries if value is not None]
         return super().append(topic, partition, entries)
 

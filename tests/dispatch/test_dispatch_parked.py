@@ -3,7 +3,8 @@
 import pytest
 
 from streams.dispatch.outbox.tasks import Family, task_of
-from streams.messages.changes import ChangeKind
+from streams.messages.changes import ChangeKind, LineQuery, pack
+from testkit.virtual.local_broker import LocalBroker
 from tests.dispatch.dispatch_harness import ANN, BOB, Site, contact_task, on_site
 
 
@@ -138,7 +139,9 @@ async def test_what_lacks_something_for_long_is_parked(site: Site) -> None:
 
 @on_site()
 async def test_a_change_of_another_kind_than_the_outbox_takes_ends_the_worker(site: Site) -> None:
-    site.publish(site.change(ChangeKind.LINE_QUERY, ANN, 0, None))
+    # Past the harness, which lets nobody of ours append such a change.
+    foreign = pack([site.change(ChangeKind.LINE_QUERY, ANN, 0, LineQuery(1))])
+    LocalBroker.append(site.broker, site.topics.desired, 0, [(None, foreign)])
     await site.pass_(1)
     with pytest.raises(BaseExceptionGroup):
         await site.stop()
