@@ -63,7 +63,7 @@ def clear(
 @app.command()
 def architecture() -> None:
     """Print the page of stages, topics and kinds of change, ``docs/architecture.md``."""
-    typer.echo(architecture_page(), nl=False)
+    output.raw(architecture_page())
 
 
 def _show_clearing(found: list[Clearing], *, execute: bool) -> None:
