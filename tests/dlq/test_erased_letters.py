@@ -11,7 +11,7 @@ from streams.core.clock import ManualClock
 from streams.domain.erasure import digester
 from streams.ingest.erased_addresses import ErasureFeed
 from streams.kafka.producer import BatchProducer
-from streams.messages.changes import Change, ChangeKind, DesiredContact, EraseAddress, pack
+from streams.messages.changes import AddressLeft, Change, ChangeKind, DesiredContact, EraseAddress, pack
 from streams.messages.dead_letters import Coordinates
 from streams.messages.kinds import CHANGES
 from streams.messages.topics import Topics
@@ -84,7 +84,7 @@ async def test_the_erased_are_taken_from_it_and_the_others_stay() -> None:
     ("topic", "about"),
     [
         (TOPICS.buyers, change(ChangeKind.CONTACT, f"e{ANN}", rows.Contact((ANN,), "Ann", None, None))),
-        (TOPICS.contacts, change(ChangeKind.BUYER_CONTRIBUTION, ANN, None)),
+        (TOPICS.contacts, change(ChangeKind.BUYER_CONTRIBUTION, ANN, AddressLeft(None))),
         (TOPICS.desired, wanted(ANN)),
     ],
 )
