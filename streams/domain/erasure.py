@@ -4,9 +4,10 @@ Pure. An address is remembered only as a keyed digest, so that whatever brings i
 rules serve ingest, before a row enters our topics, and every stage, for what was already on its way.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
@@ -99,65 +100,120 @@ def _others(addresses: tuple[str, ...], erased: Erased) -> tuple[str, ...]:
     return tuple(address for address in addresses if not erased(address))
 
 
-def forget_in_buyer(row: BuyerRow, gone: ErasedDigests) -> bool:
-    """Take those who are ``gone`` out of a buyer; False if the row never named any of them."""
-    persons = [cell.row for cell in row.contacts.values() if cell.row is not None]
-    account = row.customer.row if row.customer is not None else None
-    named = {address for person in persons for address in person.emails}
-    texts = [account.account] if account is not None else []
-    texts += [name for person in persons for name in (person.first_name, person.last_name)]
-    named.update(address for text in texts for address in _written(text))
-    named.update(account.emails if account is not None else (), row.recipients or (), row.published_addresses)
-    named.update(to for to in row.published_addresses.values() if to is not None)
-    named.update(address for move in row.moves.values() for address in (*move.left, move.to) if address is not None)
-    if not _mark(row.erased, named, gone):
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """One field of a state row that may hold addresses.
+
+    ``mentions`` yields every address in it, ``without`` is its value once those of ``erased`` are taken out.
+    """
+
+    mentions: Callable[[Any], Iterable[str | None]]
+    without: Callable[[Any, ErasedDigests], Any]
+
+
+def _forget(row: BuyerRow | OrderRow, table: Mapping[str, _Field], erased: ErasedDigests) -> bool:
+    """Take those who are ``erased`` out of every field of ``table``; False if the row never named any of them."""
+    named = {address for name, field in table.items() for address in field.mentions(getattr(row, name))}
+    if not _mark(row.erased, named, erased):
         return False
-    if row.customer is not None:
-        row.customer = _scrubbed_cell(row.customer, gone)
-    row.contacts = {pk: _scrubbed_cell(cell, gone) for pk, cell in row.contacts.items()}
-    row.recipients = None if row.recipients is None else _others(row.recipients, gone.__contains__)
-    row.published_addresses = {
-        published: None if to in gone else to for published, to in row.published_addresses.items() if published not in gone
-    }
-    row.moves = {pk: _scrubbed_move(move, gone) for pk, move in row.moves.items()}
+    for name, field in table.items():
+        setattr(row, name, field.without(getattr(row, name), erased))
     return True
 
 
-def _scrubbed_move(move: Move, gone: ErasedDigests) -> Move:
-    left = {address: at for address, at in move.left.items() if address not in gone}
-    return Move(left, None if move.to in gone else move.to)
+def forget_in_buyer(row: BuyerRow, erased: ErasedDigests) -> bool:
+    """Take those who are ``erased`` out of a buyer; False if the row never named any of them."""
+    return _forget(row, _BUYER_FIELDS, erased)
 
 
-def forget_in_order(row: OrderRow, gone: ErasedDigests) -> bool:
-    """Take those who are ``gone`` out of an order, which on a house account is then nobody's; False if it named none."""
-    known = row.recipient
-    published = [*(to for to, _ in row.records), *(buyer[1:] for buyer in row.buyers if is_person(buyer))]
-    own = [cell.row.email for cell in row.details.values() if cell.row is not None]
-    named = {
-        row.follow_up_recipient,
-        *row.former_follow_up_recipients,
-        *published,
-        *own,
-        *((known.own, known.address) if known is not None else ()),
-    }
-    if not _mark(row.erased, (address for address in named if address is not None), gone):
-        return False
-    row.details = {pk: _scrubbed_cell(cell, gone) for pk, cell in row.details.items()}
-    row.buyers = [buyer for buyer in row.buyers if not (is_person(buyer) and buyer[1:] in gone)]
-    row.records = [(to, key) for to, key in row.records if to not in gone]
-    row.follow_up_recipient = NOBODY if row.follow_up_recipient in gone else row.follow_up_recipient
-    row.former_follow_up_recipients = [address for address in row.former_follow_up_recipients if address not in gone]
-    if known is not None:
-        own_address = None if known.own in gone else known.own
-        row.recipient = replace(known, own=own_address, address=None if known.address in gone else known.address)
-    return True
+def forget_in_order(row: OrderRow, erased: ErasedDigests) -> bool:
+    """Take those who are ``erased`` out of an order, which on a house account is then nobody's; False if it named none."""
+    return _forget(row, _ORDER_FIELDS, erased)
 
 
-def _scrubbed_cell(cell: Versioned[T], gone: ErasedDigests) -> Versioned[T]:
-    return replace(cell, row=_scrubbed_row(cell.row, gone.__contains__))
+def _in_customer(cell: Versioned[rows.Customer] | None) -> Iterator[str]:
+    if cell is not None and cell.row is not None:
+        yield from cell.row.emails
+        yield from _written(cell.row.account)
 
 
-def _mark(digests: list[bytes], named: Iterable[str], gone: ErasedDigests) -> bool:
+def _in_contacts(cells: dict[int, Versioned[rows.Contact]]) -> Iterator[str]:
+    for person in (cell.row for cell in cells.values() if cell.row is not None):
+        yield from person.emails
+        # Names are searched too: people type addresses where a name belongs.
+        yield from (address for text in (person.first_name, person.last_name) for address in _written(text))
+
+
+def _in_moves(moves: dict[int, Move]) -> Iterator[str | None]:
+    for move in moves.values():
+        yield from (*move.left, move.to)
+
+
+def _in_details(cells: dict[int, Versioned[rows.Detail]]) -> Iterator[str | None]:
+    yield from (cell.row.email for cell in cells.values() if cell.row is not None)
+
+
+def _without_cells(cells: dict[int, Versioned[T]], erased: ErasedDigests) -> dict[int, Versioned[T]]:
+    return {pk: _scrubbed_cell(cell, erased) for pk, cell in cells.items()}
+
+
+def _without_published(published: dict[str, str | None], erased: ErasedDigests) -> dict[str, str | None]:
+    return {address: _kept(to, erased) for address, to in published.items() if address not in erased}
+
+
+def _without_move(move: Move, erased: ErasedDigests) -> Move:
+    return Move({address: at for address, at in move.left.items() if address not in erased}, _kept(move.to, erased))
+
+
+def _without_buyers(buyers: list[str], erased: ErasedDigests) -> list[str]:
+    return [buyer for buyer in buyers if not (is_person(buyer) and buyer[1:] in erased)]
+
+
+def _kept(address: str | None, erased: ErasedDigests) -> str | None:
+    return None if address in erased else address
+
+
+_BUYER_FIELDS: Final[Mapping[str, _Field]] = {
+    "customer": _Field(_in_customer, lambda cell, erased: None if cell is None else _scrubbed_cell(cell, erased)),
+    "contacts": _Field(_in_contacts, _without_cells),
+    "recipients": _Field(
+        lambda addresses: addresses or (),
+        lambda addresses, erased: None if addresses is None else _others(addresses, erased.__contains__),
+    ),
+    "published_addresses": _Field(lambda published: (*published, *published.values()), _without_published),
+    "moves": _Field(_in_moves, lambda moves, erased: {pk: _without_move(move, erased) for pk, move in moves.items()}),
+}
+"""Where a buyer's row may hold an address."""
+
+_ORDER_FIELDS: Final[Mapping[str, _Field]] = {
+    "details": _Field(_in_details, _without_cells),
+    "buyers": _Field(lambda buyers: (buyer[1:] for buyer in buyers if is_person(buyer)), _without_buyers),
+    "records": _Field(
+        lambda places: (to for to, _ in places),
+        lambda places, erased: [(to, key) for to, key in places if to not in erased],
+    ),
+    # Not None: that would let the credit note name another recipient, who must not get this follow-up.
+    "follow_up_recipient": _Field(lambda address: (address,), lambda address, erased: NOBODY if address in erased else address),
+    "former_follow_up_recipients": _Field(
+        lambda addresses: addresses,
+        lambda addresses, erased: [address for address in addresses if address not in erased],
+    ),
+    "recipient": _Field(
+        lambda known: () if known is None else (known.own, known.address),
+        lambda known, erased: (
+            None if known is None else replace(known, own=_kept(known.own, erased), address=_kept(known.address, erased))
+        ),
+    ),
+}
+"""Where an order's row may hold an address."""
+
+
+def _scrubbed_cell(cell: Versioned[T], erased: ErasedDigests) -> Versioned[T]:
+    return replace(cell, row=_scrubbed_row(cell.row, erased.__contains__))
+
+
+def _mark(digests: list[bytes], named: Iterable[str | None], erased: ErasedDigests) -> bool:
     """Remember who is taken out of a row; whether anybody is, or was before a crash that may have lost what followed."""
-    digests.extend(digest for digest in {gone[address] for address in named if address in gone} if digest not in digests)
-    return any(digest in digests for digest in gone.values())
+    found = {erased[address] for address in named if address is not None and address in erased}
+    digests.extend(digest for digest in found if digest not in digests)
+    return any(digest in digests for digest in erased.values())

@@ -1,5 +1,6 @@
 """What remains of changes and rows once somebody is taken from them."""
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -7,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from streams.capture import rows
+from streams.domain import erasure
 from streams.domain.buyers import BuyerRow, Move
 from streams.domain.erasure import NOBODY, digester, forget_in_buyer, forget_in_order, scrubbed
 from streams.domain.orders import OrderRow, Recipient
@@ -177,3 +179,21 @@ def test_rows_that_never_named_anybody_erased_stay_as_they_are() -> None:
     assert not forget_in_buyer(buyer, GONE)
     assert not forget_in_order(order, GONE)
     assert (buyer, order) == (BuyerRow(published_addresses={BOB: None}), OrderRow(follow_up_recipient=BOB))
+
+
+@pytest.mark.parametrize(
+    ("row", "table", "without_addresses"),
+    [
+        (BuyerRow, erasure._BUYER_FIELDS, {"root", "next_page", "held", "version", "erased"}),
+        (
+            OrderRow,
+            erasure._ORDER_FIELDS,
+            {"header", "totals", "lines", "despatches", "line_replies", "held", "version", "owners", "credited", "credits"}
+            | {"returns", "erased", "follow_up_delivered"},
+        ),
+    ],
+)
+def test_every_field_of_a_row_is_searched_or_known_to_hold_no_address(
+    row: type[msgspec.Struct], table: Collection[str], without_addresses: set[str]
+) -> None:
+    assert {*table} | without_addresses == {*row.__struct_fields__}
