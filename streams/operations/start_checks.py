@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.core.errors import ConfigurationError
-from streams.kafka.topics import TopicSpec, capture_specs, captured, specs
+from streams.kafka.topics import TopicSpec, capture_specs, captured
 from streams.mapping import Mapping
+from streams.messages.protocol import specs
 from streams.settings import Settings
 
 FILES_A_PARTITION = 31

@@ -17,8 +17,9 @@ import pytest
 
 from streams.cli.exit_codes import ExitCode
 from streams.engine.data_dir import own_data_dir
-from streams.kafka.topics import Topics, specs
 from streams.mapping import load_mapping
+from streams.messages.protocol import specs
+from streams.messages.topics import Topics
 from streams.operations.start_checks import check_open_files
 from streams.operations.topic_admin import apply_topics
 from streams.settings import Settings, unknown_variables
