@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from bench.child import Child
 from bench.errors import NotDrained
+from streams.kafka import client
+from streams.kafka.security import KafkaConfig
 
 _POLL_SECONDS = 0.1
 _STILL_SECONDS = 1.0
@@ -44,8 +45,8 @@ class Watch:
 
     def __init__(self, bootstrap: str, partitions: int) -> None:
         self._partitions = partitions
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+        self._consumer = client.consumer(KafkaConfig(bootstrap))
+        self._admin = client.admin_client(KafkaConfig(bootstrap))
 
     async def __aenter__(self) -> Self:
         await self._consumer.start()

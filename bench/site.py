@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from zlib import crc32
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from bench.child import Child, Meter, free_port
 from bench.drain import Watch
 from bench.reaper import BROKER, reaped
 from bench.workload import PARTITIONS, PREFIX, Message
+from streams.kafka import client
 from streams.kafka.producer import BatchProducer, KeyValue
+from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import TopicSpec
 from streams.mapping import load_mapping
 from streams.messages.protocol import specs
@@ -73,7 +75,7 @@ class Site:
         """Make topics with the same partition count as everything else; ``config`` with ``_`` for ``.``."""
         named = {key.replace("_", "."): value for key, value in config.items()}
         wanted = [TopicSpec(name, PARTITIONS, 1, "benchmark", named) for name in names]
-        await apply_topics(self.broker.bootstrap, wanted, execute=True)
+        await apply_topics(KafkaConfig(self.broker.bootstrap), wanted, execute=True)
 
     async def owdd(self, app_id: str, prefix: str = PREFIX) -> Owdd:
         """One application of ours with its topics; captured topics are shared by all with the same ``prefix``."""
@@ -82,7 +84,7 @@ class Site:
             shipped = (Path(sys.modules["streams.mapping"].__file__ or "").parent / "default.yaml").read_text()
             mapping.write_text(shipped.replace("topic_prefix: ow\n", f"topic_prefix: {prefix}\n"))
         settings = Settings(kafka_bootstrap=self.broker.bootstrap, partitions=PARTITIONS, app_id=app_id)
-        await apply_topics(self.broker.bootstrap, list(specs(settings, load_mapping(mapping))), execute=True)
+        await apply_topics(KafkaConfig(self.broker.bootstrap), list(specs(settings, load_mapping(mapping))), execute=True)
         return Owdd(settings, mapping, self.directory / "data" / app_id, free_port())
 
     def worker(self, app: Owdd, *roles: str) -> Child:
@@ -123,7 +125,7 @@ class Site:
         """Key and value of every record of ``topic``, in offset order per partition."""
         places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
         left = {place: end for place, end in (await self.watch.ends([topic])).items() if end}
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.broker.bootstrap, auto_offset_reset="earliest")
+        consumer = client.consumer(KafkaConfig(self.broker.bootstrap), auto_offset_reset="earliest")
         await consumer.start()
         try:
             consumer.assign(places)

@@ -19,7 +19,15 @@ _SECRETS = Path(os.environ.get("OWDD_SECRETS_DIR", "/run/secrets"))
 
 _DIRECTORY = r"^/[A-Za-z0-9._/-]+$"
 _ADDRESS = r"^(https?://([A-Za-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?)?$"
+_FUNCTION = r"^([A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*)?$"
+_KAFKA_USER = r'^[^"\\\r\n]*$'  # it is quoted in the connector's configuration
 _LOGIN = r"^[A-Za-z_][A-Za-z0-9_$#@]{0,127}$"
+
+KafkaProtocol: TypeAlias = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+"""Kafka's ``security.protocol``."""
+
+SaslMechanism: TypeAlias = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
+"""Kafka's ``sasl.mechanism``."""
 
 SourceKind: TypeAlias = Literal["sqlserver", "postgres"]
 """The kind of source database; ``postgres`` is the stand-in on which capture is tested."""
@@ -40,6 +48,21 @@ class Settings(BaseSettings):
     )
 
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port, comma separated")
+    kafka_protocol: KafkaProtocol = Field("PLAINTEXT", description="Kafka: how clients connect (docs/kafka-security.md)")
+    kafka_sasl_mechanism: SaslMechanism = Field("SCRAM-SHA-512", description="Kafka: login, where the protocol is SASL_*")
+    kafka_user: str = Field("", pattern=_KAFKA_USER, description="Kafka: user, for PLAIN and SCRAM")
+    kafka_password: SecretStr = Field(SecretStr(""), description="Kafka: the user's password")
+    kafka_token_hook: str = Field(
+        "", pattern=_FUNCTION, description="Kafka: function that returns a token, for OAUTHBEARER, as module:function"
+    )
+    kafka_token_url: str = Field(
+        "", pattern=_ADDRESS, description="Kafka: address from which the connector fetches its tokens, for OAUTHBEARER"
+    )
+    kafka_ca: str = Field("", description="Kafka: CA of the brokers, a PEM file or its text; empty: the system's CAs")
+    kafka_certificate: str = Field("", description="Kafka: client certificate for mutual TLS, a PEM file or its text")
+    kafka_key: SecretStr = Field(SecretStr(""), description="Kafka: key of the client certificate, a PEM file or its text")
+    kafka_key_password: SecretStr = Field(SecretStr(""), description="Kafka: password of the key; empty: it is not encrypted")
+    kafka_hostname_check: bool = Field(True, description="Kafka: a broker's certificate must name the host; leave it on")
     dotdigital_url: str = Field(
         "http://127.0.0.1:8100", description="Dotdigital endpoint of the account's region; auto: taken from the account"
     )

@@ -28,7 +28,9 @@ from streams.engine.app import create_app
 from streams.engine.stage import Handler, Stage
 from streams.engine.table import StateTable
 from streams.ingest.worker import Ingest
+from streams.kafka import client
 from streams.kafka.producer import BatchProducer
+from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import agents_app, dispatch_app, ingest_group
 from streams.mapping import Mapping
 from streams.messages.protocol import ingested
@@ -86,7 +88,8 @@ class Worker:
             loop.add_signal_handler(number, stop.set)
         async with BatchProducer(self._settings) as producer:
             parts = self._build(producer)
-            probe = LagProbe(self._settings.kafka_bootstrap, parts.progress, self.metrics, self._clock)
+            kafka = KafkaConfig.of(self._settings)
+            probe = LagProbe(client.consumer(kafka), client.admin_client(kafka), parts.progress, self.metrics, self._clock)
             parts.tasks.append(("lag probe", probe.run()))
             parts.tasks.append(("loop watch", self._health.watch()))
             parts.tasks.append(("health", serve(self._health, self._settings.metrics_host, self._settings.metrics_port)))

@@ -15,6 +15,7 @@ from streams.cli import topics as command
 from streams.core.errors import OwddError
 from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import read_topic
+from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import agents_app, dispatch_app, ingest_group
 from streams.mapping import load_mapping
 from streams.messages.changes import CarriedRefusal, Change, ChangeKind, DesiredContact, EraseAddress, pack
@@ -51,7 +52,7 @@ async def site(broker: Path) -> AsyncIterator[Settings]:
     topics = Topics.of(settings.app_id)
     names = asdict(topics).values()
     await apply_topics(
-        running.bootstrap, [spec for spec in specs(settings, load_mapping()) if spec.name in names], execute=True
+        KafkaConfig(running.bootstrap), [spec for spec in specs(settings, load_mapping()) if spec.name in names], execute=True
     )
     async with BatchProducer(settings) as producer:
         contents: dict[str, list[bytes]] = {
@@ -67,7 +68,7 @@ async def site(broker: Path) -> AsyncIterator[Settings]:
 
 
 async def held(settings: Settings, topic: str) -> list[tuple[int, bytes]]:
-    found = read_topic(settings.kafka_bootstrap, topic, range(settings.partitions))
+    found = read_topic(KafkaConfig.of(settings), topic, range(settings.partitions))
     return [(record.partition, record.value) async for record in found]
 
 

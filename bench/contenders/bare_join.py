@@ -8,10 +8,11 @@ import signal
 
 import orjson
 import uvloop
-from aiokafka import AIOKafkaConsumer
 
 from bench.contenders import naive
 from bench.contenders.common import STARTING, Names, bootstrap, data, my_sources
+from streams.kafka import client
+from streams.kafka.security import KafkaConfig
 
 TOTALS = "totals.json"
 
@@ -56,9 +57,9 @@ async def main() -> None:
     """Run until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    consumer = AIOKafkaConsumer(
+    consumer = client.consumer(
+        KafkaConfig(bootstrap()),
         *my_sources(),
-        bootstrap_servers=bootstrap(),
         group_id=Names.here().group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",

@@ -36,6 +36,7 @@ from streams.core.clock import SystemClock
 from streams.core.errors import ConfigurationError
 from streams.core.files import write_private
 from streams.kafka.capture_topics import CaptureNames
+from streams.kafka.security import KafkaConfig
 from streams.mapping import Mapping
 from streams.settings import Settings, SourceKind
 
@@ -115,7 +116,7 @@ def status(kind: _Kind = None, name: _Name = None, as_json: AsJson = False) -> N
     async def work(client: ConnectClient, target: _Target) -> Report:
         report = reports.of_status(await client.status(target.name))
         settings, now = target.settings, SystemClock().now_ms()
-        seen = Observations(now, await read_beats(settings.kafka_bootstrap, target.names))
+        seen = Observations(now, await read_beats(KafkaConfig.of(settings), target.names))
         seen.offsets_are(await client.offsets(target.name), now)
         if settings.retention_probe:
             seen.retained = await read_retained(settings.retention_probe)
@@ -218,7 +219,7 @@ def snapshot(
         signal = snapshot_signal(await client.config(target.name), target.mapping, tables, f"owdd-{uuid.uuid4()}")
         if not execute:
             return reports.of_intent(target.name, f"send to {signal.topic}: {signal.value.decode()}")
-        await send(target.settings.kafka_bootstrap, signal)
+        await send(KafkaConfig.of(target.settings), signal)
         return reports.of_signal(target.name, signal, target.names.notifications)
 
     _run(work, kind, name, as_json)

@@ -21,6 +21,7 @@ from streams.domain.erasure import digester
 from streams.dotdigital.codes import CODES
 from streams.ingest.erased_addresses import ErasureFeed
 from streams.kafka.producer import BatchProducer
+from streams.kafka.security import KafkaConfig
 from streams.messages.topics import Topics
 from streams.operations import dlq_actions
 from streams.operations.dlq_actions import Action, DeadLetterActions
@@ -162,7 +163,7 @@ async def _done(
 ) -> int:
     topics = Topics.of(settings.app_id)
     digest = digester(settings.digest_key)
-    erased = ErasureFeed(settings.kafka_bootstrap, topics.erasures, settings.partitions, digest)
+    erased = ErasureFeed(KafkaConfig.of(settings), topics.erasures, settings.partitions, digest)
     async with BatchProducer(settings) as producer, erased:
         acting = DeadLetterActions(
             DeadLetterStore(settings),

@@ -20,6 +20,7 @@ from streams.core.errors import OwddError
 from streams.core.files import write_private
 from streams.domain.erasure import Digest, digester
 from streams.kafka.producer import BatchProducer
+from streams.kafka.security import KafkaConfig
 from streams.messages.audit import ErasureRequested, write_audit
 from streams.messages.changes import partition_of
 from streams.messages.erasure_requests import ErasureRequest, ErasureRequests
@@ -73,7 +74,7 @@ async def _erase(settings: Settings, persons: list[str], digest: Digest, by: str
     topics, partitions = Topics.of(settings.app_id), settings.partitions
     async with (
         BatchProducer(settings) as producer,
-        receipts(settings.kafka_bootstrap, topics.audit, partitions) as answers,
+        receipts(KafkaConfig.of(settings), topics.audit, partitions) as answers,
     ):
         erasures, requests = ErasureRequests(producer, topics, partitions), []
         for address in persons:

@@ -11,6 +11,7 @@ from streams.cli.common import load
 from streams.cli.exit_codes import ExitCode
 from streams.cli.groups import command_group
 from streams.cli.output import AsJson, Execute
+from streams.kafka.security import KafkaConfig
 from streams.messages.protocol import specs
 from streams.operations.architecture import architecture_page
 from streams.operations.rebuild import Clearing, purge
@@ -30,7 +31,7 @@ def apply(
     Exit code 0: everything is as it should be (now); 2: something differs or, without --execute, is missing.
     """
     settings, mapping = load()
-    plan = asyncio.run(apply_topics(settings.kafka_bootstrap, list(specs(settings, mapping)), execute=execute))
+    plan = asyncio.run(apply_topics(KafkaConfig.of(settings), list(specs(settings, mapping)), execute=execute))
     if as_json:
         output.print_json(plan)
     else:

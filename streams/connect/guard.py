@@ -20,6 +20,7 @@ from streams.connect.restarts import RestartDecision, RestartPolicy, Restarts
 from streams.connect.retention import Retained, headroom_seconds, read_retained
 from streams.core.clock import Clock
 from streams.kafka.capture_topics import CaptureNames
+from streams.kafka.security import KafkaConfig
 from streams.mapping import Mapping
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
@@ -135,7 +136,7 @@ class CaptureGuard:
         self._seen.offsets_are(await client.offsets(self._names.connector), self._clock.now_ms())
 
     async def _heartbeats(self) -> None:
-        self._seen.beats_are(await read_beats(self._settings.kafka_bootstrap, self._names))
+        self._seen.beats_are(await read_beats(KafkaConfig.of(self._settings), self._names))
 
     async def _retention(self) -> None:
         self._seen.retained = None

@@ -12,7 +12,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from streams.capture.envelope import Control, RowEvent, decode
 from streams.core.errors import RecordError
+from streams.kafka import client
 from streams.kafka.capture_topics import CaptureNames
+from streams.kafka.security import KafkaConfig
 
 OVERDUE_SECONDS: Final = 60.0
 """A healthy row is some 20 s old at most: 10 s between heartbeats, 5 s between scans of SQL Server's capture job, delivery."""
@@ -33,14 +35,14 @@ class Beats:
     connector: int | None = None
 
 
-async def read_beats(bootstrap: str, names: CaptureNames) -> Beats:
+async def read_beats(kafka: KafkaConfig, names: CaptureNames) -> Beats:
     """The newest heartbeats in Kafka, read without a consumer group.
 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.
         TimeoutError: the broker does not answer in time.
     """
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    consumer = client.consumer(kafka, enable_auto_commit=False)
     async with asyncio.timeout(_PATIENCE):
         try:
             await consumer.start()

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
-from aiokafka import AIOKafkaProducer
 
 from streams.connect.render import CLASSES, Config
 from streams.core.errors import ConfigurationError
+from streams.kafka import client
+from streams.kafka.security import KafkaConfig
 from streams.mapping import Mapping
 
 _MILLISECONDS = 30_000
@@ -52,11 +53,11 @@ def snapshot_signal(running: Config, mapping: Mapping, tables: Sequence[str], si
     return Signal(running.get("signal.kafka.topic", f"{prefix}-signal"), prefix, value)
 
 
-async def send(bootstrap: str, signal: Signal) -> None:
+async def send(kafka: KafkaConfig, signal: Signal) -> None:
     """Write the signal, acknowledged by all replicas.
 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer or has no such topic.
     """
-    async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", request_timeout_ms=_MILLISECONDS) as producer:
+    async with client.producer(kafka, acks="all", request_timeout_ms=_MILLISECONDS) as producer:
         await producer.send_and_wait(signal.topic, signal.value, signal.key.encode(), partition=0)

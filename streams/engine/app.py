@@ -8,7 +8,9 @@ metrics and health).
 
 import faust
 
+from streams.engine.credentials import faust_credentials
 from streams.engine.transport import install
+from streams.kafka.security import KafkaConfig
 from streams.settings import Settings
 
 
@@ -17,6 +19,7 @@ def create_app(app_id: str, settings: Settings) -> faust.App:
     app = faust.App(
         app_id,
         broker=[f"kafka://{server.strip()}" for server in settings.kafka_bootstrap.split(",")],
+        broker_credentials=faust_credentials(KafkaConfig.of(settings)),
         store="rocksdb://",
         datadir=str(settings.data_dir.absolute() / app_id),
         autodiscover=False,

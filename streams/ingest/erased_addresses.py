@@ -8,13 +8,14 @@ from aiokafka import TopicPartition
 
 from streams.domain.erasure import Digest
 from streams.kafka.reader import read_to_end, reader
+from streams.kafka.security import KafkaConfig
 
 
 class ErasureFeed:
     """The digests of topic ``erasures``, followed without a consumer group."""
 
-    def __init__(self, bootstrap: str, topic: str, partitions: int, digest: Digest) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, kafka: KafkaConfig, topic: str, partitions: int, digest: Digest) -> None:
+        self._kafka = kafka
         self._places = [TopicPartition(topic, partition) for partition in range(partitions)]
         self._known: set[bytes] = set()
         self._stack = AsyncExitStack()
@@ -22,7 +23,7 @@ class ErasureFeed:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            self._consumer = await stack.enter_async_context(reader(self._bootstrap))
+            self._consumer = await stack.enter_async_context(reader(self._kafka))
             async for record in read_to_end(self._consumer, self._places):
                 self._known.add(record.key)
             self._stack = stack.pop_all()

@@ -27,7 +27,9 @@ from streams.ingest.breaker import Breaker
 from streams.ingest.erased_addresses import ErasureFeed
 from streams.ingest.erasing import ErasureFlagColumn, passed
 from streams.ingest.router import Router
+from streams.kafka import client
 from streams.kafka.producer import BatchProducer
+from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import captured, ingest_group
 from streams.mapping import Mapping
 from streams.messages.changes import EVERYWHERE, Change, partition_of
@@ -73,7 +75,7 @@ class Ingest:
         self._flags = ErasureFlagColumn(mapping)
         self._erasures = ErasureRequests(producer, self._topics, settings.partitions)
         self._erased = ErasureFeed(
-            settings.kafka_bootstrap, self._topics.erasures, settings.partitions, digester(settings.digest_key)
+            KafkaConfig.of(settings), self._topics.erasures, settings.partitions, digester(settings.digest_key)
         )
         self._uncommitted: dict[TopicPartition, int] = {}
         self._assigned: Callable[[], set[TopicPartition]] = set
@@ -87,9 +89,9 @@ class Ingest:
             CircuitOpenError: nearly every record fails.
             aiokafka.errors.KafkaError: the broker did not acknowledge; what was not committed is done again.
         """
-        consumer = AIOKafkaConsumer(
+        consumer = client.consumer(
+            KafkaConfig.of(self._settings),
             *ingested(self._settings, self._mapping),
-            bootstrap_servers=self._settings.kafka_bootstrap,
             group_id=ingest_group(self._settings),
             enable_auto_commit=False,
             auto_offset_reset="earliest",

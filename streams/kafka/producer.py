@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self, TypeAlias
 
-from aiokafka import AIOKafkaProducer
-
+from streams.kafka import client
+from streams.kafka.security import KafkaConfig
 from streams.settings import Settings
 
 KeyValue: TypeAlias = tuple[bytes | None, bytes | None]
@@ -24,8 +24,8 @@ class BatchProducer:
     """An idempotent Kafka producer for whole batches."""
 
     def __init__(self, settings: Settings) -> None:
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=settings.kafka_bootstrap,
+        self._producer = client.producer(
+            KafkaConfig.of(settings),
             acks="all",
             enable_idempotence=True,
             compression_type=None if settings.compression == "none" else settings.compression,

@@ -6,13 +6,16 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams.kafka.client import consumer as new_consumer
+from streams.kafka.security import KafkaConfig
+
 _IDLE_MS = 250
 _LARGEST_FETCH = 4 * 2**20
 
 
-def reader(bootstrap: str) -> AIOKafkaConsumer:
+def reader(kafka: KafkaConfig) -> AIOKafkaConsumer:
     """A consumer that belongs to no group and commits nothing."""
-    return AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, max_partition_fetch_bytes=_LARGEST_FETCH)
+    return new_consumer(kafka, enable_auto_commit=False, max_partition_fetch_bytes=_LARGEST_FETCH)
 
 
 async def read_to_end(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> AsyncIterator[Any]:
@@ -33,13 +36,13 @@ async def read_to_end(consumer: AIOKafkaConsumer, places: Sequence[TopicPartitio
                 yield record
 
 
-async def read_topic(bootstrap: str, topic: str, partitions: Iterable[int]) -> AsyncIterator[Any]:
+async def read_topic(kafka: KafkaConfig, topic: str, partitions: Iterable[int]) -> AsyncIterator[Any]:
     """The records that ``topic`` holds now, partition by partition in order.
 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.
     """
-    async with reader(bootstrap) as consumer:
+    async with reader(kafka) as consumer:
         places = [TopicPartition(topic, partition) for partition in partitions]
         async with aclosing(read_to_end(consumer, places)) as records:  # type: ignore[type-var]  # a generator has aclose
             async for record in records:

@@ -72,12 +72,19 @@ async def partition_lags(
 
 
 class LagProbe:
-    """Sets the lag gauges every ``interval`` seconds."""
+    """Sets the lag gauges every ``interval`` seconds, through clients of its own, which it starts and stops."""
 
     def __init__(
-        self, bootstrap: str, progress: list[ConsumedOffsets], metrics: Metrics, clock: Clock, interval: float = 1.0
+        self,
+        consumer: AIOKafkaConsumer,
+        admin: AIOKafkaAdminClient,
+        progress: list[ConsumedOffsets],
+        metrics: Metrics,
+        clock: Clock,
+        interval: float = 1.0,
     ) -> None:
-        self._bootstrap = bootstrap
+        self._consumer = consumer
+        self._admin = admin
         self._progress = progress
         self._metrics = metrics
         self._clock = clock
@@ -86,8 +93,7 @@ class LagProbe:
 
     async def run(self) -> None:
         """Probe for ever."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap)
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        consumer, admin = self._consumer, self._admin
         await consumer.start()
         await admin.start()
         try:

@@ -10,6 +10,7 @@ import msgspec
 from streams.core.errors import OwddError
 from streams.dispatch.outbox.parked import Parked, read_parked
 from streams.kafka.reader import read_topic
+from streams.kafka.security import KafkaConfig
 from streams.messages.audit import OperatorAction, read_audit
 from streams.messages.topics import Topics
 from streams.operations.dlq_entry import DeadLetterEntry, EntryKind, Position, dead_letter_entry, names_in, parked_entry
@@ -22,7 +23,7 @@ class DeadLetterStore:
 
     def __init__(self, settings: Settings) -> None:
         topics = Topics.of(settings.app_id)
-        self._bootstrap = settings.kafka_bootstrap
+        self._kafka = KafkaConfig.of(settings)
         self._partitions = range(settings.partitions)
         self._audit = topics.audit
         self._topic: dict[EntryKind, str] = {"ingest": topics.dead_letters, "delivery": topics.parked}
@@ -51,7 +52,7 @@ class DeadLetterStore:
         for kind, topic in self._topic.items():
             partitions = sorted({place.partition for place in wanted if place.kind == kind} & {*self._partitions})
             for partition in partitions:
-                async for record in read_topic(self._bootstrap, topic, [partition]):
+                async for record in read_topic(self._kafka, topic, [partition]):
                     place = Position(kind, partition, record.offset)
                     if place in wanted:
                         yield place, record
@@ -70,21 +71,21 @@ class DeadLetterStore:
 
     async def _done(self) -> dict[str, str]:
         done: dict[str, str] = {}
-        async for record in read_topic(self._bootstrap, self._audit, self._partitions):
+        async for record in read_topic(self._kafka, self._audit, self._partitions):
             entry = read_audit(record.value)
             if isinstance(entry, OperatorAction):
                 done.update(dict.fromkeys(entry.places, entry.action))
         return done
 
     async def _dead(self, selection: Filter) -> AsyncIterator[DeadLetterEntry]:
-        async for record in read_topic(self._bootstrap, self._topic["ingest"], self._partitions):
+        async for record in read_topic(self._kafka, self._topic["ingest"], self._partitions):
             entry = dead_letter_entry(record)
             if selection.matches(entry) and selection.names(names_in(record.key, record.value), self._hash_key):
                 yield entry
 
     async def _parked(self, selection: Filter) -> list[DeadLetterEntry]:
         tasks: dict[tuple[str, str], tuple[DeadLetterEntry, Parked]] = {}
-        async for record in read_topic(self._bootstrap, self._topic["delivery"], self._partitions):
+        async for record in read_topic(self._kafka, self._topic["delivery"], self._partitions):
             parked = _readable(record.value)
             if parked is None:
                 continue

@@ -8,6 +8,7 @@ from streams.domain.contact_projection import ContactRow
 from streams.domain.erasure import Digest
 from streams.engine.unit_of_work import Codec
 from streams.kafka.reader import read_topic
+from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import tables
 from streams.messages.changes import BuyerContribution, partition_of
 from streams.messages.dead_letters import keyed_hash
@@ -35,7 +36,7 @@ async def preview(settings: Settings, addresses: Iterable[str], digest: Digest) 
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     asked: dict[bytes, ErasureRequest] = {}
-    async for record in read_topic(settings.kafka_bootstrap, Topics.of(settings.app_id).erasures, range(settings.partitions)):
+    async for record in read_topic(KafkaConfig.of(settings), Topics.of(settings.app_id).erasures, range(settings.partitions)):
         asked[record.key] = read_erasure_request(record.value)
     wanted: dict[int, list[str]] = defaultdict(list)
     for address in addresses:
@@ -55,7 +56,7 @@ async def preview(settings: Settings, addresses: Iterable[str], digest: Digest) 
 async def _buyers(settings: Settings, partition: int, addresses: list[str]) -> dict[str, int]:
     keys = {_CONTACTS.key(address): address for address in addresses}
     found: dict[str, int] = {}
-    async for record in read_topic(settings.kafka_bootstrap, tables(settings)["contacts"], [partition]):
+    async for record in read_topic(KafkaConfig.of(settings), tables(settings)["contacts"], [partition]):
         if record.key in keys:
             row = ContactRow() if record.value is None else _CONTACTS.decode(record.value)
             found[keys[record.key]] = sum(isinstance(cell.row, BuyerContribution) for cell in row.parts.values())

@@ -9,6 +9,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.kafka.reader import reader
+from streams.kafka.security import KafkaConfig
 from streams.messages.audit import ErasureRequested, ErasureResult, read_audit
 
 DOTDIGITAL = "dotdigital"
@@ -98,14 +99,14 @@ class Receipts:
 
 
 @asynccontextmanager
-async def receipts(bootstrap: str, audit: str, partitions: int) -> AsyncIterator[Receipts]:
+async def receipts(kafka: KafkaConfig, audit: str, partitions: int) -> AsyncIterator[Receipts]:
     """Consume the audit topic from its present end on; enter it before the erasure is requested.
 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     places = [TopicPartition(audit, partition) for partition in range(partitions)]
-    async with reader(bootstrap) as consumer:
+    async with reader(kafka) as consumer:
         consumer.assign(places)
         for place, end in (await consumer.end_offsets(places)).items():
             consumer.seek(place, end)

@@ -14,8 +14,10 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from streams.core.errors import RecordError, RefusedError
+from streams.kafka import client
 from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import read_to_end, reader
+from streams.kafka.security import KafkaConfig
 from streams.messages.changes import ChangeKind, split
 from streams.messages.topics import ChangeTopic, Topics
 from streams.settings import Settings
@@ -42,7 +44,7 @@ async def purge(settings: Settings, *, execute: bool) -> list[Clearing]:
         RefusedError: a worker of any version of the application runs; its group would read over the gap.
         aiokafka.errors.KafkaError: the broker does not answer, or refuses.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    admin = client.admin_client(KafkaConfig.of(settings))
     await admin.start()
     try:
         await _require_idle(admin, settings.app_id)
@@ -60,7 +62,7 @@ async def _clear(
     # By what it says, once: an interrupted run has appended it already.
     kept: dict[TopicPartition, dict[bytes, None]] = {place: {} for place in places}
     going = 0
-    async with reader(settings.kafka_bootstrap) as consumer:
+    async with reader(KafkaConfig.of(settings)) as consumer:
         async for record in read_to_end(consumer, places):
             for change in _classify(topic, record.value):
                 if change is None:

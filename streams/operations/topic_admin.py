@@ -6,16 +6,18 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
+from streams.kafka import client
+from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import TopicSpec
 
 
-async def apply_topics(bootstrap: str, wanted: list[TopicSpec], *, execute: bool) -> list[dict[str, Any]]:
+async def apply_topics(kafka: KafkaConfig, wanted: list[TopicSpec], *, execute: bool) -> list[dict[str, Any]]:
     """The plan and its result: ``action`` is ``ok``, ``differs``, ``create`` (dry run) or ``created``.
 
     Raises:
         aiokafka.errors.KafkaError: the broker cannot be reached or refuses.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = client.admin_client(kafka)
     await admin.start()
     try:
         existing = set(await admin.list_topics())

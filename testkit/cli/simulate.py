@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,9 @@ from streams.cli import output
 from streams.cli.output import AsJson
 from streams.core.errors import ConfigurationError, OwddError
 from streams.kafka.event_loop import new_event_loop
+from streams.kafka.security import KafkaConfig
 from streams.mapping import load_mapping
+from streams.settings import load_settings
 from testkit.simulate import Simulation, SimulationConfig
 from testkit.simulate.calendar import USUAL_END
 from testkit.simulate.config import DEFAULT_SEED
@@ -96,7 +99,8 @@ def simulate(
     )
     simulation = Simulation(config)
     if sql_url is None:
-        work = _to_kafka(Runner(simulation, rate=rate, seconds=seconds), bootstrap)
+        kafka = replace(KafkaConfig.of(load_settings()), bootstrap=bootstrap)
+        work = _to_kafka(Runner(simulation, rate=rate, seconds=seconds), kafka)
     else:
         password = SimulatorSettings().orderwise_password.get_secret_value()
         work = _to_database(SqlRunner(simulation, sql_url, password, rate=rate, seconds=seconds), part, if_empty)
@@ -123,8 +127,8 @@ def _instant(text: str) -> datetime:
         raise ConfigurationError(f"--ending {text}: neither 'now' nor an ISO-8601 instant") from None
 
 
-def _to_kafka(runner: Runner, bootstrap: str) -> Callable[[Report], Awaitable[Progress]]:
-    return lambda report: runner.run(bootstrap, report)
+def _to_kafka(runner: Runner, kafka: KafkaConfig) -> Callable[[Report], Awaitable[Progress]]:
+    return lambda report: runner.run(kafka, report)
 
 
 def _to_database(runner: SqlRunner, part: Part, if_empty: bool) -> Callable[[Report], Awaitable[Progress]]:

@@ -14,13 +14,13 @@ from types import TracebackType
 from typing import Self, TypeAlias
 
 import httpx
-from aiokafka import AIOKafkaConsumer
-from aiokafka.admin import AIOKafkaAdminClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from streams.dispatch.policies import client_config
 from streams.dotdigital import bootstrap
 from streams.dotdigital.client import DotdigitalClient, unobserved
+from streams.kafka import client
+from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import agents_app, dispatch_app, ingest_group
 from streams.mapping import load_mapping
 from streams.messages.protocol import ingested, specs
@@ -122,7 +122,7 @@ class LocalStack:
             **self.overrides,
         }
         mapping = load_mapping(self.mapping)
-        await apply_topics(broker.bootstrap, list(specs(self.settings, mapping)), execute=True)
+        await apply_topics(KafkaConfig.of(self.settings), list(specs(self.settings, mapping)), execute=True)
         async with DotdigitalClient(client_config(self.settings), unobserved) as client:
             await bootstrap.apply(client, await bootstrap.plan(client, mapping))
 
@@ -232,13 +232,14 @@ class LocalStack:
             TimeoutError: with what was still on its way.
         """
         settings, topics = self.settings, Topics.of(self.settings.app_id)
+        kafka = KafkaConfig.of(settings)
         groups: dict[str, list[str]] = {
             ingest_group(settings): ingested(settings, load_mapping(self.mapping)),
             agents_app(settings): [topics.orders, topics.buyers, topics.contacts, topics.products],
             dispatch_app(settings): [topics.desired, topics.deliveries],
         }
-        consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap)
-        admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+        consumer = client.consumer(kafka)
+        admin = client.admin_client(kafka)
         await consumer.start()
         await admin.start()
         try:

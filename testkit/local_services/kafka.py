@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped, unused-ignore]
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped, unused-ignore]
 
+from streams.kafka import client
+from streams.kafka.security import KafkaConfig
 from testkit.local_services.daemon import (
     START_SECONDS,
     STOP_SECONDS,
@@ -230,7 +231,7 @@ def _answers(program: Program) -> bool:
 
 
 async def _cluster_id(bootstrap: str) -> str | None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=_ANSWER_MS)
+    admin = client.admin_client(KafkaConfig(bootstrap), request_timeout_ms=_ANSWER_MS)
     try:
         await admin.start()
         cluster = await admin.describe_cluster()

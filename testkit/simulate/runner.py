@@ -12,6 +12,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
 
 from streams.core.errors import OwddError
+from streams.kafka import client
+from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import captured
 from testkit.simulate.envelopes import Event
 from testkit.simulate.simulation import Simulation
@@ -55,7 +57,7 @@ class Runner:
         self._partitions: dict[str, list[int]] = {}
         self._partitioner = lru_cache(maxsize=1 << 17)(self._partition)
 
-    async def run(self, bootstrap: str, progress: Callable[[Progress], None] = lambda _: None) -> Progress:
+    async def run(self, kafka: KafkaConfig, progress: Callable[[Progress], None] = lambda _: None) -> Progress:
         """Send every record and return once the broker has acknowledged the last one.
 
         Records of heartbeat, schema-change and transaction topics are left out where these topics do not exist.
@@ -65,9 +67,7 @@ class Runner:
             aiokafka.errors.KafkaError: the broker is gone or refuses a record; the truth is then ahead of Kafka.
         """
         # Connect's producer waits for all replicas and keeps one request in flight: the order of a partition is kept.
-        producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap, acks="all", max_batch_size=_BATCH_BYTES, max_request_size=16 * 2**20
-        )
+        producer = client.producer(kafka, acks="all", max_batch_size=_BATCH_BYTES, max_request_size=16 * 2**20)
         try:
             await producer.start()
             await self._look_up(producer)

@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from streams.capture.envelope import RowEvent, decode
 from streams.connect.signals import send, snapshot_signal
 from streams.kafka.capture_topics import CaptureNames
+from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import captured
 from streams.mapping import DEFAULT, Mapping, load_mapping
 from streams.worker import Role
@@ -109,7 +110,7 @@ class Shop:
             await notifications.seek_to_end()
             async with self.stack.client() as client:
                 running = await client.config(self.stack.connector)
-            await send(settings.kafka_bootstrap, snapshot_signal(running, self.mapping, self.mapping.tables, signal_id))
+            await send(KafkaConfig.of(settings), snapshot_signal(running, self.mapping, self.mapping.tables, signal_id))
             async with asyncio.timeout(60):
                 async for record in notifications:
                     said = orjson.loads(record.value)

@@ -18,6 +18,7 @@ from streams.connect.render import CLASSES, PASSWORD_FILE
 from streams.connect.rest import ConnectClient
 from streams.core.clock import SystemClock
 from streams.kafka.capture_topics import CaptureNames
+from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import capture_specs
 from streams.observability.metrics import Metrics
 from streams.operations.topic_admin import apply_topics
@@ -32,7 +33,7 @@ NOBODY = "1"
 @pytest.fixture(scope="module")
 def topics(site: Site) -> None:
     wanted = list(capture_specs(site.settings, MAPPING, "postgres"))
-    asyncio.run(apply_topics(site.settings.kafka_bootstrap, wanted, execute=True))
+    asyncio.run(apply_topics(KafkaConfig.of(site.settings), wanted, execute=True))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 
 from streams.connect.heartbeats import Beats, read_beats
 from streams.kafka.capture_topics import CaptureNames
+from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import TopicSpec
 from streams.operations.topic_admin import apply_topics
 from testkit.local_services import kafka
@@ -39,7 +40,7 @@ class Topics:
         self.names = names
 
     async def make(self, *topics: str) -> None:
-        await apply_topics(self.bootstrap, [TopicSpec(topic, 1, 1, "a test") for topic in topics], execute=True)
+        await apply_topics(KafkaConfig(self.bootstrap), [TopicSpec(topic, 1, 1, "a test") for topic in topics], execute=True)
 
     async def write(self, topic: str, *values: bytes | None) -> None:
         async with AIOKafkaProducer(bootstrap_servers=self.bootstrap) as producer:
@@ -47,7 +48,7 @@ class Topics:
                 await producer.send_and_wait(topic, value, b'{"id":1}')
 
     async def read(self) -> Beats:
-        return await read_beats(self.bootstrap, self.names)
+        return await read_beats(KafkaConfig(self.bootstrap), self.names)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from streams.domain.erasure import digester
 from streams.ingest.erased_addresses import ErasureFeed
 from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import read_topic
+from streams.kafka.security import KafkaConfig
 from streams.mapping import load_mapping
 from streams.messages.changes import partition_of
 from streams.messages.dead_letters import Coordinates, DeadLetter
@@ -62,14 +63,14 @@ class LetterBox:
 
     async def act(self, action: Action, entries: Sequence[DeadLetterEntry], rate: float = 1000.0) -> int:
         digest = digester(self.settings.digest_key)
-        erased = ErasureFeed(self.settings.kafka_bootstrap, self.topics.erasures, PARTITIONS, digest)
+        erased = ErasureFeed(KafkaConfig.of(self.settings), self.topics.erasures, PARTITIONS, digest)
         actions = DeadLetterActions(
             DeadLetterStore(self.settings), self.producer, erased, self.topics, PARTITIONS, operator="ops", clock=self.clock
         )
         return await actions.act(action, entries, rate=rate, progress=lambda _: None)
 
     async def held(self, topic: str) -> list[Any]:
-        return [record async for record in read_topic(self.settings.kafka_bootstrap, topic, range(PARTITIONS))]
+        return [record async for record in read_topic(KafkaConfig.of(self.settings), topic, range(PARTITIONS))]
 
 
 @asynccontextmanager
@@ -79,6 +80,6 @@ async def letter_box(broker: Path, name: str) -> AsyncIterator[LetterBox]:
     settings = Settings(kafka_bootstrap=running.bootstrap, app_id=name, partitions=PARTITIONS)
     names = {*asdict(Topics.of(name)).values(), CAPTURED}
     wanted = [spec for spec in specs(settings, MAPPING) if spec.name in names]
-    await apply_topics(running.bootstrap, wanted, execute=True)
+    await apply_topics(KafkaConfig(running.bootstrap), wanted, execute=True)
     async with BatchProducer(settings) as producer:
         yield LetterBox(settings, producer, ManualClock())

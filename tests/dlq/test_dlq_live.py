@@ -5,6 +5,7 @@ from pathlib import Path
 import orjson
 
 from streams.kafka.reader import read_topic
+from streams.kafka.security import KafkaConfig
 from streams.messages.changes import ChangeKind
 from streams.messages.topics import Topics
 from streams.operations.dlq_entry import Position
@@ -21,7 +22,7 @@ TABLE = "customer_detail"
 async def changes(running: LocalStack, name: str) -> list[tuple[ChangeKind, str]]:
     """What ingest told the buyers."""
     topic, partitions = Topics.of(name).buyers, range(running.settings.partitions)
-    found = [record.value async for record in read_topic(running.settings.kafka_bootstrap, topic, partitions)]
+    found = [record.value async for record in read_topic(KafkaConfig.of(running.settings), topic, partitions)]
     return [(change.kind, change.key) for value in found for change in unpack(value)]
 
 

@@ -11,6 +11,7 @@ from streams.core.clock import ManualClock
 from streams.domain.erasure import digester
 from streams.ingest.erased_addresses import ErasureFeed
 from streams.kafka.producer import BatchProducer
+from streams.kafka.security import KafkaConfig
 from streams.messages.changes import AddressLeft, Change, ChangeKind, DesiredContact, EraseAddress, pack
 from streams.messages.dead_letters import Coordinates
 from streams.messages.kinds import CHANGES
@@ -56,7 +57,7 @@ async def retried(topic: str, value: bytes, *gone: str) -> tuple[int, list[bytes
         for place in places:
             yield place, SimpleNamespace(key=None, value=value)
 
-    erased, sent = ErasureFeed("", TOPICS.erasures, 1, digester(b"k")), Sent()
+    erased, sent = ErasureFeed(KafkaConfig(""), TOPICS.erasures, 1, digester(b"k")), Sent()
     for address in gone:
         erased.note(erased.digest(address))
     entry = DeadLetterEntry(PLACE, 0, "a stage", "cannot_apply", "", 1, "", Coordinates(topic, 0, 5))

@@ -12,6 +12,7 @@ from streams.capture import rows
 from streams.cli import app
 from streams.cli.exit_codes import ExitCode
 from streams.kafka.reader import read_topic
+from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import tables
 from streams.messages.topics import Topics
 from streams.worker import Role
@@ -39,7 +40,7 @@ async def held(running: LocalStack, topic: str) -> list[bytes]:
     """The latest value of every key, as compaction would leave it; values without key as they are."""
     latest: dict[Any, bytes] = {}
     settings = running.settings
-    async for record in read_topic(settings.kafka_bootstrap, topic, range(settings.partitions)):
+    async for record in read_topic(KafkaConfig.of(settings), topic, range(settings.partitions)):
         latest[record.key or (record.partition, record.offset)] = (record.key or b"") + b"\0" + (record.value or b"")
         if record.value is None:
             del latest[record.key]

@@ -10,6 +10,7 @@ from streams.core.errors import RecordError
 from streams.domain.erasure import digester
 from streams.ingest.erased_addresses import ErasureFeed
 from streams.ingest.erasing import ErasureFlagColumn, passed
+from streams.kafka.security import KafkaConfig
 from streams.mapping import load_mapping
 from streams.mapping.model import Erasure
 from streams.messages.kinds import ContactRowChange
@@ -63,7 +64,7 @@ def test_nothing_else_asks(happened: RowEvent, mapping: Any) -> None:
 
 
 def test_what_names_the_erased_is_emptied_or_dropped_and_counted() -> None:
-    known = ErasureFeed("", "erasures", 1, digester(b"k"))
+    known = ErasureFeed(KafkaConfig(""), "erasures", 1, digester(b"k"))
     emptied = Counter("emptied", "", registry=None)
     changes = [(Topics.of("t").buyers, ContactRowChange(f"e{email}", 1, b"", 1, 0, None)) for email in (ANN, BOB)]
     assert (list(passed(changes, known, emptied)), bool(known)) == (changes, False)

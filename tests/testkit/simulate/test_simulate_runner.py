@@ -13,9 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 from streams.cli import app
+from streams.kafka import client
+from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import captured
 from streams.mapping import Mapping, load_mapping
-from testkit.simulate import Simulation, SimulationConfig, read_truth, runner
+from testkit.simulate import Simulation, SimulationConfig, read_truth
 from testkit.simulate.runner import Progress, Runner, TopicMissingError
 
 PARTITIONS = 4
@@ -83,7 +85,7 @@ def site() -> Mapping:
 @pytest.fixture
 def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     made = Broker(set(captured(site())))
-    monkeypatch.setattr(runner, "AIOKafkaProducer", made)
+    monkeypatch.setattr(client, "producer", lambda _, **options: made(**options))
     return made
 
 
@@ -94,7 +96,7 @@ def config(**changes: Any) -> SimulationConfig:
 
 async def test_every_record_arrives_in_the_order_of_its_key(broker: Broker) -> None:
     seen: list[Progress] = []
-    done = await Runner(Simulation(config(duplicates=0.1))).run("broker:9092", seen.append)
+    done = await Runner(Simulation(config(duplicates=0.1))).run(KafkaConfig("broker:9092"), seen.append)
     expected: dict[tuple[str, bytes], list[bytes | None]] = defaultdict(list)
     for event in Simulation(config(duplicates=0.1)).events():
         if not event.topic.startswith("__"):
@@ -118,33 +120,33 @@ def _without_time(value: bytes | None) -> bytes | None:
 
 
 async def test_records_carry_the_time_of_sending(broker: Broker) -> None:
-    await Runner(Simulation(config(live=0), lambda: 1_790_000_000_123_456_789)).run("broker:9092")
+    await Runner(Simulation(config(live=0), lambda: 1_790_000_000_123_456_789)).run(KafkaConfig("broker:9092"))
     assert {stamp for _, (_, _, stamp) in broker.records()} == {1_790_000_000_123}
 
 
 async def test_topics_that_nobody_needs_may_be_missing_or_not(broker: Broker) -> None:
     broker.topics |= {"__debezium-heartbeat.ow", "ow.transaction"}
-    await Runner(Simulation(config(meta=True))).run("broker:9092")
+    await Runner(Simulation(config(meta=True))).run(KafkaConfig("broker:9092"))
     assert {topic for topic, _ in broker.log} == broker.topics
 
 
 async def test_a_missing_table_topic_is_named(broker: Broker) -> None:
     broker.topics.discard("ow.Orderwise.dbo.order_status")
     with pytest.raises(TopicMissingError, match=r"ow\.Orderwise\.dbo\.order_status"):
-        await Runner(Simulation(config())).run("broker:9092")
+        await Runner(Simulation(config())).run(KafkaConfig("broker:9092"))
     assert not broker.running
 
 
 async def test_the_rate_is_kept(broker: Broker) -> None:
     clock = iter(range(10**9))
-    done = await Runner(Simulation(config()), rate=50, now=lambda: next(clock)).run("broker:9092")
+    done = await Runner(Simulation(config()), rate=50, now=lambda: next(clock)).run(KafkaConfig("broker:9092"))
     # The clock goes on by one second each time it is read.
     assert done.records / done.seconds == pytest.approx(50, rel=0.1)
 
 
 async def test_after_its_time_the_shop_makes_no_new_commit(broker: Broker) -> None:
     simulation = Simulation(config(orders=2_500, live=2_500))
-    await Runner(simulation, seconds=0.0).run("broker:9092")
+    await Runner(simulation, seconds=0.0).run(KafkaConfig("broker:9092"))
     assert 4_000 < sum(1 for _ in broker.records()) < 14_000
     assert simulation.phenomena["order_placed"] < 500
 

@@ -1,0 +1,67 @@
+"""The one place where aiokafka clients are made: consumers, producers and admin clients, secured as the site says.
+
+Every other module takes a :class:`KafkaConfig` and asks here, so that no client can be without the site's security settings.
+Faust makes its own clients; ``streams/engine/credentials.py`` gives it the same settings.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError
+
+from streams.kafka.access import why_refused
+from streams.kafka.security import KafkaConfig
+
+
+def consumer(kafka: KafkaConfig, *topics: str, **options: Any) -> AIOKafkaConsumer:
+    """A consumer that is not started yet; ``options`` are aiokafka's.
+
+    Its ``start`` raises :class:`streams.kafka.access.KafkaRefusedError` when no broker lets it in.
+    """
+    return _Consumer(*topics, bootstrap_servers=kafka.bootstrap, **kafka.client_options(), **options)._of(kafka)
+
+
+def producer(kafka: KafkaConfig, **options: Any) -> AIOKafkaProducer:
+    """A producer that is not started yet; as :func:`consumer`."""
+    return _Producer(bootstrap_servers=kafka.bootstrap, **kafka.client_options(), **options)._of(kafka)
+
+
+def admin_client(kafka: KafkaConfig, **options: Any) -> AIOKafkaAdminClient:
+    """An admin client that is not started yet; as :func:`consumer`."""
+    return _AdminClient(bootstrap_servers=kafka.bootstrap, **kafka.client_options(), **options)._of(kafka)
+
+
+class _Explained:
+    """A client whose ``start`` names the cause of a failure, which aiokafka only logs."""
+
+    _kafka: KafkaConfig
+    _begin: Callable[..., Any]
+
+    def _of(self, kafka: KafkaConfig) -> Any:
+        self._kafka = kafka
+        return self
+
+    async def start(self) -> None:
+        try:
+            await super().start()  # type: ignore[misc]  # aiokafka's class comes next in the order of resolution
+        except KafkaConnectionError as error:
+            raise await why_refused(self._kafka) from error
+
+
+class _Consumer(_Explained, AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
+    pass
+
+
+class _Producer(_Explained, AIOKafkaProducer):  # type: ignore[misc]  # as above
+    pass
+
+
+class _AdminClient(_Explained, AIOKafkaAdminClient):  # type: ignore[misc]  # as above
+    pass
+
+
+# Said by ``start`` in full, with the remedy; the line comes from nowhere else.
+logging.getLogger("aiokafka.client").addFilter(lambda record: not str(record.msg).startswith('Unable connect to "%s:%s"'))
