@@ -52,10 +52,10 @@ class Settings(BaseSettings):
     kafka_sasl_mechanism: SaslMechanism = Field("SCRAM-SHA-512", description="Kafka: login, where the protocol is SASL_*")
     kafka_user: str = Field("", pattern=_KAFKA_USER, description="Kafka: user, for PLAIN and SCRAM")
     kafka_password: SecretStr = Field(SecretStr(""), description="Kafka: the user's password")
-    kafka_token_hook: str = Field(
+    kafka_oauth_hook: str = Field(
         "", pattern=_FUNCTION, description="Kafka: function that returns a token, for OAUTHBEARER, as module:function"
     )
-    kafka_token_url: str = Field(
+    kafka_oauth_url: str = Field(
         "", pattern=_ADDRESS, description="Kafka: address from which the connector fetches its tokens, for OAUTHBEARER"
     )
     kafka_ca: str = Field("", description="Kafka: CA of the brokers, a PEM file or its text; empty: the system's CAs")
@@ -80,6 +80,17 @@ class Settings(BaseSettings):
     app_version: int = Field(1, ge=1, description="Raise it to rebuild all state from the captured topics")
     partitions: int = Field(8, ge=1, le=1024, description="Partitions of every topic and table; fixed at the first start")
     replication: int = Field(1, ge=1, le=7, description="Replicas of every topic; 3 in production")
+    topic_max_bytes: int = Field(
+        16 * 2**20,
+        ge=2 * 2**20,
+        le=2**30,
+        description="Bytes of the largest record in topics of captured records",
+    )
+    topic_min_insync: int = Field(0, ge=0, le=7, description="min.insync.replicas of every topic; 0: the broker's default")
+    topic_config: dict[str, str] = Field(
+        {},
+        description='Topic settings to replace wherever the product makes them, as JSON; "": left to the broker',
+    )
     compression: Literal["none", "lz4", "zstd"] = Field("lz4", description="Compression of produced records")
     session_timeout: Seconds = Field(15.0, description="Seconds of silence after which Kafka removes a worker")
     ingest_batch: int = Field(4000, ge=1, description="Most records that ingest reads from Kafka at a time")
@@ -102,6 +113,9 @@ class Settings(BaseSettings):
     )
 
     connect_url: str = Field("", pattern=_ADDRESS, description="Address of Kafka Connect's REST API; empty: no capture guard")
+    connect_user: str = Field("", description="User of Kafka Connect's REST API; empty: it asks for none")
+    connect_password: SecretStr = Field(SecretStr(""), description="Password of that user")
+    connect_ca: str = Field("", description="CA of Kafka Connect's REST API, a PEM file or its text; empty: the system's CAs")
     source_kind: SourceKind = Field("sqlserver", description="Capture: kind of the source database; postgres is for tests")
     connector_restarts: int = Field(8, ge=0, description="Capture guard: restarts before it gives up; 0: no restarts")
     retention_probe: str = Field(

@@ -197,7 +197,15 @@ class TestSecrets:
         yield
 
     def test_the_passwords_and_the_keys_of_hashes_are_secrets(self) -> None:
-        assert set(SECRETS) == {"dotdigital_password", "erasure_key", "hash_key"}
+        assert set(SECRETS) == {
+            "connect_password",
+            "dotdigital_password",
+            "erasure_key",
+            "hash_key",
+            "kafka_key",
+            "kafka_key_password",
+            "kafka_password",
+        }
 
     def test_every_setting_that_sounds_like_a_secret_is_one(self) -> None:
         publishing = ("password", "secret", "token", "key")

@@ -240,7 +240,7 @@ def _run(
 
     async def run() -> Report:
         target = _target(kind, name, file)
-        async with ConnectClient(target.settings.connect_url) as client:
+        async with ConnectClient.of(target.settings) as client:
             return await work(client, target)
 
     report = asyncio.run(run())

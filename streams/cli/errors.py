@@ -86,6 +86,11 @@ def _code(error: OwddError) -> ExitCode:
 
         if isinstance(error, ConnectUnreachable):
             return ExitCode.UNREACHABLE
+    if "streams.kafka.access" in sys.modules:
+        from streams.kafka.access import KafkaRefusedError  # noqa: PLC0415 - as above
+
+        if isinstance(error, KafkaRefusedError):
+            return ExitCode.UNREACHABLE
     if isinstance(error, ConfigurationError):
         return ExitCode.INVALID
     return ExitCode.REFUSED if isinstance(error, RefusedError) else ExitCode.ERROR

@@ -79,7 +79,7 @@ class CaptureGuard:
 
     async def run(self) -> None:
         """Check for ever."""
-        async with ConnectClient(self._settings.connect_url, timeout=_TIMEOUT, busy=Busy(calls=1)) as client:
+        async with ConnectClient.of(self._settings, timeout=_TIMEOUT, busy=Busy(calls=1)) as client:
             while True:
                 await self.look(client)
                 await asyncio.sleep(_INTERVAL)

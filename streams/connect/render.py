@@ -6,10 +6,11 @@ the Connect worker resolves by Kafka's DirectoryConfigProvider under the name ``
 
 import re
 
+from streams.connect.kafka_security import PREFIXES, client_security
 from streams.connect.sql.names import qualified
 from streams.core.errors import ConfigurationError
 from streams.kafka.capture_topics import HEARTBEAT, OUR_TABLES, SCHEMA, SIGNAL, CaptureNames
-from streams.kafka.topics import CHANGE_TOPIC, LARGEST_CAPTURED, capture_specs, captured
+from streams.kafka.topics import capture_specs, captured, change_topic
 from streams.mapping import Mapping
 from streams.settings import Settings, SourceKind
 
@@ -38,8 +39,13 @@ def connector(mapping: Mapping, kind: SourceKind, settings: Settings) -> Config:
     names = CaptureNames.of(mapping, kind)
     database = _sqlserver(mapping, names, settings) if kind == "sqlserver" else _postgres(mapping, names, settings)
     config = _connection(names, kind, settings) | database | _tables(mapping) | _VALUES | _FLOW | _signals(names, settings)
-    config |= _topics(mapping, kind, settings)
+    config |= _topics(mapping, kind, settings) | _security(kind, settings)
     return dict(sorted(config.items()))
+
+
+def _security(kind: SourceKind, settings: Settings) -> Config:
+    security = client_security(settings, lambda file: _secret(settings, file))
+    return {prefix + key: value for prefix in PREFIXES[kind] for key, value in security.items()}
 
 
 def _connection(names: CaptureNames, kind: SourceKind, settings: Settings) -> Config:
@@ -170,12 +176,12 @@ def _topics(mapping: Mapping, kind: SourceKind, settings: Settings) -> Config:
     By default not compacted: brokers refuse records without a key on compacted topics.
     """
     rows = next(spec for spec in capture_specs(settings, mapping, kind) if spec.name in captured(mapping))
-    groups = {"default": (1, CHANGE_TOPIC), "rows": (rows.partitions, rows.config)}
+    groups = {"default": (1, change_topic(settings)), "rows": (rows.partitions, rows.config)}
     config = {
         "topic.creation.groups": "rows",
         "topic.creation.rows.include": ",".join(re.escape(topic) for topic in captured(mapping)),
         "producer.override.compression.type": settings.compression,
-        "producer.override.max.request.size": str(LARGEST_CAPTURED),
+        "producer.override.max.request.size": str(settings.topic_max_bytes),
     }
     for group, (partitions, kept) in groups.items():
         group_config = {"partitions": str(partitions), "replication.factor": str(settings.replication), **kept}

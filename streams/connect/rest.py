@@ -1,10 +1,11 @@
 """Kafka Connect's REST API, typed.
 
 A call that meets a rebalance (409) is repeated with jitter; any other failure becomes an error with a remedy. The API
-has no authentication of its own: keep it on a private network.
+asks for no credentials unless a proxy or an extension does (OWDD_CONNECT_USER): keep it on a private network.
 """
 
 import asyncio
+import ssl
 from dataclasses import dataclass, field
 from random import Random
 from types import TracebackType
@@ -19,6 +20,8 @@ from streams.connect.masking import scrubbed
 from streams.connect.render import Config
 from streams.connect.responses import Offset, Offsets, Plugin, Refusal, Status, Validation
 from streams.core.backoff import RetryPolicy
+from streams.kafka.security import ca_context
+from streams.settings import Settings
 
 VALIDATION_SECONDS: Final = 95.0
 """A worker answers within 90 s (``HerderRequestHandler``), of which Debezium gives an unreachable database up to 60."""
@@ -41,13 +44,36 @@ class ConnectClient:
     :class:`ConnectRefused`; ``timeout`` is in seconds for one call.
     """
 
-    def __init__(self, url: str, *, timeout: float = VALIDATION_SECONDS, busy: Busy | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float = VALIDATION_SECONDS,
+        busy: Busy | None = None,
+        auth: tuple[str, str] | None = None,
+        verify: ssl.SSLContext | bool = True,
+    ) -> None:
         # Workers are on a private network, which a proxy of the environment cannot reach.
         self._http = httpx.AsyncClient(
-            base_url=url.rstrip("/"), timeout=httpx.Timeout(timeout, connect=min(5.0, timeout)), trust_env=False
+            base_url=url.rstrip("/"),
+            timeout=httpx.Timeout(timeout, connect=min(5.0, timeout)),
+            trust_env=False,
+            auth=auth,
+            verify=verify,
         )
         self._busy = busy or Busy()
         self._rng = Random()
+
+    @classmethod
+    def of(cls, settings: Settings, *, timeout: float = VALIDATION_SECONDS, busy: Busy | None = None) -> Self:
+        """The site's workers, with its credentials and CA.
+
+        Raises:
+            ConfigurationError: the CA cannot be used.
+        """
+        auth = (settings.connect_user, settings.connect_password.get_secret_value()) if settings.connect_user else None
+        verify = ca_context(settings.connect_ca, "OWDD_CONNECT_CA") if settings.connect_ca else True
+        return cls(settings.connect_url, timeout=timeout, busy=busy, auth=auth, verify=verify)
 
     async def __aenter__(self) -> Self:
         return self
@@ -132,6 +158,9 @@ class ConnectClient:
         except httpx.TimeoutException as error:
             raise ConnectUnreachable(call, f"no answer within {error.request.extensions['timeout']['read']:g} s") from None
         except httpx.HTTPError as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                reason = "its certificate is not signed by a CA that we trust, or is for another host (OWDD_CONNECT_CA)"
+                raise ConnectUnreachable(call, reason) from None
             raise ConnectUnreachable(call, f"no connection ({type(error).__name__})") from None
 
 
@@ -159,6 +188,8 @@ def _failure(call: str, answer: httpx.Response, config: Config) -> Exception:
         return ConnectUnreachable(call, f"HTTP {status}: {said}")
     if status == httpx.codes.NOT_FOUND:
         return ConnectorMissing(call, said)
+    if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+        said = f"{said}; check OWDD_CONNECT_USER and OWDD_CONNECT_PASSWORD"
     return ConnectRefused(call, status, said)
 
 

@@ -47,7 +47,7 @@ async def _cause(kafka: KafkaConfig, host: str, port: int) -> str:
 def _sentence(kafka: KafkaConfig, error: BaseException) -> str:
     match error:
         case SaslAuthenticationFailed():
-            setting = "OWDD_KAFKA_TOKEN_HOOK" if kafka.token_provider else "OWDD_KAFKA_USER and OWDD_KAFKA_PASSWORD"
+            setting = "OWDD_KAFKA_OAUTH_HOOK" if kafka.token_provider else "OWDD_KAFKA_USER and OWDD_KAFKA_PASSWORD"
             return f"the broker refuses our credentials; check {setting}, and OWDD_KAFKA_SASL_MECHANISM"
         case UnsupportedSaslMechanismError() | IllegalSaslStateError():
             return f"the listener takes no {_mechanism(kafka)} logins; check OWDD_KAFKA_SASL_MECHANISM and OWDD_KAFKA_PROTOCOL"

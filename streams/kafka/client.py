@@ -5,7 +5,7 @@ Faust makes its own clients; ``streams/engine/credentials.py`` gives it the same
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -38,7 +38,7 @@ class _Explained:
     """A client whose ``start`` names the cause of a failure, which aiokafka only logs."""
 
     _kafka: KafkaConfig
-    _begin: Callable[..., Any]
+    stop: Callable[[], Awaitable[None]]
 
     def _of(self, kafka: KafkaConfig) -> Any:
         self._kafka = kafka
@@ -48,6 +48,8 @@ class _Explained:
         try:
             await super().start()  # type: ignore[misc]  # aiokafka's class comes next in the order of resolution
         except KafkaConnectionError as error:
+            # Left open, it would warn when it is collected: nobody stops what never started.
+            await (self.close() if isinstance(self, AIOKafkaAdminClient) else self.stop())
             raise await why_refused(self._kafka) from error
 
 
@@ -64,4 +66,4 @@ class _AdminClient(_Explained, AIOKafkaAdminClient):  # type: ignore[misc]  # as
 
 
 # Said by ``start`` in full, with the remedy; the line comes from nowhere else.
-logging.getLogger("aiokafka.client").addFilter(lambda record: not str(record.msg).startswith('Unable connect to "%s:%s"'))
+logging.getLogger("aiokafka").addFilter(lambda record: not str(record.msg).startswith('Unable connect to "%s:%s"'))

@@ -30,7 +30,7 @@ class BatchProducer:
             enable_idempotence=True,
             compression_type=None if settings.compression == "none" else settings.compression,
             max_batch_size=_BATCH_BYTES,
-            max_request_size=16 * 2**20,
+            max_request_size=settings.topic_max_bytes,
             request_timeout_ms=30_000,
         )
 

@@ -36,12 +36,12 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Sasl:
-    """Credentials. ``token_hook`` is ``module:function`` and counts for OAUTHBEARER only, user and password for the others."""
+    """Credentials. ``oauth_hook`` is ``module:function`` and counts for OAUTHBEARER only, user and password for the others."""
 
     mechanism: SaslMechanism
     user: str = ""
     password: str = field(default="", repr=False)
-    token_hook: str = ""
+    oauth_hook: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class KafkaConfig:
         """
         if self.sasl is None or self.sasl.mechanism != "OAUTHBEARER":
             return None
-        return _Tokens(_function(self.sasl.token_hook))
+        return _Tokens(_function(self.sasl.oauth_hook))
 
     def client_options(self) -> dict[str, Any]:
         """The security arguments of every aiokafka client.
@@ -126,11 +126,11 @@ def _sasl(settings: Settings) -> Sasl:
         settings.kafka_sasl_mechanism,
         settings.kafka_user,
         settings.kafka_password.get_secret_value(),
-        settings.kafka_token_hook,
+        settings.kafka_oauth_hook,
     )
     asked = f"OWDD_KAFKA_PROTOCOL={settings.kafka_protocol} with OWDD_KAFKA_SASL_MECHANISM={sasl.mechanism}"
-    if sasl.mechanism == "OAUTHBEARER" and not sasl.token_hook:
-        raise ConfigurationError(f"{asked} needs OWDD_KAFKA_TOKEN_HOOK, a function that returns a token")
+    if sasl.mechanism == "OAUTHBEARER" and not sasl.oauth_hook:
+        raise ConfigurationError(f"{asked} needs OWDD_KAFKA_OAUTH_HOOK, a function that returns a token")
     if sasl.mechanism != "OAUTHBEARER" and not (sasl.user and sasl.password):
         raise ConfigurationError(f"{asked} needs OWDD_KAFKA_USER and OWDD_KAFKA_PASSWORD")
     return sasl
@@ -138,10 +138,7 @@ def _sasl(settings: Settings) -> Sasl:
 
 @lru_cache(maxsize=8)
 def _context(tls: Tls) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(**_ca(tls.ca))
-    except (OSError, ValueError) as error:  # SSLError is an OSError
-        raise _unusable("OWDD_KAFKA_CA", error) from None
+    context = ca_context(tls.ca, "OWDD_KAFKA_CA")
     context.check_hostname = tls.hostname_check
     if tls.certificate:
         with tempfile.TemporaryDirectory(prefix="owdd-") as directory:
@@ -155,6 +152,18 @@ def _context(tls: Tls) -> ssl.SSLContext:
             except (OSError, ValueError) as error:
                 raise _unusable("OWDD_KAFKA_CERTIFICATE and OWDD_KAFKA_KEY", error) from None
     return context
+
+
+def ca_context(ca: str, setting: str) -> ssl.SSLContext:
+    """A context that trusts ``ca``, a PEM file or its text, and nothing else; the system's CAs if it is empty.
+
+    Raises:
+        ConfigurationError: it cannot be used; the message names ``setting``.
+    """
+    try:
+        return ssl.create_default_context(**_ca(ca))
+    except (OSError, ValueError) as error:  # SSLError is an OSError
+        raise _unusable(setting, error) from None
 
 
 def _ca(ca: str) -> dict[str, Any]:
@@ -202,9 +211,9 @@ def _function(hook: str) -> Callable[[], Any]:
         found = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(
-            f"OWDD_KAFKA_TOKEN_HOOK: {hook!r} cannot be imported ({error}); write it module:function"
+            f"OWDD_KAFKA_OAUTH_HOOK: {hook!r} cannot be imported ({error}); write it module:function"
         ) from None
     if not callable(found):
-        raise ConfigurationError(f"OWDD_KAFKA_TOKEN_HOOK: {hook!r} is no function")
+        raise ConfigurationError(f"OWDD_KAFKA_OAUTH_HOOK: {hook!r} is no function")
     function: Callable[[], Any] = found
     return function

@@ -6,6 +6,7 @@ same partition count: partition N of every one belongs to one worker.
 """
 
 from collections.abc import Iterator
+from collections.abc import Mapping as ReadOnly
 from dataclasses import dataclass, field
 
 from streams.kafka.capture_topics import CaptureNames
@@ -43,6 +44,25 @@ class TopicSpec:
     config: dict[str, str] = field(default_factory=dict)
 
 
+def accepted(settings: Settings, config: ReadOnly[str, str]) -> dict[str, str]:
+    """``config`` as the site's brokers accept it: managed services refuse some topic settings, and cap others."""
+    kept = dict(config)
+    if "max.message.bytes" in kept:
+        largest = settings.topic_max_bytes
+        own = int(kept["max.message.bytes"])
+        # A topic of whole captured records takes what the connector may write, also where a site allows more.
+        kept["max.message.bytes"] = str(largest if own == LARGEST_CAPTURED else min(own, largest))
+    if settings.topic_min_insync:
+        kept["min.insync.replicas"] = str(settings.topic_min_insync)
+    replaced = {key: settings.topic_config.get(key, value) for key, value in kept.items()}
+    return {key: value for key, value in replaced.items() if value}
+
+
+def change_topic(settings: Settings) -> dict[str, str]:
+    """How a topic is kept that holds no rows, only events."""
+    return accepted(settings, CHANGE_TOPIC)
+
+
 def agents_app(settings: Settings) -> str:
     """The Faust application id of the agents; also their consumer group."""
     return f"{settings.app_id}-agents-v{settings.app_version}"
@@ -74,7 +94,13 @@ def capture_specs(settings: Settings, mapping: Mapping, kind: SourceKind = "sqls
     """The topics of capture, those that ingest reads first. The connector's ``topic.creation`` is made from them too."""
     names = CaptureNames.of(mapping, kind)
     for topic in captured(mapping):
-        yield TopicSpec(topic, settings.partitions, settings.replication, "captured rows, keyed by primary key", CAPTURED_ROWS)
+        yield TopicSpec(
+            topic,
+            settings.partitions,
+            settings.replication,
+            "captured rows, keyed by primary key",
+            accepted(settings, CAPTURED_ROWS),
+        )
     passing = {
         names.heartbeat_rows: "the database's heartbeat, through its change log",
         names.heartbeats: "the connector's heartbeat",
@@ -83,5 +109,5 @@ def capture_specs(settings: Settings, mapping: Mapping, kind: SourceKind = "sqls
         names.signals: "signals to the connector",
     }
     for topic, purpose in passing.items():
-        yield TopicSpec(topic, 1, settings.replication, purpose, CHANGE_TOPIC)
-    yield TopicSpec(names.history, 1, settings.replication, "the connector's schema history", KEPT_FOR_EVER)
+        yield TopicSpec(topic, 1, settings.replication, purpose, change_topic(settings))
+    yield TopicSpec(names.history, 1, settings.replication, "the connector's schema history", accepted(settings, KEPT_FOR_EVER))

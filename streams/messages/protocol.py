@@ -17,6 +17,7 @@ from streams.kafka.topics import (
     KEPT_FOR_EVER,
     LARGEST_CAPTURED,
     TopicSpec,
+    accepted,
     capture_specs,
     captured,
     tables,
@@ -356,6 +357,8 @@ def specs(settings: Settings, mapping: Mapping) -> Iterator[TopicSpec]:
     names = Topics.of(settings.app_id)
     for contract in OWN_TOPICS:
         name = str(getattr(names, contract.name))
-        yield TopicSpec(name, settings.partitions, settings.replication, contract.purpose, dict(contract.config))
+        yield TopicSpec(name, settings.partitions, settings.replication, contract.purpose, accepted(settings, contract.config))
     for table, changelog in tables(settings).items():
-        yield TopicSpec(changelog, settings.partitions, settings.replication, f"changelog of table {table}", dict(CHANGELOG))
+        yield TopicSpec(
+            changelog, settings.partitions, settings.replication, f"changelog of table {table}", accepted(settings, CHANGELOG)
+        )

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +13,10 @@ import typer
 from streams.cli import output
 from streams.cli.exit_codes import ExitCode
 from streams.cli.output import AsJson
-from streams.core.errors import OwddError
+from streams.core.errors import ConfigurationError, OwddError
 from testkit.demo.run import DemoConfig, Report
 from testkit.demo.run import demo as run_demo
+from testkit.local_services.broker_security import Security
 
 
 def _command(purpose: str, usual: DemoConfig, rated: str) -> Callable[..., None]:
@@ -32,10 +34,15 @@ def _command(purpose: str, usual: DemoConfig, rated: str) -> Callable[..., None]
         directory: Annotated[
             Path | None, typer.Option(file_okay=False, help="Keep data and logs here; default: a temporary directory.")
         ] = None,
+        kafka_security: Annotated[
+            Security, typer.Option(help="How workers get into Kafka.", hidden=usual.capture)
+        ] = usual.security,
         as_json: AsJson = False,
     ) -> None:
+        if usual.capture and kafka_security != usual.security:
+            raise ConfigurationError("demo-cdc runs over plain text only: its Connect worker has no credentials for Kafka")
         size = DemoConfig(customers, orders, house_share, rate, seed, report=report, directory=directory, capture=usual.capture)
-        _run(size, as_json)
+        _run(replace(size, security=kafka_security), as_json)
 
     command.__doc__ = f"{purpose}\n\nExit code 0: Dotdigital equals the oracle's answer; 2: it does not."
     return command

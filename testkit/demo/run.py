@@ -22,6 +22,7 @@ from streams.worker import Role
 from testkit.demo.capture import CaptureStack
 from testkit.demo.quantiles import quantile
 from testkit.demo.stack import LocalStack, Samples
+from testkit.local_services.broker_security import Security
 from testkit.oracle import compare, expectation
 from testkit.oracle.sandbox import read_account
 from testkit.simulate import read_truth
@@ -44,6 +45,7 @@ class DemoConfig:
     report: Path = Path("demo-report.json")
     directory: Path | None = None
     capture: bool = False
+    security: Security = "plaintext"
     patience: float = 170.0
 
 
@@ -91,7 +93,9 @@ async def _demo(config: DemoConfig, console: Console, directory: Path) -> Report
     # A demonstration has no patience for the bulk lane's minutes.
     overrides = {"OWDD_BULK_QUIET": "3", "OWDD_BULK_LONGEST": "10"}
     kind = CaptureStack if config.capture else LocalStack
-    stack = kind(directory, mapping_file, overrides, progress=lambda text: console.print(f"[dim]{text}"))
+    stack = kind(
+        directory, mapping_file, overrides, security=config.security, progress=lambda text: console.print(f"[dim]{text}")
+    )
     async with stack:
         console.print(f"Kafka on {stack.settings.kafka_bootstrap}, sandbox on {stack.settings.dotdigital_url}")
         for role in Role:

@@ -30,6 +30,7 @@ from streams.operations.topic_admin import apply_topics
 from streams.settings import Settings
 from streams.worker import Role
 from testkit.local_services import kafka
+from testkit.local_services.broker_security import Security
 from testkit.local_services.jars import Progress, silent
 from testkit.local_services.ports import free_port
 
@@ -65,6 +66,7 @@ class LocalStack:
         mapping: the site's mapping file.
         overrides: more ``OWDD_*`` variables for the workers.
         progress: told of what takes long.
+        security: how the broker's listener is secured, if this stack is the first to start it.
         broker: directory of the broker; several stacks may share one that runs already.
         by_worker: more ``OWDD_*`` variables for single workers, by name.
     """
@@ -75,6 +77,7 @@ class LocalStack:
     progress: Progress = silent
     broker: Path | None = None
     by_worker: Environment[str, Environment[str, str]] = field(default_factory=dict)
+    security: Security | None = None
     workers: dict[str, WorkerProcess] = field(default_factory=dict)
     _sandbox: subprocess.Popen[bytes] | None = None
     _environment: dict[str, str] = field(default_factory=dict)
@@ -110,11 +113,13 @@ class LocalStack:
         return {**os.environ, **self._environment}
 
     async def _start(self) -> None:
-        broker = await asyncio.to_thread(kafka.start, self._broker_directory, short_lived=True, progress=self.progress)
+        broker = await asyncio.to_thread(
+            kafka.start, self._broker_directory, short_lived=True, security=self.security, progress=self.progress
+        )
         self._started_broker = not broker.already_running
         url = await self._start_sandbox()
         self._environment = {
-            "OWDD_KAFKA_BOOTSTRAP": broker.bootstrap,
+            **broker.environment,
             "OWDD_DOTDIGITAL_URL": url,
             "OWDD_DOTDIGITAL_USER": _USER,
             "OWDD_DOTDIGITAL_PASSWORD": _PASSWORD,

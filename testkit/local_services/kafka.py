@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -25,6 +26,7 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped, unused-ig
 
 from streams.kafka import client
 from streams.kafka.security import KafkaConfig
+from testkit.local_services.broker_security import BrokerSecurity, Security
 from testkit.local_services.daemon import (
     START_SECONDS,
     STOP_SECONDS,
@@ -39,7 +41,7 @@ from testkit.local_services.jars import Progress, pom, resolve, silent
 from testkit.local_services.java import NO_OPTIMISING_COMPILER, find_java, jvm_options, last_lines
 from testkit.local_services.ports import HOST, free_port
 from testkit.local_services.properties import Listener, logging_option, server_properties
-from testkit.local_services.start_errors import StorageFormatFailed
+from testkit.local_services.start_errors import SecurityFixed, StorageFormatFailed
 
 _ANSWER_MS = 2_000
 
@@ -58,6 +60,21 @@ class BrokerInfo:
     def bootstrap(self) -> str:
         """``host:port`` for ``bootstrap.servers``."""
         return f"{HOST}:{self.port}"
+
+    @property
+    def security(self) -> BrokerSecurity:
+        """How its listener is secured."""
+        return BrokerSecurity.of(self.data_dir)
+
+    @property
+    def kafka_config(self) -> KafkaConfig:
+        """How a client gets in."""
+        return self.security.kafka_config(self.bootstrap)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The same as variables of the product."""
+        return {"OWDD_KAFKA_BOOTSTRAP": self.bootstrap, **self.security.environment()}
 
     @property
     def log(self) -> Path:
@@ -80,6 +97,7 @@ def start(
     heap: str = "512m",
     short_lived: bool = False,
     listeners: Sequence[Listener] = (),
+    security: Security | None = None,
     timeout: float = START_SECONDS,
     progress: Progress = silent,
 ) -> BrokerInfo:
@@ -87,7 +105,8 @@ def start(
 
     Does nothing when it runs already. ``port`` is chosen when None: the last one if it is free, else any.
     ``heap`` is in the JVM's notation. ``short_lived`` leaves out the optimising compiler: about a second faster to
-    start, and slower under load. ``listeners`` are further addresses.
+    start, and slower under load. ``listeners`` are further addresses, in plain text. ``security`` is fixed by the first
+    start: None is the choice made then, at first plain text.
     ``timeout`` is in seconds, without the time that fetching the jars takes.
     Raises any ``RuntimeUnavailableError``, and leaves no broker of its own behind then.
     """
@@ -95,11 +114,17 @@ def start(
 
     def configure(chosen: int) -> Command:
         java = find_java()
+        chosen_security = _security(daemon.directory, security)
         base = (java.program, "-cp", f"{resolve(pom('broker'), java, progress)}/*")
         controller_port = free_port(besides=chosen)
-        cluster_id = _format_once(daemon.directory, base, chosen, controller_port, progress)
+        cluster_id = _format_once(daemon.directory, base, chosen, controller_port, chosen_security, progress)
         config = daemon.directory / "server.properties"
-        config.write_text(server_properties(daemon.directory / "storage", chosen, controller_port, listeners))
+        config.touch(0o600)
+        storage = daemon.directory / "storage"
+        properties = server_properties(
+            storage, chosen, controller_port, listeners, chosen_security.protocol, chosen_security.properties()
+        )
+        config.write_text(properties)
         options = [*jvm_options(heap, short_lived), daemon.marker, logging_option(daemon.directory)]
         return Command([*base, *options, "kafka.Kafka", config], cluster_id)
 
@@ -133,16 +158,26 @@ def status(data_dir: Path) -> BrokerStatus:
 class EmbeddedBroker:
     """The context manager behind ``embedded_broker``, sync and async."""
 
-    def __init__(self, data_dir: Path, port: int | None, heap: str, short_lived: bool, progress: Progress) -> None:
+    def __init__(
+        self, data_dir: Path, port: int | None, heap: str, short_lived: bool, security: Security | None, progress: Progress
+    ) -> None:
         self._data_dir = data_dir
         self._port = port
         self._heap = heap
         self._short_lived = short_lived
+        self._security = security
         self._progress = progress
         self._ours = False
 
     def __enter__(self) -> BrokerInfo:
-        broker = start(self._data_dir, self._port, heap=self._heap, short_lived=self._short_lived, progress=self._progress)
+        broker = start(
+            self._data_dir,
+            self._port,
+            heap=self._heap,
+            short_lived=self._short_lived,
+            security=self._security,
+            progress=self._progress,
+        )
         self._ours = not broker.already_running
         return broker
 
@@ -173,6 +208,7 @@ def embedded_broker(
     *,
     heap: str = "512m",
     short_lived: bool = False,
+    security: Security | None = None,
     progress: Progress = silent,
 ) -> EmbeddedBroker:
     """A broker for the length of a ``with`` or ``async with`` block, which yields its ``BrokerInfo``.
@@ -180,15 +216,36 @@ def embedded_broker(
     The block may ``kill`` and ``start`` the broker as it likes: whatever runs at its end is stopped, unless it ran
     before the block. Arguments and errors are those of ``start``.
     """
-    return EmbeddedBroker(data_dir, port, heap, short_lived, progress)
+    return EmbeddedBroker(data_dir, port, heap, short_lived, security, progress)
 
 
 def _daemon(data_dir: Path) -> Daemon:
     directory = absolute(data_dir)
-    return Daemon(directory, "broker", "Kafka", f"-Dowdd.broker={directory}", _answers)
+    return Daemon(directory, "broker", "Kafka", f"-Dowdd.broker={directory}", partial(_answers, directory))
 
 
-def _format_once(data_dir: Path, base: tuple[Path, str, str], port: int, controller_port: int, progress: Progress) -> str:
+def _security(data_dir: Path, wanted: Security | None) -> BrokerSecurity:
+    """The security of a directory, which is made with the storage.
+
+    Raises:
+        SecurityFixed: the storage was made with another.
+    """
+    found = BrokerSecurity.of(data_dir)
+    if not (data_dir / "storage").exists():
+        return BrokerSecurity.make(data_dir, wanted or "plaintext")
+    if wanted not in {None, found.security}:
+        raise SecurityFixed(data_dir, found.security)
+    return found
+
+
+def _format_once(
+    data_dir: Path,
+    base: tuple[Path, str, str],
+    port: int,
+    controller_port: int,
+    security: BrokerSecurity,
+    progress: Progress,
+) -> str:
     """Format the storage if there is none; returns the cluster id, "" if the storage names none (Kafka will say)."""
     storage = data_dir / "storage"
     if storage.exists():
@@ -198,14 +255,15 @@ def _format_once(data_dir: Path, base: tuple[Path, str, str], port: int, control
         return named[1] if named else ""
     progress("Formatting Kafka's storage")
     # Formatted beside its place and then renamed: an interrupted format leaves nothing that looks formatted.
-    partial = data_dir / "storage.partial"
-    shutil.rmtree(partial, ignore_errors=True)
+    unfinished = data_dir / "storage.partial"
+    shutil.rmtree(unfinished, ignore_errors=True)
     config = data_dir / "format.properties"
-    config.write_text(server_properties(partial, port, controller_port))
+    config.touch(0o600)
+    config.write_text(server_properties(unfinished, port, controller_port, (), security.protocol, security.properties()))
     cluster_id = _new_cluster_id()
     tool = ("-XX:+UseSerialGC", NO_OPTIMISING_COMPILER, "kafka.tools.StorageTool")
     result = subprocess.run(
-        [*base, *tool, "format", "--standalone", "--cluster-id", cluster_id, "--config", config],
+        [*base, *tool, "format", "--standalone", "--cluster-id", cluster_id, "--config", config, *security.format_options()],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -216,22 +274,23 @@ def _format_once(data_dir: Path, base: tuple[Path, str, str], port: int, control
     config.unlink()
     if result.returncode:
         raise StorageFormatFailed(data_dir, last_lines(result.stdout))
-    partial.rename(storage)
+    unfinished.rename(storage)
     return cluster_id
 
 
-def _answers(program: Program) -> bool:
+def _answers(data_dir: Path, program: Program) -> bool:
     """True if a metadata request is answered, and by this cluster rather than one that came first to the port."""
     # The client logs an error when nobody listens, which is the normal case here.
     try:
         socket.create_connection((HOST, program.port), timeout=_ANSWER_MS / 1000).close()
     except OSError:
         return False
-    return asyncio.run(_cluster_id(f"{HOST}:{program.port}")) == program.identity
+    kafka = BrokerSecurity.of(data_dir).kafka_config(f"{HOST}:{program.port}")
+    return asyncio.run(_cluster_id(kafka)) == program.identity
 
 
-async def _cluster_id(bootstrap: str) -> str | None:
-    admin = client.admin_client(KafkaConfig(bootstrap), request_timeout_ms=_ANSWER_MS)
+async def _cluster_id(kafka: KafkaConfig) -> str | None:
+    admin = client.admin_client(kafka, request_timeout_ms=_ANSWER_MS)
     try:
         await admin.start()
         cluster = await admin.describe_cluster()

@@ -1,7 +1,7 @@
 """Configuration files of the embedded broker and of the local Connect worker."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +11,11 @@ _SERVER_PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers={host}:{controller_port}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}{listening}
-advertised.listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}{advertised}
-inter.broker.listener.name=PLAINTEXT
+listeners=CLIENT://{host}:{port},CONTROLLER://{host}:{controller_port}{listening}
+advertised.listeners=CLIENT://{host}:{port},CONTROLLER://{host}:{controller_port}{advertised}
+inter.broker.listener.name=CLIENT
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT{protocols}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,CLIENT:{protocol}{protocols}
 log.dirs={storage}
 
 auto.create.topics.enable=false
@@ -120,17 +120,26 @@ class Listener:
     advertised: int
 
 
-def server_properties(storage: Path, port: int, controller_port: int, listeners: Sequence[Listener] = ()) -> str:
-    """``server.properties`` of a node that is broker and controller in one."""
-    return _SERVER_PROPERTIES.format(
+def server_properties(
+    storage: Path,
+    port: int,
+    controller_port: int,
+    listeners: Sequence[Listener] = (),
+    protocol: str = "PLAINTEXT",
+    more: Mapping[str, str] | None = None,
+) -> str:
+    """``server.properties`` of a node that is broker and controller in one; clients come to its port by ``protocol``."""
+    text = _SERVER_PROPERTIES.format(
         host=HOST,
         port=port,
+        protocol=protocol,
         controller_port=controller_port,
         storage=_escaped(storage),
         listening="".join(f",{each.name}://{HOST}:{each.port}" for each in listeners),
         advertised="".join(f",{each.name}://{HOST}:{each.advertised}" for each in listeners),
         protocols="".join(f",{each.name}:PLAINTEXT" for each in listeners),
     )
+    return text + "".join(f"{name}={value}\n" for name, value in (more or {}).items())
 
 
 def worker_properties(bootstrap: str, plugins: Path, port: int, *, group: str, secrets: Path, identity: str) -> str:

@@ -71,6 +71,24 @@ class StorageFormatFailed(RuntimeUnavailableError):
         )
 
 
+class CertificatesFailed(RuntimeUnavailableError):
+    """There is no ``openssl`` program, or it made no certificates."""
+
+    def __init__(self, output: Sequence[str]) -> None:
+        super().__init__(
+            "The certificates of a secured broker could not be made.",
+            "Install OpenSSL 3 (apt-get install openssl, brew install openssl), or start without --kafka-security.",
+            output,
+        )
+
+
+class SecurityFixed(RuntimeUnavailableError):
+    """The broker of a directory was made with another kind of security."""
+
+    def __init__(self, data_dir: Path, security: str) -> None:
+        super().__init__(f"The broker of {data_dir} was made as {security}.", "Give the new one another data directory.")
+
+
 class PortTaken(RuntimeUnavailableError):
     """Another program listens on ``port``."""
 
