@@ -36,7 +36,7 @@ def client_security(settings: Settings, secret: Callable[[str], str]) -> dict[st
     kafka = KafkaConfig.of(settings)
     if kafka.protocol == "PLAINTEXT":
         return {}
-    found = {"security.protocol": kafka.protocol}
+    found: dict[str, str] = {"security.protocol": kafka.protocol}
     if kafka.tls is not None:
         if not kafka.tls.hostname_check:
             found["ssl.endpoint.identification.algorithm"] = ""

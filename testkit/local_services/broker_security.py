@@ -38,7 +38,7 @@ class BrokerSecurity:
         directory = data_dir / "security"
         for security in ("sasl_ssl", "mtls"):
             if (directory / security).exists():
-                return cls(directory, security)  # type: ignore[arg-type]  # mypy reads str from the tuple
+                return cls(directory, security)
         return cls(directory, "plaintext")
 
     @classmethod

@@ -11,6 +11,7 @@ import rocksdict
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.kafka.reader import read_to_end, reader
+from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import agents_app, dispatch_app, tables
 from streams.settings import Settings
 
@@ -34,7 +35,7 @@ async def compare_state(settings: Settings, directory: Path) -> list[Compared]:
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     found = []
-    async with reader(settings.kafka_bootstrap) as consumer:
+    async with reader(KafkaConfig.of(settings)) as consumer:
         for app in (agents_app(settings), dispatch_app(settings)):
             for path in sorted(directory.glob(f"**/{app}/v1/tables/*-*.db")):
                 table, _, partition = path.stem.rpartition("-")

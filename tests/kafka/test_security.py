@@ -95,7 +95,7 @@ def test_an_encrypted_key_needs_its_password(files: BrokerSecurity, tmp_path: Pa
     import subprocess
 
     encrypted = tmp_path / "encrypted.key"
-    command = ["openssl", "pkcs8", "-topk8", "-in", files.key, "-out", encrypted, "-passout", "pass:right"]
+    command = ["openssl", "pkcs8", "-topk8", "-in", str(files.key), "-out", str(encrypted), "-passout", "pass:right"]
     subprocess.run(command, check=True, capture_output=True)
 
     def options(password: str) -> dict[str, Any]:
