@@ -5,11 +5,12 @@ only after it has been unchanged for a while. Right after its creation a connect
 """
 
 import asyncio
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Final
+
+from tenacity import AsyncRetrying, retry_if_result, stop_before_delay
 
 from streams.connect.connect_errors import ConnectorMissing, ConnectUnreachable
 from streams.connect.lint import lint
@@ -17,7 +18,7 @@ from streams.connect.plan import Plan, planned
 from streams.connect.render import Config
 from streams.connect.responses import Status
 from streams.connect.rest import ConnectClient
-from streams.core.backoff import RetryPolicy
+from streams.core.backoff import RetryPolicy, last_result
 from streams.core.errors import ConfigurationError
 
 _POLL_SECONDS: Final = 0.25
@@ -77,14 +78,14 @@ async def plan_for(client: ConnectClient, name: str, desired: Config, *, force: 
 
 async def plan_when_reachable(client: ConnectClient, name: str, desired: Config, *, force: bool, patience: WaitLimits) -> Plan:
     """As :func:`plan_for`, repeated while an unreachable database is the only obstacle."""
-    deadline, rng = _now() + patience.longest, Random()
-    for attempt in itertools.count(1):
-        plan = await plan_for(client, name, desired, force=force)
-        delay = _AGAIN.delay(attempt, rng)
-        if not plan.unreachable or plan.problems or plan.refused or _now() + delay > deadline:
-            return plan
-        await asyncio.sleep(delay)
-    raise AssertionError("counts for ever")
+    plan: Plan = await AsyncRetrying(
+        sleep=asyncio.sleep,
+        retry=retry_if_result(lambda plan: plan.unreachable and not (plan.problems or plan.refused)),
+        wait=_AGAIN.wait(Random()),
+        stop=stop_before_delay(patience.longest),
+        retry_error_callback=last_result,
+    )(plan_for, client, name, desired, force=force)
+    return plan
 
 
 def ended(status: Status) -> bool:

@@ -14,12 +14,13 @@ from urllib.parse import quote
 
 import httpx
 import msgspec
+from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt
 
 from streams.connect.connect_errors import ConnectBusy, ConnectorMissing, ConnectRefused, ConnectUnreachable
 from streams.connect.masking import scrubbed
 from streams.connect.render import Config
 from streams.connect.responses import Offset, Offsets, Plugin, Refusal, Status, Validation
-from streams.core.backoff import RetryPolicy
+from streams.core.backoff import RetryPolicy, last_result
 from streams.kafka.security import ca_context
 from streams.settings import Settings
 
@@ -142,12 +143,13 @@ class ConnectClient:
 
     async def _call(self, method: str, path: str, config: Config | None = None) -> bytes:
         call = f"{method} {path.partition('?')[0]}"
-        for count in range(1, self._busy.calls + 1):
-            answer = await self._send(call, method, path, config)
-            if answer.status_code != httpx.codes.CONFLICT:
-                break
-            if count < self._busy.calls:
-                await asyncio.sleep(self._busy.wait.delay(count, self._rng))
+        answer: httpx.Response = await AsyncRetrying(
+            sleep=asyncio.sleep,
+            retry=retry_if_result(lambda answer: answer.status_code == httpx.codes.CONFLICT),
+            wait=self._busy.wait.wait(self._rng),
+            stop=stop_after_attempt(self._busy.calls),
+            retry_error_callback=last_result,
+        )(self._send, call, method, path, config)
         if answer.is_success:
             return answer.content
         raise _failure(call, answer, config or {})

@@ -1,7 +1,11 @@
 """How long to wait before a call is repeated: exponential, capped, full jitter."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import Any
+
+from tenacity import RetryCallState
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +18,17 @@ class RetryPolicy:
     def delay(self, failures: int, rng: Random) -> float:
         """The wait after ``failures`` (at least 1) failures in a row."""
         return rng.uniform(0, min(self.cap, self.base * 2.0 ** min(failures - 1, 30)))
+
+    def wait(self, rng: Random) -> Callable[[RetryCallState], float]:
+        """The policy as tenacity's ``wait``."""
+        return lambda state: self.delay(state.attempt_number, rng)
+
+
+def last_result(state: RetryCallState) -> Any:
+    """Tenacity's ``retry_error_callback`` where the last answer is the result, although it asked for one more try.
+
+    Raises:
+        Exception: the last try's own.
+    """
+    assert state.outcome is not None
+    return state.outcome.result()

@@ -10,6 +10,7 @@ from random import Random
 
 import httpx
 import structlog
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from streams.core.backoff import RetryPolicy
 from streams.core.clock import Clock
@@ -87,17 +88,17 @@ class Dispatch:
             await client.close()
 
     async def _reach(self, client: DotdigitalClient) -> AccountTargets:
-        retry, failures = RetryPolicy(), 0
-        while True:
-            try:
-                await client.open()
-                targets = await resolve(client, self._mapping)
-            except DotdigitalError as error:
-                failures += 1
-                log.warning("Dotdigital is not ready; retrying", operation=error.operation, reason=str(error), attempt=failures)
-                await asyncio.sleep(retry.delay(failures, self._rng))
-            else:
-                return AccountTargets.of(self._mapping, targets)
+        async def reach() -> AccountTargets:
+            await client.open()
+            return AccountTargets.of(self._mapping, await resolve(client, self._mapping))
+
+        targets: AccountTargets = await AsyncRetrying(
+            sleep=asyncio.sleep,
+            retry=retry_if_exception_type(DotdigitalError),
+            wait=RetryPolicy().wait(self._rng),
+            before_sleep=_log_not_ready,
+        )(reach)
+        return targets
 
     async def _deliver(
         self,
@@ -174,3 +175,9 @@ class Dispatch:
 
     def _observe(self, call: Call) -> None:
         self._metrics.calls.labels(call.operation, call.status).observe(call.seconds)
+
+
+def _log_not_ready(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome is not None else None
+    assert isinstance(error, DotdigitalError)
+    log.warning("Dotdigital is not ready; retrying", operation=error.operation, reason=str(error), attempt=state.attempt_number)
