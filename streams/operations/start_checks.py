@@ -9,9 +9,9 @@ import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from aiokafka.admin import AIOKafkaAdminClient
-
 from streams.core.errors import ConfigurationError
+from streams.kafka import client
+from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import TopicSpec, capture_specs, captured
 from streams.mapping import Mapping
 from streams.messages.protocol import specs
@@ -78,7 +78,7 @@ async def check_topics(settings: Settings, mapping: Mapping, *, captured_too: bo
     """
     capture = {spec.name for spec in capture_specs(settings, mapping, settings.source_kind)}
     ours = [spec for spec in specs(settings, mapping) if spec.name not in capture]
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    admin = client.admin_client(KafkaConfig.of(settings))
     await admin.start()
     try:
         existing = set(await admin.list_topics())

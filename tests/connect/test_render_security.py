@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from streams.connect.lint import lint
 from streams.connect.render import Config, connector
 from streams.core.errors import ConfigurationError
-from streams.kafka.topics import specs
+from streams.messages.protocol import specs
 from tests.connect.connect_harness import MAPPING, settings
 
 LOGIN = {"kafka_user": "bridge", "kafka_password": SecretStr("not-for-json")}

@@ -17,6 +17,7 @@ import pytest
 
 from streams.cli.exit_codes import ExitCode
 from streams.engine.data_dir import own_data_dir
+from streams.kafka.security import KafkaConfig
 from streams.mapping import load_mapping
 from streams.messages.protocol import specs
 from streams.messages.topics import Topics
@@ -138,7 +139,7 @@ def test_topics_that_are_missing(settings: Settings) -> None:
 
 async def test_topics_with_other_partitions(settings: Settings) -> None:
     ours = [spec for spec in specs(settings, load_mapping()) if spec.name.startswith(settings.app_id)]
-    await apply_topics(settings.kafka_bootstrap, ours, execute=True)
+    await apply_topics(KafkaConfig.of(settings), ours, execute=True)
     names = Topics.of(settings.app_id)
     done = start(environment(settings, 4), "--only=agents")
     topics = ", ".join(f"{name} has 2" for name in (names.orders, names.buyers, names.contacts))
