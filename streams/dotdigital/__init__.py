@@ -1,5 +1,6 @@
-"""Dotdigital's REST API: the calls that we make, typed, with a class of error for every way of failing.
+"""A client of Dotdigital's REST API: the calls that we make, typed, with one error class for each remedy.
 
-It may import ``mapping`` (names that the account must hold) and ``core``, and can be built without our settings. Start with
-``client.py``; ``errors.py`` draws the tree of errors.
+It knows HTTP and Dotdigital's formats, and nothing of deliveries or of Kafka. It may import ``streams.mapping`` (for
+``bootstrap``) and ``streams.core``. Start with ``client.py`` (the whole API), then ``transport.py`` (one call from the budget
+to the response) and ``errors.py`` (the tree of failures).
 """

@@ -1,4 +1,4 @@
-"""The account itself (v2): where it lives, and its data fields."""
+"""The account itself (v2): its properties, among them the endpoint of its region, and its data fields."""
 
 import orjson
 
@@ -42,5 +42,6 @@ class AccountCalls(ApiGroup):
         try:
             await self._call(Operation.CREATE_DATA_FIELD, "POST", "/v2/data-fields", body)
         except DataError as error:
+            # Two workers may start at once; the type of an existing field was compared when the plan was made.
             if error.code != "ERROR_NON_UNIQUE_DATAFIELD":
                 raise

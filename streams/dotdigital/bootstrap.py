@@ -1,7 +1,7 @@
 """What must exist in the account before the first delivery: data fields, collections, the list, the programme.
 
-A plan compares the account with the mapping and changes nothing. Applying it creates what is missing, and nothing at all while
-something clashes: a data field or a property has its type for good, so a wrong one is a matter for a person.
+A plan compares the account with the mapping and changes nothing. Applying it creates the missing parts. If any part clashes,
+nothing is created: the type of a data field or of a collection's property can never be changed, so a person must decide.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,19 +34,19 @@ TYPES: Final[dict[str, FieldType]] = {
     "refunded": "Boolean",
     "exclude_until": "Date",
 }
-"""The type of each value of a contact; what is not listed is text."""
+"""The type of each value of a contact; values that are not listed are text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that must exist.
+    """One part of the account that must exist.
 
     Attributes:
-        kind: what it is.
-        name: its name, or its id where the mapping gives that.
-        wanted: its type, as far as it has one.
-        action: ``ok``, ``create``, ``clash`` when it exists with another type, or ``missing`` when only a person can make it.
-        found: what is there instead.
+        kind: the kind of part.
+        name: its name, or its id where the mapping gives the id.
+        wanted: its type, if it has one.
+        action: ``ok``, ``create``, ``clash`` when it exists with another type, or ``missing`` when only a person can create it.
+        found: the type or the name that the account has now.
         number: its id, once it exists and has one.
     """
 
@@ -68,7 +68,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Where deliveries go: collections by name, list and programme by id; None is not delivered."""
+    """The targets of deliveries: collections by name, list and programme by id; None means that the part is not delivered."""
 
     orders: str | None
     catalogue: str | None
@@ -77,10 +77,10 @@ class Targets:
 
 
 async def plan(api: Api, mapping: SiteMapping) -> tuple[Step, ...]:
-    """Compare the account with what the mapping needs. Names match in any casing.
+    """Compare the account with the needs of the mapping. Names match in any casing, as they do in Dotdigital.
 
     Raises:
-        RegionError: the account lives elsewhere; the message says where.
+        RegionError: another region serves the account; the message names its endpoint.
         DotdigitalError: the account cannot be read.
     """
     account = await api.account()
@@ -92,16 +92,16 @@ async def plan(api: Api, mapping: SiteMapping) -> tuple[Step, ...]:
             *await _program(api, mapping),
         )
     except RegionError as error:
-        # account-info is the one call that a host of another region answers, and it names the right one.
+        # account-info is the only call that succeeds on the host of another region, and its response names the right one.
         raise RegionError(error.operation, account.get("ApiEndpoint")) from error
 
 
 async def apply(api: Api, steps: tuple[Step, ...]) -> None:
-    """Create what the plan says is missing.
+    """Create the missing parts of a plan.
 
     Raises:
-        ConfigurationError: something is blocked, and nothing was changed.
-        DotdigitalError: a creation is refused.
+        ConfigurationError: a part is blocked; nothing was changed.
+        DotdigitalError: a part could not be created. Run it again: the parts that exist by then are left as they are.
     """
     if blocked := [step for step in steps if step.blocked]:
         raise ConfigurationError("the account cannot be used: " + "; ".join(map(str, blocked)))
@@ -118,10 +118,10 @@ async def apply(api: Api, steps: tuple[Step, ...]) -> None:
 
 
 async def resolve(api: Api, mapping: SiteMapping) -> Targets:
-    """Where the worker delivers to.
+    """The worker's targets. A worker checks them at start, because one missing data field would have every contact refused.
 
     Raises:
-        ConfigurationError: something is missing or of another type; the message names it and the command to run.
+        ConfigurationError: a part is missing or has another type; the message names it and the command to run.
         DotdigitalError: the account cannot be read.
     """
     steps = await plan(api, mapping)
@@ -135,7 +135,7 @@ async def resolve(api: Api, mapping: SiteMapping) -> Targets:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A collection of ours."""
+    """The scope, type and properties that one of our collections must have."""
 
     scope: Scope
     type: CollectionType
@@ -149,7 +149,7 @@ _KINDS: Final[Mapping[str, _Wanted]] = {
 
 
 def _wanted(mapping: SiteMapping) -> Iterator[tuple[str, str]]:
-    """The collections that the site delivers: kind and name."""
+    """The collections that the site delivers: pairs of kind and name."""
     if mapping.delivery.orders is not None:
         yield "orders", mapping.delivery.orders.collection
     if mapping.delivery.catalogue is not None and mapping.products is not None:
@@ -179,6 +179,7 @@ async def _collection(api: Api, kind: str, name: str, held: Collection | None) -
     wanted = _KINDS[kind]
     if (held.scope, held.type) != (wanted.scope, wanted.type):
         return Step("collection", name, kind, "clash", f"{held.type} of scope {held.scope}")
+    # The right scope and type are not enough: records that another system wrote may have fixed a property's type.
     wrong = ", ".join(type_conflicts(wanted.properties, await api.schema(name)))
     return Step("collection", name, kind, "clash" if wrong else "ok", wrong or held.type)
 
@@ -191,6 +192,7 @@ async def _list(api: Api, mapping: SiteMapping) -> list[Step]:
         if wanted == held.list_id or (isinstance(wanted, str) and wanted.strip().casefold() == held.name.casefold()):
             return [Step("list", str(wanted), "", "ok", held.name, held.list_id)]
     if isinstance(wanted, int):
+        # Dotdigital assigns the ids, so a list with a given id cannot be created.
         return [Step("list", str(wanted), "", "missing", "there is no list with that id")]
     return [Step("list", wanted, "", "create")]
 
@@ -200,6 +202,7 @@ async def _program(api: Api, mapping: SiteMapping) -> list[Step]:
     if not isinstance(follow_up, RefundEnrolment):
         return []
     name = str(follow_up.program)
+    # The API has no call that creates or activates a programme.
     held = next((program for program in await api.programs() if program.program_id == follow_up.program), None)
     if held is None:
         return [Step("programme", name, "Active", "missing", "there is no programme with that id")]

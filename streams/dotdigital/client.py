@@ -48,17 +48,19 @@ class Api(
     SuppressionCalls,
     AccountCalls,
 ):
-    """Every call, on behalf of one lane."""
+    """Every call to the account, on behalf of one lane."""
 
 
 class DotdigitalClient(Api):
-    """One account's API; its own calls are those of the live lane.
+    """One account's API. Calls on the client itself belong to the live lane; ``for_lane`` gives the API of another lane.
+
+    Use it as a context manager, or call ``open`` before the first call and ``close`` after the last.
 
     Args:
-        config: endpoint (or ``auto``: asked of the account), credentials, connections and timeout.
-        observe: told of every call.
-        budget: asked before every call; none: unbounded.
-        transport: instead of the network, for tests.
+        config: endpoint (or ``auto``: the account is asked for it), credentials, connections and timeout.
+        observe: called after every call.
+        transport: replaces the network in tests.
+        budget: awaited before every call; without one, calls are not limited.
     """
 
     def __init__(
@@ -73,14 +75,14 @@ class DotdigitalClient(Api):
         super().__init__(Transport(config, observe, budget or Unbounded(), url, transport))
 
     def for_lane(self, lane: Lane) -> Api:
-        """The same connections on behalf of another lane."""
+        """The API of another lane, over the same connections and the same budget."""
         return Api(self._transport, lane)
 
     async def open(self) -> None:
-        """Find the account's endpoint, unless it is given or found already.
+        """Ask the account for its endpoint, unless the endpoint is configured or known already.
 
         Raises:
-            DotdigitalError: the account cannot be asked.
+            DotdigitalError: the call failed, or the account names no usable endpoint.
         """
         if self._undiscovered:
             self._transport.move(await discover(self))
@@ -105,4 +107,4 @@ class DotdigitalClient(Api):
 
 
 def unobserved(_call: Call) -> None:
-    """An observer that looks away."""
+    """An observer that ignores every call: for tools without metrics."""

@@ -1,8 +1,9 @@
-"""Every code with which Dotdigital refuses something, its kind of failure, and what to do.
+"""Every documented error code of Dotdigital, with its class and a hint for the operator (``docs/dotdigital-codes.md``).
 
-Codes of v3 services (``contacts:...``), of v2 (``ERROR_...``), and of the rows of import reports, which documentation and
-specifications spell in different cases. Sources: the error list and the specifications of the contacts 3.4, insight 3.3, events
-3.1 and configuration 3.0 services and of v2; which codes are worth another try is our reading of their descriptions.
+There are codes of the v3 services (``contacts:...``), of v2 (``ERROR_...``), and of the rows of import reports, whose case
+differs between the documentation and the specifications. Sources: the error list, and the specifications of the contacts 3.4,
+insight 3.3, events 3.1 and configuration 3.0 services and of v2. Dotdigital does not publish which codes can be retried: the
+classes are our reading of the descriptions.
 """
 
 from collections.abc import Mapping
@@ -21,20 +22,26 @@ class ErrorClass(StrEnum):
     THROTTLED = "throttled"
     """A limit is reached."""
     ACCESS = "access"
-    """No such request works until a person acts."""
+    """No request of this kind works until a person acts."""
     EXISTS = "exists"
     """The contact exists already."""
     MISSING = "missing"
-    """Something that it depends on does not exist; try again once it does."""
+    """The request depends on something that does not exist; try again once it does."""
     NOT_FOUND = "not-found"
     """The requested object does not exist."""
     DATA = "data"
-    """This request is wrong, now and for ever."""
+    """The request is wrong and stays wrong: park it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """One code: ``hint`` is a line for the operator who finds it on a parked delivery."""
+    """The meaning of one code.
+
+    Attributes:
+        verdict: its class.
+        hint: a line for the operator, shown with a parked delivery.
+        ceiling: the limit that is reached, for the class ``throttled``.
+    """
 
     verdict: ErrorClass
     hint: str
@@ -232,20 +239,21 @@ REASONS: Final[dict[str, Code]] = {
     "TooManyDistinctKeyValuePairs": Code(_DATA, "the collection has too many properties"),
     "KeyExistingForDifferentContact": Code(_LATER, "the record's key still belongs to another contact: delete it there first"),
 }
-"""The words of import reports."""
+"""Codes of import reports: of a whole import, and of its rows."""
 
 CODES: Final[Mapping[str, Code]] = _V3 | {f"ERROR_{name}": code for name, code in _V2.items()} | REASONS
-"""Every code that is documented, as its documentation spells it."""
+"""Every documented code, in the spelling of its documentation."""
 
 _SAME: Final = {"duplicateidentifier": "duplicate"}
-"""Codes that the specification and the documentation call by different words."""
+"""Codes for which the specification and the documentation use different words."""
 
 _FOLDED: Final = {name.casefold(): code for name, code in CODES.items()}
+# An unknown code parks one request. Any other class would repeat it for ever, or stop every delivery because of it.
 _UNKNOWN: Final = Code(_DATA, "an undocumented code: ask Dotdigital for its meaning")
 
 
 def canonical(code: str) -> str:
-    """A code of an import report in the one spelling that we keep: lower case, one word for each."""
+    """A code of an import report in the spelling that we store: lower case, one word for each meaning."""
     folded = code.strip().casefold()
     return _SAME.get(folded, folded)
 
@@ -256,5 +264,5 @@ def known(code: str) -> bool:
 
 
 def explain(code: str) -> Code:
-    """What a code means, in any casing; one that is not documented concerns the one request that got it."""
+    """The meaning of a code, in any casing; an undocumented code means that this one request is wrong."""
     return _FOLDED.get(canonical(code), _UNKNOWN)

@@ -1,4 +1,4 @@
-"""How to reach one account, in plain values."""
+"""The client's configuration in plain values, so that the client does not depend on the product's settings."""
 
 from dataclasses import dataclass, field
 
@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 class ClientConfig:
     """Endpoint, credentials and limits of one client.
 
-    ``url`` is the endpoint of the account's region, or ``auto``: the account is asked for it. ``connections`` is the number of
-    concurrent calls; ``timeout`` is that of one call, in seconds (:mod:`streams.dotdigital.transport` gives imports more).
+    Attributes:
+        url: the endpoint of the account's region, or ``auto`` to ask the account for it.
+        user: the API user's login.
+        password: the API user's password.
+        connections: the number of concurrent calls.
+        timeout: of one call, in seconds; bulk calls have more (:mod:`streams.dotdigital.transport`).
     """
 
     url: str

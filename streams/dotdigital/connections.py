@@ -1,4 +1,4 @@
-"""A few connections, of which the more urgent lanes always find one free."""
+"""A small pool of connections that keeps some of them free for the more urgent lanes."""
 
 import asyncio
 from collections import deque
@@ -9,47 +9,52 @@ from streams.core.lanes import Lane
 
 
 class Connections:
-    """Hands out one client per connection, last in, first out: what is used stays warm, the rest is closed by the other side.
+    """Lends one client per connection.
 
-    Bulk leaves two connections to the others and live leaves one to urgent; with a single connection all share it.
+    The connection that was returned last is lent first, so that the few in use stay open; Dotdigital closes idle ones. Bulk
+    leaves two connections to the other lanes, and live leaves one to urgent. All lanes share a single connection.
     """
 
     def __init__(self, clients: list[httpx.AsyncClient]) -> None:
         self._idle = list(clients)
         self._all = tuple(clients)
+        # A lane may take a connection while fewer than this many are lent. The number falls with urgency: see ``Lane``.
         self._most = {lane: max(1, len(clients) - lane) for lane in Lane}
         self._waiting: dict[Lane, deque[asyncio.Future[httpx.AsyncClient]]] = {lane: deque() for lane in Lane}
 
     async def take(self, lane: Lane) -> httpx.AsyncClient:
-        """A connection for ``lane``; it must be given back."""
+        """Wait for a connection for ``lane``. The caller must return it with ``give``."""
         place: asyncio.Future[httpx.AsyncClient] = asyncio.get_running_loop().create_future()
         self._waiting[lane].append(place)
         self._serve()
         try:
             return await place
         except asyncio.CancelledError:
+            # The task was cancelled after it had been given a connection, but before it ran: nobody else would return it.
             if place.done() and not place.cancelled():
                 self.give(place.result())
             raise
 
     def give(self, client: httpx.AsyncClient) -> None:
-        """Give a connection back."""
+        """Return a connection."""
         self._idle.append(client)
         self._serve()
 
     async def close(self) -> None:
-        """Close all of them."""
+        """Close all connections."""
         for client in self._all:
             await client.aclose()
 
     def move(self, url: str) -> None:
-        """Call another host from now on."""
+        """Send all further calls to another host."""
         for client in self._all:
             client.base_url = httpx.URL(url)
 
     def _serve(self) -> None:
+        # Lanes in order of urgency, and within a lane in order of arrival.
         for lane, places in self._waiting.items():
             while places and len(self._all) - len(self._idle) < self._most[lane]:
                 place = places.popleft()
+                # A cancelled task leaves its future in the queue.
                 if not place.done():
                     place.set_result(self._idle.pop())

@@ -1,7 +1,8 @@
 """Contacts, one at a time (contacts service v3).
 
-Who is looked for is looked for by address; who is known is changed by id, since such a call names no address and so cannot
-create a contact. A write brings a contact back from the recycle bin.
+A contact whose id we do not know is addressed by e-mail. A contact whose id we know is updated by id: such a call names no
+address, so it cannot create a contact. Any write restores a contact from the recycle bin (Dotdigital's reference, "import
+contact"), so a late write can undo an erasure.
 """
 
 from collections.abc import Sequence
@@ -25,9 +26,10 @@ UNSUBSCRIBED: Final = "unsubscribed"
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """What Dotdigital says of a contact.
+    """A contact as Dotdigital returned it.
 
-    ``email_status`` is that of its e-mail channel, lower-cased like ``email``; ``updated`` is UTC epoch seconds, 0 if unknown.
+    ``email_status`` is the status of its e-mail channel. It and ``email`` are lower-cased, because responses and requests use
+    different cases. ``updated`` is UTC epoch seconds, 0 if unknown.
     """
 
     contact_id: int
@@ -38,7 +40,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Upserted:
-    """The answer to a PATCH: the contact, and whether the call created it."""
+    """The response to a PATCH: the contact, and whether the call created it."""
 
     contact: Contact
     created: bool
@@ -53,7 +55,7 @@ class _Channels(ApiModel):
 
 
 class ContactForm(ApiModel):
-    """A contact as answers and listings have it."""
+    """A contact in responses and listings."""
 
     contact_id: int
     status: str | None = None
@@ -62,7 +64,7 @@ class ContactForm(ApiModel):
     channel_properties: _Channels | None = None
 
     def contact(self) -> Contact:
-        """The contact; without a status of the e-mail channel, that of the contact counts."""
+        """The contact. Listings without ``channelProperties`` have no channel status; the contact's own status is used then."""
         channel = self.channel_properties.email if self.channel_properties else None
         status = (channel.status if channel else None) or self.status or ""
         email = address(self.identifiers.email if self.identifiers else None)
@@ -73,7 +75,7 @@ class ContactCalls(ApiGroup):
     """Calls for one contact."""
 
     async def find(self, email: str) -> Contact | None:
-        """The contact with that address, or None."""
+        """The contact with that address, or None if there is none."""
         try:
             answer = await self._call(Operation.GET_CONTACT, "GET", _path(email))
         except NotFoundError:
@@ -81,10 +83,17 @@ class ContactCalls(ApiGroup):
         return _contact(answer, Operation.GET_CONTACT)
 
     async def create(self, email: str, fields: bytes, status: Status, lists: Sequence[int] = ()) -> Contact:
-        """Create a contact with an explicit status: without one Dotdigital would subscribe it.
+        """Create a contact. The status is required: Dotdigital subscribes a new contact whose status is omitted.
+
+        Args:
+            email: the address, lower-cased.
+            fields: the JSON object of its data fields.
+            status: the status of its e-mail channel.
+            lists: ids of the lists to join.
 
         Raises:
-            ContactExistsError: somebody created it in the meantime.
+            ContactExistsError: another system has created the contact in the meantime.
+            DataError: the address or a field is refused.
         """
         body = orjson.dumps({"identifiers": {"email": email}} | content(fields, status, lists))
         return _contact(await self._call(Operation.CREATE_CONTACT, "POST", "/contacts/v3", body), Operation.CREATE_CONTACT)
@@ -92,7 +101,14 @@ class ContactCalls(ApiGroup):
     async def upsert_by_email(
         self, email: str, fields: bytes, status: Literal["unsubscribed"] | None = None, lists: Sequence[int] = ()
     ) -> Upserted:
-        """Write data fields by address and join ``lists``; ``status`` only to tighten. Creates the contact if it is gone."""
+        """Write data fields by address, and join ``lists``. Creates the contact if it does not exist.
+
+        ``status`` can only unsubscribe: writing ``subscribed`` could undo an opt-out, or send the contact a challenge e-mail.
+
+        Raises:
+            DataError: the address or a field is refused.
+        """
+        # A PATCH that may create needs the identifiers in its body as well as in its path.
         body = orjson.dumps({"identifiers": {"email": email}} | content(fields, status, lists))
         answer = await self._call(Operation.PATCH_CONTACT, "PATCH", _path(email), body)
         return Upserted(_contact(answer, Operation.PATCH_CONTACT), answer.status_code == httpx.codes.CREATED)
@@ -100,16 +116,16 @@ class ContactCalls(ApiGroup):
     async def update_by_id(
         self, contact_id: int, fields: bytes, lists: Sequence[int] = (), status: Literal["unsubscribed"] | None = None
     ) -> Contact:
-        """Write data fields by contact id and join ``lists``; ``status`` only to tighten. Names no address: cannot create.
+        """Write data fields by contact id, and join ``lists``. It names no address, so it cannot create a contact.
 
         Raises:
-            DataError: there is no such contact, or the fields are refused.
+            DataError: there is no such contact, or a field is refused.
         """
         path, body = f"/contacts/v3/contactId/{contact_id}", orjson.dumps(content(fields, status, lists))
         return _contact(await self._call(Operation.CHANGE_CONTACT, "PATCH", path, body), Operation.CHANGE_CONTACT)
 
     async def delete(self, email: str) -> bool:
-        """Delete a contact (into the recycle bin); False when there was none."""
+        """Delete a contact; False if there was none. Any write restores it from the recycle bin, for about 30 days."""
         try:
             await self._call(Operation.DELETE_CONTACT, "DELETE", _path(email))
         except NotFoundError:
@@ -118,7 +134,10 @@ class ContactCalls(ApiGroup):
 
 
 def content(fields: bytes, status: Status | None, lists: Sequence[int]) -> dict[str, Any]:
-    """What a write says of a contact; ``fields`` is the JSON of its data fields and goes out as it is."""
+    """The body of a write; ``fields`` is the JSON of the data fields and is sent unchanged.
+
+    Without a ``status`` the member is omitted, which leaves the status of an existing contact as it is.
+    """
     body: dict[str, Any] = {"dataFields": orjson.Fragment(fields)}
     if status is not None:
         body["channelProperties"] = {"email": {"status": status}}

@@ -14,7 +14,7 @@ from streams.dotdigital.transport import ApiGroup
 
 @dataclass(frozen=True, slots=True)
 class ContactPage:
-    """One page; ``marker`` leads to the next, also in a later reading, and is None on the last."""
+    """One page. ``marker`` leads to the next page, also in a later call, and is None on the last page."""
 
     contacts: tuple[Contact, ...]
     marker: str | None
@@ -31,12 +31,12 @@ class ReadingCalls(ApiGroup):
     async def contacts_since(
         self, modified: int | None, *, with_status: bool = True, marker: str | None = None, limit: int = MOST_V3
     ) -> AsyncIterator[ContactPage]:
-        """Contacts with an address that changed at ``modified`` (UTC epoch seconds) or later, or all; oldest id first.
+        """Contacts that have an address and changed at ``modified`` (UTC epoch seconds) or later, lowest id first.
 
         Args:
-            modified: None reads them all.
-            with_status: ask for the e-mail channel's status; without it ``email_status`` is the contact's overall one.
-            marker: where an earlier reading of the same filter stopped.
+            modified: None reads all contacts.
+            with_status: ask for the e-mail channel's status; without it ``email_status`` is the contact's overall status.
+            marker: the marker at which an earlier call with the same filter stopped.
             limit: contacts in a page, at most 5000.
         """
         query = {"limit": str(limit)} | since(modified) | ({"include": "channelProperties"} if with_status else {})

@@ -1,4 +1,4 @@
-"""The API user. A blank around user or password is the most common reason for a 401: it is removed, and said."""
+"""The API user. Dotdigital refuses a login or a password with a blank around it, so blanks are removed, with a warning."""
 
 from dataclasses import dataclass, field
 from typing import Self
@@ -10,7 +10,7 @@ from streams.dotdigital.config import ClientConfig
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """``blanks``: the settings that had blanks around them, by the names that an operator knows."""
+    """The login for HTTP Basic. ``blanks``: the settings that had blanks around them, by the names of their variables."""
 
     auth: httpx.BasicAuth = field(repr=False)
     blanks: tuple[str, ...]
@@ -27,5 +27,5 @@ class Credentials:
 
     @property
     def warning(self) -> str | None:
-        """What to tell the operator, if anything."""
+        """A warning for the operator, or None."""
         return f"blanks around {' and '.join(self.blanks)} are ignored; remove them" if self.blanks else None

@@ -1,4 +1,4 @@
-"""From an answer that is no success to the error that says what to do about it."""
+"""Maps an unsuccessful response to the error that names its remedy. Descriptions are never copied: they quote personal data."""
 
 import re
 from typing import Any, Final
@@ -28,7 +28,7 @@ _V2_CODE: Final = re.compile(r"ERROR_[A-Z_]+")
 _V3_CODE: Final = re.compile(r"[A-Za-z]{1,40}:[A-Za-z]{1,40}")
 _MEMBER: Final = re.compile(r"[A-Za-z_]{1,40}")
 _REASON: Final = re.compile(r"\b(?:[A-Z][a-z]+){2,}\b")
-"""A word of an import's report; those that are ordinary words too (Unknown, Duplicate) prove nothing in a sentence."""
+"""A code of an import report in a sentence: at least two capitalised parts, since ``Unknown`` or ``Duplicate`` may be prose."""
 _RECORD_REFUSED: Final = "insightData:badJson"
 _LONGEST_SHAPE: Final = 300
 
@@ -42,7 +42,9 @@ _JOBS: Final = {Operation.IMPORT_CONTACTS: Limit.CONTACT_IMPORTS, Operation.IMPO
 
 
 def error_from_response(operation: Operation, answer: httpx.Response) -> DotdigitalError:
-    """The error for an answer that is no success."""
+    """The error for an unsuccessful response."""
+    # The order of the checks matters. The old hourly limit is a 400, so its code is checked before the statuses. The code of a
+    # 403 says more than the status, so it comes first. Gateways in front of Dotdigital answer without a code.
     status, body = answer.status_code, _parsed(answer)
     code = _code(body)
     meaning = explain(code) if code is not None else None
@@ -64,7 +66,12 @@ def error_from_response(operation: Operation, answer: httpx.Response) -> Dotdigi
 
 
 def _throttled(operation: Operation, answer: httpx.Response, code: str | None) -> ThrottledError:
-    """A full queue of jobs is told apart from a used-up budget by its code; a code that nobody knows, by the call."""
+    """The error of a reached limit.
+
+    Dotdigital answers 429 both when the calls of a minute are used up and when too many jobs run. A job limit has a code, a
+    used-up minute has none. An unknown code on a call that starts a job is taken for that job's limit: the code for more than
+    five insight imports is not published.
+    """
     ceiling = explain(code).ceiling if code is not None else None
     if ceiling is None and code is not None:
         ceiling = _JOBS.get(operation)
@@ -76,7 +83,7 @@ def _throttled(operation: Operation, answer: httpx.Response, code: str | None) -
 def _without_code(operation: Operation, answer: httpx.Response, body: Any) -> DotdigitalError:
     status = answer.status_code
     if answer.is_redirect or status in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED):
-        # Not Dotdigital's own words, but a wrong URL's: nothing that one contact should be parked for.
+        # Dotdigital's own 404 has a code. One without comes from a wrong URL, and would park every delivery in turn.
         return AccessError(operation, f"http-{status}", "no code in the answer: is OWDD_DOTDIGITAL_URL right?")
     return DataError(operation, f"http-{status}", shape(body))
 
@@ -89,7 +96,7 @@ def _parsed(answer: httpx.Response) -> Any:
 
 
 def _code(body: Any) -> str | None:
-    """Dotdigital's code: ``errorCode`` in v3, the last ``ERROR_...`` of ``message`` in v2; gateways give neither."""
+    """Dotdigital's code: ``errorCode`` in v3, the last ``ERROR_...`` of ``message`` in v2; a gateway's response has neither."""
     if not isinstance(body, dict):
         return None
     given = body.get("errorCode")
@@ -100,13 +107,16 @@ def _code(body: Any) -> str | None:
 
 
 def _record_reason(body: dict[str, Any]) -> str:
-    """Why a single record was refused, in the word of an import's report if the description has it: no code is published."""
+    """The reason for which a single record was refused.
+
+    No codes are published for it. The code of an import report is used if the description contains one.
+    """
     words = _REASON.findall(str(body.get("description", "")))
     return next((word for word in words if word in REASONS), _RECORD_REFUSED)
 
 
 def shape(body: Any) -> str:
-    """Members and their types, without a single value; names that could be data are left out."""
+    """The members of a body and their types, without any value. Names that could be data are replaced by ``?``."""
     return _shape(body, 3)[:_LONGEST_SHAPE]
 
 

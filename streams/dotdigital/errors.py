@@ -35,7 +35,11 @@ class Limit(StrEnum):
 
 
 class DotdigitalError(Exception):
-    """Base of every failed call; ``operation`` names the call. ``not_applied``: it cannot have taken effect."""
+    """Base of every failed call.
+
+    ``operation`` names the call. ``not_applied`` is True if the call cannot have taken effect. If it is False, the outcome is
+    unknown, and a repeated call must be safe.
+    """
 
     not_applied = True
 
@@ -45,7 +49,7 @@ class DotdigitalError(Exception):
 
 
 class ConnectivityError(DotdigitalError):
-    """No usable answer. ``reason`` is short and stable, fit for a metric label."""
+    """No usable response. ``reason`` is short and stable, fit for a metric label."""
 
     not_applied = False
 
@@ -55,7 +59,7 @@ class ConnectivityError(DotdigitalError):
 
 
 class NotSentError(ConnectivityError):
-    """No connection could be made, so the call never left."""
+    """No connection could be made, so nothing was sent."""
 
     not_applied = True
 
@@ -67,7 +71,7 @@ class TransientError(ConnectivityError):
 
 
 class ThrottledError(DotdigitalError):
-    """A limit is reached; ``reset_at``: until then (UTC epoch seconds), if Dotdigital reports it."""
+    """A limit is reached: ``scope``. It is lifted at ``reset_at`` (UTC epoch seconds), if Dotdigital reports that."""
 
     def __init__(self, operation: str, reset_at: float | None = None, scope: Limit = Limit.RATE) -> None:
         super().__init__(operation, f"used up: {scope}")
@@ -76,7 +80,7 @@ class ThrottledError(DotdigitalError):
 
 
 class AccessError(DotdigitalError):
-    """Dotdigital does not let us in, or not that far. ``code`` is Dotdigital's, or ``http-...``."""
+    """Access is denied, to the account or to this call. ``code`` is Dotdigital's, or ``http-...``."""
 
     def __init__(self, operation: str, code: str, hint: str) -> None:
         super().__init__(operation, f"{code}: {hint}")
@@ -92,7 +96,7 @@ class CredentialsError(AccessError):
 
 
 class RegionError(AccessError):
-    """The host does not serve the account, or the user lacks a permission. ``endpoint``: where the account lives, if known."""
+    """The host does not serve the account, or the user lacks a permission. ``endpoint``: the account's endpoint, if known."""
 
     def __init__(self, operation: str, endpoint: str | None = None) -> None:
         hint = (

@@ -1,4 +1,7 @@
-"""Custom events (v3). They are accepted in bulk and never reported on: an event of nobody is dropped in silence."""
+"""Custom events (v3). They are accepted in bulk, and there is no report: Dotdigital drops an event of an unknown contact.
+
+So an event is sent only after its contact was delivered.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +14,12 @@ from streams.dotdigital.tiers import Operation
 from streams.dotdigital.transport import ApiGroup
 
 MOST_EVENTS: Final = 5000
-"""Events in one import."""
+"""Dotdigital's limit of events in one import."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a contact. ``at``: UTC epoch seconds; ``content``: the JSON object of its data."""
+    """An event of a contact. ``at``: UTC epoch seconds; ``content``: the JSON object of its data."""
 
     email: str
     type: str
@@ -25,7 +28,7 @@ class Event:
     content: bytes
 
     def encode(self) -> bytes:
-        """The event as it goes out."""
+        """The event's JSON."""
         body: dict[str, Any] = {
             "contactIdentity": {"identifier": "email", "value": self.email},
             "type": self.type,
@@ -40,6 +43,10 @@ class EventCalls(ApiGroup):
     """Calls for events."""
 
     async def import_events(self, events: Sequence[Event]) -> None:
-        """Tell up to 5000 events; one that is malformed has all of them refused."""
+        """Send up to 5000 events. One malformed event causes all of them to be refused.
+
+        Raises:
+            DataError: an event is malformed (``events:badJson``).
+        """
         body = b"[%b]" % b",".join(event.encode() for event in events)
         await self._call(Operation.IMPORT_EVENTS, "POST", "/events/v3/import", body)

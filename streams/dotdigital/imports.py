@@ -1,7 +1,7 @@
-"""Contacts in bulk (contacts service v3): an import is accepted at once, done later, and its report read row by row.
+"""Contacts in bulk (contacts service v3): an import is accepted at once and done later; its report has the failed rows.
 
-A structural fault in one row refuses the whole call, a wrong value is a row of the report. States and codes are spelled in
-different ways by documentation and specification, and a report has no summary while the import runs.
+A structural fault in one row causes the whole call to be refused; a wrong value becomes a row of the report. The documentation
+and the specification spell states and codes differently, and the report has no summary while the import runs.
 """
 
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ from streams.dotdigital.transport import ApiGroup
 
 
 class ImportState(StrEnum):
-    """Where an import, or another job, stands."""
+    """The state of an import or of another asynchronous job."""
 
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
     REJECTED = "rejected"
-    """Held back until somebody at Dotdigital has looked at it."""
+    """Dotdigital checks it by hand first."""
     OVER_LIMIT = "over-limit"
     """More contacts than the account's contract allows."""
 
@@ -41,15 +41,24 @@ _STATES: Final = {
 
 
 def state(status: str | None) -> ImportState:
-    """The state that a status stands for; every word that we do not know is one of a job under way."""
+    """The state for a status of v2 or v3. An unknown status counts as running.
+
+    The words differ between services (``NotStarted``, ``Processing``, ``NotFinished``) and between their documents. A job that
+    is wrongly taken for done would lose its rows; one that is wrongly taken for running is only polled again.
+    """
     return _STATES.get((status or "").strip().casefold(), ImportState.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
 class ImportContact:
-    """One row. ``fields``: the JSON of its data fields; ``status`` None leaves an existing contact's as it is.
+    """One row of an import.
 
-    With a ``contact_id`` the contact is matched by that, and a row whose contact is gone cannot create another.
+    Attributes:
+        email: the address.
+        fields: the JSON object of the data fields.
+        status: of the e-mail channel; None leaves that of an existing contact as it is.
+        lists: ids of the lists to join.
+        contact_id: if given, the contact is matched by it, and a row whose contact was deleted cannot create another one.
     """
 
     email: str
@@ -59,7 +68,7 @@ class ImportContact:
     contact_id: int | None = None
 
     def encode(self) -> bytes:
-        """The row as it goes out."""
+        """The row's JSON."""
         match, value = ("email", self.email) if self.contact_id is None else ("contactId", self.contact_id)
         names: dict[str, Any] = {"matchIdentifier": match, "identifiers": {match: value}}
         return orjson.dumps(names | content(self.fields, self.status, self.lists))
@@ -73,7 +82,7 @@ class ImportedRow(NamedTuple):
 
 
 class RejectedRow(NamedTuple):
-    """A row of which something, or all, was not taken, by what the report names it. ``codes`` are canonical."""
+    """A row that was refused whole or in part, with the identifiers that the report gives. ``codes`` are canonical."""
 
     email: str | None
     contact_id: int | None
@@ -82,7 +91,11 @@ class RejectedRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ContactImport:
-    """An import's report. ``created`` and ``updated`` may lack rows that were imported all the same."""
+    """An import's report.
+
+    A contact can be both imported and among the failures, for example when only a list was refused. ``created`` and ``updated``
+    may lack rows that were imported.
+    """
 
     state: ImportState
     created: tuple[ImportedRow, ...] = ()
@@ -116,20 +129,21 @@ class ImportCalls(ApiGroup):
     """Calls for many contacts."""
 
     async def import_contacts(self, items: Sequence[ImportContact]) -> str:
-        """Start an import and return its id; no two items may have one address.
+        """Start an import and return its id. No two items may have the same address: the later one would be refused.
 
         Raises:
-            ThrottledError: 25 imports are in flight (``Ceiling.CONTACT_IMPORTS``).
+            ThrottledError: 25 imports are in flight (``Limit.CONTACT_IMPORTS``).
+            DataError: the structure of a row is wrong, and nothing was imported.
         """
         body = b'{"contacts":[%b]}' % b",".join(item.encode() for item in items)
         answer = await self._call(Operation.IMPORT_CONTACTS, "PUT", "/contacts/v3/import", body)
         return read(answer, Operation.IMPORT_CONTACTS, Accepted).import_id
 
     async def contact_import(self, import_id: str) -> ContactImport:
-        """How an import stands; its rows once it is done.
+        """The state of an import, and its rows once it is done.
 
         Raises:
-            NotFoundError: Dotdigital does not know it.
+            NotFoundError: Dotdigital does not have the import.
         """
         answer = await self._call(Operation.CONTACT_IMPORT, "GET", f"/contacts/v3/import/{import_id}")
         report = read(answer, Operation.CONTACT_IMPORT, _Report)

@@ -1,7 +1,8 @@
 """Insight data (v3): collections and their records, one at a time and in bulk.
 
-Every write replaces the whole record, and a collection's first value of a property fixes its type for good. A record of a
-contact is addressed through the contact; writing one neither creates the contact nor, outside imports, the collection.
+Every write replaces the whole record, and the first value of a property fixes its type until the collection is deleted. A
+record of a contact is addressed through the contact. Writing a record never creates the contact, and only an import creates
+the collection.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -25,12 +26,12 @@ Scope: TypeAlias = Literal["account", "contact"]
 CollectionType: TypeAlias = Literal["orders", "catalog", "custom"]
 
 MOST_KEYS: Final = 5000
-"""Keys in one deletion."""
+"""Dotdigital's limit of keys in one deletion."""
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A collection; ``scope`` and ``type`` are lower-cased, names are the same in any casing."""
+    """A collection and its number of records. ``scope`` and ``type`` are lower-cased; names are equal in any casing."""
 
     name: str
     scope: str
@@ -40,7 +41,7 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """A property's type for good: ``STRING``, ``FLOAT``, ``INTEGER``, ``BOOLEAN``, ``TIMESTAMP`` or ``RECORD``."""
+    """A property and its fixed type: ``STRING``, ``FLOAT``, ``INTEGER``, ``BOOLEAN``, ``TIMESTAMP`` or ``RECORD``."""
 
     name: str
     type: str
@@ -50,14 +51,14 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class ImportRecord:
-    """One record of an import; ``content`` is its JSON, ``email`` its contact's address in a collection of contacts."""
+    """One record of an import; ``content`` is its JSON, ``email`` its contact's address in a contact-scoped collection."""
 
     key: str
     content: bytes
     email: str | None = None
 
     def encode(self) -> bytes:
-        """The record as it goes out."""
+        """The record's JSON."""
         body: dict[str, Any] = {"key": self.key, "json": orjson.Fragment(self.content)}
         if self.email is not None:
             body["contactIdentity"] = {"identifier": "email", "value": self.email}
@@ -86,7 +87,7 @@ class InsightImport:
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """A record as the account holds it; ``updated`` is UTC epoch seconds, ``contact_id`` None for those of the account."""
+    """A record in the account; ``updated`` is UTC epoch seconds, ``contact_id`` None in an account-scoped collection."""
 
     key: str
     content: dict[str, Any]
@@ -159,7 +160,7 @@ class InsightCalls(ApiGroup):
     """Calls for collections and records."""
 
     async def ensure_collection(self, name: str, scope: Scope, kind: CollectionType) -> bool:
-        """Create a collection; False when there is one of that name, whatever its scope and type."""
+        """Create a collection; False if one of that name exists, whatever its scope and type."""
         query = {"collectionScope": scope, "collectionType": kind}
         path = f"/insightData/v3/collections/{name}"
         answer = await self._call(Operation.CREATE_COLLECTION, "POST", path, query=query)
@@ -174,29 +175,31 @@ class InsightCalls(ApiGroup):
         )
 
     async def schema(self, collection: str) -> tuple[Property, ...]:
-        """The types that the records' properties have for good; empty while there are no records.
+        """The fixed types of the records' properties; empty while there are no records.
 
         Raises:
             MissingError: there is no such collection.
         """
         answer = await self._call(Operation.GET_SCHEMA, "GET", f"/insightData/v3/collections/{collection}/schema")
         rows = read(answer, Operation.GET_SCHEMA, _Schema).schema
+        # The schema describes the stored row (key, owner, ...); the record itself is the property ``json``.
         record = next((row for row in rows if row.name.casefold() == "json"), None)
         return () if record is None else _property(record).fields
 
     async def put_record(
         self, collection: str, key: str, content: bytes, email: str | None = None
     ) -> Literal["created", "replaced"]:
-        """Write a record of the account, or of the contact ``email``.
+        """Write a record (``content`` is its JSON) of the account, or of the contact ``email``. It replaces the old record.
 
         Raises:
-            MissingError: the contact or the collection is not there.
+            MissingError: the contact or the collection does not exist.
+            DataError: the record does not fit the collection.
         """
         answer = await self._call(Operation.PUT_RECORD, "PUT", _record(collection, key, email), content)
         return "created" if answer.status_code == httpx.codes.CREATED else "replaced"
 
     async def delete_record(self, collection: str, key: str, email: str | None = None) -> bool:
-        """Delete a record; False when it is not there, nor its contact or its collection."""
+        """Delete a record; False if the record, its contact or its collection does not exist."""
         try:
             await self._call(Operation.DELETE_RECORD, "DELETE", _record(collection, key, email))
         except (NotFoundError, MissingError):
@@ -204,11 +207,12 @@ class InsightCalls(ApiGroup):
         return True
 
     async def delete_records(self, collection: str, keys: Sequence[str], email: str | None = None) -> frozenset[str]:
-        """Delete many records, 5000 in a call; returns the keys that were not there.
+        """Delete many records, 5000 in a call; returns the keys that did not exist.
 
         Raises:
-            MissingError: the contact or the collection is not there.
+            MissingError: the contact or the collection does not exist.
         """
+        # "accounts" in the plural is right for this call only.
         place = "accounts" if email is None else f"contacts/email/{quote(email, safe='')}"
         path, gone = f"/insightData/v3/{place}/{collection}/deleteRecords", list[str]()
         for start in range(0, len(keys), MOST_KEYS):
@@ -218,21 +222,24 @@ class InsightCalls(ApiGroup):
         return frozenset(gone)
 
     async def import_records(self, collection: str, scope: Scope, kind: CollectionType, records: Sequence[ImportRecord]) -> str:
-        """Start an import and return its id. It creates a missing collection; no two records may have one key.
+        """Start an import and return its id. It creates a missing collection. No two records may have the same key.
+
+        A record of an unknown contact is accepted here, and refused in the report.
 
         Raises:
-            ThrottledError: 5 imports are in flight (``Ceiling.INSIGHT_IMPORTS``).
+            ThrottledError: 5 imports are in flight (``Limit.INSIGHT_IMPORTS``).
         """
+        # The records are JSON already: they are joined as bytes, not decoded and encoded again.
         head = orjson.dumps({"collectionName": collection, "collectionScope": scope, "collectionType": kind})
         body = b'%b,"records":[%b]}' % (head[:-1], b",".join(record.encode() for record in records))
         answer = await self._call(Operation.IMPORT_RECORDS, "PUT", "/insightData/v3/import", body)
         return read(answer, Operation.IMPORT_RECORDS, Accepted).import_id
 
     async def insight_import(self, import_id: str) -> InsightImport:
-        """How an import stands.
+        """The state of an import, and its failures once it is done.
 
         Raises:
-            NotFoundError: Dotdigital does not know it.
+            NotFoundError: Dotdigital does not have the import.
         """
         answer = await self._call(Operation.INSIGHT_IMPORT, "GET", f"/insightData/v3/import/{import_id}")
         report = read(answer, Operation.INSIGHT_IMPORT, _Report)
@@ -248,7 +255,10 @@ class InsightCalls(ApiGroup):
     async def records(
         self, collection: str, scope: Scope, *, email: str | None = None, modified: int | None = None, limit: int = 5000
     ) -> AsyncIterator[tuple[StoredRecord, ...]]:
-        """A collection page by page, or one contact's part of it; ``modified``: since then only (UTC epoch seconds)."""
+        """The records of a collection, or of one contact in it, page by page.
+
+        ``modified`` (UTC epoch seconds) limits them to those that changed at that time or later.
+        """
         place = "account" if scope == "account" else "contacts" if email is None else f"contacts/email/{quote(email, safe='')}"
         path, query = f"/insightData/v3/{place}/{collection}", {"limit": str(limit)} | since(modified)
         while True:

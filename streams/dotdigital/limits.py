@@ -1,4 +1,4 @@
-"""What a reply says of its tier's budget, in headers."""
+"""The rate-limit headers of a response: the state of one tier's budget."""
 
 import math
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ SCOPE = "X-RateLimit-Scope"
 
 
 def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
-    """The tier's state, or None when the reply does not say all of it."""
+    """The tier's state, or None if a header is missing: half a state cannot be used."""
     limit, remaining = (_number(headers, f"X-RateLimit-{name}") for name in ("Limit", "Remaining"))
     reset = reset_at(headers)
     return None if limit is None or remaining is None or reset is None else RateLimit(int(limit), int(remaining), reset)
 
 
 def reset_at(headers: Mapping[str, str]) -> float | None:
-    """When the budget returns (UTC epoch seconds)."""
+    """The time at which the budget is renewed (UTC epoch seconds); Dotdigital documents no ``Retry-After``."""
     return _number(headers, "X-RateLimit-Reset")
 
 

@@ -1,4 +1,4 @@
-"""Lists, which v2 calls address books. Contacts join one by a v3 write; leaving is a call of v2, and the only way off."""
+"""Lists, which v2 calls address books. A v3 write adds a contact to a list; only v2 can remove one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class _Book(ApiModel):
 
 
 class RemovalJob(ApiModel):
-    """Work that v2 does later."""
+    """An asynchronous job of v2: a removal or an enrolment."""
 
     id: str
     status: str | None = None
@@ -58,7 +58,7 @@ class ListCalls(ApiGroup):
         await self._call(Operation.CREATE_LIST, "POST", "/v2/address-books", body)
 
     async def leave_list(self, list_id: int, contact_id: int) -> bool:
-        """Take a contact off a list; False when there is no such contact.
+        """Remove a contact from a list; False if there is no such contact.
 
         Raises:
             MissingError: there is no such list.
@@ -67,18 +67,19 @@ class ListCalls(ApiGroup):
         try:
             await self._call(Operation.LEAVE_LIST, "DELETE", path)
         except MissingError as error:
+            # A missing list is a fault of the configuration and must not pass for success; a missing contact is on no list.
             if error.code != "ERROR_CONTACT_NOT_FOUND":
                 raise
             return False
         return True
 
     async def leave_list_many(self, list_id: int, contact_ids: Sequence[int]) -> str:
-        """Start to take many contacts off a list; returns the id of the work. Unknown contacts are passed over."""
+        """Start to remove many contacts from a list; returns the id of the job. Unknown contacts are ignored."""
         path = f"/v2/address-books/{list_id}/contacts/delete"
         answer = await self._call(Operation.LEAVE_LIST_MANY, "POST", path, orjson.dumps(list(contact_ids)))
         return read(answer, Operation.LEAVE_LIST_MANY, RemovalJob).id
 
     async def list_removal(self, removal_id: str) -> ImportState:
-        """How that work stands."""
+        """The state of a removal job."""
         answer = await self._call(Operation.LIST_REMOVAL, "GET", f"/v2/contacts/deletion/{removal_id}")
         return state(read(answer, Operation.LIST_REMOVAL, RemovalJob).status)

@@ -1,4 +1,4 @@
-"""Programmes and enrolments (v2). 20 enrolment calls an hour over all programmes, so each should carry as many as it may."""
+"""Programmes and enrolments (v2). An account has 20 enrolment calls an hour over all programmes, so each should be full."""
 
 import csv
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from streams.dotdigital.tiers import Operation
 from streams.dotdigital.transport import ApiGroup
 
 MOST_CONTACTS: Final = 25
-"""Contacts in one enrolment."""
+"""Dotdigital's limit of contacts in one enrolment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A programme."""
+    """A programme; ``status`` is ``Draft``, ``Active``, ``Deactivated`` or ``ReadOnly``."""
 
     program_id: int
     name: str
@@ -60,27 +60,28 @@ class ProgramCalls(ApiGroup):
                 return tuple(found)
 
     async def enrol(self, program_id: int, contact_ids: Sequence[int]) -> str:
-        """Enrol up to 25 contacts; returns the enrolment's id. Who is on the programme already stays as they are.
+        """Enrol up to 25 contacts; returns the enrolment's id. Contacts that are on the programme stay as they are.
 
         Raises:
-            ThrottledError: the calls of this hour are used up (``Ceiling.ENROLMENTS``).
+            ThrottledError: the calls of this hour are used up (``Limit.ENROLMENTS``).
             MissingError: there is no such programme or contact, or the programme is not active.
         """
         body = orjson.dumps({"programId": program_id, "contacts": list(contact_ids)})
         return read(await self._call(Operation.ENROL, "POST", "/v2/programs/enrolments", body), Operation.ENROL, RemovalJob).id
 
     async def enrolment(self, enrolment_id: str) -> ImportState:
-        """How an enrolment stands."""
+        """The state of an enrolment."""
         answer = await self._call(Operation.ENROLMENT, "GET", f"/v2/programs/enrolments/{enrolment_id}")
         return state(read(answer, Operation.ENROLMENT, RemovalJob).status)
 
     async def enrolment_faults(self, enrolment_id: str) -> tuple[EnrolmentFault, ...]:
-        """Who was not enrolled.
+        """The contacts that were not enrolled.
 
         Raises:
             ConnectivityError: the enrolment is not finished.
         """
         path = f"/v2/programs/enrolments/{enrolment_id}/report-faults"
         answer = await self._call(Operation.ENROLMENT_FAULTS, "GET", path)
+        # The report is CSV with a byte order mark.
         rows = csv.DictReader(answer.content.decode("utf-8-sig").splitlines())
         return tuple(EnrolmentFault(int(row["Id"]), row["Reason"]) for row in rows)

@@ -1,4 +1,7 @@
-"""Answers as typed values: what does not have the documented form is not believed, what was added to it is ignored."""
+"""Responses as typed values. A response without its documented form is an error; additional members are ignored.
+
+Dotdigital adds members without notice, and clients with strict models broke when it did.
+"""
 
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -12,28 +15,29 @@ T = TypeVar("T")
 
 
 class ApiModel(msgspec.Struct, rename="camel", gc=False):
-    """Base of what answers are read into; members that are not named are ignored."""
+    """Base of the models of responses; members that a model does not name are ignored."""
 
 
 class Identifiers(ApiModel):
-    """Who a contact is."""
+    """A contact's identifiers."""
 
     email: str | None = None
     contact_id: int | str | None = None
 
 
 class Accepted(ApiModel):
-    """The answer to an import that is accepted."""
+    """The response to an import that was accepted."""
 
     import_id: str
 
 
 def read(answer: httpx.Response, operation: str, form: type[T]) -> T:
-    """The answer's body as ``form``.
+    """The response's body as ``form``.
 
     Raises:
-        ConnectivityError: it is no JSON (``not-json``) or has another form (``unexpected``); the call may have worked.
+        ConnectivityError: the body is not JSON (``not-json``) or has another form (``unexpected``); the call may have worked.
     """
+    # The decoder's message is dropped with its exception: it could quote the body, which contains personal data.
     try:
         return msgspec.json.decode(answer.content, type=form)
     except msgspec.ValidationError:
@@ -43,7 +47,10 @@ def read(answer: httpx.Response, operation: str, form: type[T]) -> T:
 
 
 def seconds(text: str | None) -> int:
-    """UTC epoch seconds of a date, 0 for what is none; v2 puts a blank between date and time, and may leave out the zone."""
+    """UTC epoch seconds of a date, 0 if it is missing or unreadable.
+
+    v2 puts a blank between date and time, and may leave out the zone, which is UTC then.
+    """
     try:
         moment = datetime.fromisoformat((text or "").strip())
     except ValueError:
@@ -52,10 +59,10 @@ def seconds(text: str | None) -> int:
 
 
 def stamp(moment: int) -> str:
-    """A moment (UTC epoch seconds) as filters and paths want it."""
+    """A moment (UTC epoch seconds) in the form that filters and paths need."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def address(text: str | None) -> str:
-    """An address of an answer as we compare it; empty for none."""
+    """An address of a response in the form that we compare, lower-cased and trimmed; empty if there is none."""
     return (text or "").strip().lower()

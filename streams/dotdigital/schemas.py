@@ -1,7 +1,7 @@
-"""The types of our records' properties, and where they differ from those that a collection has for good.
+"""The types of our records' properties, and their conflicts with the types that a collection has already.
 
-The first record fixes a property's type until the whole collection is deleted, also when that record was somebody else's; a
-number written as text, or a date without a zone, is refused or useless from then on. The properties are those of
+The first record fixes a property's type until the whole collection is deleted, even if another system wrote that record. If it
+wrote a number as text, or a date without a zone, our values are refused or useless from then on. The properties are those of
 ``docs/delivery-rules.md`` sections 4 and 5.
 """
 
@@ -33,7 +33,7 @@ ORDERS: Final = (
         ),
     ),
 )
-"""An order's record."""
+"""The properties of an order's record."""
 
 CATALOGUE: Final = (
     *_all(_TEXT, "id", "sku", "name", "currency", "parent_id", "product_code", "product_name", "url", "image_path"),
@@ -41,13 +41,13 @@ CATALOGUE: Final = (
     *_all(_WHOLE, "stock"),
     Property("categories", _RECORD, repeated=True, fields=_all(_TEXT, "id", "name")),
 )
-"""An item's record."""
+"""The properties of a catalogue item's record."""
 
 
 def type_conflicts(wanted: tuple[Property, ...], found: tuple[Property, ...], path: str = "") -> Iterator[str]:
-    """Properties of a collection that cannot hold what we write: ``order_total is STRING, not FLOAT``.
+    """Descriptions of the properties that cannot hold our values, such as ``order_total is STRING, not FLOAT``.
 
-    A type that we have never heard of is left for Dotdigital to judge.
+    A property with a type that is not documented is not reported: Dotdigital accepts or refuses its values.
     """
     held = {field.name.casefold(): field for field in found}
     for field in wanted:
@@ -61,7 +61,7 @@ def type_conflicts(wanted: tuple[Property, ...], found: tuple[Property, ...], pa
 
 
 def _family(kind: str) -> str:
-    """Whole and fractional numbers are one type."""
+    """Whole and fractional numbers are one type: a first price of exactly 10 must not pass for a conflict."""
     return _NUMBER if kind == _WHOLE else kind
 
 

@@ -1,4 +1,4 @@
-"""Refusals (v2): unsubscribing, suppressing, and reading back who left."""
+"""Opt-outs (v2): unsubscribe, suppress, and read back the contacts that were unsubscribed or suppressed."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,10 @@ from streams.dotdigital.transport import ApiGroup
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """Who left or was taken off, lower-cased; ``reason`` is Dotdigital's, lower-cased; ``at`` is UTC epoch seconds."""
+    """A contact that was unsubscribed or suppressed.
+
+    ``email`` and ``reason`` (Dotdigital's word) are lower-cased; ``at`` is UTC epoch seconds.
+    """
 
     contact_id: int
     email: str
@@ -42,10 +45,10 @@ class _Suppressed(ApiModel):
 
 
 class SuppressionCalls(ApiGroup):
-    """Calls about refusals."""
+    """Calls about opt-outs."""
 
     async def unsubscribe(self, email: str) -> bool:
-        """Unsubscribe a contact from everything; False when there is none."""
+        """Unsubscribe a contact from everything; False if there is no such contact."""
         try:
             await self._call(Operation.UNSUBSCRIBE, "POST", "/v2/contacts/unsubscribe", orjson.dumps({"email": email}))
         except MissingError:
@@ -53,17 +56,17 @@ class SuppressionCalls(ApiGroup):
         return True
 
     async def suppress(self, emails: Sequence[str]) -> frozenset[str]:
-        """Suppress contacts; returns the addresses that have none."""
+        """Suppress contacts; returns the addresses that are not in the account, lower-cased."""
         body = orjson.dumps([{"email": email} for email in emails])
         answer = await self._call(Operation.SUPPRESS, "PUT", "/v2/contacts/suppress-contacts", body)
         return frozenset(address(row.email) for row in read(answer, Operation.SUPPRESS, _Suppressed).not_found or ())
 
     def unsubscribed_since(self, moment: int) -> AsyncIterator[tuple[Removal, ...]]:
-        """Who unsubscribed at ``moment`` (UTC epoch seconds) or later, page by page."""
+        """Contacts that unsubscribed at ``moment`` (UTC epoch seconds) or later, page by page."""
         return self._since(Operation.UNSUBSCRIBED_SINCE, moment)
 
     def suppressed_since(self, moment: int) -> AsyncIterator[tuple[Removal, ...]]:
-        """Who was suppressed at ``moment`` (UTC epoch seconds) or later, page by page."""
+        """Contacts that were suppressed at ``moment`` (UTC epoch seconds) or later, page by page."""
         return self._since(Operation.SUPPRESSED_SINCE, moment)
 
     async def _since(self, operation: Operation, moment: int) -> AsyncIterator[tuple[Removal, ...]]:

@@ -1,8 +1,8 @@
-"""Every call that we make, and the budget that pays for it.
+"""Every call that we make, and the tier whose budget it uses.
 
 Dotdigital publishes the tiers (low for bulk, medium, high for light single calls, unlimited for polling and sends), each with
-a budget of its own per account and minute, but not which call falls in which; the sandbox reads those words as we do. A reply
-names its tier in ``X-RateLimit-Scope``, and that is believed over this table.
+a budget of its own per account and minute ("API call rate limits" in its documentation). It does not publish the tier of each
+call: this table is our reading, and the sandbox's. A response names its tier in ``X-RateLimit-Scope``, which takes precedence.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Tier(StrEnum):
 
     @classmethod
     def of_scope(cls, scope: str | None) -> "Tier | None":
-        """The tier that a reply names, in any casing; None for a name that nobody published."""
+        """The tier that a response names, in any casing; None for an unpublished name."""
         return next((tier for tier in cls if scope is not None and tier.casefold() == scope.strip().casefold()), None)
 
 
@@ -32,7 +32,7 @@ class Operation(StrEnum):
     tier: Tier
 
     def __new__(cls, name: str, tier: Tier) -> Self:
-        """A member whose value is its name."""
+        """A member whose value is its name, so that an operation can be used as a metric's label."""
         made = str.__new__(cls, name)
         made._value_ = name
         made.tier = tier
@@ -83,7 +83,7 @@ class Operation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call that was made: ``status`` is the HTTP status or ``no-answer``."""
+    """One finished call; ``status`` is the HTTP status or ``no-answer``."""
 
     operation: Operation
     tier: Tier
@@ -93,7 +93,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """What a reply says of its tier: calls per minute, how many are left, and when they return (UTC epoch seconds)."""
+    """The state of a tier in a response: calls per minute, calls left, and the time of renewal (UTC epoch seconds)."""
 
     limit: int
     remaining: int
@@ -101,24 +101,26 @@ class RateLimit:
 
 
 class Budget(Protocol):
-    """Who may call when."""
+    """Decides when a lane may make a call."""
 
     async def acquire(self, tier: Tier, lane: Lane) -> None:
         """Return once ``lane`` may make a call of ``tier``; awaited before a connection is taken."""
 
     def record_response(self, tier: Tier, rate: RateLimit | None, throttled: bool) -> None:
-        """Told once of every acquired call, answered or not, lest it count as under way for ever.
+        """Called once for every acquired call, also without a response; otherwise the call would count as in flight for ever.
 
-        ``tier`` is the one that was acquired. ``rate`` is what the reply says of that very tier, else None. ``throttled``: the
-        call was refused for the calls per minute, or for the flat calls per hour (then ``rate`` is None).
+        Args:
+            tier: the tier that was acquired.
+            rate: the state of that tier in the response; None if the response has none, or names another tier.
+            throttled: the call was refused for the calls per minute, or for the flat calls per hour (``rate`` is None then).
         """
 
 
 class Unbounded:
-    """A budget without end: for tools that make a handful of calls."""
+    """A budget without a limit: for tools that make few calls."""
 
     async def acquire(self, tier: Tier, lane: Lane) -> None:
         """Never waits."""
 
     def record_response(self, tier: Tier, rate: RateLimit | None, throttled: bool) -> None:
-        """Learns nothing."""
+        """Does nothing."""

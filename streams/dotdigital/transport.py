@@ -1,4 +1,8 @@
-"""One call: the budget first, then a connection, then the answer or the error that it stands for."""
+"""One call: first the budget, then a connection, then the response or its error.
+
+The order matters. A call that waits for the budget must not occupy a connection, or bulk work at its limit would block urgent
+calls, which have a budget of their own.
+"""
 
 import ssl
 import time
@@ -18,10 +22,10 @@ from streams.dotdigital.limits import SCOPE, rate_limit
 from streams.dotdigital.tiers import Budget, Call, Operation, Tier
 
 Observer: TypeAlias = Callable[[Call], None]
-"""Told of every call."""
+"""Called after every call."""
 
 _SLOW_SECONDS: Final = 125.0
-"""Dotdigital may take 121 s over a bulk call; who gives up earlier repeats what was accepted."""
+"""The timeout of bulk calls: Dotdigital may take 121 s for one, and a client that gives up earlier repeats an accepted call."""
 
 
 class Transport:
@@ -37,14 +41,15 @@ class Transport:
     ) -> None:
         self._observe = observe
         self._budget = budget
-        # The tier of each operation as its replies name it.
+        # The tier of each operation, once a response has named it: it takes precedence over the published words (tiers.py).
         self._tiers: dict[Operation, Tier] = {}
         auth = Credentials.of(config).auth
+        # Connecting has a short limit: nothing was sent, so giving up is safe. The pool has none: Connections does the waiting.
         timeout = httpx.Timeout(config.timeout, connect=min(10.0, config.timeout), pool=None)
         self._timeout = timeout
         self._patience = httpx.Timeout(max(_SLOW_SECONDS, config.timeout), connect=timeout.connect, pool=None)
-        # One client per connection: a pool of eight costs httpcore twice the time of eight pools of one, since every call
-        # asks every idle socket whether it still lives (docs/performance.md).
+        # One client per connection: a pool of eight costs httpcore twice the time of eight pools of one, because every call
+        # checks every idle socket (docs/performance.md).
         self._connections = Connections(
             [
                 httpx.AsyncClient(
@@ -68,10 +73,18 @@ class Transport:
         body: bytes | None = None,
         query: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """A successful answer.
+        """Make one call and return its response, which is a success.
+
+        Args:
+            lane: the lane that pays.
+            operation: the call's name in metrics and errors, and its tier.
+            method: the HTTP method.
+            path: the path below the account's endpoint, with quoted values.
+            body: JSON.
+            query: parameters.
 
         Raises:
-            DotdigitalError: any other answer, or none.
+            DotdigitalError: the response is no success, or there is none.
         """
         tier = self._tiers.get(operation, operation.tier)
         await self._budget.acquire(tier, lane)
@@ -79,17 +92,20 @@ class Transport:
         try:
             answer = await self._answer(lane, operation, tier, method, path, body, query)
             error = None if answer.is_success else error_from_response(operation, answer)
+            # A limit of jobs is no concern of the budget of calls.
             throttled = isinstance(error, ThrottledError) and error.scope in (Limit.RATE, Limit.FLAT)
             scope = self._tiers[operation] = Tier.of_scope(answer.headers.get(SCOPE)) or tier
+            # The budget counted the call against ``tier``; the state of another tier would correct the wrong count.
             rate = rate_limit(answer.headers) if scope is tier else None
         finally:
+            # Also without a response, and when the task is cancelled: an acquired call must be settled exactly once.
             self._budget.record_response(tier, rate, throttled)
         if error is not None:
             raise error
         return answer
 
     def move(self, url: str) -> None:
-        """Call another host from now on."""
+        """Send all further calls to another host."""
         self._connections.move(url.rstrip("/"))
 
     async def close(self) -> None:
@@ -115,6 +131,7 @@ class Transport:
             status = str(answer.status_code)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise NotSentError(operation, "no-connection") from error
+        # Everything below may have been sent, so its outcome is unknown. ConnectTimeout is a TimeoutException: order matters.
         except httpx.TimeoutException as error:
             raise ConnectivityError(operation, "timeout") from error
         except httpx.HTTPError as error:
@@ -127,12 +144,12 @@ class Transport:
 
 @cache
 def _trust() -> ssl.SSLContext:
-    """Reading the certificates takes a tenth of a second: once is enough."""
+    """One TLS context for all connections: reading the certificates takes a tenth of a second."""
     return httpx.create_ssl_context()
 
 
 class ApiGroup:
-    """Calls of one lane; the base of every part of the API."""
+    """Calls on behalf of one lane; the base of every part of the API."""
 
     def __init__(self, transport: Transport, lane: Lane = Lane.LIVE) -> None:
         self._transport = transport
