@@ -69,7 +69,7 @@ def codes_page() -> str:
     ]
     for verdict, meaning in _MEANINGS.items():
         lines += ["", f"## {verdict.value.replace('-', ' ').capitalize()}", "", meaning, "", "| code | meaning |", "|---|---|"]
-        lines += [f"| `{name}` | {code.hint} |" for name, code in sorted(CODES.items()) if code.verdict is verdict]
+        lines += [f"| `{name}` | {code.hint} |" for name, code in sorted(CODES.items()) if code.error_class is verdict]
     return "\n".join(lines) + "\n"
 
 

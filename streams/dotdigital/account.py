@@ -27,14 +27,14 @@ class AccountCalls(ApiGroup):
 
     async def account(self) -> dict[str, str]:
         """The account's properties by name; all values are text."""
-        answer = await self._call(Operation.ACCOUNT_INFO, "GET", "/v2/account-info")
-        rows = read(answer, Operation.ACCOUNT_INFO, _Info).properties
+        response = await self._call(Operation.ACCOUNT_INFO, "GET", "/v2/account-info")
+        rows = read(response, Operation.ACCOUNT_INFO, _Info).properties
         return {row.name: "" if row.value is None else str(row.value) for row in rows}
 
     async def data_fields(self) -> dict[str, str]:
         """The account's data fields: name to type."""
-        answer = await self._call(Operation.LIST_DATA_FIELDS, "GET", "/v2/data-fields")
-        return {row.name: row.type for row in read(answer, Operation.LIST_DATA_FIELDS, list[_Field])}
+        response = await self._call(Operation.LIST_DATA_FIELDS, "GET", "/v2/data-fields")
+        return {row.name: row.type for row in read(response, Operation.LIST_DATA_FIELDS, list[_Field])}
 
     async def create_data_field(self, name: str, kind: str) -> None:
         """Create a private data field; a field that exists already is left as it is."""

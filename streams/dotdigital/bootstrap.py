@@ -111,7 +111,7 @@ async def apply(api: Api, steps: tuple[Step, ...]) -> None:
         if step.kind == "data field":
             await api.create_data_field(step.name, step.wanted)
         elif step.kind == "collection":
-            wanted = _KINDS[step.wanted]
+            wanted = _OWN_COLLECTIONS[step.wanted]
             await api.ensure_collection(step.name, wanted.scope, wanted.type)
         else:
             await api.create_list(step.name)
@@ -128,13 +128,13 @@ async def resolve(api: Api, mapping: SiteMapping) -> Targets:
     if wrong := [step for step in steps if step.action != "ok"]:
         named = "\n".join(f"  {step}" for step in wrong)
         raise ConfigurationError(f"the Dotdigital account is incomplete:\n{named}\nrun 'owdd dotdigital apply --execute'")
-    names = dict(_wanted(mapping))
+    names = dict(_delivered_collections(mapping))
     numbers = {step.kind: step.number for step in steps}
     return Targets(names.get("orders"), names.get("catalog"), numbers.get("list"), numbers.get("programme"))
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _OwnCollection:
     """The scope, type and properties that one of our collections must have."""
 
     scope: Scope
@@ -142,13 +142,13 @@ class _Wanted:
     properties: tuple[Property, ...]
 
 
-_KINDS: Final[Mapping[str, _Wanted]] = {
-    "orders": _Wanted("contact", "orders", ORDERS),
-    "catalog": _Wanted("account", "catalog", CATALOGUE),
+_OWN_COLLECTIONS: Final[Mapping[str, _OwnCollection]] = {
+    "orders": _OwnCollection("contact", "orders", ORDERS),
+    "catalog": _OwnCollection("account", "catalog", CATALOGUE),
 }
 
 
-def _wanted(mapping: SiteMapping) -> Iterator[tuple[str, str]]:
+def _delivered_collections(mapping: SiteMapping) -> Iterator[tuple[str, str]]:
     """The collections that the site delivers: pairs of kind and name."""
     if mapping.delivery.orders is not None:
         yield "orders", mapping.delivery.orders.collection
@@ -170,13 +170,13 @@ def _fields(existing: Mapping[str, str], mapping: SiteMapping) -> Iterator[Step]
 
 async def _collections(api: Api, mapping: SiteMapping) -> list[Step]:
     held = {collection.name.casefold(): collection for collection in await api.collections()}
-    return [await _collection(api, kind, name, held.get(name.casefold())) for kind, name in _wanted(mapping)]
+    return [await _collection(api, kind, name, held.get(name.casefold())) for kind, name in _delivered_collections(mapping)]
 
 
 async def _collection(api: Api, kind: str, name: str, held: Collection | None) -> Step:
     if held is None:
         return Step("collection", name, kind, "create")
-    wanted = _KINDS[kind]
+    wanted = _OWN_COLLECTIONS[kind]
     if (held.scope, held.type) != (wanted.scope, wanted.type):
         return Step("collection", name, kind, "clash", f"{held.type} of scope {held.scope}")
     # The right scope and type are not enough: records that another system wrote may have fixed a property's type.

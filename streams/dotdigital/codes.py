@@ -38,14 +38,14 @@ class Code:
     """The meaning of one code.
 
     Attributes:
-        verdict: its class.
+        error_class: its class.
         hint: a line for the operator, shown with a parked delivery.
-        ceiling: the limit that is reached, for the class ``throttled``.
+        limit: the limit that is reached, for the class ``throttled``.
     """
 
-    verdict: ErrorClass
+    error_class: ErrorClass
     hint: str
-    ceiling: Limit | None = None
+    limit: Limit | None = None
 
 
 _LATER, _ACCESS, _MISSING, _NOT_FOUND, _DATA = (

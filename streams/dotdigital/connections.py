@@ -24,15 +24,15 @@ class Connections:
 
     async def take(self, lane: Lane) -> httpx.AsyncClient:
         """Wait for a connection for ``lane``. The caller must return it with ``give``."""
-        place: asyncio.Future[httpx.AsyncClient] = asyncio.get_running_loop().create_future()
-        self._waiting[lane].append(place)
+        waiter: asyncio.Future[httpx.AsyncClient] = asyncio.get_running_loop().create_future()
+        self._waiting[lane].append(waiter)
         self._serve()
         try:
-            return await place
+            return await waiter
         except asyncio.CancelledError:
             # The task was cancelled after it had been given a connection, but before it ran: nobody else would return it.
-            if place.done() and not place.cancelled():
-                self.give(place.result())
+            if waiter.done() and not waiter.cancelled():
+                self.give(waiter.result())
             raise
 
     def give(self, client: httpx.AsyncClient) -> None:
@@ -52,9 +52,9 @@ class Connections:
 
     def _serve(self) -> None:
         # Lanes in order of urgency, and within a lane in order of arrival.
-        for lane, places in self._waiting.items():
-            while places and len(self._all) - len(self._idle) < self._most[lane]:
-                place = places.popleft()
+        for lane, waiters in self._waiting.items():
+            while waiters and len(self._all) - len(self._idle) < self._most[lane]:
+                waiter = waiters.popleft()
                 # A cancelled task leaves its future in the queue.
-                if not place.done():
-                    place.set_result(self._idle.pop())
+                if not waiter.done():
+                    waiter.set_result(self._idle.pop())

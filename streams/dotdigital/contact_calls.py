@@ -77,10 +77,10 @@ class ContactCalls(ApiGroup):
     async def find(self, email: str) -> Contact | None:
         """The contact with that address, or None if there is none."""
         try:
-            answer = await self._call(Operation.GET_CONTACT, "GET", _path(email))
+            response = await self._call(Operation.GET_CONTACT, "GET", _path(email))
         except NotFoundError:
             return None
-        return _contact(answer, Operation.GET_CONTACT)
+        return _contact(response, Operation.GET_CONTACT)
 
     async def create(self, email: str, fields: bytes, status: Status, lists: Sequence[int] = ()) -> Contact:
         """Create a contact. The status is required: Dotdigital subscribes a new contact whose status is omitted.
@@ -110,8 +110,8 @@ class ContactCalls(ApiGroup):
         """
         # A PATCH that may create needs the identifiers in its body as well as in its path.
         body = orjson.dumps({"identifiers": {"email": email}} | content(fields, status, lists))
-        answer = await self._call(Operation.PATCH_CONTACT, "PATCH", _path(email), body)
-        return Upserted(_contact(answer, Operation.PATCH_CONTACT), answer.status_code == httpx.codes.CREATED)
+        response = await self._call(Operation.PATCH_CONTACT, "PATCH", _path(email), body)
+        return Upserted(_contact(response, Operation.PATCH_CONTACT), response.status_code == httpx.codes.CREATED)
 
     async def update_by_id(
         self, contact_id: int, fields: bytes, lists: Sequence[int] = (), status: Literal["unsubscribed"] | None = None
@@ -150,5 +150,5 @@ def _path(email: str) -> str:
     return f"/contacts/v3/email/{quote(email, safe='')}"
 
 
-def _contact(answer: httpx.Response, operation: Operation) -> Contact:
-    return read(answer, operation, ContactForm).contact()
+def _contact(response: httpx.Response, operation: Operation) -> Contact:
+    return read(response, operation, ContactForm).contact()

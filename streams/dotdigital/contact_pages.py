@@ -42,8 +42,8 @@ class ReadingCalls(ApiGroup):
         query = {"limit": str(limit)} | since(modified) | ({"include": "channelProperties"} if with_status else {})
         while True:
             found = query if marker is None else query | {"marker": marker}
-            answer = await self._call(Operation.LIST_CONTACTS, "GET", "/contacts/v3", query=found)
-            page = read(answer, Operation.LIST_CONTACTS, _Page)
+            response = await self._call(Operation.LIST_CONTACTS, "GET", "/contacts/v3", query=found)
+            page = read(response, Operation.LIST_CONTACTS, _Page)
             marker = page.links.following() if page.links else None
             contacts = (row.contact() for row in page.items or ())
             yield ContactPage(tuple(contact for contact in contacts if contact.email), marker)

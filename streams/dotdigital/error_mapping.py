@@ -32,65 +32,65 @@ _REASON: Final = re.compile(r"\b(?:[A-Z][a-z]+){2,}\b")
 _RECORD_REFUSED: Final = "insightData:badJson"
 _LONGEST_SHAPE: Final = 300
 
-_REFUSALS: Final[dict[ErrorClass, type[DataError]]] = {
+_DATA_ERRORS: Final[dict[ErrorClass, type[DataError]]] = {
     ErrorClass.EXISTS: ContactExistsError,
     ErrorClass.MISSING: MissingError,
     ErrorClass.NOT_FOUND: NotFoundError,
     ErrorClass.DATA: DataError,
 }
-_JOBS: Final = {Operation.IMPORT_CONTACTS: Limit.CONTACT_IMPORTS, Operation.IMPORT_RECORDS: Limit.INSIGHT_IMPORTS}
+_JOB_LIMITS: Final = {Operation.IMPORT_CONTACTS: Limit.CONTACT_IMPORTS, Operation.IMPORT_RECORDS: Limit.INSIGHT_IMPORTS}
 
 
-def error_from_response(operation: Operation, answer: httpx.Response) -> DotdigitalError:
+def error_from_response(operation: Operation, response: httpx.Response) -> DotdigitalError:
     """The error for an unsuccessful response."""
     # The order of the checks matters. The old hourly limit is a 400, so its code is checked before the statuses. The code of a
     # 403 says more than the status, so it comes first. Gateways in front of Dotdigital answer without a code.
-    status, body = answer.status_code, _parsed(answer)
+    status, body = response.status_code, _parsed(response)
     code = _code(body)
     meaning = explain(code) if code is not None else None
-    if status == httpx.codes.TOO_MANY_REQUESTS or (meaning is not None and meaning.verdict is ErrorClass.THROTTLED):
-        return _throttled(operation, answer, code)
+    if status == httpx.codes.TOO_MANY_REQUESTS or (meaning is not None and meaning.error_class is ErrorClass.THROTTLED):
+        return _throttled(operation, response, code)
     if status == httpx.codes.UNAUTHORIZED:
         return CredentialsError(operation)
-    if meaning is not None and code is not None and meaning.verdict is ErrorClass.ACCESS:
+    if meaning is not None and code is not None and meaning.error_class is ErrorClass.ACCESS:
         return AccessError(operation, code, meaning.hint)
     if status == httpx.codes.FORBIDDEN:
         return RegionError(operation)
     if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
         return ConnectivityError(operation, f"http-{status}")
     if code is None or meaning is None:
-        return _without_code(operation, answer, body)
-    if meaning.verdict is ErrorClass.LATER:
+        return _without_code(operation, response, body)
+    if meaning.error_class is ErrorClass.LATER:
         return TransientError(operation, code)
-    return _REFUSALS[meaning.verdict](operation, code, "" if known(code) else shape(body))
+    return _DATA_ERRORS[meaning.error_class](operation, code, "" if known(code) else shape(body))
 
 
-def _throttled(operation: Operation, answer: httpx.Response, code: str | None) -> ThrottledError:
+def _throttled(operation: Operation, response: httpx.Response, code: str | None) -> ThrottledError:
     """The error of a reached limit.
 
     Dotdigital answers 429 both when the calls of a minute are used up and when too many jobs run. A job limit has a code, a
     used-up minute has none. An unknown code on a call that starts a job is taken for that job's limit: the code for more than
     five insight imports is not published.
     """
-    ceiling = explain(code).ceiling if code is not None else None
-    if ceiling is None and code is not None:
-        ceiling = _JOBS.get(operation)
-    if ceiling is not None:
-        return ThrottledError(operation, None, ceiling)
-    return ThrottledError(operation, reset_at(answer.headers))
+    limit = explain(code).limit if code is not None else None
+    if limit is None and code is not None:
+        limit = _JOB_LIMITS.get(operation)
+    if limit is not None:
+        return ThrottledError(operation, None, limit)
+    return ThrottledError(operation, reset_at(response.headers))
 
 
-def _without_code(operation: Operation, answer: httpx.Response, body: Any) -> DotdigitalError:
-    status = answer.status_code
-    if answer.is_redirect or status in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED):
+def _without_code(operation: Operation, response: httpx.Response, body: Any) -> DotdigitalError:
+    status = response.status_code
+    if response.is_redirect or status in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED):
         # Dotdigital's own 404 has a code. One without comes from a wrong URL, and would park every delivery in turn.
         return AccessError(operation, f"http-{status}", "no code in the answer: is OWDD_DOTDIGITAL_URL right?")
     return DataError(operation, f"http-{status}", shape(body))
 
 
-def _parsed(answer: httpx.Response) -> Any:
+def _parsed(response: httpx.Response) -> Any:
     try:
-        return orjson.loads(answer.content)
+        return orjson.loads(response.content)
     except orjson.JSONDecodeError:
         return None
 

@@ -136,8 +136,8 @@ class ImportCalls(ApiGroup):
             DataError: the structure of a row is wrong, and nothing was imported.
         """
         body = b'{"contacts":[%b]}' % b",".join(item.encode() for item in items)
-        answer = await self._call(Operation.IMPORT_CONTACTS, "PUT", "/contacts/v3/import", body)
-        return read(answer, Operation.IMPORT_CONTACTS, Accepted).import_id
+        response = await self._call(Operation.IMPORT_CONTACTS, "PUT", "/contacts/v3/import", body)
+        return read(response, Operation.IMPORT_CONTACTS, Accepted).import_id
 
     async def contact_import(self, import_id: str) -> ContactImport:
         """The state of an import, and its rows once it is done.
@@ -145,9 +145,9 @@ class ImportCalls(ApiGroup):
         Raises:
             NotFoundError: Dotdigital does not have the import.
         """
-        answer = await self._call(Operation.CONTACT_IMPORT, "GET", f"/contacts/v3/import/{import_id}")
-        report = read(answer, Operation.CONTACT_IMPORT, _Report)
-        failures = tuple(_refused(row) for row in report.failures or ())
+        response = await self._call(Operation.CONTACT_IMPORT, "GET", f"/contacts/v3/import/{import_id}")
+        report = read(response, Operation.CONTACT_IMPORT, _Report)
+        failures = tuple(_rejected(row) for row in report.failures or ())
         return ContactImport(state(report.status), _imported(report.created), _imported(report.updated), failures)
 
 
@@ -155,7 +155,7 @@ def _imported(rows: list[_Row] | None) -> tuple[ImportedRow, ...]:
     return tuple(ImportedRow(row.contact_id, address(row.identifiers.email if row.identifiers else None)) for row in rows or ())
 
 
-def _refused(row: _Failure) -> RejectedRow:
+def _rejected(row: _Failure) -> RejectedRow:
     codes = tuple(canonical(reason.failure_code or "unknown") for reason in row.failures or ())
     names = row.identifiers or Identifiers()
     matched = names.contact_id if isinstance(names.contact_id, int) else None

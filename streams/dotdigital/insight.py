@@ -163,15 +163,15 @@ class InsightCalls(ApiGroup):
         """Create a collection; False if one of that name exists, whatever its scope and type."""
         query = {"collectionScope": scope, "collectionType": kind}
         path = f"/insightData/v3/collections/{name}"
-        answer = await self._call(Operation.CREATE_COLLECTION, "POST", path, query=query)
-        return answer.status_code == httpx.codes.CREATED
+        response = await self._call(Operation.CREATE_COLLECTION, "POST", path, query=query)
+        return response.status_code == httpx.codes.CREATED
 
     async def collections(self) -> tuple[Collection, ...]:
         """The account's collections."""
-        answer = await self._call(Operation.LIST_COLLECTIONS, "GET", "/insightData/v3/collections")
+        response = await self._call(Operation.LIST_COLLECTIONS, "GET", "/insightData/v3/collections")
         return tuple(
             Collection(row.collection_name, row.collection_scope.lower(), row.collection_type.lower(), row.record_count or 0)
-            for row in read(answer, Operation.LIST_COLLECTIONS, list[_Collection])
+            for row in read(response, Operation.LIST_COLLECTIONS, list[_Collection])
         )
 
     async def schema(self, collection: str) -> tuple[Property, ...]:
@@ -180,8 +180,8 @@ class InsightCalls(ApiGroup):
         Raises:
             MissingError: there is no such collection.
         """
-        answer = await self._call(Operation.GET_SCHEMA, "GET", f"/insightData/v3/collections/{collection}/schema")
-        rows = read(answer, Operation.GET_SCHEMA, _Schema).schema
+        response = await self._call(Operation.GET_SCHEMA, "GET", f"/insightData/v3/collections/{collection}/schema")
+        rows = read(response, Operation.GET_SCHEMA, _Schema).schema
         # The schema describes the stored row (key, owner, ...); the record itself is the property ``json``.
         record = next((row for row in rows if row.name.casefold() == "json"), None)
         return () if record is None else _property(record).fields
@@ -195,8 +195,8 @@ class InsightCalls(ApiGroup):
             MissingError: the contact or the collection does not exist.
             DataError: the record does not fit the collection.
         """
-        answer = await self._call(Operation.PUT_RECORD, "PUT", _record(collection, key, email), content)
-        return "created" if answer.status_code == httpx.codes.CREATED else "replaced"
+        response = await self._call(Operation.PUT_RECORD, "PUT", _record(collection, key, email), content)
+        return "created" if response.status_code == httpx.codes.CREATED else "replaced"
 
     async def delete_record(self, collection: str, key: str, email: str | None = None) -> bool:
         """Delete a record; False if the record, its contact or its collection does not exist."""
@@ -217,8 +217,8 @@ class InsightCalls(ApiGroup):
         path, gone = f"/insightData/v3/{place}/{collection}/deleteRecords", list[str]()
         for start in range(0, len(keys), MOST_KEYS):
             body = orjson.dumps({"keys": list(keys[start : start + MOST_KEYS])})
-            answer = await self._call(Operation.DELETE_RECORDS, "DELETE", path, body)
-            gone += read(answer, Operation.DELETE_RECORDS, _Deleted).not_found or ()
+            response = await self._call(Operation.DELETE_RECORDS, "DELETE", path, body)
+            gone += read(response, Operation.DELETE_RECORDS, _Deleted).not_found or ()
         return frozenset(gone)
 
     async def import_records(self, collection: str, scope: Scope, kind: CollectionType, records: Sequence[ImportRecord]) -> str:
@@ -232,8 +232,8 @@ class InsightCalls(ApiGroup):
         # The records are JSON already: they are joined as bytes, not decoded and encoded again.
         head = orjson.dumps({"collectionName": collection, "collectionScope": scope, "collectionType": kind})
         body = b'%b,"records":[%b]}' % (head[:-1], b",".join(record.encode() for record in records))
-        answer = await self._call(Operation.IMPORT_RECORDS, "PUT", "/insightData/v3/import", body)
-        return read(answer, Operation.IMPORT_RECORDS, Accepted).import_id
+        response = await self._call(Operation.IMPORT_RECORDS, "PUT", "/insightData/v3/import", body)
+        return read(response, Operation.IMPORT_RECORDS, Accepted).import_id
 
     async def insight_import(self, import_id: str) -> InsightImport:
         """The state of an import, and its failures once it is done.
@@ -241,8 +241,8 @@ class InsightCalls(ApiGroup):
         Raises:
             NotFoundError: Dotdigital does not have the import.
         """
-        answer = await self._call(Operation.INSIGHT_IMPORT, "GET", f"/insightData/v3/import/{import_id}")
-        report = read(answer, Operation.INSIGHT_IMPORT, _Report)
+        response = await self._call(Operation.INSIGHT_IMPORT, "GET", f"/insightData/v3/import/{import_id}")
+        report = read(response, Operation.INSIGHT_IMPORT, _Report)
         counts = report.summary or _Summary()
         return InsightImport(
             state(report.status),

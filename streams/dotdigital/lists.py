@@ -28,7 +28,7 @@ class _Book(ApiModel):
     contacts: int | None = None
 
 
-class RemovalJob(ApiModel):
+class AsyncJob(ApiModel):
     """An asynchronous job of v2: a removal or an enrolment."""
 
     id: str
@@ -42,8 +42,8 @@ class ListCalls(ApiGroup):
         """All lists of the account."""
         found: list[ContactList] = []
         while True:
-            answer = await self._call(Operation.LIST_LISTS, "GET", "/v2/address-books", query=skipping(len(found)))
-            rows = read(answer, Operation.LIST_LISTS, list[_Book])
+            response = await self._call(Operation.LIST_LISTS, "GET", "/v2/address-books", query=skipping(len(found)))
+            rows = read(response, Operation.LIST_LISTS, list[_Book])
             found += [ContactList(row.id, row.name, row.contacts or 0) for row in rows]
             if len(rows) < MOST_V2:
                 return tuple(found)
@@ -76,10 +76,10 @@ class ListCalls(ApiGroup):
     async def leave_list_many(self, list_id: int, contact_ids: Sequence[int]) -> str:
         """Start to remove many contacts from a list; returns the id of the job. Unknown contacts are ignored."""
         path = f"/v2/address-books/{list_id}/contacts/delete"
-        answer = await self._call(Operation.LEAVE_LIST_MANY, "POST", path, orjson.dumps(list(contact_ids)))
-        return read(answer, Operation.LEAVE_LIST_MANY, RemovalJob).id
+        response = await self._call(Operation.LEAVE_LIST_MANY, "POST", path, orjson.dumps(list(contact_ids)))
+        return read(response, Operation.LEAVE_LIST_MANY, AsyncJob).id
 
     async def list_removal(self, removal_id: str) -> ImportState:
         """The state of a removal job."""
-        answer = await self._call(Operation.LIST_REMOVAL, "GET", f"/v2/contacts/deletion/{removal_id}")
-        return state(read(answer, Operation.LIST_REMOVAL, RemovalJob).status)
+        response = await self._call(Operation.LIST_REMOVAL, "GET", f"/v2/contacts/deletion/{removal_id}")
+        return state(read(response, Operation.LIST_REMOVAL, AsyncJob).status)

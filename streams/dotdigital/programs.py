@@ -8,7 +8,7 @@ from typing import Final
 import orjson
 
 from streams.dotdigital.imports import ImportState, state
-from streams.dotdigital.lists import RemovalJob
+from streams.dotdigital.lists import AsyncJob
 from streams.dotdigital.paging import MOST_V2, skipping
 from streams.dotdigital.responses import ApiModel, read
 from streams.dotdigital.tiers import Operation
@@ -53,8 +53,8 @@ class ProgramCalls(ApiGroup):
         """All programmes of the account."""
         found: list[Program] = []
         while True:
-            answer = await self._call(Operation.LIST_PROGRAMS, "GET", "/v2/programs", query=skipping(len(found)))
-            rows = read(answer, Operation.LIST_PROGRAMS, list[_Program])
+            response = await self._call(Operation.LIST_PROGRAMS, "GET", "/v2/programs", query=skipping(len(found)))
+            rows = read(response, Operation.LIST_PROGRAMS, list[_Program])
             found += [Program(row.id, row.name or "", row.status or "") for row in rows]
             if len(rows) < MOST_V2:
                 return tuple(found)
@@ -67,12 +67,12 @@ class ProgramCalls(ApiGroup):
             MissingError: there is no such programme or contact, or the programme is not active.
         """
         body = orjson.dumps({"programId": program_id, "contacts": list(contact_ids)})
-        return read(await self._call(Operation.ENROL, "POST", "/v2/programs/enrolments", body), Operation.ENROL, RemovalJob).id
+        return read(await self._call(Operation.ENROL, "POST", "/v2/programs/enrolments", body), Operation.ENROL, AsyncJob).id
 
     async def enrolment(self, enrolment_id: str) -> ImportState:
         """The state of an enrolment."""
-        answer = await self._call(Operation.ENROLMENT, "GET", f"/v2/programs/enrolments/{enrolment_id}")
-        return state(read(answer, Operation.ENROLMENT, RemovalJob).status)
+        response = await self._call(Operation.ENROLMENT, "GET", f"/v2/programs/enrolments/{enrolment_id}")
+        return state(read(response, Operation.ENROLMENT, AsyncJob).status)
 
     async def enrolment_faults(self, enrolment_id: str) -> tuple[EnrolmentFault, ...]:
         """The contacts that were not enrolled.
@@ -81,7 +81,7 @@ class ProgramCalls(ApiGroup):
             ConnectivityError: the enrolment is not finished.
         """
         path = f"/v2/programs/enrolments/{enrolment_id}/report-faults"
-        answer = await self._call(Operation.ENROLMENT_FAULTS, "GET", path)
+        response = await self._call(Operation.ENROLMENT_FAULTS, "GET", path)
         # The report is CSV with a byte order mark.
-        rows = csv.DictReader(answer.content.decode("utf-8-sig").splitlines())
+        rows = csv.DictReader(response.content.decode("utf-8-sig").splitlines())
         return tuple(EnrolmentFault(int(row["Id"]), row["Reason"]) for row in rows)

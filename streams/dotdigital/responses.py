@@ -31,7 +31,7 @@ class Accepted(ApiModel):
     import_id: str
 
 
-def read(answer: httpx.Response, operation: str, form: type[T]) -> T:
+def read(response: httpx.Response, operation: str, form: type[T]) -> T:
     """The response's body as ``form``.
 
     Raises:
@@ -39,7 +39,7 @@ def read(answer: httpx.Response, operation: str, form: type[T]) -> T:
     """
     # The decoder's message is dropped with its exception: it could quote the body, which contains personal data.
     try:
-        return msgspec.json.decode(answer.content, type=form)
+        return msgspec.json.decode(response.content, type=form)
     except msgspec.ValidationError:
         raise ConnectivityError(operation, "unexpected") from None
     except msgspec.DecodeError:

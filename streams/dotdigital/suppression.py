@@ -25,13 +25,13 @@ class Removal:
     at: int
 
 
-class _Person(ApiModel):
+class _SuppressedContact(ApiModel):
     id: int | None = None
     email: str | None = None
 
 
 class _Removal(ApiModel):
-    suppressed_contact: _Person
+    suppressed_contact: _SuppressedContact
     date_removed: str | None = None
     reason: str | None = None
 
@@ -41,7 +41,7 @@ class _Removal(ApiModel):
 
 
 class _Suppressed(ApiModel):
-    not_found: list[_Person] | None = None
+    not_found: list[_SuppressedContact] | None = None
 
 
 class SuppressionCalls(ApiGroup):
@@ -58,8 +58,8 @@ class SuppressionCalls(ApiGroup):
     async def suppress(self, emails: Sequence[str]) -> frozenset[str]:
         """Suppress contacts; returns the addresses that are not in the account, lower-cased."""
         body = orjson.dumps([{"email": email} for email in emails])
-        answer = await self._call(Operation.SUPPRESS, "PUT", "/v2/contacts/suppress-contacts", body)
-        return frozenset(address(row.email) for row in read(answer, Operation.SUPPRESS, _Suppressed).not_found or ())
+        response = await self._call(Operation.SUPPRESS, "PUT", "/v2/contacts/suppress-contacts", body)
+        return frozenset(address(row.email) for row in read(response, Operation.SUPPRESS, _Suppressed).not_found or ())
 
     def unsubscribed_since(self, moment: int) -> AsyncIterator[tuple[Removal, ...]]:
         """Contacts that unsubscribed at ``moment`` (UTC epoch seconds) or later, page by page."""

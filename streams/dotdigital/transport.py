@@ -47,7 +47,7 @@ class Transport:
         # Connecting has a short limit: nothing was sent, so giving up is safe. The pool has none: Connections does the waiting.
         timeout = httpx.Timeout(config.timeout, connect=min(10.0, config.timeout), pool=None)
         self._timeout = timeout
-        self._patience = httpx.Timeout(max(_SLOW_SECONDS, config.timeout), connect=timeout.connect, pool=None)
+        self._bulk_timeout = httpx.Timeout(max(_SLOW_SECONDS, config.timeout), connect=timeout.connect, pool=None)
         # One client per connection: a pool of eight costs httpcore twice the time of eight pools of one, because every call
         # checks every idle socket (docs/performance.md).
         self._connections = Connections(
@@ -90,19 +90,19 @@ class Transport:
         await self._budget.acquire(tier, lane)
         rate, throttled = None, False
         try:
-            answer = await self._answer(lane, operation, tier, method, path, body, query)
-            error = None if answer.is_success else error_from_response(operation, answer)
+            response = await self._send(lane, operation, tier, method, path, body, query)
+            error = None if response.is_success else error_from_response(operation, response)
             # A limit of jobs is no concern of the budget of calls.
             throttled = isinstance(error, ThrottledError) and error.scope in (Limit.RATE, Limit.FLAT)
-            scope = self._tiers[operation] = Tier.of_scope(answer.headers.get(SCOPE)) or tier
+            scope = self._tiers[operation] = Tier.of_scope(response.headers.get(SCOPE)) or tier
             # The budget counted the call against ``tier``; the state of another tier would correct the wrong count.
-            rate = rate_limit(answer.headers) if scope is tier else None
+            rate = rate_limit(response.headers) if scope is tier else None
         finally:
             # Also without a response, and when the task is cancelled: an acquired call must be settled exactly once.
             self._budget.record_response(tier, rate, throttled)
         if error is not None:
             raise error
-        return answer
+        return response
 
     def move(self, url: str) -> None:
         """Send all further calls to another host."""
@@ -112,7 +112,7 @@ class Transport:
         """Close the connections."""
         await self._connections.close()
 
-    async def _answer(
+    async def _send(
         self,
         lane: Lane,
         operation: Operation,
@@ -125,10 +125,10 @@ class Transport:
         client = await self._connections.take(lane)
         started = time.perf_counter()
         status = "no-answer"
-        timeout = self._patience if operation.tier is Tier.LOW else self._timeout
+        timeout = self._bulk_timeout if operation.tier is Tier.LOW else self._timeout
         try:
-            answer = await client.request(method, path, content=body, params=query, timeout=timeout)
-            status = str(answer.status_code)
+            response = await client.request(method, path, content=body, params=query, timeout=timeout)
+            status = str(response.status_code)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise NotSentError(operation, "no-connection") from error
         # Everything below may have been sent, so its outcome is unknown. ConnectTimeout is a TimeoutException: order matters.
@@ -139,7 +139,7 @@ class Transport:
         finally:
             self._connections.give(client)
             self._observe(Call(operation, tier, status, time.perf_counter() - started))
-        return answer
+        return response
 
 
 @cache

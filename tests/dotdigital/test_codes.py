@@ -72,7 +72,7 @@ def test_nothing_is_in_the_table_that_is_not_documented() -> None:
 
 def test_a_code_that_nobody_documented_concerns_one_request() -> None:
     assert not known("contacts:brandNew")
-    assert explain("contacts:brandNew").verdict is ErrorClass.DATA
+    assert explain("contacts:brandNew").error_class is ErrorClass.DATA
 
 
 def test_two_words_for_one_failure_are_one() -> None:
@@ -81,7 +81,7 @@ def test_two_words_for_one_failure_are_one() -> None:
 
 def test_what_is_throttled_names_its_ceiling_and_nothing_else_does() -> None:
     for code, meaning in CODES.items():
-        assert (meaning.ceiling is not None) is (meaning.verdict is ErrorClass.THROTTLED), code
+        assert (meaning.limit is not None) is (meaning.error_class is ErrorClass.THROTTLED), code
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_what_is_throttled_names_its_ceiling_and_nothing_else_does() -> None:
     ],
 )
 def test_what_to_do_about_the_codes_that_a_bridge_meets(code: str, verdict: ErrorClass) -> None:
-    assert explain(code).verdict is verdict
+    assert explain(code).error_class is verdict
 
 
 @pytest.mark.parametrize(
@@ -119,4 +119,4 @@ def test_what_to_do_about_the_codes_that_a_bridge_meets(code: str, verdict: Erro
     ],
 )
 def test_the_ceilings_are_distinguished(code: str, ceiling: Limit) -> None:
-    assert explain(code).ceiling is ceiling
+    assert explain(code).limit is ceiling

@@ -48,9 +48,9 @@ async def refused(client: DotdigitalClient) -> DotdigitalError:
 async def test_every_code_becomes_the_error_of_its_verdict(answering: Answering, code: str) -> None:
     error = await refused(answering(httpx.Response(400, json=body_of(code))))
     meaning = explain(code)
-    assert type(error) is KINDS[meaning.verdict]
+    assert type(error) is KINDS[meaning.error_class]
     if isinstance(error, ThrottledError):
-        assert error.scope is meaning.ceiling
+        assert error.scope is meaning.limit
     else:
         assert code in str(error) and "Ann" not in str(error)
 

@@ -60,7 +60,7 @@ def parked_of(task: str, row: DeliveryState, at: int, *, state: Literal["parked"
         key=owner_of(task),
         task_key=task,
         code=code,
-        error_class=meaning.verdict,
+        error_class=meaning.error_class,
         reason=meaning.hint,
         attempts=tries,
         first=at,
