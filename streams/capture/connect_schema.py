@@ -1,7 +1,7 @@
-"""Kafka Connect's inline schemas: turn logical types into the text that Debezium's recommended modes write.
+"""Kafka Connect's inline schemas: turns logical types into the text that Debezium's recommended modes write.
 
-Sources: Debezium's pages on temporal and decimal values. Times become nominal ``...Z`` text, because the
-source column has no zone; decimals become plain text with their scale.
+Sources: the sections on temporal and decimal values of Debezium's connector pages. Times become ``...Z`` text, in which the
+``Z`` is nominal, because the source column has no zone; decimals become plain text with their scale.
 """
 
 import base64
@@ -16,8 +16,10 @@ from streams.core.errors import RecordError
 Converter: TypeAlias = Callable[[Any, str], str]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# SQL Server's decimal has at most 38 digits, which fit into 127 bits and a sign.
 _MOST_DIGITS = 38
 _MOST_BYTES = 16
+# Python's default context would round to 28 digits. Scaling needs room for the digits and as many zeros after the point.
 _EXACT = Context(prec=2 * _MOST_DIGITS)
 
 
@@ -26,11 +28,12 @@ def plain_row(schema: Any, part: str, row: dict[str, Any] | None) -> dict[str, A
 
     Args:
         schema: the message's ``schema`` member.
-        part: ``before`` or ``after``, the field of the envelope that ``row`` is.
+        part: ``before`` or ``after``, the field of the envelope that contains ``row``.
+        row: column to JSON value; None stays None.
 
     Raises:
-        RecordError: ``bad_schema`` when the schema does not describe the row; ``bad_decimal`` or ``bad_time`` when a value
-            is not what its schema says.
+        RecordError: ``bad_schema`` if the schema does not describe the row; ``bad_decimal``, ``decimal_as_float``, ``bad_time``
+            or ``..._out_of_range`` if a value does not fit its schema.
     """
     if row is None:
         return None
@@ -63,6 +66,7 @@ def _converter(field: dict[str, Any]) -> Converter | None:
     if name in _UNITS:
         unit = _UNITS[name]
         return lambda value, column: _instant(value, column, unit)
+    # Other logical types (times of day, XML, offsets) are no types of mapped columns, or are text already.
     if name in ("io.debezium.time.Date", "org.apache.kafka.connect.data.Date"):
         return _date
     return None
@@ -78,6 +82,7 @@ _UNITS = {
 
 
 def _decimal(value: Any, column: str, scale: int) -> str:
+    # With the converter's decimal.format=NUMERIC a decimal is a JSON number; without a fraction, no digit was lost.
     if type(value) is int:
         return str(value)
     if type(value) is float:
@@ -89,7 +94,7 @@ def _decimal(value: Any, column: str, scale: int) -> str:
     if not raw:
         raise RecordError("bad_decimal", f"{column}: empty")
     if len(raw) > _MOST_BYTES:
-        # Refused before it is converted: the time that takes grows with the square of the length.
+        # Refused before the conversion, whose time grows with the square of the length.
         raise RecordError("decimal_out_of_range", f"{column}: more than {_MOST_DIGITS} digits")
     return f"{Decimal(int.from_bytes(raw, 'big', signed=True)).scaleb(-scale, _EXACT):f}"
 
@@ -97,6 +102,7 @@ def _decimal(value: Any, column: str, scale: int) -> str:
 def _instant(value: Any, column: str, unit: int) -> str:
     if type(value) is not int:
         raise RecordError("bad_time", f"{column}: not an integer, although its schema is epoch time")
+    # Adding to the epoch also works before 1970 and up to the year 9999, where ``fromtimestamp`` depends on the platform.
     try:
         instant = _EPOCH + timedelta(microseconds=value * unit if unit else value // 1_000)
     except OverflowError:

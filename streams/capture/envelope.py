@@ -1,9 +1,11 @@
-"""Debezium's JSON records, told apart and checked.
+"""Decodes Debezium's JSON records: finds the kind of a record, and checks everything that the product relies on.
 
-Accepts schemas on or off, and every record kind that shares or neighbours the table topics: row events (``c``, ``u``,
-``d``, ``r``), tombstones, heartbeats, transaction markers and schema changes. With a schema present, ``precise`` decimals
-and epoch times are turned into what the recommended modes would have written (decimal text, ISO text), so that everything
-behind this module sees one format.
+It accepts converters with schemas on or off, and every kind of record in the captured topics: row events (``c``, ``u``, ``d``,
+``r``), tombstones, heartbeats, transaction markers and schema changes. With a schema, ``precise`` decimals and epoch times are
+converted to the text of the recommended modes, so that the rest of the product sees one format.
+
+Source: Debezium's SQL Server page, "Data change events"; where the page and the connector differ (``source.snapshot`` is text,
+``event_serial_no`` a number), the connector's output decides.
 """
 
 from dataclasses import dataclass
@@ -17,18 +19,30 @@ from streams.capture.position import BEFORE_EVERYTHING, STREAMED, position_of
 from streams.core.errors import RecordError
 
 UNAVAILABLE: Final = "__debezium_unavailable_value"
-"""Debezium's mark for a large column that the change table did not hold: keep what we have."""
+"""Debezium's placeholder for a large column (``varchar(max)`` and the like) that did not change: keep the stored value.
 
+SQL Server's change table has NULL for such a column, so Debezium 3.6 and later writes this text (debezium/dbz#1164).
+"""
+
+# The connector may write larger records (``LARGEST_CAPTURED``). Decoded, a record takes a multiple of its size in memory, and
+# hundreds are decoded in one poll, so a larger one is dead-lettered instead.
 _MAX_BYTES: Final = 8 * 1024 * 1024
 
 Row: TypeAlias = dict[str, Any]
 
 
 class RowEvent(msgspec.Struct, frozen=True, gc=False):
-    """One change of one row; a struct because one is made for every record, and a frozen dataclass takes ten times as long.
+    """One change of one row. It is a struct because every record creates one, and a frozen dataclass takes ten times as long.
 
-    ``before`` and ``after`` map column to JSON value; ``position`` orders the versions of a row; ``at`` is the source's
-    time in epoch milliseconds (0 when unknown); ``snapshot`` says that the row was read, not changed.
+    Attributes:
+        table: its name, without database and schema.
+        op: ``c``, ``u``, ``d`` or ``r``.
+        key: key column to JSON value.
+        before: column to JSON value; None for ``c`` and ``r``.
+        after: column to JSON value; None for ``d``.
+        position: orders the versions of a row; see :mod:`streams.capture.position`.
+        at: the source's time in epoch milliseconds, 0 if unknown.
+        snapshot: the row was read by a snapshot; nobody changed it now.
     """
 
     table: str
@@ -43,14 +57,17 @@ class RowEvent(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """The null record that follows a delete and lets compaction forget the key."""
+    """The null record after a delete, by which log compaction removes the key."""
 
     key: Row
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A record about the stream, not about a row: ``heartbeat``, ``transaction`` or ``schema_change``."""
+    """A record about the stream instead of a row.
+
+    ``kind`` is ``heartbeat``, ``transaction`` or ``schema_change``; ``at`` is epoch milliseconds, 0 if unknown.
+    """
 
     kind: str
     at: int
@@ -60,11 +77,16 @@ Decoded: TypeAlias = RowEvent | Tombstone | Control
 
 
 def decode(key: bytes | None, value: bytes | None, epoch: int = 0) -> Decoded:
-    """Read one record of a captured topic.
+    """Decode one record of a captured topic.
+
+    Args:
+        key: the record's key.
+        value: the record's value; None is a tombstone.
+        epoch: ``source.epoch`` of the mapping, the first part of every position.
 
     Raises:
-        RecordError: with one of the codes of ``docs/dead-letters.md``; the text names the member that is wrong and never
-            holds a value.
+        RecordError: with one of the codes of ``docs/dead-letters.md``; its text names the wrong member and never contains a
+            value.
     """
     message, schema = (None, None) if value is None else _payload(value)
     if message is None:
@@ -91,13 +113,15 @@ def decode(key: bytes | None, value: bytes | None, epoch: int = 0) -> Decoded:
         raise RecordError("bad_snapshot", "source.snapshot is neither text nor a flag")
     read = op == "r" or snapshot not in STREAMED
     position = position_of(source, epoch)
+    # A snapshot's row may have no LSN: CDC had no commit yet when it began. A streamed change always has one. Without it, the
+    # change would rank before everything that we have stored, and would be skipped as stale without a trace.
     if not read and position.endswith(BEFORE_EVERYTHING):
         raise RecordError("bad_lsn", "source.commit_lsn is null, though the row was not read by a snapshot")
     return RowEvent(table, op, _key(key), before, after, position, at or 0, read)
 
 
 def _payload(value: bytes) -> tuple[Row | None, Any]:
-    """The message and, where the converter wrote one, its Connect schema; no message stands for a tombstone."""
+    """The message and, if the converter wrote one, its Connect schema. A payload of null is a tombstone too."""
     message = _load(value, "value")
     if "payload" not in message or "schema" not in message:
         return message, None
@@ -108,13 +132,14 @@ def _payload(value: bytes) -> tuple[Row | None, Any]:
 
 
 def _images(op: str, message: Row) -> tuple[Row | None, Row | None]:
-    """The row before and after the change. A delete has no row after it, whatever the message holds there."""
+    """The row before and after the change. A delete has no row after it, whatever the message contains."""
     before, after = message.get("before"), message.get("after")
     if before is not None and type(before) is not dict:
         raise RecordError("bad_before", "before is not an object")
     if after is not None and type(after) is not dict:
         raise RecordError("bad_after", "after is not an object")
     if op == "d":
+        # The old row holds the references by which a delete finds the documents it concerns.
         if before is None:
             raise RecordError("delete_without_before" if after is None else "delete_with_after", "a delete needs before")
         return before, None
@@ -139,6 +164,7 @@ def _key(key: bytes | None) -> Row:
 def _control(message: Row) -> Control:
     at = message.get("ts_ms")
     at = at if type(at) is int else 0
+    # These records have no "op" and no kind of their own: they are recognised by their members.
     if message.keys() == {"ts_ms"}:
         return Control("heartbeat", at)
     if message.get("status") in ("BEGIN", "END") and "id" in message:
@@ -161,7 +187,10 @@ def _load(data: bytes, part: str) -> Row:
 
 
 def _why_not_json(data: bytes, error: orjson.JSONDecodeError) -> str:
-    """Name the way in which ``data`` fails to be JSON; runs only for records that are already refused."""
+    """The suffix of the code: the way in which ``data`` is not JSON. It runs only for records that are refused anyway.
+
+    It recognises orjson's messages, which may change with a release: an unknown one gives ``not_json``.
+    """
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,7 +1,11 @@
-"""Where in the source's history a row version stands, as bytes that compare in that order.
+"""The position of a row version in the source's history, as bytes that compare in the order of that history.
 
-A position is ``epoch`` (2 bytes) and a place in the database's log (10 bytes), big-endian. Only versions of one row are ever
-compared. Between equal positions the order of arrival rules.
+A position is ``epoch`` (2 bytes) and a place in the database's log (10 bytes), both big-endian, so that bytes compare like the
+numbers. The epoch comes first: after a database was restored or replaced, its log starts again at lower places, and a raised
+``source.epoch`` puts all of it after everything older.
+
+Only versions of one row are ever compared. Between equal positions the order of arrival decides: one transaction may write a
+row several times, Kafka keeps the order of a key within its partition, and a replay repeats the same rows in the same order.
 """
 
 from collections.abc import Callable
@@ -12,21 +16,27 @@ import orjson
 from streams.core.errors import RecordError
 
 STREAMED: Final = (None, False, "false")
-"""``source.snapshot`` of what came from the log; null unless nulls are replaced by defaults."""
+"""Values of ``source.snapshot`` for a streamed change.
+
+The connector leaves the member unset. It reads ``"false"`` if the converter replaces nulls by defaults, and null if not.
+"""
 
 BEFORE_EVERYTHING = bytes(10)
-"""The place of a row that was read from its table, when nothing says which changes it has seen."""
+"""The place of a row that a snapshot read when no LSN is known: any streamed change of the row is newer."""
 
 _LARGEST_LSN = 2**63 - 1
 
 
 def sqlserver(source: dict[str, Any], epoch: int) -> bytes:
-    """The position of a SQL Server event: its commit's LSN, text ``8:8:4`` in lower-case hex, null before CDC's first commit.
+    """The position of a SQL Server event: the LSN of its commit.
 
-    ``change_lsn`` may go down inside a transaction (debezium/debezium PR 1691), so it is not part of a position.
+    ``source.commit_lsn`` is text of the form ``8:8:4`` in hexadecimal digits. It is null, or the text ``NULL``, in the rows of
+    a snapshot that began before CDC's first commit. ``change_lsn`` is not part of a position, because it may decrease within a
+    transaction (debezium/debezium PR 1691). A row of a snapshot carries the highest LSN at the snapshot's start, so a change
+    that the snapshot has read, but CDC had not yet harvested, arrives again with a higher one; applying it again is harmless.
 
     Raises:
-        RecordError: ``bad_lsn`` when the text is not an LSN.
+        RecordError: ``bad_lsn`` if the text is not an LSN.
     """
     lsn = source.get("commit_lsn")
     prefix = epoch.to_bytes(2, "big")
@@ -38,30 +48,31 @@ def sqlserver(source: dict[str, Any], epoch: int) -> bytes:
         number = bytes.fromhex(lsn.replace(":", ""))
     except ValueError:
         raise RecordError("bad_lsn", "source.commit_lsn is not hexadecimal") from None
+    # ``fromhex`` ignores blanks, so text of the right length may give too few bytes.
     if len(number) != 10:
         raise RecordError("bad_lsn", "source.commit_lsn is not hexadecimal")
     return prefix + number
 
 
 def postgres(source: dict[str, Any], epoch: int) -> bytes:
-    """The position of a PostgreSQL event: the last commit that Debezium had passed on before it.
+    """The position of a PostgreSQL event: the last commit that Debezium had emitted before it.
 
-    What Debezium 3.6 writes, measured on PostgreSQL 17 with pgoutput (``tests/capture/postgres_events.jsonl``):
+    The format of Debezium 3.6, measured on PostgreSQL 17 with pgoutput (``tests/capture/postgres_events.jsonl``):
 
-    * ``sequence`` is JSON text of two LSNs as text. The first is where the last transaction before this one ended that
-      changed a captured table; transactions arrive in the order of their commits, so it rises with each of them and is
-      the same for all rows of one. It is null until one has been committed after the connector's first start.
-    * ``lsn`` of a streamed row is where the change itself stands in the log, and that does not follow the commits: of two
-      transactions that overlap, the one that wrote first may be committed last. So it only serves while the first LSN of
-      ``sequence`` is null; no position before it is then needed, since of one row the LSNs do rise (row locks).
-    * Initial snapshot: ``lsn`` is where the slot became consistent, for all rows; the first LSN of ``sequence`` is null. A
-      transaction that was open at that moment has smaller LSNs, and yet arrives after the read and wins: the read comes
-      before everything. So when the slot was lost, and with it changes, raise ``source.epoch`` with the new snapshot.
-    * Incremental snapshot: ``lsn`` is null, and ``sequence`` as in a streamed change. The read has seen every transaction up
-      to that commit; those that it has not seen arrive later, with a higher one (Debezium's watermarks).
+    * ``sequence`` is JSON text of two LSNs as text. The first is the end of the last transaction before this one that changed
+      a captured table. Transactions arrive in the order of their commits, so it rises with each of them and is the same for
+      all rows of one. It is null until a transaction has been committed after the connector's first start.
+    * ``lsn`` of a streamed row is the place of the change itself, and that does not follow the commits: of two overlapping
+      transactions, the one that wrote first may be committed last. So it is used only while the first LSN of ``sequence`` is
+      null. That is enough, because the LSNs of one row do rise (row locks).
+    * Initial snapshot: ``lsn`` is the place where the slot became consistent, for all rows; the first LSN of ``sequence`` is
+      null. A transaction that was open at that moment has smaller LSNs, but arrives after the read and must win. So the read
+      comes before everything. If the slot was lost, and changes with it, raise ``source.epoch`` with the new snapshot.
+    * Incremental snapshot: ``lsn`` is null, and ``sequence`` is as in a streamed change. The read has seen every transaction
+      up to that commit; the others arrive later, with a higher one (Debezium's watermarks).
 
     Raises:
-        RecordError: ``bad_lsn`` when ``sequence`` or ``lsn`` is not what it should be.
+        RecordError: ``bad_lsn`` if ``sequence`` or ``lsn`` has another form.
     """
     prefix = epoch.to_bytes(2, "big")
     committed = _last_commit(source.get("sequence"))
@@ -83,24 +94,25 @@ def _last_commit(sequence: Any) -> int | None:
 
 
 def just_before(position: bytes) -> bytes:
-    """The last position of the same epoch before ``position``; what comes before everything stays there.
+    """The last position of the same epoch before ``position``; the position before everything has none and stays.
 
-    A record that is tried again stands there: it may be any of several versions of a row that one transaction wrote, and a
-    later one may have been applied since.
+    A dead letter that is replayed gets this position. One transaction may have written several versions of its row with equal
+    positions, and a later one may have been applied since; the replayed version must not win by arriving last.
     """
     epoch, place = position[:2], int.from_bytes(position[2:], "big")
     return epoch + max(place - 1, 0).to_bytes(len(BEFORE_EVERYTHING), "big")
 
 
 POSITIONS: dict[str, Callable[[dict[str, Any], int], bytes]] = {"sqlserver": sqlserver, "postgresql": postgres}
-"""How to read a position, by Debezium's ``source.connector``."""
+"""The reader of positions for each value of Debezium's ``source.connector``."""
 
 
 def position_of(source: dict[str, Any], epoch: int) -> bytes:
     """The position of an event from its ``source`` block.
 
     Raises:
-        RecordError: ``unknown_connector`` or what the connector's reader raises.
+        RecordError: ``unknown_connector``, or the error of the connector's reader. Positions of different databases cannot be
+            compared, so there is no default.
     """
     connector = source.get("connector")
     reader = POSITIONS.get(connector) if type(connector) is str else None

@@ -1,7 +1,7 @@
-"""From a captured row's columns to the typed row that it means, as the site's mapping says.
+"""Reads the columns of a captured row into a typed row, by the site's mapping.
 
-One :class:`TableReader` per mapped table. It keeps only mapped columns: everything else is dropped here, before it reaches
-any topic of ours.
+There is one :class:`TableReader` for each mapped table. It keeps only mapped columns; all others are dropped here, before they
+reach any topic of ours.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,10 +18,15 @@ from streams.mapping.model import ConsentRule, Erasure
 
 @dataclass(frozen=True, slots=True)
 class TableReader:
-    """How to read one table.
+    """Reads one table.
 
-    ``key`` is the primary-key column; ``routing`` the columns that decide where a row belongs (its parent's reference, for
-    contacts the address too); ``read`` turns columns into the typed row.
+    Attributes:
+        table: its name.
+        key: the primary-key column.
+        routing: the columns that decide the documents to which a row belongs: its parent's reference, for contacts also the
+            address. A change in one of them moves the row.
+        read: turns columns into the typed row. It raises ``RecordError`` if a column is missing or cannot be read.
+        fields: field of the typed row to the columns it is read from, for text columns, which may be "not available".
     """
 
     table: str
@@ -31,10 +36,10 @@ class TableReader:
     fields: dict[str, tuple[str, ...]]
 
     def primary_key(self, key: dict[str, Any]) -> int:
-        """The row's key from the record's key.
+        """The row's primary key, from the record's key.
 
         Raises:
-            RecordError: ``key_column_missing`` or ``key_null`` besides what :func:`values.integer` raises.
+            RecordError: ``key_column_missing``, ``key_null``, or the error of :func:`values.integer`.
         """
         if self.key not in key:
             raise RecordError("key_column_missing", f"the record's key has no {self.key}")
@@ -44,7 +49,7 @@ class TableReader:
         return number
 
     def unavailable(self, columns: dict[str, Any], mark: str) -> tuple[str, ...]:
-        """The fields of the typed row whose column holds Debezium's "not available" mark."""
+        """The fields of the typed row whose column contains ``mark``, Debezium's placeholder for an unchanged value."""
         return tuple(field for field, names in self.fields.items() if any(columns.get(name) == mark for name in names))
 
 
@@ -83,8 +88,8 @@ def _first_addresses(row: dict[str, Any], columns: tuple[str, ...]) -> tuple[str
     return next((found for column in columns if (found := values.addresses(column_of(row, column), column))), ())
 
 
-def _answer(row: dict[str, Any], column: str) -> str | None:
-    """A column whose values the mapping lists, in the spelling of that list."""
+def _listed_value(row: dict[str, Any], column: str) -> str | None:
+    """The value of a column whose values the mapping lists, as text in the spelling of that list: trimmed, case-folded."""
     value = column_of(row, column)
     return None if value is None else str(value).strip().casefold()
 
@@ -105,17 +110,18 @@ def _contact(table: mapped.Contact, consent: ConsentRule, erasure: Erasure | Non
     def opted(row: dict[str, Any]) -> bool | None:
         if consent.mode != "column" or consent.column is None:
             return None
-        answer = _answer(row, consent.column)
+        answer = _listed_value(row, consent.column)
         if answer in consent.opted_out:
             return False
         return True if answer in consent.opted_in else None
 
     def erased(row: dict[str, Any]) -> bool:
-        return erasure is not None and _answer(row, erasure.column) in erasure.erased
+        return erasure is not None and _listed_value(row, erasure.column) in erasure.erased
 
     def name(row: dict[str, Any]) -> tuple[str | None, str | None]:
         first = values.text(column_of(row, table.first_name), table.first_name)
         last = values.text(column_of(row, table.last_name), table.last_name)
+        # Some sites keep only the full name. Splitting at the first blank is a guess, so it is the last resort.
         if first is None and last is None:
             full = values.text(column_of(row, table.full_name), table.full_name)
             first, last = [*(full or "").split(None, 1), None, None][:2]
@@ -140,6 +146,7 @@ def _header(table: mapped.Header, mapping: Mapping) -> TableReader:
 
     def read(row: dict[str, Any]) -> rows.Header:
         at = values.instant(column_of(row, table.at), table.at, zone)
+        # An order without a date can be neither counted nor shown, so it is dead-lettered.
         if at is None:
             raise RecordError("null_not_allowed", f"{table.at} is null")
         return rows.Header(
@@ -234,7 +241,7 @@ def _variant(table: mapped.Variant) -> TableReader:
 
 
 def _sold(value: Any, column: str) -> bool:
-    # A site that never used the flag has nulls in it, and sells everything.
+    # A site that never used the flag has nulls in it, and sells every variant.
     return value is None or values.flag(value, column)
 
 

@@ -1,7 +1,7 @@
-"""The rows that the product works with: one small typed struct per mapped table.
+"""The typed rows of the product: one small struct for each mapped table.
 
-They are stored by the million and decoded for every change, hence msgspec structs written as arrays. The first array
-element is the tag, so the tags and the order of fields are a storage format: append, never reorder.
+Millions of them are stored, and every change decodes some, so they are msgspec structs in array form. The first element of the
+array is the tag. Tags and the order of fields are a storage format: add fields at the end with a default, and never reorder.
 """
 
 from decimal import Decimal
@@ -11,7 +11,10 @@ import msgspec
 
 
 class Row(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="_tag"):
-    """Base of every captured row. Times are UTC epoch seconds; references are None for "none"."""
+    """Base of every captured row. Times are UTC epoch seconds; a reference to nothing is None.
+
+    ``gc=False``: a row contains no cycle, and the garbage collector would otherwise walk millions of them.
+    """
 
 
 class Customer(Row, frozen=True, tag=1):
@@ -25,7 +28,7 @@ class Customer(Row, frozen=True, tag=1):
 class Contact(Row, frozen=True, tag=2):
     """A person under an account. ``opted`` is the mapped consent: True in, False out, None unknown.
 
-    ``erased``: the ERP asks for the person to be forgotten.
+    ``erased``: the mapped column of the ERP requests the erasure of the person.
     """
 
     emails: tuple[str, ...]
@@ -46,7 +49,7 @@ class Header(Row, frozen=True, tag=3):
 
 
 class Detail(Row, frozen=True, tag=4):
-    """The second head of an order. ``erased``: its address was one of a person who must be forgotten."""
+    """The second head of an order. ``erased``: its address belonged to an erased person and was removed."""
 
     email: str | None
     currency: int | None
@@ -60,7 +63,7 @@ class Total(Row, frozen=True, tag=5):
 
 
 class Line(Row, frozen=True, tag=6):
-    """One line; ``original`` is the line that a credit note's line gives back."""
+    """One line; ``original`` is, for a line of a credit note, the order line that it credits."""
 
     original: int | None
     variant: int | None
@@ -82,14 +85,14 @@ class StatusText(Row, frozen=True, tag=8):
 
 
 class Product(Row, frozen=True, tag=9):
-    """What several variants have in common."""
+    """The common data of several variants."""
 
     code: str | None
     name: str | None
 
 
 class Variant(Row, frozen=True, tag=10):
-    """What can be bought; ``code`` is the SKU, ``sold`` False for what the shop does not offer."""
+    """An item that can be bought; ``code`` is the SKU, ``sold`` is False if the shop does not offer it."""
 
     product: int | None
     code: str | None

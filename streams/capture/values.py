@@ -1,7 +1,7 @@
-"""One JSON value of one column, checked and given its type.
+"""Checks and types one JSON value of one column.
 
-Every function takes the value and the column's name, and raises ``RecordError`` with a code and the column: the value itself
-never reaches a message. ``None`` stays ``None``.
+Every function takes the value and the column's name, and raises ``RecordError`` with a code and the column. The value itself,
+which may be personal data, never gets into a message. ``None`` stays ``None``.
 """
 
 import re
@@ -18,15 +18,20 @@ _INT64 = 2**63
 _INTEGER = re.compile(r"\s*-?[0-9]{1,19}\s*")
 _DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _SEPARATORS = re.compile(r"[;,\s]+")
+# Orderwise's address fields hold several addresses. This bounds the time that one field can take.
 _LONGEST_FIELD = 4000
 _SIMPLE_ADDRESS = re.compile(
     r"(?=[^@]{1,64}@)(?=.{6,254}\Z)[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9](?:[a-z0-9]|-(?!-)){0,61}(?<!-)\.)+(?:com|net|org|co\.uk|uk)"
 )
-"""Plain addresses that email-validator accepts and leaves as they are; everything else takes the slow road through it."""
+"""Plain addresses that email-validator accepts unchanged, which a test proves; all others go through the slow validator."""
 
 
 def integer(value: Any, column: str) -> int | None:
-    """A whole number of at most 64 bits; digits in text are accepted, as sites store some foreign keys so."""
+    """A whole number of at most 64 bits. Digits in text are accepted, because some sites store foreign keys as text.
+
+    Raises:
+        RecordError: ``bad_integer`` or ``integer_out_of_range``.
+    """
     if type(value) is int:
         if -_INT64 <= value < _INT64:
             return value
@@ -39,15 +44,18 @@ def integer(value: Any, column: str) -> int | None:
 
 
 def reference(value: Any, column: str) -> int | None:
-    """A foreign key: 0 and null both mean "none"."""
+    """A foreign key. Orderwise writes both 0 and null for "none"."""
     return integer(value, column) or None
 
 
 def decimal(value: Any, column: str) -> Decimal | None:
-    """An exact number, from text (``decimal.handling.mode=string``) or a whole number.
+    """An exact number, from text (``decimal.handling.mode=string``) or from a whole number.
 
-    A JSON number with a fraction has already lost digits, so it is refused rather than guessed. Text is taken only in the
-    plain notation that Debezium writes: ``precise`` mode's base64, which may read ``12E4``, must not pass for a number.
+    A JSON number with a fraction may have lost digits already, so it is refused. Text is accepted only in the plain notation
+    that Debezium writes: the base64 of ``precise`` mode may read ``12E4`` and must not pass for a number.
+
+    Raises:
+        RecordError: ``bad_decimal``, ``decimal_as_float`` or ``decimal_out_of_range``.
     """
     if type(value) is str:
         if not _DECIMAL.fullmatch(value):
@@ -71,10 +79,13 @@ def _bounded(number: Decimal, column: str) -> Decimal:
 
 
 def instant(value: Any, column: str, zone: tzinfo) -> int | None:
-    """UTC epoch seconds of the site's wall clock; text with an offset of its own (``datetimeoffset``) keeps it.
+    """UTC epoch seconds of a time on the site's wall clock; text with an offset of its own (``datetimeoffset``) keeps it.
 
-    Debezium's ``Z`` is nominal: the column has no zone. A bare number is ambiguous (its unit depends on the column's
-    precision), so it is refused; with schemas on it has been turned into text before it comes here.
+    Debezium's ``Z`` is nominal: the column has no zone, so the site's zone replaces it. A bare number is ambiguous, because its
+    unit depends on the column's precision, so it is refused. With schemas on, it was converted to text before.
+
+    Raises:
+        RecordError: ``bad_time``, ``ambiguous_time`` or ``time_out_of_range``.
     """
     if type(value) is str:
         try:
@@ -99,7 +110,7 @@ def instant(value: Any, column: str, zone: tzinfo) -> int | None:
 
 
 def text(value: Any, column: str, longest: int = 1000) -> str | None:
-    """Text without surrounding white space, cut to ``longest``; empty is None."""
+    """Text without surrounding white space, cut to ``longest`` characters (Dotdigital's limit); empty text is None."""
     if type(value) is str:
         return value.replace("\0", "").strip()[:longest] or None
     if value is None:
@@ -108,7 +119,7 @@ def text(value: Any, column: str, longest: int = 1000) -> str | None:
 
 
 def flag(value: Any, column: str) -> bool:
-    """A bit; null is False. Text ``True``/``False`` and 0/1 occur in the field."""
+    """A bit; null is False. Sites also have text columns with ``True`` and ``False``, and columns with 0 and 1."""
     if value is None or type(value) is bool:
         return bool(value)
     if type(value) is int and value in (0, 1):
@@ -119,13 +130,16 @@ def flag(value: Any, column: str) -> bool:
 
 
 def addresses(value: Any, column: str) -> tuple[str, ...]:
-    """The valid e-mail addresses in a field, in order, normalised, each once; what is not an address is ignored."""
+    """The valid e-mail addresses in a field, lower-cased, in order, each once. The rest of the text is ignored.
+
+    The field is free text in Orderwise: it may contain several addresses, names, or none.
+    """
     if value is None:
         return ()
     if type(value) is not str:
         raise RecordError("bad_text", f"{column}: not text")
     if len(value) > _LONGEST_FIELD:
-        # An address that the cut would shorten might be somebody else's: the piece under the knife is dropped.
+        # A shortened address might belong to another person, so the piece that the limit cuts is dropped.
         value = " ".join(_SEPARATORS.split(value[: _LONGEST_FIELD + 1])[:-1])
     return _addresses(value)
 
