@@ -1,6 +1,7 @@
-"""The site's mapping: one file that says where Orderwise keeps what, checked before anything runs.
+"""The site's mapping: one file with the tables, columns and codes of a site's Orderwise, checked before anything runs.
 
-It may import ``core`` and nothing else of ours. Start with ``default.yaml``, then ``model.py``, its type.
+It may import ``streams.core`` only. Start with ``default.yaml``, the commented example, then ``model.py`` (its typed form) and
+``loader.py`` (errors with file, line and field).
 """
 
 from streams.mapping.loader import DEFAULT, load_mapping

@@ -1,7 +1,7 @@
-"""Windows of the bulk lane: when, by the site's clock on the wall, snapshots and backfills may be sent.
+"""Windows of the bulk lane: the times, on the site's wall clock, at which snapshots and backfills may be sent.
 
-What counts is what a clock in the site's zone shows. So when clocks go back, an hour that is shown twice counts twice; when
-they go forward, times that are never shown do not count, and a window that would begin among them begins right after them.
+A window is open whenever the wall clock shows one of its times. So when clocks go back, an hour that is shown twice counts
+twice. When clocks go forward, skipped times do not count, and a window that would open at one of them opens right after them.
 """
 
 import re
@@ -18,30 +18,31 @@ _EXAMPLE = "write it as in 'mon-fri 22:00-06:00', 'sat,sun 00:00-24:00' or '23:0
 
 
 class BulkWindows:
-    """Recurring weekly windows in one zone; without any, it is always open."""
+    """Weekly windows in one zone. Without any window, bulk may always be sent."""
 
     def __init__(self, spans: Iterable[tuple[int, int]], zone: ZoneInfo) -> None:
-        """``spans``: from and to in minutes since Monday 00:00, the end may lie in the next week."""
+        """``spans``: start and end in minutes since Monday 00:00; the end may be in the next week."""
         self._zone = zone
         self._edges = _edges(spans)
 
     @classmethod
     def parse(cls, lines: Iterable[str], zone: ZoneInfo) -> "BulkWindows":
-        """Windows such as ``mon-fri 22:00-06:00``: a window that ends after midnight belongs to the day on which it begins.
+        """Windows such as ``mon-fri 22:00-06:00``. A window that ends after midnight belongs to the day on which it begins.
 
         Raises:
-            ValueError: a line is no window; the message says which and why.
+            ValueError: a line is not a window; the message names the line and the reason.
         """
         return cls([span for line in lines for span in _spans(line)], zone)
 
     def open_at(self, epoch_ms: int) -> bool:
-        """Whether bulk may be sent at that time."""
+        """Whether bulk may be sent at ``epoch_ms``."""
+        # The edges are openings and closings in turn: after an odd number of them a window is open.
         return not self._edges or bisect_right(self._edges, self._minute(epoch_ms)) % 2 == 1
 
     def opens(self, epoch_ms: int) -> int:
-        """When bulk may be sent from that time on: at once, or when the next window opens.
+        """The first time from ``epoch_ms`` on, in epoch milliseconds, at which bulk may be sent.
 
-        If clocks are changed before then, by as much too early or too late.
+        If clocks change before that time, the result is wrong by the same amount. The caller must ask ``open_at`` again then.
         """
         if self.open_at(epoch_ms):
             return epoch_ms
@@ -54,7 +55,10 @@ class BulkWindows:
 
 
 def _edges(spans: Iterable[tuple[int, int]]) -> list[int]:
-    """Openings and closings in turn, in minutes of the week; overlapping and adjoining spans are one."""
+    """Openings and closings in turn, in minutes of the week. Overlapping and adjoining spans become one.
+
+    A span that ends in the next week is split: its second part is at the beginning of every week.
+    """
     parts = [part for start, end in spans for part in ((start, min(end, _WEEK)), (0, end - _WEEK)) if part[0] < part[1]]
     edges: list[int] = []
     for start, end in sorted(parts):

@@ -1,4 +1,4 @@
-"""What Dotdigital gets besides contacts, and under which names."""
+"""The deliveries besides contacts (orders, catalogue, list, follow-ups), and their names in Dotdigital."""
 
 import re
 from typing import Annotated, Literal
@@ -12,21 +12,21 @@ from streams.mapping.parts import MappingPart
 RecordStatus = Literal[
     "open", "held", "part_despatched", "despatched", "completed", "cancelled", "returning", "part_refunded", "refunded"
 ]
-"""What an order's record can show: the order's status, or what became of the order afterwards."""
+"""The statuses that an order's record can show: the order's own, or the result of a later return or refund."""
 
 Collection = Annotated[str, StringConstraints(pattern=r"^[-A-Za-z_][-A-Za-z0-9_]{1,255}$")]
 """The name of an insight data collection."""
 
 
 class OrderRecords(MappingPart):
-    """The collection with one record per order. ``statuses``: the word that records show for a status of ours."""
+    """The collection with one record per order. ``statuses``: the text that records show for one of our statuses."""
 
     collection: Collection = "Orders"
     statuses: dict[RecordStatus, str] = Field(default_factory=dict)
 
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-"""What is filled in in a template: ``{sku}``, ``{code}`` (of the product) and ``{id}`` (of the variant)."""
+"""A placeholder in a template: ``{sku}``, ``{code}`` (of the product) or ``{id}`` (of the variant)."""
 
 
 def _template(text: str) -> str:
@@ -48,14 +48,17 @@ class Catalogue(MappingPart):
 
 
 class RecentBuyers(MappingPart):
-    """The list of those to whom something was despatched in the last ``days``; by name, or by id."""
+    """The list of contacts to whom an order was despatched in the last ``days``. ``list`` is its name or its id."""
 
     list: Annotated[int, Field(gt=0)] | Annotated[str, StringConstraints(min_length=1, max_length=128)] = "OW recent buyers"
     days: Annotated[int, Field(ge=1, le=3650)] = 30
 
 
 class RefundEvent(MappingPart):
-    """A custom event for every credit note dated ``since`` or later."""
+    """A custom event for every credit note dated ``since`` or later.
+
+    ``since`` has no default: the first snapshot would otherwise send a follow-up for every credit note of all years.
+    """
 
     kind: Literal["event"]
     type: Annotated[str, StringConstraints(min_length=1, max_length=80)] = "refund"
@@ -76,9 +79,9 @@ def _window(line: str) -> str:
 
 
 class Delivery(MappingPart):
-    """What Dotdigital gets besides contacts; a part that is null is not delivered.
+    """The deliveries besides contacts. A part that is null is not delivered.
 
-    ``bulk_windows``: when snapshots and backfills may be sent, by the clock of ``source.timezone``; none: always.
+    ``bulk_windows``: the times at which snapshots and backfills may be sent, by the clock of ``source.timezone``; none: always.
     """
 
     orders: OrderRecords | None = OrderRecords()

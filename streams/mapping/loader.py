@@ -1,4 +1,4 @@
-"""Read ``mapping.yaml`` and say exactly where it is wrong: file, line and field."""
+"""Loads ``mapping.yaml``, and reports each error with its file, line and field."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,10 @@ DEFAULT = Path(__file__).with_name("default.yaml")
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which ``no`` is a word, a date is text, and no key stands twice."""
+    """YAML in which ``no`` is a word, a date is text, and a repeated key is an error.
+
+    YAML 1.1 reads ``no``, a country or a status text, as false, and silently keeps the last of two equal keys.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[tuple[str, str]] = set()
@@ -39,8 +42,8 @@ def load_mapping(path: Path | None = None) -> Mapping:
     """Read and check a mapping file; without a path, the shipped default.
 
     Raises:
-        MappingError: unreadable file, YAML that does not parse, or a value that the model refuses; the message has one
-            line per problem, ``file:line: field: what is wrong``.
+        MappingError: the file cannot be read, is not YAML, or has a value that the model refuses. The message has one line for
+            each problem, ``file:line: field: problem``.
     """
     file = path or DEFAULT
     try:
@@ -48,6 +51,7 @@ def load_mapping(path: Path | None = None) -> Mapping:
     except (OSError, UnicodeDecodeError) as error:
         raise MappingError(f"{file}: cannot be read: {error}") from error
     try:
+        # Composed a second time for the line numbers, which the loaded values no longer have.
         root = yaml.compose(text, Loader=_Loader)
         data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
@@ -69,7 +73,7 @@ def _field(location: Sequence[int | str]) -> str:
 
 
 def _line(node: yaml.Node, location: Sequence[int | str]) -> int:
-    """The line (from 1) of the deepest node that ``location`` reaches; a missing key gives its parent's line."""
+    """The line (from 1) of the deepest node on the path ``location``. A missing key has its parent's line."""
     line = node.start_mark.line
     for part in location:
         child = _child(node, part)

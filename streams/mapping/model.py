@@ -1,4 +1,4 @@
-"""The site's mapping as a typed model: which tables and columns hold what, and what each value means.
+"""The site's mapping as a typed model: its tables and columns, and the meaning of their values.
 
 Attribute names mirror the keys of ``mapping.yaml``; ``default.yaml`` beside this file is the commented example.
 """
@@ -29,6 +29,7 @@ from streams.mapping.tables import (
 FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,20}$")]
 """A Dotdigital data field name: at most 20 letters, digits, ``_`` or ``-``."""
 
+# Debezium replaces these characters by ``_`` in the names of its topics (``SchemaTopicNamingStrategy``).
 _NOT_IN_TOPICS = re.compile(r"[^A-Za-z0-9._-]")
 
 Status = Literal["open", "held", "part_despatched", "despatched", "completed", "cancelled"]
@@ -36,7 +37,10 @@ DocumentKind = Literal["order", "credit", "ignore"]
 
 
 class Source(MappingPart):
-    """The captured database and how its wall clock reads."""
+    """The captured database, and the time zone of its wall clock.
+
+    ``epoch``: raise it when the database's log starts again, after a restore or a replacement (two bytes of every position).
+    """
 
     database: Identifier
     schema_: Identifier = Field(alias="schema")
@@ -59,9 +63,9 @@ class Source(MappingPart):
 
 
 class ConsentRule(MappingPart):
-    """Where a marketing opt-in is recorded; by default nowhere, and then nobody is opted in.
+    """The source of the marketing opt-in. By default there is none, and nobody is opted in.
 
-    ``external``: another system owns consent and creates the contacts; we only fill in those that exist.
+    ``external``: another system owns consent and creates the contacts; we only update existing ones.
     """
 
     mode: Literal["none", "column", "external"] = "none"
@@ -79,7 +83,7 @@ class ConsentRule(MappingPart):
 
 
 class OrderTypes(MappingPart):
-    """System order types (``oh_sot_id``) by what they mean for marketing."""
+    """System order types (``oh_sot_id``), grouped by their meaning for marketing."""
 
     order: frozenset[int]
     credit: frozenset[int]
@@ -95,7 +99,7 @@ class OrderTypes(MappingPart):
         return self
 
     def kind(self, type_id: int | None) -> DocumentKind | None:
-        """What a type id means, or None when the mapping does not say."""
+        """The meaning of a type id, or None if the mapping does not list it."""
         if type_id is None:
             return None
         if type_id in self.order:
@@ -113,7 +117,7 @@ class Currency(MappingPart):
 
 
 class Order(MappingPart):
-    """Orders and credit notes: the tables they are spread over and what their codes mean."""
+    """Orders and credit notes: their tables, and the meaning of their codes."""
 
     header: Header
     detail: Detail
@@ -164,7 +168,7 @@ class ContactFields(MappingPart):
 
 
 class Erasure(MappingPart):
-    """A column of the contact table by which the ERP asks for a person to be forgotten."""
+    """A column of the contact table by which the ERP requests the erasure of a person."""
 
     column: Identifier
     erased: Annotated[frozenset[str], BeforeValidator(texts)] = frozenset({"1", "true"})
@@ -189,7 +193,7 @@ class Mapping(MappingPart):
 
     @property
     def named_sections(self) -> dict[str, Section]:
-        """The parts that name a table, by what they are: ``customer``, ``header``, ``variant`` and so on."""
+        """The parts that name a table, by their names: ``customer``, ``header``, ``variant`` and so on."""
         groups = [{"customer": self.customer, "contact": self.contact}, _sections(self.order), _sections(self.products)]
         found = {name: section for group in groups for name, section in group.items()}
         return found if self.returns is None else found | {"return": self.returns}
@@ -206,7 +210,7 @@ class Mapping(MappingPart):
 
     @property
     def columns(self) -> dict[str, tuple[str, ...]]:
-        """Table to the columns that are captured of it, the key first: all that the product reads, and nothing else."""
+        """Table to its captured columns, the key first. They are all that the product reads: nothing else is captured."""
         columns = {section.table: section.columns for section in self.sections}
         consent = self.consent.column if self.consent.mode == "column" else None
         more = [consent, self.erasure.column if self.erasure is not None else None]
@@ -221,7 +225,7 @@ class Mapping(MappingPart):
         return self
 
     def topic(self, table: str, schema: str | None = None) -> str:
-        """The Kafka topic to which Debezium writes the changes of ``table``; what Kafka does not allow becomes ``_``."""
+        """The Kafka topic to which Debezium writes the changes of ``table``: ``prefix.database.schema.table``."""
         source = self.source
         return _NOT_IN_TOPICS.sub("_", f"{source.topic_prefix}.{source.database}.{schema or source.schema_}.{table}")
 

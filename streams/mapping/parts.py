@@ -1,4 +1,4 @@
-"""What the parts of the mapping have in common: strictness, names of columns, values that are compared as text."""
+"""The common base of the mapping's parts: unknown keys are errors; column names and text values have one form."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$#@
 
 
 class MappingPart(BaseModel):
-    """A part of the mapping: unknown keys are errors, and nothing changes after loading."""
+    """A part of the mapping. Unknown keys are errors: a misspelt key would otherwise leave a default in force."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

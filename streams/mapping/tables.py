@@ -1,4 +1,4 @@
-"""The tables of a site: which columns of which table hold what the product reads."""
+"""The tables of a site, with the columns that the product reads."""
 
 from streams.mapping.parts import Identifier, MappingPart
 
@@ -93,14 +93,14 @@ class Return(Section):
 
 
 class Product(Section):
-    """What variants have in common."""
+    """The common data of several variants."""
 
     code: Identifier
     name: Identifier
 
 
 class Variant(Section):
-    """What can be bought. ``sold``: a flag that is false for variants which are only components or purchases."""
+    """An item that can be bought. ``sold``: a flag that is false for variants that are only components or purchases."""
 
     product: Identifier
     code: Identifier
@@ -132,14 +132,14 @@ class Category(Section):
 
 
 class Membership(Section):
-    """That a variant belongs to a category."""
+    """A variant's membership in a category."""
 
     variant: Identifier
     category: Identifier
 
 
 class Products(MappingPart):
-    """The tables of what is sold."""
+    """The tables of the catalogue."""
 
     product: Product
     variant: Variant

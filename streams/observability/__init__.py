@@ -1,4 +1,5 @@
-"""Metrics, health and logs for the operator.
+"""Metrics, health pages and logs for the operator.
 
-It may import ``core`` and values of ``settings``. Start with ``metrics.py``: every metric, with what to do about it.
+It may import ``streams.mapping``, ``streams.settings`` and ``streams.core``. Start with ``metrics.py``: every metric, with its
+purpose and, where it helps, the reaction that it calls for.
 """

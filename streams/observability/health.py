@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from streams.observability.metrics import Metrics
 
+# Far above any pause of a healthy loop: ending a worker that only paused would cost a rebalance.
 _BLOCKED_SECONDS = 60.0
 
 
@@ -56,7 +57,7 @@ class Health:
         return Starlette(routes=routes)
 
     async def watch(self) -> None:
-        """Measure the loop's delay, and end the process if the loop stops completely.
+        """Measure the loop's delay, and end the process if the loop stops completely. Runs until it is cancelled.
 
         A blocked loop cannot answer a probe, and its heartbeats continue from Faust's consumer thread, so the group would wait
         for it for ever.
@@ -71,13 +72,14 @@ class Health:
     def _guard(self) -> None:
         while time.monotonic() - self._ticked < _BLOCKED_SECONDS:
             threading.Event().wait(1.0)
+        # Not sys.exit: it would only end this thread, and a clean shutdown needs the loop that is blocked.
         os._exit(70)
 
 
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals belong to the worker."""
+        """Leave signals to the worker, which must finish and commit its work first."""
         yield
 
 

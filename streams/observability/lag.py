@@ -1,7 +1,7 @@
 """The lag of a consumer group, in records and in seconds, per topic.
 
-Measured against the broker: end offsets against committed offsets (or what this worker has finished since), for every
-partition of the group's topics, also those that nobody owns at the moment.
+Measured against the broker: end offsets against committed offsets (or the offsets that this worker has finished since), for
+every partition of the group's topics, also for those that no worker owns at the moment.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from streams.observability.metrics import Metrics
 
 
 class ConsumedOffsets:
-    """This worker's progress in a group's topics: the next offset and the last timestamp per partition."""
+    """This worker's progress in a group's topics: for each partition the next offset and the last timestamp (epoch seconds)."""
 
     def __init__(self, group: str, topics: list[str]) -> None:
         self.group = group
@@ -34,7 +34,7 @@ class ConsumedOffsets:
         self.stamp[place] = timestamp
 
     def forget(self) -> None:
-        """Forget partitions, which may belong to another worker now."""
+        """Forget the offsets: after a rebalance the partitions may belong to another worker."""
         self.next.clear()
 
 
@@ -48,7 +48,7 @@ class PartitionLag:
 
     @property
     def behind(self) -> int:
-        """Records that the group has not finished."""
+        """Records that the group has not finished. Records that retention has deleted do not count."""
         return max(0, self.end - max(self.committed, self.begin))
 
 
@@ -92,8 +92,9 @@ class LagProbe:
         self._caught_up: dict[tuple[str, TopicPartition], float] = {}
 
     async def run(self) -> None:
-        """Probe for ever."""
-        consumer, admin = self._consumer, self._admin
+        """Probe until it is cancelled."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
         await consumer.start()
         await admin.start()
         try:
@@ -113,6 +114,7 @@ class LagProbe:
         records: dict[str, int] = defaultdict(int)
         seconds: dict[str, float] = defaultdict(float)
         for place, standing in found.items():
+            # Commits are rare, so this worker's own progress is often further than the committed offset.
             behind = min(standing.behind, max(0, standing.end - progress.next.get(place, 0)))
             records[place.topic] += behind
             seconds[place.topic] = max(seconds[place.topic], self._age(progress, place, behind, now))
@@ -121,9 +123,10 @@ class LagProbe:
             self._metrics.lag_seconds.labels(progress.group, topic).set(seconds[topic])
 
     def _age(self, progress: ConsumedOffsets, place: TopicPartition, behind: int, now: float) -> float:
-        """Seconds since the oldest waiting record was appended, at most.
+        """An upper limit of the age, in seconds, of the oldest waiting record.
 
-        It is younger than the last finished record, and than the last time that none waited.
+        The record itself is not read. It was appended after the last finished record, and after the last time when no record
+        waited; the later of the two gives the limit.
         """
         key = (progress.group, place)
         if not behind:
