@@ -25,6 +25,7 @@ from streams.core.clock import SystemClock
 from streams.dispatch.service import Dispatch
 from streams.domain.erasure import digester
 from streams.engine.app import create_app
+from streams.engine.opening import Opener
 from streams.engine.stage import Handler, Stage
 from streams.engine.table import StateTable
 from streams.ingest.worker import Ingest
@@ -140,7 +141,7 @@ class Worker:
         return parts
 
     def _build_agents(self, parts: _Parts, producer: BatchProducer) -> None:
-        app, progress = self._app(parts, agents_app(self._settings), Role.AGENTS)
+        app, opener, progress = self._app(parts, producer, agents_app(self._settings), Role.AGENTS)
         digest = digester(self._settings.digest_key)
         orders = OrdersHandler(self._mapping, self._topics, self.metrics, digest)
         buyers = BuyersHandler(self._topics, self.metrics, digest)
@@ -153,37 +154,43 @@ class Worker:
         if self._mapping.products is not None:
             feeds.append((ProductsHandler(self._mapping, self._topics, self.metrics), self._topics.products))
         for handler, topic in feeds:
-            self._stage(parts, app, progress, producer, handler, [topic])
+            self._stage(parts, app, opener, progress, producer, handler, [topic])
         self._health.before_scrape(lambda: self._count_held([orders.held, buyers.held]))
 
     def _build_dispatch(self, parts: _Parts, producer: BatchProducer) -> None:
-        app, progress = self._app(parts, dispatch_app(self._settings), Role.DISPATCH)
+        app, opener, progress = self._app(parts, producer, dispatch_app(self._settings), Role.DISPATCH)
         dispatch = Dispatch(self._settings, self._mapping, self._clock, self.metrics)
         topics = [self._topics.desired, self._topics.deliveries]
-        table = self._stage(parts, app, progress, producer, dispatch.outbox, topics)
+        table = self._stage(parts, app, opener, progress, producer, dispatch.outbox, topics)
         parts.tasks.append(("senders", dispatch.run(table, producer)))
         self._health.before_scrape(dispatch.update_gauges)
 
-    def _app(self, parts: _Parts, app_id: str, role: Role) -> tuple[faust.App, ConsumedOffsets]:
+    def _app(
+        self, parts: _Parts, producer: BatchProducer, app_id: str, role: Role
+    ) -> tuple[faust.App, Opener, ConsumedOffsets]:
         app, progress = create_app(app_id, self._settings), ConsumedOffsets(app_id, [])
+        opener = Opener(app, self._settings.kafka_bootstrap, producer, self._clock)
         parts.apps.append(app)
+        parts.tasks.append((f"{role} changelog watch", opener.watch()))
         parts.progress.append(progress)
-        self._health.check(role, lambda: bool(not app.rebalancing and app.tables.actives_ready and not app.in_recovery))
-        return app, progress
+        self._health.check(role, lambda: bool(not app.rebalancing and app.tables.actives_ready and opener.ready))
+        return app, opener, progress
 
     def _stage(
         self,
         parts: _Parts,
         app: faust.App,
+        opener: Opener,
         progress: ConsumedOffsets,
         producer: BatchProducer,
         handler: Handler,
         topics: list[str],
     ) -> StateTable:
-        table = StateTable(app, handler.name, self._settings.partitions)
+        table = StateTable(app.conf.tabledir, app.conf.id, handler.name)
         progress.topics.extend(topics)
         stage = Stage(
             app,
+            opener,
             topics,
             table,
             handler,
@@ -196,7 +203,7 @@ class Worker:
             progress=progress,
         )
         parts.tasks.append((handler.name, stage.run()))
-        self._health.check(handler.name, lambda: stage.ready or not table.owned())
+        self._health.check(handler.name, lambda: stage.ready)
         self._health.before_scrape(lambda: self._count_rows(table))
         return table
 

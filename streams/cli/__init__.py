@@ -24,6 +24,7 @@ _OWN = commands(
     topics=("streams.cli.topics:app", "Kafka topics of the product."),
     connectors=("streams.cli.connectors:app", "The capture connector in Kafka Connect."),
     dotdigital=("streams.cli.dotdigital:app", "The Dotdigital account."),
+    state=("streams.cli.state:app", "State of the workers."),
     dlq=("streams.cli.dlq:app", "Dead letters and parked deliveries: list, retry, drop."),
     erase=(
         "streams.cli.erase:erase",

@@ -15,12 +15,12 @@ from streams.settings import Settings
 
 
 def create_app(app_id: str, settings: Settings) -> faust.App:
-    """A Faust application without agents or tables."""
+    """A Faust application without agents; it never has tables (``streams.engine.opening``)."""
     app = faust.App(
         app_id,
         broker=[f"kafka://{server.strip()}" for server in settings.kafka_bootstrap.split(",")],
         broker_credentials=faust_credentials(KafkaConfig.of(settings)),
-        store="rocksdb://",
+        store="memory://",
         datadir=str(settings.data_dir.absolute() / app_id),
         autodiscover=False,
         key_serializer="raw",
@@ -30,7 +30,6 @@ def create_app(app_id: str, settings: Settings) -> faust.App:
         topic_replication_factor=settings.replication,
         topic_allow_declare=False,
         topic_disable_leader=True,
-        table_standby_replicas=0,
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
         broker_commit_interval=1.0,

@@ -8,7 +8,7 @@ committed after everything that it caused is in Kafka, and Faust's commit over u
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Protocol
@@ -19,10 +19,14 @@ import structlog
 
 from streams.core.clock import Clock
 from streams.core.errors import RecordError
+from streams.engine.changelog import LogMovedOnError
+from streams.engine.fence import is_outdated, writer_headers
 from streams.engine.linger import Linger
+from streams.engine.opening import Opener
+from streams.engine.store import Note
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
-from streams.kafka.producer import BatchProducer
+from streams.kafka.producer import BatchProducer, HeadedRecord, Headers
 from streams.messages.changes import split
 from streams.messages.dead_letters import Coordinates, DeadLetter, origin_of
 from streams.observability.lag import ConsumedOffsets
@@ -78,6 +82,7 @@ class Stage:
     def __init__(
         self,
         app: faust.App,
+        opener: Opener,
         topics: Sequence[str],
         table: StateTable,
         handler: Handler,
@@ -90,8 +95,10 @@ class Stage:
         metrics: Metrics,
         progress: ConsumedOffsets,
     ) -> None:
+        self.topics = topics
+        self.table = table
         self._app = app
-        self._table = table
+        self._opener = opener
         self._handler = handler
         self._producer = producer
         self._partitions = partitions
@@ -103,18 +110,20 @@ class Stage:
         self._inbox: asyncio.Queue[Any] = asyncio.Queue(maxsize=2 * _MOST_RECORDS)
         self._stream: Any = None
         self._busy = asyncio.Lock()
-        self._remembers = asyncio.Event()
+        self._working = asyncio.Event()
+        self._whole = asyncio.Event()
+        self._assigned: set[int] = set()
+        self._opened: set[int] = set()
         self._pace = Linger()
         self._changes = 0
         topic = app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
         app.agent(topic, name=f"{handler.name}-agent")(self._collect)
-        table.faust.on_recover(self._on_recover)
-        app.on_partitions_revoked.connect(self._on_revoked, weak=False)
+        opener.add(self)
 
     @property
     def ready(self) -> bool:
-        """Whether the handler's memory is that of the partitions at hand."""
-        return self._remembers.is_set()
+        """Whether the state of all assigned partitions is open, and in the handler's memory."""
+        return self._working.is_set() and self._opened == self._assigned
 
     async def _collect(self, stream: Any) -> None:
         self._stream = stream
@@ -139,14 +148,51 @@ class Stage:
                 size += len(batch[-1].message.value or b"")
             # Partitions are revoked, and the handler's memory with them, before Faust's generation changes. What is in hand
             # must wait, and not be dropped: Faust would commit over it (faust issue 606).
-            await self._remembers.wait()
-            async with self._busy:
+            await self._working.wait()
+            while not await self._done(batch):
+                await self._whole.wait()
+                await self._working.wait()
+
+    async def _done(self, batch: list[Any]) -> bool:
+        """Work on ``batch``; False: somebody else wrote to the changelog, and it must be done again once that was read."""
+        async with self._busy:
+            try:
                 await self._cycle(batch)
+            except LogMovedOnError as error:
+                log.warning("somebody else writes to the changelog", table=self.table.name, partition=error.partition)
+                self._reopen()
+                return False
+            return True
+
+    def _reopen(self) -> None:
+        self._whole.clear()
+        self._opened.clear()
+        self._handler.revoked()
+        self._opener.reopen(self)
+
+    async def follow(self, ends: Mapping[int, int], known: Mapping[int, int]) -> None:
+        """Read what somebody else wrote, if any of the changelogs ends elsewhere than this worker left it.
+
+        ``known`` are the ends as this worker knew them before it asked the broker for ``ends``, by partition.
+        """
+        async with self._busy:
+            if not self.ready:
+                return
+            for partition, end in ends.items():
+                # Beyond our own even now, when nothing is under way; or below what there was before: the log was cut.
+                if end > self.table.log(partition).end or end < known[partition]:
+                    log.error("a changelog does not end where it was left", table=self.table.name, partition=partition)
+                    self._reopen()
+                    return
 
     async def _cycle(self, batch: list[Any]) -> None:
         by_partition: dict[int, list[Any]] = defaultdict(list)
         for event in batch:
             if self._current(event):
+                if event.message.partition not in self._opened:
+                    raise RuntimeError(
+                        f"{self._handler.name}: partition {event.message.partition} delivered before it was opened"
+                    )
                 by_partition[event.message.partition].append(event)
         now_us = self._clock.now_us()
         self._changes = 0
@@ -168,22 +214,29 @@ class Stage:
         """What the events of one partition amount to; if they fail together they are done, and committed, one by one."""
         found = [event.message for event in events]
         records = [Record(m.topic, m.offset, m.key, m.value, m.headers) for m in found]
-        unit = UnitOfWork(partition, self._partitions, self._table, now_us)
+        unit = UnitOfWork(partition, self._partitions, self.table, now_us)
         try:
-            self._changes += self._handler.handle(unit, records)
+            self._changes += self._handle(unit, records)
         except Exception as error:  # noqa: BLE001  # whatever a record does to us, its neighbours must not suffer
             log.warning("batch failed; applying its records one by one", stage=self._handler.name, error=type(error).__name__)
         else:
             return unit
         for record in chain.from_iterable(map(_split, records)):
-            unit = UnitOfWork(partition, self._partitions, self._table, now_us)
+            unit = UnitOfWork(partition, self._partitions, self.table, now_us)
             try:
-                self._changes += self._handler.handle(unit, [record])
+                self._changes += self._handle(unit, [record])
             except Exception as error:  # noqa: BLE001  # as above
                 await self._dead_letter(partition, record, error)
             else:
                 await self._commit([unit])
-        return UnitOfWork(partition, self._partitions, self._table, now_us)
+        return UnitOfWork(partition, self._partitions, self.table, now_us)
+
+    def _handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
+        current = [record for record in records if not is_outdated(unit, record.headers)]
+        if outdated := len(records) - len(current):
+            self._metrics.outdated.labels(self._handler.name).inc(outdated)
+            log.warning("records of an outdated worker left out", stage=self._handler.name, records=outdated)
+        return self._handler.handle(unit, current)
 
     async def _dead_letter(self, partition: int, record: Record, error: Exception) -> None:
         if not isinstance(error, RecordError):
@@ -199,39 +252,46 @@ class Stage:
 
         In that order: what was told must be remembered, or a replay cannot take it back (from a buyer that an order left).
         """
-        ends = await asyncio.gather(*(self._log(unit) for unit in units))
+        written = (self.table.append(unit.partition, unit.writes) for unit in units)
+        notes = await asyncio.gather(*written, return_exceptions=True)
+        if failed := [note for note in notes if isinstance(note, BaseException)]:
+            raise failed[0]
         await asyncio.gather(*self._sends(units))
-        for unit, end in zip(units, ends, strict=True):
-            if unit.writes and unit.partition in self._table.owned():
-                self._table.write(unit.partition, unit.writes, end)
+        for unit, note in zip(units, notes, strict=True):
+            if isinstance(note, Note):
+                self.table.write(unit.partition, unit.writes, note)
             for effect in unit.after:
                 effect()
 
-    async def _log(self, unit: UnitOfWork) -> int:
-        return await self._producer.send(self._table.changelog, unit.partition, unit.writes.items())
-
     def _sends(self, units: Sequence[UnitOfWork]) -> list[Any]:
-        merged: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
+        merged: dict[tuple[str, int], list[HeadedRecord]] = defaultdict(list)
         for unit in units:
+            headers: Headers | None = None
             for place, records in unit.outputs():
-                merged[place].extend(records)
-        return [self._producer.send(topic, partition, records) for (topic, partition), records in merged.items()]
+                headers = headers or writer_headers(self.table.log(unit.partition))
+                merged[place].extend((key, value, headers) for key, value in records)
+        return [self._producer.append(topic, partition, records) for (topic, partition), records in merged.items()]
 
-    async def _on_recover(self) -> None:
-        # Faust swallows what is raised here, and a stage without its memory would stay silent for ever.
-        try:
-            async with self._busy:
-                self._handler.revoked()
-                for partition in sorted(self._table.owned()):
-                    self._handler.recovered(partition, self._table)
-        except Exception as error:
-            log.exception("the stage's memory could not be rebuilt from its state", stage=self._handler.name)
-            await self._app.crash(error)
-        else:
-            self._remembers.set()
-
-    async def _on_revoked(self, *_: Any, **__: Any) -> None:
-        self._remembers.clear()
+    async def suspend(self) -> None:
+        """Partitions may go to another worker: finish the work in hand, begin none, and forget what is kept in memory."""
+        self._working.clear()
         async with self._busy:
             self._progress.forget()
+            self._opened.clear()
             self._handler.revoked()
+
+    def resume(self, partitions: set[int]) -> None:
+        """Work goes on with those of ``partitions`` that are opened from now on."""
+        self._assigned = set(partitions)
+        self._whole.clear()
+        if not partitions:
+            self._whole.set()
+        self._working.set()
+
+    async def opened(self, partition: int) -> None:
+        """The partition's state is whole and nobody else's: rebuild what is kept in memory."""
+        async with self._busy:
+            self._handler.recovered(partition, self.table)
+            self._opened.add(partition)
+            if self._opened == self._assigned:
+                self._whole.set()

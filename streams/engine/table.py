@@ -1,90 +1,82 @@
-"""A Faust table that is written in batches.
+"""A table: the state of one stage, partition by partition, with a changelog in Kafka.
 
-Faust gives the table its changelog topic, its partition assignment and its recovery. Reads and writes go straight to the
-partition's RocksDB: one write batch per unit of work, made only after the changelog batch was acknowledged, and together
-with the changelog offset that Faust's recovery starts from. So the local state is never ahead of the changelog, and a
-crash between the two costs a few records of recovery.
+Reads and writes go straight to the partition's RocksDB: one write batch per unit of work, made only after the changelog batch
+was acknowledged, and together with its offset. So the local state is never ahead of the changelog, and a crash between the two
+costs a few records of recovery.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 
-import faust
-import rocksdict
-import structlog
-
-log = structlog.get_logger()
-
-_OPTIONS = {"write_buffer_size": 16 * 2**20, "max_write_buffer_number": 2, "block_cache_size": 32 * 2**20}
+from streams.engine.changelog import Changelog
+from streams.engine.store import Note, Store
 
 
 class StateTable:
     """Key-value state, one RocksDB per partition, keyed by bytes."""
 
-    def __init__(self, app: faust.App, name: str, partitions: int) -> None:
+    def __init__(self, directory: Path, app_id: str, name: str) -> None:
         self.name = name
-        # Faust changes the options it is given, hence the copy.
-        self.faust = app.Table(name, key_type=bytes, value_type=bytes, partitions=partitions, options=dict(_OPTIONS))
-        self.changelog: str = self.faust.changelog_topic.get_topic_name()
-        self._apply = self.faust.apply_changelog_batch
-        self.faust.apply_changelog_batch = self._apply_own
+        self.changelog = f"{app_id}-{name}-changelog"
+        self._directory = directory
+        self._stores: dict[int, Store] = {}
+        self._open: dict[int, Changelog] = {}
+        self._assigned: set[int] = set()
 
     def get(self, partition: int, key: bytes) -> bytes | None:
         """The value of ``key`` in a partition that this worker owns."""
-        value: bytes | None = self._db(partition).get(key)
-        return value
+        return self._open[partition].store.get(key)
 
     def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Keys that begin with ``prefix``, ascending, with their values."""
-        for key, value in self._db(partition).items(from_key=prefix):
-            if not key.startswith(prefix):
-                return
-            yield key, value
+        return self._open[partition].store.scan(prefix)
 
-    def write(self, partition: int, writes: Mapping[bytes, bytes | None], offset: int) -> None:
-        """Apply ``writes`` (None deletes) whose changelog records end at ``offset``, in one atomic batch."""
-        batch = rocksdict.WriteBatch(raw_mode=True)
-        for key, value in writes.items():
-            if value is None:
-                batch.delete(key)
-            else:
-                batch.put(key, value)
-        batch.put(self._store.offset_key, str(offset).encode())
-        self._db(partition).write(batch)
+    async def append(self, partition: int, writes: Mapping[bytes, bytes | None]) -> Note | None:
+        """Append ``writes`` (None deletes) to the changelog; what :meth:`write` is to be given with them, None without writes.
 
-    def _apply_own(self, batch: Iterable[Any]) -> None:
-        """Apply recovered changelog records, but only of this table.
-
-        While partitions move, Faust hands what is left in its queue to whichever table came last (a comment in its
-        tables/recovery.py says so); rows and, worse, offsets of one table would end up in another.
+        Raises:
+            LogMovedOnError: the log does not end where this worker thinks.
+            aiokafka.errors.KafkaError: the broker did not acknowledge.
         """
-        own, foreign = [], 0
-        for event in batch:
-            if event.message.topic == self.changelog:
-                own.append(event)
-            else:
-                foreign += 1
-        if foreign:
-            log.warning("dropped changelog records of other tables", table=self.name, records=foreign)
-        self._apply(own)
+        return await self._open[partition].append(writes) if writes else None
+
+    def log(self, partition: int) -> Changelog:
+        """The changelog of a partition that is open."""
+        return self._open[partition]
+
+    def write(self, partition: int, writes: Mapping[bytes, bytes | None], note: Note) -> None:
+        """Apply what was appended, in one atomic batch."""
+        self._open[partition].store.write(writes, note)
 
     def owned(self) -> set[int]:
         """The partitions whose state is open on this worker."""
-        return set(self._store._dbs)
+        return set(self._open)
+
+    def assigned(self) -> set[int]:
+        """The partitions that are this worker's, opened or not."""
+        return set(self._assigned)
+
+    def store(self, partition: int) -> Store:
+        """The partition's store, opened or not."""
+        if partition not in self._stores:
+            self._stores[partition] = Store(self._directory / f"{self.name}-{partition}.db")
+        return self._stores[partition]
+
+    def open(self, partition: int, log: Changelog) -> None:
+        """The partition's store holds all of its changelog, which nobody else writes."""
+        self._open[partition] = log
+
+    def assign(self, partitions: Collection[int]) -> None:
+        """These partitions are this worker's: close all others."""
+        self._assigned = set(partitions)
+        for partition in self._stores.keys() - self._assigned:
+            self._open.pop(partition, None)
+            self._stores.pop(partition).close()
 
     def size_bytes(self, partition: int) -> int:
         """Bytes on disk and in memory, as RocksDB estimates them."""
-        db = self._db(partition)
-        live = int(db.property_int_value("rocksdb.estimate-live-data-size") or 0)
-        return live + int(db.property_int_value("rocksdb.cur-size-all-mem-tables") or 0)
+        return self._open[partition].store.size_bytes()
 
     def rows(self, partition: int) -> int:
         """The number of keys, as RocksDB estimates it."""
-        return int(self._db(partition).property_int_value("rocksdb.estimate-num-keys") or 0)
-
-    @property
-    def _store(self) -> Any:
-        return self.faust.data
-
-    def _db(self, partition: int) -> Any:
-        return self._store._db_for_partition(partition)
+        return self._open[partition].store.rows()

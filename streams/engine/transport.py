@@ -35,7 +35,10 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is 
 
 
 class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
-    """``_next``: the offset that a partition goes on with. ``_holes``: what it went on with instead, when last asked."""
+    """Delivers what follows, of partitions whose state is open.
+
+    ``_next`` is the offset that a partition goes on with, ``_holes`` what it went on with instead when it was last asked.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -56,6 +59,15 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
         await self.seek_wait(begin)
         self._next = {place: self._committed_offset[place] or begin[place] for place in places}
         self._holes.clear()
+        self.pause_partitions(places & self.transport.closed)
+
+    async def open_partitions(self, places: set[Any]) -> None:
+        """Deliver what ``places`` hold: the state that it changes is there."""
+        places = places & self.transport.closed
+        self.transport.closed -= places
+        # What a fetch brought meanwhile was dropped.
+        await self.seek_wait({place: self._next[place] for place in places if place in self._next})
+        self.resume_partitions(places)
 
     async def _drain_messages(self, fetcher: Any) -> None:
         """Read and deliver until the end, as the method that this replaces; a rebalance ends a delivery in the same way."""
@@ -76,6 +88,8 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
             if not self.flow_active or message.generation_id != self.app.consumer_generation_id:
                 return
             place, offset = message.tp, message.offset
+            if place in self.transport.closed:
+                continue
             first = self._next.get(place, self._read_offset[place])
             if place in waiting or (first is not None and offset < first):
                 continue
@@ -105,9 +119,16 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
 
 
 class ShortFetchTransport(driver.Transport):  # type: ignore[misc]  # as above
-    """The aiokafka transport; its consumer asks for new records every few milliseconds."""
+    """The aiokafka transport; its consumer asks for new records every few milliseconds.
+
+    ``closed`` are the assigned partitions whose state is not open yet.
+    """
 
     Consumer: ClassVar[Any] = _Consumer
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.closed: set[Any] = set()
 
 
 def install(app: faust.App) -> None:

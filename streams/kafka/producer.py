@@ -7,6 +7,7 @@ work whose consequences are not durable.
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeAlias
 
@@ -16,8 +17,24 @@ from streams.settings import Settings
 
 KeyValue: TypeAlias = tuple[bytes | None, bytes | None]
 """Key and value of one record."""
+Headers: TypeAlias = list[tuple[str, bytes]]
+"""aiokafka takes nothing but a list."""
+HeadedRecord: TypeAlias = tuple[bytes | None, bytes | None, Headers]
+
+_NO_HEADERS: Headers = []
 
 _BATCH_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """A record batch in the log: the offset of its first record, and their number.
+
+    ``base`` is -1 if the broker had the batch already: aiokafka takes that for success, and does not know where it is.
+    """
+
+    base: int
+    count: int
 
 
 class BatchProducer:
@@ -49,18 +66,29 @@ class BatchProducer:
         Raises:
             aiokafka.errors.KafkaError: the broker did not acknowledge in time, or refused.
         """
-        pending: list[asyncio.Future[object]] = []
+        batches = await self.append(topic, partition, ((key, value, _NO_HEADERS) for key, value in entries))
+        return batches[-1].base + batches[-1].count - 1 if batches else -1
+
+    async def append(self, topic: str, partition: int, entries: Iterable[HeadedRecord]) -> list[Appended]:
+        """Append records in order; where the broker put each batch of them.
+
+        Raises:
+            aiokafka.errors.KafkaError: the broker did not acknowledge in time, or refused.
+        """
+        pending: list[tuple[int, asyncio.Future[object]]] = []
         batch = self._producer.create_batch()
-        for key, value in entries:
-            if batch.append(key=key, value=value, timestamp=None) is None:
-                pending.append(await self._submit(batch, topic, partition))
+        for key, value, headers in entries:
+            if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
+                pending.append((batch.record_count(), await self._submit(batch, topic, partition)))
                 batch = self._producer.create_batch()
-                batch.append(key=key, value=value, timestamp=None)
-        count = batch.record_count()
-        if count:
-            pending.append(await self._submit(batch, topic, partition))
-        results: Sequence[object] = await asyncio.gather(*pending)
-        return int(results[-1].offset) + count - 1 if results else -1  # type: ignore[attr-defined]  # RecordMetadata
+                batch.append(key=key, value=value, timestamp=None, headers=headers)
+        if count := batch.record_count():
+            pending.append((count, await self._submit(batch, topic, partition)))
+        results: Sequence[object] = await asyncio.gather(*(future for _, future in pending))
+        return [
+            Appended(int(result.offset), count)  # type: ignore[attr-defined]  # RecordMetadata
+            for (count, _), result in zip(pending, results, strict=True)
+        ]
 
     async def send_one(
         self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()

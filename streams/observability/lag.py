@@ -93,8 +93,7 @@ class LagProbe:
 
     async def run(self) -> None:
         """Probe until it is cancelled."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap)
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        consumer, admin = self._consumer, self._admin
         await consumer.start()
         await admin.start()
         try:

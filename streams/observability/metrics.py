@@ -27,6 +27,12 @@ class Metrics:
         self.skipped = Counter(
             "owdd_stale_changes_total", "Changes skipped because the stored state is newer.", ["stage"], registry=registry
         )
+        self.outdated = Counter(
+            "owdd_outdated_records_total",
+            "Records left out: a worker emitted them after it had been replaced. Rising: workers are stopped and continued.",
+            ["stage"],
+            registry=registry,
+        )
         self.changes = Counter("owdd_changes_total", "Changes applied, by stage.", ["stage"], registry=registry)
         self.units = Counter("owdd_cycles_total", "Batches committed, by stage.", ["stage"], registry=registry)
         self.dead_letters = Counter(

@@ -34,6 +34,10 @@ class LocalTable:
         """All partitions."""
         return set(range(len(self._partitions)))
 
+    def assigned(self) -> set[int]:
+        """All partitions."""
+        return self.owned()
+
     def get(self, partition: int, key: bytes) -> bytes | None:
         """The value of ``key``."""
         value: bytes | None = self._partitions[partition].get(key)

@@ -22,6 +22,9 @@ class Rows:
     def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         return iter([(key, value) for key, value in sorted(self.rows.items()) if key.startswith(prefix)])
 
+    def assigned(self) -> set[int]:
+        return {0}
+
     def write(self, unit: UnitOfWork) -> None:
         for key, value in unit.writes.items():
             if value is None:

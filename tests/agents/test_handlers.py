@@ -1,7 +1,7 @@
 """Orders, buyers and contacts as one chain in memory: any arrival, any batch, any crash, one answer."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from streams.agents.buyers import BuyersHandler
 from streams.core.clock import ManualClock
 from streams.core.lanes import FEW, Lane
+from streams.engine.opening import Opener
 from streams.engine.stage import Stage
+from streams.engine.store import Note
 from streams.engine.table import StateTable
-from streams.kafka.producer import BatchProducer
+from streams.kafka.producer import Appended, BatchProducer
 from streams.messages.changes import ChangeKind, DesiredContact, pack
 from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
@@ -208,12 +210,16 @@ class Appends:
     def __init__(self) -> None:
         self.done: list[str] = []
 
-    async def send(self, topic: str, partition: int, entries: Iterable[object]) -> int:
+    async def append(self, topic: str, partition: int, entries: Iterable[object]) -> list[Appended]:
         # The changelog is the slower one: what does not wait for it overtakes it.
         for _ in range(5 * (topic == "changelog")):
             await asyncio.sleep(0)
         self.done.append(topic)
-        return len(list(entries))
+        return [Appended(0, len(list(entries)))]
+
+    async def append_rows(self, partition: int, writes: Mapping[bytes, bytes | None]) -> Note:
+        await self.append("changelog", partition, writes)
+        return Note()
 
 
 async def test_what_is_reported_is_remembered_before_it_is_reported() -> None:
@@ -222,12 +228,13 @@ async def test_what_is_reported_is_remembered_before_it_is_reported() -> None:
     def ignored(*_: object, **__: object) -> Any:
         return lambda function: function
 
-    table = SimpleNamespace(changelog="changelog", faust=SimpleNamespace(on_recover=ignored), owned=lambda: {0})
-    table.get, table.scan, table.write = state.get, state.scan, lambda *_: appends.done.append("table")
-    signal = SimpleNamespace(connect=ignored)
-    app = SimpleNamespace(topic=ignored, agent=ignored, on_partitions_revoked=signal, consumer_generation_id=1)
+    table = SimpleNamespace(append=appends.append_rows, get=state.get, scan=state.scan, assigned=state.assigned)
+    table.write = lambda *_: appends.done.append("table")
+    table.log = lambda partition: SimpleNamespace(topic="changelog", partition=partition, epoch=1)
+    app = SimpleNamespace(topic=ignored, agent=ignored, consumer_generation_id=1)
     stage = Stage(
         cast(faust.App, app),
+        cast(Opener, SimpleNamespace(add=ignored)),
         [TOPICS.buyers],
         cast(StateTable, table),
         BuyersHandler(TOPICS, Metrics(), DIGEST),
@@ -242,6 +249,8 @@ async def test_what_is_reported_is_remembered_before_it_is_reported() -> None:
     place = SimpleNamespace(topic=TOPICS.buyers, partition=0)
     message = SimpleNamespace(**vars(place), tp=place, offset=0, key=None, headers=None, timestamp=0.0, generation_id=1)
     message.value = pack([customer(1, ANN)[0][1]])
-    stage._stream = SimpleNamespace(ack=lambda _: appends.send("ack", 0, ()))
+    stage._stream = SimpleNamespace(ack=lambda _: appends.append("ack", 0, ()))
+    stage.resume({0})
+    await stage.opened(0)
     await stage._cycle([SimpleNamespace(message=message)])
     assert appends.done == ["changelog", TOPICS.contacts, "table", "ack"]

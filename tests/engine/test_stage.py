@@ -11,6 +11,7 @@ from faust.types import TP
 
 from streams.core.clock import ManualClock
 from streams.engine.app import create_app
+from streams.engine.opening import Opener
 from streams.engine.stage import Record, Stage
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
@@ -51,8 +52,9 @@ class Bench:
         self.memory, self.acked = Memory(), 0
         self.stage = Stage(
             self.app,
+            cast(Opener, SimpleNamespace(add=lambda _: None)),
             ["in"],
-            StateTable(self.app, "memory", 1),
+            StateTable(directory, "stage", "memory"),
             self.memory,
             cast(BatchProducer, self),
             partitions=1,
@@ -62,18 +64,14 @@ class Bench:
             metrics=Metrics(),
             progress=ConsumedOffsets("group", []),
         )
-        self.stage._table = cast(StateTable, SimpleNamespace(owned=lambda: {0}, changelog="changelog"))
         self.stage._stream = SimpleNamespace(ack=self._ack)
-
-    async def send(self, _topic: str, _partition: int, _entries: object) -> int:
-        """Stands in for the producer."""
-        return 0
 
     async def _ack(self, _event: Any) -> None:
         self.acked += 1
 
     async def assign(self) -> None:
-        await self.stage._on_recover()
+        self.stage.resume({0})
+        await self.stage.opened(0)
 
     async def arrive(self, *, generation: int = 0) -> None:
         """A record that was read ``generation`` generations ago; done as far as it can be done."""
@@ -105,7 +103,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 async def test_what_is_in_hand_when_partitions_are_revoked_waits_for_the_memory(bench: Bench) -> None:
     await bench.assign()
     await bench.arrive()
-    await bench.stage._on_revoked()
+    await bench.stage.suspend()
     # Faust's generation is still the old one here: it changes when the group has been joined again.
     await bench.arrive()
     assert (bench.memory.handled, bench.acked) == ([True], 1)
@@ -128,7 +126,7 @@ async def test_nothing_is_done_before_the_memory_was_read(bench: Bench) -> None:
 async def test_partitions_that_come_back_while_the_last_batch_is_written_keep_their_memory(bench: Bench) -> None:
     await bench.assign()
     async with bench.stage._busy:
-        revoking = asyncio.create_task(bench.stage._on_revoked())
+        revoking = asyncio.create_task(bench.stage.suspend())
         await asyncio.sleep(0)
         assigning = asyncio.create_task(bench.assign())
         await asyncio.sleep(0)

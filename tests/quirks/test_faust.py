@@ -1,10 +1,9 @@
 """What ``streams.engine`` relies on inside Faust 0.15.3, on a real broker. A Faust upgrade that changes one of these fails here."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +14,6 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from faust.types import TP
 
 from streams.engine.app import create_app
-from streams.engine.table import StateTable
 from streams.engine.transport import FETCH_WAIT_MS
 from streams.kafka.producer import BatchProducer
 from streams.settings import Settings
@@ -32,10 +30,10 @@ def settings(broker: Path, tmp_path: Path) -> Settings:
     return Settings(kafka_bootstrap=running.bootstrap, data_dir=tmp_path, partitions=1, session_timeout=6)
 
 
-async def create(settings: Settings, *topics: str) -> None:
+async def create(settings: Settings, *topics: str, partitions: int = 1) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
     await admin.start()
-    await admin.create_topics([NewTopic(topic, 1, 1) for topic in topics])
+    await admin.create_topics([NewTopic(topic, partitions, 1) for topic in topics])
     await admin.close()
 
 
@@ -45,17 +43,16 @@ async def until(met: Callable[[], bool]) -> None:
 
 
 class Probe:
-    """A Faust application with one table and one agent that only collects events."""
+    """A Faust application with one agent that only collects events; ``closed`` are partitions whose state is not open."""
 
-    def __init__(self, settings: Settings, app_id: str, topic: str) -> None:
+    def __init__(self, settings: Settings, app_id: str, *topics: str, closed: Collection[int] = ()) -> None:
         self.app: Any = create_app(app_id, settings)
-        self.table = StateTable(self.app, "state", 1)
+        self.generations: list[tuple[str, int]] = []
         self.events: asyncio.Queue[Any] = asyncio.Queue()
         self.gate = asyncio.Event()
         self.gate.set()
-        self.recovered = asyncio.Event()
         self.stream: Any = None
-        source = self.app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+        source = self.app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
         async def collect(stream: Any) -> None:
             self.stream = stream
@@ -63,18 +60,23 @@ class Probe:
                 await self.gate.wait()
                 self.events.put_nowait(event)
 
-        async def note() -> None:
-            self.recovered.set()
+        async def revoked(*_: Any, **__: Any) -> None:
+            self.generations.append(("revoked", self.app.consumer_generation_id))
+
+        async def assigned(_: Any, places: set[TP], **__: Any) -> None:
+            self.generations.append(("assigned", self.app.consumer_generation_id))
+            self.app.transport.closed = {place for place in places if place.partition in closed}
 
         self.app.agent(source, name="collect")(collect)
-        self.table.faust.on_recover(note)
+        self.app.on_partitions_revoked.connect(revoked, weak=False)
+        self.app.on_partitions_assigned.connect(assigned, weak=False)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         await self.app.start()
         try:
             async with asyncio.timeout(60):
-                await self.recovered.wait()
+                await until(lambda: self.app.tables.actives_ready)
             yield
         finally:
             await self.app.stop()
@@ -112,7 +114,7 @@ async def test_an_event_that_was_not_acknowledged_is_delivered_again_after_a_sto
     settings: Settings, names: tuple[str, str]
 ) -> None:
     app_id, topic = names
-    await create(settings, topic, f"{app_id}-state-changelog")
+    await create(settings, topic)
     await produce(settings, topic, b"one", b"two")
     first = Probe(settings, app_id, topic)
     async with first.running():
@@ -128,7 +130,7 @@ async def test_an_event_that_was_not_acknowledged_is_delivered_again_after_a_sto
 
 async def test_a_null_value_arrives_as_none_on_a_raw_topic(settings: Settings, names: tuple[str, str]) -> None:
     app_id, topic = names
-    await create(settings, topic, f"{app_id}-state-changelog")
+    await create(settings, topic)
     await produce(settings, topic, None)
     probe = Probe(settings, app_id, topic)
     async with probe.running():
@@ -137,7 +139,7 @@ async def test_a_null_value_arrives_as_none_on_a_raw_topic(settings: Settings, n
 
 async def test_messages_carry_the_generation_that_they_were_fetched_in(settings: Settings, names: tuple[str, str]) -> None:
     app_id, topic = names
-    await create(settings, topic, f"{app_id}-state-changelog")
+    await create(settings, topic)
     await produce(settings, topic, b"one")
     probe = Probe(settings, app_id, topic)
     async with probe.running():
@@ -145,48 +147,9 @@ async def test_messages_carry_the_generation_that_they_were_fetched_in(settings:
         assert event.message.generation_id == probe.app.consumer_generation_id
 
 
-async def test_recovery_goes_on_behind_the_offset_that_we_write_and_restores_what_local_state_lacks(
-    settings: Settings, names: tuple[str, str]
-) -> None:
-    app_id, topic = names
-    changelog = f"{app_id}-state-changelog"
-    await create(settings, topic, changelog)
-    async with BatchProducer(settings) as producer:
-        first = Probe(settings, app_id, topic)
-        async with first.running():
-            writes: dict[bytes, bytes | None] = {b"a": b"1", b"b": b"2", b"c": b"3"}
-            end = await producer.send(changelog, 0, writes.items())
-            assert end == 2
-            first.table.write(0, writes, end)
-            assert first.table.faust.data.persisted_offset(TP(changelog, 0)) == 2
-            # A crash after the changelog was acknowledged and before the local write: only the log has it.
-            await producer.send(changelog, 0, [(b"b", None), (b"d", b"4")])
-
-        second = Probe(settings, app_id, topic)
-        async with second.running():
-            rows = {key: value for key, value in second.table.scan(0, b"") if not key.startswith(b"__faust")}
-            assert rows == {b"a": b"1", b"c": b"3", b"d": b"4"}
-            assert second.table.get(0, b"b") is None
-
-
-async def test_a_worker_without_its_data_directory_recovers_everything_from_the_changelog(
-    settings: Settings, names: tuple[str, str], tmp_path: Path
-) -> None:
-    app_id, topic = names
-    changelog = f"{app_id}-state-changelog"
-    await create(settings, topic, changelog)
-    async with BatchProducer(settings) as producer:
-        await producer.send(changelog, 0, [(b"%d" % number, b"x") for number in range(5000)])
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    probe = Probe(settings.model_copy(update={"data_dir": elsewhere}), app_id, topic)
-    async with probe.running():
-        assert sum(not key.startswith(b"__faust") for key, _ in probe.table.scan(0, b"")) == 5000
-
-
 async def test_a_crash_of_a_part_is_seen_on_the_application(settings: Settings, names: tuple[str, str]) -> None:
     app_id, topic = names
-    await create(settings, topic, f"{app_id}-state-changelog")
+    await create(settings, topic)
     probe = Probe(settings, app_id, topic)
     async with probe.running():
         await probe.app.crash(RuntimeError("broken"))
@@ -194,18 +157,55 @@ async def test_a_crash_of_a_part_is_seen_on_the_application(settings: Settings, 
             await probe.app._crashed.wait()
 
 
-async def test_the_partition_of_a_table_is_open_only_while_it_is_assigned(settings: Settings, names: tuple[str, str]) -> None:
+async def test_partitions_of_one_number_go_to_one_worker(settings: Settings, names: tuple[str, str]) -> None:
     app_id, topic = names
-    await create(settings, topic, f"{app_id}-state-changelog")
-    probe = Probe(settings, app_id, topic)
-    async with probe.running():
-        assert probe.table.owned() == {0}
-    assert probe.table.owned() == set()
+    topics = topic, f"{topic}-more"
+    await create(settings, *topics, partitions=4)
+    first, second = (Probe(settings, app_id, *topics) for _ in range(2))
+    async with first.running(), second.running(), asyncio.timeout(60):
+        await until(lambda: all(len(probe.app.consumer.assignment()) == 4 for probe in (first, second)))
+        for probe in (first, second):
+            of_topic = [{place.partition for place in probe.app.consumer.assignment() if place.topic == one} for one in topics]
+            assert of_topic[0] == of_topic[1] and len(of_topic[0]) == 2
+
+
+async def test_partitions_are_revoked_before_the_generation_changes_and_assigned_after(
+    settings: Settings, names: tuple[str, str]
+) -> None:
+    app_id, topic = names
+    await create(settings, topic, partitions=2)
+    first, second = (Probe(settings, app_id, topic) for _ in range(2))
+    async with first.running():
+        generation = first.app.consumer_generation_id
+        assert first.generations[-1] == ("assigned", generation)
+        async with second.running(), asyncio.timeout(30):
+            await until(lambda: len(first.app.consumer.assignment()) == 1)
+            await until(lambda: first.generations[-1][0] == "assigned")
+        changes = first.generations[first.generations.index(("assigned", generation)) + 1 :]
+        assert changes[:2] == [("revoked", generation), ("assigned", generation + 1)]
+
+
+async def test_what_is_closed_is_not_delivered_until_it_is_opened_and_everything_else_is(
+    settings: Settings, names: tuple[str, str]
+) -> None:
+    app_id, topic = names
+    await create(settings, topic, partitions=2)
+    async with BatchProducer(settings) as producer:
+        for partition in range(2):
+            await producer.send(topic, partition, [(b"k", b"%d" % number) for number in range(3)])
+        probe = Probe(settings, app_id, topic, closed={1})
+        async with probe.running():
+            assert [(await probe.next()).message.partition for _ in range(3)] == [0, 0, 0]
+            await producer.send(topic, 1, [(b"k", b"3")])
+            await producer.send(topic, 0, [(b"k", b"3")])
+            assert (await probe.next()).message.partition == 0
+            await probe.app.consumer.open_partitions({TP(topic, 1)})
+            assert [(await probe.next()).message.value for _ in range(4)] == [b"0", b"1", b"2", b"3"]
 
 
 async def test_the_consumer_asks_for_new_records_every_few_milliseconds(settings: Settings, names: tuple[str, str]) -> None:
     app_id, topic = names
-    await create(settings, topic, f"{app_id}-state-changelog")
+    await create(settings, topic)
     probe = Probe(settings, app_id, topic)
     async with probe.running():
         assert probe.app.consumer._thread._consumer._fetcher._fetch_max_wait_ms == FETCH_WAIT_MS
@@ -213,7 +213,7 @@ async def test_the_consumer_asks_for_new_records_every_few_milliseconds(settings
 
 async def test_what_one_fetch_brought_is_waited_for_once(settings: Settings, names: tuple[str, str]) -> None:
     app_id, topic = names
-    await create(settings, topic, f"{app_id}-state-changelog")
+    await create(settings, topic)
     async with BatchProducer(settings) as producer:
         await producer.send(topic, 0, [(b"k", b"%d" % number) for number in range(2000)])
     probe = Probe(settings, app_id, topic)
@@ -234,7 +234,7 @@ async def test_what_one_fetch_brought_is_waited_for_once(settings: Settings, nam
 
 async def test_a_delivery_that_waits_for_a_full_stream_ends_with_the_worker(settings: Settings, names: tuple[str, str]) -> None:
     app_id, topic = names
-    await create(settings, topic, f"{app_id}-state-changelog")
+    await create(settings, topic)
     async with BatchProducer(settings) as producer:
         await producer.send(topic, 0, [(b"k", b"%d" % number) for number in range(10_000)])
     stuck = Probe(settings, app_id, topic)
@@ -254,7 +254,7 @@ def numbers(first: int, last: int) -> list[bytes]:
 
 async def test_records_that_a_fetch_jumped_over_are_asked_for_again(settings: Settings, names: tuple[str, str]) -> None:
     app_id, topic = names
-    await create(settings, topic, f"{app_id}-state-changelog")
+    await create(settings, topic)
     await produce(settings, topic, *numbers(0, 10))
     probe = Probe(settings, app_id, topic)
     async with probe.running():
@@ -268,7 +268,7 @@ async def test_records_that_a_fetch_jumped_over_are_asked_for_again(settings: Se
 
 async def test_nothing_is_delivered_between_going_back_and_resuming(settings: Settings, names: tuple[str, str]) -> None:
     app_id, topic = names
-    await create(settings, topic, f"{app_id}-state-changelog")
+    await create(settings, topic)
     await produce(settings, topic, *numbers(0, 10))
     probe = Probe(settings, app_id, topic)
     async with probe.running():
@@ -284,7 +284,7 @@ async def test_nothing_is_delivered_between_going_back_and_resuming(settings: Se
 
 async def test_records_that_expired_unread_do_not_hold_up_the_commit(settings: Settings, names: tuple[str, str]) -> None:
     app_id, topic = names
-    await create(settings, topic, f"{app_id}-state-changelog")
+    await create(settings, topic)
     await produce(settings, topic, *numbers(0, 10))
     first = Probe(settings, app_id, topic)
     async with first.running():
@@ -302,23 +302,6 @@ async def test_records_that_expired_unread_do_not_hold_up_the_commit(settings: S
             assert event.message.offset == number
             await second.stream.ack(event)
     assert await committed(settings, app_id, topic) == 20
-
-
-async def test_changelog_records_of_another_table_are_not_applied(settings: Settings, names: tuple[str, str]) -> None:
-    app_id, topic = names
-    changelog = f"{app_id}-state-changelog"
-    await create(settings, topic, changelog)
-    probe = Probe(settings, app_id, topic)
-    async with probe.running():
-
-        def event(where: str, offset: int) -> Any:
-            place = TP(where, 0)
-            message = SimpleNamespace(topic=where, partition=0, tp=place, offset=offset, key=b"%d" % offset, value=b"x")
-            return SimpleNamespace(message=message, key=message.key, value=message.value)
-
-        probe.table.faust.apply_changelog_batch([event(changelog, 7), event(f"{app_id}-other-changelog", 99)])
-        assert (probe.table.get(0, b"7"), probe.table.get(0, b"99")) == (b"x", None)
-        assert probe.table.faust.data.persisted_offset(TP(changelog, 0)) == 7
 
 
 def test_the_version_is_the_one_that_was_examined() -> None:

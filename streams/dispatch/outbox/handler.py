@@ -6,7 +6,7 @@ follow-ups wait, unscheduled, until their contact exists.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
@@ -96,6 +96,7 @@ class OutboxHandler:
         self._watermarks: dict[int, int] = {}
         self._any_erased = False
         self._takeover_fences: dict[int, str] = {}
+        self._assigned: Callable[[], Collection[int]] = tuple
         self.taken_over = asyncio.Event()
 
     def recovered(self, partition: int, table: StateTable) -> None:
@@ -104,6 +105,7 @@ class OutboxHandler:
         Nothing is given out before everything is read that was answered before: :meth:`resuming` says what must be written.
         """
         self._schedule.shut(partition)
+        self._assigned = table.assigned
         self._takeover_fences[partition] = uuid4().hex
         self.taken_over.set()
         self._opened_at[partition] = self._schedule.now_ms()
@@ -131,7 +133,9 @@ class OutboxHandler:
 
     def complete_until(self) -> int | None:
         """Until when every partition of this worker knows what Dotdigital has (UTC epoch seconds); None: not wholly read."""
-        if not self._opened_at or self._opened_at.keys() - self._watermarks.keys():
+        # Partitions are opened one by one: what another of ours will know counts too.
+        assigned = self._assigned()
+        if not assigned or set(assigned) - self._watermarks.keys():
             return None
         return min(self._watermarks.values())
 

@@ -1,0 +1,35 @@
+"""What an outdated worker emits is recognised by the stage that reads it.
+
+A worker that is stopped between the write to its changelog and the emission that follows emits late, when it wakes: after the
+worker that took over has emitted something newer. So emitted records name the changelog partition that they follow from, with
+the writer's epoch. A stage keeps the highest epoch of each, and leaves out what comes with a lower one: the worker with the
+higher epoch began where the other had acknowledged, and emitted the same again.
+"""
+
+from collections.abc import Sequence
+
+from streams.engine.changelog import Changelog
+from streams.engine.store import ENGINE
+from streams.engine.unit_of_work import UnitOfWork
+from streams.kafka.producer import Headers
+
+_WRITER = "writer"
+_SEEN = ENGINE + b"writer:"
+
+
+def writer_headers(log: Changelog) -> Headers:
+    """The headers of what follows from rows in ``log``."""
+    return [(_WRITER, f"{log.topic}/{log.partition}/{log.epoch}".encode())]
+
+
+def is_outdated(unit: UnitOfWork, headers: Sequence[tuple[str, bytes]] | None) -> bool:
+    """Whether a record was emitted by a worker whose successor was read before; the unit remembers who was seen."""
+    writer = next((value for name, value in headers or () if name == _WRITER), None)
+    if writer is None:
+        return False
+    origin, _, epoch = writer.rpartition(b"/")
+    key = _SEEN + origin
+    seen = int(unit.get(key) or 0)
+    if int(epoch) > seen:
+        unit.put(key, epoch)
+    return int(epoch) < seen

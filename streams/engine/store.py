@@ -1,0 +1,194 @@
+"""One partition's state on disk: a RocksDB that knows how far into its changelog it is.
+
+Rows and the note of the changelog offset that they stand for are written in one atomic batch. Whatever ends the process, the
+rows are those of the changelog up to the noted offset. A store without a note was left by an older version, whose recovery
+could lose rows; it is emptied when it is opened, and read again from the changelog.
+"""
+
+import gc
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import rocksdict
+
+ENGINE = b"\x00"
+"""What keys of the engine's own rows begin with; those of a stage are text. Both are in the changelog."""
+
+_LOCAL = ENGINE * 2
+"""What keys begin with that only a store has."""
+_NOTE = _LOCAL + b"note"
+_STALE = _LOCAL + b"stale:"
+_OLDER_OFFSET = b"__faust\0offset__"
+_FORMAT = 2
+_BLOOM_BITS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """How far a store is.
+
+    Attributes:
+        offset: the changelog offset of the last record applied; -1 for none.
+        written_in: the writer's epoch of that record; two logs that differ there differ in this too.
+        epoch: the highest writer's epoch among the records applied; 0 for none.
+        synced_ms: no tombstone that was compacted away before this time is missed (UTC epoch milliseconds).
+    """
+
+    offset: int = -1
+    written_in: int = 0
+    epoch: int = 0
+    synced_ms: int = 0
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[int, int, int, int, int]).decode
+
+
+class Store:
+    """Rows of one partition of one table, keyed by bytes.
+
+    Raises:
+        Exception: RocksDB cannot open, read or write its files, or another process uses them; the worker must end.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._db = _open(path)
+        note = self._read_note()
+        self.note = note or Note()
+        if note is None and any(True for _ in self._db.items()):
+            self.empty()
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of ``key``."""
+        value: bytes | None = self._db.get(key)
+        return value
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Rows whose keys begin with ``prefix``, ascending."""
+        for key, value in self._db.items(from_key=prefix):
+            if not key.startswith(prefix):
+                return
+            if not key.startswith(_LOCAL):
+                yield key, value
+
+    def write(self, writes: Mapping[bytes, bytes | None], note: Note, *, stale: Iterable[bytes] = ()) -> None:
+        """Apply ``writes`` (None deletes), which bring the store to ``note``, in one atomic batch.
+
+        ``stale`` are keys whose last changelog record must be superseded by the row that the store holds; a write does that.
+        """
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for key, value in writes.items():
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        for key in stale:
+            batch.put(_STALE + key, b"")
+        batch.put(_NOTE, _encode((_FORMAT, note.offset, note.written_in, note.epoch, note.synced_ms)))
+        self._db.write(batch)
+        self.note = note
+
+    def stale(self) -> list[bytes]:
+        """Keys that were written by an outdated writer, and not superseded since."""
+        found = []
+        for key in self._db.keys(from_key=_STALE):
+            if not key.startswith(_STALE):
+                break
+            found.append(key[len(_STALE) :])
+        return found
+
+    def superseded(self, keys: Iterable[bytes]) -> None:
+        """Forget that ``keys`` were stale."""
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for key in keys:
+            batch.delete(_STALE + key)
+        self._db.write(batch)
+
+    def verify(self) -> bool:
+        """Whether the note on disk is the one in memory."""
+        return self._read_note() == self.note
+
+    def empty(self) -> None:
+        """Throw everything away, and go on with nothing."""
+        self.destroy()
+        self._db = _open(self._path)
+        self.note = Note()
+
+    def destroy(self) -> None:
+        """Throw everything away."""
+        self.close()
+        shutil.rmtree(self._path)
+
+    def sibling(self, name: str) -> "Store":
+        """An empty store beside this one, for what is compared with it."""
+        other = Store(self._path.with_suffix(f".{name}"))
+        other.empty()
+        return other
+
+    def close(self) -> None:
+        """Free the files."""
+        self._db.close()
+        # Iterators that were not exhausted keep the database open.
+        gc.collect()
+
+    def size_bytes(self) -> int:
+        """Bytes on disk and in memory, as RocksDB estimates them."""
+        names = ("rocksdb.estimate-live-data-size", "rocksdb.cur-size-all-mem-tables")
+        return sum(int(self._db.property_int_value(name) or 0) for name in names)
+
+    def rows(self) -> int:
+        """The number of keys, as RocksDB estimates it."""
+        return int(self._db.property_int_value("rocksdb.estimate-num-keys") or 0)
+
+    def _read_note(self) -> Note | None:
+        value = self._db.get(_NOTE)
+        return None if value is None else _decode_note(value)
+
+
+def read_only(path: Path) -> tuple[Note, Iterator[tuple[bytes, bytes]]]:
+    """Note and rows of a store that another process may have open, also of one that an older version wrote."""
+    db = rocksdict.Rdict(str(path), rocksdict.Options(raw_mode=True), access_type=rocksdict.AccessType.read_only(False))
+    value, older = db.get(_NOTE), db.get(_OLDER_OFFSET)
+    note = _decode_note(value) if value is not None else Note(-1 if older is None else int(older))
+    return note or Note(), ((key, value) for key, value in db.items() if key != _OLDER_OFFSET and not key.startswith(_LOCAL))
+
+
+def _decode_note(value: bytes) -> Note | None:
+    version, *fields = _decode(value)
+    return Note(*fields) if version == _FORMAT else None
+
+
+def _open(path: Path) -> rocksdict.Rdict:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options = rocksdict.Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_write_buffer_size(16 * 2**20)
+    options.set_max_write_buffer_number(2)
+    options.set_target_file_size_base(64 * 2**20)
+    blocks = rocksdict.BlockBasedOptions()
+    blocks.set_bloom_filter(_BLOOM_BITS, block_based=True)
+    blocks.set_block_cache(rocksdict.Cache(32 * 2**20))
+    options.set_block_based_table_factory(blocks)
+    return rocksdict.Rdict(str(path), options)
+
+
+def differences(one: Store, other: Store) -> Iterator[tuple[bytes, bytes | None, bytes | None]]:
+    """The keys whose rows differ, ascending, with both values; None where there is no row."""
+    mine, theirs = one.scan(b""), other.scan(b"")
+    left, right = next(mine, None), next(theirs, None)
+    while left is not None or right is not None:
+        if right is None or (left is not None and left[0] < right[0]):
+            assert left is not None
+            yield left[0], left[1], None
+            left = next(mine, None)
+        elif left is None or right[0] < left[0]:
+            yield right[0], None, right[1]
+            right = next(theirs, None)
+        else:
+            if left[1] != right[1]:
+                yield left[0], left[1], right[1]
+            left, right = next(mine, None), next(theirs, None)

@@ -1,0 +1,270 @@
+"""State follows its partition from worker to worker, and has one writer; on a real broker."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from streams.core.clock import SystemClock
+from streams.engine.app import create_app
+from streams.engine.opening import Opener, OutdatedWorkerError
+from streams.engine.recovery import EPOCH
+from streams.engine.stage import Record, Stage
+from streams.engine.store import Store
+from streams.engine.table import StateTable
+from streams.engine.unit_of_work import UnitOfWork
+from streams.kafka.producer import Appended, BatchProducer, KeyValue
+from streams.kafka.reader import read_topic
+from streams.observability.lag import ConsumedOffsets
+from streams.observability.metrics import Metrics
+from streams.settings import Settings
+from testkit.local_services import kafka
+from tests.engine.changelogs import Log, rows
+
+# Faust and mode are full of deprecated asyncio calls; they are not ours to mend.
+pytestmark = pytest.mark.filterwarnings("default")
+
+PARTITIONS = 4
+
+
+@pytest.fixture
+def settings(broker: Path, tmp_path: Path) -> Settings:
+    running = kafka.status(broker).broker
+    assert running is not None
+    return Settings(kafka_bootstrap=running.bootstrap, data_dir=tmp_path, partitions=PARTITIONS, session_timeout=6)
+
+
+class Keeping:
+    """A handler that keeps each record as a row."""
+
+    name = "kept"
+
+    def __init__(self) -> None:
+        self.in_memory: set[int] = set()
+
+    def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
+        assert unit.partition in self.in_memory or not records
+        for record in records:
+            assert record.key is not None
+            unit.put(record.key, record.value)
+        return len(records)
+
+    def recovered(self, partition: int, table: StateTable) -> None:
+        self.in_memory.add(partition)
+
+    def revoked(self) -> None:
+        self.in_memory.clear()
+
+
+class Worker:
+    """One application with one stage in a directory of its own."""
+
+    def __init__(self, settings: Settings, app_id: str, directory: Path) -> None:
+        directory.mkdir(exist_ok=True)
+        self.settings = settings.model_copy(update={"data_dir": directory})
+        self.topic = f"{app_id}.source"
+        self.app: Any = create_app(app_id, self.settings)
+        self.producer = BatchProducer(self.settings)
+        self.table = StateTable(self.app.conf.tabledir, app_id, Keeping.name)
+        self.opener = Opener(self.app, self.settings.kafka_bootstrap, self.producer, SystemClock())
+        self.progress = ConsumedOffsets(app_id, [self.topic])
+        self.stage = Stage(
+            self.app,
+            self.opener,
+            [self.topic],
+            self.table,
+            Keeping(),
+            self.producer,
+            partitions=PARTITIONS,
+            dead_letters="dead",
+            hash_key=b"k",
+            clock=SystemClock(),
+            metrics=Metrics(),
+            progress=self.progress,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Worker"]:
+        async with self.producer:
+            tasks = [asyncio.create_task(work) for work in (self.stage.run(), self.opener.watch())]
+            await self.app.start()
+            try:
+                await until(lambda: self.app.tables.actives_ready and self.stage.ready)
+                yield self
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await self.app.stop()
+
+    async def feed(self, *entries: KeyValue, partition: int = 0) -> None:
+        await self.producer.send(self.topic, partition, entries)
+
+    def finished(self, partition: int) -> int:
+        """The offset up to which the source's partition is acknowledged."""
+        return self.progress.next.get(TopicPartition(self.topic, partition), 0)
+
+    def row(self, key: bytes, partition: int = 0) -> bytes | None:
+        return self.table.get(partition, key)
+
+
+async def until(met: Callable[[], bool], seconds: float = 60) -> None:
+    async with asyncio.timeout(seconds):
+        while not met():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def app_id(settings: Settings) -> str:
+    made = f"opening-{uuid4().hex[:8]}"
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    await admin.start()
+    topics = f"{made}.source", f"{made}-{Keeping.name}-changelog"
+    await admin.create_topics([NewTopic(topic, PARTITIONS, 1) for topic in topics])
+    await admin.close()
+    return made
+
+
+async def logged(worker: Worker, tmp_path: Path, partition: int = 0) -> dict[bytes, bytes]:
+    """The last value of every key in the changelog, whoever wrote it."""
+    found: dict[bytes, bytes] = {}
+    async for record in read_topic(worker.settings.kafka_bootstrap, worker.table.changelog, [partition]):
+        if record.value is None:
+            found.pop(record.key, None)
+        else:
+            found[record.key] = record.value
+    return found
+
+
+def held(worker: Worker, partition: int = 0) -> dict[bytes, bytes]:
+    return rows(worker.table.store(partition))
+
+
+async def stranger(worker: Worker, epoch: int, *entries: KeyValue, partition: int = 0) -> None:
+    """Another writer's batch in the changelog."""
+    headers = [(EPOCH, str(epoch).encode())]
+    await worker.producer.append(worker.table.changelog, partition, [(key, value, headers) for key, value in entries])
+
+
+async def test_state_follows_its_partition_from_worker_to_worker(settings: Settings, app_id: str, tmp_path: Path) -> None:
+    first, second = (Worker(settings, app_id, tmp_path / name) for name in ("first", "second"))
+    async with first.running():
+        assert first.table.owned() == set(range(PARTITIONS))
+        for partition in range(PARTITIONS):
+            await first.feed((b"a", b"1"), (b"b", b"1"), partition=partition)
+        await until(lambda: all(first.row(b"b", partition) for partition in range(PARTITIONS)))
+        async with second.running():
+            await until(lambda: first.stage.ready and len(first.table.owned()) == PARTITIONS // 2)
+            assert first.table.owned() | second.table.owned() == set(range(PARTITIONS))
+            for worker in (first, second):
+                for partition in worker.table.owned():
+                    await worker.feed((b"a", b"2"), (b"b", None), partition=partition)
+            await until(lambda: all(w.row(b"a", p) == b"2" for w in (first, second) for p in w.table.owned()))
+        await until(lambda: first.stage.ready and first.table.owned() == set(range(PARTITIONS)))
+        for partition in range(PARTITIONS):
+            assert (first.row(b"a", partition), first.row(b"b", partition)) == (b"2", None)
+            assert held(first, partition) == await logged(first, tmp_path, partition)
+    assert first.table.owned() == set()
+
+
+async def test_a_lost_directory_is_read_again(settings: Settings, app_id: str, tmp_path: Path) -> None:
+    async with Worker(settings, app_id, tmp_path / "a").running() as worker:
+        await worker.feed(*((b"%d" % number, b"x") for number in range(5000)))
+        await until(lambda: worker.row(b"4999") is not None)
+    async with Worker(settings, app_id, tmp_path / "b").running() as worker:
+        assert sum(key.isdigit() for key in held(worker)) == 5000
+
+
+@pytest.mark.parametrize("idle", [True, False])
+async def test_what_an_outdated_worker_wrote_is_superseded(
+    settings: Settings, app_id: str, tmp_path: Path, *, idle: bool
+) -> None:
+    async with Worker(settings, app_id, tmp_path).running() as worker:
+        await worker.feed((b"a", b"new"), (b"b", b"new"))
+        await until(lambda: worker.row(b"b") == b"new")
+        await stranger(worker, 5, (b"a", b"old"), (b"c", b"old"))
+        if not idle:
+            await worker.feed((b"d", b"new"))
+            await until(lambda: worker.row(b"d") == b"new")
+        async with asyncio.timeout(20):
+            while await logged(worker, tmp_path) != held(worker):
+                await asyncio.sleep(0.05)
+        assert [worker.row(key) for key in (b"a", b"b", b"c")] == [b"new", b"new", None]
+        await worker.feed((b"e", b"new"))
+        await until(lambda: worker.row(b"e") == b"new")
+        assert held(worker) == await logged(worker, tmp_path)
+
+
+async def test_a_worker_that_was_replaced_ends_and_writes_nothing(settings: Settings, app_id: str, tmp_path: Path) -> None:
+    worker = Worker(settings, app_id, tmp_path)
+    async with worker.running():
+        await worker.feed((b"a", b"old"))
+        await until(lambda: worker.row(b"a") == b"old")
+        await stranger(worker, worker.table.log(0).epoch + 1, (b"a", b"new"))
+        await worker.feed((b"a", b"outdated"))
+        async with asyncio.timeout(20):
+            await worker.app._crashed.wait()
+        assert isinstance(worker.app.crash_reason, OutdatedWorkerError)
+    store = Store(tmp_path / "fresh.db")
+    log = Log(settings, worker.producer, PARTITIONS)
+    log.topic, log.places = worker.table.changelog, [TopicPartition(worker.table.changelog, 0)]
+    await log.recover(store)
+    assert store.get(b"a") == b"new"
+    store.close()
+
+
+async def test_a_batch_that_the_broker_had_already_is_found_in_the_log(
+    settings: Settings, app_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Worker(settings, app_id, tmp_path).running() as worker:
+        append, answers = worker.producer.append, iter([-1])
+
+        async def forgetful(topic: str, partition: int, entries: Any) -> list[Appended]:
+            found = await append(topic, partition, entries)
+            if topic == worker.table.changelog and found and next(answers, None):
+                return [replace(batch, base=-1) for batch in found]
+            return found
+
+        monkeypatch.setattr(worker.producer, "append", forgetful)
+        await worker.feed((b"a", b"1"))
+        await until(lambda: worker.row(b"a") == b"1")
+        await worker.feed((b"a", b"2"))
+        await until(lambda: worker.row(b"a") == b"2")
+        assert held(worker) == await logged(worker, tmp_path)
+
+
+async def test_rows_that_the_log_lost_are_written_again(settings: Settings, app_id: str, tmp_path: Path) -> None:
+    async with Worker(settings, app_id, tmp_path).running() as worker:
+        await worker.feed((b"a", b"1"), (b"b", b"1"))
+        await until(lambda: worker.finished(0) == 2)
+        path = Path(worker.app.conf.tabledir) / f"{Keeping.name}-0.db"
+    store = Store(path)
+    # Four records more were acknowledged, and the broker lost them in a power failure.
+    store.write({b"a": b"2", b"b": None, b"c": b"2"}, replace(store.note, offset=store.note.offset + 4))
+    store.close()
+    async with Worker(settings, app_id, tmp_path).running() as worker:
+        assert [worker.row(key) for key in (b"a", b"b", b"c")] == [b"2", None, b"2"]
+        assert held(worker) == await logged(worker, tmp_path)
+
+
+async def test_a_missing_changelog_is_named(settings: Settings, tmp_path: Path) -> None:
+    app_id = f"opening-{uuid4().hex[:8]}"
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic(f"{app_id}.source", PARTITIONS, 1)])
+    await admin.close()
+    worker = Worker(settings, app_id, tmp_path)
+    async with worker.producer:
+        await worker.app.start()
+        try:
+            async with asyncio.timeout(30):
+                await worker.app._crashed.wait()
+            assert "owdd topics apply" in str(worker.app.crash_reason)
+        finally:
+            await worker.app.stop()
