@@ -111,7 +111,6 @@ class Stage:
         self._stream: Any = None
         self._busy = asyncio.Lock()
         self._working = asyncio.Event()
-        self._whole = asyncio.Event()
         self._assigned: set[int] = set()
         self._opened: set[int] = set()
         self._pace = Linger()
@@ -150,7 +149,6 @@ class Stage:
             # must wait, and not be dropped: Faust would commit over it (faust issue 606).
             await self._working.wait()
             while not await self._done(batch):
-                await self._whole.wait()
                 await self._working.wait()
 
     async def _done(self, batch: list[Any]) -> bool:
@@ -165,7 +163,7 @@ class Stage:
             return True
 
     def _reopen(self) -> None:
-        self._whole.clear()
+        self._working.clear()
         self._opened.clear()
         self._handler.revoked()
         self._opener.reopen(self)
@@ -283,9 +281,6 @@ class Stage:
     def resume(self, partitions: set[int]) -> None:
         """Work goes on with those of ``partitions`` that are opened from now on."""
         self._assigned = set(partitions)
-        self._whole.clear()
-        if not partitions:
-            self._whole.set()
         self._working.set()
 
     async def opened(self, partition: int) -> None:
@@ -294,4 +289,4 @@ class Stage:
             self._handler.recovered(partition, self.table)
             self._opened.add(partition)
             if self._opened == self._assigned:
-                self._whole.set()
+                self._working.set()
