@@ -79,7 +79,7 @@ def ingest_group(settings: Settings) -> str:
 
 
 def tables(settings: Settings) -> dict[str, str]:
-    """Changelog topic of every table, by table name (Faust's naming: ``<app id>-<table>-changelog``)."""
+    """Changelog topic of every table, by table name (``<app id>-<table>-changelog``)."""
     agents, dispatch = agents_app(settings), dispatch_app(settings)
     owner = {"orders": agents, "buyers": agents, "contacts": agents, "products": agents, "outbox": dispatch}
     return {table: f"{app}-{table}-changelog" for table, app in owner.items()}

@@ -32,9 +32,16 @@ _WEEK, _MONTH, _YEARS = str(7 * DAY_MS), str(30 * DAY_MS), str(5 * 365 * DAY_MS)
 _BETWEEN_STAGES = {"cleanup.policy": "delete", "retention.ms": _WEEK, "max.message.bytes": _LARGEST}
 _WHOLE_RECORDS = {"cleanup.policy": "delete", "max.message.bytes": str(LARGEST_CAPTURED)}
 """As large as a captured record may be, for they hold such records whole."""
-CHANGELOG: Final = {"cleanup.policy": "compact", "max.compaction.lag.ms": _WEEK, "max.message.bytes": _LARGEST}
-"""Compact only: Faust's recovery stalls on changelogs that also delete (faust issue 176). Within a week at the latest: until
-then the log still names whoever was erased from the row."""
+CHANGELOG: Final = {
+    "cleanup.policy": "compact",
+    "min.compaction.lag.ms": str(3_600_000),
+    "max.compaction.lag.ms": _WEEK,
+    "delete.retention.ms": _WEEK,
+    "max.message.bytes": _LARGEST,
+}
+"""Compacted within a week at the latest: until then the log still names erased persons. Not within the hour: a row that an outdated
+worker appended must not push out the row that supersedes it before somebody has seen it. Tombstones stay for a week, so that a
+state that is some days old need not be read anew."""
 
 
 class Part(StrEnum):

@@ -23,8 +23,13 @@ class Log:
     def __init__(self, settings: Settings, producer: BatchProducer, partitions: int = 1) -> None:
         self.settings = settings
         self.producer = producer
-        self.topic = f"log-{uuid4().hex[:8]}"
-        self.places = [TopicPartition(self.topic, number) for number in range(partitions)]
+        self.partitions = partitions
+        self.rename(f"log-{uuid4().hex[:8]}")
+
+    def rename(self, topic: str) -> None:
+        """Another topic."""
+        self.topic = topic
+        self.places = [TopicPartition(topic, number) for number in range(self.partitions)]
 
     async def create(self, **config: str) -> "Log":
         configs = {"cleanup.policy": "compact"} | {name.replace("_", "."): value for name, value in config.items()}

@@ -213,7 +213,7 @@ async def test_a_worker_that_was_replaced_ends_and_writes_nothing(settings: Sett
         assert isinstance(worker.app.crash_reason, OutdatedWorkerError)
     store = Store(tmp_path / "fresh.db")
     log = Log(settings, worker.producer, PARTITIONS)
-    log.topic, log.places = worker.table.changelog, [TopicPartition(worker.table.changelog, 0)]
+    log.rename(worker.table.changelog)
     await log.recover(store)
     assert store.get(b"a") == b"new"
     store.close()
