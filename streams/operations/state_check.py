@@ -48,9 +48,14 @@ class Compared:
     ahead: int
 
     @property
+    def unlike(self) -> int:
+        """Rows in which state and changelog differ."""
+        return self.missing + self.extra + self.different
+
+    @property
     def equal(self) -> bool:
         """Whether state and changelog agree."""
-        return not (self.missing or self.extra or self.different or self.ahead)
+        return not (self.unlike or self.ahead)
 
 
 class Digests:

@@ -10,6 +10,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from streams.core.clock import SystemClock
+from streams.operations.state_check import check_state
 from streams.worker import Role
 from testkit.demo.stack import LocalStack
 from testkit.local_services import kafka
@@ -20,7 +22,6 @@ from testkit.soak.faults import Ground, Scene, starvation
 from testkit.soak.proxy import Proxy
 from testkit.soak.scenario import Fault, Run
 from testkit.soak.site import IMPORTS, Site, differences, lasting, open_site, simulate
-from testkit.soak.state_rows import compare_state
 
 _PATIENCE = 240.0
 _SHOWN = 20
@@ -95,7 +96,8 @@ async def play(run: Run, on: Ground, directory: Path) -> Outcome:
             return _outcome(scene, started, error=f"{type(error).__name__}: {error}")
         found, _, mapping = await asyncio.to_thread(differences, running)
         await _end(running)
-        compared = await compare_state(running.settings, directory / "state")
+        state = running.settings.model_copy(update={"data_dir": directory / "state"})
+        compared = [item async for item in check_state(state, SystemClock())]
         wrong = lasting(found)
         key = running.settings.hash_key.get_secret_value().encode()
         return _outcome(
@@ -105,7 +107,7 @@ async def play(run: Run, on: Ground, directory: Path) -> Outcome:
             documented=len(found) - len(wrong),
             shown=[redacted(item, mapping, key) for item in wrong[:_SHOWN]],
             rows=sum(item.rows for item in compared),
-            unlike=sum(item.unlike for item in compared),
+            unlike=sum(item.unlike + item.ahead for item in compared),
         )
 
 

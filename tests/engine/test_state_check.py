@@ -9,8 +9,7 @@ from uuid import uuid4
 import orjson
 import pytest
 import rocksdict
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from streams.cli import app
 from streams.core.clock import SystemClock
