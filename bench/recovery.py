@@ -19,7 +19,8 @@ from bench.results import Result, Spread
 from bench.site import Owdd, Site
 from bench.workload import PARTITIONS, Message, Workload
 from streams.kafka.producer import BatchProducer, KeyValue
-from streams.kafka.topics import Topics, agents_app, tables
+from streams.kafka.topics import agents_app, tables
+from streams.messages.topics import Topics
 
 RECORDS, QUICK_RECORDS = 2_000_000, 400_000
 BAR = 150_000

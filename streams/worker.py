@@ -169,7 +169,7 @@ class Worker:
         self, parts: _Parts, producer: BatchProducer, app_id: str, role: Role
     ) -> tuple[faust.App, Opener, ConsumedOffsets]:
         app, progress = create_app(app_id, self._settings), ConsumedOffsets(app_id, [])
-        opener = Opener(app, self._settings.kafka_bootstrap, producer, self._clock)
+        opener = Opener(app, KafkaConfig.of(self._settings), producer, self._clock)
         parts.apps.append(app)
         parts.tasks.append((f"{role} changelog watch", opener.watch()))
         parts.progress.append(progress)

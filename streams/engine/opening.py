@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import faust
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from faust.types import TP
@@ -23,7 +22,9 @@ from streams.core.errors import ConfigurationError, OwddError
 from streams.engine.changelog import Changelog, LogMovedOnError
 from streams.engine.recovery import Recovered, changelog_reader, recover
 from streams.engine.table import StateTable
+from streams.kafka import client
 from streams.kafka.producer import BatchProducer
+from streams.kafka.security import KafkaConfig
 
 log = structlog.get_logger()
 
@@ -57,9 +58,9 @@ class OutdatedWorkerError(OwddError):
 class Opener:
     """Opens and closes the state of all stages of one Faust application."""
 
-    def __init__(self, app: faust.App, bootstrap: str, producer: BatchProducer, clock: Clock) -> None:
+    def __init__(self, app: faust.App, kafka: KafkaConfig, producer: BatchProducer, clock: Clock) -> None:
         self._app = app
-        self._bootstrap = bootstrap
+        self._kafka = kafka
         self._producer = producer
         self._clock = clock
         self._stages: list[Stateful] = []
@@ -118,7 +119,7 @@ class Opener:
         Raises:
             aiokafka.errors.KafkaError: the broker cannot be reached at the start.
         """
-        async with changelog_reader(self._bootstrap) as reader:
+        async with changelog_reader(self._kafka) as reader:
             while True:
                 await asyncio.sleep(_WATCH_SECONDS)
                 # While the broker is away nobody else writes either.
@@ -170,7 +171,7 @@ class Opener:
         if self._retention_ms is None:
             self._retention_ms = await self._tombstones_kept_ms()
         log.info("recovering state", app=self._app.conf.id, partitions=len(self._missing))
-        async with changelog_reader(self._bootstrap) as reader:
+        async with changelog_reader(self._kafka) as reader:
             # Partitions that stayed with this worker wait for nobody: there is next to nothing to read.
             stayed = [place for place, stage in self._missing.items() if place.partition in stage.table.owned()]
             for places in (stayed, [place for place in self._missing if place not in stayed]):
@@ -207,7 +208,7 @@ class Opener:
             ConfigurationError: one of them does not exist.
         """
         topics = sorted({stage.table.changelog for stage in self._stages})
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        admin = client.admin_client(self._kafka)
         await admin.start()
         try:
             if missing := set(topics) - set(await admin.list_topics()):

@@ -20,6 +20,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from streams.core.clock import Clock
 from streams.core.errors import OwddError
 from streams.engine.store import Note, Store, differences
+from streams.kafka import client
+from streams.kafka.security import KafkaConfig
 
 log = structlog.get_logger()
 
@@ -79,10 +81,10 @@ class Following(Protocol):
         """Throw everything away."""
 
 
-def changelog_reader(bootstrap: str) -> AIOKafkaConsumer:
+def changelog_reader(kafka: KafkaConfig) -> AIOKafkaConsumer:
     """A consumer for recovery: no group, large fetches, and an error where a log does not go on instead of a jump."""
-    return AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+    return client.consumer(
+        kafka,
         enable_auto_commit=False,
         auto_offset_reset="none",
         isolation_level="read_committed",

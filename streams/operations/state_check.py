@@ -17,6 +17,7 @@ from streams.core.clock import Clock
 from streams.core.errors import ConfigurationError
 from streams.engine.recovery import changelog_reader, recover
 from streams.engine.store import Note, read_only
+from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import agents_app, dispatch_app, tables
 from streams.settings import Settings
 
@@ -95,7 +96,7 @@ async def check_state(settings: Settings, clock: Clock) -> AsyncIterator[Compare
     found = sorted(_found(settings))
     if not found:
         raise ConfigurationError(f"{settings.data_dir}: no state of {settings.app_id} version {settings.app_version}")
-    async with changelog_reader(settings.kafka_bootstrap) as reader:
+    async with changelog_reader(KafkaConfig.of(settings)) as reader:
         for table, partition, path in found:
             place = TopicPartition(tables(settings)[table], partition)
             yield await _compare(reader, table, place, path, clock)

@@ -11,7 +11,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.core.clock import SystemClock
 from streams.kafka.producer import BatchProducer
-from streams.kafka.topics import Topics, agents_app, tables
+from streams.kafka.topics import agents_app, tables
+from streams.messages.topics import Topics
 from streams.observability.lag import partition_lags
 from streams.operations.state_check import Compared, check_state
 from streams.worker import Role
@@ -75,7 +76,7 @@ async def lose(running: LocalStack, name: str) -> None:
 async def caught_up(running: LocalStack) -> None:
     """Wait until the agents have read everything."""
     settings, names = running.settings, Topics.of(running.settings.app_id)
-    topics = [names.orders, names.buyers, names.contacts, names.products]
+    topics: list[str] = [names.orders, names.buyers, names.contacts, names.products]
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
     async with AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap) as consumer, asyncio.timeout(120):
         await admin.start()

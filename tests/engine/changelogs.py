@@ -12,6 +12,7 @@ from streams.core.clock import SystemClock
 from streams.engine.recovery import EPOCH, Recovered, changelog_reader, recover
 from streams.engine.store import Store
 from streams.kafka.producer import BatchProducer, KeyValue
+from streams.kafka.security import KafkaConfig
 from streams.settings import Settings
 
 DAY_MS = 86_400_000
@@ -55,7 +56,7 @@ class Log:
         self, *stores: Store, retention_ms: int = DAY_MS, reader: Any = None, clock: Any = None
     ) -> list[Recovered]:
         """Bring the stores of the first partitions up to the log."""
-        async with reader or changelog_reader(self.settings.kafka_bootstrap) as open_reader:
+        async with reader or changelog_reader(KafkaConfig.of(self.settings)) as open_reader:
             by_place = dict(zip(self.places, stores, strict=False))
             async with aclosing(recover(open_reader, by_place, clock or SystemClock(), retention_ms)) as found:
                 return [one async for one in found]

@@ -22,6 +22,7 @@ from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.kafka.producer import Appended, BatchProducer, KeyValue
 from streams.kafka.reader import read_topic
+from streams.kafka.security import KafkaConfig
 from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
@@ -73,7 +74,7 @@ class Worker:
         self.app: Any = create_app(app_id, self.settings)
         self.producer = BatchProducer(self.settings)
         self.table = StateTable(self.app.conf.tabledir, app_id, Keeping.name)
-        self.opener = Opener(self.app, self.settings.kafka_bootstrap, self.producer, SystemClock())
+        self.opener = Opener(self.app, KafkaConfig.of(self.settings), self.producer, SystemClock())
         self.progress = ConsumedOffsets(app_id, [self.topic])
         self.stage = Stage(
             self.app,
@@ -134,7 +135,7 @@ async def app_id(settings: Settings) -> str:
 async def logged(worker: Worker, tmp_path: Path, partition: int = 0) -> dict[bytes, bytes]:
     """The last value of every key in the changelog, whoever wrote it."""
     found: dict[bytes, bytes] = {}
-    async for record in read_topic(worker.settings.kafka_bootstrap, worker.table.changelog, [partition]):
+    async for record in read_topic(KafkaConfig.of(worker.settings), worker.table.changelog, [partition]):
         if record.value is None:
             found.pop(record.key, None)
         else:

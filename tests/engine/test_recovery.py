@@ -15,6 +15,7 @@ from streams.core.clock import ManualClock
 from streams.engine.recovery import RecoveryError, changelog_reader
 from streams.engine.store import Note, Store
 from streams.kafka.producer import BatchProducer
+from streams.kafka.security import KafkaConfig
 from streams.settings import Settings
 from testkit.local_services import kafka
 from tests.engine.changelogs import Log, numbered, rows
@@ -51,7 +52,7 @@ class Mangled:
     """A reader whose records ``mangle`` changes on their way into recovery."""
 
     def __init__(self, log: Log, mangle: Callable[[Fetched], Fetched]) -> None:
-        self._reader: AIOKafkaConsumer = changelog_reader(log.settings.kafka_bootstrap)
+        self._reader: AIOKafkaConsumer = changelog_reader(KafkaConfig.of(log.settings))
         self._mangle = mangle
 
     def __getattr__(self, name: str) -> Any:
