@@ -39,9 +39,9 @@ CHANGELOG: Final = {
     "delete.retention.ms": _WEEK,
     "max.message.bytes": _LARGEST,
 }
-"""Compacted within a week at the latest: until then the log still names erased persons. Not within the hour: a row that
-an outdated worker appended must not push out the row that supersedes it before somebody has seen it. Tombstones stay for a week,
-so that a state that is some days old need not be read anew."""
+"""Compacted within a week at the latest: until then the log still names erased persons. Not within the hour: a row that an
+outdated worker appended must not push out the row that supersedes it before somebody has seen it. Tombstones stay for a
+week, so that a state that is some days old need not be read anew."""
 
 
 class Part(StrEnum):
