@@ -9,9 +9,12 @@ from pathlib import Path
 import orjson
 import rocksdict
 import uvloop
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from bench.workload import PARTITIONS
+from streams.kafka import client
+from streams.kafka.security import KafkaConfig
+from streams.settings import Settings
 
 _FETCH = 4 * 2**20
 
@@ -23,9 +26,8 @@ async def run(topics: list[str]) -> None:
     options.create_if_missing(True)
     data = Path(os.environ["BENCH_DATA"])
     stores = {place: rocksdict.Rdict(str(data / f"{place.topic}-{place.partition}"), options) for place in places}
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=os.environ["BENCH_BOOTSTRAP"], enable_auto_commit=False, max_partition_fetch_bytes=_FETCH
-    )
+    kafka = KafkaConfig.of(Settings(kafka_bootstrap=os.environ["BENCH_BOOTSTRAP"]))
+    consumer = client.consumer(kafka, enable_auto_commit=False, max_partition_fetch_bytes=_FETCH)
     await consumer.start()
     try:
         ends = await consumer.end_offsets(places)
