@@ -1,5 +1,6 @@
 """``owdd verify``: does the sandbox hold what the rows say?"""
 
+import time
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,8 @@ from testkit.oracle import compare, expectation, expected_held
 from testkit.oracle.redaction import redacted
 from testkit.oracle.sandbox import read_account
 from testkit.simulate.truth import read_truth
+
+_LOOK_AGAIN_SECONDS = 2.0
 
 
 def verify(
@@ -42,6 +45,9 @@ def verify(
         Path | None,
         typer.Option(dir_okay=False, help="File with the addresses that unsubscribed in Dotdigital, one a line."),
     ] = None,
+    wait: Annotated[
+        float, typer.Option(min=0, help="While there are differences, look again for at most so many seconds.")
+    ] = 0,
     limit: Annotated[int, typer.Option(min=0, help="Show at most this many differences.")] = 50,
     show_personal_data: Annotated[
         bool, typer.Option("--show-personal-data", help="Show e-mails and names instead of keyed hashes.")
@@ -57,10 +63,16 @@ def verify(
     before = None if preexisting is None else _addresses(preexisting)
     gone = {*rows.erased, *(() if erased is None else _addresses(erased))}
     left = () if unsubscribed is None else _addresses(unsubscribed)
-    account = read_account(url)
     hash_key = load_settings().hash_key.get_secret_value().encode()
-    expected = expectation(rows.tables, site, at=datetime.now(UTC), erased=gone)
-    found = compare(expected, account, site, opted_in_ever=rows.opted_in_ever, preexisting=before, unsubscribed_there=left)
+    deadline = time.monotonic() + wait
+    while True:
+        account = read_account(url)
+        # Anew each time: the recent buyers depend on the day.
+        expected = expectation(rows.tables, site, at=datetime.now(UTC), erased=gone)
+        found = compare(expected, account, site, opted_in_ever=rows.opted_in_ever, preexisting=before, unsubscribed_there=left)
+        if not found or time.monotonic() >= deadline:
+            break
+        time.sleep(_LOOK_AGAIN_SECONDS)
     shown = [redacted(difference, site, None if show_personal_data else hash_key) for difference in found[:limit]]
     summary: dict[str, Any] = {
         "contacts": len(expected.contacts),

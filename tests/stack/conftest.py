@@ -40,8 +40,8 @@ def services(compose: dict[str, Any]) -> dict[str, Service]:
 
 @pytest.fixture(scope="session")
 def ours(services: dict[str, Service]) -> dict[str, Service]:
-    """The services that run our image."""
-    return {name: service for name, service in services.items() if service["image"].startswith("owdd:")}
+    """The services that run our images, the product's and the testkit's."""
+    return {name: service for name, service in services.items() if service["image"].startswith(("owdd:", "owdd-testkit:"))}
 
 
 def resolved(secrets: Path, *options: str) -> dict[str, Any]:

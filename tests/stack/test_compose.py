@@ -20,7 +20,8 @@ from testkit.simulate.settings import SimulatorSettings
 from tests.stack.conftest import COMPOSE_FILE, ROOT, Service, resolved
 
 WORKERS = ("ingest", "agents", "dispatch")
-JOBS = {"orderwise", "seed", "topics", "connectors", "fields", "simulator"}
+JOBS = {"orderwise", "seed", "topics", "connectors", "fields", "simulator", "verify"}
+TESTKIT = {"sandbox", "seed", "simulator", "verify"}
 _SECRET_NAME = re.compile("password|secret|token|_key$", re.IGNORECASE)
 
 
@@ -33,7 +34,7 @@ def test_it_fits_the_compose_specification() -> None:
 
 
 def test_without_profiles_neither_sandbox_nor_simulator_runs(secrets_directory: Path, services: dict[str, Service]) -> None:
-    assert set(services) - set(resolved(secrets_directory)["services"]) == {"sandbox", "simulator"}
+    assert set(services) - set(resolved(secrets_directory)["services"]) == {"sandbox", "simulator", "verify"}
 
 
 class TestImages:
@@ -43,11 +44,19 @@ class TestImages:
 
     def test_our_image_carries_the_package_s_version(self, ours: dict[str, Service]) -> None:
         version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-        assert {service["image"] for service in ours.values()} == {f"owdd:{version}"}
+        assert {name: service["image"] for name, service in ours.items()} == {
+            name: f"{'owdd-testkit' if name in TESTKIT else 'owdd'}:{version}" for name in ours
+        }
+        assert set(ours) >= TESTKIT
 
-    def test_one_service_that_always_runs_builds_it(self, secrets_directory: Path) -> None:
-        builders = {name for name, service in resolved(secrets_directory)["services"].items() if "build" in service}
-        assert builders == {"topics"}
+    def test_one_service_that_always_runs_builds_each(self, secrets_directory: Path) -> None:
+        services = resolved(secrets_directory)["services"].items()
+        builders = {name: service["build"]["target"] for name, service in services if "build" in service}
+        assert builders == {"topics": "runtime", "seed": "testkit"}
+
+    def test_ours_are_pulled_from_nowhere_and_theirs_only_if_missing(self, services: dict[str, Service]) -> None:
+        for name, service in services.items():
+            assert service["pull_policy"] == ("never" if service["image"].startswith("owdd") else "missing"), name
 
     @pytest.mark.parametrize(
         ("service", "pom", "name"),
@@ -109,7 +118,15 @@ class TestSettings:
     def test_the_simulator_goes_on_with_the_shop_that_the_seed_opened(self, ours: dict[str, Service]) -> None:
         seed, simulator = (ours[name]["command"] for name in ("seed", "simulator"))
         assert set(seed) - set(simulator) == {"opening", "--if-empty"}
-        assert set(simulator) - set(seed) == {"live", "--rate", "2"}
+        assert set(simulator) - set(seed) == {"live", "--rate", "2", "--truth", "/var/lib/owdd/truth.json"}
+
+    def test_the_proof_reads_the_truth_that_the_simulator_wrote(self, ours: dict[str, Service]) -> None:
+        written, read = (ours[name]["command"][ours[name]["command"].index("--truth") + 1] for name in ("simulator", "verify"))
+        assert written == read
+        (simulator,), (verify,) = ours["simulator"]["volumes"], ours["verify"]["volumes"]
+        assert (simulator["source"], simulator["target"]) == (verify["source"], verify["target"])
+        assert verify["read_only"]
+        assert ours["verify"]["depends_on"]["simulator"]["condition"] == "service_completed_successfully"
 
     def test_the_example_names_every_variable_that_the_stack_reads(self) -> None:
         read = set(re.findall(r"\$\{(\w+)", COMPOSE_FILE.read_text()))
@@ -192,12 +209,41 @@ class TestConfinement:
             limits = service["deploy"]["resources"]["limits"]
             assert float(limits["cpus"]) > 0, name
             assert int(limits["memory"]) >= 256 * 2**20, name
+            assert 256 <= int(limits["pids"]) <= 2048, name
             assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}, name
 
-    def test_there_is_one_network_and_every_volume_is_named_and_used(
-        self, compose: dict[str, Any], services: dict[str, Service]
-    ) -> None:
-        assert {tuple(service["networks"]) for service in services.values()} == {("owdd",)}
+    def test_capabilities_are_dropped_everywhere_but_in_sql_server(self, services: dict[str, Service]) -> None:
+        assert {name for name, service in services.items() if service.get("cap_drop") != ["ALL"]} == {"sqlserver"}
+
+    def test_source_bus_and_watch_meet_only_where_they_must(self, services: dict[str, Service]) -> None:
+        networks = {name: set(service["networks"]) for name, service in services.items()}
+        assert {name for name, there in networks.items() if "source" in there} == {
+            *("sqlserver", "orderwise", "seed", "simulator"),
+            "connect",
+        }
+        assert {name for name, there in networks.items() if "watch" in there} == {*WORKERS, "prometheus", "grafana"}
+        assert {name for name, there in networks.items() if len(there) > 1} == {"connect", *WORKERS}
+
+    def test_the_database_has_no_way_out(self, compose: dict[str, Any]) -> None:
+        assert {name for name, network in compose["networks"].items() if network.get("internal")} == {"source"}
+
+    def test_services_share_a_network_with_what_they_wait_for_and_name(self, services: dict[str, Service]) -> None:
+        # SQL Server's jobs end before others go on: who waits for a job need not reach it.
+        for name, service in services.items():
+            text = f"{service.get('environment', {})} {service.get('command', [])}" if name in WORKERS else ""
+            named = {other for other in services if f"{other}:" in text}
+            running = {other for other in service.get("depends_on", {}) if other not in JOBS}
+            for other in named | running:
+                assert set(service["networks"]) & set(services[other]["networks"]), f"{name} cannot reach {other}"
+
+    def test_no_check_starts_a_program_that_costs_much(self, services: dict[str, Service]) -> None:
+        for name, service in services.items():
+            check = service.get("healthcheck", {}).get("test")
+            if check and "python" in check:
+                assert check[:5] == ["CMD", "python", "-I", "-S", "/opt/owdd/probe.py"], name
+            assert "kafka-" not in str(check), name
+
+    def test_every_volume_is_named_and_used(self, compose: dict[str, Any], services: dict[str, Service]) -> None:
         mounted = {
             volume["source"] for it in services.values() for volume in it.get("volumes", []) if volume["type"] == "volume"
         }

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -20,12 +21,15 @@ from streams.settings import Settings
 from tests.stack.conftest import ROOT
 
 DOCKERFILE = ROOT / "Dockerfile"
+TEXT = DOCKERFILE.read_text()
+TESTKIT_COMMANDS = {"sandbox", "simulate", "verify", "demo", "kafka"}
 
 
 @dataclass(frozen=True)
 class Stage:
     """One ``FROM`` and the instructions after it."""
 
+    name: str
     image: str
     steps: list[tuple[str, str]] = field(default_factory=list)
 
@@ -35,15 +39,16 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stages() -> list[Stage]:
-    """The stages, first to last."""
+def stages() -> dict[str, Stage]:
+    """The stages by name, first to last."""
     found: list[Stage] = []
     for step in DockerfileParser(path=str(DOCKERFILE)).structure:
         if step["instruction"] == "FROM":
-            found.append(Stage(step["value"].split()[0]))
-        elif step["instruction"] != "COMMENT":
+            image, _, name = step["value"].split()
+            found.append(Stage(name, image))
+        elif step["instruction"] not in ("COMMENT", "ARG"):
             found[-1].steps.append((step["instruction"], step["value"]))
-    return found
+    return {stage.name: stage for stage in found}
 
 
 def test_hadolint_finds_nothing() -> None:
@@ -53,46 +58,61 @@ def test_hadolint_finds_nothing() -> None:
 
 
 class TestRules:
-    def test_both_stages_stand_on_one_pinned_slim_python_that_we_support(self, stages: list[Stage]) -> None:
-        (image,) = {stage.image for stage in stages}
-        found = re.fullmatch(r"python:(3\.\d+)\.\d+-slim-bookworm", image)
+    def test_all_stages_stand_on_one_pinned_slim_python_that_we_support(self, stages: dict[str, Stage]) -> None:
+        assert {stage.image for stage in stages.values()} == {"${PYTHON_IMAGE}", "build", "base"}
+        found = re.search(r"^ARG PYTHON_IMAGE=python:(3\.\d+)\.\d+-slim-bookworm(@sha256:[0-9a-f]{64})?$", TEXT, re.MULTILINE)
         assert found is not None
         assert found[1] in ("3.11", "3.12", "3.13")
 
-    def test_the_last_stage_installs_nothing_and_takes_only_the_environment_along(self, stages: list[Stage]) -> None:
-        last = stages[-1]
-        assert not re.search(r"\b(apt|apt-get|pip|gcc|cc|make)\b", " ".join(last.values("RUN")))
-        assert last.values("COPY") == ["--from=build /opt/owdd /opt/owdd"]
+    def test_the_product_is_what_is_built_unless_another_target_is_named(self, stages: dict[str, Stage]) -> None:
+        assert list(stages) == ["build", "build-testkit", "base", "testkit", "runtime"]
 
-    def test_it_runs_as_nobody_special_with_owdd_as_process_one(self, stages: list[Stage]) -> None:
-        last = stages[-1]
-        assert last.values("USER") == ["10001:10001"]
-        assert [json.loads(value) for value in last.values("ENTRYPOINT") + last.values("CMD")] == [["owdd"], ["run"]]
-        assert last.values("STOPSIGNAL") == ["SIGTERM"]
+    @pytest.mark.parametrize(("name", "build"), [("runtime", "build"), ("testkit", "build-testkit")])
+    def test_an_image_installs_nothing_and_takes_only_the_environment_along(
+        self, stages: dict[str, Stage], name: str, build: str
+    ) -> None:
+        image, base = stages[name], stages["base"]
+        assert image.image == "base"
+        assert image.values("COPY") == [f"--from={build} /opt/owdd /opt/owdd"]
+        assert base.values("COPY") == image.values("RUN") == []
+        assert not re.search(r"\b(apt|apt-get|pip|gcc|cc|make)\b", " ".join(base.values("RUN")))
 
-    def test_docker_asks_whether_it_is_alive(self, stages: list[Stage]) -> None:
-        (check,) = stages[-1].values("HEALTHCHECK")
-        command = json.loads(check[check.index("[") :])
-        assert command[:3] == ["python", "-m", "streams.observability.probe"]
+    def test_it_runs_as_nobody_special_with_owdd_as_process_one(self, stages: dict[str, Stage]) -> None:
+        base = stages["base"]
+        assert base.values("USER") == ["10001:10001"]
+        assert [json.loads(value) for value in base.values("ENTRYPOINT")] == [["owdd"]]
+        assert json.loads(*stages["runtime"].values("CMD")) == ["run"]
+        assert json.loads(*stages["testkit"].values("CMD")) == ["--help"]
+        assert base.values("STOPSIGNAL") == ["SIGTERM"]
+
+    def test_docker_asks_whether_it_is_alive(self, stages: dict[str, Stage]) -> None:
+        (check,) = stages["runtime"].values("HEALTHCHECK")
         port = Settings.model_fields["metrics_port"].default
-        assert command[3] == f"http://127.0.0.1:{port}/health/live"
+        assert json.loads(check[check.index("[") :]) == [
+            *("python", "-I", "-S", "/opt/owdd/probe.py"),
+            f"http://127.0.0.1:{port}/health/live",
+        ]
 
-    def test_every_variable_of_ours_is_a_setting(self, stages: list[Stage]) -> None:
-        (given,) = stages[-1].values("ENV")
+    def test_python_s_own_library_is_compiled_ahead(self, stages: dict[str, Stage]) -> None:
+        assert "python -m compileall -q" in " ".join(stages["base"].values("RUN"))
+
+    def test_every_variable_of_ours_is_a_setting(self, stages: dict[str, Stage]) -> None:
+        (given,) = stages["base"].values("ENV")
         values = dict(re.findall(r"OWDD_(\w+)=(\S+)", given))
         Settings.model_validate({name.lower(): value for name, value in values.items()})
         assert {name.lower() for name in values} <= set(Settings.model_fields)
-        assert f"--owner owdd --group owdd --mode 0750 {values['DATA_DIR']}" in " ".join(stages[-1].values("RUN"))
+        assert f"--owner owdd --group owdd --mode 0750 {values['DATA_DIR']}" in " ".join(stages["base"].values("RUN"))
 
     def test_the_lock_of_the_build_is_what_the_package_s_build_asks_for(self) -> None:
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())
         assert project["dependency-groups"]["build"] == project["build-system"]["requires"]
 
-    def test_the_build_sees_what_it_copies_and_little_else(self, stages: list[Stage]) -> None:
+    def test_the_build_sees_what_it_copies_and_little_else(self, stages: dict[str, Stage]) -> None:
         lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
         assert lines[0] == "*"
         seen = {line[1:].rstrip("/") for line in lines if line.startswith("!")}
-        copied = {source.rstrip("/") for value in stages[0].values("COPY") for source in value.split()[:-1]}
+        builds = [value for name in ("build", "build-testkit") for value in stages[name].values("COPY")]
+        copied = {source.rstrip("/") for value in builds for source in value.split()[:-1]}
         assert seen == copied
         assert all((ROOT / name).exists() for name in seen)
 
@@ -110,9 +130,14 @@ class Rehearsal:
         """Where the image's virtual environment ends up."""
         return self.root / "opt" / "owdd"
 
+    @property
+    def work(self) -> Path:
+        """The directory in which the image is built."""
+        return self.root / "build"
+
     def run(self, stage: Stage) -> None:
         """Run the steps of ``stage`` in order."""
-        work = self.root / "build"
+        work = self.work
         for instruction, value in stage.steps:
             if instruction == "ENV":
                 self.variables |= dict(pair.split("=", 1) for pair in value.split())
@@ -149,15 +174,27 @@ class Rehearsal:
 
 
 @pytest.fixture(scope="module")
-def built(stages: list[Stage], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+def built(stages: dict[str, Stage], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
     """The build stage, done."""
     root = tmp_path_factory.mktemp("image")
     tools = root / "usr" / "bin"
     tools.mkdir(parents=True)
     # What python:slim has of what the steps use: a shell's tools and Python, and no compiler.
     (tools / "python").symlink_to(getattr(sys, "_base_executable", sys.executable))
+    (tools / "install").symlink_to(shutil.which("install") or "/usr/bin/install")
     rehearsal = Rehearsal(root, tools / "python")
-    rehearsal.run(stages[0])
+    rehearsal.run(stages["build"])
+    yield rehearsal
+    shutil.rmtree(root)
+
+
+@pytest.fixture(scope="module")
+def with_testkit(built: Rehearsal, stages: dict[str, Stage], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    """The stage that adds the testkit, done on a copy of the one before."""
+    root = tmp_path_factory.mktemp("testkit-image") / "root"
+    shutil.copytree(built.root, root, symlinks=True)
+    rehearsal = Rehearsal(root, built.python, dict(built.variables))
+    rehearsal.run(stages["build-testkit"])
     yield rehearsal
     shutil.rmtree(root)
 
@@ -170,6 +207,32 @@ class TestBuild:
         settings = json.loads(owdd(built, tmp_path, "config", "show", "--json"))
         assert settings["mapping"] is None, "the default mapping is part of the package"
         assert list(tmp_path.iterdir()) == [], "a command writes nothing beside the state directory"
+
+    def test_the_product_has_nothing_of_the_testkit(self, built: Rehearsal, tmp_path: Path) -> None:
+        there = {path.name.lower() for path in packages(built).iterdir()}
+        assert "streams" in there
+        assert not [name for name in there if name.startswith(("testkit", "owdd_testkit", "psycopg", "pymssql"))]
+        assert not TESTKIT_COMMANDS & commands(built, tmp_path)
+        assert {"run", "topics"} <= commands(built, tmp_path)
+
+    def test_the_testkit_adds_its_commands_and_changes_nothing_else(
+        self, built: Rehearsal, with_testkit: Rehearsal, tmp_path: Path
+    ) -> None:
+        assert commands(with_testkit, tmp_path) >= commands(built, tmp_path) | TESTKIT_COMMANDS
+        product, testkit = versions(built), versions(with_testkit)
+        assert {name: testkit[name] for name in product} == product
+        assert testkit["owdd_testkit"] == product["owdd"]
+        assert {"psycopg", "pymssql"} <= set(testkit)
+
+    def test_both_wheels_hold_all_their_modules_and_no_others(self, with_testkit: Rehearsal) -> None:
+        for package, pattern in (("streams", "owdd-*.whl"), ("testkit", "owdd_testkit-*.whl")):
+            (wheel,) = (with_testkit.work / "dist").glob(pattern)
+            held = {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py")}
+            assert held == {str(path.relative_to(ROOT)) for path in (ROOT / package).rglob("*.py")}
+
+    def test_the_probe_stands_where_the_checks_look_for_it(self, built: Rehearsal) -> None:
+        probe = built.environment / "probe.py"
+        assert probe.read_text() == (ROOT / "streams" / "observability" / "probe.py").read_text()
 
     def test_it_has_what_the_lock_says_and_no_installer(self, built: Rehearsal) -> None:
         names = {path.name.split("-")[0].lower() for path in packages(built).glob("*.dist-info")}
@@ -191,11 +254,23 @@ def packages(built: Rehearsal) -> Path:
     return found
 
 
+def versions(built: Rehearsal) -> dict[str, str]:
+    """Version of every distribution that is installed."""
+    stems = [path.name.removesuffix(".dist-info") for path in packages(built).glob("*.dist-info")]
+    return dict(stem.rsplit("-", 1) for stem in stems)
+
+
+def commands(built: Rehearsal, directory: Path) -> set[str]:
+    """The commands that ``owdd --help`` names."""
+    return set(re.findall(r"^│ ([a-z][a-z-]+) ", owdd(built, directory, "--help"), re.MULTILINE))
+
+
 def owdd(built: Rehearsal, directory: Path, *arguments: str) -> str:
     """What the installed program says."""
-    program = built.environment / "bin" / "owdd"
+    # Not by its script: in a copy of an environment that still names the interpreter of the first.
+    program = [str(built.environment / "bin" / "python"), "-m", "streams"]
     environment = {"PATH": str(built.environment / "bin")}
-    done = subprocess.run([program, *arguments], cwd=directory, env=environment, check=False, capture_output=True, text=True)
+    done = subprocess.run([*program, *arguments], cwd=directory, env=environment, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -9,7 +9,7 @@ import pytest
 from streams.settings import Settings
 from tests.stack.conftest import ROOT, resolved
 
-DEMONSTRATION = {"sqlserver", "orderwise", "seed", "simulator", "kafka", "sandbox"}
+DEMONSTRATION = {"sqlserver", "orderwise", "seed", "simulator", "kafka", "sandbox", "verify"}
 
 
 @pytest.fixture(scope="module")
