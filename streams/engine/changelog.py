@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from streams.core.clock import Clock
 from streams.engine.recovery import EPOCH
-from streams.engine.store import ENGINE, Note, Store
+from streams.engine.store import ENGINE, Store, StorePosition
 from streams.kafka.producer import BatchProducer, Headers
 
 _OPENED = ENGINE + b"opened"
@@ -66,7 +66,7 @@ class Changelog:
     async def _write(self, rows: Mapping[bytes, bytes | None]) -> None:
         self.store.write(rows, await self.append(rows))
 
-    async def append(self, writes: Mapping[bytes, bytes | None]) -> Note:
+    async def append(self, writes: Mapping[bytes, bytes | None]) -> StorePosition:
         """Append ``writes``; what the store is to note when it applies them.
 
         Raises:
@@ -78,4 +78,4 @@ class Changelog:
             if batch.base != self.end:
                 raise LogMovedOnError(self.partition)
             self.end += batch.count
-        return Note(self.end - 1, self.epoch, self.epoch, self._clock.now_ms())
+        return StorePosition(self.end - 1, self.epoch, self.epoch, self._clock.now_ms())

@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.core.clock import Clock
 from streams.core.errors import OwddError
-from streams.engine.store import Note, Store, differences
+from streams.engine.store import Store, StorePosition, differences
 from streams.kafka import client
 from streams.kafka.security import KafkaConfig
 
@@ -69,9 +69,9 @@ class Reader(Protocol):
 class Following(Protocol):
     """State that follows a changelog: a :class:`Store`."""
 
-    note: Note
+    note: StorePosition
 
-    def write(self, writes: Mapping[bytes, bytes | None], note: Note, *, stale: Iterable[bytes] = ()) -> None:
+    def write(self, writes: Mapping[bytes, bytes | None], note: StorePosition, *, stale: Iterable[bytes] = ()) -> None:
         """Apply ``writes``, which bring the state to ``note``, all or nothing."""
 
     def verify(self) -> bool:
@@ -182,7 +182,7 @@ class _Reading:
         self._offset = -1
         self._records = 0
         self._asked_again: int | None = None
-        self._joint: Note | None = None
+        self._joint: StorePosition | None = None
 
     def begin(self) -> None:
         """Go to where the state is, or to the log's beginning with an empty one."""
@@ -262,7 +262,7 @@ class _Reading:
 
     def _from_beginning(self) -> None:
         # Tombstones that are compacted away from now on have a row below them that is gone already, or still to be read.
-        self._state.write({}, Note(synced_ms=self._started_ms))
+        self._state.write({}, StorePosition(synced_ms=self._started_ms))
         self._offset = -1
         self._go_to(self._begin)
 

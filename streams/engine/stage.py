@@ -23,7 +23,7 @@ from streams.engine.changelog import LogMovedOnError
 from streams.engine.fence import is_outdated, writer_headers
 from streams.engine.linger import Linger
 from streams.engine.opening import Opener
-from streams.engine.store import Note
+from streams.engine.store import StorePosition
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.kafka.producer import BatchProducer, HeadedRecord, Headers
@@ -106,6 +106,8 @@ class Stage:
         self._hash_key = hash_key
         self._clock = clock
         self._metrics = metrics
+        # Shown as 0 until there is one: a panel without data would hide that nothing is wrong.
+        metrics.outdated.labels(handler.name)
         self._progress = progress
         self._inbox: asyncio.Queue[Any] = asyncio.Queue(maxsize=2 * _MOST_RECORDS)
         self._stream: Any = None
@@ -256,7 +258,7 @@ class Stage:
             raise failed[0]
         await asyncio.gather(*self._sends(units))
         for unit, note in zip(units, notes, strict=True):
-            if isinstance(note, Note):
+            if isinstance(note, StorePosition):
                 self.table.write(unit.partition, unit.writes, note)
             for effect in unit.after:
                 effect()

@@ -27,7 +27,7 @@ _BLOOM_BITS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class StorePosition:
     """How far a store is.
 
     Attributes:
@@ -58,7 +58,7 @@ class Store:
         self._path = path
         self._db = _open(path)
         note = self._read_note()
-        self.note = note or Note()
+        self.note = note or StorePosition()
         if note is None and any(True for _ in self._db.items()):
             self.empty()
 
@@ -75,7 +75,7 @@ class Store:
             if not key.startswith(_LOCAL):
                 yield key, value
 
-    def write(self, writes: Mapping[bytes, bytes | None], note: Note, *, stale: Iterable[bytes] = ()) -> None:
+    def write(self, writes: Mapping[bytes, bytes | None], note: StorePosition, *, stale: Iterable[bytes] = ()) -> None:
         """Apply ``writes`` (None deletes), which bring the store to ``note``, in one atomic batch.
 
         ``stale`` are keys whose last changelog record must be superseded by the row that the store holds; a write does that.
@@ -116,7 +116,7 @@ class Store:
         """Throw everything away, and go on with nothing."""
         self.destroy()
         self._db = _open(self._path)
-        self.note = Note()
+        self.note = StorePosition()
 
     def destroy(self) -> None:
         """Throw everything away."""
@@ -144,22 +144,24 @@ class Store:
         """The number of keys, as RocksDB estimates it."""
         return int(self._db.property_int_value("rocksdb.estimate-num-keys") or 0)
 
-    def _read_note(self) -> Note | None:
+    def _read_note(self) -> StorePosition | None:
         value = self._db.get(_NOTE)
         return None if value is None else _decode_note(value)
 
 
-def read_only(path: Path) -> tuple[Note, Iterator[tuple[bytes, bytes]]]:
+def read_only(path: Path) -> tuple[StorePosition, Iterator[tuple[bytes, bytes]]]:
     """Note and rows of a store that another process may have open, also of one that an older version wrote."""
     db = rocksdict.Rdict(str(path), rocksdict.Options(raw_mode=True), access_type=rocksdict.AccessType.read_only(False))
     value, older = db.get(_NOTE), db.get(_OLDER_OFFSET)
-    note = _decode_note(value) if value is not None else Note(-1 if older is None else int(older))
-    return note or Note(), ((key, value) for key, value in db.items() if key != _OLDER_OFFSET and not key.startswith(_LOCAL))
+    note = _decode_note(value) if value is not None else StorePosition(-1 if older is None else int(older))
+    return note or StorePosition(), (
+        (key, value) for key, value in db.items() if key != _OLDER_OFFSET and not key.startswith(_LOCAL)
+    )
 
 
-def _decode_note(value: bytes) -> Note | None:
+def _decode_note(value: bytes) -> StorePosition | None:
     version, *fields = _decode(value)
-    return Note(*fields) if version == _FORMAT else None
+    return StorePosition(*fields) if version == _FORMAT else None
 
 
 def _open(path: Path) -> rocksdict.Rdict:

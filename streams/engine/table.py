@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from streams.engine.changelog import Changelog
-from streams.engine.store import Note, Store
+from streams.engine.store import Store, StorePosition
 
 
 class StateTable:
@@ -31,7 +31,7 @@ class StateTable:
         """Keys that begin with ``prefix``, ascending, with their values."""
         return self._open[partition].store.scan(prefix)
 
-    async def append(self, partition: int, writes: Mapping[bytes, bytes | None]) -> Note | None:
+    async def append(self, partition: int, writes: Mapping[bytes, bytes | None]) -> StorePosition | None:
         """Append ``writes`` (None deletes) to the changelog; what :meth:`write` is to be given with them, None without writes.
 
         Raises:
@@ -44,7 +44,7 @@ class StateTable:
         """The changelog of a partition that is open."""
         return self._open[partition]
 
-    def write(self, partition: int, writes: Mapping[bytes, bytes | None], note: Note) -> None:
+    def write(self, partition: int, writes: Mapping[bytes, bytes | None], note: StorePosition) -> None:
         """Apply what was appended, in one atomic batch."""
         self._open[partition].store.write(writes, note)
 

@@ -41,7 +41,7 @@ from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
 
-Destination: TypeAlias = tuple[ChangeTopic[Any], int]
+OutputPartition: TypeAlias = tuple[ChangeTopic[Any], int]
 """A topic between stages and a partition of it."""
 
 log = structlog.get_logger()
@@ -139,7 +139,7 @@ class Ingest:
                 await consumer.commit(offsets)
 
     async def _poll(self, polled: dict[TopicPartition, list[Any]]) -> None:
-        out: dict[Destination, list[Change]] = defaultdict(list)
+        out: dict[OutputPartition, list[Change]] = defaultdict(list)
         letters: list[DeadLetter] = []
         asked: list[bytes] = []
         for tp, records in polled.items():
@@ -169,7 +169,7 @@ class Ingest:
             self._uncommitted[tp] = records[-1].offset + 1
             self._progress.done(tp, records[-1].offset + 1, records[-1].timestamp / 1000)
 
-    def _record(self, record: Any, out: dict[Destination, list[Change]], asked: list[bytes], *, again: bool) -> str:
+    def _record(self, record: Any, out: dict[OutputPartition, list[Change]], asked: list[bytes], *, again: bool) -> str:
         event = decode(record.key, record.value, self._mapping.source.epoch)
         if isinstance(event, Tombstone):
             # The delete before it said everything; the tombstone only lets compaction forget.
@@ -192,7 +192,7 @@ class Ingest:
                 out[topic, partition].append(change)
         return event.op if routed else "unrouted"
 
-    def _erase(self, address: str, caused_at: int, out: dict[Destination, list[Change]], asked: list[bytes]) -> None:
+    def _erase(self, address: str, caused_at: int, out: dict[OutputPartition, list[Change]], asked: list[bytes]) -> None:
         """The ERP's flag: as ``owdd erase`` would."""
         digest = self._erased.digest(address)
         self._erased.note(digest)

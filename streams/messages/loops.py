@@ -7,17 +7,17 @@ why they end; ``docs/architecture.md`` shows them.
 from dataclasses import dataclass
 from typing import Final
 
-from streams.messages.changes import ChangeKind as Kind
-from streams.messages.protocol import Part
+from streams.messages.changes import ChangeKind
+from streams.messages.protocol import Participant
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One record of a loop: a change of ``kind``, emitted by ``part`` into ``topic``."""
 
-    part: Part
+    part: Participant
     topic: str
-    kind: Kind
+    kind: ChangeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,10 @@ class Loop:
 LOOPS: Final = (
     Loop(
         "recipients",
-        (Step(Part.ORDERS, "buyers", Kind.RECIPIENTS_QUERY), Step(Part.BUYERS, "orders", Kind.RECIPIENTS_REPLY)),
+        (
+            Step(Participant.ORDERS, "buyers", ChangeKind.RECIPIENTS_QUERY),
+            Step(Participant.BUYERS, "orders", ChangeKind.RECIPIENTS_REPLY),
+        ),
         "An account's order names no address, so its record cannot be addressed without its buyer. Without the reply to every"
         " live order, records would stay with an address that the account has given up.",
         "order row, query, reply, desired record: 3 after the row. The reply notes the address for which it was given, so the"
@@ -50,9 +53,9 @@ LOOPS: Final = (
     Loop(
         "line ownership",
         (
-            Step(Part.ORDERS, "orders", Kind.LINE_OWNERSHIP),
-            Step(Part.ORDERS, "orders", Kind.LINE_QUERY),
-            Step(Part.ORDERS, "orders", Kind.LINE_REPLY),
+            Step(Participant.ORDERS, "orders", ChangeKind.LINE_OWNERSHIP),
+            Step(Participant.ORDERS, "orders", ChangeKind.LINE_QUERY),
+            Step(Participant.ORDERS, "orders", ChangeKind.LINE_REPLY),
         ),
         "A credit note names the lines that it gives back, never their order. An index by line is the only common key; without"
         " it a credit note whose order was deleted, or has not arrived, would count.",
@@ -61,7 +64,7 @@ LOOPS: Final = (
     ),
     Loop(
         "credited lines",
-        (Step(Part.ORDERS, "orders", Kind.CREDITED_AMOUNT),),
+        (Step(Participant.ORDERS, "orders", ChangeKind.CREDITED_AMOUNT),),
         "The record of an order shows its net total after refunds, which only its credit notes know. It is a message, not a"
         " question: the order replies nothing.",
         "total row of the credit note, credited amount, desired record: 2 after the row, 4 when the order must ask its buyer"
@@ -70,10 +73,10 @@ LOOPS: Final = (
     Loop(
         "resend",
         (
-            Step(Part.OUTBOX, "orders", Kind.RESEND_REQUEST),
-            Step(Part.OUTBOX, "products", Kind.RESEND_REQUEST),
-            Step(Part.ORDERS, "desired", Kind.DESIRED_RECORD),
-            Step(Part.PRODUCTS, "desired", Kind.DESIRED_CATALOGUE),
+            Step(Participant.OUTBOX, "orders", ChangeKind.RESEND_REQUEST),
+            Step(Participant.OUTBOX, "products", ChangeKind.RESEND_REQUEST),
+            Step(Participant.ORDERS, "desired", ChangeKind.DESIRED_RECORD),
+            Step(Participant.PRODUCTS, "desired", ChangeKind.DESIRED_CATALOGUE),
         ),
         "The outbox keeps the digest of a delivered record, not its content (state per contact stays small). When a"
         " contact comes back, or an import's outcome is unknown, the content is needed again, and only the join has it.",
@@ -82,7 +85,7 @@ LOOPS: Final = (
     ),
     Loop(
         "follow-up delivered",
-        (Step(Part.OUTBOX, "orders", Kind.FOLLOW_UP_DELIVERED),),
+        (Step(Participant.OUTBOX, "orders", ChangeKind.FOLLOW_UP_DELIVERED),),
         "A follow-up happens once per credit note, whoever its recipient is. The outbox knows tasks by recipient; only the"
         " credit note sees all of them, so it must learn that one was done before it names the next.",
         "a response of Dotdigital, follow-up delivered: 1 after the response. The credit note then withdraws what it had wanted"

@@ -23,7 +23,7 @@ from streams.kafka.topics import (
     tables,
 )
 from streams.mapping import Mapping
-from streams.messages.changes import ChangeKind as Kind
+from streams.messages.changes import ChangeKind
 from streams.messages.topics import Topics
 from streams.settings import Settings
 
@@ -44,7 +44,7 @@ outdated worker appended must not push out the row that supersedes it before som
 week, so that a state that is some days old need not be read anew."""
 
 
-class Part(StrEnum):
+class Participant(StrEnum):
     """Who writes or reads a topic."""
 
     CONNECTOR = "connector"
@@ -60,8 +60,8 @@ class Part(StrEnum):
     OPERATOR = "operator"
 
 
-AGENTS = (Part.ORDERS, Part.BUYERS, Part.CONTACTS, Part.PRODUCTS)
-STAGES = (*AGENTS, Part.OUTBOX)
+AGENTS = (Participant.ORDERS, Participant.BUYERS, Participant.CONTACTS, Participant.PRODUCTS)
+STAGES = (*AGENTS, Participant.OUTBOX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +85,22 @@ class TopicContract:
     name: str
     key: str
     records: str
-    producers: tuple[Part, ...]
-    consumers: tuple[Part, ...]
+    producers: tuple[Participant, ...]
+    consumers: tuple[Participant, ...]
     config: ReadOnly[str, str]
     purpose: str
     why: str
     partitioning: str
-    kinds: ReadOnly[Kind, tuple[Part, ...]] = field(default_factory=dict)
+    kinds: ReadOnly[ChangeKind, tuple[Participant, ...]] = field(default_factory=dict)
 
 
 _BY_KEY = "CRC-32 of the change's key; the key `*` goes to every partition"
 
 
 def _between_stages(
-    name: str, consumer: Part, purpose: str, why: str, kinds: ReadOnly[Kind, tuple[Part, ...]]
+    name: str, consumer: Participant, purpose: str, why: str, kinds: ReadOnly[ChangeKind, tuple[Participant, ...]]
 ) -> TopicContract:
-    producers = tuple(part for part in Part if any(part in emitters for emitters in kinds.values()))
+    producers = tuple(part for part in Participant if any(part in emitters for emitters in kinds.values()))
     records = "packed changes (msgpack)"
     return TopicContract(name, "none", records, producers, (consumer,), _BETWEEN_STAGES, purpose, why, _BY_KEY, kinds)
 
@@ -108,90 +108,90 @@ def _between_stages(
 OWN_TOPICS: Final = (
     _between_stages(
         "orders",
-        Part.ORDERS,
+        Participant.ORDERS,
         "order rows by order",
         "A line, total, detail or despatch names only its order, so an order is put together under its own id. Questions and"
         " replies about credited lines, recipients and records meet the order here.",
         {
-            Kind.HEADER: (Part.INGEST,),
-            Kind.DETAIL: (Part.INGEST,),
-            Kind.TOTAL: (Part.INGEST,),
-            Kind.LINE: (Part.INGEST,),
-            Kind.DESPATCH: (Part.INGEST,),
-            Kind.RETURN: (Part.INGEST,),
-            Kind.STATUS: (Part.INGEST,),
-            Kind.LINE_OWNERSHIP: (Part.ORDERS,),
-            Kind.LINE_QUERY: (Part.ORDERS,),
-            Kind.LINE_REPLY: (Part.ORDERS,),
-            Kind.CREDITED_AMOUNT: (Part.ORDERS,),
-            Kind.RECIPIENTS_REPLY: (Part.BUYERS,),
-            Kind.VARIANT_INFO: (Part.PRODUCTS,),
-            Kind.RESEND_REQUEST: (Part.OUTBOX,),
-            Kind.FOLLOW_UP_DELIVERED: (Part.OUTBOX,),
-            Kind.ERASURE: (Part.CONTACTS,),
+            ChangeKind.HEADER: (Participant.INGEST,),
+            ChangeKind.DETAIL: (Participant.INGEST,),
+            ChangeKind.TOTAL: (Participant.INGEST,),
+            ChangeKind.LINE: (Participant.INGEST,),
+            ChangeKind.DESPATCH: (Participant.INGEST,),
+            ChangeKind.RETURN: (Participant.INGEST,),
+            ChangeKind.STATUS: (Participant.INGEST,),
+            ChangeKind.LINE_OWNERSHIP: (Participant.ORDERS,),
+            ChangeKind.LINE_QUERY: (Participant.ORDERS,),
+            ChangeKind.LINE_REPLY: (Participant.ORDERS,),
+            ChangeKind.CREDITED_AMOUNT: (Participant.ORDERS,),
+            ChangeKind.RECIPIENTS_REPLY: (Participant.BUYERS,),
+            ChangeKind.VARIANT_INFO: (Participant.PRODUCTS,),
+            ChangeKind.RESEND_REQUEST: (Participant.OUTBOX,),
+            ChangeKind.FOLLOW_UP_DELIVERED: (Participant.OUTBOX,),
+            ChangeKind.ERASURE: (Participant.CONTACTS,),
         },
     ),
     _between_stages(
         "buyers",
-        Part.BUYERS,
+        Participant.BUYERS,
         "customers, contacts and order facts by buyer",
         "Totals are per buyer, an account or a person on a house account; order and buyer have different keys, so a topic must"
         " bring them together.",
         {
-            Kind.CUSTOMER: (Part.INGEST,),
-            Kind.CONTACT: (Part.INGEST,),
-            Kind.ORDER_FACT: (Part.ORDERS,),
-            Kind.RECIPIENTS_QUERY: (Part.ORDERS,),
-            Kind.ERASURE: (Part.CONTACTS,),
+            ChangeKind.CUSTOMER: (Participant.INGEST,),
+            ChangeKind.CONTACT: (Participant.INGEST,),
+            ChangeKind.ORDER_FACT: (Participant.ORDERS,),
+            ChangeKind.RECIPIENTS_QUERY: (Participant.ORDERS,),
+            ChangeKind.ERASURE: (Participant.CONTACTS,),
         },
     ),
     _between_stages(
         "contacts",
-        Part.CONTACTS,
+        Participant.CONTACTS,
         "buyers' projections by e-mail",
         "Several buyers may have one address, and Dotdigital has one contact for it. Erasures begin here, because they are"
         " about an address.",
-        {Kind.BUYER_CONTRIBUTION: (Part.BUYERS,), Kind.ERASURE: (Part.INGEST, Part.OPERATOR)},
+        {ChangeKind.BUYER_CONTRIBUTION: (Participant.BUYERS,), ChangeKind.ERASURE: (Participant.INGEST, Participant.OPERATOR)},
     ),
     _between_stages(
         "products",
-        Part.PRODUCTS,
+        Participant.PRODUCTS,
         "products, variants, prices and stock by variant",
         "A catalogue record is put together per variant. The topic exists also where the mapping has no products.",
         {
-            Kind.PRODUCT: (Part.INGEST,),
-            Kind.VARIANT: (Part.INGEST,),
-            Kind.PRICE: (Part.INGEST,),
-            Kind.STOCK: (Part.INGEST,),
-            Kind.CATEGORY: (Part.INGEST,),
-            Kind.MEMBERSHIP: (Part.INGEST,),
-            Kind.RESEND_REQUEST: (Part.OUTBOX,),
+            ChangeKind.PRODUCT: (Participant.INGEST,),
+            ChangeKind.VARIANT: (Participant.INGEST,),
+            ChangeKind.PRICE: (Participant.INGEST,),
+            ChangeKind.STOCK: (Participant.INGEST,),
+            ChangeKind.CATEGORY: (Participant.INGEST,),
+            ChangeKind.MEMBERSHIP: (Participant.INGEST,),
+            ChangeKind.RESEND_REQUEST: (Participant.OUTBOX,),
         },
     ),
     _between_stages(
         "desired",
-        Part.OUTBOX,
+        Participant.OUTBOX,
         "desired contacts, records and follow-ups by e-mail; catalogue records by variant",
         "Separates what Dotdigital should hold from what it took: the joins never wait for an API, and the outbox survives"
         " their rebuild.",
         {
-            Kind.DESIRED_CONTACT: (Part.CONTACTS,),
-            Kind.DESIRED_RECORD: (Part.ORDERS,),
-            Kind.DESIRED_FOLLOW_UP: (Part.ORDERS,),
-            Kind.DESIRED_CATALOGUE: (Part.PRODUCTS,),
-            Kind.CARRIED_REFUSAL: (Part.OUTBOX, Part.SENDERS),
-            Kind.CONTACT_OBSERVED: (Part.READBACK,),
-            Kind.READBACK_WATERMARK: (Part.READBACK,),
-            Kind.UNPARK: (Part.OPERATOR,),
-            Kind.ERASURE: (Part.CONTACTS,),
+            ChangeKind.DESIRED_CONTACT: (Participant.CONTACTS,),
+            ChangeKind.DESIRED_RECORD: (Participant.ORDERS,),
+            ChangeKind.DESIRED_FOLLOW_UP: (Participant.ORDERS,),
+            ChangeKind.DESIRED_CATALOGUE: (Participant.PRODUCTS,),
+            ChangeKind.CARRIED_REFUSAL: (Participant.OUTBOX, Participant.SENDERS),
+            ChangeKind.CONTACT_OBSERVED: (Participant.READBACK,),
+            ChangeKind.READBACK_WATERMARK: (Participant.READBACK,),
+            ChangeKind.UNPARK: (Participant.OPERATOR,),
+            ChangeKind.ERASURE: (Participant.CONTACTS,),
         },
     ),
     TopicContract(
         "deliveries",
         "the task's owner: an e-mail address or a variant; of an import its id",
         "`Delivery` (JSON)",
-        (Part.SENDERS, Part.OPERATOR),
-        (Part.OUTBOX,),
+        (Participant.SENDERS, Participant.OPERATOR),
+        (Participant.OUTBOX,),
         {"cleanup.policy": "delete", "retention.ms": _MONTH},
         "deliveries and their results",
         "A response is written down before the outbox acts on it, so a worker that dies after a call does not forget it.",
@@ -201,8 +201,8 @@ OWN_TOPICS: Final = (
         "parked",
         "keyed hash of the task's owner",
         "`Parked` (JSON)",
-        (Part.OUTBOX,),
-        (Part.OPERATOR,),
+        (Participant.OUTBOX,),
+        (Participant.OPERATOR,),
         {"cleanup.policy": "delete", "retention.ms": _MONTH},
         "parked deliveries",
         "Operators see what was set aside, and what was cleared since, without reading the outbox.",
@@ -212,8 +212,8 @@ OWN_TOPICS: Final = (
         "erasures",
         "keyed digest of the address",
         "`ErasureRequest` (JSON)",
-        (Part.INGEST, Part.OPERATOR),
-        (Part.INGEST, Part.OPERATOR),
+        (Participant.INGEST, Participant.OPERATOR),
+        (Participant.INGEST, Participant.OPERATOR),
         {"cleanup.policy": "compact"},
         "erased addresses, by keyed digest",
         "Ingest empties rows of erased people before they enter a topic of ours, for ever and after any rebuild.",
@@ -223,8 +223,8 @@ OWN_TOPICS: Final = (
         "audit",
         "digest in hex, dead-letter code, or none",
         "`OperatorAction`, `ErasureRequested` or `ErasureResult` (JSON)",
-        (Part.ORDERS, Part.BUYERS, Part.CONTACTS, Part.OUTBOX, Part.OPERATOR),
-        (Part.OPERATOR,),
+        (Participant.ORDERS, Participant.BUYERS, Participant.CONTACTS, Participant.OUTBOX, Participant.OPERATOR),
+        (Participant.OPERATOR,),
         {"cleanup.policy": "delete", "retention.ms": _YEARS},
         "actions of operators, and results of erasures",
         "Proof of each erasure, and the memory of which dead letters are done with; it outlives both, and names nobody.",
@@ -234,8 +234,8 @@ OWN_TOPICS: Final = (
         "retries",
         "the captured record's",
         "captured record, unchanged",
-        (Part.OPERATOR,),
-        (Part.INGEST,),
+        (Participant.OPERATOR,),
+        (Participant.INGEST,),
         _WHOLE_RECORDS | {"retention.ms": _WEEK},
         "captured records to be read again after a repair",
         "In its own topic a retried record would be the newest of its key, and compaction would keep it for the row's state.",
@@ -245,8 +245,8 @@ OWN_TOPICS: Final = (
         "dead_letters",
         "the record's own",
         "the record's own value; code, reason and coordinates in headers",
-        (Part.INGEST, *STAGES),
-        (Part.OPERATOR,),
+        (Participant.INGEST, *STAGES),
+        (Participant.OPERATOR,),
         _WHOLE_RECORDS | {"retention.ms": _MONTH},
         "records that cannot be processed, with code and coordinates",
         "One bad record must hold up nothing behind it, and must not be lost.",
@@ -261,8 +261,8 @@ CAPTURE_TOPICS: Final = (
         "<prefix>.<database>.<schema>.<table>",
         "the row's primary key (JSON)",
         "Debezium envelope (JSON)",
-        (Part.CONNECTOR,),
-        (Part.INGEST,),
+        (Participant.CONNECTOR,),
+        (Participant.INGEST,),
         CAPTURED_ROWS,
         "captured rows, keyed by primary key",
         "One per mapped table: the source of everything else. A rebuild begins with them.",
@@ -274,8 +274,8 @@ CAPTURE_TOPICS: Final = (
             (
                 "<prefix>.<database>.owdd.heartbeat",
                 "the row's primary key",
-                (Part.CONNECTOR,),
-                (Part.GUARD,),
+                (Participant.CONNECTOR,),
+                (Participant.GUARD,),
                 CHANGE_TOPIC,
                 "the database's heartbeat, through its change log",
                 "Tells a quiet shop from a capture that stopped.",
@@ -283,7 +283,7 @@ CAPTURE_TOPICS: Final = (
             (
                 "__debezium-heartbeat.<prefix>",
                 "server name",
-                (Part.CONNECTOR,),
+                (Participant.CONNECTOR,),
                 (),
                 CHANGE_TOPIC,
                 "the connector's heartbeat",
@@ -292,7 +292,7 @@ CAPTURE_TOPICS: Final = (
             (
                 "<prefix>",
                 "database name",
-                (Part.CONNECTOR,),
+                (Participant.CONNECTOR,),
                 (),
                 CHANGE_TOPIC,
                 "changed tables",
@@ -301,8 +301,8 @@ CAPTURE_TOPICS: Final = (
             (
                 "<prefix>.notifications",
                 "none",
-                (Part.CONNECTOR,),
-                (Part.GUARD, Part.OPERATOR),
+                (Participant.CONNECTOR,),
+                (Participant.GUARD, Participant.OPERATOR),
                 CHANGE_TOPIC,
                 "the connector's notifications",
                 "Progress of snapshots.",
@@ -310,8 +310,8 @@ CAPTURE_TOPICS: Final = (
             (
                 "<prefix>.signals",
                 "the prefix",
-                (Part.OPERATOR,),
-                (Part.CONNECTOR,),
+                (Participant.OPERATOR,),
+                (Participant.CONNECTOR,),
                 CHANGE_TOPIC,
                 "signals to the connector",
                 "`owdd connectors snapshot` asks for incremental snapshots.",
@@ -319,8 +319,8 @@ CAPTURE_TOPICS: Final = (
             (
                 "<prefix>.schema-history",
                 "none",
-                (Part.CONNECTOR,),
-                (Part.CONNECTOR,),
+                (Participant.CONNECTOR,),
+                (Participant.CONNECTOR,),
                 KEPT_FOR_EVER,
                 "the connector's schema history",
                 "Lost or shortened, the connector cannot start.",
@@ -336,14 +336,14 @@ CHANGELOG_TOPICS: Final = tuple(
         "the state row's",
         "state row (msgpack); none for a deleted one",
         (table,),
-        (table, Part.OPERATOR) if table is Part.CONTACTS else (table,),
+        (table, Participant.OPERATOR) if table is Participant.CONTACTS else (table,),
         CHANGELOG,
         f"changelog of table {table}",
         "The state of the stage, durable before its source is acknowledged; a worker without a data directory reads it back.",
         "the stage's own",
     )
     for table in STAGES
-    for app in ("dispatch" if table is Part.OUTBOX else "agents",)
+    for app in ("dispatch" if table is Participant.OUTBOX else "agents",)
 )
 """One per state table."""
 

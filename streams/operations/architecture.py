@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
 from streams.messages.loops import LOOPS
-from streams.messages.protocol import CAPTURE_TOPICS, CHANGELOG_TOPICS, OWN_TOPICS, Part, TopicContract
+from streams.messages.protocol import CAPTURE_TOPICS, CHANGELOG_TOPICS, OWN_TOPICS, Participant, TopicContract
 from streams.messages.topics import Topics
 from streams.operations.walk import MODULES_THAT_RUN, WALK, shapes_on_the_way, topics_on_the_way
 
@@ -57,7 +57,7 @@ def _diagram() -> Iterator[str]:
     yield "```"
 
 
-def _node(part: Part) -> str:
+def _node(part: Participant) -> str:
     return part.value.replace(" ", "_")
 
 
@@ -69,7 +69,7 @@ def _topics() -> Iterator[str]:
         yield f"| {' | '.join(cells)} | {_kept(topic)} |"
 
 
-def _parts(parts: Sequence[Part]) -> str:
+def _parts(parts: Sequence[Participant]) -> str:
     return ", ".join(parts) or "nobody of ours"
 
 

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from streams.core.clock import Clock
 from streams.core.errors import ConfigurationError
 from streams.engine.recovery import changelog_reader, recover
-from streams.engine.store import Note, read_only
+from streams.engine.store import StorePosition, read_only
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import agents_app, dispatch_app, tables
 from streams.settings import Settings
@@ -62,11 +62,11 @@ class Compared:
 class Digests:
     """The rows of one partition in memory, as far as they must be known to be compared: key and digest of the value."""
 
-    def __init__(self, rows: Iterable[tuple[bytes, bytes]] = (), note: Note | None = None) -> None:
-        self.note = note or Note()
+    def __init__(self, rows: Iterable[tuple[bytes, bytes]] = (), note: StorePosition | None = None) -> None:
+        self.note = note or StorePosition()
         self.rows = {key: _digest(value) for key, value in rows}
 
-    def write(self, writes: Mapping[bytes, bytes | None], note: Note, *, stale: Iterable[bytes] = ()) -> None:
+    def write(self, writes: Mapping[bytes, bytes | None], note: StorePosition, *, stale: Iterable[bytes] = ()) -> None:
         """Apply ``writes``; what an outdated writer left is skipped."""
         del stale
         for key, value in writes.items():
@@ -83,7 +83,7 @@ class Digests:
     def empty(self) -> None:
         """Forget everything."""
         self.rows.clear()
-        self.note = Note()
+        self.note = StorePosition()
 
 
 async def check_state(settings: Settings, clock: Clock) -> AsyncIterator[Compared]:

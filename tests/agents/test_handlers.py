@@ -16,7 +16,7 @@ from streams.core.clock import ManualClock
 from streams.core.lanes import FEW, Lane
 from streams.engine.opening import Opener
 from streams.engine.stage import Stage
-from streams.engine.store import Note
+from streams.engine.store import StorePosition
 from streams.engine.table import StateTable
 from streams.kafka.producer import Appended, BatchProducer
 from streams.messages.changes import ChangeKind, DesiredContact, pack
@@ -217,9 +217,9 @@ class Appends:
         self.done.append(topic)
         return [Appended(0, len(list(entries)))]
 
-    async def append_rows(self, partition: int, writes: Mapping[bytes, bytes | None]) -> Note:
+    async def append_rows(self, partition: int, writes: Mapping[bytes, bytes | None]) -> StorePosition:
         await self.append("changelog", partition, writes)
-        return Note()
+        return StorePosition()
 
 
 async def test_what_is_reported_is_remembered_before_it_is_reported() -> None:

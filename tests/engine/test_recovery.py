@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from streams.core.clock import ManualClock
 from streams.engine.recovery import RecoveryError, changelog_reader
-from streams.engine.store import Note, Store
+from streams.engine.store import Store, StorePosition
 from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
 from streams.settings import Settings
@@ -274,7 +274,7 @@ async def test_a_state_that_is_ahead_of_its_log_notes_what_the_log_lost(log: Log
     await log.append([(b"a", b"1"), (b"b", b"1"), (b"c", b"1")])
     await log.recover(store)
     # What was written after that is lost in the log, and not in the state.
-    store.write({b"a": b"2", b"b": None, b"d": b"2"}, Note(9, 1, 1, store.note.synced_ms))
+    store.write({b"a": b"2", b"b": None, b"d": b"2"}, StorePosition(9, 1, 1, store.note.synced_ms))
     await log.recover(store)
     assert rows(store) == {b"a": b"2", b"c": b"1", b"d": b"2"}
     assert store.stale() == [b"a", b"b", b"d"]
@@ -286,7 +286,7 @@ async def test_a_state_that_is_ahead_of_its_log_notes_what_the_log_lost(log: Log
 async def test_a_state_that_is_ahead_of_a_log_that_others_went_on_with_follows_them(log: Log, store: Store) -> None:
     await log.append([(b"a", b"1")])
     await log.recover(store)
-    store.write({b"a": b"2"}, Note(9, 1, 1, store.note.synced_ms))
+    store.write({b"a": b"2"}, StorePosition(9, 1, 1, store.note.synced_ms))
     await log.append([(b"b", b"1")], epoch=2)
     await log.recover(store)
     assert rows(store) == {b"a": b"1", b"b": b"1"}
@@ -297,7 +297,7 @@ async def test_a_log_that_was_cut_and_grew_again_is_read_anew(log: Log, store: S
     await log.append([(b"a", b"1")])
     await log.append([(b"b", b"1")], epoch=2)
     # This store saw another record at that offset, by a writer of its own.
-    store.write({b"lost": b"x"}, Note(1, 1, 1, ManualClock().now_ms()))
+    store.write({b"lost": b"x"}, StorePosition(1, 1, 1, ManualClock().now_ms()))
     await log.recover(store, clock=ManualClock())
     assert rows(store) == {b"a": b"1", b"b": b"1"}
 
@@ -346,10 +346,10 @@ def test_state_of_an_older_version_is_emptied(tmp_path: Path) -> None:
 
 def test_a_store_remembers_where_it_is(tmp_path: Path) -> None:
     store = Store(tmp_path / "a.db")
-    store.write({b"a": b"1", b"b": None}, Note(4, 2, 3, 5), stale=[b"c"])
+    store.write({b"a": b"1", b"b": None}, StorePosition(4, 2, 3, 5), stale=[b"c"])
     store.close()
     again = Store(tmp_path / "a.db")
-    assert (rows(again), again.note, again.stale()) == ({b"a": b"1"}, Note(4, 2, 3, 5), [b"c"])
+    assert (rows(again), again.note, again.stale()) == ({b"a": b"1"}, StorePosition(4, 2, 3, 5), [b"c"])
     again.superseded([b"c"])
     assert not again.stale()
     again.close()

@@ -24,7 +24,7 @@ from streams.ingest.router import Router
 from streams.messages.changes import ChangeKind, pack
 from streams.messages.erasure_requests import erasure_of
 from streams.messages.kinds import CHANGES
-from streams.messages.protocol import AGENTS, OWN_TOPICS, Part
+from streams.messages.protocol import AGENTS, OWN_TOPICS, Participant
 from streams.messages.topics import ChangeTopic, Topics
 from streams.observability.metrics import Metrics
 from testkit.oracle import expected_contacts
@@ -36,21 +36,21 @@ from tests.testkit.oracle.test_oracle_pipeline import shop, shop_site
 TOPICS = Topics.of("t")
 SOURCE = Path(streams.__file__).parent
 PARTS = {
-    "agents/orders.py": {Part.ORDERS},
-    "agents/record_publisher.py": {Part.ORDERS},
-    "agents/buyers.py": {Part.BUYERS},
-    "agents/contacts.py": {Part.CONTACTS},
-    "agents/products.py": {Part.PRODUCTS},
-    "ingest/router.py": {Part.INGEST},
-    "messages/erasure_requests.py": {Part.INGEST, Part.OPERATOR},
-    "dispatch/outbox/delivery_log.py": {Part.SENDERS},
-    "dispatch/readback.py": {Part.READBACK},
-    "dispatch/outbox/": {Part.OUTBOX},
-    "operations/": {Part.OPERATOR},
+    "agents/orders.py": {Participant.ORDERS},
+    "agents/record_publisher.py": {Participant.ORDERS},
+    "agents/buyers.py": {Participant.BUYERS},
+    "agents/contacts.py": {Participant.CONTACTS},
+    "agents/products.py": {Participant.PRODUCTS},
+    "ingest/router.py": {Participant.INGEST},
+    "messages/erasure_requests.py": {Participant.INGEST, Participant.OPERATOR},
+    "dispatch/outbox/delivery_log.py": {Participant.SENDERS},
+    "dispatch/readback.py": {Participant.READBACK},
+    "dispatch/outbox/": {Participant.OUTBOX},
+    "operations/": {Participant.OPERATOR},
 }
 """Whose work a module does, the longest prefix that fits."""
 
-Emitted = tuple[Part, str, ChangeKind]
+Emitted = tuple[Participant, str, ChangeKind]
 
 
 def said() -> set[Emitted]:
@@ -69,7 +69,7 @@ def made(path: Path) -> Iterator[ChangeKind]:
 
 
 def test_a_kind_of_change_is_made_by_those_that_the_table_names_and_by_nobody_else() -> None:
-    found: set[tuple[Part, ChangeKind]] = set()
+    found: set[tuple[Participant, ChangeKind]] = set()
     for path in SOURCE.rglob("*.py"):
         module = path.relative_to(SOURCE).as_posix()
         for kind in made(path):
@@ -88,11 +88,11 @@ class Network:
         self.emitted: set[Emitted] = set()
         self._names = {str(getattr(TOPICS, topic.name)): topic.name for topic in OWN_TOPICS if topic.kinds}
         self._router = Router(mapping, TOPICS)
-        handlers: dict[str, tuple[Part, Handler]] = {
-            TOPICS.orders: (Part.ORDERS, OrdersHandler(mapping, TOPICS, metrics, DIGEST)),
-            TOPICS.buyers: (Part.BUYERS, BuyersHandler(TOPICS, metrics, DIGEST)),
-            TOPICS.contacts: (Part.CONTACTS, ContactsHandler(mapping, TOPICS, metrics, DIGEST)),
-            TOPICS.products: (Part.PRODUCTS, ProductsHandler(mapping, TOPICS, metrics)),
+        handlers: dict[str, tuple[Participant, Handler]] = {
+            TOPICS.orders: (Participant.ORDERS, OrdersHandler(mapping, TOPICS, metrics, DIGEST)),
+            TOPICS.buyers: (Participant.BUYERS, BuyersHandler(TOPICS, metrics, DIGEST)),
+            TOPICS.contacts: (Participant.CONTACTS, ContactsHandler(mapping, TOPICS, metrics, DIGEST)),
+            TOPICS.products: (Participant.PRODUCTS, ProductsHandler(mapping, TOPICS, metrics)),
         }
         self._stages = {topic: (part, handler, Rows()) for topic, (part, handler) in handlers.items()}
         self._waiting: dict[str, deque[Record]] = {topic: deque() for topic in self._names}
@@ -101,9 +101,9 @@ class Network:
 
     def ingest(self, event: RowEvent) -> None:
         for topic, change in self._router.route(event, 0):
-            self.append(Part.INGEST, topic, pack([change]))
+            self.append(Participant.INGEST, topic, pack([change]))
 
-    def append(self, part: Part, topic: str, value: bytes) -> None:
+    def append(self, part: Participant, topic: str, value: bytes) -> None:
         carried: ChangeTopic[Any] | None = TOPICS.between(topic)
         if carried is not None:
             self.emitted |= {(part, self._names[topic], change.kind) for change in carried.unpack(value)}
@@ -135,9 +135,9 @@ def test_a_simulated_shop_makes_ingest_and_the_joins_emit_everything_that_the_ta
             network.ingest(event)
     network.settle()
     erased = min(expected_contacts(simulation.truth().tables, mapping))
-    network.append(Part.OPERATOR, TOPICS.contacts, pack([erasure_of(erased, DIGEST(erased), 0)]))
+    network.append(Participant.OPERATOR, TOPICS.contacts, pack([erasure_of(erased, DIGEST(erased), 0)]))
     network.settle()
     # The flag by which the ERP asks for an erasure is none of the simulated shop's (tests/ingest/test_poll.py has it).
-    expected = {(part, topic, kind) for part, topic, kind in said() if part in (Part.INGEST, *AGENTS)}
-    expected -= {(Part.INGEST, "contacts", ChangeKind.ERASURE)}
-    assert {entry for entry in network.emitted if entry[0] is not Part.OPERATOR} == expected
+    expected = {(part, topic, kind) for part, topic, kind in said() if part in (Participant.INGEST, *AGENTS)}
+    expected -= {(Participant.INGEST, "contacts", ChangeKind.ERASURE)}
+    assert {entry for entry in network.emitted if entry[0] is not Participant.OPERATOR} == expected
