@@ -1,6 +1,6 @@
 # Two images. The product: `docker build -t owdd .` (the last stage, "runtime"). Sandbox, simulator and verify, for trying it
 # out: `docker build --target testkit -t owdd-testkit .`. tests/stack lints this file and runs its steps.
-# One base for all stages; `make base-images` writes the current digests here and into docker-compose.yml.
+# One base for all stages, by its exact version; for production pin it by digest: docker build --build-arg PYTHON_IMAGE=…@sha256:…
 ARG PYTHON_IMAGE=python:3.12.13-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
