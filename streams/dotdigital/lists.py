@@ -1,12 +1,10 @@
 """Lists, which v2 calls address books. A v3 write adds a contact to a list; only v2 can remove one."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
 
 from streams.dotdigital.errors import MissingError
-from streams.dotdigital.imports import ImportState, state
 from streams.dotdigital.paging import MOST_V2, skipping
 from streams.dotdigital.responses import ApiModel, read
 from streams.dotdigital.tiers import Operation
@@ -26,13 +24,6 @@ class _Book(ApiModel):
     id: int
     name: str
     contacts: int | None = None
-
-
-class AsyncJob(ApiModel):
-    """An asynchronous job of v2: a removal or an enrolment."""
-
-    id: str
-    status: str | None = None
 
 
 class ListCalls(ApiGroup):
@@ -72,14 +63,3 @@ class ListCalls(ApiGroup):
                 raise
             return False
         return True
-
-    async def leave_list_many(self, list_id: int, contact_ids: Sequence[int]) -> str:
-        """Start to remove many contacts from a list; returns the id of the job. Unknown contacts are ignored."""
-        path = f"/v2/address-books/{list_id}/contacts/delete"
-        response = await self._call(Operation.LEAVE_LIST_MANY, "POST", path, orjson.dumps(list(contact_ids)))
-        return read(response, Operation.LEAVE_LIST_MANY, AsyncJob).id
-
-    async def list_removal(self, removal_id: str) -> ImportState:
-        """The state of a removal job."""
-        response = await self._call(Operation.LIST_REMOVAL, "GET", f"/v2/contacts/deletion/{removal_id}")
-        return state(read(response, Operation.LIST_REMOVAL, AsyncJob).status)

@@ -1,14 +1,11 @@
 """Programmes and enrolments (v2). An account has 20 enrolment calls an hour over all programmes, so each should be full."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import orjson
 
-from streams.dotdigital.imports import ImportState, state
-from streams.dotdigital.lists import AsyncJob
 from streams.dotdigital.paging import MOST_V2, skipping
 from streams.dotdigital.responses import ApiModel, read
 from streams.dotdigital.tiers import Operation
@@ -32,18 +29,14 @@ class Program:
         return self.status.casefold() == "active"
 
 
-@dataclass(frozen=True, slots=True)
-class EnrolmentFault:
-    """A contact that was not enrolled, and Dotdigital's reason, such as ``AlreadyInProgram``."""
-
-    contact_id: int
-    reason: str
-
-
 class _Program(ApiModel):
     id: int
     name: str | None = None
     status: str | None = None
+
+
+class _Enrolment(ApiModel):
+    id: str
 
 
 class ProgramCalls(ApiGroup):
@@ -67,21 +60,4 @@ class ProgramCalls(ApiGroup):
             MissingError: there is no such programme or contact, or the programme is not active.
         """
         body = orjson.dumps({"programId": program_id, "contacts": list(contact_ids)})
-        return read(await self._call(Operation.ENROL, "POST", "/v2/programs/enrolments", body), Operation.ENROL, AsyncJob).id
-
-    async def enrolment(self, enrolment_id: str) -> ImportState:
-        """The state of an enrolment."""
-        response = await self._call(Operation.ENROLMENT, "GET", f"/v2/programs/enrolments/{enrolment_id}")
-        return state(read(response, Operation.ENROLMENT, AsyncJob).status)
-
-    async def enrolment_faults(self, enrolment_id: str) -> tuple[EnrolmentFault, ...]:
-        """The contacts that were not enrolled.
-
-        Raises:
-            ConnectivityError: the enrolment is not finished.
-        """
-        path = f"/v2/programs/enrolments/{enrolment_id}/report-faults"
-        response = await self._call(Operation.ENROLMENT_FAULTS, "GET", path)
-        # The report is CSV with a byte order mark.
-        rows = csv.DictReader(response.content.decode("utf-8-sig").splitlines())
-        return tuple(EnrolmentFault(int(row["Id"]), row["Reason"]) for row in rows)
+        return read(await self._call(Operation.ENROL, "POST", "/v2/programs/enrolments", body), Operation.ENROL, _Enrolment).id

@@ -62,13 +62,9 @@ class Operation(StrEnum):
     LIST_LISTS = "list-lists", Tier.MEDIUM
     CREATE_LIST = "create-list", Tier.MEDIUM
     LEAVE_LIST = "leave-list", Tier.HIGH
-    LEAVE_LIST_MANY = "leave-list-many", Tier.LOW
-    LIST_REMOVAL = "list-removal", Tier.UNLIMITED
 
     LIST_PROGRAMS = "list-programs", Tier.MEDIUM
     ENROL = "enrol", Tier.LOW
-    ENROLMENT = "enrolment", Tier.UNLIMITED
-    ENROLMENT_FAULTS = "enrolment-faults", Tier.UNLIMITED
 
     IMPORT_EVENTS = "import-events", Tier.LOW
 

@@ -9,7 +9,7 @@ from random import Random
 from streams.core.clock import Clock
 from streams.core.lanes import Lane
 from streams.dispatch.rate_limit.limiter import BudgetPolicy, RateLimiter
-from streams.dispatch.rate_limit.partition_share import WHOLE, PartitionShare
+from streams.dispatch.rate_limit.partition_share import PartitionShare
 from streams.dotdigital.limits import rate_limit
 from streams.dotdigital.tiers import Tier
 from streams.observability.metrics import Metrics
@@ -18,6 +18,8 @@ from testkit.virtual.event_loop import VirtualClock
 
 PATHS = {Tier.HIGH: "/contacts/v3/email/a", Tier.LOW: "/contacts/v3/import", Tier.MEDIUM: "/v2/data-fields"}
 MINUTE = 60_000
+WHOLE = PartitionShare(lambda: (0,), 1)
+"""The share of a process that is alone with the account."""
 
 
 class SkewedClock:

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streams.core.lanes import Lane
-from streams.dispatch.rate_limit.partition_share import WHOLE, PartitionShare
+from streams.dispatch.rate_limit.partition_share import PartitionShare
 from streams.dispatch.rate_limit.quota import (
     HOUR,
     MARGIN,
@@ -20,7 +20,7 @@ from streams.dispatch.rate_limit.quota import (
     RollingHourQuota,
 )
 from streams.dotdigital.tiers import RateLimit
-from tests.dispatch.account import shares
+from tests.dispatch.account import WHOLE, shares
 
 T = 29_540_160 * MINUTE
 """The beginning of a minute."""

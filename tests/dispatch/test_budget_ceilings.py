@@ -4,9 +4,9 @@ import pytest
 
 from streams.core.clock import ManualClock
 from streams.dispatch.rate_limit.concurrency import ENROLMENTS, IN_FLIGHT, EnrolmentQuota, ImportSemaphore
-from streams.dispatch.rate_limit.partition_share import WHOLE, PartitionShare
+from streams.dispatch.rate_limit.partition_share import PartitionShare
 from streams.dotdigital.errors import Limit
-from tests.dispatch.account import shares
+from tests.dispatch.account import WHOLE, shares
 
 
 @pytest.fixture

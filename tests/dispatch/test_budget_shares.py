@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.dispatch.rate_limit.partition_share import WHOLE, PartitionShare
+from streams.dispatch.rate_limit.partition_share import PartitionShare
+from tests.dispatch.account import WHOLE
 
 
 @given(

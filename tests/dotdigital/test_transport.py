@@ -156,7 +156,6 @@ async def test_our_tiers_are_those_of_the_sandbox(client: DotdigitalClient, box:
         client.lists(),
         client.create_list("More"),
         client.leave_list(7, number),
-        client.leave_list_many(7, [number]),
         client.programs(),
         client.enrol(5, [number]),
         client.import_events([]),

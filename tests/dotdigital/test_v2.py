@@ -7,11 +7,10 @@ import orjson
 import pytest
 
 from streams.dotdigital.client import DotdigitalClient
-from streams.dotdigital.errors import ConnectivityError, DataError, Limit, MissingError, NotFoundError, ThrottledError
+from streams.dotdigital.errors import ConnectivityError, DataError, Limit, MissingError, ThrottledError
 from streams.dotdigital.events import Event
-from streams.dotdigital.imports import ImportState
 from streams.dotdigital.lists import ContactList
-from streams.dotdigital.programs import EnrolmentFault, Program
+from streams.dotdigital.programs import Program
 from streams.dotdigital.suppression import Removal
 from testkit.sandbox import SandboxApp
 from tests.dotdigital.conftest import NOON, Person, settings_for
@@ -56,40 +55,19 @@ async def test_a_list_that_is_not_there_is_missing(client: DotdigitalClient, per
         await client.leave_list(99, person(ANN).id)
 
 
-async def test_many_leave_at_once_and_later(client: DotdigitalClient, person: Person, advance: Advance) -> None:
-    held = [person(email) for email in (ANN, BOB)]
-    for one in held:
-        one.lists.append(7)
-    removal = await client.leave_list_many(7, [held[0].id, 5])
-    assert await client.list_removal(removal) is ImportState.RUNNING
-    advance(5)
-    assert await client.list_removal(removal) is ImportState.DONE
-    assert [one.lists for one in held] == [[], [7]]
-
-
-async def test_a_removal_that_nobody_knows_is_not_found(client: DotdigitalClient) -> None:
-    with pytest.raises(NotFoundError):
-        await client.list_removal("5b6bb1e0-0000-4000-8000-000000000000")
-
-
 async def test_programmes_and_whether_they_run(client: DotdigitalClient) -> None:
     active, draft = await client.programs()
     assert active == Program(5, "Program 5", "Active") and active.active
     assert draft.program_id == 6 and not draft.active
 
 
-async def test_an_enrolment_is_accepted_then_done_and_names_who_was_not_enrolled(
+async def test_who_cannot_get_mail_is_not_enrolled(
     client: DotdigitalClient, box: SandboxApp, person: Person, advance: Advance
 ) -> None:
     ann, bob = person(ANN), person(BOB, "unsubscribed")
-    enrolment = await client.enrol(5, [ann.id, bob.id])
-    assert await client.enrolment(enrolment) is ImportState.RUNNING
-    with pytest.raises(ConnectivityError) as caught:
-        await client.enrolment_faults(enrolment)
-    assert caught.value.reason == "ERROR_ENROLMENT_IS_PROCESSING"
+    assert await client.enrol(5, [ann.id, bob.id])
     advance(5)
-    assert await client.enrolment(enrolment) is ImportState.DONE
-    assert await client.enrolment_faults(enrolment) == (EnrolmentFault(bob.id, "Unsubcribed"),)
+    box.store.jobs.settle(box.store.clock().timestamp())
     assert box.store.programs.enrolled == {5: [ann.id]}
 
 

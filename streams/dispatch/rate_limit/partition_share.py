@@ -30,7 +30,3 @@ class PartitionShare:
     def covers(self, total: int) -> bool:
         """Whether every partition gets something of ``total`` in every turn."""
         return total >= self._partitions
-
-
-WHOLE = PartitionShare(lambda: (0,), 1)
-"""The share of a process that is alone with the account."""
