@@ -128,7 +128,7 @@ class Worker:
             ingest = Ingest(self._settings, self._mapping, producer, self.metrics, self._clock, progress)
             parts.tasks.append((Role.INGEST, ingest.run()))
             parts.progress.append(progress)
-            parts.stopping.append(lambda: setattr(ingest, "stopping", True))
+            parts.stopping.append(ingest.stop)
             self._health.check(Role.INGEST, lambda: ingest.ready)
             if self._settings.connect_url:
                 guard = CaptureGuard(self._settings, self._mapping, self.metrics, self._clock, ingest.leads)

@@ -80,10 +80,10 @@ class Ingest:
         self._uncommitted: dict[TopicPartition, int] = {}
         self._assigned: Callable[[], set[TopicPartition]] = set
         self.ready = False
-        self.stopping = False
+        self._stopping = False
 
     async def run(self) -> None:
-        """Work until ``stopping`` is set.
+        """Work until :meth:`stop`.
 
         Raises:
             CircuitOpenError: nearly every record fails.
@@ -108,13 +108,17 @@ class Ingest:
             finally:
                 self.ready = False
 
+    def stop(self) -> None:
+        """Finish the batch in hand, commit, and end."""
+        self._stopping = True
+
     def leads(self) -> bool:
         """Whether this is the one of all ingest workers that acts where only one may: who has the first partition."""
         return TopicPartition(captured(self._mapping)[0], 0) in self._assigned()
 
     async def _loop(self, consumer: AIOKafkaConsumer) -> None:
         loop, pace, committed = asyncio.get_running_loop(), Linger(), 0.0
-        while not self.stopping:
+        while not self._stopping:
             if (delay := pace.delay(loop.time())) > 0:
                 await asyncio.sleep(delay)
             pace.start(loop.time())

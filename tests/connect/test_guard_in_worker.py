@@ -77,9 +77,9 @@ async def test_of_two_ingest_workers_one_leads_and_the_other_takes_over(site: Si
 
             assert not any(ingest.leads() for ingest in both)
             [leader] = await leaders(1)
-            leader.stopping = True
+            leader.stop()
             await running[both.index(leader)]
             both.remove(leader)
             assert await leaders(1) == both
-            both[0].stopping = True
+            both[0].stop()
             await asyncio.gather(*running)
