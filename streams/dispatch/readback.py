@@ -34,7 +34,7 @@ from streams.engine.unit_of_work import packed
 from streams.kafka.producer import BatchProducer
 from streams.messages.changes import EVERYWHERE, ContactObserved, ReadbackWatermark, partition_of
 from streams.messages.kinds import ContactObservedChange, DesiredChange, ReadbackWatermarkChange
-from streams.messages.topics import Topics
+from streams.messages.topics import ChangeTopic
 from streams.observability.metrics import Metrics
 
 log = structlog.get_logger()
@@ -69,33 +69,43 @@ class _Reading:
     listed: bool = False
 
 
-class Readback:
-    """Reads for the whole application, with the ``listings`` of the client's bulk lane.
+@dataclass(frozen=True, slots=True)
+class ReadbackTopic:
+    """Where readings are written: all partitions of the topic ``desired``."""
 
-    ``leads``: this worker is the one. ``marks``: the oldest mark in its partitions; None while one has none.
+    producer: BatchProducer
+    desired: ChangeTopic[DesiredChange]
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadbackTurn:
+    """Whose turn it is to read, and when.
+
+    ``interval`` in seconds, 0: never. ``leads``: this worker is the one. ``watermark``: the oldest watermark in its partitions
+    (UTC epoch seconds); None while one of them has none.
     """
+
+    interval: float
+    leads: Callable[[], bool]
+    watermark: Callable[[], int | None]
+
+
+class Readback:
+    """Reads for the whole application, with the ``listings`` of the client's bulk lane."""
 
     def __init__(
         self,
         listings: Listings,
-        producer: BatchProducer,
-        topics: Topics,
-        *,
-        partitions: int,
-        interval: float,
-        leads: Callable[[], bool],
-        marks: Callable[[], int | None],
+        topic: ReadbackTopic,
+        turn: ReadbackTurn,
         clock: Clock,
         metrics: Metrics,
         rng: Random | None = None,
     ) -> None:
         self._listings = listings
-        self._producer = producer
-        self._topic = topics.desired
-        self._partitions = partitions
-        self._interval = interval
-        self._leads = leads
-        self._marks = marks
+        self._topic = topic
+        self._turn = turn
         self._clock = clock
         self._metrics = metrics
         self._retry, self._failures = RetryPolicy(base=2.0), 0
@@ -122,7 +132,7 @@ class Readback:
         Raises:
             aiokafka.errors.KafkaError: as :meth:`run`.
         """
-        if not (self._interval and self._due() and self._leads()):
+        if not (self._turn.interval and self._due() and self._turn.leads()):
             return _LOOK_SECONDS
         try:
             async with self._busy:
@@ -153,7 +163,7 @@ class Readback:
 
     def _due(self) -> bool:
         mark = self._mark()
-        return self._reading is not None or mark is None or self._now() - mark >= self._interval
+        return self._reading is not None or mark is None or self._now() - mark >= self._turn.interval
 
     def _begin(self) -> _Reading:
         self._begun += 1
@@ -182,7 +192,7 @@ class Readback:
             self._clock.now_ms(),
             ReadbackWatermark(reading.upto),
         )
-        await self._send({partition: [mark] for partition in range(self._partitions)})
+        await self._send({partition: [mark] for partition in range(self._topic.partitions)})
 
     async def _list(self, reading: _Reading) -> None:
         try:
@@ -199,19 +209,18 @@ class Readback:
         caused_at, places = self._clock.now_ms(), defaultdict[int, list[DesiredChange]](list)
         for contact in contacts:
             if contact.email:
-                places[partition_of(contact.email, self._partitions)].append(_found(contact, caused_at))
+                places[partition_of(contact.email, self._topic.partitions)].append(_found(contact, caused_at))
         await self._send(places)
         self._metrics.readback_contacts.labels(listing).inc(sum(map(len, places.values())))
 
     async def _send(self, places: Mapping[int, list[DesiredChange]]) -> None:
-        sends = (
-            self._producer.send(self._topic, partition, packed(self._topic, changes)) for partition, changes in places.items()
-        )
+        producer, topic = self._topic.producer, self._topic.desired
+        sends = (producer.send(topic, partition, packed(topic, changes)) for partition, changes in places.items())
         await asyncio.gather(*sends)
 
     def _mark(self) -> int | None:
         """The latest mark that is known to be durable."""
-        return max((mark for mark in (self._marks(), self._upto) if mark is not None), default=None)
+        return max((mark for mark in (self._turn.watermark(), self._upto) if mark is not None), default=None)
 
     def _now(self) -> int:
         return self._clock.now_ms() // 1000

@@ -21,21 +21,24 @@ from streams.dispatch.outbox.handler import OutboxHandler
 from streams.dispatch.outbox.imports_in_flight import ImportsInFlight
 from streams.dispatch.outbox.rows import OutboxRows
 from streams.dispatch.outbox.site_policy import SitePolicy
-from streams.dispatch.outbox.tasks import Queue
+from streams.dispatch.outbox.tasks import Work
 from streams.dispatch.policies import budget_policy, client_config, debounce_policy, routing_policy
 from streams.dispatch.rate_limit.limiter import RateLimiter
 from streams.dispatch.rate_limit.partition_share import PartitionShare
-from streams.dispatch.readback import Readback
+from streams.dispatch.readback import Readback, ReadbackTopic, ReadbackTurn
+from streams.dispatch.senders.context import SenderContext
 from streams.dispatch.senders.destination import AccountTargets
 from streams.dispatch.senders.failures import FailurePolicy
 from streams.dispatch.senders.follow_ups import FollowUpSender
 from streams.dispatch.senders.import_batch import BatchBuilder
 from streams.dispatch.senders.import_reports import ImportReports
-from streams.dispatch.senders.imports import ImportSender
+from streams.dispatch.senders.imports import ImportParts, ImportPolicy, ImportSender
+from streams.dispatch.senders.readback_freshness import ReadbackFreshness
+from streams.dispatch.senders.recent_buyers import RecentBuyersList
 from streams.dispatch.senders.single_calls import SingleCallSender
 from streams.domain.erasure import digester
 from streams.dotdigital.bootstrap import resolve
-from streams.dotdigital.client import Api, DotdigitalClient
+from streams.dotdigital.client import DotdigitalClient
 from streams.dotdigital.credentials import Credentials
 from streams.dotdigital.errors import DotdigitalError
 from streams.dotdigital.tiers import Call
@@ -46,7 +49,7 @@ from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
 
-log = structlog.get_logger()
+logger = structlog.get_logger()
 
 
 class Dispatch:
@@ -60,12 +63,12 @@ class Dispatch:
         self._rng = rng or Random()  # jitter, not a secret
         self._topics = Topics.of(settings.app_id)
         self._hash_key = settings.hash_key.get_secret_value().encode()
-        self._rules = SitePolicy.of(mapping, digester(settings.digest_key), self._hash_key)
+        self._policy = SitePolicy.of(mapping, digester(settings.digest_key), self._hash_key)
         self._gauges: list[Callable[[], None]] = []
         self.queue = DeliveryQueue(clock)
         self.imports_in_flight = ImportsInFlight(self.queue)
         self.outbox = OutboxHandler(
-            self._topics, self._rules, debounce_policy(settings), self.queue, self.imports_in_flight, metrics
+            self._topics, self._policy, debounce_policy(settings), self.queue, self.imports_in_flight, metrics
         )
 
     async def run(self, table: StateTable, producer: BatchProducer, transport: httpx.AsyncBaseTransport | None = None) -> None:
@@ -73,17 +76,19 @@ class Dispatch:
 
         Raises:
             ConfigurationError: the account lacks something that the mapping names.
-            aiokafka.errors.KafkaError: an answer could not be written down; the worker must end.
+            aiokafka.errors.KafkaError: an outcome could not be written down; the worker must end.
         """
         share = PartitionShare(table.owned, self._settings.partitions)
-        budget = RateLimiter(share, budget_policy(self._settings), self._clock, self._metrics, self._rng)
+        limiter = RateLimiter(share, budget_policy(self._settings), self._clock, self._metrics, self._rng)
         config = client_config(self._settings)
-        client = DotdigitalClient(config, self._observe, transport, budget)
+        client = DotdigitalClient(config, self._observe, transport, limiter)
         if warning := Credentials.of(config).warning:
-            log.warning(warning)
+            logger.warning(warning)
         try:
-            destination = await self._reach(client)
-            await self._deliver(table, producer, client, budget, destination)
+            targets = await self._reach(client)
+            await self._deliver(
+                self._context(table, producer, client), limiter, targets, self._readback(client, table, producer)
+            )
         finally:
             await client.close()
 
@@ -100,70 +105,45 @@ class Dispatch:
         )(reach)
         return targets
 
-    async def _deliver(
-        self,
-        table: StateTable,
-        producer: BatchProducer,
-        client: DotdigitalClient,
-        budget: RateLimiter,
-        destination: AccountTargets,
-    ) -> None:
-        settings, schedule, metrics = self._settings, self.queue, self._metrics
-        rows, bulk = OutboxRows(table), client.for_lane(Lane.BULK)
-        answers = DeliveryLog(producer, self._topics, self._clock, settings.partitions)
-        failure_policy = FailurePolicy(schedule, answers, hash_key=self._hash_key, metrics=metrics, rng=self._rng)
-        readback = self._readback(bulk, table, producer)
-        sender = SingleCallSender(
-            schedule, rows, client, answers, failure_policy, destination, self._rules, self.outbox, metrics
-        )
-        importer = ImportSender(
-            schedule,
+    async def _deliver(self, context: SenderContext, limiter: RateLimiter, targets: AccountTargets, readback: Readback) -> None:
+        settings = self._settings
+        recent_buyers = RecentBuyersList(targets.list_id, self._policy)
+        single_calls = SingleCallSender(context, targets, self._policy, recent_buyers, self.outbox)
+        parts = ImportParts(
+            BatchBuilder(context.queue, context.rows, recent_buyers, external=targets.external),
             self.imports_in_flight,
-            BatchBuilder(schedule, rows, destination, self._rules),
-            ImportReports(bulk, schedule, rows, answers, settings.import_patience, metrics),
-            client,
-            answers,
-            failure_policy,
-            budget,
-            destination,
-            windows=self._rules.windows,
-            policy=routing_policy(settings),
-            poll_seconds=settings.import_poll,
-            index=self.outbox,
-            refresh=readback.request,
+            ImportReports(context, context.client.for_lane(Lane.BULK), settings.import_patience),
         )
-        self._gauges = [budget.update_gauges, readback.observe]
-        # Until the importer has looked at windows and backlog.
-        schedule.close((Lane.BULK, queue) for queue in Queue)
+        freshness = ReadbackFreshness(self.outbox, readback.request, self._clock)
+        import_policy = ImportPolicy(self._policy.windows, routing_policy(settings), settings.import_poll)
+        imports = ImportSender(context, parts, targets, limiter, freshness, import_policy)
+        self._gauges = [limiter.update_gauges, readback.observe]
+        # Until the import sender has looked at windows and backlog: single calls must not begin on what an import would take.
+        self.queue.blockers.reserve((Lane.BULK, work) for work in Work)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._resume(answers))
-            group.create_task(sender.run(settings.dispatch_connections))
-            group.create_task(importer.run())
+            group.create_task(self._resume(context.log))
+            group.create_task(single_calls.run(settings.dispatch_connections))
+            group.create_task(imports.run())
             group.create_task(readback.run())
-            if destination.follow_up is not None:
-                follower = FollowUpSender(
-                    schedule, rows, client, answers, budget, failure_policy, destination.follow_up, metrics
-                )
-                group.create_task(follower.run())
+            if targets.follow_up is not None:
+                group.create_task(FollowUpSender(context, limiter.enrolments, targets.follow_up).run())
 
-    async def _resume(self, answers: DeliveryLog) -> None:
+    async def _resume(self, log: DeliveryLog) -> None:
+        """Write the fences of partitions that were taken over behind everything that was answered before."""
         while True:
             await self.outbox.taken_over.wait()
-            await answers.write_all(self.outbox.resuming())
+            await log.write_all(self.outbox.resuming())
 
-    def _readback(self, bulk: Api, table: StateTable, producer: BatchProducer) -> Readback:
-        return Readback(
-            bulk,
-            producer,
-            self._topics,
-            partitions=self._settings.partitions,
-            interval=self._settings.readback_seconds,
-            leads=lambda: 0 in table.owned(),
-            marks=self.outbox.complete_until,
-            clock=self._clock,
-            metrics=self._metrics,
-            rng=self._rng,
-        )
+    def _context(self, table: StateTable, producer: BatchProducer, client: DotdigitalClient) -> SenderContext:
+        queue, clock, metrics = self.queue, self._clock, self._metrics
+        log = DeliveryLog(producer, self._topics, self._settings.partitions)
+        failures = FailurePolicy(queue, log, clock, metrics, hash_key=self._hash_key, rng=self._rng)
+        return SenderContext(queue, OutboxRows(table), client, log, failures, clock, metrics)
+
+    def _readback(self, client: DotdigitalClient, table: StateTable, producer: BatchProducer) -> Readback:
+        topic = ReadbackTopic(producer, self._topics.desired, self._settings.partitions)
+        turn = ReadbackTurn(self._settings.readback_seconds, lambda: 0 in table.owned(), self.outbox.complete_until)
+        return Readback(client.for_lane(Lane.BULK), topic, turn, self._clock, self._metrics, self._rng)
 
     def update_gauges(self) -> None:
         """Bring the gauges up to date."""
@@ -180,4 +160,5 @@ class Dispatch:
 def _log_not_ready(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome is not None else None
     assert isinstance(error, DotdigitalError)
-    log.warning("Dotdigital is not ready; retrying", operation=error.operation, reason=str(error), attempt=state.attempt_number)
+    attempt, reason = state.attempt_number, str(error)
+    logger.warning("Dotdigital is not ready; retrying", operation=error.operation, reason=reason, attempt=attempt)

@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from streams.messages.deliveries import Created
+from streams.messages.deliveries import CreatedAs
 
 Status: TypeAlias = Literal["subscribed", "unsubscribed"]
 """What we may ask of Dotdigital."""
@@ -90,7 +90,9 @@ def with_erp_statement(consent: Consent, opted: bool | None, position: bytes) ->
     return join(consent, Consent(erp=Statement(position, word)))
 
 
-def with_observed_status(consent: Consent, status: str, updated: bytes, created: Created, *, opt_outs_sent: bool) -> Consent:
+def with_observed_status(
+    consent: Consent, status: str, updated: bytes, created_as: CreatedAs | None, *, opt_outs_sent: bool
+) -> Consent:
     """Dotdigital shows the contact with ``status``.
 
     A refusal is kept until the contact is seen subscribed again: only the person can do that, as we never do. An absent
@@ -100,14 +102,14 @@ def with_observed_status(consent: Consent, status: str, updated: bytes, created:
         consent: what was known before.
         status: of the e-mail channel, in any casing.
         updated: position of the contact's ``updated``.
-        created: whether we created it; the status that a contact got from us is nobody's refusal.
-        told: every opt-out that we owed was passed on, so a subscription that is newer than a refusal is the person's own.
+        created_as: how we created it, if we did; the status that a contact got from us is nobody's refusal.
+        opt_outs_sent: every opt-out that we owed was passed on, so a subscription newer than a refusal is the person's own.
     """
     if refused(status):
-        if created == UNSUBSCRIBED == _folded(status):
+        if created_as == UNSUBSCRIBED == folded_status(status):
             return consent
         return join(consent, Consent(dotdigital=Statement(updated, Signal.OUT)))
-    if _folded(status) != SUBSCRIBED:
+    if folded_status(status) != SUBSCRIBED:
         return consent
     after = join(consent, Consent(dotdigital=Statement(updated, Signal.IN)))
     back = consent.dotdigital.signal is Signal.OUT and after.dotdigital.signal is Signal.IN
@@ -150,7 +152,7 @@ def must_send_opt_out(consent: Consent, status: str | None, *, sent: bool) -> bo
 
 
 def opt_outs_still_sent(before: Consent, after: Consent, *, sent: bool) -> bool:
-    """Whether the opt-outs of ``after`` were passed on, given that those of ``before`` were (``told``): none is new."""
+    """Whether the opt-outs of ``after`` were passed on, given that those of ``before`` were (``sent``): none is new."""
     erp_new = after.erp.signal is Signal.OUT and before.erp.signal is not Signal.OUT
     carried_new = after.carried > max(before.carried, after.lifted)
     return sent and opted_out(after) and not (erp_new or carried_new)
@@ -161,26 +163,14 @@ def refusal_follows(consent: Consent) -> bool:
     return consent.dotdigital.signal is Signal.OUT or consent.carried > consent.lifted
 
 
-def creation_after_status(created: Created, status: str) -> Created:
-    """How we created the contact, as far as that still explains its ``status``.
-
-    Once somebody else has changed the status that we gave it, an unsubscribe from then on is theirs and not ours.
-    """
-    return SUBSCRIBED if created == UNSUBSCRIBED and not refused(status) else created
-
-
-def attempted_creation_after_status(tried: Created, status: str) -> Created:
-    """How a call whose answer is not known created the contact, if that explains its ``status``; else somebody else did."""
-    return tried if tried == _folded(status) else "no"
-
-
 def refused(status: str) -> bool:
     """Whether somebody refused: unsubscribed, suppressed, complained, and every status that we do not know.
 
     ``status`` is that of an e-mail channel, v2 or v3, in any casing.
     """
-    return _folded(status) not in _NOBODY_REFUSED
+    return folded_status(status) not in _NOBODY_REFUSED
 
 
-def _folded(status: str) -> str:
+def folded_status(status: str) -> str:
+    """A status in the casing in which they are compared."""
     return status.strip().lower()

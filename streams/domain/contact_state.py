@@ -6,9 +6,27 @@ import msgspec
 
 from streams.domain import consent
 from streams.domain.consent import Consent
+from streams.domain.creation import NOT_OURS, Creation
 from streams.domain.versioned import version_bytes
 from streams.messages.changes import ContactObserved, DesiredContact
-from streams.messages.deliveries import Created, Delivery, content_digest
+from streams.messages.deliveries import (
+    Checkpoint,
+    ContactAbsent,
+    ContactCleared,
+    ContactCreated,
+    ContactDeleted,
+    ContactMissing,
+    ContactUpdated,
+    CreatedAs,
+    CreationAttempted,
+    CreationWithdrawn,
+    ListLeft,
+    ObservedContact,
+    OptOutSent,
+    RemovalPrepared,
+    TaskEvent,
+    TaskParked,
+)
 
 
 class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
@@ -16,8 +34,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
 
     * ``hash``: digest of the desired content; ``delivered`` and ``parked``: of what Dotdigital took or refused last.
     * ``contact``: the contact's id, once Dotdigital has it.
-    * ``created_as``: we created the contact, with this status; ``creation_attempted_as``: a call whose outcome is not known may
-      have.
+    * ``creation``: whether we created the contact.
     * ``opt_out_sent``: every opt-out that we owe has been passed on.
     * ``caused_at``: append time of the oldest undelivered change; ``dirty_since``: when the row became dirty; ``due``: when it
       must be sent. All in epoch ms.
@@ -39,8 +56,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     code: str | None = None
     contact: int | None = None
     consent: Consent = Consent()
-    created_as: Created = "no"
-    creation_attempted_as: Created = "no"
+    creation: Creation = NOT_OURS
     opt_out_sent: bool = False
     lane: int = 2
     caused_at: int = 0
@@ -87,11 +103,6 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
         """Whether an opt-out must still be passed on."""
         return consent.must_send_opt_out(self.consent, None, sent=self.opt_out_sent)
 
-    @property
-    def creation(self) -> Created:
-        """Whether and how we created the contact; a creation that was never answered counts."""
-        return self.created_as if self.created_as != "no" else self.creation_attempted_as
-
 
 def _hash(row: ContactDeliveryState) -> bytes:
     """Identifies the desired content: the data fields and whether an opt-out must be told."""
@@ -108,13 +119,6 @@ def _rehash(row: ContactDeliveryState) -> None:
     row.hash = _hash(row)
     if row.hash != row.parked:
         row.parked, row.code = None, None
-
-
-def creation_of(row: ContactDeliveryState, status: str) -> Created:
-    """Whether and how we created the row's contact, which shows ``status``."""
-    return (
-        row.created_as if row.created_as != "no" else consent.attempted_creation_after_status(row.creation_attempted_as, status)
-    )
 
 
 def holds_fields(row: ContactDeliveryState) -> bool:
@@ -146,55 +150,79 @@ def observe(row: ContactDeliveryState, found: ContactObserved, position: bytes) 
         return False
     row.observed_at = position
     if found.contact:
-        # Who was suppressed may be listed by address alone.
+        # A suppression may be listed by its address alone, and says nothing of whose contact it was.
         _set_contact_id(row, found.contact)
-        row.created_as = consent.creation_after_status(row.created_as, found.status)
-        # Whether that was us, the answer to the call decides, or the one that is made in its place.
-        row.creation_attempted_as = consent.attempted_creation_after_status(row.creation_attempted_as, found.status)
-    _observe_status(row, found.status, position, row.creation)
+        row.creation = row.creation.seen(found.status)
+    _observe_status(row, found.status, position, row.creation.ours)
     return True
 
 
-def apply_result(row: ContactDeliveryState, delivery: Delivery) -> None:
-    """Write Dotdigital's answer into the row; it stays dirty when the answer is to other content than is wanted now."""
-    if delivery.status is not None:
-        _observe_status(row, delivery.status, version_bytes(delivery.updated * 1_000_000), delivery.created)
-    match delivery.outcome:
-        case "noted":
-            row.creation_attempted_as = delivery.created if delivery.created != "no" else row.creation_attempted_as
-            row.opt_out_sent = row.opt_out_sent or _opt_out_sent(row, delivery)
-        case "withdrawn":
-            row.creation_attempted_as = delivery.created
-        case "left":
-            row.listed = row.join_unconfirmed = False
-        case "vanished":
+def apply_result(row: ContactDeliveryState, event: TaskEvent) -> None:
+    """Write a delivery event into the row; it stays dirty when the event answers other content than is wanted now.
+
+    Raises:
+        TypeError: a row does not outlive that outcome (an erasure), or a contact does not have it.
+    """
+    match event:
+        case CreationAttempted() | CreationWithdrawn() | OptOutSent() | RemovalPrepared():
+            _apply_checkpoint(row, event)
+        case ContactCreated() | ContactUpdated():
+            _apply_upsert(row, event)
+        case ContactCleared():
+            _apply_removal(row, event.digest, event.contact, opt_out_sent=event.opt_out_sent)
+        case ContactDeleted() | ContactAbsent():
+            _apply_removal(row, event.digest, None, opt_out_sent=False)
+        case ContactMissing():
             _set_contact_id(row, None)
-            row.created_as, row.creation_attempted_as, row.outcome_unknown = "no", "no", True
-        case "parked":
-            row.creation_attempted_as = "no"
-            if content_digest(delivery) == row.desired_digest:
-                row.parked, row.code = row.desired_digest, delivery.code
+            row.creation, row.outcome_unknown = NOT_OURS, True
+        case ListLeft():
+            row.listed = row.join_unconfirmed = False
+        case TaskParked():
+            # The refusal of content that nobody wants any more parks nothing.
+            if event.digest == row.desired_digest:
+                row.parked, row.code = row.desired_digest, event.code
         case _:
-            _delivered(row, delivery)
+            raise TypeError(f"the row of a contact cannot be {event.outcome}")
 
 
-def _delivered(row: ContactDeliveryState, delivery: Delivery) -> None:
-    row.creation_attempted_as = "no"
-    row.delivered, row.outcome_unknown = content_digest(delivery), False
-    # A repeated call finds the contact that its first try created.
-    ours = delivery.outcome == "updated" and delivery.created == "no" and row.contact == delivery.contact
-    created = row.created_as if ours else delivery.created
-    _set_contact_id(row, delivery.contact)
-    row.created_as = created
-    if delivery.listed is not None:
-        row.listed, row.join_unconfirmed = delivery.listed, False
-    row.list_refused_at = row.list_refused_at if delivery.list_refused_at is None else delivery.list_refused_at
-    # A single call beside an import may have told it meanwhile.
-    row.opt_out_sent = _opt_out_sent(row, delivery) or (delivery.by != "" and row.opt_out_sent)
+def _apply_checkpoint(row: ContactDeliveryState, event: Checkpoint) -> None:
+    match event:
+        case CreationAttempted():
+            row.creation = row.creation.attempted(event.created_as)
+        case CreationWithdrawn():
+            row.creation = row.creation.withdrawn(event.attempted_before)
+        case OptOutSent():
+            row.opt_out_sent = row.opt_out_sent or consent.opted_out(row.consent)
+        case RemovalPrepared():
+            _observe_call(row, event.observed, event.created_as)
 
 
-def _opt_out_sent(row: ContactDeliveryState, delivery: Delivery) -> bool:
-    return delivery.opt_out_sent and consent.opted_out(row.consent)
+def _apply_upsert(row: ContactDeliveryState, event: ContactCreated | ContactUpdated) -> None:
+    _observe_call(row, event.observed, event.created_as)
+    row.delivered, row.outcome_unknown = event.digest, False
+    same = row.contact in (None, event.contact) if isinstance(event, ContactUpdated) else False
+    before = row.creation if same else NOT_OURS
+    _set_contact_id(row, event.contact)
+    if isinstance(event, ContactCreated):
+        row.creation = Creation.confirmed(event.created_as)
+    elif event.import_id is None:
+        row.creation = before.settled(event.created_as)
+    else:
+        row.creation = before.imported_over(event.attempted_before)
+    if event.joined:
+        row.listed, row.join_unconfirmed = True, False
+    if event.list_refusal is not None and not event.list_refusal.whole_list:
+        row.list_refused_at = event.list_refusal.despatched
+    # A single call beside an import may have passed the opt-out on meanwhile, and the import's report does not know of it.
+    passed_on = event.opt_out_sent and consent.opted_out(row.consent)
+    row.opt_out_sent = passed_on or (event.import_id is not None and row.opt_out_sent)
+
+
+def _apply_removal(row: ContactDeliveryState, digest: bytes, contact: int | None, *, opt_out_sent: bool) -> None:
+    row.delivered, row.outcome_unknown = digest, False
+    _set_contact_id(row, contact)
+    row.creation = NOT_OURS
+    row.opt_out_sent = opt_out_sent and consent.opted_out(row.consent)
 
 
 def _set_contact_id(row: ContactDeliveryState, contact: int | None) -> None:
@@ -202,7 +230,7 @@ def _set_contact_id(row: ContactDeliveryState, contact: int | None) -> None:
     if row.contact not in (None, contact):
         row.listed = row.join_unconfirmed = False
         row.list_refused_at = None
-        row.created_as = row.creation_attempted_as = "no"
+        row.creation = NOT_OURS
     row.contact = contact
 
 
@@ -211,5 +239,10 @@ def _set_consent(row: ContactDeliveryState, after: Consent) -> None:
     row.consent = after
 
 
-def _observe_status(row: ContactDeliveryState, status: str, updated: bytes, created: Created) -> None:
-    row.consent = consent.with_observed_status(row.consent, status, updated, created, opt_outs_sent=row.opt_out_sent)
+def _observe_call(row: ContactDeliveryState, observed: ObservedContact | None, created_as: CreatedAs | None) -> None:
+    if observed is not None:
+        _observe_status(row, observed.status, version_bytes(observed.updated * 1_000_000), created_as)
+
+
+def _observe_status(row: ContactDeliveryState, status: str, updated: bytes, created_as: CreatedAs | None) -> None:
+    row.consent = consent.with_observed_status(row.consent, status, updated, created_as, opt_outs_sent=row.opt_out_sent)

@@ -9,7 +9,7 @@ from hashlib import blake2b
 import msgspec
 
 from streams.messages.changes import DesiredFollowUp, DesiredRecord
-from streams.messages.deliveries import Delivery, content_digest
+from streams.messages.deliveries import FollowUpDelivered, RecordRemoved, RecordStored, TaskEvent, TaskParked
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -104,14 +104,25 @@ def set_desired_record(row: RecordDeliveryState, wanted: DesiredRecord | None, p
     return True
 
 
-def apply_record_result(row: RecordDeliveryState, delivery: Delivery) -> None:
-    """Write Dotdigital's answer into the row."""
-    digest = content_digest(delivery)
-    if delivery.outcome == "parked":
-        if digest == row.hash:
-            row.parked, row.code = digest, delivery.code
-        return
-    row.delivered, row.outcome_unknown = None if delivery.outcome == "removed" else digest, False
+def apply_record_result(row: RecordDeliveryState, event: TaskEvent) -> None:
+    """Write a delivery event into the row.
+
+    Raises:
+        TypeError: a record does not have that outcome.
+    """
+    match event:
+        case TaskParked():
+            # The refusal of content that nobody wants any more parks nothing.
+            if event.digest == row.hash:
+                row.parked, row.code = event.digest, event.code
+            return
+        case RecordStored():
+            row.delivered = event.digest
+        case RecordRemoved():
+            row.delivered = None
+        case _:
+            raise TypeError(f"a record cannot be {event.outcome}")
+    row.outcome_unknown = False
     if not row.dirty:
         row.content = None
 
@@ -128,11 +139,17 @@ def set_desired_follow_up(row: FollowUpDeliveryState, wanted: DesiredFollowUp | 
     row.desired = wanted
 
 
-def apply_follow_up_result(row: FollowUpDeliveryState, delivery: Delivery) -> None:
-    """Write Dotdigital's answer into the row."""
-    if delivery.outcome == "parked":
-        digest = content_digest(delivery)
-        if row.desired is not None and digest == digest_of_follow_up(row.desired):
-            row.parked, row.code = digest, delivery.code
-    else:
-        row.done = True
+def apply_follow_up_result(row: FollowUpDeliveryState, event: TaskEvent) -> None:
+    """Write a delivery event into the row.
+
+    Raises:
+        TypeError: a follow-up does not have that outcome.
+    """
+    match event:
+        case FollowUpDelivered():
+            row.done = True
+        case TaskParked():
+            if row.desired is not None and event.digest == digest_of_follow_up(row.desired):
+                row.parked, row.code = event.digest, event.code
+        case _:
+            raise TypeError(f"a follow-up cannot be {event.outcome}")

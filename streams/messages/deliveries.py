@@ -1,76 +1,220 @@
-"""What became of every attempt to deliver: the records of the topic ``deliveries``."""
+"""Delivery events: what became of every attempt to deliver. The records of the topic ``deliveries`` (JSON).
+
+One struct for each outcome, told apart by the field ``event``; a field that an outcome does not have, its struct does not have
+either. ``at`` is when the event was written (epoch ms), ``task`` names what was sent (:mod:`streams.dispatch.outbox.tasks`),
+``digest`` identifies the content that was answered. ``import_id`` names the import whose report says so; None: a single call.
+
+Events of a task reach the owner of the task; events of an import reach every partition that has tasks in it.
+"""
 
 from typing import Literal, TypeAlias
 
 import msgspec
 
-Created: TypeAlias = Literal["no", "unsubscribed", "subscribed"]
-"""Whether we created the contact, and with which status."""
-Outcome: TypeAlias = Literal[
-    "created",
-    "updated",
-    "cleared",
-    "deleted",
-    "absent",
-    "left",
-    "erased",
-    "stored",
-    "removed",
-    "told",
-    "parked",
-    "noted",
-    "withdrawn",
-    "vanished",
-    "importing",
-    "imported",
-    "resumed",
-]
+from streams.dotdigital.imports import ImportState
+
+CreatedAs: TypeAlias = Literal["unsubscribed", "subscribed"]
+"""The status with which we create a contact."""
+
+
+class ObservedContact(msgspec.Struct, frozen=True, gc=False):
+    """A contact as Dotdigital showed it: ``status`` of its e-mail channel, ``updated`` in UTC epoch seconds."""
+
+    status: str
+    updated: int
+
+
+class ListRefusal(msgspec.Struct, frozen=True, gc=False):
+    """Dotdigital refused to put a contact on the recent buyers' list, and took the data without it.
+
+    ``code`` is Dotdigital's; ``despatched`` the despatch that asked for it (epoch s); ``whole_list``: nobody can join.
+    """
+
+    code: str
+    despatched: int
+    whole_list: bool
 
 
 class ImportedTask(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What an import holds of a task.
 
-    ``hash`` is the digest of its content. ``joined``: the contact is put on the list. ``contact`` is whom a record goes to.
-    ``created`` is the status with which it creates the contact, ``before`` that with which an earlier call of ours may have.
+    ``joined``: the contact is put on the list. ``contact`` is whom a record goes to. ``created_as``: the import creates the
+    contact, with this status; ``attempted_before``: a call before it may have, with that one.
     """
 
     task: str
-    hash: str
+    digest: bytes
     joined: bool = False
     contact: int | None = None
-    created: Created = "no"
-    attempted_before: Created = "no"
+    created_as: CreatedAs | None = None
+    attempted_before: CreatedAs | None = None
 
 
-class Delivery(msgspec.Struct, gc=False, omit_defaults=True):
-    """One answer of Dotdigital, as it stands in the ``deliveries`` topic (JSON).
+class _Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag_field="event"):
+    at: int
 
-    ``task`` is what was sent (:mod:`streams.dispatch.outbox.tasks`), or the id of an import that holds ``items``. ``by`` is the
-    import whose report it is from.
-    ``noted`` and ``importing`` are written before the answer: what must be known if it is lost; ``withdrawn`` takes back that a
-    creation was noted, for it was not made, and ``created`` is how an earlier one may have been; ``resumed`` stands behind all
-    that was answered before a worker took over. ``status`` and ``updated`` (UTC epoch seconds) are Dotdigital's, unless they
-    only show what we said ourselves. ``list_refused_at``: the despatch with which the list did not take the contact.
+    @property
+    def outcome(self) -> str:
+        """The name of the outcome, as it stands in the record and in metrics."""
+        return str(self.__struct_config__.tag)
+
+
+class _TaskEvent(_Event, kw_only=True, frozen=True):
+    task: str
+
+
+class _ImportEvent(_Event, kw_only=True, frozen=True):
+    import_id: str
+
+
+class CreationAttempted(_TaskEvent, kw_only=True, frozen=True, tag="creation-attempted"):
+    """Written before a call that creates the contact: it must be known even if the response is lost."""
+
+    created_as: CreatedAs
+
+
+class CreationWithdrawn(_TaskEvent, kw_only=True, frozen=True, tag="creation-withdrawn"):
+    """The attempt certainly created nothing; ``attempted_before`` is how an earlier one, still unanswered, may have."""
+
+    attempted_before: CreatedAs | None = None
+
+
+class OptOutSent(_TaskEvent, kw_only=True, frozen=True, tag="opt-out-sent"):
+    """An opt-out was passed on beside data that Dotdigital refused."""
+
+
+class RemovalPrepared(_TaskEvent, kw_only=True, frozen=True, tag="removal-prepared"):
+    """Written before a contact goes: what it shows, and how we created it if we did. Afterwards nobody can look any more."""
+
+    observed: ObservedContact | None = None
+    created_as: CreatedAs | None = None
+
+
+class ContactCreated(_TaskEvent, kw_only=True, frozen=True, tag="created"):
+    """We created the contact. ``observed`` is None where it would only show what we sent ourselves."""
+
+    digest: bytes
+    contact: int
+    created_as: CreatedAs
+    opt_out_sent: bool = False
+    joined: bool = False
+    list_refusal: ListRefusal | None = None
+    observed: ObservedContact | None = None
+    import_id: str | None = None
+
+
+class ContactUpdated(_TaskEvent, kw_only=True, frozen=True, tag="updated"):
+    """The contact was there, and holds the content now.
+
+    ``created_as``: the call saw that we had created it; ``attempted_before``: a call before the import may have.
     """
 
-    task: str
-    outcome: Outcome
-    hash: str
-    at: int
-    lane: int
-    code: str | None = None
-    contact: int | None = None
-    created: Created = "no"
+    digest: bytes
+    contact: int
+    created_as: CreatedAs | None = None
+    attempted_before: CreatedAs | None = None
     opt_out_sent: bool = False
-    status: str | None = None
-    updated: int = 0
-    listed: bool | None = None
-    tries: int = 0
-    items: list[ImportedTask] = []
-    by: str = ""
-    list_refused_at: int | None = None
+    joined: bool = False
+    list_refusal: ListRefusal | None = None
+    observed: ObservedContact | None = None
+    import_id: str | None = None
 
 
-def content_digest(delivery: Delivery) -> bytes:
-    """The digest of the content that was answered."""
-    return bytes.fromhex(delivery.hash)
+class ContactCleared(_TaskEvent, kw_only=True, frozen=True, tag="cleared"):
+    """The contact left us and is not ours: our data fields were emptied."""
+
+    digest: bytes
+    contact: int
+    opt_out_sent: bool = False
+
+
+class ContactDeleted(_TaskEvent, kw_only=True, frozen=True, tag="deleted"):
+    """The contact left us, and we had created it."""
+
+    digest: bytes
+
+
+class ContactAbsent(_TaskEvent, kw_only=True, frozen=True, tag="absent"):
+    """The contact left us, and there was nothing to remove."""
+
+    digest: bytes
+
+
+class ContactErased(_TaskEvent, kw_only=True, frozen=True, tag="erased"):
+    """The person was forgotten: suppressed and deleted, or not there."""
+
+
+class ContactMissing(_TaskEvent, kw_only=True, frozen=True, tag="missing"):
+    """There is no such contact any more: whatever we know of it no longer holds.
+
+    ``found_by``: the task of a record or follow-up whose call found out; None: the contact's own call did.
+    """
+
+    found_by: str | None = None
+
+
+class ListLeft(_TaskEvent, kw_only=True, frozen=True, tag="list-left"):
+    """The contact is off the recent buyers' list."""
+
+
+class RecordStored(_TaskEvent, kw_only=True, frozen=True, tag="stored"):
+    """An insight record holds the content."""
+
+    digest: bytes
+    import_id: str | None = None
+
+
+class RecordRemoved(_TaskEvent, kw_only=True, frozen=True, tag="removed"):
+    """An insight record is gone."""
+
+
+class FollowUpDelivered(_TaskEvent, kw_only=True, frozen=True, tag="delivered"):
+    """Dotdigital took a follow-up; it is never sent again."""
+
+
+class TaskParked(_TaskEvent, kw_only=True, frozen=True, tag="parked"):
+    """Dotdigital refused the content for good; ``tries`` counts the failures in a row, this one included."""
+
+    digest: bytes
+    code: str
+    tries: int
+
+
+class ImportStarted(_ImportEvent, kw_only=True, frozen=True, tag="import-started"):
+    """An import is about to be called for (under an id of ours), or was accepted (under Dotdigital's)."""
+
+    kind: str
+    tasks: list[ImportedTask]
+
+
+class ImportEnded(_ImportEvent, kw_only=True, frozen=True, tag="import-ended"):
+    """The import is over for us, in ``state`` (``running``: we gave up waiting); its report's outcomes stand before."""
+
+    state: ImportState
+
+
+class ImportIdVoid(_ImportEvent, kw_only=True, frozen=True, tag="import-id-void"):
+    """Nothing runs under this id of ours: the import never began, or Dotdigital has given it an id."""
+
+
+class PartitionResumed(_Event, kw_only=True, frozen=True, tag="partition-resumed"):
+    """Stands behind everything that was answered before a worker took the partition over."""
+
+    fence: str
+
+
+ContactDelivered: TypeAlias = (
+    ContactCreated | ContactUpdated | ContactCleared | ContactDeleted | ContactAbsent | ContactErased | ContactMissing
+)
+"""How the delivery of a contact can end."""
+Checkpoint: TypeAlias = CreationAttempted | CreationWithdrawn | OptOutSent | RemovalPrepared
+"""What must be durable although the delivery has not ended."""
+RecordDelivered: TypeAlias = RecordStored | RecordRemoved
+TaskEvent: TypeAlias = ContactDelivered | Checkpoint | RecordDelivered | ListLeft | FollowUpDelivered | TaskParked
+ImportEvent: TypeAlias = ImportStarted | ImportEnded | ImportIdVoid
+DeliveryEvent: TypeAlias = TaskEvent | ImportEvent | PartitionResumed
+
+write_event = msgspec.json.Encoder().encode
+"""The record of an event."""
+read_event = msgspec.json.Decoder(DeliveryEvent).decode
+"""The event of a record; raises msgspec.DecodeError if it is none."""

@@ -189,7 +189,7 @@ OWN_TOPICS: Final = (
     TopicContract(
         "deliveries",
         "the task's owner: an e-mail address or a variant; of an import its id",
-        "`Delivery` (JSON)",
+        "`DeliveryEvent` (JSON)",
         (Participant.SENDERS, Participant.OPERATOR),
         (Participant.OUTBOX,),
         {"cleanup.policy": "delete", "retention.ms": _MONTH},

@@ -41,10 +41,10 @@ WALK: Final = (
     WalkStep("domain/buyers.py", "says what the buyer contributes to each of its addresses", "`BuyerContribution`", "contacts"),
     WalkStep("agents/contacts.py", "folds the contribution into the contact", "`ContactRow`"),
     WalkStep("domain/contact_projection.py", "merges all buyers with the address", "`DesiredContact`", "desired"),
-    WalkStep("dispatch/outbox/handler.py", "compares desired and delivered state, and plans the delivery", "`Plan`"),
+    WalkStep("dispatch/outbox/handler.py", "compares desired and delivered state, and plans its task", "`DeliveryTask`"),
     WalkStep("domain/contact_state.py", "writes what is desired beside what was delivered", "`ContactDeliveryState`"),
     WalkStep("domain/debounce.py", "says when the delivery is due, by lane"),
-    WalkStep("dispatch/outbox/delivery_queue.py", "gives out what is due, urgent first", "`QueuedTask`"),
+    WalkStep("dispatch/outbox/delivery_queue.py", "gives out what is due, urgent first"),
     WalkStep("dispatch/senders/single_calls.py", "takes the task, and reads its row"),
     WalkStep("dispatch/senders/contact_upsert.py", "looks, creates or changes", "`ContactUpsert`"),
     WalkStep("dispatch/rate_limit/limiter.py", "waits for the account's budget"),
@@ -57,7 +57,7 @@ WALK: Final = (
 NEEDS_BROKER: Final = frozenset({"ingest/worker.py", "kafka/producer.py", "engine/stage.py"})
 """Stops that run only with a real broker, with three more modules of theirs: linger, table and Faust's transport."""
 
-MODULES_THAT_RUN: Final = 64
+MODULES_THAT_RUN: Final = 73
 """How many modules of ``streams/`` run for one despatch, helpers of a few lines included."""
 
 

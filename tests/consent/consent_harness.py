@@ -21,15 +21,18 @@ from streams.capture.envelope import RowEvent
 from streams.core.clock import ManualClock
 from streams.core.lanes import Lane
 from streams.dispatch.outbox.delivery_log import DeliveryLog
-from streams.dispatch.outbox.delivery_queue import DeliveryQueue, QueuedTask
+from streams.dispatch.outbox.delivery_queue import DeliveryQueue
+from streams.dispatch.outbox.delivery_task import DeliveryTask
 from streams.dispatch.outbox.handler import OutboxHandler
 from streams.dispatch.outbox.imports_in_flight import ImportsInFlight
 from streams.dispatch.outbox.rows import OutboxRows
 from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.policies import client_config
-from streams.dispatch.readback import Readback
+from streams.dispatch.readback import Readback, ReadbackTopic, ReadbackTurn
+from streams.dispatch.senders.context import SenderContext
 from streams.dispatch.senders.destination import AccountTargets
 from streams.dispatch.senders.failures import FailurePolicy
+from streams.dispatch.senders.recent_buyers import RecentBuyersList
 from streams.dispatch.senders.single_calls import SingleCallSender
 from streams.domain.contact_projection import cleared
 from streams.domain.debounce import Debounce
@@ -146,10 +149,10 @@ class World:
     def start(self) -> None:
         """A new worker takes over what is durable."""
         self.appends_left = None
-        self.schedule = DeliveryQueue(self.clock)
+        queue = self.queue = DeliveryQueue(self.clock)
         windows = BulkWindows((), MAPPING.source.zone)
-        rules = SitePolicy(None, external=False, digest=self.digest, hash_key=KEY, windows=windows)
-        outbox = OutboxHandler(TOPICS, rules, Debounce(), self.schedule, ImportsInFlight(self.schedule), METRICS)
+        policy = SitePolicy(None, external=False, digest=self.digest, hash_key=KEY, windows=windows)
+        outbox = OutboxHandler(TOPICS, policy, Debounce(), queue, ImportsInFlight(queue), METRICS)
         self.handlers: dict[str, Handler] = {
             "buyers": BuyersHandler(TOPICS, METRICS, self.digest),
             "contacts": ContactsHandler(MAPPING, TOPICS, METRICS, self.digest),
@@ -158,23 +161,18 @@ class World:
         for name, handler in self.handlers.items():
             handler.recovered(0, cast(StateTable, self.states[name]))
         producer, table = cast(BatchProducer, self), cast(StateTable, self.states["outbox"])
-        answers = DeliveryLog(producer, TOPICS, self.clock, 1)
-        self.loop.run_until_complete(answers.write_all(outbox.resuming()))
-        failure_policy = FailurePolicy(self.schedule, answers, hash_key=KEY, metrics=METRICS, rng=Random(1))
-        destination = AccountTargets(cleared(MAPPING.contact_fields), None, None, None, None, external=False)
-        self.sender = SingleCallSender(
-            self.schedule, OutboxRows(table), self.client, answers, failure_policy, destination, rules, outbox, METRICS
-        )
+        log = DeliveryLog(producer, TOPICS, 1)
+        self.loop.run_until_complete(log.write_all(outbox.resuming()))
+        failures = FailurePolicy(queue, log, self.clock, METRICS, hash_key=KEY, rng=Random(1))
+        context = SenderContext(queue, OutboxRows(table), self.client, log, failures, self.clock, METRICS)
+        targets = AccountTargets(cleared(MAPPING.contact_fields), None, None, None, None, external=False)
+        self.sender = SingleCallSender(context, targets, policy, RecentBuyersList(None, policy), outbox)
         self.readback = Readback(
             self.client.for_lane(Lane.BULK),
-            producer,
-            TOPICS,
-            partitions=1,
-            interval=300,
-            leads=lambda: True,
-            marks=outbox.complete_until,
-            clock=self.clock,
-            metrics=METRICS,
+            ReadbackTopic(producer, TOPICS.desired, 1),
+            ReadbackTurn(300, lambda: True, outbox.complete_until),
+            self.clock,
+            METRICS,
         )
 
     def close(self) -> None:
@@ -248,18 +246,18 @@ class World:
         """Do the task that is first, once its time has come; its name, None when there is none or the worker died of it."""
         self.clock.advance(LONG)
         try:
-            entry = self.run(self._take())
-            if entry is not None:
-                self.run(self.sender._send(entry))
+            task = self.run(self._take())
+            if task is not None:
+                self.run(self.sender._send(task))
         except Died:
             self.start()
             return None
-        return None if entry is None else entry.task
+        return None if task is None else task.key
 
-    async def _take(self) -> QueuedTask | None:
+    async def _take(self) -> DeliveryTask | None:
         try:
             async with asyncio.timeout(0):
-                return await self.schedule.take()
+                return await self.queue.take()
         except TimeoutError:
             return None
 

@@ -1,6 +1,6 @@
 """Deliveries against the sandbox: the calls that are made, and what the account holds afterwards."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import httpx
@@ -8,18 +8,19 @@ import msgspec
 import pytest
 from pydantic import SecretStr
 
-from streams.core.lanes import Lane
-from streams.dispatch.outbox.delivery_queue import QueuedTask
-from streams.dispatch.outbox.tasks import Family, Queue, task_of
+from streams.core.clock import ManualClock
+from streams.dispatch.outbox.tasks import Family, task_of
 from streams.dispatch.policies import client_config
-from streams.dispatch.senders.contact_upsert import ContactUpsert, UpsertResult, deliver_contact
-from streams.dispatch.senders.single_calls import delivery_of
+from streams.dispatch.senders.contact_upsert import ContactUpsert, deliver_contact
+from streams.dispatch.senders.destination import AccountTargets
 from streams.domain.consent import Consent, Signal, with_carried_refusal, with_erp_statement, with_observed_status
 from streams.domain.contact_state import ContactDeliveryState, apply_result, set_desired
+from streams.domain.creation import NOT_OURS, Creation
 from streams.domain.versioned import version_bytes
 from streams.dotdigital.client import Call, DotdigitalClient
 from streams.dotdigital.errors import AccessError, ConnectivityError, DataError, DotdigitalError, NotSentError, ThrottledError
 from streams.messages.changes import DesiredContact
+from streams.messages.deliveries import Checkpoint, ContactDelivered, RemovalPrepared
 from streams.settings import Settings
 from testkit.sandbox import SandboxApp, SandboxConfig, create_app
 from testkit.sandbox.store import Contact
@@ -30,7 +31,7 @@ CLEARED = b'{"FIRSTNAME":null,"OW_SPEND":null,"OW_TRADE":null}'
 V = version_bytes(1)
 NEW = ContactDeliveryState(fields=FIELDS, hash=b"h")
 SETTINGS = Settings(dotdigital_url="http://sandbox", dotdigital_user="api-user", dotdigital_password=SecretStr("password-1"))
-ENTRY = QueuedTask(task_of(Family.CONTACT, EMAIL), 0, 0, Lane.LIVE, Queue.NEW)
+TASK = task_of(Family.CONTACT, EMAIL)
 
 
 @pytest.fixture
@@ -70,11 +71,11 @@ def seed(box: SandboxApp, email_status: str, **data: Any) -> Contact:
     return made
 
 
-class Notes(list[UpsertResult]):
-    """What was written down before the answer."""
+class Checkpoints(list[Checkpoint]):
+    """What was written down before the outcome."""
 
-    async def note(self, answer: UpsertResult) -> None:
-        self.append(answer)
+    async def write(self, event: Checkpoint) -> None:
+        self.append(event)
 
 
 def saying(opted: bool | None, row: ContactDeliveryState = NEW) -> ContactDeliveryState:
@@ -82,42 +83,50 @@ def saying(opted: bool | None, row: ContactDeliveryState = NEW) -> ContactDelive
     return msgspec.structs.replace(row, consent=with_erp_statement(row.consent, opted, V))
 
 
-async def send(client: DotdigitalClient, row: ContactDeliveryState, notes: Notes | None = None, **more: Any) -> UpsertResult:
-    job = ContactUpsert(EMAIL, row, CLEARED, **more)
-    return await deliver_contact(client, job, (Notes() if notes is None else notes).note)
+async def send(
+    client: DotdigitalClient,
+    row: ContactDeliveryState,
+    checkpoints: Checkpoints | None = None,
+    *,
+    records: Sequence[str] = (),
+    collection: str | None = None,
+) -> Any:
+    targets = AccountTargets(CLEARED, collection, None, None, None, external=False)
+    upsert = ContactUpsert(TASK, row, targets, records=records)
+    return await deliver_contact(client, upsert, (Checkpoints() if checkpoints is None else checkpoints).write, ManualClock())
 
 
-def after(row: ContactDeliveryState, answer: UpsertResult, **changes: Any) -> ContactDeliveryState:
-    """The row once the answer is settled, with other content wanted."""
-    settled = msgspec.structs.replace(row)
-    apply_result(settled, delivery_of(ENTRY, row, answer))
-    return msgspec.structs.replace(settled, **changes)
+def after(row: ContactDeliveryState, event: ContactDelivered, **changes: Any) -> ContactDeliveryState:
+    """The row once the event is applied, with other content wanted."""
+    applied = msgspec.structs.replace(row)
+    apply_result(applied, event)
+    return msgspec.structs.replace(applied, **changes)
 
 
-def kept_out(row: ContactDeliveryState, answer: UpsertResult) -> bool:
-    """Whether the answer lets the row know of an unsubscribe."""
-    return after(row, answer).consent.dotdigital.signal is Signal.OUT
+def kept_out(row: ContactDeliveryState, event: ContactDelivered) -> bool:
+    """Whether the event lets the row know of an unsubscribe."""
+    return after(row, event).consent.dotdigital.signal is Signal.OUT
 
 
 async def test_a_new_contact_is_looked_for_and_then_created_unsubscribed(
     client: DotdigitalClient, box: SandboxApp, calls: list[str]
 ) -> None:
-    answer = await send(client, NEW)
-    assert (answer.outcome, answer.created, answer.opt_out_sent) == ("created", "unsubscribed", False)
-    assert not kept_out(NEW, answer), "it is ours, and nobody's refusal"
+    event = await send(client, NEW)
+    assert (event.outcome, event.created_as, event.opt_out_sent) == ("created", "unsubscribed", False)
+    assert not kept_out(NEW, event), "it is ours, and nobody's refusal"
     assert calls == ["get-contact 404", "create-contact 201"]
     found = held(box)
     assert found is not None and (found.email_status, found.data["FIRSTNAME"]) == ("unsubscribed", "Ann")
 
 
 async def test_an_opt_in_is_created_subscribed(client: DotdigitalClient, box: SandboxApp) -> None:
-    answer = await send(client, saying(True))
-    assert answer.created == "subscribed" and status(box) == "subscribed"
+    event = await send(client, saying(True))
+    assert event.created_as == "subscribed" and status(box) == "subscribed"
 
 
 @pytest.mark.parametrize(
     "barred",
-    [with_carried_refusal(Consent(), V), with_observed_status(Consent(), "unsubscribed", V, "no", opt_outs_sent=False)],
+    [with_carried_refusal(Consent(), V), with_observed_status(Consent(), "unsubscribed", V, None, opt_outs_sent=False)],
     ids=["carried", "seen"],
 )
 async def test_an_opt_in_does_not_outweigh_an_unsubscribe(client: DotdigitalClient, box: SandboxApp, barred: Consent) -> None:
@@ -130,10 +139,10 @@ async def test_a_contact_that_was_there_keeps_its_status(
     client: DotdigitalClient, box: SandboxApp, before: str, calls: list[str]
 ) -> None:
     seed(box, before)
-    answer = await send(client, saying(True))
+    event = await send(client, saying(True))
     assert status(box) == before
-    assert (answer.outcome, answer.created) == ("updated", "no")
-    assert kept_out(saying(True), answer) is (before == "unsubscribed")
+    assert (event.outcome, event.created_as) == ("updated", None)
+    assert kept_out(saying(True), event) is (before == "unsubscribed")
     assert calls == ["get-contact 200", "change-contact 200"]
 
 
@@ -147,14 +156,14 @@ async def test_a_known_contact_costs_one_call(client: DotdigitalClient, calls: l
 @pytest.mark.parametrize("before", ["subscribed", "pendingOptIn"])
 async def test_an_opt_out_unsubscribes(client: DotdigitalClient, box: SandboxApp, before: str) -> None:
     seed(box, before)
-    answer = await send(client, saying(False))
-    assert status(box) == "unsubscribed" and answer.opt_out_sent
+    event = await send(client, saying(False))
+    assert status(box) == "unsubscribed" and event.opt_out_sent
 
 
 async def test_an_opt_out_leaves_a_suppression_as_it_is(client: DotdigitalClient, box: SandboxApp) -> None:
     seed(box, "suppressed")
-    answer = await send(client, saying(False))
-    assert status(box) == "suppressed" and answer.opt_out_sent
+    event = await send(client, saying(False))
+    assert status(box) == "suppressed" and event.opt_out_sent
 
 
 @pytest.mark.parametrize(("fields", "sent"), [(FIELDS, []), (CLEARED, ["change-contact 200"])])
@@ -183,9 +192,9 @@ async def test_an_opt_out_is_reported_once(client: DotdigitalClient, box: Sandbo
 
 
 async def test_a_contact_that_vanished_comes_back_unsubscribed(client: DotdigitalClient, box: SandboxApp) -> None:
-    row = msgspec.structs.replace(NEW, contact=1, created_as="subscribed", hash=b"i")
-    answer = await send(client, row)
-    assert status(box) == "unsubscribed" and answer.created == "unsubscribed"
+    row = msgspec.structs.replace(NEW, contact=1, creation=Creation("subscribed"), hash=b"i")
+    event = await send(client, row)
+    assert status(box) == "unsubscribed" and event.created_as == "unsubscribed"
 
 
 async def test_an_unsubscribe_in_the_bin_comes_back_with_the_contact(client: DotdigitalClient, box: SandboxApp) -> None:
@@ -195,8 +204,8 @@ async def test_an_unsubscribe_in_the_bin_comes_back_with_the_contact(client: Dot
     assert found is not None
     found.email_status = "unsubscribed"
     box.store.bin(found)
-    answer = await send(client, row)
-    assert status(box) == "unsubscribed" and kept_out(row, answer)
+    event = await send(client, row)
+    assert status(box) == "unsubscribed" and kept_out(row, event)
 
 
 async def test_an_unsubscribe_in_the_bin_outlives_a_creation(client: DotdigitalClient, box: SandboxApp) -> None:
@@ -207,9 +216,10 @@ async def test_an_unsubscribe_in_the_bin_outlives_a_creation(client: DotdigitalC
 
 async def test_whom_we_created_we_delete(client: DotdigitalClient, box: SandboxApp) -> None:
     row = after(NEW, await send(client, NEW), fields=None, hash=b"i")
-    answer = await send(client, row)
+    event = await send(client, row)
     assert held(box) is None
-    assert (answer.outcome, answer.contact, answer.created, answer.opt_out_sent) == ("deleted", None, "no", False)
+    gone = after(row, event)
+    assert (event.outcome, gone.contact, gone.creation, gone.opt_out_sent) == ("deleted", None, NOT_OURS, False)
 
 
 async def test_more_records_than_one_call_may_name_are_deleted_first(
@@ -232,9 +242,9 @@ async def test_whom_we_did_not_create_keeps_everything_but_our_fields(client: Do
 
 async def test_who_was_never_delivered_is_left_alone(client: DotdigitalClient, box: SandboxApp, calls: list[str]) -> None:
     seed(box, "subscribed", FIRSTNAME="Theirs")
-    answer = await send(client, msgspec.structs.replace(NEW, fields=None))
+    event = await send(client, msgspec.structs.replace(NEW, fields=None))
     found = held(box)
-    assert answer.outcome == "absent" and found is not None and found.data == {"FIRSTNAME": "Theirs"}
+    assert event.outcome == "absent" and found is not None and found.data == {"FIRSTNAME": "Theirs"}
     assert not [call for call in calls if not call.startswith("get-contact")]
 
 
@@ -251,9 +261,11 @@ async def test_the_unsubscribe_of_who_leaves_is_reported(client: DotdigitalClien
     found = held(box)
     assert found is not None
     found.email_status = "unsubscribed"
-    notes = Notes()
-    await send(client, row, notes)
-    assert [(note.created, note.seen and note.seen.email_status) for note in notes] == [("subscribed", "unsubscribed")]
+    checkpoints = Checkpoints()
+    await send(client, row, checkpoints)
+    (event,) = checkpoints
+    assert isinstance(event, RemovalPrepared) and event.observed is not None
+    assert (event.created_as, event.observed.status) == ("subscribed", "unsubscribed")
 
 
 async def test_who_turned_up_between_looking_and_creating_is_updated(
@@ -268,8 +280,8 @@ async def test_who_turned_up_between_looking_and_creating_is_updated(
         return answer
 
     monkeypatch.setattr(client, "find", find_too_early)
-    answer = await send(client, NEW)
-    assert (answer.outcome, answer.created, status(box)) == ("updated", "no", "subscribed")
+    event = await send(client, NEW)
+    assert (event.outcome, event.created_as, status(box)) == ("updated", None, "subscribed")
     assert len(box.store) == 1
 
 
@@ -278,8 +290,8 @@ async def test_a_lost_reply_to_a_creation_costs_no_second_contact(client: Dotdig
     with pytest.raises(ConnectivityError):
         await send(client, NEW)
     box.store.create({"email": EMAIL}).email_status = "unsubscribed"
-    answer = await send(client, NEW)
-    assert answer.outcome == "updated" and len(box.store) == 1 and status(box) == "unsubscribed"
+    event = await send(client, NEW)
+    assert event.outcome == "updated" and len(box.store) == 1 and status(box) == "unsubscribed"
 
 
 class Cut(httpx.ASGITransport):
@@ -293,11 +305,11 @@ class Cut(httpx.ASGITransport):
 
 @pytest.mark.parametrize("opted", [True, None])
 async def test_a_creation_that_never_left_is_withdrawn(box: SandboxApp, opted: bool | None) -> None:
-    notes = Notes()
+    checkpoints = Checkpoints()
     async with DotdigitalClient(client_config(SETTINGS), lambda call: None, Cut(box)) as client:
         with pytest.raises(NotSentError):
-            await send(client, saying(opted), notes)
-    assert [note.outcome for note in notes] == ["noted", "withdrawn"]
+            await send(client, saying(opted), checkpoints)
+    assert [event.outcome for event in checkpoints] == ["creation-attempted", "creation-withdrawn"]
 
 
 @pytest.mark.parametrize(
@@ -306,17 +318,19 @@ async def test_a_creation_that_never_left_is_withdrawn(box: SandboxApp, opted: b
 async def test_a_creation_is_withdrawn_if_it_certainly_was_not_made(
     client: DotdigitalClient, box: SandboxApp, fault: str, withdrawn: bool
 ) -> None:
-    notes = Notes()
+    checkpoints = Checkpoints()
     box.faults.update({"next": ["none", fault]})
     with pytest.raises((DotdigitalError, ConnectionAbortedError)):
-        await send(client, NEW, notes)
-    assert (notes[-1].outcome == "withdrawn") is withdrawn
+        await send(client, NEW, checkpoints)
+    assert (checkpoints[-1].outcome == "creation-withdrawn") is withdrawn
 
 
 async def test_who_signed_up_while_a_creation_had_no_answer_is_not_ours(client: DotdigitalClient, box: SandboxApp) -> None:
     seed(box, "subscribed")
-    answer = await send(client, msgspec.structs.replace(NEW, creation_attempted_as="unsubscribed", outcome_unknown=True))
-    assert answer.created == "no"
+    event = await send(
+        client, msgspec.structs.replace(NEW, creation=Creation(attempted_as="unsubscribed"), outcome_unknown=True)
+    )
+    assert event.created_as is None
 
 
 @pytest.mark.parametrize(
@@ -353,8 +367,8 @@ async def test_a_field_that_the_account_lacks_is_a_data_error(client: Dotdigital
 
 async def test_an_opt_out_goes_out_even_when_the_data_is_refused(client: DotdigitalClient, box: SandboxApp) -> None:
     seed(box, "subscribed")
-    notes = Notes()
+    checkpoints = Checkpoints()
     with pytest.raises(DataError):
-        await send(client, msgspec.structs.replace(saying(False), fields=b'{"OW_NONE":1}'), notes)
+        await send(client, msgspec.structs.replace(saying(False), fields=b'{"OW_NONE":1}'), checkpoints)
     assert status(box) == "unsubscribed"
-    assert [note.opt_out_sent for note in notes] == [True], "and is remembered"
+    assert [event.outcome for event in checkpoints] == ["opt-out-sent"], "and is remembered"

@@ -93,12 +93,12 @@ async def test_imports_that_fail_again_and_again_are_given_up_for_single_calls(s
 @on_site(settings=BUDGET)
 async def test_a_partition_that_learns_of_its_import_late_is_settled_too(site: Site) -> None:
     await delivered(site)
-    lag(site, 20, ["imported"])
+    lag(site, 20, ["import-ended"])
     append, loop = site.broker.append, asyncio.get_running_loop()
 
     def late(topic: str, partition: int, entries: Iterable[KeyValue]) -> int:
         published = list(entries)
-        if partition != 1 or not any(b'"importing"' in (value or b"") for _, value in published):
+        if partition != 1 or not any(b'"import-started"' in (value or b"") for _, value in published):
             return append(topic, partition, published)
         loop.call_later(25, append, topic, partition, published)
         return 0

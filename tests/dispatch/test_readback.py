@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from streams.core.clock import ManualClock
 from streams.core.lanes import Lane
 from streams.dispatch.policies import client_config
-from streams.dispatch.readback import OVERLAP, Readback
+from streams.dispatch.readback import OVERLAP, Readback, ReadbackTopic, ReadbackTurn
 from streams.domain.versioned import version_bytes
 from streams.dotdigital.client import Api, Call, DotdigitalClient
 from streams.dotdigital.contact_pages import ContactPage
@@ -86,15 +86,11 @@ class Site:
         """A worker whose partitions remember ``mark``."""
         return Readback(
             self.client.for_lane(Lane.BULK),
-            cast(BatchProducer, self.topic),
-            TOPICS,
-            partitions=PARTITIONS,
-            interval=interval,
-            leads=lambda: self.leads,
-            marks=lambda: mark,
-            clock=self.clock,
-            metrics=self.metrics,
-            rng=Random(7),
+            ReadbackTopic(cast(BatchProducer, self.topic), TOPICS.desired, PARTITIONS),
+            ReadbackTurn(interval, lambda: self.leads, lambda: mark),
+            self.clock,
+            self.metrics,
+            Random(7),
         )
 
     def add(self, name: str, status: str = "subscribed") -> Contact:

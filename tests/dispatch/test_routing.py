@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.core.lanes import Lane
+from streams.dispatch.outbox.tasks import IMPORTABLE, Work
 from streams.dispatch.rate_limit.limiter import TierState
-from streams.dispatch.senders.routing import How, Route, RoutingPolicy, Work, routes
+from streams.dispatch.senders.routing import How, Route, RoutingPolicy, routes
 from streams.dotdigital.errors import Limit
 from streams.dotdigital.tiers import Tier
 
@@ -97,13 +98,13 @@ def test_the_more_urgent_lanes_have_their_calls_first() -> None:
 
 
 def test_each_import_uses_a_slot_and_a_low_call() -> None:
-    due = {(Lane.BULK, work): 5000 for work in Work}
+    due = {(Lane.BULK, work): 5000 for work in IMPORTABLE}
     routed = routes(due, {Tier.HIGH: state(3000), Tier.LOW: state(35)}, {**FREE, Limit.CONTACT_IMPORTS: 1}, POLICY)
-    assert [routed[Lane.BULK, work].how for work in Work] == [How.IMPORT, How.WAIT, How.IMPORT, How.IMPORT]
+    assert [routed[Lane.BULK, work].how for work in IMPORTABLE] == [How.IMPORT, How.WAIT, How.IMPORT, How.IMPORT]
 
 
 counts = st.integers(0, 50_000) | st.integers(0, 200)
-backlogs = st.dictionaries(st.tuples(st.sampled_from(Lane), st.sampled_from(Work)), counts)
+backlogs = st.dictionaries(st.tuples(st.sampled_from(Lane), st.sampled_from(IMPORTABLE)), counts)
 tiers = st.just(UNKNOWN) | st.builds(
     lambda limit, used, resets: state(limit, max(0, limit - used), resets),
     st.integers(1, 5000),
@@ -125,7 +126,7 @@ def test_what_is_routed_is_due_affordable_and_complete(
         match how:
             case How.IMPORT:
                 imports += 1
-                started[work.ceiling] += 1
+                started[work.import_limit] += 1
                 assert POLICY.import_least <= count <= POLICY.import_most
                 assert imports <= (inf if low.spare is None else low.spare[lane])
             case How.SINGLE if count:
@@ -138,7 +139,11 @@ def test_what_is_routed_is_due_affordable_and_complete(
 
 @settings(max_examples=500)
 @given(
-    lane=st.sampled_from(Lane), work=st.sampled_from(Work), count=st.integers(1, 9_000), more=st.integers(0, 1_000), high=tiers
+    lane=st.sampled_from(Lane),
+    work=st.sampled_from(IMPORTABLE),
+    count=st.integers(1, 9_000),
+    more=st.integers(0, 1_000),
+    high=tiers,
 )
 def test_what_is_worth_an_import_stays_so_when_more_is_due(
     lane: Lane, work: Work, count: int, more: int, high: TierState

@@ -6,11 +6,12 @@ import pytest
 
 from streams.core.clock import ManualClock
 from streams.core.lanes import Lane
-from streams.dispatch.outbox.delivery_queue import DeliveryQueue, QueuedTask
-from streams.dispatch.outbox.tasks import Queue
+from streams.dispatch.outbox.delivery_queue import DeliveryQueue
+from streams.dispatch.outbox.delivery_task import Blocker, DeliveryTask, Lease, TaskState
+from streams.dispatch.outbox.tasks import Work
 
 HOUR = 3_600_000
-ONE = Queue.EXISTING
+ONE = Work.EXISTING
 
 
 @pytest.fixture
@@ -19,347 +20,369 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def schedule(clock: ManualClock) -> DeliveryQueue:
+def queue(clock: ManualClock) -> DeliveryQueue:
     return DeliveryQueue(clock)
 
 
-async def taken(schedule: DeliveryQueue) -> str:
+async def taken(queue: DeliveryQueue) -> str:
     """The next due task; fails rather than wait for one that never comes."""
     async with asyncio.timeout(5):
-        return (await schedule.take()).task
+        return (await queue.take()).key
 
 
-async def waits(schedule: DeliveryQueue) -> "asyncio.Task[QueuedTask]":
+async def waits(queue: DeliveryQueue) -> "asyncio.Task[DeliveryTask]":
     """A taker that has found nothing to take."""
-    taker = asyncio.create_task(schedule.take())
+    taker = asyncio.create_task(queue.take())
     for _ in range(5):
         await asyncio.sleep(0)
     assert not taker.done()
     return taker
 
 
-async def result(taker: "asyncio.Task[QueuedTask]") -> str:
+async def result(taker: "asyncio.Task[DeliveryTask]") -> str:
     async with asyncio.timeout(5):
-        return (await taker).task
+        return (await taker).key
 
 
-async def nothing(schedule: DeliveryQueue) -> None:
+async def nothing(queue: DeliveryQueue) -> None:
     """Asserts that nothing can be taken now."""
-    (await waits(schedule)).cancel()
+    (await waits(queue)).cancel()
 
 
-async def test_urgent_goes_before_live_before_bulk_whatever_waited_longest(schedule: DeliveryQueue, clock: ManualClock) -> None:
+async def test_urgent_goes_before_live_before_bulk_whatever_waited_longest(queue: DeliveryQueue, clock: ManualClock) -> None:
     now = clock.now_ms()
-    schedule.put("bulk", 0, now - HOUR, Lane.BULK, ONE)
-    schedule.put("live", 0, now - 5, Lane.LIVE, ONE)
-    schedule.put("urgent", 0, now, Lane.URGENT, ONE)
-    assert [await taken(schedule) for _ in range(3)] == ["urgent", "live", "bulk"]
+    queue.put(DeliveryTask("bulk", 0, now - HOUR, Lane.BULK, ONE))
+    queue.put(DeliveryTask("live", 0, now - 5, Lane.LIVE, ONE))
+    queue.put(DeliveryTask("urgent", 0, now, Lane.URGENT, ONE))
+    assert [await taken(queue) for _ in range(3)] == ["urgent", "live", "bulk"]
 
 
-async def test_within_a_lane_the_longest_due_goes_first(schedule: DeliveryQueue, clock: ManualClock) -> None:
+async def test_within_a_lane_the_longest_due_goes_first(queue: DeliveryQueue, clock: ManualClock) -> None:
     now = clock.now_ms()
     for late in (1, 3, 2):
-        schedule.put(f"{late} late", 0, now - late, Lane.LIVE, ONE)
-    assert [await taken(schedule) for _ in range(3)] == ["3 late", "2 late", "1 late"]
+        queue.put(DeliveryTask(f"{late} late", 0, now - late, Lane.LIVE, ONE))
+    assert [await taken(queue) for _ in range(3)] == ["3 late", "2 late", "1 late"]
 
 
-async def test_an_urgent_contact_that_is_not_due_does_not_hold_up_a_bulk_one(
-    schedule: DeliveryQueue, clock: ManualClock
-) -> None:
-    schedule.put("urgent", 0, clock.now_ms() + HOUR, Lane.URGENT, ONE)
-    schedule.put("bulk", 0, clock.now_ms(), Lane.BULK, ONE)
-    assert await taken(schedule) == "bulk"
-    await nothing(schedule)
+async def test_an_urgent_contact_that_is_not_due_does_not_hold_up_a_bulk_one(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("urgent", 0, clock.now_ms() + HOUR, Lane.URGENT, ONE))
+    queue.put(DeliveryTask("bulk", 0, clock.now_ms(), Lane.BULK, ONE))
+    assert await taken(queue) == "bulk"
+    await nothing(queue)
 
 
-async def test_a_contact_becomes_due_when_its_time_has_come(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms() + 10_000, Lane.LIVE, ONE)
-    await nothing(schedule)
+async def test_a_contact_becomes_due_when_its_time_has_come(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("a", 0, clock.now_ms() + 10_000, Lane.LIVE, ONE))
+    await nothing(queue)
     clock.advance(10)
-    assert await taken(schedule) == "a"
+    assert await taken(queue) == "a"
 
 
-async def test_a_taker_that_waits_is_woken_by_an_earlier_contact(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    schedule.put("late", 0, clock.now_ms() + HOUR, Lane.LIVE, ONE)
-    taker = await waits(schedule)
-    schedule.put("early", 0, clock.now_ms(), Lane.BULK, ONE)
+async def test_a_taker_that_waits_is_woken_by_an_earlier_contact(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("late", 0, clock.now_ms() + HOUR, Lane.LIVE, ONE))
+    taker = await waits(queue)
+    queue.put(DeliveryTask("early", 0, clock.now_ms(), Lane.BULK, ONE))
     assert await result(taker) == "early"
 
 
-async def test_a_taker_that_waits_for_anything_at_all_is_woken(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    taker = await waits(schedule)
-    schedule.put("first", 0, clock.now_ms(), Lane.LIVE, ONE)
+async def test_a_taker_that_waits_for_anything_at_all_is_woken(queue: DeliveryQueue, clock: ManualClock) -> None:
+    taker = await waits(queue)
+    queue.put(DeliveryTask("first", 0, clock.now_ms(), Lane.LIVE, ONE))
     assert await result(taker) == "first"
 
 
-async def test_two_takers_never_get_the_same_contact(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    takers = [await waits(schedule), await waits(schedule)]
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
-    schedule.put("b", 0, clock.now_ms(), Lane.LIVE, ONE)
+async def test_two_takers_never_get_the_same_contact(queue: DeliveryQueue, clock: ManualClock) -> None:
+    takers = [await waits(queue), await waits(queue)]
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.LIVE, ONE))
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.LIVE, ONE))
+    queue.put(DeliveryTask("b", 0, clock.now_ms(), Lane.LIVE, ONE))
     assert {await result(taker) for taker in takers} == {"a", "b"}
 
 
-async def test_a_contact_put_off_is_not_given_out_at_its_old_time(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
-    schedule.put("a", 0, clock.now_ms() + HOUR, Lane.LIVE, ONE)
-    await nothing(schedule)
+async def test_a_contact_put_off_is_not_given_out_at_its_old_time(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.LIVE, ONE))
+    queue.put(DeliveryTask("a", 0, clock.now_ms() + HOUR, Lane.LIVE, ONE))
+    await nothing(queue)
     clock.advance(3600)
-    assert await taken(schedule) == "a"
-    await nothing(schedule)
+    assert await taken(queue) == "a"
+    await nothing(queue)
 
 
-async def test_a_contact_that_changed_lanes_is_given_out_once(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.BULK, ONE)
-    schedule.put("b", 0, clock.now_ms(), Lane.LIVE, ONE)
-    schedule.put("a", 0, clock.now_ms(), Lane.URGENT, ONE)
-    assert [await taken(schedule) for _ in range(2)] == ["a", "b"]
-    await nothing(schedule)
+async def test_a_contact_that_changed_lanes_is_given_out_once(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.BULK, ONE))
+    queue.put(DeliveryTask("b", 0, clock.now_ms(), Lane.LIVE, ONE))
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.URGENT, ONE))
+    assert [await taken(queue) for _ in range(2)] == ["a", "b"]
+    await nothing(queue)
 
 
-async def test_a_contact_nobody_wants_any_more_is_not_given_out(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
-    schedule.drop("a")
-    await nothing(schedule)
-    assert not +schedule.counts()
+async def test_a_contact_nobody_wants_any_more_is_not_given_out(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.LIVE, ONE))
+    queue.drop("a")
+    await nothing(queue)
+    assert not +queue.counts()
 
 
-async def test_while_a_call_is_under_way_the_contact_is_not_given_out_again(
-    schedule: DeliveryQueue, clock: ManualClock
-) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
-    await taken(schedule)
-    schedule.put("a", 0, clock.now_ms(), Lane.URGENT, ONE)
-    schedule.drop("a")
-    await nothing(schedule)
-    schedule.answered("a")
-    schedule.put("a", 0, clock.now_ms(), Lane.URGENT, ONE)
-    assert await taken(schedule) == "a"
+async def test_while_a_call_is_under_way_the_contact_is_not_given_out_again(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.LIVE, ONE))
+    await taken(queue)
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.URGENT, ONE))
+    queue.drop("a")
+    await nothing(queue)
+    queue.finish("a")
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.URGENT, ONE))
+    assert await taken(queue) == "a"
 
 
-async def test_an_answer_to_wanted_content_ends_the_matter(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
-    await taken(schedule)
-    schedule.answered("a")
-    await nothing(schedule)
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
-    assert await taken(schedule) == "a"
+async def test_an_answer_to_wanted_content_ends_the_matter(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.LIVE, ONE))
+    await taken(queue)
+    queue.finish("a")
+    await nothing(queue)
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.LIVE, ONE))
+    assert await taken(queue) == "a"
 
 
-async def test_an_answer_for_a_contact_that_is_not_scheduled_is_ignored(schedule: DeliveryQueue) -> None:
-    schedule.answered("a")
-    await nothing(schedule)
+async def test_an_answer_for_a_contact_that_is_not_scheduled_is_ignored(queue: DeliveryQueue) -> None:
+    queue.finish("a")
+    await nothing(queue)
 
 
-async def test_a_failed_call_is_repeated_at_its_time(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
-    entry = await schedule.take()
-    schedule.retry(entry, clock.now_ms() + 5_000)
-    await nothing(schedule)
+async def test_a_failed_call_is_repeated_at_its_time(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.LIVE, ONE))
+    task = await queue.take()
+    queue.retry(task, clock.now_ms() + 5_000)
+    await nothing(queue)
     clock.advance(5)
-    assert await taken(schedule) == "a"
+    assert await taken(queue) == "a"
 
 
 async def test_a_failed_call_of_a_former_assignment_does_not_disturb_the_present_one(
-    schedule: DeliveryQueue, clock: ManualClock
+    queue: DeliveryQueue, clock: ManualClock
 ) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
-    former = await schedule.take()
-    schedule.clear()
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
-    await taken(schedule)
-    schedule.retry(former, clock.now_ms())
-    await nothing(schedule)
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.LIVE, ONE))
+    former = await queue.take()
+    queue.clear()
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.LIVE, ONE))
+    await taken(queue)
+    queue.retry(former, clock.now_ms())
+    await nothing(queue)
 
 
-async def test_a_pause_holds_everything_back_even_what_is_urgent(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.URGENT, ONE)
-    schedule.pause(clock.now_ms() + 3_000)
-    await nothing(schedule)
+async def test_a_pause_holds_everything_back_even_what_is_urgent(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.URGENT, ONE))
+    queue.blockers.pause(clock.now_ms() + 3_000)
+    await nothing(queue)
     clock.advance(3)
-    assert await taken(schedule) == "a"
+    assert await taken(queue) == "a"
 
 
-async def test_a_shorter_pause_does_not_end_a_longer_one(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.URGENT, ONE)
-    schedule.pause(clock.now_ms() + 60_000)
-    schedule.pause(clock.now_ms() + 100)
+async def test_a_shorter_pause_does_not_end_a_longer_one(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.URGENT, ONE))
+    queue.blockers.pause(clock.now_ms() + 60_000)
+    queue.blockers.pause(clock.now_ms() + 100)
     clock.advance(1)
-    await nothing(schedule)
+    await nothing(queue)
 
 
-async def test_nothing_is_left_after_a_clear(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
-    schedule.clear()
-    await nothing(schedule)
+async def test_nothing_is_left_after_a_clear(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.LIVE, ONE))
+    queue.clear()
+    await nothing(queue)
 
 
-async def test_what_waits_is_counted_by_lane_calls_under_way_included(schedule: DeliveryQueue, clock: ManualClock) -> None:
+async def test_what_waits_is_counted_by_lane_calls_under_way_included(queue: DeliveryQueue, clock: ManualClock) -> None:
     for name, lane in (("a", Lane.LIVE), ("b", Lane.LIVE), ("c", Lane.BULK)):
-        schedule.put(name, 0, clock.now_ms(), lane, ONE)
-    await taken(schedule)
-    assert schedule.counts() == {Lane.LIVE: 2, Lane.BULK: 1}
+        queue.put(DeliveryTask(name, 0, clock.now_ms(), lane, ONE))
+    await taken(queue)
+    assert queue.counts() == {Lane.LIVE: 2, Lane.BULK: 1}
 
 
-async def test_what_is_closed_waits_for_an_import_and_goes_when_it_is_opened(
-    schedule: DeliveryQueue, clock: ManualClock
-) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, Queue.RECORD)
-    schedule.close([(Lane.LIVE, Queue.RECORD)])
-    taker = await waits(schedule)
-    schedule.close([])
+async def test_what_is_closed_waits_for_an_import_and_goes_when_it_is_opened(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.LIVE, Work.RECORD))
+    queue.blockers.reserve([(Lane.LIVE, Work.RECORD)])
+    taker = await waits(queue)
+    queue.blockers.reserve([])
     assert await result(taker) == "a"
 
 
-async def test_a_taker_gets_only_its_lanes_and_queues(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    schedule.put("bulk", 0, clock.now_ms(), Lane.BULK, ONE)
-    schedule.put("follow-up", 0, clock.now_ms(), Lane.URGENT, Queue.FOLLOW_UP)
-    taker = asyncio.create_task(schedule.take((Lane.URGENT,)))
+async def test_a_taker_gets_only_its_lanes_and_queues(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("bulk", 0, clock.now_ms(), Lane.BULK, ONE))
+    queue.put(DeliveryTask("follow-up", 0, clock.now_ms(), Lane.URGENT, Work.FOLLOW_UP))
+    taker = asyncio.create_task(queue.take((Lane.URGENT,)))
     for _ in range(5):
         await asyncio.sleep(0)
     assert not taker.done(), "one is bulk, and follow-ups are not sent one by one"
-    schedule.put("urgent", 0, clock.now_ms(), Lane.URGENT, ONE)
+    queue.put(DeliveryTask("urgent", 0, clock.now_ms(), Lane.URGENT, ONE))
     assert await result(taker) == "urgent"
 
 
-def test_an_import_takes_what_is_due_of_one_place(schedule: DeliveryQueue, clock: ManualClock) -> None:
+def test_an_import_takes_what_is_due_of_one_place(queue: DeliveryQueue, clock: ManualClock) -> None:
     for name, late in (("a", 2), ("b", 1), ("c", -5_000)):
-        schedule.put(name, 0, clock.now_ms() - late, Lane.BULK, Queue.RECORD)
-    schedule.put("other", 0, clock.now_ms(), Lane.BULK, Queue.CATALOGUE)
-    assert schedule.due((Lane.BULK, Queue.RECORD), 10) == 2
-    assert [entry.task for entry in schedule.take_due((Lane.BULK, Queue.RECORD), 10)] == ["a", "b"]
-    assert schedule.due((Lane.BULK, Queue.RECORD), 10) == 0
+        queue.put(DeliveryTask(name, 0, clock.now_ms() - late, Lane.BULK, Work.RECORD))
+    queue.put(DeliveryTask("other", 0, clock.now_ms(), Lane.BULK, Work.CATALOGUE))
+    assert queue.due((Lane.BULK, Work.RECORD), 10) == 2
+    assert [task.key for task in queue.take_due((Lane.BULK, Work.RECORD), 10)] == ["a", "b"]
+    assert queue.due((Lane.BULK, Work.RECORD), 10) == 0
 
 
-def test_what_is_due_is_counted_once_however_often_it_was_put_off(schedule: DeliveryQueue, clock: ManualClock) -> None:
+def test_what_is_due_is_counted_once_however_often_it_was_put_off(queue: DeliveryQueue, clock: ManualClock) -> None:
     for _ in range(5):
-        schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
+        queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.LIVE, ONE))
         clock.advance(1)
-    schedule.put("b", 0, clock.now_ms(), Lane.LIVE, ONE)
-    assert schedule.backlog((Lane.LIVE, ONE)) == 2
+    queue.put(DeliveryTask("b", 0, clock.now_ms(), Lane.LIVE, ONE))
+    assert queue.backlog((Lane.LIVE, ONE)) == 2
 
 
-async def test_what_an_import_could_not_do_goes_alone_until_it_is_answered(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    place = (Lane.BULK, Queue.RECORD)
-    schedule.put("a", 0, clock.now_ms(), *place)
-    schedule.hand_to_import(schedule.take_due(place, 1), "import")
-    schedule.release("a", "import", alone=True)
-    schedule.put("a", 0, clock.now_ms(), *place)
-    assert not schedule.take_due(place, 1)
-    assert await taken(schedule) == "a"
-    schedule.answered("a")
-    schedule.put("a", 0, clock.now_ms(), *place)
-    assert schedule.take_due(place, 1)
+async def test_what_an_import_could_not_do_goes_alone_until_it_is_answered(queue: DeliveryQueue, clock: ManualClock) -> None:
+    place = (Lane.BULK, Work.RECORD)
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), *place))
+    queue.hand_to_import(queue.take_due(place, 1), "import")
+    queue.release("a", "import", alone=True)
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), *place))
+    assert not queue.take_due(place, 1)
+    assert await taken(queue) == "a"
+    queue.finish("a")
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), *place))
+    assert queue.take_due(place, 1)
 
 
-async def test_what_an_import_holds_is_not_given_out(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
-    schedule.lease_to_import("a", "import")
-    schedule.lease_to_import("gone", "import")
-    await nothing(schedule)
-    schedule.release("a", "another import", alone=False)
-    await nothing(schedule)
-    schedule.release("a", "import", alone=False)
-    assert await taken(schedule) == "a"
+async def test_what_an_import_holds_is_not_given_out(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.LIVE, ONE))
+    queue.lease_to_import("a", "import")
+    queue.lease_to_import("gone", "import")
+    await nothing(queue)
+    queue.release("a", "another import", alone=False)
+    await nothing(queue)
+    queue.release("a", "import", alone=False)
+    assert await taken(queue) == "a"
 
 
-async def test_the_end_of_an_import_does_not_free_what_a_sender_has_taken(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
-    await schedule.take()
-    schedule.lease_to_import("a", "import")
-    schedule.release("a", "import", alone=False)
-    await nothing(schedule)
+async def test_the_end_of_an_import_does_not_free_what_a_sender_has_taken(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.LIVE, ONE))
+    await queue.take()
+    queue.lease_to_import("a", "import")
+    queue.release("a", "import", alone=False)
+    await nothing(queue)
 
 
-async def test_what_is_given_back_was_not_tried(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
-    entry = await schedule.take()
-    assert schedule.may_have_run("a")
-    schedule.give_back(entry)
-    assert not schedule.may_have_run("a")
-    schedule.retry(await schedule.take(), clock.now_ms())
-    assert schedule.may_have_run("a"), "its call may have worked"
+async def test_what_is_given_back_was_not_tried(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.LIVE, ONE))
+    task = await queue.take()
+    assert queue.may_have_run("a")
+    queue.give_back(task)
+    assert not queue.may_have_run("a")
+    queue.retry(await queue.take(), clock.now_ms())
+    assert queue.may_have_run("a"), "its call may have worked"
 
 
-async def test_while_nothing_answers_one_task_is_given_out_at_a_time(schedule: DeliveryQueue, clock: ManualClock) -> None:
+async def test_while_nothing_answers_one_task_is_given_out_at_a_time(queue: DeliveryQueue, clock: ManualClock) -> None:
     for name in "abc":
-        schedule.put(name, 0, clock.now_ms(), Lane.LIVE, ONE)
-    schedule.put("d", 0, clock.now_ms(), Lane.BULK, Queue.RECORD)
-    schedule.pause(clock.now_ms() + 1_000)
-    await nothing(schedule)
+        queue.put(DeliveryTask(name, 0, clock.now_ms(), Lane.LIVE, ONE))
+    queue.put(DeliveryTask("d", 0, clock.now_ms(), Lane.BULK, Work.RECORD))
+    queue.blockers.pause(clock.now_ms() + 1_000)
+    await nothing(queue)
     clock.advance(1)
-    probe = await schedule.take()
-    await nothing(schedule)
-    assert not schedule.take_due((Lane.BULK, Queue.RECORD), 1), "an import is no lesser probe"
-    schedule.retry(probe, clock.now_ms())
-    schedule.pause(clock.now_ms() + 1_000)
+    probe = await queue.take()
+    await nothing(queue)
+    assert not queue.take_due((Lane.BULK, Work.RECORD), 1), "an import is no lesser probe"
+    queue.retry(probe, clock.now_ms())
+    queue.blockers.pause(clock.now_ms() + 1_000)
     clock.advance(1)
-    await nothing(schedule)
+    await nothing(queue)
     clock.advance(4)
-    await schedule.take()
-    schedule.resume()
-    assert {await taken(schedule), await taken(schedule)} <= {"a", "b", "c"}
+    await queue.take()
+    queue.blockers.resume()
+    assert {await taken(queue), await taken(queue)} <= {"a", "b", "c"}
 
 
-async def test_a_place_that_is_refused_does_not_stop_the_others(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, Queue.NEW)
-    schedule.put("b", 0, clock.now_ms(), Lane.LIVE, Queue.RECORD)
-    schedule.pause(clock.now_ms() + 30_000, (Lane.LIVE, Queue.NEW))
-    assert await taken(schedule) == "b"
-    schedule.resume((Lane.LIVE, Queue.RECORD))
-    await nothing(schedule)
-    schedule.resume((Lane.LIVE, Queue.NEW))
-    assert await taken(schedule) == "a"
+async def test_a_place_that_is_refused_does_not_stop_the_others(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.LIVE, Work.NEW))
+    queue.put(DeliveryTask("b", 0, clock.now_ms(), Lane.LIVE, Work.RECORD))
+    queue.blockers.pause(clock.now_ms() + 30_000, (Lane.LIVE, Work.NEW))
+    assert await taken(queue) == "b"
+    queue.blockers.resume((Lane.LIVE, Work.RECORD))
+    await nothing(queue)
+    queue.blockers.resume((Lane.LIVE, Work.NEW))
+    assert await taken(queue) == "a"
 
 
-def test_timers_do_not_count_as_waiting(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms() + HOUR, Lane.LIVE, Queue.ALONE, timer=True)
-    assert not +schedule.counts()
-    schedule.put("a", 0, clock.now_ms(), Lane.LIVE, ONE)
-    assert schedule.counts() == {Lane.LIVE: 1}
+def test_timers_do_not_count_as_waiting(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("a", 0, clock.now_ms() + HOUR, Lane.LIVE, Work.ALONE, timer=True))
+    assert not +queue.counts()
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.LIVE, ONE))
+    assert queue.counts() == {Lane.LIVE: 1}
 
 
-async def test_what_waits_for_no_import_goes_out_beside_it(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.BULK, Queue.EXISTING)
-    schedule.hand_to_import(schedule.take_due((Lane.BULK, Queue.EXISTING), 1), "import")
-    schedule.put("a", 0, clock.now_ms(), Lane.URGENT, Queue.ALONE)
-    await nothing(schedule)
-    schedule.put("a", 0, clock.now_ms(), Lane.URGENT, Queue.ALONE, overtakes=True)
-    assert await taken(schedule) == "a"
-    schedule.answered("a", "import")
-    assert schedule.may_have_run("a"), "the import's answer does not end a sender's call"
-    schedule.answered("a")
-    assert not schedule.may_have_run("a")
+async def test_what_waits_for_no_import_goes_out_beside_it(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.BULK, Work.EXISTING))
+    queue.hand_to_import(queue.take_due((Lane.BULK, Work.EXISTING), 1), "import")
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.URGENT, Work.ALONE))
+    await nothing(queue)
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.URGENT, Work.ALONE, overtakes=True))
+    assert await taken(queue) == "a"
+    queue.finish("a", Lease("import"))
+    assert queue.may_have_run("a"), "the import's answer does not end a sender's call"
+    queue.finish("a")
+    assert not queue.may_have_run("a")
 
 
-async def test_what_is_with_a_sender_is_overtaken_by_nothing(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    schedule.put("a", 0, clock.now_ms(), Lane.BULK, ONE)
-    await schedule.take()
-    schedule.put("a", 0, clock.now_ms(), Lane.URGENT, Queue.ALONE, overtakes=True)
-    await nothing(schedule)
+async def test_what_is_with_a_sender_is_overtaken_by_nothing(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.BULK, ONE))
+    await queue.take()
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.URGENT, Work.ALONE, overtakes=True))
+    await nothing(queue)
 
 
-async def test_changes_reach_whom_they_concern_though_another_begins_to_wait(
-    schedule: DeliveryQueue, clock: ManualClock
-) -> None:
-    schedule.put("far", 0, clock.now_ms() + HOUR, Lane.LIVE, Queue.FOLLOW_UP)
+async def test_changes_reach_whom_they_concern_though_another_begins_to_wait(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("far", 0, clock.now_ms() + HOUR, Lane.LIVE, Work.FOLLOW_UP))
 
     async def put() -> None:
-        schedule.put("near", 0, clock.now_ms(), Lane.LIVE, Queue.FOLLOW_UP)
+        queue.put(DeliveryTask("near", 0, clock.now_ms(), Lane.LIVE, Work.FOLLOW_UP))
 
-    follower = asyncio.create_task(schedule.take(queues=(Queue.FOLLOW_UP,)))
+    follower = asyncio.create_task(queue.take(works=(Work.FOLLOW_UP,)))
     changes = asyncio.create_task(put())
-    sender = asyncio.create_task(schedule.take())
+    sender = asyncio.create_task(queue.take())
     async with asyncio.timeout(1):
-        assert (await follower).task == "near"
+        assert (await follower).key == "near"
     await changes
     sender.cancel()
 
 
-def test_what_a_second_import_did_not_do_goes_alone(schedule: DeliveryQueue, clock: ManualClock) -> None:
-    place = (Lane.BULK, Queue.RECORD)
-    schedule.put("a", 0, clock.now_ms(), *place)
+def test_what_a_second_import_did_not_do_goes_alone(queue: DeliveryQueue, clock: ManualClock) -> None:
+    place = (Lane.BULK, Work.RECORD)
+    queue.put(DeliveryTask("a", 0, clock.now_ms(), *place))
     for _ in range(2):
-        schedule.hand_to_import(schedule.take_due(place, 1), "import")
-        schedule.release("a", "import", alone=False)
-    assert not schedule.take_due(place, 1) and schedule.take_due((Lane.BULK, Queue.ALONE), 1)
+        queue.hand_to_import(queue.take_due(place, 1), "import")
+        queue.release("a", "import", alone=False)
+    assert not queue.take_due(place, 1) and queue.take_due((Lane.BULK, Work.ALONE), 1)
+
+
+async def test_what_holds_a_task_back_is_named(queue: DeliveryQueue, clock: ManualClock) -> None:
+    queue.put(DeliveryTask("a", 3, clock.now_ms() + 1_000, Lane.LIVE, Work.NEW))
+    assert (queue.blocked_by("a"), queue.state("a")) == (frozenset({Blocker.NOT_DUE}), TaskState.WAITING)
+    clock.advance(1)
+    assert (queue.blocked_by("a"), queue.state("a")) == (frozenset(), TaskState.READY)
+    queue.fence(3)
+    queue.blockers.reserve([(Lane.LIVE, Work.NEW)])
+    queue.blockers.pause(clock.now_ms() + 1_000)
+    assert queue.blocked_by("a") == {Blocker.FENCED, Blocker.RESERVED, Blocker.CIRCUIT_OPEN}
+    assert queue.state("a") is TaskState.BLOCKED
+    await nothing(queue)
+    queue.lift_fence(3)
+    await nothing(queue)
+    queue.blockers.reserve([])
+    await nothing(queue)
+    queue.blockers.resume()
+    assert await taken(queue) == "a" and queue.blocked_by("a") == {Blocker.CALLING}
+
+
+async def test_nothing_of_a_fenced_partition_is_given_out_though_it_waited_before(
+    queue: DeliveryQueue, clock: ManualClock
+) -> None:
+    queue.put(DeliveryTask("a", 3, clock.now_ms(), Lane.LIVE, ONE))
+    queue.fence(3)
+    await nothing(queue)
+    queue.lift_fence(3)
+    assert await taken(queue) == "a"
+    await nothing(queue)

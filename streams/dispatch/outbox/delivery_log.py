@@ -1,60 +1,62 @@
-"""Answers: what Dotdigital said, written down in the ``deliveries`` topic, from where the outbox learns it."""
+"""The delivery log: writes delivery events to the topic ``deliveries``, from which the outbox reads them."""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 
-import msgspec
-
-from streams.core.clock import Clock
 from streams.core.lanes import Lane
 from streams.dispatch.outbox.tasks import owner_of
 from streams.domain.contact_state import ContactDeliveryState
 from streams.kafka.producer import BatchProducer
 from streams.messages.changes import CarriedRefusal, partition_of
-from streams.messages.deliveries import Delivery
+from streams.messages.deliveries import (
+    DeliveryEvent,
+    ImportEnded,
+    ImportIdVoid,
+    ImportStarted,
+    PartitionResumed,
+    write_event,
+)
 from streams.messages.kinds import CarriedRefusalChange
 from streams.messages.topics import Topics
 
-_encode = msgspec.json.Encoder().encode
-
 
 class DeliveryLog:
-    """Writes answers. Every method returns when Kafka has them.
+    """Writes delivery events. Every method returns when Kafka has them.
 
     Raises:
         aiokafka.errors.KafkaError: from every method; the worker must end, what was not written down is sent again.
     """
 
-    def __init__(self, producer: BatchProducer, topics: Topics, clock: Clock, partitions: int) -> None:
+    def __init__(self, producer: BatchProducer, topics: Topics, partitions: int) -> None:
         self._producer = producer
         self._topics = topics
-        self._clock = clock
         self._partitions = partitions
 
-    def now_ms(self) -> int:
-        """The time to write on an answer."""
-        return self._clock.now_ms()
+    async def write(self, partition: int, event: DeliveryEvent) -> None:
+        """Append one event, in one batch with those of other calls."""
+        await self._producer.send_one(self._topics.deliveries, partition, _key(event), write_event(event))
 
-    async def write(self, partition: int, delivery: Delivery) -> None:
-        """Append one answer, in one batch with those of other calls."""
-        await self._producer.send_one(self._topics.deliveries, partition, self._key(delivery), _encode(delivery))
-
-    async def write_all(self, deliveries: Iterable[tuple[int, Delivery]]) -> None:
-        """Append many answers, each with its partition, in order."""
+    async def write_all(self, events: Iterable[tuple[int, DeliveryEvent]]) -> None:
+        """Append many events, each with its partition, in order."""
         by_partition: dict[int, list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
-        for partition, delivery in deliveries:
-            by_partition[partition].append((self._key(delivery), _encode(delivery)))
+        for partition, event in events:
+            by_partition[partition].append((_key(event), write_event(event)))
         sends = [self._producer.send(self._topics.deliveries, place, entries) for place, entries in by_partition.items()]
         await asyncio.gather(*sends)
 
-    async def carry(self, email: str, row: ContactDeliveryState) -> None:
-        """Tell the person's next address of a refusal at this one, whose row is ``row``."""
+    async def carry_refusal(self, email: str, row: ContactDeliveryState) -> None:
+        """Emit to the person's next address that a refusal at this one, whose row is ``row``, applies there too."""
         change = CarriedRefusalChange(email, 0, row.position, Lane.URGENT, row.caused_at, CarriedRefusal())
         topic = self._topics.desired
         await self._producer.send(topic, partition_of(email, self._partitions), [(None, topic.pack([change]))])
 
-    @staticmethod
-    def _key(delivery: Delivery) -> bytes:
-        no_task = delivery.outcome in ("importing", "imported", "resumed")
-        return (delivery.task if no_task else owner_of(delivery.task)).encode()
+
+def _key(event: DeliveryEvent) -> bytes:
+    match event:
+        case ImportStarted() | ImportEnded() | ImportIdVoid():
+            return event.import_id.encode()
+        case PartitionResumed():
+            return event.fence.encode()
+        case _:
+            return owner_of(event.task).encode()

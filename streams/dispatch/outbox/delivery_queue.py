@@ -1,341 +1,273 @@
-"""Who is due next: a heap per lane and queue in memory, rebuilt from the state rows whenever partitions are assigned.
+"""The delivery queue: which task goes next.
 
-Urgent before live before bulk, whatever has waited longest within a lane; a task is with one taker at a time. A heap may be
-closed to those who send one by one, because an import will take what waits there, or because its window is shut.
+It is a heap per lane and kind of work in memory, rebuilt from the state rows whenever partitions are assigned. Urgent goes
+before live before bulk, and within a lane what has waited longest. A task is leased to one worker at a time; its states and
+transitions are in :mod:`streams.dispatch.outbox.delivery_task`.
 """
 
 import asyncio
 import heapq
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Container, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Final, TypeAlias
 
 from streams.core.clock import Clock
 from streams.core.lanes import Lane
-from streams.dispatch.outbox.tasks import Queue
-from streams.messages.deliveries import Created
-
-QueueKey: TypeAlias = tuple[Lane, Queue]
-SINGLY = tuple(queue for queue in Queue if queue is not Queue.FOLLOW_UP)
-
-CALL: Final = "call"
-"""Who has a task while a call for it is under way."""
+from streams.dispatch.outbox.blockers import Blockers
+from streams.dispatch.outbox.delivery_task import CALL, Blocker, DeliveryTask, Lease, QueueKey, TaskState, state_of
+from streams.dispatch.outbox.tasks import SINGLY, Work
+from streams.messages.deliveries import CreatedAs
 
 _COUNTED = 1_000
-_PROBE_MS = 5_000
-"""Between two probes, at least."""
-
-
-@dataclass(slots=True)
-class _CircuitBreaker:
-    """Lets nothing through before ``until`` (epoch ms), and then a probe now and then, until it is opened again."""
-
-    until: int = 0
-    probing: bool = False
-
-    def shut(self, until: int) -> None:
-        self.until, self.probing = max(self.until, until), True
-
-    def passed(self, now: int) -> None:
-        if self.probing:
-            self.until = now + _PROBE_MS
-
-    def open(self) -> None:
-        self.until, self.probing = 0, False
-
-
-@dataclass(slots=True)
-class QueuedTask:
-    """A task that must be done.
-
-    ``lease_owner``: who has it, and has no answer written down yet: a call, or the import of that id; None while it waits.
-    ``timer``: nothing waits to be sent, but something must be done at ``due`` (epoch ms). ``overtakes``: no import holds it up.
-    ``failures`` are those in a row, ``missing`` those of them that lacked something. ``creation_attempted_as``: how a call that
-    was never answered may have created the contact; its row will say so too, but not at once.
-    """
-
-    task: str
-    partition: int
-    due: int
-    lane: Lane
-    queue: Queue
-    timer: bool = False
-    overtakes: bool = False
-    lease_owner: str | None = None
-    failures: int = 0
-    missing: int = 0
-    creation_attempted_as: Created = "no"
-
-    @property
-    def key(self) -> QueueKey:
-        """The heap in which it waits."""
-        return self.lane, self.queue
-
-    @property
-    def with_import(self) -> bool:
-        """Whether an import has it."""
-        return self.lease_owner not in (None, CALL)
 
 
 class DeliveryQueue:
-    """Tasks that wait, by lane, queue and due time."""
+    """Tasks that wait, by lane, work and due time, and those that are leased."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._entries: dict[str, QueuedTask] = {}
-        self._heaps: dict[QueueKey, list[tuple[int, str]]] = {(lane, queue): [] for lane in Lane for queue in Queue}
+        self._tasks: dict[str, DeliveryTask] = {}
+        self._heaps: dict[QueueKey, list[tuple[int, str]]] = {(lane, work): [] for lane in Lane for work in Work}
         self._waiting: Counter[QueueKey] = Counter()
-        self._changed = asyncio.Event()
-        self._gate = _CircuitBreaker()
-        self._gates = defaultdict[QueueKey, _CircuitBreaker](_CircuitBreaker)
-        self._shut: set[int] = set()
-        self.closed: frozenset[QueueKey] = frozenset()
+        self.blockers = Blockers()
 
     def now_ms(self) -> int:
-        """The time by which the schedule goes."""
+        """The time by which the queue goes (epoch ms)."""
         return self._clock.now_ms()
 
-    def put(
-        self, task: str, partition: int, due: int, lane: Lane, queue: Queue, *, timer: bool = False, overtakes: bool = False
-    ) -> None:
-        """(Re)schedule a task. While a call for it is under way, its new due time waits for the answer.
+    # What the outbox decides
 
-        ``overtakes``: it does not wait for an import, and goes out beside it.
-        """
-        entry = self._entries.get(task)
-        if entry is None:
-            entry = self._entries[task] = QueuedTask(task, partition, due, lane, queue, timer, overtakes)
-            self._count(entry, 1)
+    def put(self, wanted: DeliveryTask) -> None:
+        """A task must be done, at that time and in that way. While it is leased, its new due time waits for the outcome."""
+        task = self._tasks.get(wanted.key)
+        if task is None:
+            task = self._tasks[wanted.key] = wanted
+            self._count(task, 1)
         else:
-            self._count(entry, -1)
-            if entry.with_import and overtakes:
-                entry.lease_owner = None
-            entry.due, entry.lane, entry.timer, entry.overtakes = due, lane, timer, overtakes
-            # What an import refused stays alone until it is answered.
-            entry.queue = entry.queue if entry.failures and entry.queue is Queue.ALONE else queue
-            self._count(entry, 1)
-        self._push(entry)
+            self._count(task, -1)
+            if wanted.overtakes and task.lease not in (None, CALL):
+                # An opt-out or an erasure goes out beside the import that has the task.
+                task.lease = None
+            task.due, task.lane, task.timer, task.overtakes = wanted.due, wanted.lane, wanted.timer, wanted.overtakes
+            # What an import could not do stays alone until there is an outcome: a second import would fail like the first.
+            task.work = task.work if task.failures and task.work is Work.ALONE else wanted.work
+            self._count(task, 1)
+        self._push(task)
 
-    def answered(self, task: str, by: str = CALL) -> None:
-        """The answer is written down: what is still to be done is put again.
+    def finish(self, key: str, lease: Lease = CALL) -> None:
+        """The outcome is written down and read; what is still to be done is put again.
 
-        ``by``: the import that answers. Nobody's answer ends what somebody else has under way.
+        ``lease``: whose outcome it is. It does not end what another lease has under way.
         """
-        entry = self._entries.get(task)
-        if entry is not None and entry.lease_owner in (None, by):
-            self.forget(task)
+        task = self._tasks.get(key)
+        if task is not None and task.lease in (None, lease):
+            self.forget(key)
 
-    def drop(self, task: str) -> None:
-        """Nothing is wanted any more; what is under way still gets its answer written down first."""
-        entry = self._entries.get(task)
-        if entry is not None and entry.lease_owner is None:
-            self.forget(task)
+    def drop(self, key: str) -> None:
+        """Nothing is wanted any more; what is leased is kept until its outcome is read."""
+        task = self._tasks.get(key)
+        if task is not None and task.lease is None:
+            self.forget(key)
 
-    def forget(self, task: str) -> None:
-        """Nobody may do it any more, whoever has it."""
-        entry = self._entries.pop(task, None)
-        if entry is not None:
-            self._count(entry, -1)
+    def forget(self, key: str) -> None:
+        """The task must not be done any more, whatever is leased."""
+        task = self._tasks.pop(key, None)
+        if task is not None:
+            self._count(task, -1)
 
-    def may_have_run(self, task: str) -> bool:
+    def may_have_run(self, key: str) -> bool:
         """Whether a call for the task is under way, or was made and failed: it may have worked all the same."""
-        entry = self._entries.get(task)
-        return entry is not None and (entry.lease_owner is not None or entry.failures > 0)
+        task = self._tasks.get(key)
+        return task is not None and (task.lease is not None or task.failures > 0)
 
-    def overtook(self, task: str, import_id: str) -> bool:
-        """Whether somebody else has the task that the import had, or it waits."""
-        entry = self._entries.get(task)
-        return entry is not None and entry.lease_owner != import_id
+    def overtook(self, key: str, import_id: str) -> bool:
+        """Whether the task that the import had is leased otherwise by now, or waits."""
+        task = self._tasks.get(key)
+        return task is not None and task.lease != Lease(import_id)
 
-    def lease_to_import(self, task: str, import_id: str) -> None:
-        """An import has the task, unless a sender has it or it waits for no import; of two imports the later has it."""
-        entry = self._entries.get(task)
-        if entry is not None and not entry.overtakes and entry.lease_owner != CALL:
-            entry.lease_owner = import_id
+    def fence(self, partition: int) -> None:
+        """Give out nothing of a partition until the fence is lifted: what was answered has not been read yet."""
+        self.blockers.fence(partition)
 
-    def hand_to_import(self, entries: Iterable[QueuedTask], import_id: str) -> None:
-        """Taken tasks went out with an import, and are with it until it is over, or until they must wait no longer."""
-        for entry in entries:
-            entry.lease_owner = import_id
-            if entry.overtakes:
-                self.give_back(entry)
-
-    def retry(self, entry: QueuedTask, due: int, *, alone: bool = False) -> None:
-        """What was tried for ``entry`` failed: again at ``due`` (epoch ms), unless the schedule was rebuilt since.
-
-        ``alone``: not for an import any more.
-        """
-        if self._entries.get(entry.task) is entry:
-            entry.lease_owner, entry.due = None, due
-            entry.failures += 1
-            if alone:
-                self._move(entry, Queue.ALONE)
-            self._push(entry)
-
-    def send_alone(self, entry: QueuedTask) -> None:
-        """``entry`` is nothing for an import: it waits again, with those that go alone."""
-        if self._entries.get(entry.task) is entry:
-            entry.lease_owner = None
-            self._move(entry, Queue.ALONE)
-            self._push(entry)
-
-    def give_back(self, entry: QueuedTask, due: int | None = None) -> None:
-        """Nothing was tried for ``entry``: it waits again, until ``due`` (epoch ms) if given."""
-        if self._entries.get(entry.task) is entry:
-            entry.lease_owner, entry.due = None, entry.due if due is None else due
-            self._push(entry)
-
-    def release(self, task: str, import_id: str, *, alone: bool) -> None:
-        """The import is over; if it has the task still, it did not do it, and the task waits again.
-
-        ``alone``: not for an import.
-        """
-        entry = self._entries.get(task)
-        if entry is not None and entry.lease_owner == import_id:
-            # What two imports did not do is not done by a third.
-            self.retry(entry, self._clock.now_ms(), alone=alone or entry.failures > 0)
-
-    def return_from_import(self, task: str, import_id: str) -> None:
-        """The import never began: if it has the task, that waits again as before."""
-        entry = self._entries.get(task)
-        if entry is not None and entry.lease_owner == import_id:
-            self.give_back(entry)
-
-    def pause(self, until: int, place: QueueKey | None = None) -> None:
-        """Give nothing out before ``until`` (epoch ms), of that place or at all, and then little until :meth:`resume`."""
-        (self._gate if place is None else self._gates[place]).shut(until)
-
-    def resume(self, place: QueueKey | None = None) -> None:
-        """There was an answer: give out what is due again; also of ``place``, if it was a good one."""
-        gates = [self._gate] if place is None else [self._gate, self._gates[place]]
-        if any(gate.probing for gate in gates):
-            for gate in gates:
-                gate.open()
-            self._changed.set()
-
-    def shut(self, partition: int) -> None:
-        """Give out nothing of a partition until it is opened: what was answered is not read yet."""
-        self._shut.add(partition)
-
-    def open(self, partition: int) -> None:
+    def lift_fence(self, partition: int) -> None:
         """Give out what is due in the partition."""
-        self._shut.discard(partition)
-        for entry in self._entries.values():
-            if entry.partition == partition:
-                self._push(entry)
-
-    def close(self, places: Iterable[QueueKey]) -> None:
-        """Give out nothing one by one from these places; all others are open."""
-        closed = frozenset(places)
-        if closed != self.closed:
-            self.closed = closed
-            self._changed.set()
+        self.blockers.lift_fence(partition)
+        for task in self._tasks.values():
+            if task.partition == partition:
+                self._push(task)
 
     def clear(self) -> None:
-        """Forget everything."""
-        self._entries.clear()
-        self._shut.clear()
+        """Forget every task."""
+        self._tasks.clear()
         self._waiting.clear()
+        self.blockers.clear()
         for heap in self._heaps.values():
             heap.clear()
 
+    # What becomes of leases
+
+    async def take(self, lanes: Container[Lane] = tuple(Lane), works: Container[Work] = SINGLY) -> DeliveryTask:
+        """Lease the next ready task of ``lanes`` and ``works`` for a call; waits until there is one."""
+        keys = [key for key in self._heaps if key[0] in lanes and key[1] in works]
+        while True:
+            now = self._clock.now_ms()
+            if (task := self._first(keys, now)) is not None:
+                task.lease = CALL
+                self.blockers.passed(task.queue_key, now)
+                return task
+            await self._wait(keys, now)
+
+    def take_due(self, key: QueueKey, most: int) -> list[DeliveryTask]:
+        """Lease up to ``most`` due tasks of a queue for an import; that the queue is reserved for imports does not matter."""
+        now = self._clock.now_ms()
+        taken: list[DeliveryTask] = []
+        while now >= self.blockers.opens_at(key) and len(taken) < most and (task := self._pop_due(key, now)) is not None:
+            task.lease = CALL
+            taken.append(task)
+        if taken:
+            self.blockers.passed(key, now)
+        return taken
+
+    def record_attempt(self, task: DeliveryTask, created_as: CreatedAs | None) -> None:
+        """A call for the leased task may have created its contact, with that status; None: no call is in doubt."""
+        if self._is_current(task):
+            task.unread_attempt = created_as
+
+    def retry(self, task: DeliveryTask, due: int, *, alone: bool = False, missing: bool = False) -> None:
+        """What was tried for ``task`` failed: again at ``due`` (epoch ms), unless the queue was rebuilt since.
+
+        ``alone``: not by import any more. ``missing``: it lacked something, and is not tried so for ever.
+        """
+        if self._is_current(task):
+            task.lease, task.due = None, due
+            task.failures += 1
+            task.missing += missing
+            if alone:
+                self._move(task, Work.ALONE)
+            self._push(task)
+
+    def send_alone(self, task: DeliveryTask) -> None:
+        """``task`` is nothing for an import: it waits again, with those that go alone."""
+        if self._is_current(task):
+            task.lease = None
+            self._move(task, Work.ALONE)
+            self._push(task)
+
+    def give_back(self, task: DeliveryTask, due: int | None = None) -> None:
+        """Nothing was tried for ``task``: it waits again, until ``due`` (epoch ms) if given."""
+        if self._is_current(task):
+            task.lease, task.due = None, task.due if due is None else due
+            self._push(task)
+
+    def lease_to_import(self, key: str, import_id: str) -> None:
+        """An import has the task, unless a call has it or it overtakes imports; of two imports the later has it."""
+        task = self._tasks.get(key)
+        if task is not None and not task.overtakes and task.lease != CALL:
+            task.lease = Lease(import_id)
+
+    def hand_to_import(self, tasks: Iterable[DeliveryTask], import_id: str) -> None:
+        """Leased tasks went out with an import, which has them until it is over, or until they overtake it."""
+        for task in tasks:
+            task.lease = Lease(import_id)
+            if task.overtakes:
+                self.give_back(task)
+
+    def release(self, key: str, import_id: str, *, alone: bool) -> None:
+        """The import is over; if it still has the task, it did not do it, and the task waits again.
+
+        ``alone``: not by import.
+        """
+        task = self._tasks.get(key)
+        if task is not None and task.lease == Lease(import_id):
+            # What two imports did not do is not done by a third.
+            self.retry(task, self._clock.now_ms(), alone=alone or task.failures > 0)
+
+    def return_from_import(self, key: str, import_id: str) -> None:
+        """The import never began: if it has the task, that waits again as before."""
+        task = self._tasks.get(key)
+        if task is not None and task.lease == Lease(import_id):
+            self.give_back(task)
+
+    # What waits
+
+    def blocked_by(self, key: str) -> frozenset[Blocker]:
+        """Everything that holds a task back now; nothing, if there is no such task."""
+        task = self._tasks.get(key)
+        return frozenset() if task is None else self.blockers.of(task, self._clock.now_ms())
+
+    def state(self, key: str) -> TaskState:
+        """Where a task stands now."""
+        return state_of(self.blocked_by(key)) if key in self._tasks else TaskState.ABSENT
+
     def counts(self) -> Counter[Lane]:
-        """Tasks that wait, by lane; those under way included, timers not."""
+        """Tasks that wait, by lane; those that are leased included, timers not."""
         found: Counter[Lane] = Counter()
         for (lane, _), count in self._waiting.items():
             found[lane] += count
         return found
 
-    def due(self, place: QueueKey, most: int) -> int:
-        """How many tasks are due in a place, counted up to ``most``."""
+    def due(self, key: QueueKey, most: int) -> int:
+        """How many tasks are due in a queue, counted up to ``most``."""
         now, count = self._clock.now_ms(), 0
         # A heap's least stands first: what is due hangs together from there.
-        heap, branches = self._heaps[place], [0]
+        heap, branches = self._heaps[key], [0]
         while branches and count < most:
             index = branches.pop()
             if index < len(heap) and heap[index][0] <= now:
-                due, task = heap[index]
-                entry = self._entries.get(task)
-                count += entry is not None and self._waits(entry, due, place)
+                count += self._standing(*heap[index], key) is not None
                 branches += (2 * index + 1, 2 * index + 2)
         return count
 
-    def backlog(self, place: QueueKey) -> int:
-        """About how many tasks are due in a place: exact while they are few."""
-        due = self.due(place, _COUNTED)
-        return due if due < _COUNTED else max(due, self._waiting[place])
+    def backlog(self, key: QueueKey) -> int:
+        """About how many tasks are due in a queue: exact while they are few."""
+        due = self.due(key, _COUNTED)
+        return due if due < _COUNTED else max(due, self._waiting[key])
 
-    def take_due(self, place: QueueKey, most: int) -> list[QueuedTask]:
-        """Up to ``most`` due tasks of a place, for an import."""
-        now = self._clock.now_ms()
-        taken: list[QueuedTask] = []
-        while now >= self._opens(place) and len(taken) < most and (entry := self._pop_due(place, now)) is not None:
-            entry.lease_owner = CALL
-            taken.append(entry)
-        if taken:
-            self._passed(place, now)
-        return taken
+    def _is_current(self, task: DeliveryTask) -> bool:
+        """Whether the task is still the queue's: one that was leased before the queue was rebuilt must not disturb its heir."""
+        return self._tasks.get(task.key) is task
 
-    async def take(self, lanes: Container[Lane] = tuple(Lane), queues: Container[Queue] = SINGLY) -> QueuedTask:
-        """The next due task of ``lanes`` and ``queues``; waits until there is one."""
-        places = [place for place in self._heaps if place[0] in lanes and place[1] in queues]
-        while True:
-            now = self._clock.now_ms()
-            if (entry := self._first(places, now)) is not None:
-                entry.lease_owner = CALL
-                self._passed(entry.key, now)
-                return entry
-            await self._wait(places, now)
-
-    def _opens(self, place: QueueKey) -> int:
-        return max(self._gate.until, self._gates[place].until)
-
-    def _passed(self, place: QueueKey, now: int) -> None:
-        self._gate.passed(now)
-        self._gates[place].passed(now)
-
-    def _first(self, places: Iterable[QueueKey], now: int) -> QueuedTask | None:
-        for place in places:
-            shut = place in self.closed or now < self._opens(place)
-            if not shut and (entry := self._pop_due(place, now)) is not None:
-                return entry
+    def _first(self, keys: Iterable[QueueKey], now: int) -> DeliveryTask | None:
+        for key in keys:
+            held = key in self.blockers.reserved or now < self.blockers.opens_at(key)
+            if not held and (task := self._pop_due(key, now)) is not None:
+                return task
         return None
 
-    def _pop_due(self, place: QueueKey, now: int) -> QueuedTask | None:
-        heap = self._heaps[place]
+    def _pop_due(self, key: QueueKey, now: int) -> DeliveryTask | None:
+        heap = self._heaps[key]
         while heap and heap[0][0] <= now:
-            due, task = heapq.heappop(heap)
-            entry = self._entries.get(task)
-            if entry is not None and self._waits(entry, due, place):
-                return entry
+            if (task := self._standing(*heapq.heappop(heap), key)) is not None:
+                return task
         return None
 
-    @staticmethod
-    def _waits(entry: QueuedTask, due: int, place: QueueKey) -> bool:
-        """Whether the entry waits here; one whose due time has moved on has another place in a heap."""
-        return entry.lease_owner is None and entry.due == due and entry.key == place
+    def _standing(self, due: int, name: str, key: QueueKey) -> DeliveryTask | None:
+        """The task that waits here; one whose due time has moved on has another place in a heap, and this one is void."""
+        task = self._tasks.get(name)
+        if task is None or task.lease is not None or self.blockers.fenced(task.partition):
+            return None
+        return task if (task.due, task.queue_key) == (due, key) else None
 
-    async def _wait(self, places: Iterable[QueueKey], now: int) -> None:
-        open_ = [place for place in places if self._heaps[place] and place not in self.closed]
-        wake = min((max(self._heaps[place][0][0], self._opens(place)) for place in open_), default=None)
-        self._changed.clear()
+    async def _wait(self, keys: Iterable[QueueKey], now: int) -> None:
+        heaps = [(self._heaps[key], key) for key in keys if self._heaps[key] and key not in self.blockers.reserved]
+        wake = min((max(heap[0][0], self.blockers.opens_at(key)) for heap, key in heaps), default=None)
+        self.blockers.changed.clear()
         with suppress(TimeoutError):
             # Not wait_for: it would begin to wait only after others have had their turn, and might miss the change.
             async with asyncio.timeout(None if wake is None else max(0.001, (wake - now) / 1000)):
-                await self._changed.wait()
+                await self.blockers.changed.wait()
 
-    def _push(self, entry: QueuedTask) -> None:
-        if entry.lease_owner is None and entry.partition not in self._shut:
-            heapq.heappush(self._heaps[entry.key], (entry.due, entry.task))
-            self._changed.set()
+    def _push(self, task: DeliveryTask) -> None:
+        # What is leased is pushed when its lease ends, what is fenced when the fence is lifted.
+        if task.lease is None and not self.blockers.fenced(task.partition):
+            heapq.heappush(self._heaps[task.queue_key], (task.due, task.key))
+            self.blockers.changed.set()
 
-    def _move(self, entry: QueuedTask, queue: Queue) -> None:
-        self._count(entry, -1)
-        entry.queue = queue
-        self._count(entry, 1)
+    def _move(self, task: DeliveryTask, work: Work) -> None:
+        self._count(task, -1)
+        task.work = work
+        self._count(task, 1)
 
-    def _count(self, entry: QueuedTask, by: int) -> None:
-        if not entry.timer:
-            self._waiting[entry.key] += by
+    def _count(self, task: DeliveryTask, by: int) -> None:
+        if not task.timer:
+            self._waiting[task.queue_key] += by

@@ -1,12 +1,13 @@
 """Imports that are under way: their ids are durable, so that a worker that takes over asks what became of them.
 
-Every partition with items in an import has a row of it, under the prefix ``i``, from before the call that starts it until its
+Every partition with tasks in an import has a row of it, under the prefix ``i``, from before the call that starts it until its
 report was written down. Until Dotdigital has given it an id it has one of ours; if the call is never answered, nobody can ask
 what became of it, and what it held waits until it must be over.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import uuid4
 
 import msgspec
@@ -15,7 +16,7 @@ from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dotdigital.imports import ImportState
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec, UnitOfWork
-from streams.messages.deliveries import Delivery, ImportedTask
+from streams.messages.deliveries import ImportedTask, ImportEnded, ImportIdVoid, ImportStarted
 
 PREFIX = "i"
 _OURS = "ours:"
@@ -27,27 +28,27 @@ def new_id() -> str:
 
 
 class ImportRow(msgspec.Struct, array_like=True, gc=False):
-    """One partition's items in an import; ``at``: when it was accepted, or is about to be (epoch ms)."""
+    """One partition's tasks in an import; ``at``: when it was accepted, or is about to be (epoch ms)."""
 
     kind: str = ""
     at: int = 0
-    items: list[ImportedTask] = []
+    tasks: list[ImportedTask] = []
 
 
 @dataclass(slots=True)
 class RunningImport:
-    """An import of this worker's partitions; ``items`` by partition. ``settled``: whose answers were written down."""
+    """An import of this worker's partitions; ``tasks`` by partition. ``settled``: those whose outcomes were written down."""
 
     id: str
     kind: str
     at: int
-    items: dict[int, dict[str, ImportedTask]] = field(default_factory=dict)
+    tasks: dict[int, dict[str, ImportedTask]] = field(default_factory=dict)
     settled: set[int] = field(default_factory=set)
 
     @property
     def open(self) -> dict[int, dict[str, ImportedTask]]:
-        """Those whose answers are not written down yet."""
-        return {partition: items for partition, items in self.items.items() if partition not in self.settled}
+        """Those whose outcomes are not written down yet."""
+        return {partition: tasks for partition, tasks in self.tasks.items() if partition not in self.settled}
 
     @property
     def unanswered(self) -> bool:
@@ -61,8 +62,8 @@ _rows = Codec(PREFIX, ImportRow)
 class ImportsInFlight:
     """The imports whose reports this worker must fetch."""
 
-    def __init__(self, schedule: DeliveryQueue) -> None:
-        self._schedule = schedule
+    def __init__(self, queue: DeliveryQueue) -> None:
+        self._queue = queue
         self._running: dict[str, RunningImport] = {}
 
     def __iter__(self) -> Iterator[RunningImport]:
@@ -72,7 +73,7 @@ class ImportsInFlight:
         return len(self._running)
 
     def recovered(self, partition: int, table: StateTable) -> None:
-        """Pick up the imports of a partition; what is in them is not sent meanwhile. The schedule must be filled."""
+        """Pick up the imports of a partition; what is in them is not sent meanwhile. The queue must be filled."""
         scanned = table.scan(partition, PREFIX.encode())
         found = [(key[len(PREFIX) :].decode(), _rows.decode(value)) for key, value in scanned]
         # The latest holds; of what was accepted when its worker died that is the one with Dotdigital's id.
@@ -83,36 +84,36 @@ class ImportsInFlight:
         """Forget everything in memory."""
         self._running.clear()
 
-    def started(self, unit: UnitOfWork, delivery: Delivery) -> None:
-        """An import is about to be called for, or was accepted, with items of the unit's partition; ``code`` is its kind."""
-        row = ImportRow(delivery.code or "", delivery.at, delivery.items)
-        _rows.save(unit, delivery.task, row)
-        unit.on_commit(lambda: self._add(delivery.task, row, unit.partition))
+    def started(self, unit: UnitOfWork, event: ImportStarted) -> None:
+        """An import is about to be called for, or was accepted, with tasks of the unit's partition."""
+        row = ImportRow(event.kind, event.at, event.tasks)
+        _rows.save(unit, event.import_id, row)
+        unit.on_commit(partial(self._add, event.import_id, row, unit.partition))
 
     def held(self, unit: UnitOfWork, import_id: str) -> list[ImportedTask]:
         """What the import has of the unit's partition."""
-        return _rows.load(unit, import_id).items
+        return _rows.load(unit, import_id).tasks
 
-    def ended(self, unit: UnitOfWork, delivery: Delivery) -> None:
-        """The import's report was written down for the unit's partition; ``code`` is how it ended, None if it never began."""
-        unit.put(_rows.key(delivery.task), None)
-        unit.on_commit(lambda: self._remove(delivery.task, unit.partition, delivery.code))
+    def over(self, unit: UnitOfWork, event: ImportEnded | ImportIdVoid) -> None:
+        """The import's report was written down for the unit's partition, or nothing runs under its id."""
+        unit.put(_rows.key(event.import_id), None)
+        unit.on_commit(partial(self._remove, event, unit.partition))
 
     def _add(self, import_id: str, row: ImportRow, partition: int) -> None:
         running = self._running.setdefault(import_id, RunningImport(import_id, row.kind, row.at))
-        running.items[partition] = {item.task: item for item in row.items}
-        for task in running.items[partition]:
-            self._schedule.lease_to_import(task, import_id)
+        running.tasks[partition] = {item.task: item for item in row.tasks}
+        for task in running.tasks[partition]:
+            self._queue.lease_to_import(task, import_id)
 
-    def _remove(self, import_id: str, partition: int, state: str | None) -> None:
-        running = self._running.get(import_id)
+    def _remove(self, event: ImportEnded | ImportIdVoid, partition: int) -> None:
+        running = self._running.get(event.import_id)
         if running is None:
             return
         # A worker that took over may hold what the report, written down by the one before it, did not name.
-        for task in running.items.pop(partition, ()):
-            if state is None:
-                self._schedule.return_from_import(task, import_id)
+        for task in running.tasks.pop(partition, ()):
+            if isinstance(event, ImportIdVoid):
+                self._queue.return_from_import(task, event.import_id)
             else:
-                self._schedule.release(task, import_id, alone=state != ImportState.FAILED)
-        if not running.items:
-            del self._running[import_id]
+                self._queue.release(task, event.import_id, alone=event.state is not ImportState.FAILED)
+        if not running.tasks:
+            del self._running[event.import_id]

@@ -8,11 +8,14 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from streams.dispatch.outbox.rows import TouchedRow
 from streams.dispatch.outbox.tasks import Family, family_of, owner_of
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.record_state import FollowUpDeliveryState, RecordDeliveryState
 from streams.dotdigital.codes import explain
+from streams.engine.unit_of_work import UnitOfWork
 from streams.messages.dead_letters import keyed_hash
+from streams.messages.deliveries import TaskParked
 
 ParkedTask: TypeAlias = Literal["contact", "record", "catalogue", "list", "follow_up", "erasure"]
 DeliveryState: TypeAlias = ContactDeliveryState | RecordDeliveryState | FollowUpDeliveryState
@@ -51,7 +54,7 @@ _decode = msgspec.json.Decoder(Parked).decode
 
 
 def parked_of(task: str, row: DeliveryState, at: int, *, state: Literal["parked", "cleared"], tries: int = 1) -> Parked:
-    """What is to be told of a task whose row was parked, or was parked until now; ``at``: epoch milliseconds."""
+    """What is to be published of a task whose row was parked, or was parked until now; ``at``: epoch milliseconds."""
     erasure = isinstance(row, ContactDeliveryState) and row.erase is not None
     code = row.code or ""
     meaning = explain(code)
@@ -82,3 +85,28 @@ def read_parked(value: bytes) -> Parked:
         msgspec.DecodeError: the value was not written by :func:`parked_record`.
     """
     return _decode(value)
+
+
+class ParkedPublisher:
+    """Emits to the topic of parked deliveries what is parked, and what no longer is."""
+
+    def __init__(self, topic: str, hash_key: bytes) -> None:
+        self._topic = topic
+        self._hash_key = hash_key
+
+    def publish(self, unit: UnitOfWork, task: str, item: TouchedRow) -> None:
+        """Emit what has changed of a row that is saved; also that it was parked again."""
+        if item.row.parked is None:
+            if item.was_parked:
+                self.cleared(unit, task, item.row)
+        elif isinstance(item.outcome, TaskParked):
+            at, tries = item.outcome.at, item.outcome.tries
+            self._emit(unit, parked_of(task, item.row, at, state="parked", tries=tries))
+
+    def cleared(self, unit: UnitOfWork, task: str, row: DeliveryState) -> None:
+        """Emit that a task is no longer parked."""
+        self._emit(unit, parked_of(task, row, unit.now_ms, state="cleared"))
+
+    def _emit(self, unit: UnitOfWork, parked: Parked) -> None:
+        key, value = parked_record(parked, self._hash_key)
+        unit.emit_raw(self._topic, unit.partition, key, value)

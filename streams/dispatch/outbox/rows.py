@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from streams.dispatch.outbox.delivery_task import Lease
 from streams.dispatch.outbox.tasks import Family, family_of, part_of, task_of
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.record_state import FollowUpDeliveryState, RecordDeliveryState, WaitState
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec, UnitOfWork
-from streams.messages.deliveries import Delivery
+from streams.messages.deliveries import TaskEvent
 
 CODECS: dict[Family, Codec[Any]] = {
     Family.CONTACT: Codec("", ContactDeliveryState),
@@ -50,11 +51,12 @@ class OutboxRows:
 
 @dataclass(slots=True)
 class TouchedRow:
-    """A row that will be saved: whether it was parked before, and the answer that it got."""
+    """A row that will be saved: whether it was parked before, and the outcome that it got, with the lease that it ends."""
 
     row: Any
     was_parked: bool
-    result: Delivery | None = None
+    outcome: TaskEvent | None = None
+    lease: Lease | None = None
 
 
 class TouchedRows:

@@ -1,4 +1,4 @@
-"""Rules: what those who deliver must know of the site, beside the rows."""
+"""The site's policy: who is a recent buyer, who owns consent, when bulk may be sent."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,13 @@ from streams.mapping.bulk_windows import BulkWindows
 _DAY = 86_400
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class SitePolicy:
     """What the outbox must know of the site.
 
     ``listed_for``: how long after a despatch a contact is a recent buyer, in seconds; None: no list. ``external``: another
     system owns consent and creates contacts. ``digest``: the keyed digest of an address; ``hash_key``: of the hash by which
-    the owner of a parked delivery is known. ``windows``: when bulk may be sent. ``list_refused``: Dotdigital does not take the
-    list, so nobody joins it until a restart.
+    the owner of a parked delivery is known. ``windows``: when bulk may be sent.
     """
 
     listed_for: int | None
@@ -26,7 +25,6 @@ class SitePolicy:
     digest: Digest
     hash_key: bytes
     windows: BulkWindows
-    list_refused: bool = False
 
     @classmethod
     def of(cls, mapping: Mapping, digest: Digest, hash_key: bytes) -> "SitePolicy":
@@ -43,12 +41,8 @@ class SitePolicy:
 
     def joins(self, row: ContactDeliveryState, now_s: float) -> bool:
         """Whether the contact must be put on the recent buyers' list."""
-        barred = row.list_refused_at is not None and row.list_refused_at == row.despatched
-        return not row.listed and not barred and not row.refused and self.listed_until(row) > now_s
-
-    def may_join(self, row: ContactDeliveryState, now_s: float) -> bool:
-        """Whether it can be put there now."""
-        return not self.list_refused and self.joins(row, now_s)
+        refused = row.list_refused_at is not None and row.list_refused_at == row.despatched
+        return not row.listed and not refused and not row.refused and self.listed_until(row) > now_s
 
     def leaves(self, row: ContactDeliveryState, now_s: float) -> bool:
         """Whether the contact must be taken off the list."""

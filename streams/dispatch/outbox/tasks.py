@@ -5,10 +5,13 @@
 | contact | ``e<address>`` | data fields, status, place on the recent buyers' list; or an erasure |
 | record | ``r<address>NUL<record key>`` | one order record of a contact |
 | catalogue | ``k<variant>`` | one catalogue record |
-| follow-up | ``f<address>NUL<credit note>`` | one credit note of which Dotdigital is told once |
+| follow-up | ``f<address>NUL<credit note>`` | one credit note, sent to Dotdigital once |
 """
 
 from enum import StrEnum
+from typing import Final
+
+from streams.dotdigital.errors import Limit
 
 
 class Family(StrEnum):
@@ -25,8 +28,8 @@ class Family(StrEnum):
         return self.name.lower().replace("_", "-")
 
 
-class Queue(StrEnum):
-    """Where a task waits, by how it can be sent: the first four also by import, each kind with its like."""
+class Work(StrEnum):
+    """How a task can be sent, and so with which others it waits. Contacts to be created never go with those that exist."""
 
     EXISTING = "existing"
     NEW = "new"
@@ -34,6 +37,17 @@ class Queue(StrEnum):
     CATALOGUE = "catalogue"
     ALONE = "alone"
     FOLLOW_UP = "follow-up"
+
+    @property
+    def import_limit(self) -> Limit:
+        """Dotdigital's limit on imports of this kind in flight."""
+        return Limit.CONTACT_IMPORTS if self in (Work.EXISTING, Work.NEW) else Limit.INSIGHT_IMPORTS
+
+
+IMPORTABLE: Final = (Work.EXISTING, Work.NEW, Work.RECORD, Work.CATALOGUE)
+"""What can also go by import, each kind with its like."""
+SINGLY: Final = (*IMPORTABLE, Work.ALONE)
+"""What can go by a call of its own. Follow-ups never do: they share calls."""
 
 
 def task_of(family: Family, owner: str, part: object = None) -> str:

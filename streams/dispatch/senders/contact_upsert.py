@@ -1,65 +1,80 @@
-"""Bring one contact to its desired state: look before creating, never loosen a status, answer for what was done.
+"""Bring one contact to its desired state: look before creating, never loosen a status, and report what was done.
 
-The sequence of calls is decided here and nowhere else (``docs/contact-rules.md`` sections 5 and 6). A contact
-that we know is changed by its id: such a call cannot create, so a contact that vanished is not brought back subscribed.
+The sequence of calls is decided here and nowhere else (``docs/contact-rules.md`` sections 5 and 6). A contact that we know is
+changed by its id: such a call cannot create, so a contact that vanished is not brought back subscribed.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+import msgspec
+
+from streams.core.clock import Clock
+from streams.dispatch.outbox.tasks import owner_of
+from streams.dispatch.senders.destination import AccountTargets
 from streams.domain import consent
 from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED
-from streams.domain.contact_state import ContactDeliveryState, creation_of, holds_fields
+from streams.domain.contact_state import ContactDeliveryState, holds_fields
+from streams.domain.creation import after_status
 from streams.domain.versioned import version_bytes
 from streams.dotdigital.client import Api
 from streams.dotdigital.contact_calls import Contact
-from streams.dotdigital.errors import (
-    AccessError,
-    ContactExistsError,
-    DataError,
-    DotdigitalError,
-)
+from streams.dotdigital.errors import AccessError, ContactExistsError, DataError, DotdigitalError
 from streams.dotdigital.insight import MOST_KEYS
-from streams.messages.deliveries import Created, Outcome
+from streams.messages.deliveries import (
+    Checkpoint,
+    ContactAbsent,
+    ContactCleared,
+    ContactCreated,
+    ContactDeleted,
+    ContactDelivered,
+    ContactErased,
+    ContactMissing,
+    ContactUpdated,
+    CreatedAs,
+    CreationAttempted,
+    CreationWithdrawn,
+    ListRefusal,
+    ObservedContact,
+    OptOutSent,
+    RemovalPrepared,
+)
 
 NOTHING = b"{}"
+"""Data fields that change nothing."""
 
+_REFUSES_ONE_CONTACT = (
+    "ERROR_CONTACT_SUPPRESSEDFORADDRESSBOOK",
+    "ERROR_CONTACT_SUPPRESSED",
+    "ERROR_CONTACT_INVALID",
+    "ERROR_CONTACT_NOT_FOUND",
+)
+"""Codes that keep one contact off a list; any other keeps everybody off: ``contacts:invalidValue`` of an unknown list."""
 
-@dataclass(frozen=True, slots=True)
-class UpsertResult:
-    """What was done, and what is now known of the contact; ``contact`` is its id, None when there is none.
-
-    ``seen`` is the contact as Dotdigital showed it last, None where that would only tell what we said ourselves. ``listless``:
-    the code with which Dotdigital refused the list; it took the data without.
-    """
-
-    outcome: Outcome
-    contact: int | None = None
-    created: Created = "no"
-    opt_out_sent: bool = False
-    seen: Contact | None = None
-    listed: bool | None = None
-    listless: str | None = None
+WriteCheckpoint: TypeAlias = Callable[[Checkpoint], Awaitable[None]]
+"""Makes durable what would be lost with the response; returns once it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContactUpsert:
     """One contact's row, and what there is to do besides.
 
-    ``cleared`` is the content that empties every field of ours; ``join`` the list that the contact must be put on; ``records``
-    the keys of the order records that it holds in ``collection``; ``external``: contacts are another system's to create;
-    ``indexed``: everybody whom Dotdigital has was read back, so that who is not known is most likely new.
+    ``join`` is the list that the contact must be put on; ``records`` the keys of the order records that it holds;
+    ``probably_new``: everybody whom Dotdigital has was read back, so a contact that we do not know is most likely new.
     """
 
-    email: str
+    task: str
     row: ContactDeliveryState
-    cleared: bytes
+    targets: AccountTargets
     join: int | None = None
     records: Sequence[str] = ()
-    collection: str | None = None
-    external: bool = False
-    indexed: bool = False
+    probably_new: bool = False
+
+    @property
+    def email(self) -> str:
+        """The address."""
+        return owner_of(self.task)
 
     @property
     def fields(self) -> bytes:
@@ -71,175 +86,224 @@ class ContactUpsert:
         """The lists to send."""
         return () if self.join is None else (self.join,)
 
+    @property
+    def digest(self) -> bytes:
+        """Identifies the content that is delivered."""
+        return self.row.hash or b""
 
-Checkpoint: TypeAlias = Callable[[UpsertResult], Awaitable[None]]
-"""Makes durable what would be lost with the answer: the status we create with, a refusal that was seen, an opt-out told."""
+    def creation_seen(self, contact: Contact) -> CreatedAs | None:
+        """How we created the contact that Dotdigital shows; what we did to another one at this address says nothing of it."""
+        same = self.row.contact in (None, contact.contact_id)
+        return self.row.creation.explaining(contact.email_status) if same else None
 
 
-async def deliver_contact(api: Api, job: ContactUpsert, note: Checkpoint) -> UpsertResult:
-    """Send what the job's row wants.
+async def deliver_contact(api: Api, upsert: ContactUpsert, checkpoint: WriteCheckpoint, clock: Clock) -> ContactDelivered:
+    """Send what the row wants; what became of it.
 
     Raises:
         DotdigitalError: as the client raises; the calls made so far may be repeated safely.
     """
     try:
-        return await _upsert(api, job, note)
+        return await _ContactCalls(api, upsert, checkpoint, clock).deliver()
     except DataError as error:
-        if job.join is None:
+        if upsert.join is None:
             raise
         # A list that somebody deleted, or that this contact may not join, must not hold up the data.
-        return replace(await _upsert(api, replace(job, join=None), note), listless=error.code)
+        event = await _ContactCalls(api, replace(upsert, join=None), checkpoint, clock).deliver()
+        if not isinstance(event, ContactCreated | ContactUpdated):
+            return event
+        refusal = ListRefusal(error.code, upsert.row.despatched or 0, whole_list=error.code not in _REFUSES_ONE_CONTACT)
+        return msgspec.structs.replace(event, list_refusal=refusal)
 
 
-async def _upsert(api: Api, job: ContactUpsert, note: Checkpoint) -> UpsertResult:
-    row = job.row
-    if row.erase is not None:
-        return await _erase(api, job)
-    if row.fields is None:
-        return await _remove(api, job, note)
-    if row.contact is not None and not row.must_send_opt_out:
-        contact = await _change(api, job, row.contact)
-        if contact is not None:
-            return _updated(job, contact, _creation(row, contact), published=False)
-    # A creation is a look of its own: it is refused, or changes no status, if there is a contact. Not after a lost answer.
-    probably_new = job.indexed and not row.known and row.creation_attempted_as == "no" and not job.external
-    found = None if probably_new else await api.find(job.email)
-    if found is None and job.external:
-        return UpsertResult("vanished")
-    if found is None:
-        try:
-            return await _create(api, job, note)
-        except ContactExistsError:
-            found = await api.find(job.email)
-    return await _update(api, job, found, note)
-
-
-async def _change(api: Api, job: ContactUpsert, contact_id: int) -> Contact | None:
-    """The contact after the change; None when it must be looked for: it is gone, or has another address by now."""
-    try:
-        contact = await api.update_by_id(contact_id, job.fields, lists=job.lists)
-    except (DataError, AccessError):
-        # What is refused by id for its content is refused by address too, and parked then.
-        return None
-    return contact if contact.email in ("", job.email) else None
-
-
-async def _create(api: Api, job: ContactUpsert, note: Checkpoint) -> UpsertResult:
-    status: Created = consent.creation_status(job.row.consent, external=job.external) or UNSUBSCRIBED
-    await note(UpsertResult("noted", created=status))
-    try:
-        if status == SUBSCRIBED:
-            # Without a status a new contact is subscribed, and one that comes back from the bin keeps the status it had.
-            result = await api.upsert_by_email(job.email, job.fields, lists=job.lists)
-            if not result.created:
-                return _updated(job, result.contact, _creation(job.row, result.contact), published=False)
-            contact = result.contact
-        else:
-            contact = await api.create(job.email, job.fields, UNSUBSCRIBED, lists=job.lists)
-    except DotdigitalError as error:
-        if error.not_applied:
-            # Whoever is found next time was created by somebody else, or by an earlier try.
-            await note(UpsertResult("withdrawn", created=job.row.creation_attempted_as))
-        raise
-    published = consent.opted_out(job.row.consent)
-    return UpsertResult("created", contact.contact_id, status, published, contact, _listed(job))
-
-
-async def _update(api: Api, job: ContactUpsert, found: Contact | None, note: Checkpoint) -> UpsertResult:
-    if found is None:
-        return await _restore_from_bin(api, job)
-    row = job.row
-    tighten = consent.must_send_opt_out(row.consent, found.email_status, sent=row.opt_out_sent)
-    if not tighten and job.join is None and found.contact_id == row.contact and holds_fields(row):
-        # Only the opt-out is new, and the contact is refused already.
-        return _updated(job, found, _creation(row, found), published=False)
-    status: Literal["unsubscribed"] | None = UNSUBSCRIBED if tighten else None
-    try:
-        contact = await api.update_by_id(found.contact_id, job.fields, job.lists, status)
-    except DataError:
-        if await api.find(job.email) is None:
-            # It vanished since the look; by its address it would have come back subscribed.
-            return UpsertResult("vanished") if job.external else await _create(api, job, note)
-        if tighten:
-            # The opt-out goes out even when the data cannot.
-            await api.update_by_id(found.contact_id, NOTHING, status=status)
-            await note(UpsertResult("noted", opt_out_sent=True))
-        raise
-    return _updated(job, contact, _creation(row, contact), published=tighten)
-
-
-async def _restore_from_bin(api: Api, job: ContactUpsert) -> UpsertResult:
-    """There is a contact that cannot be seen: it is in the recycle bin, and comes back with the status that it had there."""
-    row = job.row
-    tighten = consent.must_send_opt_out(row.consent, None, sent=row.opt_out_sent)
-    result = await api.upsert_by_email(job.email, job.fields, UNSUBSCRIBED if tighten else None, lists=job.lists)
-    contact, created = result.contact, _creation(row, result.contact)
-    if result.created:
-        created = consent.creation_status(row.consent, external=job.external) or UNSUBSCRIBED
-        if created == UNSUBSCRIBED and not tighten:
-            contact = await api.update_by_id(contact.contact_id, NOTHING, status=UNSUBSCRIBED)
-    return _updated(job, contact, created, published=tighten)
-
-
-def _updated(job: ContactUpsert, contact: Contact, created: Created, *, published: bool) -> UpsertResult:
-    opt_out_due = consent.opted_out(job.row.consent)
-    ours = (published or job.row.opt_out_sent) and contact.email_status == UNSUBSCRIBED
-    created = consent.creation_after_status(created, contact.email_status)
-    return UpsertResult("updated", contact.contact_id, created, opt_out_due, None if ours else contact, _listed(job))
-
-
-def _listed(job: ContactUpsert) -> bool | None:
-    return None if job.join is None else True
-
-
-async def _remove(api: Api, job: ContactUpsert, note: Checkpoint) -> UpsertResult:
-    row = job.row
-    ours = row.delivered is not None or row.known or row.outcome_unknown or row.creation_attempted_as != "no"
-    found = await api.find(job.email) if ours or row.moved_to else None
-    creation = "no" if found is None else _creation(row, found)
-    if found is not None or consent.refusal_follows(row.consent):
-        # Before the contact goes: once it is gone, a lost answer would take the unsubscribe along.
-        await note(UpsertResult("noted", created=creation, seen=found))
-    if found is None or not ours:
-        return UpsertResult("absent")
-    if creation != "no":
-        await _delete(api, job)
-        return UpsertResult("deleted")
-    try:
-        await api.update_by_id(found.contact_id, job.cleared)
-    except DataError:
-        if await api.find(job.email) is None:
-            return UpsertResult("absent")
-        raise
-    return UpsertResult("cleared", found.contact_id, opt_out_sent=row.opt_out_sent)
-
-
-async def _erase(api: Api, job: ContactUpsert) -> UpsertResult:
-    if await api.find(job.email) is not None:
-        await api.suppress([job.email])
-        await _delete(api, job)
-    return UpsertResult("erased")
-
-
-async def _delete(api: Api, job: ContactUpsert) -> None:
-    # The bin keeps a contact's records for thirty days, and with them their keys from whoever has the orders next.
-    if job.collection is not None:
-        for start in range(0, len(job.records), MOST_KEYS):
-            await api.delete_records(job.collection, job.records[start : start + MOST_KEYS], job.email)
-    await api.delete(job.email)
-
-
-def refusal_follows(row: ContactDeliveryState, seen: Contact | None) -> bool:
+def refusal_follows(row: ContactDeliveryState, checkpoint: Checkpoint) -> bool:
     """Whether a refusal must follow the person to the next address."""
-    if seen is None:
+    if not isinstance(checkpoint, RemovalPrepared) or checkpoint.observed is None:
         return consent.refusal_follows(row.consent)
+    seen = checkpoint.observed
     updated = version_bytes(seen.updated * 1_000_000)
     after = consent.with_observed_status(
-        row.consent, seen.email_status, updated, _creation(row, seen), opt_outs_sent=row.opt_out_sent
+        row.consent, seen.status, updated, checkpoint.created_as, opt_outs_sent=row.opt_out_sent
     )
     return consent.refusal_follows(after)
 
 
-def _creation(row: ContactDeliveryState, contact: Contact) -> Created:
-    """Whether and how we created this contact; what we did to one that had the address before says nothing of it."""
-    return creation_of(row, contact.email_status) if row.contact in (None, contact.contact_id) else "no"
+@dataclass(frozen=True, slots=True)
+class _ContactCalls:
+    """The calls for one contact, and the event that each way through them ends with."""
+
+    api: Api
+    upsert: ContactUpsert
+    checkpoint: WriteCheckpoint
+    clock: Clock
+
+    async def deliver(self) -> ContactDelivered:
+        row = self.upsert.row
+        if row.erase is not None:
+            return await self._erase()
+        if row.fields is None:
+            return await self._remove()
+        if row.contact is not None and not row.must_send_opt_out:
+            contact = await self._update_known(row.contact)
+            if contact is not None:
+                return self._updated(contact, self.upsert.creation_seen(contact), opt_out_now=False)
+        return await self._look_and_write()
+
+    async def _look_and_write(self) -> ContactDelivered:
+        upsert, row, external = self.upsert, self.upsert.row, self.upsert.targets.external
+        # A creation is a look of its own: it is refused, or changes no status, if there is a contact. Not so after a lost
+        # response, for then it must be seen whether the contact shows the status that we gave it.
+        skip_look = upsert.probably_new and not row.known and row.creation.attempted_as is None and not external
+        found = None if skip_look else await self.api.find(upsert.email)
+        if found is None and external:
+            return self._missing()
+        if found is None:
+            try:
+                return await self._create()
+            except ContactExistsError:
+                found = await self.api.find(upsert.email)
+        return await self._restore_from_bin() if found is None else await self._update(found)
+
+    async def _update_known(self, contact_id: int) -> Contact | None:
+        """The contact after the change; None when it must be looked for: it is gone, or has another address by now."""
+        try:
+            contact = await self.api.update_by_id(contact_id, self.upsert.fields, lists=self.upsert.lists)
+        except (DataError, AccessError):
+            # What is refused by id for its content is refused by address too, and parked then.
+            return None
+        return contact if contact.email in ("", self.upsert.email) else None
+
+    async def _create(self) -> ContactDelivered:
+        upsert, row = self.upsert, self.upsert.row
+        status = self._creation_status()
+        # Before the call: if its response is lost, the contact that it created must not count as somebody else's.
+        await self.checkpoint(CreationAttempted(task=upsert.task, at=self.clock.now_ms(), created_as=status))
+        try:
+            if status == SUBSCRIBED:
+                # Without a status a new contact is subscribed, and one that comes back from the bin keeps the status it had.
+                result = await self.api.upsert_by_email(upsert.email, upsert.fields, lists=upsert.lists)
+                if not result.created:
+                    return self._updated(result.contact, upsert.creation_seen(result.contact), opt_out_now=False)
+                contact = result.contact
+            else:
+                contact = await self.api.create(upsert.email, upsert.fields, UNSUBSCRIBED, lists=upsert.lists)
+        except DotdigitalError as error:
+            if error.not_applied:
+                # A contact that is found next time was created by somebody else, or by an earlier try of ours.
+                earlier = row.creation.attempted_as
+                await self.checkpoint(CreationWithdrawn(task=upsert.task, at=self.clock.now_ms(), attempted_before=earlier))
+            raise
+        return ContactCreated(
+            task=upsert.task,
+            at=self.clock.now_ms(),
+            digest=upsert.digest,
+            contact=contact.contact_id,
+            created_as=status,
+            opt_out_sent=consent.opted_out(row.consent),
+            joined=upsert.join is not None,
+            observed=_observed(contact),
+        )
+
+    async def _update(self, found: Contact) -> ContactDelivered:
+        upsert, row = self.upsert, self.upsert.row
+        tighten = consent.must_send_opt_out(row.consent, found.email_status, sent=row.opt_out_sent)
+        if not tighten and upsert.join is None and found.contact_id == row.contact and holds_fields(row):
+            # Only the opt-out is new, and the contact is refused already.
+            return self._updated(found, upsert.creation_seen(found), opt_out_now=False)
+        status: Literal["unsubscribed"] | None = UNSUBSCRIBED if tighten else None
+        try:
+            contact = await self.api.update_by_id(found.contact_id, upsert.fields, upsert.lists, status)
+        except DataError:
+            if await self.api.find(upsert.email) is None:
+                # It vanished since the look; by its address it would have come back subscribed.
+                return self._missing() if upsert.targets.external else await self._create()
+            if tighten:
+                # The opt-out goes out even when the data cannot.
+                await self.api.update_by_id(found.contact_id, NOTHING, status=status)
+                await self.checkpoint(OptOutSent(task=upsert.task, at=self.clock.now_ms()))
+            raise
+        return self._updated(contact, upsert.creation_seen(contact), opt_out_now=tighten)
+
+    async def _restore_from_bin(self) -> ContactDelivered:
+        """There is a contact that cannot be seen: it is in the recycle bin, and comes back with the status it had there."""
+        upsert, row = self.upsert, self.upsert.row
+        tighten = consent.must_send_opt_out(row.consent, None, sent=row.opt_out_sent)
+        status: Literal["unsubscribed"] | None = UNSUBSCRIBED if tighten else None
+        result = await self.api.upsert_by_email(upsert.email, upsert.fields, status, lists=upsert.lists)
+        contact, created_as = result.contact, upsert.creation_seen(result.contact)
+        if result.created:
+            created_as = self._creation_status()
+            if created_as == UNSUBSCRIBED and not tighten:
+                contact = await self.api.update_by_id(contact.contact_id, NOTHING, status=UNSUBSCRIBED)
+        return self._updated(contact, created_as, opt_out_now=tighten)
+
+    def _updated(self, contact: Contact, created_as: CreatedAs | None, *, opt_out_now: bool) -> ContactUpdated:
+        upsert, row = self.upsert, self.upsert.row
+        # An unsubscribe that we sent is nobody's statement.
+        echo = (opt_out_now or row.opt_out_sent) and contact.email_status == UNSUBSCRIBED
+        return ContactUpdated(
+            task=upsert.task,
+            at=self.clock.now_ms(),
+            digest=upsert.digest,
+            contact=contact.contact_id,
+            created_as=after_status(created_as, contact.email_status),
+            opt_out_sent=consent.opted_out(row.consent),
+            joined=upsert.join is not None,
+            observed=None if echo else _observed(contact),
+        )
+
+    async def _remove(self) -> ContactDelivered:
+        upsert, row = self.upsert, self.upsert.row
+        touched = row.delivered is not None or row.known or row.outcome_unknown or row.creation.attempted_as is not None
+        found = await self.api.find(upsert.email) if touched or row.moved_to else None
+        created_as = None if found is None else upsert.creation_seen(found)
+        if found is not None or consent.refusal_follows(row.consent):
+            # Before the contact goes: once it is gone, a lost response would take the unsubscribe along.
+            observed = None if found is None else _observed(found)
+            now = self.clock.now_ms()
+            await self.checkpoint(RemovalPrepared(task=upsert.task, at=now, observed=observed, created_as=created_as))
+        if found is None or not touched:
+            return self._absent()
+        if created_as is not None:
+            await self._delete()
+            return ContactDeleted(task=upsert.task, at=self.clock.now_ms(), digest=upsert.digest)
+        try:
+            await self.api.update_by_id(found.contact_id, upsert.targets.cleared)
+        except DataError:
+            if await self.api.find(upsert.email) is None:
+                return self._absent()
+            raise
+        return ContactCleared(
+            task=upsert.task,
+            at=self.clock.now_ms(),
+            digest=upsert.digest,
+            contact=found.contact_id,
+            opt_out_sent=row.opt_out_sent,
+        )
+
+    async def _erase(self) -> ContactErased:
+        if await self.api.find(self.upsert.email) is not None:
+            await self.api.suppress([self.upsert.email])
+            await self._delete()
+        return ContactErased(task=self.upsert.task, at=self.clock.now_ms())
+
+    async def _delete(self) -> None:
+        # The bin keeps a contact's records for thirty days, and with them their keys from whoever has the orders next.
+        email, collection, records = self.upsert.email, self.upsert.targets.orders, self.upsert.records
+        if collection is not None:
+            for start in range(0, len(records), MOST_KEYS):
+                await self.api.delete_records(collection, records[start : start + MOST_KEYS], email)
+        await self.api.delete(email)
+
+    def _absent(self) -> ContactAbsent:
+        return ContactAbsent(task=self.upsert.task, at=self.clock.now_ms(), digest=self.upsert.digest)
+
+    def _missing(self) -> ContactMissing:
+        return ContactMissing(task=self.upsert.task, at=self.clock.now_ms())
+
+    def _creation_status(self) -> CreatedAs:
+        return consent.creation_status(self.upsert.row.consent, external=self.upsert.targets.external) or UNSUBSCRIBED
+
+
+def _observed(contact: Contact) -> ObservedContact:
+    return ObservedContact(contact.email_status, contact.updated)

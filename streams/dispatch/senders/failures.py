@@ -9,8 +9,10 @@ from random import Random
 import structlog
 
 from streams.core.backoff import RetryPolicy
+from streams.core.clock import Clock
 from streams.dispatch.outbox.delivery_log import DeliveryLog
-from streams.dispatch.outbox.delivery_queue import DeliveryQueue, QueuedTask
+from streams.dispatch.outbox.delivery_queue import DeliveryQueue
+from streams.dispatch.outbox.delivery_task import DeliveryTask
 from streams.dispatch.outbox.tasks import Family, family_of, owner_of, task_of
 from streams.dotdigital.errors import (
     AccessError,
@@ -22,7 +24,7 @@ from streams.dotdigital.errors import (
     TransientError,
 )
 from streams.messages.dead_letters import keyed_hash
-from streams.messages.deliveries import Delivery
+from streams.messages.deliveries import ContactMissing, TaskParked
 from streams.observability.metrics import Metrics
 
 log = structlog.get_logger()
@@ -42,43 +44,44 @@ class FailurePolicy:
 
     def __init__(
         self,
-        schedule: DeliveryQueue,
-        answers: DeliveryLog,
+        queue: DeliveryQueue,
+        log: DeliveryLog,
+        clock: Clock,
+        metrics: Metrics,
         *,
         hash_key: bytes,
-        metrics: Metrics,
-        retry: RetryPolicy | None = None,
         rng: Random | None = None,
     ) -> None:
-        self._schedule = schedule
-        self._answers = answers
-        self._hash_key = hash_key
+        self._queue = queue
+        self._log = log
+        self._clock = clock
         self._metrics = metrics
-        self._retry = retry or RetryPolicy(cap=_LONGEST)
+        self._hash_key = hash_key
         self._rng = rng or Random()  # jitter, not a secret
+        self._retry = RetryPolicy(cap=_LONGEST)
         self._failures = 0
 
-    def succeeded(self, entry: QueuedTask) -> None:
-        """A call for ``entry`` was answered for what it said."""
+    def succeeded(self, task: DeliveryTask) -> None:
+        """A call for ``task`` was answered for its content."""
         self._failures = 0
-        self._schedule.resume(entry.key)
+        self._queue.blockers.resume(task.queue_key)
 
-    def retry(self, error: DotdigitalError, *entries: QueuedTask) -> None:
+    def retry(self, error: DotdigitalError, *tasks: DeliveryTask) -> None:
         """Try again what a failed call carried, when the trouble may be over."""
         self._failures += not isinstance(error, TransientError)
-        due, reason = self._when(error, max((entry.failures for entry in entries), default=0) + 1)
-        self._metrics.retries.labels(reason).inc(len(entries))
+        due, reason = self._when(error, max((task.failures for task in tasks), default=0) + 1)
+        self._metrics.retries.labels(reason).inc(len(tasks))
         if isinstance(error, AccessError):
-            for place in {entry.key for entry in entries}:
-                self._schedule.pause(due, place)
+            for key in {task.queue_key for task in tasks}:
+                self._queue.blockers.pause(due, key)
         if not isinstance(error, ConnectivityError) or isinstance(error, TransientError):
-            self._schedule.resume()
-        for entry in entries:
-            self._schedule.retry(entry, due)
+            self._queue.blockers.resume()
+        for task in tasks:
+            self._queue.retry(task, due)
 
     def _when(self, error: DotdigitalError, tries: int) -> tuple[int, str]:
         """When to try again (epoch ms), and why it failed, for the metric."""
-        now = self._answers.now_ms()
+        now = self._clock.now_ms()
         wait = int(self._retry.delay(self._failures, self._rng) * 1000)
         match error:
             case ThrottledError():
@@ -93,50 +96,47 @@ class FailurePolicy:
             case ConnectivityError():
                 reason = error.reason
                 if self._failures >= _MANY:
-                    self._schedule.pause(now + wait)
+                    self._queue.blockers.pause(now + wait)
             case _:
                 reason = "other"
         return now + wait, reason
 
-    async def rejected(self, entry: QueuedTask, digest: bytes, error: DataError) -> None:
+    async def rejected(self, task: DeliveryTask, digest: bytes, error: DataError) -> None:
         """Park what was refused; what only lacks something is tried a few times first.
 
         Args:
-            entry: the task.
+            task: whose content was refused.
             digest: of the content that was refused.
             error: Dotdigital's answer.
 
         Raises:
             aiokafka.errors.KafkaError: it could not be written down.
         """
-        self.succeeded(entry)
-        if isinstance(error, MissingError) and entry.missing + 1 < _TRIES:
+        self.succeeded(task)
+        if isinstance(error, MissingError) and task.missing + 1 < _TRIES:
             self._metrics.retries.labels("missing").inc()
-            self._schedule.retry(entry, self._answers.now_ms() + 1000 * 2**entry.missing)
-            entry.missing += 1
+            self._queue.retry(task, self._clock.now_ms() + 1000 * 2**task.missing, missing=True)
         elif error.code in _CONTACT_GONE:
-            await self._contact_missing(entry)
+            await self._contact_missing(task)
         else:
-            await self._park(entry, digest, error)
+            await self._park(task, digest, error)
 
-    async def _contact_missing(self, entry: QueuedTask) -> None:
+    async def _contact_missing(self, task: DeliveryTask) -> None:
         """Somebody deleted the contact in Dotdigital: it is looked for anew, and the task waits for it."""
-        self._schedule.answered(entry.task)
-        contact = task_of(Family.CONTACT, owner_of(entry.task))
-        await self._answers.write(entry.partition, Delivery(contact, "vanished", "", self._answers.now_ms(), entry.lane))
+        self._queue.finish(task.key)
+        missing = ContactMissing(task=task_of(Family.CONTACT, owner_of(task.key)), at=self._clock.now_ms(), found_by=task.key)
+        await self._log.write(task.partition, missing)
 
-    async def _park(self, entry: QueuedTask, digest: bytes, error: DataError) -> None:
+    async def _park(self, task: DeliveryTask, digest: bytes, error: DataError) -> None:
         self._metrics.parked.labels(error.code).inc()
         log.error(
             "delivery parked",
-            kind=family_of(entry.task).label,
+            kind=family_of(task.key).label,
             code=error.code,
             operation=error.operation,
             shape=error.shape,
-            owner=keyed_hash(owner_of(entry.task).encode(), self._hash_key),
+            owner=keyed_hash(owner_of(task.key).encode(), self._hash_key),
         )
-        now = self._answers.now_ms()
-        await self._answers.write(
-            entry.partition,
-            Delivery(entry.task, "parked", digest.hex(), now, entry.lane, code=error.code, tries=entry.failures + 1),
-        )
+        now, tries = self._clock.now_ms(), task.failures + 1
+        parked = TaskParked(task=task.key, at=now, digest=digest, code=error.code, tries=tries)
+        await self._log.write(task.partition, parked)

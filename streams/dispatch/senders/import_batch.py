@@ -1,16 +1,15 @@
-"""Freight: what goes into an import. Contacts that must be created unsubscribed never travel with those that exist."""
+"""Batches: what goes into an import. Contacts that must be created unsubscribed never travel with those that exist."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from streams.dispatch.outbox.delivery_queue import DeliveryQueue, QueuedTask
+from streams.dispatch.outbox.delivery_queue import DeliveryQueue
+from streams.dispatch.outbox.delivery_task import DeliveryTask
 from streams.dispatch.outbox.rows import OutboxRows
-from streams.dispatch.outbox.site_policy import SitePolicy
-from streams.dispatch.outbox.tasks import Family, owner_of, part_of, task_of
+from streams.dispatch.outbox.tasks import Family, Work, owner_of, part_of, task_of
 from streams.dispatch.senders.contact_upsert import NOTHING
-from streams.dispatch.senders.destination import AccountTargets
-from streams.dispatch.senders.routing import Work
+from streams.dispatch.senders.recent_buyers import RecentBuyersList
 from streams.domain import consent
 from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED
 from streams.domain.contact_state import ContactDeliveryState
@@ -18,113 +17,109 @@ from streams.domain.record_state import RecordDeliveryState
 from streams.dotdigital.batches import batches
 from streams.dotdigital.imports import ImportContact
 from streams.dotdigital.insight import ImportRecord
-from streams.messages.deliveries import Created, ImportedTask
+from streams.messages.deliveries import CreatedAs, ImportedTask
 
-ImportBatch: TypeAlias = ImportContact | ImportRecord
+ImportContent: TypeAlias = ImportContact | ImportRecord
 
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """One task's row of an import.
+    """One task's row of an import: what goes out, and what is remembered of it while the import runs."""
 
-    ``created`` is the status with which it creates a contact, ``before`` that with which an earlier call may have. ``contact``
-    is whom a record goes to.
-    """
-
-    entry: QueuedTask
-    load: ImportBatch
-    digest: str
-    created: Created = "no"
-    joined: bool = False
-    contact: int | None = None
-    before: Created = "no"
+    task: DeliveryTask
+    content: ImportContent
+    imported: ImportedTask
 
     @property
-    def item(self) -> ImportedTask:
-        """What is remembered of it while the import runs."""
-        return ImportedTask(self.entry.task, self.digest, self.joined, self.contact, self.created, self.before)
+    def created_as(self) -> CreatedAs | None:
+        """The status with which it creates a contact."""
+        return self.imported.created_as
 
     def encode(self) -> bytes:
         """The row as it goes out."""
-        return self.load.encode()
+        return self.content.encode()
 
 
 class BatchBuilder:
-    """Takes due tasks from the schedule and packs them."""
+    """Packs tasks that were leased for an import; ``external``: another system creates contacts."""
 
-    def __init__(self, schedule: DeliveryQueue, rows: OutboxRows, destination: AccountTargets, rules: SitePolicy) -> None:
-        self._schedule = schedule
+    def __init__(self, queue: DeliveryQueue, rows: OutboxRows, recent_buyers: RecentBuyersList, *, external: bool) -> None:
+        self._queue = queue
         self._rows = rows
-        self._destination = destination
-        self._rules = rules
+        self._recent_buyers = recent_buyers
+        self._external = external
 
-    def build(self, entries: Sequence[QueuedTask], work: Work, now_s: float, most: int) -> list[BatchRow]:
-        """One import's rows; entries that are not among them wait again."""
-        packed = [freight for entry in entries if (freight := self._pack(entry, work, now_s)) is not None]
+    def build(self, tasks: Sequence[DeliveryTask], work: Work, now_s: float, most: int) -> list[BatchRow]:
+        """One import's rows; tasks that are not among them wait again."""
+        packed = [row for task in tasks if (row := self._pack(task, work, now_s)) is not None]
         chosen = _compatible(packed)
         first = next(batches(chosen, most=most), [])
-        staying = {freight.entry.task for freight in first}
-        for freight in packed:
-            if freight.entry.task not in staying:
-                self._schedule.give_back(freight.entry)
+        staying = {row.task.key for row in first}
+        for row in packed:
+            if row.task.key not in staying:
+                self._queue.give_back(row.task)
         return first
 
-    def _pack(self, entry: QueuedTask, work: Work, now_s: float) -> BatchRow | None:
-        row = self._rows.get(entry.task, entry.partition)
+    def _pack(self, task: DeliveryTask, work: Work, now_s: float) -> BatchRow | None:
+        row = self._rows.get(task.key, task.partition)
         if isinstance(row, ContactDeliveryState):
-            return self._contact(entry, row, work, now_s)
-        return self._record(entry, row)
+            return self._contact(task, row, work, now_s)
+        return self._record(task, row)
 
-    def _contact(self, entry: QueuedTask, row: ContactDeliveryState, work: Work, now_s: float) -> BatchRow | None:
-        joined = self._rules.may_join(row, now_s) and self._destination.list_id is not None
-        if not row.dirty and not joined:
-            self._schedule.answered(entry.task)
+    def _contact(self, task: DeliveryTask, row: ContactDeliveryState, work: Work, now_s: float) -> BatchRow | None:
+        join = self._recent_buyers.to_join(row, now_s)
+        if not row.dirty and join is None:
+            self._queue.finish(task.key)
             return None
-        if (
-            row.fields is None
-            or row.erase is not None
-            or row.known != (work is Work.EXISTING)
-            or (row.known and row.must_send_opt_out)
-        ):
-            self._schedule.send_alone(entry)
+        # The row may have changed since the task was queued. An import cannot remove, erase or unsubscribe.
+        removal = row.fields is None or row.erase is not None
+        if removal or row.known != (work is Work.EXISTING) or (row.known and row.must_send_opt_out):
+            self._queue.send_alone(task)
             return None
-        status = None if row.known else consent.creation_status(row.consent, external=self._destination.external)
-        # Without a status a new contact is subscribed, and who signed up a moment ago keeps what they chose.
+        status = None if row.known else consent.creation_status(row.consent, external=self._external)
+        # Without a status a new contact is subscribed, and a person who signed up a moment ago keeps what they chose.
         contact = ImportContact(
-            email=owner_of(entry.task),
+            email=owner_of(task.key),
             fields=row.fields or NOTHING,
             status=UNSUBSCRIBED if status == UNSUBSCRIBED else None,
-            lists=(self._destination.list_id,) if joined and self._destination.list_id is not None else (),
+            lists=() if join is None else (join,),
             contact_id=row.contact,
         )
-        digest = (row.hash or b"").hex()
-        if row.known:
-            return BatchRow(entry, contact, digest, joined=joined)
-        return BatchRow(entry, contact, digest, status or "no", joined, before=row.creation)
+        imported = ImportedTask(
+            task.key,
+            row.hash or b"",
+            joined=join is not None,
+            created_as=status,
+            # Of a contact that only a reading has shown, too: its creation may still be without a report.
+            attempted_before=task.creation_of(row).attempted_as,
+        )
+        return BatchRow(task, contact, imported)
 
-    def _record(self, entry: QueuedTask, row: RecordDeliveryState | None) -> BatchRow | None:
+    def _record(self, task: DeliveryTask, row: RecordDeliveryState | None) -> BatchRow | None:
         if row is None or not row.dirty or row.content is None:
-            self._schedule.answered(entry.task)
+            self._queue.finish(task.key)
             return None
-        owner, key, digest = owner_of(entry.task), part_of(entry.task), (row.hash or b"").hex()
+        owner, key, digest = owner_of(task.key), part_of(task.key), row.hash or b""
         if not key:
-            return BatchRow(entry, ImportRecord(owner, row.content), digest)
-        contact: ContactDeliveryState | None = self._rows.get(task_of(Family.CONTACT, owner), entry.partition)
+            return BatchRow(task, ImportRecord(owner, row.content), ImportedTask(task.key, digest))
+        contact: ContactDeliveryState | None = self._rows.get(task_of(Family.CONTACT, owner), task.partition)
         if contact is None or contact.contact is None:
-            self._schedule.answered(entry.task)
+            # A record of a contact that is not there would be rejected; it waits for the contact.
+            self._queue.finish(task.key)
             return None
-        return BatchRow(entry, ImportRecord(key, row.content, owner), digest, contact=contact.contact)
+        imported = ImportedTask(task.key, digest, contact=contact.contact)
+        return BatchRow(task, ImportRecord(key, row.content, owner), imported)
 
 
 def _compatible(packed: Sequence[BatchRow]) -> list[BatchRow]:
     """Those that may share an import with most others: of one status, and each key once."""
-    subscribed = [freight for freight in packed if freight.created == SUBSCRIBED]
-    others = [freight for freight in packed if freight.created != SUBSCRIBED]
+    subscribed = [row for row in packed if row.created_as == SUBSCRIBED]
+    others = [row for row in packed if row.created_as != SUBSCRIBED]
     larger = max(subscribed, others, key=len)
-    by_key = {_key_of(freight.load): freight for freight in reversed(larger)}
-    return [freight for freight in larger if by_key[_key_of(freight.load)] is freight]
+    by_key = {_key_of(row.content): row for row in reversed(larger)}
+    return [row for row in larger if by_key[_key_of(row.content)] is row]
 
 
-def _key_of(load: ImportBatch) -> str:
+def _key_of(content: ImportContent) -> str:
     """By what the report names the row."""
-    return load.email if isinstance(load, ImportContact) else load.key
+    return content.email if isinstance(content, ImportContact) else content.key

@@ -1,48 +1,67 @@
-"""Importer: sends what waits in great numbers by bulk import, while single calls go on for the rest.
+"""Imports: what waits in great numbers goes by bulk import, while single calls go on for the rest.
 
 The ids of imports are durable (:mod:`streams.dispatch.outbox.imports_in_flight`), so an import is found again after a restart.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import structlog
 
 from streams.core.lanes import Lane
-from streams.dispatch.outbox.delivery_log import DeliveryLog
-from streams.dispatch.outbox.delivery_queue import DeliveryQueue, QueueKey
-from streams.dispatch.outbox.handler import ReadbackState
+from streams.dispatch.outbox.delivery_task import QueueKey
 from streams.dispatch.outbox.imports_in_flight import ImportsInFlight, RunningImport, new_id
-from streams.dispatch.outbox.tasks import Queue
+from streams.dispatch.outbox.tasks import IMPORTABLE, Work
 from streams.dispatch.rate_limit.limiter import RateLimiter
+from streams.dispatch.senders.context import SenderContext
 from streams.dispatch.senders.destination import AccountTargets
-from streams.dispatch.senders.failures import FailurePolicy
 from streams.dispatch.senders.import_batch import BatchBuilder, BatchRow
 from streams.dispatch.senders.import_reports import ImportReports
-from streams.dispatch.senders.routing import How, Route, RoutingPolicy, Work, routes
-from streams.dotdigital.client import DotdigitalClient
+from streams.dispatch.senders.readback_freshness import ReadbackFreshness
+from streams.dispatch.senders.routing import How, Route, RoutingPolicy, routes
 from streams.dotdigital.errors import DataError, DotdigitalError, Limit, ThrottledError
 from streams.dotdigital.imports import ImportContact
 from streams.dotdigital.insight import ImportRecord
 from streams.mapping.bulk_windows import BulkWindows
-from streams.messages.deliveries import Delivery, ImportedTask
+from streams.messages.deliveries import (
+    CreationAttempted,
+    CreationWithdrawn,
+    DeliveryEvent,
+    ImportedTask,
+    ImportIdVoid,
+    ImportStarted,
+)
 
 log = structlog.get_logger()
 
 _LOOK_SECONDS = 0.5
-_UNREAD_MS = 60_000
-"""How long nobody is created in bulk after a reading failed."""
-_FRESH_SECONDS = 60
-"""How old a reading of Dotdigital's contacts may be when contacts are created in bulk."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportPolicy:
+    """When imports are worth it and when bulk may be sent; ``poll_seconds`` between two questions after a report."""
+
+    windows: BulkWindows
+    routing: RoutingPolicy
+    poll_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImportParts:
+    """What an import goes through: packed, known to be under way, reported."""
+
+    builder: BatchBuilder
+    in_flight: ImportsInFlight
+    reports: ImportReports
 
 
 @dataclass(slots=True)
 class _Poll:
     """An import that is asked after: the slot that it holds, and when to ask next (epoch ms)."""
 
-    ceiling: Limit
+    limit: Limit
     due: int
 
 
@@ -51,41 +70,25 @@ class ImportSender:
 
     def __init__(
         self,
-        schedule: DeliveryQueue,
-        running: ImportsInFlight,
-        loader: BatchBuilder,
-        reports: ImportReports,
-        client: DotdigitalClient,
-        answers: DeliveryLog,
-        failure_policy: FailurePolicy,
-        budget: RateLimiter,
-        destination: AccountTargets,
-        *,
-        windows: BulkWindows,
-        policy: RoutingPolicy,
-        poll_seconds: float,
-        index: ReadbackState,
-        refresh: Callable[[], Awaitable[int]],
+        context: SenderContext,
+        parts: ImportParts,
+        targets: AccountTargets,
+        limiter: RateLimiter,
+        freshness: ReadbackFreshness,
+        policy: ImportPolicy,
     ) -> None:
-        self._schedule = schedule
-        self._running = running
-        self._loader = loader
-        self._reports = reports
-        self._client = client
-        self._answers = answers
-        self._failure_policy = failure_policy
-        self._budget = budget
-        self._destination = destination
-        self._windows = windows
+        self._context = context
+        self._queue = context.queue
+        self._clock = context.clock
+        self._parts = parts
+        self._targets = targets
+        self._limiter = limiter
+        self._freshness = freshness
         self._policy = policy
-        self._poll_ms = int(poll_seconds * 1000)
-        self._index = index
-        self._refresh = refresh
+        self._poll_ms = int(policy.poll_seconds * 1000)
         self._polls: dict[str, _Poll] = {}
         self._called_for: set[str] = set()
         self._starting: set[QueueKey] = set()
-        self._unread_until = 0
-        self._mark_to_come = 0
 
     async def run(self) -> None:
         """Work for ever.
@@ -100,22 +103,23 @@ class ImportSender:
                 await asyncio.sleep(_LOOK_SECONDS)
 
     async def _poll(self) -> None:
-        open_ = [running for running in self._running if running.open and running.id not in self._called_for]
+        # While the call for an import is under way, its id of ours means nothing to Dotdigital.
+        open_ = [running for running in self._parts.in_flight if running.open and running.id not in self._called_for]
         for over in self._polls.keys() - {running.id for running in open_}:
             self._forget(over)
         for running in open_:
             await self._ask(running)
 
     async def _ask(self, running: RunningImport) -> None:
-        now, poll = self._answers.now_ms(), self._polls.get(running.id)
+        now, poll = self._clock.now_ms(), self._polls.get(running.id)
         if poll is None:
-            poll = self._polls[running.id] = _Poll(Work(running.kind).ceiling, running.at + self._poll_ms)
-            self._budget.imports[poll.ceiling].acquire_existing()
+            poll = self._polls[running.id] = _Poll(Work(running.kind).import_limit, running.at + self._poll_ms)
+            self._limiter.imports[poll.limit].acquire_existing()
         if now < poll.due:
             return
         poll.due = now + self._poll_ms
         try:
-            await self._reports.reconcile(running)
+            await self._parts.reports.reconcile(running)
         except DotdigitalError as error:
             log.warning("import report could not be read", kind=running.kind, operation=error.operation)
             return
@@ -124,164 +128,150 @@ class ImportSender:
 
     def _forget(self, import_id: str) -> None:
         if (poll := self._polls.pop(import_id, None)) is not None:
-            self._budget.imports[poll.ceiling].release()
+            self._limiter.imports[poll.limit].release()
 
     def _route(self, group: asyncio.TaskGroup) -> None:
-        shut = not self._windows.open_at(self._answers.now_ms())
-        work = [work for work in Work if self._importable(work)]
+        shut = not self._policy.windows.open_at(self._clock.now_ms())
+        works = [work for work in IMPORTABLE if work is not Work.NEW or self._freshness.known]
         lanes = [lane for lane in Lane if not (shut and lane is Lane.BULK)]
-        due = {(lane, kind): self._schedule.backlog((lane, Queue(kind))) for lane in lanes for kind in work}
-        free = {ceiling: slots.free for ceiling, slots in self._budget.imports.items()}
+        due = {(lane, work): self._queue.backlog((lane, work)) for lane in lanes for work in works}
+        free = {limit: slots.free for limit, slots in self._limiter.imports.items()}
         # What is in no hurry waits until it was looked at, for the rest of a backlog may come in a moment.
-        closed = {(Lane.BULK, queue) for queue in (Queue if shut else map(Queue, work))}
-        for (lane, kind), route in routes(due, self._budget.snapshot(), free, self._policy).items():
-            place = lane, Queue(kind)
+        reserved = {(Lane.BULK, work) for work in (Work if shut else works)}
+        for key, route in routes(due, self._limiter.snapshot(), free, self._policy.routing).items():
             if route.how is How.SINGLE:
-                closed.discard(place)
+                reserved.discard(key)
                 continue
-            closed.add(place)
-            if route.how is How.IMPORT and place not in self._starting:
-                self._starting.add(place)
-                group.create_task(self._start(lane, kind, route))
-        self._schedule.close(closed)
+            reserved.add(key)
+            if route.how is How.IMPORT and key not in self._starting:
+                self._starting.add(key)
+                group.create_task(self._start(key, route))
+        self._queue.blockers.reserve(reserved)
 
-    def _importable(self, work: Work) -> bool:
-        """New contacts go by import only when it is known who exists, since an import cannot look first."""
-        return work is not Work.NEW or (
-            self._index.complete_until() is not None and self._answers.now_ms() >= self._unread_until
-        )
-
-    async def _start(self, lane: Lane, work: Work, route: Route) -> None:
-        slots = self._budget.imports[work.ceiling]
+    async def _start(self, key: QueueKey, route: Route) -> None:
+        _, work = key
+        slots = self._limiter.imports[work.import_limit]
         if not slots.acquire():
-            self._starting.discard((lane, Queue(work)))
+            self._starting.discard(key)
             return
         try:
-            if work is not Work.NEW or await self._look_again():
-                entries = self._schedule.take_due((lane, Queue(work)), route.count)
-                now = self._answers.now_ms() / 1000
-                freight = self._loader.build(entries, work, now, self._policy.import_most)
-                if freight:
-                    await self._submit(lane, work, freight)
+            if work is not Work.NEW or await self._freshness.fresh():
+                tasks = self._queue.take_due(key, route.count)
+                now, most = self._clock.now_ms() / 1000, self._policy.routing.import_most
+                batch = self._parts.builder.build(tasks, work, now, most)
+                if batch:
+                    await self._submit(key, batch)
         finally:
-            # From here on the poll counts it, once Kafka has told that it runs.
+            # From here on the poll counts it, once Kafka has shown that it runs.
             slots.release()
-            self._starting.discard((lane, Queue(work)))
+            self._starting.discard(key)
 
-    async def _look_again(self) -> bool:
-        """Read what changed in Dotdigital since the last reading, so that who signed up a moment ago is known."""
-        mark = self._index.complete_until()
-        now = self._answers.now_ms() / 1000
-        if mark is not None and now - mark < _FRESH_SECONDS:
-            return True
-        if now - self._mark_to_come < _FRESH_SECONDS:
-            return False
-        try:
-            self._mark_to_come = await self._refresh()
-        except DotdigitalError as error:
-            self._unread_until = self._answers.now_ms() + _UNREAD_MS
-            log.warning("read-back before an import failed", operation=error.operation)
-        # The reading comes round through Kafka; the next look finds it.
-        return False
-
-    async def _submit(self, lane: Lane, work: Work, freight: list[BatchRow]) -> None:
+    async def _submit(self, key: QueueKey, batch: list[BatchRow]) -> None:
         ours = new_id()
         self._called_for.add(ours)
         try:
-            await self._announce(ours, lane, work, freight)
-            await self._call_for(ours, lane, work, freight)
+            await self._announce(ours, key, batch)
+            await self._call_for(ours, key, batch)
         finally:
             self._called_for.discard(ours)
 
-    async def _call_for(self, ours: str, lane: Lane, work: Work, freight: list[BatchRow]) -> None:
-        entries = [one.entry for one in freight]
+    async def _call_for(self, ours: str, key: QueueKey, batch: list[BatchRow]) -> None:
+        tasks = [row.task for row in batch]
         try:
-            import_id = await self._call(lane, work, freight)
+            import_id = await self._call(key, batch)
         except DotdigitalError as error:
             if not error.not_applied:
                 # It may be under way all the same, and nothing must overtake it.
-                self._schedule.hand_to_import(entries, ours)
-                self._failure_policy.retry(error)
+                self._queue.hand_to_import(tasks, ours)
+                self._context.failures.retry(error)
                 return
-            await self._withdraw(ours, freight)
-            await self._failed(lane, work, freight, error)
+            await self._withdraw(ours, batch)
+            await self._failed(key, batch, error)
         else:
-            self._failure_policy.succeeded(entries[0])
-            self._schedule.hand_to_import(entries, import_id)
-            await self._started(import_id, ours, lane, work, freight)
+            self._context.failures.succeeded(tasks[0])
+            # Before anything is awaited: from here on the import has them, and no longer this call.
+            self._queue.hand_to_import(tasks, import_id)
+            await self._started(import_id, ours, key, batch)
 
-    async def _failed(self, lane: Lane, work: Work, freight: list[BatchRow], error: DotdigitalError) -> None:
+    async def _failed(self, key: QueueKey, batch: list[BatchRow], error: DotdigitalError) -> None:
+        limit = key[1].import_limit
         match error:
             case ThrottledError():
-                if error.scope is work.ceiling:
-                    self._budget.imports[work.ceiling].refused()
-                self._give_back(freight, error)
+                if error.scope is limit:
+                    self._limiter.imports[limit].refused()
+                self._give_back(batch, error)
             case DataError():
-                await self._refused(lane, work, freight, error)
+                await self._refused(key, batch, error)
             case _:
-                self._failure_policy.retry(error, *(one.entry for one in freight))
+                self._context.failures.retry(error, *(row.task for row in batch))
 
-    async def _call(self, lane: Lane, work: Work, freight: list[BatchRow]) -> str:
-        api, loads = self._client.for_lane(lane), [one.load for one in freight]
-        contacts = [load for load in loads if isinstance(load, ImportContact)]
-        records = [load for load in loads if isinstance(load, ImportRecord)]
+    async def _call(self, key: QueueKey, batch: list[BatchRow]) -> str:
+        lane, work = key
+        api, contents = self._context.client.for_lane(lane), [row.content for row in batch]
+        contacts = [content for content in contents if isinstance(content, ImportContact)]
+        records = [content for content in contents if isinstance(content, ImportRecord)]
         if contacts:
             return await api.import_contacts(contacts)
         if work is Work.RECORD:
-            return await api.import_records(self._destination.orders or "", "contact", "orders", records)
-        return await api.import_records(self._destination.catalogue or "", "account", "catalog", records)
+            return await api.import_records(self._targets.orders or "", "contact", "orders", records)
+        return await api.import_records(self._targets.catalogue or "", "account", "catalog", records)
 
-    async def _announce(self, ours: str, lane: Lane, work: Work, freight: list[BatchRow]) -> None:
-        """Write down what is about to go, and with which status contacts are created: a lost answer would lose it."""
-        now = self._answers.now_ms()
-        noted = (
-            (one.entry.partition, Delivery(one.entry.task, "noted", "", now, one.entry.lane, created=one.created))
-            for one in freight
-            if one.created != "no"
-        )
-        await self._answers.write_all((*noted, *_importing(ours, lane, work, freight, now)))
+    async def _announce(self, ours: str, key: QueueKey, batch: list[BatchRow]) -> None:
+        """Write down what is about to go, and with which status contacts are created: a lost response would lose it."""
+        now = self._clock.now_ms()
+        attempts: list[tuple[int, DeliveryEvent]] = [
+            (row.task.partition, CreationAttempted(task=row.task.key, at=now, created_as=row.created_as))
+            for row in batch
+            if row.created_as is not None
+        ]
+        await self._context.log.write_all((*attempts, *_started_events(ours, key[1], batch, now)))
 
-    async def _withdraw(self, ours: str, freight: list[BatchRow]) -> None:
+    async def _withdraw(self, ours: str, batch: list[BatchRow]) -> None:
         """Nothing went, and nobody was created."""
-        now = self._answers.now_ms()
-        withdrawn = (
-            (one.entry.partition, Delivery(one.entry.task, "withdrawn", "", now, one.entry.lane, created=one.before))
-            for one in freight
-            if one.created != "no"
-        )
-        await self._answers.write_all((*withdrawn, *_imported(ours, freight, now)))
+        now = self._clock.now_ms()
+        withdrawn: list[tuple[int, DeliveryEvent]] = [
+            (
+                row.task.partition,
+                CreationWithdrawn(task=row.task.key, at=now, attempted_before=row.imported.attempted_before),
+            )
+            for row in batch
+            if row.created_as is not None
+        ]
+        await self._context.log.write_all((*withdrawn, *_void_events(ours, batch, now)))
 
-    async def _started(self, import_id: str, ours: str, lane: Lane, work: Work, freight: list[BatchRow]) -> None:
-        now = self._answers.now_ms()
-        await self._answers.write_all((*_importing(import_id, lane, work, freight, now), *_imported(ours, freight, now)))
-        log.info("import started", kind=work, rows=len(freight), lane=lane.name.lower())
+    async def _started(self, import_id: str, ours: str, key: QueueKey, batch: list[BatchRow]) -> None:
+        now = self._clock.now_ms()
+        accepted: Iterator[tuple[int, DeliveryEvent]] = _started_events(import_id, key[1], batch, now)
+        # In this order: a worker that takes over between the two must find the import under one id at least.
+        await self._context.log.write_all((*accepted, *_void_events(ours, batch, now)))
+        log.info("import started", kind=key[1], rows=len(batch), lane=key[0].name.lower())
 
-    async def _refused(self, lane: Lane, work: Work, freight: list[BatchRow], error: DataError) -> None:
+    async def _refused(self, key: QueueKey, batch: list[BatchRow], error: DataError) -> None:
         """One malformed row has the whole call refused: find it by halves."""
-        if len(freight) == 1:
-            self._schedule.retry(freight[0].entry, self._answers.now_ms(), alone=True)
+        if len(batch) == 1:
+            self._queue.retry(batch[0].task, self._clock.now_ms(), alone=True)
             return
-        log.warning("import refused; bisecting it to find the bad row", kind=work, rows=len(freight), code=error.code)
-        half = len(freight) // 2
-        await self._submit(lane, work, freight[:half])
-        await self._submit(lane, work, freight[half:])
+        log.warning("import refused; bisecting it to find the bad row", kind=key[1], rows=len(batch), code=error.code)
+        half = len(batch) // 2
+        await self._submit(key, batch[:half])
+        await self._submit(key, batch[half:])
 
-    def _give_back(self, freight: list[BatchRow], error: ThrottledError) -> None:
+    def _give_back(self, batch: list[BatchRow], error: ThrottledError) -> None:
         due = None if error.reset_at is None else int(error.reset_at * 1000)
-        for one in freight:
-            self._schedule.give_back(one.entry, due)
+        for row in batch:
+            self._queue.give_back(row.task, due)
 
 
-def _importing(import_id: str, lane: Lane, work: Work, freight: list[BatchRow], now: int) -> Iterator[tuple[int, Delivery]]:
+def _started_events(import_id: str, work: Work, batch: list[BatchRow], now: int) -> Iterator[tuple[int, ImportStarted]]:
     """What every partition has in the import."""
-    items: dict[int, list[ImportedTask]] = defaultdict(list)
-    for one in freight:
-        items[one.entry.partition].append(one.item)
-    for partition, those in items.items():
-        yield partition, Delivery(import_id, "importing", "", now, lane, code=work, items=those)
+    tasks: dict[int, list[ImportedTask]] = defaultdict(list)
+    for row in batch:
+        tasks[row.task.partition].append(row.imported)
+    for partition, imported in tasks.items():
+        yield partition, ImportStarted(import_id=import_id, at=now, kind=work, tasks=imported)
 
 
-def _imported(import_id: str, freight: list[BatchRow], now: int) -> Iterator[tuple[int, Delivery]]:
+def _void_events(import_id: str, batch: list[BatchRow], now: int) -> Iterator[tuple[int, ImportIdVoid]]:
     """The id means nothing any more."""
-    for partition in {one.entry.partition for one in freight}:
-        yield partition, Delivery(import_id, "imported", "", now, Lane.BULK)
+    for partition in {row.task.partition for row in batch}:
+        yield partition, ImportIdVoid(import_id=import_id, at=now)

@@ -14,27 +14,15 @@ An import smaller than ``import_least`` is never worth its row-by-row report.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum, StrEnum
+from enum import Enum
 from math import ceil, inf
 
 from streams.core.lanes import Lane
+from streams.dispatch.outbox.delivery_task import QueueKey
+from streams.dispatch.outbox.tasks import IMPORTABLE, Work
 from streams.dispatch.rate_limit.limiter import TierState
 from streams.dotdigital.errors import Limit
 from streams.dotdigital.tiers import Tier
-
-
-class Work(StrEnum):
-    """What is due, as far as it cannot share an import. Contacts to be created never go with those that exist."""
-
-    EXISTING = "existing"
-    NEW = "new"
-    RECORD = "record"
-    CATALOGUE = "catalogue"
-
-    @property
-    def ceiling(self) -> Limit:
-        """The ceiling on imports of this kind in flight."""
-        return Limit.CONTACT_IMPORTS if self in (Work.EXISTING, Work.NEW) else Limit.INSIGHT_IMPORTS
 
 
 class How(Enum):
@@ -66,14 +54,16 @@ class RoutingPolicy:
 
 
 def routes(
-    due: Mapping[tuple[Lane, Work], int],
+    due: Mapping[QueueKey, int],
     budget: Mapping[Tier, TierState],
     free: Mapping[Limit, int],
     policy: RoutingPolicy,
-) -> dict[tuple[Lane, Work], Route]:
+) -> dict[QueueKey, Route]:
     """How to send what is due now, by lane and kind; ``free`` is how many imports may be started."""
     desk = _Desk(budget[Tier.HIGH], budget[Tier.LOW], dict(free), policy)
-    return {(lane, work): desk.route(lane, work, due[lane, work]) for lane in Lane for work in Work if due.get((lane, work))}
+    return {
+        (lane, work): desk.route(lane, work, due[lane, work]) for lane in Lane for work in IMPORTABLE if due.get((lane, work))
+    }
 
 
 @dataclass(slots=True)
@@ -89,8 +79,8 @@ class _Desk:
 
     def route(self, lane: Lane, work: Work, count: int) -> Route:
         if self._prefers_import(lane, work, count):
-            if self.free.get(work.ceiling, 0) > 0 and _spare(self.low, lane, self.imports) >= 1:
-                self.free[work.ceiling] -= 1
+            if self.free.get(work.import_limit, 0) > 0 and _spare(self.low, lane, self.imports) >= 1:
+                self.free[work.import_limit] -= 1
                 self.imports += 1
                 return Route(How.IMPORT, min(count, self.policy.import_most))
             if lane is Lane.BULK:
@@ -121,7 +111,7 @@ class _Desk:
         return _seconds(self.high, lane, self.calls + calls, self.policy.calls_per_second)
 
     def _import_time(self, lane: Lane, work: Work, count: int) -> float:
-        rounds = ceil(self._imports(count) / max(1, self.free.get(work.ceiling, 0)))
+        rounds = ceil(self._imports(count) / max(1, self.free.get(work.import_limit, 0)))
         start = _seconds(self.low, lane, self.imports + self._imports(count), self.policy.calls_per_second)
         return start + rounds * self.policy.import_seconds
 

@@ -1,0 +1,102 @@
+"""Blockers: everything that holds tasks back which are due and which nobody has leased.
+
+A *fence* holds a partition that was taken over until everything that was answered before has been read: otherwise a task would
+go twice. A *reservation* keeps queues from senders of single calls, because an import will take what waits there or because its
+window is shut. A *circuit breaker* stops calls while they fail: one for all calls, and one for each queue.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from streams.dispatch.outbox.delivery_task import Blocker, DeliveryTask, QueueKey
+
+_PROBE_MS = 5_000
+"""Between two probes, at least."""
+
+
+@dataclass(slots=True)
+class _CircuitBreaker:
+    """Lets nothing through before ``until`` (epoch ms), and then a probe now and then, until it is closed again."""
+
+    until: int = 0
+    probing: bool = False
+
+    def open(self, until: int) -> None:
+        # A later failure must not shorten the wait that an earlier one has asked for.
+        self.until, self.probing = max(self.until, until), True
+
+    def passed(self, now: int) -> None:
+        if self.probing:
+            self.until = now + _PROBE_MS
+
+    def close(self) -> None:
+        self.until, self.probing = 0, False
+
+
+class Blockers:
+    """What is held back at the moment; ``changed`` is set when something may be given out that was not before."""
+
+    def __init__(self) -> None:
+        self.changed = asyncio.Event()
+        self.reserved: frozenset[QueueKey] = frozenset()
+        self._fenced: set[int] = set()
+        self._all_calls = _CircuitBreaker()
+        self._by_queue = defaultdict[QueueKey, _CircuitBreaker](_CircuitBreaker)
+
+    def of(self, task: DeliveryTask, now: int) -> frozenset[Blocker]:
+        """Everything that holds a task back at ``now`` (epoch ms); it is given out to a sender only if there is nothing."""
+        found = {
+            Blocker.NOT_DUE: task.due > now,
+            Blocker.FENCED: self.fenced(task.partition),
+            Blocker.RESERVED: task.queue_key in self.reserved,
+            Blocker.CIRCUIT_OPEN: now < self.opens_at(task.queue_key),
+        }
+        leased = () if task.lease is None else (task.lease.blocker,)
+        return frozenset((*leased, *(blocker for blocker, holds in found.items() if holds)))
+
+    def fence(self, partition: int) -> None:
+        """Hold a partition back: what was answered before has not been read yet."""
+        self._fenced.add(partition)
+
+    def lift_fence(self, partition: int) -> None:
+        """Everything that was answered before has been read."""
+        self._fenced.discard(partition)
+        self.changed.set()
+
+    def fenced(self, partition: int) -> bool:
+        """Whether a partition is held back."""
+        return partition in self._fenced
+
+    def reserve(self, keys: Iterable[QueueKey]) -> None:
+        """Keep these queues from senders of single calls, and no others."""
+        reserved = frozenset(keys)
+        if reserved != self.reserved:
+            self.reserved = reserved
+            self.changed.set()
+
+    def pause(self, until: int, key: QueueKey | None = None) -> None:
+        """Let no call out before ``until`` (epoch ms), of that queue or at all, and then little until :meth:`resume`."""
+        (self._all_calls if key is None else self._by_queue[key]).open(until)
+
+    def resume(self, key: QueueKey | None = None) -> None:
+        """There was a response: let calls out again; also those of ``key``, if it was a good one."""
+        breakers = [self._all_calls] if key is None else [self._all_calls, self._by_queue[key]]
+        if any(breaker.probing for breaker in breakers):
+            for breaker in breakers:
+                breaker.close()
+            self.changed.set()
+
+    def opens_at(self, key: QueueKey) -> int:
+        """When calls of a queue are let out (epoch ms); the past means now."""
+        return max(self._all_calls.until, self._by_queue[key].until)
+
+    def passed(self, key: QueueKey, now: int) -> None:
+        """A call of that queue goes out; while calls fail it is a probe, and the next one waits."""
+        self._all_calls.passed(now)
+        self._by_queue[key].passed(now)
+
+    def clear(self) -> None:
+        """The partitions are gone; reservations and breakers are of the account, and stay."""
+        self._fenced.clear()

@@ -1,0 +1,63 @@
+"""The planner: which task follows from a row, and when it is due. Pure, but for the times that it writes into rows."""
+
+from typing import Any
+
+from streams.core.lanes import Lane
+from streams.dispatch.outbox.delivery_task import DeliveryTask
+from streams.dispatch.outbox.rows import AnyWaitState
+from streams.dispatch.outbox.site_policy import SitePolicy
+from streams.dispatch.outbox.tasks import Family, Work, family_of
+from streams.domain.consent import SUBSCRIBED
+from streams.domain.contact_state import ContactDeliveryState
+from streams.domain.debounce import Debounce
+from streams.domain.record_state import GONE, RecordDeliveryState
+
+
+class Planner:
+    """Decides by the site's ``policy`` and by the ``debounce`` windows of the lanes."""
+
+    def __init__(self, policy: SitePolicy, debounce: Debounce) -> None:
+        self._policy = policy
+        self._debounce = debounce
+
+    def note_change(self, wait: AnyWaitState, lane: Lane, caused_at: int, *, was_dirty: bool, now_ms: int) -> None:
+        """Write into the row since when, until when and in which lane it waits, after a change that makes it dirty."""
+        if not was_dirty:
+            wait.dirty_since, wait.caused_at, wait.lane = now_ms, caused_at, lane
+            wait.due = self._debounce.due(lane, now_ms, now_ms, None)
+            return
+        wait.caused_at = min(wait.caused_at, caused_at)
+        waiting = wait.due if wait.lane < lane else None
+        wait.due = self._debounce.due(lane, now_ms, wait.dirty_since, waiting)
+        wait.lane = min(wait.lane, lane)
+
+    def contact_task(self, key: str, partition: int, row: ContactDeliveryState, now_ms: int) -> DeliveryTask | None:
+        """What must be done for a contact; None: nothing."""
+        # In mode external a contact that is not there waits for a reading to find it.
+        deliverable = row.known or row.erase is not None or not self._policy.external
+        wanted = deliverable and (row.dirty or (row.known and self._policy.joins(row, now_ms / 1000)))
+        if wanted and not self._policy.leaves_first(row, now_ms):
+            opt_out = row.must_send_opt_out and (row.known or row.creation.ours == SUBSCRIBED)
+            alone = row.fields is None or row.erase is not None or opt_out
+            work = Work.ALONE if alone else Work.EXISTING if row.known else Work.NEW
+            # A refusal and an erasure wait for no import; a contact that only leaves must not be brought back by one.
+            overtakes = row.erase is not None or (row.fields is not None and opt_out)
+            return DeliveryTask(key, partition, row.due, Lane(row.lane), work, overtakes=overtakes)
+        if row.listed or row.join_unconfirmed:
+            leaves_at = self._policy.listed_until(row) * 1000
+            return DeliveryTask(key, partition, leaves_at, Lane.LIVE, Work.ALONE, timer=True)
+        return None
+
+    @staticmethod
+    def part_task(key: str, partition: int, row: Any, *, contact_known: bool) -> DeliveryTask | None:
+        """What must be done for a record, a catalogue item or a follow-up whose content is there; None: nothing.
+
+        What belongs to a contact waits, unscheduled, until the contact exists.
+        """
+        family = family_of(key)
+        if not row.dirty or not (contact_known or family is Family.CATALOGUE):
+            return None
+        work = Work(family.label)
+        if isinstance(row, RecordDeliveryState) and row.hash == GONE:
+            work = Work.ALONE
+        return DeliveryTask(key, partition, row.wait.due, Lane(row.wait.lane), work)
