@@ -36,7 +36,8 @@ Transitions
 | import started | absent, calling | absent, calling | a call has overtaken it |
 | delivered | absent, queued, calling | absent, queued | the event was read; what changed meanwhile is delivered next |
 | reported | importing, absent, queued | absent, queued | the same, by an import's report |
-| reported | calling | calling | a report never ends the call that overtook its import |
+| reported late | calling | calling | a report never ends the call that overtook its import, |
+| reported late | importing | importing | nor the import that took the task after that |
 | import over | importing | importing, queued | what its report did not name was not done; of two imports the later has it |
 | import over | absent, queued, calling | absent, queued, calling | what overtook it is sent again |
 | parked | absent, queued, calling | absent, queued | refused for its content; other content goes on |
