@@ -79,7 +79,7 @@ class Handler(Protocol):
 class Stage:
     """One handler over one table, fed by topics."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - wired once, of parts that have nothing in common
         self,
         app: faust.App,
         opener: Opener,

@@ -72,7 +72,7 @@ class WorkerStatus:
     worker: WorkerInfo | None = None
 
 
-def start(
+def start(  # noqa: PLR0913 - the options of a local program, all but one with a default
     data_dir: Path,
     bootstrap: str,
     port: int | None = None,

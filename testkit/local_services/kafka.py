@@ -90,7 +90,7 @@ class BrokerStatus:
     broker: BrokerInfo | None = None
 
 
-def start(
+def start(  # noqa: PLR0913 - the options of a local program, all but one with a default
     data_dir: Path,
     port: int | None = None,
     *,

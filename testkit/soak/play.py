@@ -171,7 +171,7 @@ async def _end(running: LocalStack) -> None:
         await asyncio.to_thread(worker.process.wait, 10)
 
 
-def _outcome(
+def _outcome(  # noqa: PLR0913 - what a run may have found, all but two with a default
     scene: Scene,
     started: float,
     *,
