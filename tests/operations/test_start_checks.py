@@ -32,8 +32,12 @@ SECRET = "k" * 32
 
 def start(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
     """``owdd run`` until it refuses."""
+    return start_by([sys.executable, "-m", "streams", "run", *arguments], environment)
+
+
+def start_by(command: list[str], environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    """``command`` with the settings in ``environment`` and none of this process: other tests leave theirs here."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith("OWDD_")}
-    command = [sys.executable, "-m", "streams", "run", *arguments]
     settings = {"OWDD_SECRETS_DIR": "/nonexistent", "OWDD_METRICS_PORT": "0"} | environment
     return subprocess.run(command, env=bare | settings, capture_output=True, text=True, timeout=60, check=False)
 
@@ -66,11 +70,8 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
 
 def test_too_few_open_files(tmp_path: Path) -> None:
     script = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300)); from streams.cli import app; app(['run'])"
-    environment = os.environ | {"OWDD_DATA_DIR": str(tmp_path), "OWDD_METRICS_PORT": "0", "OWDD_PARTITIONS": "8"}
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    refused(done, ExitCode.INVALID)
+    environment = {"OWDD_DATA_DIR": str(tmp_path), "OWDD_PARTITIONS": "8"}
+    refused(start_by([sys.executable, "-c", script], environment), ExitCode.INVALID)
 
 
 def test_a_soft_limit_is_raised() -> None:
