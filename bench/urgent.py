@@ -131,7 +131,7 @@ async def _stage(site: Site) -> AsyncIterator[_Stage]:
     app = await site.owdd("urgent")
     address = site.directory / "sandbox.url"
     account = {"OWDD_DOTDIGITAL_USER": _USER, "OWDD_DOTDIGITAL_PASSWORD": _PASSWORD}
-    command = [sys.executable, "-m", "streams", "sandbox", "--port-file", str(address)]
+    command = [sys.executable, "-m", "streams", "sandbox", "--port", "0", "--port-file", str(address)]
     with Child("sandbox", command, app.environment() | account, site.directory / "sandbox.log") as sandbox:
         url = await _published(sandbox, address)
         settings = app.settings.model_copy(

@@ -1,7 +1,9 @@
 """``owdd kafka``: the embedded broker for those who run without containers."""
 
+from streams.cli import output
 from streams.cli.groups import command_group
 from streams.cli.output import AsJson, progress
+from streams.settings import Settings, load_settings
 from testkit.cli.local_services import (
     DATA_DIR,
     DataDir,
@@ -16,6 +18,9 @@ from testkit.cli.local_services import (
 from testkit.local_services import kafka
 from testkit.local_services.kafka import BrokerInfo
 
+_DEFAULT_PORT = int(Settings.model_fields["kafka_bootstrap"].default.rpartition(":")[2])
+"""Where the other commands look for Kafka unless they are given an address."""
+
 app = command_group("Run a local Kafka broker on this machine's Java.")
 
 
@@ -29,8 +34,12 @@ def start(
 ) -> None:
     """Start the broker, and return when it answers. Does nothing if it already runs."""
     with progress("Starting Kafka") as show:
-        broker = kafka.start(data_dir / "kafka", port, heap=heap, short_lived=short_lived, progress=show)
+        broker = kafka.start(
+            data_dir / "kafka", port, heap=heap, short_lived=short_lived, progress=show, preferred=_DEFAULT_PORT
+        )
     report_start("Kafka", broker.bootstrap, _facts(broker), broker.already_running, as_json)
+    if not as_json and broker.bootstrap != load_settings().kafka_bootstrap:
+        output.line(f"For the other commands: export OWDD_KAFKA_BOOTSTRAP={broker.bootstrap}")
 
 
 @app.command()

@@ -11,15 +11,18 @@ import uvicorn
 
 from streams.cli import output
 from streams.core.errors import ConfigurationError
-from streams.settings import load_settings
+from streams.settings import Settings, load_settings
 from testkit.sandbox import ApiError, create_app, load_config
 
 _SHUTDOWN_SECONDS = 2
 
+_DEFAULT_PORT = int(Settings.model_fields["dotdigital_url"].default.rpartition(":")[2])
+"""Where the other commands look for Dotdigital unless they are given an address."""
+
 
 def sandbox(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = _DEFAULT_PORT,
     user: Annotated[
         str, typer.Option(envvar="OWDD_DOTDIGITAL_USER", help="API user to accept.")
     ] = "sandbox@apiconnector.example",

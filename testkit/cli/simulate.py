@@ -15,7 +15,7 @@ from streams.cli.output import AsJson
 from streams.core.errors import ConfigurationError, OwddError
 from streams.kafka.event_loop import new_event_loop
 from streams.kafka.security import KafkaConfig
-from streams.mapping import load_mapping
+from streams.mapping import Mapping, load_mapping
 from streams.settings import load_settings
 from testkit.simulate import Simulation, SimulationConfig
 from testkit.simulate.calendar import USUAL_END
@@ -36,8 +36,13 @@ def simulate(
     seconds: Annotated[float | None, typer.Option(min=0, help="Make no new commit after this time.")] = None,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal shops.")] = DEFAULT_SEED,
     house_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of orders booked on the mapping's house accounts.")
-    ] = 0.3,
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Share of orders booked on the mapping's house accounts; default: 0.3, or 0 where the mapping has none.",
+        ),
+    ] = None,
     consent: Annotated[bool, typer.Option(help="Fill the opt-in column of contacts.")] = False,
     duplicates: Annotated[float, typer.Option(min=0, max=1, help="Probability that a record is sent again.")] = 0,
     replays: Annotated[int, typer.Option(min=0, help="Connector restarts, each sending the end of the log again.")] = 0,
@@ -88,7 +93,7 @@ def simulate(
         customers=customers,
         orders=orders,
         live=live,
-        house_share=house_share,
+        house_share=_house_share(house_share, site),
         consent=consent,
         duplicates=duplicates,
         replays=replays,
@@ -116,6 +121,12 @@ def simulate(
         output.print_json(summary)
     else:
         _show(summary)
+
+
+def _house_share(asked: float | None, mapping: Mapping) -> float:
+    if asked is None:
+        return 0.3 if mapping.house_accounts else 0.0
+    return asked
 
 
 def _instant(text: str) -> datetime:

@@ -135,7 +135,7 @@ class LocalStack:
         port_file = self.directory / "sandbox.url"
         port_file.unlink(missing_ok=True)
         environment = {**os.environ, "OWDD_DOTDIGITAL_PASSWORD": _PASSWORD, "OWDD_DOTDIGITAL_USER": _USER}
-        command = [sys.executable, "-m", "streams", "sandbox", "--port-file", str(port_file)]
+        command = [sys.executable, "-m", "streams", "sandbox", "--port", "0", "--port-file", str(port_file)]
         with (self.directory / "sandbox.log").open("ab") as log:
             self._sandbox = subprocess.Popen(command, env=environment, stdout=log, stderr=log)  # noqa: ASYNC220
 

@@ -102,12 +102,17 @@ class Daemon:
         return ("running" if is_running(program.pid, self.marker) else "stale"), program
 
     def start(
-        self, configure: Callable[[int], Command], port: int | None, timeout: float, progress: Progress
+        self,
+        configure: Callable[[int], Command],
+        port: int | None,
+        timeout: float,
+        progress: Progress,
+        preferred: int | None = None,
     ) -> tuple[Program, bool]:
         """Start it, detached, and return once it answers; whatever goes wrong, nothing is left running.
 
-        Does nothing if it runs already, which is the second value. ``port`` is chosen when None: the last one if it is free,
-        else any. ``configure`` prepares a start on a port.
+        Does nothing if it runs already, which is the second value. ``port`` is chosen when None: the last one, or
+        ``preferred`` at the first start, if it is free, else any. ``configure`` prepares a start on a port.
 
         Raises:
             DirectoryUnusable: the data directory cannot be made.
@@ -123,7 +128,7 @@ class Daemon:
                 return program, True
             last = self._state()
             for tries_left in reversed(range(_PORT_TRIES)):
-                chosen = choose_port(port, last.port if last else None)
+                chosen = choose_port(port, last.port if last else preferred)
                 command = configure(chosen)
                 progress(f"Starting {self.title} on {HOST}:{chosen}")
                 try:

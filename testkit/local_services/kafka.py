@@ -100,13 +100,14 @@ def start(  # noqa: PLR0913 - the options of a local program, all but one with a
     security: Security | None = None,
     timeout: float = START_SECONDS,
     progress: Progress = silent,
+    preferred: int | None = None,
 ) -> BrokerInfo:
     """Start the broker of ``data_dir``, detached, and return once it answers a metadata request.
 
-    Does nothing when it runs already. ``port`` is chosen when None: the last one if it is free, else any.
-    ``heap`` is in the JVM's notation. ``short_lived`` leaves out the optimising compiler: about a second faster to
-    start, and slower under load. ``listeners`` are further addresses, in plain text. ``security`` is fixed by the first
-    start: None is the choice made then, at first plain text.
+    Does nothing when it runs already. ``port`` is chosen when None: the last one, or ``preferred`` at the first start, if it
+    is free, else any. ``heap`` is in the JVM's notation. ``short_lived`` leaves out the optimising compiler: about a second
+    faster to start, and slower under load. ``listeners`` are further addresses, in plain text. ``security`` is fixed by the
+    first start: None is the choice made then, at first plain text.
     ``timeout`` is in seconds, without the time that fetching the jars takes.
     Raises any ``RuntimeUnavailableError``, and leaves no broker of its own behind then.
     """
@@ -128,7 +129,7 @@ def start(  # noqa: PLR0913 - the options of a local program, all but one with a
         options = [*jvm_options(heap, short_lived), daemon.marker, logging_option(daemon.directory)]
         return Command([*base, *options, "kafka.Kafka", config], cluster_id)
 
-    program, already = daemon.start(configure, port, timeout, progress)
+    program, already = daemon.start(configure, port, timeout, progress, preferred)
     return BrokerInfo(daemon.directory, program.pid, program.port, program.identity, already)
 
 

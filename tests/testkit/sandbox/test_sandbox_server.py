@@ -45,7 +45,7 @@ def run(tmp_path: Path) -> Run:
     def running(*more: str) -> Iterator[httpx.Client]:
         port_file = tmp_path / "url"
         port_file.unlink(missing_ok=True)
-        options = ["--user", "robot", "--port-file", str(port_file), "--state-dir", str(tmp_path / "state")]
+        options = ["--user", "robot", "--port", "0", "--port-file", str(port_file), "--state-dir", str(tmp_path / "state")]
         process = subprocess.Popen(
             [sys.executable, "-m", "streams", "sandbox", *options, *more],
             env=os.environ | {"OWDD_DOTDIGITAL_PASSWORD": PASSWORD},
