@@ -7,12 +7,13 @@ import typer
 
 from streams.cli import output
 from streams.cli.exit_codes import ExitCode
+from streams.settings import Settings
 from testkit.local_services.daemon import STOP_SECONDS, Condition, StopOutcome
 
 Facts: TypeAlias = dict[str, str | int]
 """What ``--json`` prints of a program, ``pid`` and ``log`` among it."""
 
-DATA_DIR = Path("~/.local/share/owdd")
+DATA_DIR: Path = Settings.model_fields["data_dir"].default
 
 DataDir = Annotated[
     Path,
