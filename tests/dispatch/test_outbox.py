@@ -10,8 +10,9 @@ from streams.core.clock import ManualClock
 from streams.core.lanes import Lane
 from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dispatch.outbox.delivery_task import DeliveryTask
-from streams.dispatch.outbox.handler import DIRTY, OutboxHandler
+from streams.dispatch.outbox.handler import OutboxHandler
 from streams.dispatch.outbox.imports_in_flight import ImportsInFlight
+from streams.dispatch.outbox.row_saver import DIRTY
 from streams.dispatch.outbox.rows import CODECS
 from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Family, Work, task_of

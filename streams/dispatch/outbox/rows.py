@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from streams.dispatch.outbox.delivery_task import Lease
 from streams.dispatch.outbox.tasks import Family, family_of, part_of, task_of
+from streams.domain import record_state
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.record_state import FollowUpDeliveryState, RecordDeliveryState, WaitState
 from streams.engine.table import StateTable
@@ -85,3 +86,13 @@ class TouchedRows:
             prefix = task_of(family, email, "")
             found = {key.decode() for key, _ in self.unit.scan(prefix.encode())}
             yield from sorted(found | {task for task in self.touched if task.startswith(prefix)})
+
+
+def follow_contact(rows: TouchedRows, email: str, before: int | None, now: int | None) -> None:
+    """What belongs to a contact waits for it, and is gone with it; another id is another contact."""
+    if now == before:
+        return
+    for key in rows.parts(email):
+        row = rows.touch(key).row
+        if before is not None and isinstance(row, RecordDeliveryState):
+            record_state.contact_gone(row)

@@ -1,0 +1,138 @@
+"""Delivery events, folded into rows: what became of calls and imports, written down before it counts."""
+
+from functools import partial
+
+from streams.core.lanes import Lane
+from streams.dispatch.outbox.delivery_queue import DeliveryQueue
+from streams.dispatch.outbox.delivery_task import CALL, Lease
+from streams.dispatch.outbox.erasures import Erasures
+from streams.dispatch.outbox.imports_in_flight import ImportsInFlight
+from streams.dispatch.outbox.partitions import OwnedPartitions
+from streams.dispatch.outbox.planner import Planner
+from streams.dispatch.outbox.rows import AnyWaitState, TouchedRows, follow_contact, wait_of
+from streams.dispatch.outbox.site_policy import SitePolicy
+from streams.dispatch.outbox.tasks import Family, family_of, owner_of, part_of
+from streams.domain import contact_state, record_state
+from streams.domain.contact_state import ContactDeliveryState
+from streams.engine.unit_of_work import UnitOfWork
+from streams.messages.deliveries import (
+    Checkpoint,
+    ContactCreated,
+    ContactErased,
+    ContactMissing,
+    ContactUpdated,
+    DeliveryEvent,
+    FollowUpDelivered,
+    ImportEnded,
+    ImportIdVoid,
+    ImportStarted,
+    PartitionResumed,
+    RecordStored,
+    TaskEvent,
+)
+from streams.messages.kinds import FollowUpDeliveredChange
+from streams.messages.topics import Topics
+
+
+class DeliveryEvents:
+    """Folds the events of topic ``deliveries``."""
+
+    def __init__(
+        self,
+        topics: Topics,
+        policy: SitePolicy,
+        planner: Planner,
+        queue: DeliveryQueue,
+        partitions: OwnedPartitions,
+        imports_in_flight: ImportsInFlight,
+        erasures: Erasures,
+    ) -> None:
+        self._topics = topics
+        self._policy = policy
+        self._planner = planner
+        self._queue = queue
+        self._partitions = partitions
+        self._imports_in_flight = imports_in_flight
+        self._erasures = erasures
+
+    def fold(self, rows: TouchedRows, event: DeliveryEvent) -> None:
+        """Fold one event; it may have been read before."""
+        match event:
+            case PartitionResumed():
+                self._partitions.resume(rows.unit, event.fence)
+            case ImportStarted():
+                self._imports_in_flight.started(rows.unit, event)
+            case ImportEnded():
+                self._recheck_after_import(rows, event.import_id)
+            case ImportIdVoid():
+                pass  # nothing ran under it
+            case _:
+                self._apply_task_event(rows, event)
+
+    def _recheck_after_import(self, rows: TouchedRows, import_id: str) -> None:
+        """An import is over: it may have written over what overtook it, and have re-created contacts erased meanwhile."""
+        now = rows.unit.now_ms
+        for item in self._imports_in_flight.held(rows.unit, import_id):
+            email, family = owner_of(item.task), family_of(item.task)
+            if family is not Family.CATALOGUE and self._erasures.is_erased(rows.unit, email):
+                if family is Family.CONTACT:
+                    self._erasures.begin(rows, email, self._policy.digest(email), now)
+                continue
+            row = rows.look(item.task)
+            if not row.dirty and row.delivered not in (None, item.digest):
+                row = rows.touch(item.task).row
+                row.outcome_unknown = True
+                self._planner.note_change(wait_of(row), Lane.LIVE, now, was_dirty=False, now_ms=now)
+
+    def _apply_task_event(self, rows: TouchedRows, event: TaskEvent) -> None:
+        lease = _lease_of(event)
+        if self._erasures.nothing_left(rows, event.task):
+            if lease is not None:
+                rows.unit.on_commit(partial(self._queue.finish, event.task, lease))
+            return
+        item = rows.touch(event.task)
+        match family_of(event.task):
+            case Family.CONTACT:
+                self._apply_contact_event(rows, owner_of(event.task), item.row, event)
+            case Family.FOLLOW_UP:
+                record_state.apply_follow_up_result(item.row, event)
+                if isinstance(event, FollowUpDelivered):
+                    self._publish_follow_up_delivered(rows.unit, event.task, item.row.wait)
+            case _:
+                record_state.apply_record_result(item.row, event)
+        if isinstance(event, Checkpoint):
+            # The call goes on, and so does its lease.
+            return
+        item.outcome, item.lease, wait = event, lease, wait_of(item.row)
+        if lease is not None and lease.import_id is not None and self._queue.overtook(event.task, lease.import_id):
+            # Nobody knows which of the two came last.
+            item.row.outcome_unknown = True
+        if item.row.dirty:
+            # Wanted content changed while the call was under way: its own debounce goes on, from now at the latest.
+            wait.dirty_since = rows.unit.now_ms
+            wait.due = max(wait.due, wait.dirty_since)
+
+    def _apply_contact_event(self, rows: TouchedRows, email: str, row: ContactDeliveryState, event: TaskEvent) -> None:
+        if isinstance(event, ContactErased):
+            self._erasures.done(rows, email, event.at)
+            return
+        before = row.contact
+        contact_state.apply_result(row, event)
+        follow_contact(rows, email, before, row.contact)
+
+    def _publish_follow_up_delivered(self, unit: UnitOfWork, key: str, wait: AnyWaitState) -> None:
+        """Let the credit note's owner know, so that its next recipient does not get it again."""
+        credit = part_of(key)
+        delivered = FollowUpDeliveredChange(credit, int(credit), b"", Lane(wait.lane), wait.caused_at, None)
+        unit.emit(self._topics.orders, delivered)
+
+
+def _lease_of(event: TaskEvent) -> Lease | None:
+    """The lease that the event ends; None: that of another task, whose call found the contact missing."""
+    match event:
+        case ContactCreated() | ContactUpdated() | RecordStored():
+            return CALL if event.import_id is None else Lease(event.import_id)
+        case ContactMissing() if event.found_by is not None:
+            return None
+        case _:
+            return CALL

@@ -1,0 +1,87 @@
+"""Saving rows: what follows from a row for its task, for the queue, and for the topic of parked deliveries."""
+
+from functools import partial
+from typing import Any
+
+from streams.dispatch.outbox.delivery_queue import DeliveryQueue
+from streams.dispatch.outbox.delivery_task import DeliveryTask
+from streams.dispatch.outbox.parked import ParkedPublisher
+from streams.dispatch.outbox.planner import Planner
+from streams.dispatch.outbox.rows import CODECS, TouchedRow, TouchedRows
+from streams.dispatch.outbox.tasks import Family, family_of, owner_of, task_of
+from streams.domain.contact_state import ContactDeliveryState
+from streams.domain.record_state import RecordDeliveryState
+from streams.engine.table import StateTable
+from streams.engine.unit_of_work import UnitOfWork
+from streams.messages.kinds import ResendRequestChange
+from streams.messages.topics import Topics
+
+DIRTY = "d"
+
+
+class RowSaver:
+    """Writes rows with their tasks, and keeps the queue in step once both are durable."""
+
+    def __init__(self, topics: Topics, planner: Planner, queue: DeliveryQueue, hash_key: bytes) -> None:
+        self._topics = topics
+        self._planner = planner
+        self._queue = queue
+        self._parked = ParkedPublisher(topics.parked, hash_key)
+
+    def recovered(self, partition: int, table: StateTable) -> None:
+        """Put every task of the partition that waits back into the queue."""
+        for key, value in table.scan(partition, DIRTY.encode()):
+            self._queue.put(DeliveryTask.stored(key[len(DIRTY) :].decode(), partition, value))
+
+    def save(self, rows: TouchedRows, key: str, item: TouchedRow) -> None:
+        """Save the row, and what follows from it."""
+        unit = rows.unit
+        task = self._task_for(rows, key, item.row)
+        CODECS[family_of(key)].save(unit, key, item.row)
+        self._parked.publish(unit, key, item)
+        unit.put(f"{DIRTY}{key}".encode(), None if task is None else task.encode())
+
+        def follow() -> None:
+            if item.outcome is not None and item.lease is not None:
+                # Before the task is put again: with its lease it loses its failures.
+                self._queue.finish(key, item.lease)
+            if task is None:
+                self._queue.drop(key)
+            else:
+                self._queue.put(task)
+
+        # Only then, or a sender would find the rows as they were before this unit.
+        unit.on_commit(follow)
+
+    def delete(self, rows: TouchedRows, key: str) -> None:
+        """Delete the row with its task, also if this unit has touched it."""
+        if (row := rows.look(key)).parked is not None:
+            self._parked.cleared(rows.unit, key, row)
+        rows.touched.pop(key, None)
+        rows.unit.put(key.encode(), None)
+        self.unschedule(rows.unit, key)
+
+    def unschedule(self, unit: UnitOfWork, key: str) -> None:
+        """Nothing is to be done for the task any more, whoever has it."""
+        unit.put(f"{DIRTY}{key}".encode(), None)
+        unit.on_commit(partial(self._queue.forget, key))
+
+    def _task_for(self, rows: TouchedRows, key: str, row: Any) -> DeliveryTask | None:
+        partition, now = rows.unit.partition, rows.unit.now_ms
+        if isinstance(row, ContactDeliveryState):
+            return self._planner.contact_task(key, partition, row, now)
+        catalogue = family_of(key) is Family.CATALOGUE
+        known = catalogue or rows.look(task_of(Family.CONTACT, owner_of(key))).known
+        task = self._planner.part_task(key, partition, row, contact_known=known)
+        if task is not None and isinstance(row, RecordDeliveryState) and row.content_missing:
+            self._request_resend(rows.unit, key, row)
+            return None
+        return task
+
+    def _request_resend(self, unit: UnitOfWork, key: str, row: RecordDeliveryState) -> None:
+        """Ask the record's source for the content, which the outbox keeps only until it is delivered."""
+        request = ResendRequestChange(str(row.source), row.source, b"", row.wait.lane, row.wait.caused_at, None)
+        if family_of(key) is Family.CATALOGUE:
+            unit.emit(self._topics.products, request)
+        else:
+            unit.emit(self._topics.orders, request)
