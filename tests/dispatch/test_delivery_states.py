@@ -34,7 +34,7 @@ from streams.messages.deliveries import (
     TaskEvent,
     TaskParked,
 )
-from tests.dispatch.test_outbox import CONTACT, A, B, Outbox
+from tests.dispatch.outbox_harness import CONTACT, A, B, Outbox
 
 QUEUED = (TaskState.WAITING, TaskState.BLOCKED, TaskState.READY)
 CONTENT = st.sampled_from([A, B, None])

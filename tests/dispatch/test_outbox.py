@@ -1,169 +1,16 @@
-"""The outbox in memory: what is dirty is known, survives a restart, and is cleared by the answer alone."""
+"""The outbox in memory: what is dirty is known, and is cleared by the answer alone."""
 
 import asyncio
-from typing import cast
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from streams.core.clock import ManualClock
 from streams.core.lanes import Lane
-from streams.dispatch.outbox.delivery_queue import DeliveryQueue
-from streams.dispatch.outbox.delivery_task import DeliveryTask
-from streams.dispatch.outbox.handler import OutboxHandler
-from streams.dispatch.outbox.imports_in_flight import ImportsInFlight
-from streams.dispatch.outbox.row_saver import DIRTY
-from streams.dispatch.outbox.rows import CODECS
-from streams.dispatch.outbox.site_policy import SitePolicy
-from streams.dispatch.outbox.tasks import Family, Work, task_of
-from streams.domain.consent import creation_status, opted_out
-from streams.domain.contact_state import ContactDeliveryState
-from streams.domain.debounce import Debounce
+from streams.domain.consent import creation_status
 from streams.domain.versioned import version_bytes
-from streams.dotdigital.imports import ImportState
 from streams.engine.stage import Record
-from streams.engine.table import StateTable
-from streams.engine.unit_of_work import UnitOfWork
-from streams.mapping.bulk_windows import BulkWindows
-from streams.messages.changes import CarriedRefusal, ChangeKind, ContactObserved, DesiredContact, EraseAddress, pack
-from streams.messages.deliveries import (
-    ContactCreated,
-    ContactUpdated,
-    DeliveryEvent,
-    ImportedTask,
-    ImportEnded,
-    ImportStarted,
-    TaskParked,
-    write_event,
-)
-from streams.messages.kinds import CarriedRefusalChange, ContactObservedChange, DesiredContactChange, ErasureChange
-from streams.messages.topics import Topics
-from streams.observability.metrics import Metrics
-from tests.agents.memory import Rows
-from tests.wire import unpack
-
-TOPICS = Topics.of("t")
-EMAIL = "a@example.com"
-CONTACT = task_of(Family.CONTACT, EMAIL)
-DAYS = 30
-ALWAYS = BulkWindows((), ZoneInfo("UTC"))
-A, B = b'{"FIRSTNAME":"A"}', b'{"FIRSTNAME":"B"}'
-
-
-def handler(queue: DeliveryQueue) -> OutboxHandler:
-    policy = SitePolicy(DAYS * 86_400, external=False, digest=str.encode, hash_key=b"k", windows=ALWAYS)
-    return OutboxHandler(TOPICS, policy, Debounce(), queue, ImportsInFlight(queue), Metrics())
-
-
-class Outbox:
-    """The handler under test with its surroundings."""
-
-    def __init__(self, rows: Rows | None = None) -> None:
-        self.rows = rows or Rows()
-        self.clock = ManualClock()
-        self.queue = DeliveryQueue(self.clock)
-        self.handler = handler(self.queue)
-        self.version = 0
-
-    def feed(self, *records: Record, durable: bool = True) -> None:
-        unit = UnitOfWork(0, 1, self.rows, self.clock.now_us())
-        self.handler.handle(unit, records)
-        if durable:
-            self.rows.commit(unit)
-
-    def carried(self, record: Record) -> list[str]:
-        """Whom the refusal is passed on to."""
-        unit = UnitOfWork(0, 1, self.rows, self.clock.now_us())
-        self.handler.handle(unit, [record])
-        self.rows.commit(unit)
-        published = [change for _, values in unit.outputs() for _, value in values for change in unpack(value or b"")]
-        return [change.key for change in published if change.kind is ChangeKind.CARRIED_REFUSAL]
-
-    def found(self, status: str, lane: Lane = Lane.BULK) -> Record:
-        change = ContactObservedChange(EMAIL, 1, version_bytes(1), lane, 0, ContactObserved(1, status))
-        return Record(TOPICS.desired, 0, None, pack([change]))
-
-    def erased(self) -> Record:
-        change = ErasureChange(EMAIL, 0, b"", Lane.URGENT, self.clock.now_ms(), EraseAddress(EMAIL.encode()))
-        return Record(TOPICS.desired, 0, None, pack([change]))
-
-    def wanted(
-        self, fields: bytes | None, opted: bool | None = None, lane: Lane = Lane.LIVE, moved_to: tuple[str, ...] = ()
-    ) -> Record:
-        self.version += 1
-        change = DesiredContactChange(
-            EMAIL,
-            0,
-            version_bytes(self.version),
-            lane,
-            self.clock.now_ms(),
-            DesiredContact(fields, opted, moved_to),
-        )
-        return Record(TOPICS.desired, self.version, None, pack([change]))
-
-    def event(self, event: DeliveryEvent) -> Record:
-        return Record(TOPICS.deliveries, 0, EMAIL.encode(), write_event(event))
-
-    def created(self, *, hash_of: ContactDeliveryState | None = None, import_id: str | None = None) -> Record:
-        row = hash_of or self.row
-        return self.event(
-            ContactCreated(
-                task=CONTACT,
-                at=self.clock.now_ms(),
-                digest=row.hash or b"",
-                contact=1,
-                created_as="unsubscribed",
-                opt_out_sent=opted_out(row.consent),
-                import_id=import_id,
-            )
-        )
-
-    def updated(self) -> Record:
-        digest, opt_out_sent = self.row.hash or b"", opted_out(self.row.consent)
-        return self.event(
-            ContactUpdated(task=CONTACT, at=self.clock.now_ms(), digest=digest, contact=1, opt_out_sent=opt_out_sent)
-        )
-
-    def parked(self) -> Record:
-        return self.event(TaskParked(task=CONTACT, at=self.clock.now_ms(), digest=self.row.hash or b"", code="", tries=1))
-
-    def import_started(self) -> Record:
-        tasks = [ImportedTask(CONTACT, b"", created_as="unsubscribed")]
-        return self.event(ImportStarted(import_id="import", at=self.clock.now_ms(), kind="new", tasks=tasks))
-
-    def import_ended(self, state: ImportState) -> Record:
-        return self.event(ImportEnded(import_id="import", at=self.clock.now_ms(), state=state))
-
-    def takes(self, work: Work) -> list[DeliveryTask]:
-        return self.queue.take_due((Lane.LIVE, work), 10)
-
-    @property
-    def row(self) -> ContactDeliveryState:
-        row: ContactDeliveryState = CODECS[Family.CONTACT].decode(self.rows.rows[CONTACT.encode()])
-        return row
-
-    @property
-    def dirty(self) -> tuple[int, int] | None:
-        value = self.rows.rows.get(f"{DIRTY}{CONTACT}".encode())
-        task = None if value is None else DeliveryTask.stored(CONTACT, 0, value)
-        return None if task is None else (task.due, task.lane)
-
-    async def take(self) -> DeliveryTask:
-        async with asyncio.timeout(5):
-            return await self.queue.take()
-
-    def restarted(self) -> "Outbox":
-        """A new worker over the same state."""
-        other = Outbox(self.rows)
-        other.clock, other.version = self.clock, self.version
-        other.queue = DeliveryQueue(self.clock)
-        other.handler = handler(other.queue)
-        other.handler.recovered(0, cast(StateTable, other.rows))
-        return other
-
-    def resume(self) -> None:
-        """What a worker that takes over writes behind the answers of the one before it is read."""
-        self.feed(*(Record(TOPICS.deliveries, 0, None, write_event(mark)) for _, mark in self.handler.resuming()))
+from streams.messages.changes import CarriedRefusal, pack
+from streams.messages.kinds import CarriedRefusalChange
+from tests.dispatch.outbox_harness import CONTACT, EMAIL, TOPICS, A, B, Outbox
 
 
 @pytest.fixture
@@ -183,76 +30,6 @@ def test_the_answer_clears_what_is_dirty(outbox: Outbox) -> None:
     assert outbox.dirty is None
     assert not +outbox.queue.counts()
     assert outbox.row.known
-
-
-def test_time_alone_clears_nothing(outbox: Outbox) -> None:
-    outbox.feed(outbox.wanted(A))
-    outbox.clock.advance(86_400)
-    assert outbox.restarted().queue.counts() == {Lane.LIVE: 1}
-
-
-async def test_a_restart_puts_everything_dirty_back_into_the_schedule(outbox: Outbox) -> None:
-    outbox.feed(outbox.wanted(A))
-    due = outbox.dirty
-    again = outbox.restarted()
-    again.clock.advance(2)
-    again.resume()
-    task = await again.take()
-    assert (task.key, task.partition, (task.due, task.lane)) == (CONTACT, 0, due)
-
-
-def test_nothing_is_given_out_before_what_was_answered_is_read(outbox: Outbox) -> None:
-    outbox.feed(outbox.wanted(A))
-    taken_over = outbox.restarted()
-    taken_over.clock.advance(2)
-    taken_over.handler.recovered(0, cast(StateTable, taken_over.rows))
-    (first,), (second,) = outbox.restarted().handler.resuming(), taken_over.handler.resuming()
-    for (_, mark), given in ((first, 0), (second, 1)):
-        taken_over.feed(Record(TOPICS.deliveries, 0, None, write_event(mark)))
-        assert len(taken_over.takes(Work.NEW)) == given, "only behind its own mark"
-
-
-@pytest.mark.parametrize(("ended", "work"), [(ImportState.FAILED, Work.NEW), (ImportState.DONE, Work.ALONE)])
-async def test_what_an_import_held_at_a_restart_and_did_not_do_is_sent(outbox: Outbox, ended: ImportState, work: Work) -> None:
-    outbox.feed(outbox.wanted(A), outbox.import_started())
-    restarted = outbox.restarted()
-    restarted.clock.advance(2)
-    restarted.resume()
-    assert not restarted.takes(Work.NEW), "the import has it"
-    restarted.feed(restarted.import_ended(ended))
-    assert [task.key for task in restarted.takes(work)] == [CONTACT]
-
-
-async def test_what_an_import_did_before_a_restart_is_not_sent_again(outbox: Outbox) -> None:
-    outbox.feed(outbox.wanted(A), outbox.import_started())
-    restarted = outbox.restarted()
-    restarted.clock.advance(2)
-    restarted.feed(restarted.created(import_id="import"), restarted.import_ended(ImportState.DONE))
-    restarted.resume()
-    assert not any(restarted.takes(work) for work in Work)
-
-
-def test_a_restart_after_the_answer_has_nothing_to_do(outbox: Outbox) -> None:
-    outbox.feed(outbox.wanted(A), outbox.created(hash_of=_hashed(A)))
-    assert not +outbox.restarted().queue.counts()
-
-
-def _hashed(fields: bytes) -> ContactDeliveryState:
-    """A row that wants ``fields``."""
-    other = Outbox()
-    other.feed(other.wanted(fields))
-    return other.row
-
-
-def test_revoked_partitions_are_forgotten(outbox: Outbox) -> None:
-    outbox.feed(outbox.wanted(A))
-    outbox.handler.revoked()
-    assert not +outbox.queue.counts()
-
-
-def test_what_is_not_durable_is_not_scheduled(outbox: Outbox) -> None:
-    outbox.feed(outbox.wanted(A), durable=False)
-    assert not +outbox.queue.counts()
 
 
 def test_the_same_content_again_is_not_scheduled(outbox: Outbox) -> None:
@@ -385,15 +162,6 @@ def test_older_content_changes_nothing(outbox: Outbox) -> None:
     before = outbox.row
     outbox.feed(old)
     assert outbox.row == before
-
-
-def test_reading_the_end_of_the_input_again_changes_nothing(outbox: Outbox) -> None:
-    outbox.feed(first := outbox.wanted(A))
-    inputs = [first, outbox.created()]
-    outbox.feed(*inputs)
-    before = dict(outbox.rows.rows)
-    outbox.feed(*inputs)
-    assert outbox.rows.rows == before
 
 
 async def test_what_is_parked_is_not_sent_until_it_changes(outbox: Outbox) -> None:
