@@ -41,6 +41,8 @@ Transitions
 | import over | importing | importing, queued | what its report did not name was not done; of two imports the later has it |
 | import over | absent, queued, calling | absent, queued, calling | what overtook it is sent again |
 | parked | absent, queued, calling | absent, queued | refused for its content; other content goes on |
+| delivered | importing | importing | a call of the worker before had overtaken the import, which has it again |
+| parked | importing | importing | the same |
 | blocked | queued | queued | a fence, a reservation or an open circuit breaker, or its end |
 | checkpoint | queued | queued | the row is saved, and its due time counts again |
 | taken over | absent, queued, calling, importing | absent, waiting, blocked, importing | leases are void, a fence holds |
