@@ -4,15 +4,20 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
+from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_delay, wait_fixed
 
 from streams.kafka import client
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import TopicSpec
 
+_LISTED_SECONDS = 30.0
+
 
 async def apply_topics(kafka: KafkaConfig, wanted: list[TopicSpec], *, execute: bool) -> list[dict[str, Any]]:
     """The plan and its result: ``action`` is ``ok``, ``differs``, ``create`` (dry run) or ``created``.
+
+    Topics that were created are there for every client when this returns.
 
     Raises:
         aiokafka.errors.KafkaError: the broker cannot be reached or refuses.
@@ -31,10 +36,27 @@ async def apply_topics(kafka: KafkaConfig, wanted: list[TopicSpec], *, execute: 
             failed = [f"{name}: {message}" for name, code, message in answer.topic_errors if code]
             if failed:
                 raise KafkaError("; ".join(failed))
+            await _until_listed(admin, {spec.name for spec in missing})
         configs = await _configs(admin, [spec for spec in wanted if spec.name in existing])
         return [_item(spec, found.get(spec.name), configs.get(spec.name, {}), execute=execute) for spec in wanted]
     finally:
         await admin.close()
+
+
+async def _until_listed(admin: AIOKafkaAdminClient, created: set[str]) -> None:
+    """Wait until the broker names the topics: its controller answers a creation before the broker itself has learned of it.
+
+    A worker that is started meanwhile would refuse to start without its topics.
+    """
+
+    async def unlisted() -> set[str]:
+        return created - set(await admin.list_topics())
+
+    waiting = AsyncRetrying(retry=retry_if_result(bool), wait=wait_fixed(0.05), stop=stop_after_delay(_LISTED_SECONDS))
+    try:
+        await waiting(unlisted)
+    except RetryError as error:
+        raise KafkaTimeoutError("topics were created, but the broker does not list them") from error
 
 
 async def _configs(admin: AIOKafkaAdminClient, wanted: list[TopicSpec]) -> dict[str, dict[str, str]]:
