@@ -196,7 +196,11 @@ class Stage:
                 by_partition[event.message.partition].append(event)
         now_us = self._clock.now_us()
         self._changes = 0
-        units = [await self._work(partition, events, now_us) for partition, events in by_partition.items()]
+        units = []
+        for partition, events in by_partition.items():
+            units.append(await self._work(partition, events, now_us))
+            # One partition's work is bounded; that of all together must not keep the loop from the other stages.
+            await asyncio.sleep(0)
         await self._commit(units)
         for events in by_partition.values():
             for event in events:
@@ -236,7 +240,9 @@ class Stage:
         if outdated := len(records) - len(current):
             self._metrics.outdated.labels(self._handler.name).inc(outdated)
             log.warning("records of an outdated worker left out", stage=self._handler.name, records=outdated)
-        return self._handler.handle(unit, current)
+        changes = self._handler.handle(unit, current)
+        unit.close()
+        return changes
 
     async def _dead_letter(self, partition: int, record: Record, error: Exception) -> None:
         if not isinstance(error, RecordError):

@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from streams.core.errors import RecordError
 from streams.messages.changes import Change, partition_of
 from streams.messages.topics import ChangeTopic
 
@@ -20,7 +21,7 @@ C = TypeVar("C", bound=Change)
 MAX_CHANGES = 500
 """Changes in one packed record, at most."""
 MAX_BYTES = 1_000_000
-"""Size of a packed record, unless one change alone is larger: well below what a topic takes."""
+"""Size of a packed record, and of a state row: well below what any topic of ours takes (2 MiB at least)."""
 
 
 class Reader(Protocol):
@@ -46,6 +47,7 @@ class UnitOfWork:
         # A topic and its changes belong together: emit saw to that.
         self._out: dict[tuple[ChangeTopic[Any], int], list[Any]] = defaultdict(list)
         self._raw: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
+        self._packed: list[tuple[tuple[str, int], list[tuple[bytes | None, bytes | None]]]] | None = None
 
     @property
     def now_ms(self) -> int:
@@ -73,6 +75,10 @@ class UnitOfWork:
         for partition in range(self._partitions):
             self._out[topic, partition].append(change)
 
+    def emit_here(self, topic: ChangeTopic[C], change: C) -> None:
+        """Send ``change`` to the unit's own partition, through ``topic``, which must carry its kind."""
+        self._out[topic, self.partition].append(change)
+
     def emit_raw(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:
         """Append one record as it is."""
         self._raw[topic, partition].append((key, value))
@@ -81,23 +87,45 @@ class UnitOfWork:
         """Run ``effect`` once everything of this unit is durable: for indexes in memory."""
         self.after.append(effect)
 
+    def close(self) -> None:
+        """Nothing comes any more: pack what was emitted, and see that the topics take all of it.
+
+        Raises:
+            RecordError: ``row_too_large`` or ``change_too_large``. The broker would refuse it, now and at every attempt.
+        """
+        for key, value in self.writes.items():
+            if value is not None and len(value) > MAX_BYTES:
+                raise RecordError("row_too_large", f"a row of kind {chr(key[0])!r} has {len(value):,} bytes")
+        self._packed = [((topic, partition), packed(topic, changes)) for (topic, partition), changes in self._out.items()]
+
     def outputs(self) -> Iterator[tuple[tuple[str, int], list[tuple[bytes | None, bytes | None]]]]:
-        """What to append where."""
-        for (topic, partition), changes in self._out.items():
-            yield (topic, partition), packed(topic, changes)
+        """What to append where; of a unit that was not closed, it is closed first.
+
+        Raises:
+            RecordError: as :meth:`close`.
+        """
+        if self._packed is None:
+            self.close()
+        yield from self._packed or ()
         yield from self._raw.items()
 
 
 def packed(topic: ChangeTopic[C], changes: Sequence[C]) -> list[tuple[bytes | None, bytes | None]]:
-    """Records of ``topic`` that carry ``changes`` in order, each bounded in number of changes and in bytes."""
+    """Records of ``topic`` that carry ``changes`` in order, each bounded in number of changes and in bytes.
+
+    Raises:
+        RecordError: ``change_too_large``, one change alone is larger than that.
+    """
     starts = range(0, len(changes), MAX_CHANGES)
     return [(None, value) for start in starts for value in _bounded(topic, changes[start : start + MAX_CHANGES])]
 
 
 def _bounded(topic: ChangeTopic[C], changes: Sequence[C]) -> Iterator[bytes]:
     value = topic.pack(changes)
-    if len(value) <= MAX_BYTES or len(changes) == 1:
+    if len(value) <= MAX_BYTES:
         yield value
+    elif len(changes) == 1:
+        raise RecordError("change_too_large", f"{changes[0].kind.name} has {len(value):,} bytes")
     else:
         # Rare, so it is cheaper to pack the halves again than to weigh every change.
         half = len(changes) // 2

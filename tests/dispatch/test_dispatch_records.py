@@ -1,10 +1,14 @@
 """Order and catalogue records, from the wish to the account: after their contact, whole, and gone with it."""
 
+from streams.core.lanes import Lane
+from tests.dispatch.bulk_contacts import BUDGET
 from tests.dispatch.dispatch_harness import BOB, CATALOGUE, CONTACT, ORDERS, Site, on_site
 
 ITEM = "/insightData/v3/account/{collectionName}/{recordId}"
 RECORD = "/insightData/v3/contacts/{identifier}/{value}/{collectionName}/{recordId}"
 RECORDS = "/insightData/v3/contacts/{identifier}/{value}/{collectionName}/deleteRecords"
+KAFKA_DEFAULT = 1_048_588
+"""Bytes of the largest record in a topic that says nothing of it (``message.max.bytes``)."""
 
 
 def owner(site: Site, key: str) -> int | None:
@@ -184,3 +188,15 @@ async def test_records_come_back_to_a_contact_that_stays_after_all(site: Site) -
     site.record("A1")
     await site.quiet()
     assert site.records() == {"A1": "open"}
+
+
+@on_site(settings=BUDGET)
+async def test_records_of_one_address_in_great_number_are_announced_in_events_that_kafka_takes(site: Site) -> None:
+    """A placeholder address has the orders of many people, and all its tasks are in one partition."""
+    placeholder, many = f"{'n' * 60}@{'d' * 60}.{'e' * 60}.{'f' * 50}.example.com", 4_000
+    site.want(placeholder)
+    for number in range(many):
+        site.record(f"SO{number}", email=placeholder, lane=Lane.BULK)
+    await site.quiet()
+    assert len(site.records()) == many
+    assert max(map(len, site.broker.published[site.topics.deliveries])) < KAFKA_DEFAULT

@@ -13,6 +13,7 @@ from streams.core.clock import ManualClock
 from streams.engine.app import create_app
 from streams.engine.opening import Opener
 from streams.engine.stage import Record, Stage
+from streams.engine.store import StorePosition
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.kafka.producer import BatchProducer
@@ -41,6 +42,21 @@ class Memory:
 
     def revoked(self) -> None:
         self.whole = False
+
+
+def message(value: bytes, offset: int = 0, generation: int = 0) -> SimpleNamespace:
+    """A record of the one partition, as Faust hands it over."""
+    return SimpleNamespace(
+        topic="in",
+        partition=0,
+        offset=offset,
+        key=None,
+        value=value,
+        headers=None,
+        timestamp=0.0,
+        tp=TP("in", 0),
+        generation_id=generation,
+    )
 
 
 class Bench:
@@ -76,18 +92,7 @@ class Bench:
     async def arrive(self, *, generation: int = 0) -> None:
         """A record that was read ``generation`` generations ago; done as far as it can be done."""
         read_in = self.app.consumer_generation_id - generation
-        message = SimpleNamespace(
-            topic="in",
-            partition=0,
-            offset=0,
-            key=None,
-            value=b"",
-            headers=None,
-            timestamp=0.0,
-            tp=TP("in", 0),
-            generation_id=read_in,
-        )
-        await self.stage._inbox.put(SimpleNamespace(message=message))
+        await self.stage._inbox.put(SimpleNamespace(message=message(b"", generation=read_in)))
         for _ in range(20):
             await asyncio.sleep(0)
 
@@ -133,3 +138,60 @@ async def test_partitions_that_come_back_while_the_last_batch_is_written_keep_th
     await asyncio.gather(revoking, assigning)
     await bench.arrive()
     assert bench.memory.handled == [True]
+
+
+class Growing:
+    """A handler with one row that takes up whatever it is given."""
+
+    name = "growing"
+
+    def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
+        unit.put(b"r", (unit.get(b"r") or b"") + b"".join(record.value or b"" for record in records))
+        return len(records)
+
+    def recovered(self, partition: int, table: StateTable) -> None:
+        """It remembers nothing."""
+
+    def revoked(self) -> None:
+        """It remembers nothing."""
+
+
+async def test_a_change_that_makes_a_row_too_large_is_dead_lettered_and_its_neighbours_are_applied(tmp_path: Path) -> None:
+    rows: dict[bytes, bytes | None] = {}
+    letters: list[tuple[bytes | None, dict[str, bytes]]] = []
+    acked: list[int] = []
+
+    async def append(_partition: int, writes: dict[bytes, bytes | None]) -> StorePosition | None:
+        return StorePosition() if writes else None
+
+    async def ack(event: Any) -> None:
+        acked.append(event.message.offset)
+
+    async def send_one(_topic: str, _partition: int, _key: bytes | None, value: bytes | None, headers: Any) -> None:
+        letters.append((value, dict(headers)))
+
+    table = SimpleNamespace(
+        append=append, get=lambda _, key: rows.get(key), write=lambda _, writes, __: rows.update(writes), log=lambda _: None
+    )
+    app: Any = create_app("stage", Settings(data_dir=tmp_path, partitions=1))
+    stage = Stage(
+        app,
+        cast(Opener, SimpleNamespace(add=lambda _: None)),
+        ["in"],
+        cast(StateTable, table),
+        Growing(),
+        cast(BatchProducer, SimpleNamespace(send_one=send_one)),
+        partitions=1,
+        dead_letters="letters",
+        hash_key=b"k",
+        clock=ManualClock(),
+        metrics=Metrics(),
+        progress=ConsumedOffsets("group", []),
+    )
+    stage._stream = SimpleNamespace(ack=ack)
+    stage.resume({0})
+    await stage.opened(0)
+    values = [b"a" * 400_000, b"b" * 700_000, b"c" * 500_000]
+    await stage._cycle([SimpleNamespace(message=message(value, offset)) for offset, value in enumerate(values)])
+    assert rows[b"r"] == values[0] + values[2] and acked == [0, 1, 2]
+    assert [(value, headers["code"]) for value, headers in letters] == [(values[1], b"row_too_large")]

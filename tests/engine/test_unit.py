@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from streams.capture import rows
+from streams.core.errors import RecordError
 from streams.engine.unit_of_work import MAX_BYTES, MAX_CHANGES, UnitOfWork, packed
 from streams.messages.changes import EVERYWHERE, Change, DesiredRecord, partition_of
 from streams.messages.kinds import DesiredRecordChange, StatusRowChange
@@ -70,14 +71,20 @@ def test_packed_records_carry_every_change_in_order_and_are_bounded_in_number_an
     assert max(len(unpack(value)) for value in values) <= MAX_CHANGES
 
 
-def test_a_change_that_is_larger_than_the_bound_goes_alone() -> None:
-    values = [
-        unpack(value)
-        for _, value in packed(TOPICS.desired, [record(1, 0), record(2, MAX_BYTES), record(3, 0)])
-        if value is not None
-    ]
-    assert [record(2, MAX_BYTES)] in values
-    assert [change.pk for value in values for change in value] == ["SO1", "SO2", "SO3"]
+def test_a_change_that_no_topic_takes_is_refused_under_a_code() -> None:
+    with pytest.raises(RecordError, match="DESIRED_RECORD") as refused:
+        packed(TOPICS.desired, [record(1, 0), record(2, MAX_BYTES), record(3, 0)])
+    assert refused.value.code == "change_too_large"
+
+
+def test_a_row_that_no_changelog_takes_is_refused_under_a_code_without_its_key() -> None:
+    unit = UnitOfWork(0, PARTITIONS, Nothing(), 0)
+    unit.put(b"cann@example.com", bytes(MAX_BYTES))
+    unit.close()
+    unit.put(b"cann@example.com", bytes(MAX_BYTES + 1))
+    with pytest.raises(RecordError) as refused:
+        unit.close()
+    assert refused.value.code == "row_too_large" and "ann" not in refused.value.detail
 
 
 def test_nothing_is_packed_into_no_record() -> None:

@@ -1,8 +1,11 @@
 """Batches: what goes into an import. Contacts that must be created unsubscribed never travel with those that exist."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dispatch.outbox.delivery_task import DeliveryTask
@@ -18,6 +21,11 @@ from streams.dotdigital.batches import batches
 from streams.dotdigital.imports import ImportContact
 from streams.dotdigital.insight import ImportRecord
 from streams.messages.deliveries import CreatedAs, ImportedTask
+
+_MOST_EVENT_BYTES = 500_000
+"""Tasks of one partition, as the event that announces them names them: half of what Kafka takes unless it is told otherwise."""
+
+_encode = msgspec.json.Encoder().encode
 
 ImportContent: TypeAlias = ImportContact | ImportRecord
 
@@ -52,7 +60,7 @@ class BatchBuilder:
     def build(self, tasks: Sequence[DeliveryTask], work: Work, now_s: float, most: int) -> list[BatchRow]:
         """One import's rows; tasks that are not among them wait again."""
         packed = [row for task in tasks if (row := self._pack(task, work, now_s)) is not None]
-        chosen = _compatible(packed)
+        chosen = list(_that_fit_an_event(_compatible(packed)))
         first = next(batches(chosen, most=most), [])
         staying = {row.task.key for row in first}
         for row in packed:
@@ -118,6 +126,15 @@ def _compatible(packed: Sequence[BatchRow]) -> list[BatchRow]:
     larger = max(subscribed, others, key=len)
     by_key = {_key_of(row.content): row for row in reversed(larger)}
     return [row for row in larger if by_key[_key_of(row.content)] is row]
+
+
+def _that_fit_an_event(chosen: Sequence[BatchRow]) -> Iterator[BatchRow]:
+    """Those of each partition that can be announced in one event: the records of one address are all in one partition."""
+    taken: Counter[int] = Counter()
+    for row in chosen:
+        taken[row.task.partition] += len(_encode(row.imported)) + 1
+        if taken[row.task.partition] <= _MOST_EVENT_BYTES:
+            yield row
 
 
 def _key_of(content: ImportContent) -> str:
