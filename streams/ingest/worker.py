@@ -20,10 +20,10 @@ from streams.capture.position import just_before
 from streams.core.clock import Clock
 from streams.core.errors import RecordError
 from streams.domain.erasure import digester
+from streams.engine.breaker import Breaker
 from streams.engine.linger import Linger
 from streams.engine.transport import FETCH_WAIT_MS
 from streams.engine.unit_of_work import packed
-from streams.ingest.breaker import Breaker
 from streams.ingest.erased_addresses import ErasureFeed
 from streams.ingest.erasing import ErasureFlagColumn, passed
 from streams.ingest.router import Router

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.core.errors import CircuitOpenError, OwddError
-from streams.ingest.breaker import Breaker
+from streams.engine.breaker import Breaker
 
 
 def opens_at(breaker: Breaker, outcomes: list[bool]) -> int | None:
