@@ -25,6 +25,7 @@ from streams.core.clock import SystemClock
 from streams.dispatch.service import Dispatch
 from streams.domain.erasure import digester
 from streams.engine.app import create_app
+from streams.engine.breaker import Breaker
 from streams.engine.opening import Opener
 from streams.engine.stage import Handler, Stage
 from streams.engine.table import StateTable
@@ -197,6 +198,7 @@ class Worker:
             producer,
             partitions=self._settings.partitions,
             dead_letters=self._topics.dead_letters,
+            breaker=Breaker(self._settings.breaker_window, self._settings.breaker_share),
             hash_key=self._hash_key,
             clock=self._clock,
             metrics=self.metrics,

@@ -1,4 +1,4 @@
-"""The streaming core: Faust for groups, assignment and recovery; batches, tables and acknowledgement of our own.
+"""The streaming core: Faust for groups, assignment and delivery; recovery, batches, tables and acknowledgement are ours.
 
 Every use of something private to Faust or aiokafka lives in this package, and ``tests/quirks`` says which behaviour of
 theirs each one stands on. It may import ``messages``, ``kafka`` and what lies below. Start with ``stage.py``, whose order of

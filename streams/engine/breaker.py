@@ -13,6 +13,11 @@ class Breaker:
         self._share = share
         self._failed = 0
 
+    def succeeded(self, count: int) -> None:
+        """Count so many records that were processed."""
+        for _ in range(min(count, self._recent.maxlen or 0)):
+            self.note(failed=False)
+
     def note(self, *, failed: bool) -> None:
         """Count one record.
 

@@ -19,11 +19,13 @@ import structlog
 
 from streams.core.clock import Clock
 from streams.core.errors import RecordError
+from streams.engine.breaker import Breaker
 from streams.engine.changelog import LogMovedOnError
 from streams.engine.fence import is_outdated, writer_headers
 from streams.engine.linger import Linger
 from streams.engine.opening import Opener
 from streams.engine.store import StorePosition
+from streams.engine.store_errors import StoreError
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.kafka.producer import BatchProducer, HeadedRecord, Headers
@@ -36,6 +38,9 @@ log = structlog.get_logger()
 
 _MOST_RECORDS = 256
 _MOST_BYTES = 2 * 2**20
+
+_NOT_THE_RECORD = StoreError, OSError, MemoryError
+"""Errors that say nothing of the record in hand: the disk or the machine fails, and would fail for the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ class Handler(Protocol):
     def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
         """Apply records of one partition, in order; the number of changes that they held.
 
-        May raise: each record is then tried alone, and dead-lettered.
+        May raise: each record is then tried alone, and dead-lettered. Where the disk or the machine failed, the worker ends.
         """
 
     def recovered(self, partition: int, table: StateTable) -> None:
@@ -90,6 +95,7 @@ class Stage:
         *,
         partitions: int,
         dead_letters: str,
+        breaker: Breaker,
         hash_key: bytes,
         clock: Clock,
         metrics: Metrics,
@@ -103,6 +109,7 @@ class Stage:
         self._producer = producer
         self._partitions = partitions
         self._dead_letters = dead_letters
+        self._breaker = breaker
         self._hash_key = hash_key
         self._clock = clock
         self._metrics = metrics
@@ -135,7 +142,8 @@ class Stage:
         """Work for ever.
 
         Raises:
-            Exception: the broker or the disk failed. The worker must end: what was not acknowledged is done again.
+            CircuitOpenError: nearly every record fails.
+            Exception: the broker, the disk or the machine failed. The worker must end: what was not acknowledged is done again.
         """
         loop = asyncio.get_running_loop()
         while True:
@@ -221,17 +229,23 @@ class Stage:
         unit = UnitOfWork(partition, self._partitions, self.table, now_us)
         try:
             self._changes += self._handle(unit, records)
+        except _NOT_THE_RECORD:
+            raise
         except Exception as error:  # noqa: BLE001  # whatever a record does to us, its neighbours must not suffer
             log.warning("batch failed; applying its records one by one", stage=self._handler.name, error=type(error).__name__)
         else:
+            self._breaker.succeeded(len(records))
             return unit
         for record in chain.from_iterable(map(_split, records)):
             unit = UnitOfWork(partition, self._partitions, self.table, now_us)
             try:
                 self._changes += self._handle(unit, [record])
+            except _NOT_THE_RECORD:
+                raise
             except Exception as error:  # noqa: BLE001  # as above
                 await self._dead_letter(partition, record, error)
             else:
+                self._breaker.succeeded(1)
                 await self._commit([unit])
         return UnitOfWork(partition, self._partitions, self.table, now_us)
 
@@ -248,6 +262,9 @@ class Stage:
         if not isinstance(error, RecordError):
             error = RecordError("cannot_apply", type(error).__name__)
         at, attempts = origin_of(record.headers, Coordinates(record.topic, partition, record.offset))
+        if not attempts:
+            # What an operator has read again, although it fails, says nothing of the stream.
+            self._breaker.note(failed=True)
         letter = DeadLetter(at, record.key, record.value, error, self._handler.name, attempts + 1)
         await self._producer.send_one(self._dead_letters, partition, record.key, record.value, letter.headers(self._hash_key))
         self._metrics.dead_letters.labels(self._handler.name, error.code).inc()

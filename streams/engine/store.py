@@ -3,6 +3,9 @@
 Rows and the note of the changelog offset that they stand for are written in one atomic batch. Whatever ends the process, the
 rows are those of the changelog up to the noted offset. A store without a note was left by an older version, whose recovery
 could lose rows; it is emptied when it is opened, and read again from the changelog.
+
+A store with damaged files is moved aside when it is opened, and read again from the changelog too. RocksDB finds most damage
+only when it reads the block: then the worker must end, and a mark beside the store lets the next start move it aside.
 """
 
 import gc
@@ -13,6 +16,11 @@ from pathlib import Path
 
 import msgspec
 import rocksdict
+import structlog
+
+from streams.engine.store_errors import DamagedStoreError, StoreError, store_error
+
+log = structlog.get_logger()
 
 ENGINE = b"\x00"
 """What keys of the engine's own rows begin with; those of a stage are text. Both are in the changelog."""
@@ -51,25 +59,47 @@ class Store:
     """Rows of one partition of one table, keyed by bytes.
 
     Raises:
-        Exception: RocksDB cannot open, read or write its files, or another process uses them; the worker must end.
+        StoreError: RocksDB cannot open, read or write its files, or another process uses them; the worker must end.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._db = _open(path)
+        if _mark_of(path).exists():
+            self._set_aside("a read failed")
+        try:
+            self._begin()
+        except DamagedStoreError as error:
+            self._set_aside(str(error))
+            self._begin()
+
+    def _begin(self) -> None:
+        self._db = _open(self._path)
         note = self._read_note()
         self.note = note or StorePosition()
-        if note is None and any(True for _ in self._db.items()):
+        if note is None and any(True for _ in _items(self._db, b"", self._path)):
             self.empty()
+
+    def _set_aside(self, error: str) -> None:
+        """Keep the files for whoever looks into the damage, the last of them only; state is read again from the changelog."""
+        aside = self._path.with_suffix(".damaged")
+        log.error("state is damaged; it is moved aside and read anew", directory=str(self._path), aside=str(aside), error=error)
+        # A database that was opened with damage in it holds its lock until it is collected.
+        gc.collect()
+        shutil.rmtree(aside, ignore_errors=True)
+        self._path.rename(aside)
+        _mark_of(self._path).unlink(missing_ok=True)
 
     def get(self, key: bytes) -> bytes | None:
         """The value of ``key``."""
-        value: bytes | None = self._db.get(key)
+        try:
+            value: bytes | None = self._db.get(key)
+        except Exception as error:
+            raise _failure(self._path, error) from error
         return value
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Rows whose keys begin with ``prefix``, ascending."""
-        for key, value in self._db.items(from_key=prefix):
+        for key, value in _items(self._db, prefix, self._path):
             if not key.startswith(prefix):
                 return
             if not key.startswith(_LOCAL):
@@ -89,13 +119,19 @@ class Store:
         for key in stale:
             batch.put(_STALE + key, b"")
         batch.put(_NOTE, _encode((_FORMAT, note.offset, note.written_in, note.epoch, note.synced_ms)))
-        self._db.write(batch)
+        self._write(batch)
         self.note = note
+
+    def _write(self, batch: rocksdict.WriteBatch) -> None:
+        try:
+            self._db.write(batch)
+        except Exception as error:
+            raise _failure(self._path, error) from error
 
     def stale(self) -> list[bytes]:
         """Keys that were written by an outdated writer, and not superseded since."""
         found = []
-        for key in self._db.keys(from_key=_STALE):
+        for key, _ in _items(self._db, _STALE, self._path):
             if not key.startswith(_STALE):
                 break
             found.append(key[len(_STALE) :])
@@ -106,7 +142,7 @@ class Store:
         batch = rocksdict.WriteBatch(raw_mode=True)
         for key in keys:
             batch.delete(_STALE + key)
-        self._db.write(batch)
+        self._write(batch)
 
     def verify(self) -> bool:
         """Whether the note on disk is the one in memory."""
@@ -145,7 +181,7 @@ class Store:
         return int(self._db.property_int_value("rocksdb.estimate-num-keys") or 0)
 
     def _read_note(self) -> StorePosition | None:
-        value = self._db.get(_NOTE)
+        value = self.get(_NOTE)
         return None if value is None else _decode_note(value)
 
 
@@ -155,8 +191,35 @@ def read_only(path: Path) -> tuple[StorePosition, Iterator[tuple[bytes, bytes]]]
     value, older = db.get(_NOTE), db.get(_OLDER_OFFSET)
     note = _decode_note(value) if value is not None else StorePosition(-1 if older is None else int(older))
     return note or StorePosition(), (
-        (key, value) for key, value in db.items() if key != _OLDER_OFFSET and not key.startswith(_LOCAL)
+        (key, value) for key, value in _items(db, b"", path) if key != _OLDER_OFFSET and not key.startswith(_LOCAL)
     )
+
+
+def _items(db: rocksdict.Rdict, start: bytes, path: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Keys from ``start`` on, ascending, with their values. rocksdict's iterators end at a damaged block as if all was read."""
+    last = start
+    for last, value in db.items(from_key=start):
+        yield last, value
+    try:
+        rest = db.iter()
+        rest.seek(last)
+        if rest.valid() and rest.key() == last:
+            rest.next()
+        rest.status()
+    except Exception as error:
+        raise _failure(path, error) from error
+
+
+def _failure(path: Path, error: Exception) -> StoreError:
+    failure = store_error(path, error)
+    if isinstance(failure, DamagedStoreError):
+        _mark_of(path).touch()
+    return failure
+
+
+def _mark_of(path: Path) -> Path:
+    """The file that says, while it is there, that the store at ``path`` was found damaged."""
+    return path.with_suffix(".found-damaged")
 
 
 def _decode_note(value: bytes) -> StorePosition | None:
@@ -175,7 +238,10 @@ def _open(path: Path) -> rocksdict.Rdict:
     blocks.set_bloom_filter(_BLOOM_BITS, block_based=True)
     blocks.set_block_cache(rocksdict.Cache(32 * 2**20))
     options.set_block_based_table_factory(blocks)
-    return rocksdict.Rdict(str(path), options)
+    try:
+        return rocksdict.Rdict(str(path), options)
+    except Exception as error:
+        raise store_error(path, error) from error
 
 
 def differences(one: Store, other: Store) -> Iterator[tuple[bytes, bytes | None, bytes | None]]:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from streams.agents.buyers import BuyersHandler
 from streams.core.clock import ManualClock
 from streams.core.lanes import FEW, Lane
+from streams.engine.breaker import Breaker
 from streams.engine.opening import Opener
 from streams.engine.stage import Stage
 from streams.engine.store import StorePosition
@@ -241,6 +242,7 @@ async def test_what_is_reported_is_remembered_before_it_is_reported() -> None:
         cast(BatchProducer, appends),
         partitions=1,
         dead_letters="dead",
+        breaker=Breaker(500, 0.9),
         hash_key=b"k",
         clock=ManualClock(),
         metrics=Metrics(),

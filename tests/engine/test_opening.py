@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streams.core.clock import SystemClock
 from streams.engine.app import create_app
+from streams.engine.breaker import Breaker
 from streams.engine.opening import Opener, OutdatedWorkerError
 from streams.engine.recovery import EPOCH
 from streams.engine.stage import Record, Stage
@@ -85,6 +86,7 @@ class Worker:
             self.producer,
             partitions=PARTITIONS,
             dead_letters="dead",
+            breaker=Breaker(500, 0.9),
             hash_key=b"k",
             clock=SystemClock(),
             metrics=Metrics(),
@@ -180,6 +182,18 @@ async def test_a_lost_directory_is_read_again(settings: Settings, app_id: str, t
         await until(lambda: worker.row(b"4999") is not None)
     async with Worker(settings, app_id, tmp_path / "b").running() as worker:
         assert sum(key.isdigit() for key in held(worker)) == 5000
+
+
+async def test_a_damaged_store_is_read_again(settings: Settings, app_id: str, tmp_path: Path) -> None:
+    worker = Worker(settings, app_id, tmp_path)
+    async with worker.running():
+        await worker.feed(*((b"%d" % number, b"x") for number in range(5000)))
+        await until(lambda: worker.row(b"4999") is not None)
+        path = Path(worker.app.conf.tabledir) / f"{Keeping.name}-0.db"
+    (path / "CURRENT").write_bytes(b"")
+    async with Worker(settings, app_id, tmp_path).running() as worker:
+        assert sum(key.isdigit() for key in held(worker)) == 5000
+        assert held(worker) == await logged(worker, tmp_path)
 
 
 @pytest.mark.parametrize("idle", [True, False])

@@ -10,13 +10,17 @@ import pytest
 from faust.types import TP
 
 from streams.core.clock import ManualClock
+from streams.core.errors import CircuitOpenError
 from streams.engine.app import create_app
+from streams.engine.breaker import Breaker
 from streams.engine.opening import Opener
 from streams.engine.stage import Record, Stage
 from streams.engine.store import StorePosition
+from streams.engine.store_errors import StoreError
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.kafka.producer import BatchProducer
+from streams.messages.dead_letters import Coordinates, origin_headers
 from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
@@ -32,8 +36,11 @@ class Memory:
     def __init__(self) -> None:
         self.whole = False
         self.handled: list[bool] = []
+        self.failure: Exception | None = None
 
     def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
+        if records and self.failure is not None:
+            raise self.failure
         self.handled += [self.whole for _ in records]
         return len(records)
 
@@ -44,7 +51,7 @@ class Memory:
         self.whole = False
 
 
-def message(value: bytes, offset: int = 0, generation: int = 0) -> SimpleNamespace:
+def message(value: bytes, offset: int = 0, generation: int = 0, headers: Any = None) -> SimpleNamespace:
     """A record of the one partition, as Faust hands it over."""
     return SimpleNamespace(
         topic="in",
@@ -52,7 +59,7 @@ def message(value: bytes, offset: int = 0, generation: int = 0) -> SimpleNamespa
         offset=offset,
         key=None,
         value=value,
-        headers=None,
+        headers=headers,
         timestamp=0.0,
         tp=TP("in", 0),
         generation_id=generation,
@@ -62,10 +69,13 @@ def message(value: bytes, offset: int = 0, generation: int = 0) -> SimpleNamespa
 class Bench:
     """A stage whose assignments the test decides."""
 
+    running: "asyncio.Task[None]"
+
     def __init__(self, directory: Path) -> None:
         settings = Settings(data_dir=directory, partitions=1)
         self.app: Any = create_app("stage", settings)
         self.memory, self.acked = Memory(), 0
+        self.letters: list[str] = []
         self.stage = Stage(
             self.app,
             cast(Opener, SimpleNamespace(add=lambda _: None)),
@@ -75,12 +85,17 @@ class Bench:
             cast(BatchProducer, self),
             partitions=1,
             dead_letters="letters",
+            breaker=Breaker(10, 0.9),
             hash_key=b"k",
             clock=ManualClock(),
             metrics=Metrics(),
             progress=ConsumedOffsets("group", []),
         )
         self.stage._stream = SimpleNamespace(ack=self._ack)
+
+    async def send_one(self, topic: str, *_: Any) -> None:
+        """What the stage does with a dead letter."""
+        self.letters.append(topic)
 
     async def _ack(self, _event: Any) -> None:
         self.acked += 1
@@ -89,10 +104,10 @@ class Bench:
         self.stage.resume({0})
         await self.stage.opened(0)
 
-    async def arrive(self, *, generation: int = 0) -> None:
+    async def arrive(self, *, generation: int = 0, headers: Any = None) -> None:
         """A record that was read ``generation`` generations ago; done as far as it can be done."""
         read_in = self.app.consumer_generation_id - generation
-        await self.stage._inbox.put(SimpleNamespace(message=message(b"", generation=read_in)))
+        await self.stage._inbox.put(SimpleNamespace(message=message(b"", generation=read_in, headers=headers)))
         for _ in range(20):
             await asyncio.sleep(0)
 
@@ -100,9 +115,9 @@ class Bench:
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     made = Bench(tmp_path)
-    running = asyncio.create_task(made.stage.run())
+    made.running = asyncio.create_task(made.stage.run())
     yield made
-    running.cancel()
+    made.running.cancel()
 
 
 async def test_what_is_in_hand_when_partitions_are_revoked_waits_for_the_memory(bench: Bench) -> None:
@@ -183,6 +198,7 @@ async def test_a_change_that_makes_a_row_too_large_is_dead_lettered_and_its_neig
         cast(BatchProducer, SimpleNamespace(send_one=send_one)),
         partitions=1,
         dead_letters="letters",
+        breaker=Breaker(10, 0.9),
         hash_key=b"k",
         clock=ManualClock(),
         metrics=Metrics(),
@@ -195,3 +211,31 @@ async def test_a_change_that_makes_a_row_too_large_is_dead_lettered_and_its_neig
     await stage._cycle([SimpleNamespace(message=message(value, offset)) for offset, value in enumerate(values)])
     assert rows[b"r"] == values[0] + values[2] and acked == [0, 1, 2]
     assert [(value, headers["code"]) for value, headers in letters] == [(values[1], b"row_too_large")]
+
+
+@pytest.mark.parametrize("failure", [StoreError("corrupt"), OSError(24, "Too many open files"), MemoryError()])
+async def test_a_failing_disk_or_machine_ends_the_worker_and_blames_no_record(bench: Bench, failure: Exception) -> None:
+    await bench.assign()
+    bench.memory.failure = failure
+    await bench.arrive()
+    assert (bench.letters, bench.acked) == ([], 0)
+    with pytest.raises(type(failure)):
+        await bench.running
+
+
+async def test_a_stage_that_fails_nearly_every_record_stops(bench: Bench) -> None:
+    await bench.assign()
+    bench.memory.failure = KeyError("a bad release")
+    for _ in range(10):
+        await bench.arrive()
+    assert (bench.letters, bench.acked) == (["letters"] * 9, 9)
+    with pytest.raises(CircuitOpenError):
+        await bench.running
+
+
+async def test_a_record_that_is_tried_again_says_nothing_of_the_stream(bench: Bench) -> None:
+    await bench.assign()
+    bench.memory.failure = KeyError("still bad")
+    for offset in range(20):
+        await bench.arrive(headers=origin_headers(Coordinates("in", 0, offset), 1))
+    assert (len(bench.letters), bench.acked, bench.running.done()) == (20, 20, False)
