@@ -4,17 +4,31 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.stack import prometheus
+from tests.stack.debian import Package, programs
 
 ROOT = Path(__file__).parents[2]
 COMPOSE_FILE = ROOT / "docker-compose.yml"
 
 Service = dict[str, Any]
+
+PROMETHEUS = Package("prometheus", "2.42.0+ds-5+deb12u1", "81d59a24fce84f7fbe97a45a4f2914b6a5881b5cd1db2a6a0e129e515e1a5f55")
+KUSTOMIZE = Package(
+    "kustomize", "5.6.0+ds-1+b2", "552bbe5563b522685b10f75a9a226bfbee9778fc313b205d595fdbb7e9c70e33", suite="trixie"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PrometheusPrograms:
+    """Where Prometheus' two programs are."""
+
+    prometheus: Path
+    promtool: Path
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +72,13 @@ def resolved(secrets: Path, *options: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def prometheus_programs() -> prometheus.Programs:
+def prometheus_programs() -> PrometheusPrograms:
     """``prometheus`` and ``promtool``."""
-    return prometheus.programs()
+    return PrometheusPrograms(*programs(PROMETHEUS, "prometheus", "promtool"))
+
+
+@pytest.fixture(scope="session")
+def kustomize() -> Path:
+    """``kustomize``."""
+    (program,) = programs(KUSTOMIZE, "kustomize")
+    return program

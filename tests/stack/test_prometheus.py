@@ -23,9 +23,8 @@ from testkit.demo.stack import LocalStack
 from testkit.local_services.ports import free_port
 from tests.capture.records import CUSTOMER, encoded, message
 from tests.convergence.convergence_harness import simulate, stack
-from tests.stack.conftest import ROOT
+from tests.stack.conftest import ROOT, PrometheusPrograms
 from tests.stack.dashboard import Query, queries
-from tests.stack.prometheus import Programs
 
 CONFIG = ROOT / "grafana" / "prometheus.yml"
 PATIENCE = 80.0
@@ -59,7 +58,7 @@ def connect() -> Iterator[str]:
         server.shutdown()
 
 
-def test_promtool_accepts_the_configuration(prometheus_programs: Programs) -> None:
+def test_promtool_accepts_the_configuration(prometheus_programs: PrometheusPrograms) -> None:
     done = subprocess.run(
         [prometheus_programs.promtool, "check", "config", CONFIG], check=False, capture_output=True, text=True
     )
@@ -67,7 +66,7 @@ def test_promtool_accepts_the_configuration(prometheus_programs: Programs) -> No
 
 
 async def test_every_panel_shows_data_while_a_worker_works_and_things_go_wrong(
-    prometheus_programs: Programs, tmp_path: Path, broker: Path, connect: str
+    prometheus_programs: PrometheusPrograms, tmp_path: Path, broker: Path, connect: str
 ) -> None:
     probe = tmp_path / "retention.json"
     now = datetime.now(UTC)
@@ -131,7 +130,7 @@ async def send(running: LocalStack, table: str, value: bytes, key: bytes) -> Non
 
 
 @contextmanager
-def prometheus(programs: Programs, directory: Path, worker: int) -> Iterator[str]:
+def prometheus(programs: PrometheusPrograms, directory: Path, worker: int) -> Iterator[str]:
     """The real one, with the stack's configuration, except that it looks every second and finds its worker without DNS."""
     config = yaml.safe_load(CONFIG.read_text())
     config["global"] |= {"scrape_interval": "1s", "scrape_timeout": "1s"}
