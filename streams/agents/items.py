@@ -52,10 +52,11 @@ class Items:
         for variant in before ^ after:
             unit.put(f"{_prefix(variant)}{order}".encode(), b"" if variant in after else None)
 
-    def orders(self, unit: UnitOfWork, variant: int) -> Iterator[int]:
-        """The orders that named ``variant`` when the unit began."""
-        for key, _ in unit.scan(_prefix(variant).encode()):
-            yield int(key.rpartition(b"\0")[2])
+    def orders(self, unit: UnitOfWork, variant: int, after: str = "") -> Iterator[str]:
+        """The orders that named ``variant`` when the unit began, as text and in the order of text; those behind ``after``."""
+        prefix = _prefix(variant)
+        for key, _ in unit.scan(prefix.encode(), f"{prefix}{after}".encode()):
+            yield key.rpartition(b"\0")[2].decode()
 
 
 def _prefix(variant: int) -> str:

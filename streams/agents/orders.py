@@ -1,6 +1,5 @@
 """Orders agent: rows by order id in; order and credit facts by buyer, and records by recipient, out."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ from streams.agents.erasure_filter import ErasedIndex, ErasureFilter
 from streams.agents.held import HeldIndex
 from streams.agents.items import Items
 from streams.agents.record_publisher import RecordPublisher
+from streams.agents.sweeps import Slice, Sweeps, one_by_one
 from streams.capture import rows
 from streams.core.lanes import Lane, lane_for_fanout
 from streams.domain import line_index, orders, recipients
@@ -22,8 +22,8 @@ from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec, UnitOfWork
 from streams.mapping import Mapping
-from streams.messages.changes import Change, ChangeKind, LineOwnership, LineQuery, OrderFact, VariantInfo
-from streams.messages.kinds import LineOwnershipChange, LineQueryChange, LineReplyChange, OrderFactChange
+from streams.messages.changes import Change, ChangeKind, LineOwnership, LineQuery, OrderFact, Sweep, VariantInfo
+from streams.messages.kinds import LineOwnershipChange, LineQueryChange, LineReplyChange, OrderFactChange, SweepChange
 from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 
@@ -41,6 +41,12 @@ class StatusRow(msgspec.Struct, array_like=True, gc=False):
     """One row of the status lookup, kept in every partition."""
 
     cell: Versioned[rows.StatusText] | None = None
+
+
+class _Header(msgspec.Struct, array_like=True, gc=False):
+    """The beginning of an order's row: as much as a sweep must read of orders that it does not reach."""
+
+    header: Versioned[rows.Header] | None = None
 
 
 @dataclass(slots=True)
@@ -65,13 +71,12 @@ class _Touched:
 
 @dataclass(slots=True)
 class _Batch:
-    """What one unit has touched so far, beside its writes; of statuses the lane of the news and when it was born."""
+    """What one unit has touched so far, beside its writes."""
 
     texts: dict[int, str]
     orders: dict[int, _Touched] = field(default_factory=dict)
     blocks: dict[str, line_index.LineBlock] = field(default_factory=dict)
-    statuses: dict[int, tuple[int, int]] = field(default_factory=dict)
-    items: dict[int, Change] = field(default_factory=dict)
+    sweeps: Sweeps = field(default_factory=Sweeps)
     seen: dict[int, VariantInfo | None] = field(default_factory=dict)
 
 
@@ -85,6 +90,7 @@ class OrdersHandler:
         self._topics = topics
         self._metrics = metrics
         self._orders = Codec("o", orders.OrderRow)
+        self._headers = Codec("o", _Header)
         self._blocks = Codec("", line_index.LineBlock)
         self._statuses = Codec("s", StatusRow)
         self._items = Items()
@@ -118,10 +124,7 @@ class OrdersHandler:
             done = self._fold(unit, change, work)
             applied += done
             stale += not done
-        if work.statuses:
-            self._touch_statuses(unit, work.statuses, work.orders)
-        for variant, renamed in work.items.items():
-            self._touch_variant(unit, variant, renamed, work.orders)
+        self._sweep(unit, work)
         if erasures.requests:
             self._forget(unit, erasures, work.orders)
         for order, item in work.orders.items():
@@ -137,7 +140,10 @@ class OrdersHandler:
         if change.kind is ChangeKind.STATUS:
             return self._status(unit, change, work)
         if change.kind is ChangeKind.VARIANT_INFO:
-            return self._item(unit, change, work.items)
+            return self._item(unit, change, work.sweeps)
+        if isinstance(change, SweepChange):
+            work.sweeps.open.append(change)
+            return True
         if change.kind in _BLOCKS:
             return self._block(unit, change, work.blocks)
         return self._order(unit, change, work.orders)
@@ -158,22 +164,60 @@ class OrdersHandler:
         if effect is Effect.CHANGED:
             # A text that orders waited for is as pressing as they are; another text for what is there is not.
             renamed = old is not None and old.row is not None and old.position != change.position
-            work.statuses[status] = (Lane.BULK if renamed else change.lane, change.caused_at)
+            work.sweeps.begin(change, Lane.BULK if renamed else change.lane)
         return True
 
-    def _touch_statuses(self, unit: UnitOfWork, changed: dict[int, tuple[int, int]], touched: dict[int, _Touched]) -> None:
-        found: dict[int, list[tuple[int, orders.OrderRow]]] = defaultdict(list)
-        for key, value in unit.scan(b"o"):
-            row = self._orders.decode(value)
-            header = row.header.row if row.header is not None else None
-            if header is not None and header.status in changed:
-                found[header.status].append((int(key[1:]), row))
-        for status, having in found.items():
-            lane, caused_at = lane_for_fanout(changed[status][0], len(having)), changed[status][1]
-            for order, row in having:
-                item = touched.setdefault(order, _Touched(row, lane, caused_at))
-                item.cause(lane, caused_at)
-                item.fact = True
+    def _sweep(self, unit: UnitOfWork, work: _Batch) -> None:
+        """Reach some of the orders that statuses and variants concern; what is left comes again."""
+        slice_ = Slice()
+        for sweep in work.sweeps.open:
+            if sweep.pk == ChangeKind.STATUS:
+                left = self._sweep_statuses(unit, sweep, slice_, work.orders)
+            else:
+                left = self._sweep_variants(unit, sweep, slice_, work.orders)
+            if left is not None:
+                sweep.row = left
+                unit.emit_here(self._topics.orders, sweep)
+
+    def _sweep_statuses(
+        self, unit: UnitOfWork, sweep: SweepChange, slice_: Slice, touched: dict[int, _Touched]
+    ) -> Sweep | None:
+        """All orders are looked at, for all statuses together: an index would cost every order two rows a status."""
+        after, found, ended = sweep.row.after, list[int](), False
+        if not slice_.spent:
+            ended = True
+            for key, value in unit.scan(b"o", f"o{after}".encode()):
+                if slice_.look <= 0 or slice_.reach <= 0:
+                    ended = False
+                    break
+                after, order = key[1:].decode(), int(key[1:])
+                slice_.look -= 1
+                row = touched[order].row if order in touched else self._headers.decode(value)
+                if row.header is not None and row.header.row is not None and row.header.row.status in sweep.row.things:
+                    found.append(order)
+                    slice_.reach -= 1
+        reached = sweep.row.reached + len(found)
+        for order in found:
+            self._reach(unit, order, sweep, reached, touched)
+        return None if ended else Sweep(sweep.row.things, after, reached)
+
+    def _sweep_variants(
+        self, unit: UnitOfWork, sweep: SweepChange, slice_: Slice, touched: dict[int, _Touched]
+    ) -> Sweep | None:
+        return one_by_one(
+            sweep,
+            slice_,
+            lambda variant, after: self._items.orders(unit, variant, after),
+            lambda order, reached: self._reach(unit, int(order), sweep, reached, touched),
+        )
+
+    def _reach(self, unit: UnitOfWork, order: int, sweep: SweepChange, reached: int, touched: dict[int, _Touched]) -> None:
+        lane = lane_for_fanout(sweep.lane, reached)
+        item = touched.get(order)
+        if item is None:
+            item = touched[order] = _Touched(self._orders.load(unit, str(order)), lane, sweep.caused_at)
+        item.cause(lane, sweep.caused_at)
+        item.fact = True
 
     def _forget(self, unit: UnitOfWork, erasures: ErasureFilter, touched: dict[int, _Touched]) -> None:
         """Take the erased out of every order of the partition."""
@@ -185,20 +229,11 @@ class OrdersHandler:
                 item.lane, item.fact, item.again = Lane.URGENT, True, True
         erasures.write_audit()
 
-    def _item(self, unit: UnitOfWork, change: Change, items: dict[int, Change]) -> bool:
+    def _item(self, unit: UnitOfWork, change: Change, sweeps: Sweeps) -> bool:
         effect = self._items.apply(unit, change)
         if effect is Effect.CHANGED:
-            items[int(change.pk)] = change
+            sweeps.begin(change, change.lane)
         return effect is not Effect.STALE
-
-    def _touch_variant(self, unit: UnitOfWork, variant: int, change: Change, touched: dict[int, _Touched]) -> None:
-        named = list(self._items.orders(unit, variant))
-        lane = lane_for_fanout(change.lane, len(named))
-        for order in named:
-            item = touched.get(order) or _Touched(self._orders.load(unit, str(order)), lane, change.caused_at)
-            item.cause(lane, change.caused_at)
-            item.fact = True
-            touched[order] = item
 
     def _block(self, unit: UnitOfWork, change: Change, blocks: dict[str, line_index.LineBlock]) -> bool:
         block = blocks.get(change.key)

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from streams.agents.emitter import unpack_records
+from streams.agents.sweeps import Slice, Sweeps, one_by_one
 from streams.capture import rows
 from streams.core.lanes import Lane
 from streams.domain import catalogue
@@ -17,7 +18,7 @@ from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec, UnitOfWork
 from streams.mapping import Mapping
 from streams.messages.changes import EVERYWHERE, Change, ChangeKind, DesiredRecord
-from streams.messages.kinds import DesiredCatalogueChange, VariantInfoChange
+from streams.messages.kinds import DesiredCatalogueChange, SweepChange, VariantInfoChange
 from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 
@@ -73,11 +74,13 @@ class ProductsHandler:
         """Fold every change of ``records``, then project each variant of which somebody must hear once."""
         touched: dict[int, _Touched] = {}
         applied = stale = 0
+        sweeps = Sweeps()
         for change in unpack_records(self._topics.products, records):
-            if self._apply(unit, change, touched) is Effect.STALE:
+            if self._apply(unit, change, touched, sweeps) is Effect.STALE:
                 stale += 1
             else:
                 applied += 1
+        self._sweep(unit, sweeps, touched)
         for variant, item in touched.items():
             if item.record or item.item:
                 self._project(unit, variant, item)
@@ -87,11 +90,14 @@ class ProductsHandler:
         self._metrics.skipped.labels(self.name).inc(stale)
         return applied + stale
 
-    def _apply(self, unit: UnitOfWork, change: Change, touched: dict[int, _Touched]) -> Effect:
+    def _apply(self, unit: UnitOfWork, change: Change, touched: dict[int, _Touched], sweeps: Sweeps) -> Effect:
+        if isinstance(change, SweepChange):
+            sweeps.open.append(change)
+            return Effect.CHANGED
         if change.kind is ChangeKind.PRODUCT:
-            return self._parent(unit, change, self._products, touched)
+            return self._parent(unit, change, self._products, sweeps)
         if change.kind is ChangeKind.CATEGORY:
-            return self._parent(unit, change, self._categories, touched)
+            return self._parent(unit, change, self._categories, sweeps)
         item = self._load(unit, int(change.key), touched)
         if change.kind is ChangeKind.RESEND_REQUEST:
             item.record = True
@@ -121,7 +127,7 @@ class ProductsHandler:
         item.item |= change.kind is ChangeKind.VARIANT
         return effect
 
-    def _parent(self, unit: UnitOfWork, change: Change, parents: Codec[ParentRow[Any]], touched: dict[int, _Touched]) -> Effect:
+    def _parent(self, unit: UnitOfWork, change: Change, parents: Codec[ParentRow[Any]], sweeps: Sweeps) -> Effect:
         old = parents.load(unit, str(change.pk)).cell
         new, effect = catalogue.written(old, change)
         if effect is Effect.STALE:
@@ -130,11 +136,27 @@ class ProductsHandler:
         if effect is Effect.CHANGED:
             # A name that its variants waited for is as pressing as they are; another name for what is there is not.
             renamed = old is not None and old.row is not None and old.position != new.position
-            for variant in _variants_of(unit, change.kind, int(change.pk)):
-                item = self._load(unit, variant, touched)
-                item.record = True
-                item.cause(Lane.BULK if renamed else change.lane, change.caused_at)
+            sweeps.begin(change, Lane.BULK if renamed else change.lane)
         return effect
+
+    def _sweep(self, unit: UnitOfWork, sweeps: Sweeps, touched: dict[int, _Touched]) -> None:
+        """Reach some of the variants that products and categories concern; what is left comes again."""
+        slice_ = Slice()
+        for sweep in sweeps.open:
+            self._sweep_parents(unit, sweep, slice_, touched)
+
+    def _sweep_parents(self, unit: UnitOfWork, sweep: SweepChange, slice_: Slice, touched: dict[int, _Touched]) -> None:
+        kind = ChangeKind(int(sweep.pk))
+
+        def reach(variant: str, _reached: int) -> None:
+            item = self._load(unit, int(variant), touched)
+            item.record = True
+            item.cause(sweep.lane, sweep.caused_at)
+
+        left = one_by_one(sweep, slice_, lambda parent, after: _variants_of(unit, kind, parent, after), reach)
+        if left is not None:
+            sweep.row = left
+            unit.emit_here(self._topics.products, sweep)
 
     def _project(self, unit: UnitOfWork, variant: int, item: _Touched) -> None:
         row = item.row
@@ -172,7 +194,10 @@ def _pair(kind: ChangeKind, parent: int, variant: str) -> bytes:
     return f"i{kind.value}.{parent}:{variant}".encode()
 
 
-def _variants_of(unit: UnitOfWork, kind: ChangeKind, parent: int) -> Iterator[int]:
-    """The variants that named the product or category when this unit began; what joined since is in work already."""
-    for key, _ in unit.scan(_pair(kind, parent, "")):
-        yield int(key.rpartition(b":")[2])
+def _variants_of(unit: UnitOfWork, kind: ChangeKind, parent: int, after: str) -> Iterator[str]:
+    """The variants, behind ``after``, that named the product or category when this unit began.
+
+    What joined in this unit is in work already.
+    """
+    for key, _ in unit.scan(_pair(kind, parent, ""), _pair(kind, parent, after)):
+        yield key.rpartition(b":")[2].decode()

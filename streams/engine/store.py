@@ -97,9 +97,9 @@ class Store:
             raise _failure(self._path, error) from error
         return value
 
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Rows whose keys begin with ``prefix``, ascending."""
-        for key, value in _items(self._db, prefix, self._path):
+    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Rows whose keys begin with ``prefix`` and are greater than ``after``, ascending."""
+        for key, value in _items(self._db, max(prefix, after + b"\0") if after else prefix, self._path):
             if not key.startswith(prefix):
                 return
             if not key.startswith(_LOCAL):

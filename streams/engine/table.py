@@ -27,9 +27,9 @@ class StateTable:
         """The value of ``key`` in a partition that this worker owns."""
         return self._open[partition].store.get(key)
 
-    def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Keys that begin with ``prefix``, ascending, with their values."""
-        return self._open[partition].store.scan(prefix)
+    def scan(self, partition: int, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Keys that begin with ``prefix`` and are greater than ``after``, ascending, with their values."""
+        return self._open[partition].store.scan(prefix, after)
 
     async def append(self, partition: int, writes: Mapping[bytes, bytes | None]) -> StorePosition | None:
         """Append ``writes`` (None deletes) to the changelog; what :meth:`write` is to be given with them, None without writes.

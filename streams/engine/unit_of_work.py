@@ -30,8 +30,8 @@ class Reader(Protocol):
     def get(self, partition: int, key: bytes) -> bytes | None:
         """The value of ``key``, or None."""
 
-    def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Keys that begin with ``prefix``, with values."""
+    def scan(self, partition: int, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Keys that begin with ``prefix`` and are greater than ``after``, ascending, with values."""
 
 
 class UnitOfWork:
@@ -62,9 +62,9 @@ class UnitOfWork:
         """Write a state row; None deletes it. Rows reach the changelog in the order of their first write."""
         self.writes[key] = value
 
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """State rows by prefix, as committed before this unit."""
-        return self._state.scan(self.partition, prefix)
+    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """State rows by prefix, those behind ``after``, as committed before this unit."""
+        return self._state.scan(self.partition, prefix, after)
 
     def emit(self, topic: ChangeTopic[C], change: C) -> None:
         """Send ``change`` to the partition that owns its key, through ``topic``, which must carry its kind."""

@@ -15,6 +15,9 @@ import msgspec
 EVERYWHERE = "*"
 """The key of a change that every partition must hear of."""
 
+HERE = "."
+"""The key of a change that a stage leaves to itself, in the partition where it works."""
+
 OrderStatus: TypeAlias = Literal["open", "held", "part_despatched", "despatched", "completed", "cancelled"]
 
 
@@ -56,6 +59,7 @@ class ChangeKind(IntEnum):
     READBACK_WATERMARK = 33
     UNPARK = 34
     FOLLOW_UP_DELIVERED = 35
+    SWEEP = 36
 
 
 class _Message(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="_tag"):
@@ -218,12 +222,27 @@ class EraseAddress(_Message, frozen=True, tag=35):
     digest: bytes
 
 
+class Sweep(_Message, frozen=True, tag=37):
+    """What is left to do of changes that reach many rows of one partition, slice by slice.
+
+    Attributes:
+        things: the ids of what changed: statuses, variants, or a product or category.
+        after: the last row that was looked at. Statuses are looked for together, all others one after the other.
+        reached: how many rows were reached so far.
+    """
+
+    things: tuple[int, ...]
+    after: str = ""
+    reached: int = 0
+
+
 class Change(msgspec.Struct, array_like=True, gc=False, tag_field="_kind"):
     """What every change has; only its kinds (:mod:`streams.messages.kinds`) are ever made, and each narrows ``row``.
 
     Attributes:
         kind: which part of which state row the change touches; on the wire it is the tag, the array's first element.
-        key: names the state row, and decides the partition; :data:`EVERYWHERE` goes to every partition.
+        key: names the state row, and decides the partition; :data:`EVERYWHERE` goes to every partition, and
+            :data:`HERE` stays in that of the stage that emits.
         pk: names the thing inside the state row (a primary key, a buyer, a record's key).
         position: orders the versions of that thing, as bytes: a source position for captured rows, else a row version of
             the stage that emits. Empty where every change counts, however often and in whatever order it comes.

@@ -27,6 +27,7 @@ from streams.messages.changes import (
     ReadbackWatermark,
     RecipientsQuery,
     RecipientsReply,
+    Sweep,
     VariantInfo,
 )
 
@@ -282,6 +283,13 @@ class FollowUpDeliveredChange(Change, tag=ChangeKind.FOLLOW_UP_DELIVERED.value):
     row: None
 
 
+class SweepChange(Change, tag=ChangeKind.SWEEP.value):
+    """The rest of a change that reaches many rows; key: ``.``, pk: the kind of the change. Its stage goes on with it."""
+
+    kind: ClassVar[ChangeKind] = ChangeKind.SWEEP
+    row: Sweep
+
+
 OrderChange: TypeAlias = (
     HeaderRowChange
     | DetailRowChange
@@ -298,6 +306,7 @@ OrderChange: TypeAlias = (
     | VariantInfoChange
     | ResendRequestChange
     | FollowUpDeliveredChange
+    | SweepChange
     | ErasureChange
 )
 BuyerChange: TypeAlias = CustomerRowChange | ContactRowChange | OrderFactChange | RecipientsQueryChange | ErasureChange
@@ -310,6 +319,7 @@ ProductChange: TypeAlias = (
     | CategoryRowChange
     | MembershipRowChange
     | ResendRequestChange
+    | SweepChange
 )
 DesiredChange: TypeAlias = (
     DesiredContactChange

@@ -1,7 +1,7 @@
-"""The five loops over topics: conversations between state rows that live under different keys.
+"""The six loops over topics: conversations between state rows that live under different keys.
 
-Each is a request with its reply, or a message back to where something came from. They are named here with why they exist and
-why they end; ``docs/architecture.md`` shows them.
+Each is a request with its reply, a message back to where something came from, or one that a stage leaves to itself. They are
+named here with why they exist and why they end; ``docs/architecture.md`` shows them.
 """
 
 from dataclasses import dataclass
@@ -91,5 +91,15 @@ LOOPS: Final = (
         "a response of Dotdigital, follow-up delivered: 1 after the response. The credit note then withdraws what it had wanted"
         " from former recipients, and asks for nothing more.",
     ),
+    Loop(
+        "sweep",
+        (
+            Step(Participant.ORDERS, "orders", ChangeKind.SWEEP),
+            Step(Participant.PRODUCTS, "products", ChangeKind.SWEEP),
+        ),
+        "A status, variant, product or category may concern any number of rows of a partition. They are worked off in slices;"
+        " what is left waits behind the changes that came meanwhile, so an urgent one is not held up, and survives a crash.",
+        "one record for each slice. Every slice looks at rows behind those of the one before, so it ends with the last row.",
+    ),
 )
-"""The five loops over topics."""
+"""The six loops over topics."""

@@ -94,7 +94,7 @@ class TopicContract:
     kinds: ReadOnly[ChangeKind, tuple[Participant, ...]] = field(default_factory=dict)
 
 
-_BY_KEY = "CRC-32 of the change's key; the key `*` goes to every partition"
+_BY_KEY = "CRC-32 of the change's key; the key `*` goes to every partition, `.` stays in the writing stage's own"
 
 
 def _between_stages(
@@ -128,6 +128,7 @@ OWN_TOPICS: Final = (
             ChangeKind.VARIANT_INFO: (Participant.PRODUCTS,),
             ChangeKind.RESEND_REQUEST: (Participant.OUTBOX,),
             ChangeKind.FOLLOW_UP_DELIVERED: (Participant.OUTBOX,),
+            ChangeKind.SWEEP: (Participant.ORDERS,),
             ChangeKind.ERASURE: (Participant.CONTACTS,),
         },
     ),
@@ -166,6 +167,7 @@ OWN_TOPICS: Final = (
             ChangeKind.CATEGORY: (Participant.INGEST,),
             ChangeKind.MEMBERSHIP: (Participant.INGEST,),
             ChangeKind.RESEND_REQUEST: (Participant.OUTBOX,),
+            ChangeKind.SWEEP: (Participant.PRODUCTS,),
         },
     ),
     _between_stages(

@@ -43,9 +43,9 @@ class LocalTable:
         value: bytes | None = self._partitions[partition].get(key)
         return value
 
-    def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Keys that begin with ``prefix``, ascending, with their values."""
-        for key, value in self._partitions[partition].items(from_key=prefix):
+    def scan(self, partition: int, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Keys that begin with ``prefix`` and are greater than ``after``, ascending, with their values."""
+        for key, value in self._partitions[partition].items(from_key=max(prefix, after + b"\0") if after else prefix):
             if not key.startswith(prefix):
                 return
             yield key, value

@@ -19,8 +19,8 @@ class Rows:
     def get(self, partition: int, key: bytes) -> bytes | None:
         return self.rows.get(key)
 
-    def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        return iter([(key, value) for key, value in sorted(self.rows.items()) if key.startswith(prefix)])
+    def scan(self, partition: int, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        return iter([(key, value) for key, value in sorted(self.rows.items()) if key.startswith(prefix) and key > after])
 
     def assigned(self) -> set[int]:
         return {0}

@@ -54,6 +54,8 @@ class Stage:
         self.state.commit(unit)
         published = [] if lose_outputs else self._received(unit)
         for change in published:
+            if change.kind is ChangeKind.SWEEP:
+                continue
             known: dict[Any, Any] = self.records if change.kind is ChangeKind.DESIRED_CATALOGUE else self.items
             if change.pk not in known or change.position >= known[change.pk][0]:
                 known[change.pk] = (change.position, change.row)
@@ -66,6 +68,9 @@ class Stage:
             for change in (change for _, value in outputs if value is not None for change in unpack(value)):
                 if change.kind is ChangeKind.DESIRED_CATALOGUE:
                     assert topic == TOPICS.desired
+                    published.append(change)
+                elif change.kind is ChangeKind.SWEEP:
+                    assert (topic, partition) == (TOPICS.products, unit.partition)
                     published.append(change)
                 else:
                     assert (topic, change.key) == (TOPICS.orders, EVERYWHERE)

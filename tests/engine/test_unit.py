@@ -21,7 +21,7 @@ class Nothing:
     def get(self, partition: int, key: bytes) -> bytes | None:
         return None
 
-    def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    def scan(self, partition: int, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         return iter(())
 
 

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
 import streams
+from streams.agents import sweeps
 from streams.agents.buyers import BuyersHandler
 from streams.agents.contacts import ContactsHandler
 from streams.agents.orders import OrdersHandler
@@ -38,6 +41,7 @@ SOURCE = Path(streams.__file__).parent
 PARTS = {
     "agents/orders.py": {Participant.ORDERS},
     "agents/record_publisher.py": {Participant.ORDERS},
+    "agents/sweeps.py": {Participant.ORDERS, Participant.PRODUCTS},
     "agents/buyers.py": {Participant.BUYERS},
     "agents/contacts.py": {Participant.CONTACTS},
     "agents/products.py": {Participant.PRODUCTS},
@@ -125,7 +129,10 @@ class Network:
                         self.append(part, target, value or b"")
 
 
-def test_a_simulated_shop_makes_ingest_and_the_joins_emit_everything_that_the_table_says_and_nothing_else() -> None:
+def test_a_simulated_shop_makes_ingest_and_the_joins_emit_everything_that_the_table_says_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sweeps, "MOST_LOOKED_AT", 1)  # or a small shop is swept in one slice
     mapping = shop_site(1)
     simulation = shop(mapping, 1)
     network = Network(simulation)
