@@ -131,6 +131,10 @@ def set_desired(row: ContactDeliveryState, desired: DesiredContact, position: by
     if position < row.position:
         return False
     row.position = position
+    if desired.fields is None and desired.moved_to and (row.fields is not None or not row.moved_to):
+        # Somebody left for another address, and takes a refusal along: the contact must be looked at, though nothing of ours
+        # is in it. If they only move on from that other address, it is looked at instead.
+        row.delivered = None
     row.fields, row.moved_to, row.despatched = desired.fields, desired.moved_to, desired.despatched
     _set_consent(row, consent.with_erp_statement(row.consent, desired.opted, position))
     _rehash(row)

@@ -184,7 +184,7 @@ class ConsentMachine(RuleBasedStateMachine):
         if now == was or now is None:
             return
         assert email not in self.erased, "an erased person was brought back"
-        if was is None and now == "unsubscribed" and binned is None:
+        if was is None and now == "unsubscribed" and binned != "unsubscribed":
             self.ours.add(email)
             # Once it is in the bin, nobody can tell it from the person's.
             self.ever.add(email)

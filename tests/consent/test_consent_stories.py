@@ -294,3 +294,22 @@ def test_a_contact_that_vanishes_between_two_calls_is_not_created_subscribed(wor
     world.send_next()
     world.settle()
     assert world.status(A) == "unsubscribed"
+
+
+def signs_up(world: World, email: str) -> None:
+    """A person signs up in Dotdigital, before the ERP knows the address."""
+    world.box.store.create({"email": email})
+    becomes(world, email, "subscribed")
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["outbox knows of it", "folded"])
+def test_an_unsubscribe_that_nobody_has_read_moves_with_a_row_that_only_passes_by(world: World, known: bool) -> None:
+    signs_up(world, A)
+    in_erp(world, A, opted=True)
+    gone_from_erp(world)
+    becomes(world, A, "unsubscribed")
+    world.row(ANN, A, opted=True)
+    if known:
+        world.consume_all()
+    in_erp(world, B, opted=True)
+    assert (world.status(A), world.status(B)) == ("unsubscribed", "unsubscribed")
