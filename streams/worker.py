@@ -156,7 +156,7 @@ class Worker:
             feeds.append((ProductsHandler(self._mapping, self._topics, self.metrics), self._topics.products))
         for handler, topic in feeds:
             self._stage(parts, app, opener, progress, producer, handler, [topic])
-        self._health.before_scrape(lambda: self._count_held([orders.held, buyers.held]))
+        self._health.before_scrape(lambda: self._count_held([orders.held, buyers.held, contacts.held]))
 
     def _build_dispatch(self, parts: _Parts, producer: BatchProducer) -> None:
         app, opener, progress = self._app(parts, producer, dispatch_app(self._settings), Role.DISPATCH)

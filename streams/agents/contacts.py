@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from streams.agents.emitter import unpack_records
 from streams.agents.erasure_filter import ErasedIndex, ErasureFilter
+from streams.agents.held import HeldIndex
 from streams.domain import contact_projection
 from streams.domain.erasure import Digest
 from streams.domain.versioned import next_version, version_bytes
@@ -27,14 +28,17 @@ class ContactsHandler:
         self._topics = topics
         self._metrics = metrics
         self._contacts = Codec("c", contact_projection.ContactRow)
+        self.held = HeldIndex()
         self._erased = ErasedIndex(self.name, digest, topics, metrics)
 
     def recovered(self, partition: int, table: StateTable) -> None:
-        """Read who was erased."""
+        """Read what is held, and who was erased."""
+        self.held.recover(partition, table)
         self._erased.recover(partition, table)
 
     def revoked(self) -> None:
         """Forget what was read."""
+        self.held.clear()
         self._erased.clear()
 
     def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
@@ -59,10 +63,13 @@ class ContactsHandler:
             if address in erasures.requests:
                 continue
             row.version = next_version(row.version, unit.now_us)
-            wanted = contact_projection.desired(row, self._mapping)
-            position = version_bytes(row.version)
-            unit.emit(self._topics.desired, DesiredContactChange(address, 0, position, lane, caused_at, wanted))
+            row.held = self.held.update(unit, address, row.held, contact_projection.held_code(row))
+            if row.held is None:
+                wanted = contact_projection.desired(row, self._mapping)
+                position = version_bytes(row.version)
+                unit.emit(self._topics.desired, DesiredContactChange(address, 0, position, lane, caused_at, wanted))
             self._contacts.save(unit, address, row)
+            self.held.persist(unit, address, row.held)
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
         return applied + stale
@@ -71,6 +78,7 @@ class ContactsHandler:
         """Drop the contacts of the erased, and pass on that everybody must forget them."""
         for address, change in erasures.requests.items():
             key = self._contacts.key(address)
+            self.held.update(unit, address, self._contacts.load(unit, address).held, None)
             if unit.get(key) is not None:
                 erasures.count([erasures.digests[address]])
             unit.put(key, None)

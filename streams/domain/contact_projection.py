@@ -18,12 +18,21 @@ from streams.messages.changes import AddressLeft, BuyerContribution, Change, Des
 
 _DAY = 86_400
 
+MOST_BUYERS = 500
+"""Buyers, former ones included, with one address. If more have it, it is a placeholder, and its contact is nobody's."""
+
 
 class ContactRow(msgspec.Struct, array_like=True, gc=False):
-    """The state of one address: what each buyer says about it."""
+    """The state of one address: what each buyer says about it.
+
+    ``shared``: more buyers than :data:`MOST_BUYERS` had the address, and some are not here. ``held``: why it is not worked
+    out, and since when.
+    """
 
     parts: dict[str, Versioned[BuyerContribution | AddressLeft]] = {}
     version: int = 0
+    shared: bool = False
+    held: tuple[str, int] | None = None
 
 
 def apply(row: ContactRow, change: Change) -> bool:
@@ -33,8 +42,16 @@ def apply(row: ContactRow, change: Change) -> bool:
     buyer = str(change.pk)
     if not is_not_older(row.parts.get(buyer), change.position):
         return False
-    row.parts[buyer] = Versioned(change.position, change.row)
+    if buyer not in row.parts and len(row.parts) >= MOST_BUYERS:
+        row.shared = True
+    else:
+        row.parts[buyer] = Versioned(change.position, change.row)
     return True
+
+
+def held_code(row: ContactRow) -> str | None:
+    """Why the contact cannot be worked out; then what was delivered of it stays."""
+    return "address_shared" if row.shared else None
 
 
 def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:

@@ -7,10 +7,14 @@ together.
 
 import msgspec
 
+from streams.core.errors import RecordError
 from streams.domain.versioned import Versioned, is_not_older
 from streams.messages.changes import Change, LineOwnership, LineQuery, LineReply
 
 BLOCK = 32
+
+MOST_CREDITS = 1_000
+"""Credit notes that may give back one line: each is answered whenever the line changes. More name a placeholder."""
 
 
 class LineBlock(msgspec.Struct, array_like=True, gc=False):
@@ -32,7 +36,11 @@ def owner(block: LineBlock, line: int) -> int | None:
 
 
 def apply(block: LineBlock, change: Change) -> list[tuple[int, LineReply]]:
-    """Write one owner or one question into the block; the answers that must now be given, as (credit note, answer)."""
+    """Write one owner or one question into the block; the answers that must now be given, as (credit note, answer).
+
+    Raises:
+        RecordError: ``line_credited_too_often``; the credit note that asks stays without an answer, and is held.
+    """
     line = int(change.pk)
     if isinstance(change.row, LineOwnership):
         owners = block.owners.setdefault(line, {})
@@ -43,6 +51,8 @@ def apply(block: LineBlock, change: Change) -> list[tuple[int, LineReply]]:
     elif isinstance(change.row, LineQuery):
         asks = block.asks.setdefault(line, [])
         if change.row.credit not in asks:
+            if len(asks) >= MOST_CREDITS:
+                raise RecordError("line_credited_too_often", f"more than {MOST_CREDITS:,} credit notes give one line back")
             asks.append(change.row.credit)
         asking = [change.row.credit]
     else:

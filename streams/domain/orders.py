@@ -17,6 +17,9 @@ from streams.messages.changes import Change, ChangeKind, CreditedAmount, LineRep
 
 T = TypeVar("T")
 
+MOST_ROWS = 5_000
+"""Rows of one order that are remembered, deleted ones included; its record of 5,000 lines has about half a megabyte."""
+
 
 class Recipient(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Whom an order belongs to by its buyer's word (at ``position``), as long as the order's own address is ``own``.
@@ -38,7 +41,8 @@ class OrderRow(msgspec.Struct, array_like=True, gc=False):
     has it; ``credited``: every order that this credit note ever gave something back; ``credits``: what credit notes give
     back of this order, by their id. ``records``: the places (recipient, key) of this order's record, the current one last;
     ``followed``: whom the follow-up is for, empty when it was one who must be forgotten; ``unfollowed``: whom before;
-    ``told``: Dotdigital knows of it. ``erased``: digests of those who were taken out of this row.
+    ``told``: Dotdigital knows of it. ``erased``: digests of those who were taken out of this row. ``too_large``: there were
+    more rows than :data:`MOST_ROWS`, and some are not here.
     """
 
     header: Versioned[rows.Header] | None = None
@@ -60,6 +64,7 @@ class OrderRow(msgspec.Struct, array_like=True, gc=False):
     erased: list[bytes] = []
     former_follow_up_recipients: list[str] = []
     follow_up_delivered: bool = False
+    too_large: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,9 @@ def apply(row: OrderRow, change: Change) -> bool:
     old = cell_at(row, change)
     if not is_not_older(old, change.position):
         return False
+    if old is None and _rows(row) >= MOST_ROWS:
+        row.too_large = True
+        return True
     if change.kind is ChangeKind.HEADER:
         row.header = merged(old, change)
     elif isinstance(change.row, LineReply):
@@ -114,6 +122,10 @@ _PARTS = {
     ChangeKind.LINE_REPLY: "line_replies",
     ChangeKind.CREDITED_AMOUNT: "credits",
 }
+
+
+def _rows(row: OrderRow) -> int:
+    return sum(len(getattr(row, part)) for part in _PARTS.values())
 
 
 def _answer(row: OrderRow, answer: LineReply, position: bytes) -> None:
@@ -160,10 +172,8 @@ def document_state(row: OrderRow, statuses: dict[int, str], mapping: Mapping) ->
         mapping: the site's meaning of types, statuses, currencies and house accounts.
     """
     header = _row(row.header)
-    if header is None:
-        parts = (row.details, row.totals, row.lines, row.despatches)
-        waiting = any(cell.row is not None for cells in parts for cell in cells.values())
-        return Held("order_without_header") if waiting else None
+    if row.too_large or header is None:
+        return _incomplete(row)
     kind = mapping.order.types.kind(header.type)
     if kind is None:
         return Held("unknown_type")
@@ -190,6 +200,14 @@ def document_state(row: OrderRow, statuses: dict[int, str], mapping: Mapping) ->
     despatched = max((cell.row.at for cell in row.despatches.values() if cell.row and cell.row.at is not None), default=None)
     fact = OrderFact(header.number, header.at, status, kind == "credit", total.net * currency.rate, despatched)
     return Live(fact, buyer, total.net, currency)
+
+
+def _incomplete(row: OrderRow) -> Held | None:
+    if row.too_large:
+        return Held("order_too_large")
+    parts = (row.details, row.totals, row.lines, row.despatches)
+    waiting = any(cell.row is not None for cells in parts for cell in cells.values())
+    return Held("order_without_header") if waiting else None
 
 
 def _buyer(header: rows.Header, detail: rows.Detail | None, mapping: Mapping) -> str | Held | None:

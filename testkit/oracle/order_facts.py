@@ -10,6 +10,8 @@ from streams.mapping import DocumentKind, Mapping, Status
 from streams.mapping.model import Currency
 from testkit.oracle.row_reading import EXACT, Row, Tables, addresses, instant, money, reference, rows, text
 
+_MOST_ROWS = 5_000
+
 
 @dataclass(frozen=True, slots=True)
 class OrderLine:
@@ -60,6 +62,10 @@ class _Parts:
     statuses: dict[int, Row]
     line_ids: set[int]
 
+    def rows_of(self, order: int) -> int:
+        """How many rows name the order, besides its header."""
+        return sum(len(table.get(order, ())) for table in (self.details, self.totals, self.lines, self.despatches))
+
 
 def expected_held(tables: Tables, mapping: Mapping) -> Counter[str]:
     """How many orders are held, by code."""
@@ -106,6 +112,8 @@ def _by_order(found: list[Row], column: str) -> dict[int, list[Row]]:
 def _judged(order: int, parts: _Parts, mapping: Mapping) -> LiveOrder | str:  # noqa: C901 - one rule after the other, as the contract lists them
     """The live order, ``ignored``, or the first reason to hold it, in the order of the contract's table."""
     o = mapping.order
+    if parts.rows_of(order) > _MOST_ROWS:
+        return "order_too_large"
     header = parts.headers[order]
     detail = next(iter(parts.details.get(order, [])), None)
     total = next(iter(parts.totals.get(order, [])), None)

@@ -92,8 +92,8 @@ class Pipeline:
         metrics = Metrics()
         self.orders = OrdersHandler(self._mapping, TOPICS, metrics, DIGEST)
         self.buyers = BuyersHandler(TOPICS, metrics, DIGEST)
-        contacts = ContactsHandler(self._mapping, TOPICS, metrics, DIGEST)
-        self.handlers: dict[str, Handler] = dict(zip(STAGES, (self.orders, self.buyers, contacts), strict=True))
+        self.contacts = ContactsHandler(self._mapping, TOPICS, metrics, DIGEST)
+        self.handlers: dict[str, Handler] = dict(zip(STAGES, (self.orders, self.buyers, self.contacts), strict=True))
         for topic, handler in self.handlers.items():
             handler.recovered(0, cast(StateTable, self.state[topic]))
 

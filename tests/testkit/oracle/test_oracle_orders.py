@@ -44,6 +44,13 @@ def test_parts_without_their_header_are_one_held_order(part: Row) -> None:
     assert held(part, line(2, 5), line(3, 5)) == {"order_without_header": 1}
 
 
+def test_an_order_of_too_many_rows_is_held_before_anything_else() -> None:
+    complete = order(5, 10)
+    lines = [line(1_000 + number, 5) for number in range(5_000 - len(complete) + 1)]
+    assert held(complete, lines) == {}
+    assert held(complete, lines, line(1, 5)) == {"order_too_large": 1}
+
+
 def test_parts_of_no_order_are_no_order() -> None:
     assert held(line(1, 0), despatch(1, 0, None)) == {}
 
