@@ -1,4 +1,4 @@
-# Everything that a fresh machine needs besides Python 3.11+, Java 17+ and Maven is installed by these targets.
+# Everything that a fresh machine needs besides Python 3.11+ is installed by these targets.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -57,6 +57,8 @@ lock: $(VENV)/.installed ## resolve the dependencies again
 	$(COMPILE) pyproject.toml --extra testkit --extra dev -c requirements/bench.lock -o requirements/dev.lock
 	$(COMPILE) pyproject.toml -c requirements/bench.lock -o requirements/run.lock
 	$(COMPILE) pyproject.toml --extra testkit -c requirements/bench.lock -o requirements/testkit.lock
+	$(COMPILE) requirements/java.in -o requirements/java.lock
+	$(BIN)/python -m testkit.jar_locks connectors/runtime/*/pom.xml tests/golden/pom.xml
 	$(COMPILE) --group build -c requirements/bench.lock -o requirements/build.lock
 
 clean: ## remove what the other targets made
@@ -66,6 +68,7 @@ $(VENV)/.installed: requirements/dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . -e ./testkit
+	command -v java > /dev/null || $(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/java.lock
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.installed requirements/bench.lock

@@ -165,7 +165,14 @@ class Settings(BaseSettings):
         return (self.erasure_key.get_secret_value() or self.hash_key.get_secret_value()).encode()
 
 
-_OTHERS = {"OWDD_SECRETS_DIR", "OWDD_ENV_FILE", "OWDD_POM_DIR", "OWDD_CACHE_DIR", "OWDD_ORDERWISE_PASSWORD"}
+_OTHERS = {
+    "OWDD_SECRETS_DIR",
+    "OWDD_ENV_FILE",
+    "OWDD_POM_DIR",
+    "OWDD_CACHE_DIR",
+    "OWDD_MAVEN_REPOSITORY",
+    "OWDD_ORDERWISE_PASSWORD",
+}
 """Variables that are no settings: ours of the command line, and the testkit's."""
 _CONNECTORS = "OWDD_SOURCE_"
 """Begins variables that connectors may refer to, whatever their names."""

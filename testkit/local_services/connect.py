@@ -30,7 +30,7 @@ from testkit.local_services.daemon import (
     absolute,
 )
 from testkit.local_services.jars import Progress, pom, resolve, silent
-from testkit.local_services.java import Java, find_java, jvm_options
+from testkit.local_services.java import find_java, jvm_options
 from testkit.local_services.ports import HOST
 from testkit.local_services.properties import IDENTITY_HEADER, logging_option, worker_properties
 from testkit.local_services.start_errors import KafkaUnreachable, RunsOtherwise
@@ -101,8 +101,8 @@ def start(  # noqa: PLR0913 - the options of a local program, all but one with a
     def configure(chosen: int) -> Command:
         _look_for_kafka(bootstrap)
         java = find_java()
-        jars = resolve(pom("connect"), java, progress)
-        plugins = _linked_plugins(daemon.directory, java, progress)
+        jars = resolve(pom("connect"), progress)
+        plugins = _linked_plugins(daemon.directory, progress)
         secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
         config = daemon.directory / "worker.properties"
         config.write_text(worker_properties(bootstrap, plugins, chosen, group=group, secrets=secrets, identity=identity))
@@ -157,14 +157,14 @@ def _look_for_kafka(bootstrap: str) -> None:
     raise KafkaUnreachable(bootstrap)
 
 
-def _linked_plugins(data_dir: Path, java: Java, progress: Progress) -> Path:
+def _linked_plugins(data_dir: Path, progress: Progress) -> Path:
     """A directory with a link to the jars of each plugin, resolved apart so that their libraries do not mix."""
     directory = data_dir / "plugins"
     directory.mkdir(exist_ok=True)
     for name in PLUGINS:
         link = directory / name
         link.unlink(missing_ok=True)
-        link.symlink_to(resolve(pom(f"plugin-{name}"), java, progress))
+        link.symlink_to(resolve(pom(f"plugin-{name}"), progress))
     return directory
 
 

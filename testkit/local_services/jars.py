@@ -1,25 +1,32 @@
-"""Jars from Maven Central, resolved once for each content of a pom and kept in the cache directory."""
+"""Jars from a Maven repository, resolved once for each content of a pom and kept in the cache directory.
+
+jgo reads poms as Maven does, so Maven itself is not needed. ``jars.lock`` beside the pom has the name and the SHA-256 of every
+jar: what does not agree with it is not used. ``make lock`` writes these files.
+"""
 
 import fcntl
 import hashlib
 import os
-import re
 import shutil
-import subprocess
-from collections import deque
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from testkit.local_services.java import Java, find_maven
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
+
 from testkit.local_services.start_errors import JarsUnavailable
 
 Progress = Callable[[str], None]
 """Called with a short line for people whenever a slow piece of work moves on."""
 
+LOCK = "jars.lock"
+"""Name of the file beside a pom: a line for each jar of any platform, as ``sha256sum`` writes them."""
+
 _CHECKOUT = Path(__file__).parents[2]
-_FETCHED = re.compile(r"Downloaded from \S+ \S+/(\S+\.jar) ")
-_LAST_LINES = 12
+_SCOPES = {None, "compile", "runtime"}
+_TRIES = 4  # a repository that is asked for sixty jars in a row refuses one now and then
+_REACH = "Check that Maven Central, or the repository that OWDD_MAVEN_REPOSITORY names, can be reached, then try again."
 
 
 def silent(_: str) -> None:
@@ -45,25 +52,77 @@ def pom(name: str) -> Path:
     return found
 
 
-def resolve(pom: Path, java: Java, progress: Progress = silent) -> Path:
+def resolve(pom: Path, progress: Progress = silent) -> Path:
     """The directory that holds the runtime dependencies of ``pom`` and nothing else.
 
-    Blocks while Maven fetches them, the first time. Concurrent callers wait for each other, and a directory is either
-    complete or not there. Raises ``MavenMissing`` or ``JarsUnavailable``.
+    Blocks while they are fetched, the first time. Concurrent callers wait for each other, and a directory is either complete
+    or not there.
+
+    Raises:
+        JarsUnavailable: a jar cannot be fetched, or the jars are not those of the lock.
     """
     root = cache_dir() / "jars"
-    kept = root / f"{pom.parent.name}-{hashlib.sha256(pom.read_bytes()).hexdigest()[:16]}"
+    locked = pom.with_name(LOCK).read_text()
+    kept = root / f"{pom.parent.name}-{hashlib.sha256(pom.read_bytes() + locked.encode()).hexdigest()[:16]}"
     if kept.is_dir():
         return kept
     root.mkdir(parents=True, exist_ok=True)
-    # One lock for all poms: two Mavens at once may damage their common local repository.
+    # One lock for all poms: they share jars, and two that fetch the same one would write into each other's file.
     with file_lock(root / "lock", lambda: progress("Waiting for another process that is fetching jars")):
         if not kept.is_dir():
             partial = kept.with_suffix(".partial")
             shutil.rmtree(partial, ignore_errors=True)
-            _copy_dependencies(pom, partial, java, progress)
+            partial.mkdir()
+            for jar in fetch(pom, progress):
+                _link(jar, partial / jar.name)
+            if not set(checksums(partial).splitlines()) <= set(locked.splitlines()):
+                raise JarsUnavailable(
+                    f"The jars of {pom} are not those of {LOCK}.",
+                    f"Empty {cache_dir() / 'maven'} and try again; after a change of the pom, run: make lock",
+                )
             partial.rename(kept)
     return kept
+
+
+def fetch(pom: Path, progress: Progress = silent) -> list[Path]:
+    """The runtime dependencies of ``pom`` in the local repository, fetched if they are not there.
+
+    Raises:
+        JarsUnavailable: a pom or a jar cannot be fetched.
+    """
+    # Here, not above: it costs a third of a second, and nothing else of the testkit needs it.
+    from jgo.maven import POM, MavenContext  # noqa: PLC0415
+
+    # The system's CAs, as Maven and pip use: those that requests brings do not know a company's proxy.
+    if authorities := ssl.get_default_verify_paths().cafile:
+        os.environ.setdefault("REQUESTS_CA_BUNDLE", authorities)
+    named = os.environ.get("OWDD_MAVEN_REPOSITORY")
+    context = MavenContext(repo_cache=cache_dir() / "maven", remote_repos={"named": named} if named else None)
+
+    @retry(
+        retry=retry_if_exception_type((OSError, RuntimeError)),
+        stop=stop_after_attempt(_TRIES),
+        wait=wait_exponential(max=8),
+        reraise=True,
+    )
+    def persistent(part: Callable[[], Path]) -> Path:
+        return part()
+
+    progress(f"Looking for the jars of {pom.parent.name}")
+    try:
+        _, nodes = context.pom_dependency_list(POM(pom))
+        found = []
+        for artifact in (node.dep.artifact for node in nodes if node.dep.scope in _SCOPES):
+            found.append(persistent(artifact.resolve))
+            progress(f"Fetched {artifact.filename}")
+    except (OSError, RuntimeError, ValueError) as error:
+        raise JarsUnavailable(f"The jars of {pom} cannot be fetched: {error}", _REACH) from error
+    return found
+
+
+def checksums(directory: Path) -> str:
+    """The text of a lock: SHA-256 and name of every jar in ``directory``, by name."""
+    return "".join(f"{hashlib.sha256(jar.read_bytes()).hexdigest()}  {jar.name}\n" for jar in sorted(directory.glob("*.jar")))
 
 
 @contextmanager
@@ -78,29 +137,9 @@ def file_lock(path: Path, when_waiting: Callable[[], None] = lambda: None) -> It
         yield
 
 
-def _copy_dependencies(pom: Path, target: Path, java: Java, progress: Progress) -> None:
-    goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={target}"]
-    progress(f"Asking Maven for the jars of {pom.parent.name}")
-    said: deque[str] = deque(maxlen=_LAST_LINES)
-    with subprocess.Popen(
-        [find_maven(), "-B", "-Dstyle.color=never", "-f", pom, *goal],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        # Maven must not stumble over the Java that find_java passed over.
-        env=os.environ | {"JAVA_HOME": str(java.home)},
-    ) as maven:
-        assert maven.stdout is not None
-        for line in maven.stdout:
-            if fetched := _FETCHED.search(line):
-                progress(f"Fetched {fetched[1]}")
-            elif "Download" not in line and line.strip():
-                said.append(line.rstrip())
-    if maven.returncode or not any(target.glob("*.jar")):
-        raise JarsUnavailable(
-            f"Maven could not resolve {pom} (exit status {maven.returncode}). The end of its output:",
-            "Check that Maven Central, or the mirror named in Maven's settings.xml, can be reached, then try again.",
-            said,
-        )
+def _link(jar: Path, target: Path) -> None:
+    """The same file under another name; a copy where the file system has no links."""
+    try:
+        target.hardlink_to(jar)
+    except OSError:
+        shutil.copyfile(jar, target)

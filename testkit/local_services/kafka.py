@@ -116,7 +116,7 @@ def start(  # noqa: PLR0913 - the options of a local program, all but one with a
     def configure(chosen: int) -> Command:
         java = find_java()
         chosen_security = _security(daemon.directory, security)
-        base = (java.program, "-cp", f"{resolve(pom('broker'), java, progress)}/*")
+        base = (java.program, "-cp", f"{resolve(pom('broker'), progress)}/*")
         controller_port = free_port(besides=chosen)
         cluster_id = _format_once(daemon.directory, base, chosen, controller_port, chosen_security, progress)
         config = daemon.directory / "server.properties"

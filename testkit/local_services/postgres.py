@@ -37,7 +37,7 @@ from testkit.local_services.daemon import (
     absolute,
 )
 from testkit.local_services.jars import Progress, cache_dir, file_lock, pom, resolve, silent
-from testkit.local_services.java import find_java, last_lines
+from testkit.local_services.java import last_lines
 from testkit.local_services.ports import HOST
 from testkit.local_services.start_errors import PostgresNotPrepared
 
@@ -157,7 +157,7 @@ def _answers(program: Program) -> bool:
 
 def _programs(progress: Progress) -> Path:
     """The directory of ``bin``, ``lib`` and ``share``, unpacked at the first call."""
-    jars = resolve(pom("postgres"), find_java(), progress)
+    jars = resolve(pom("postgres"), progress)
     root = cache_dir() / "postgres"
     kept = root / jars.name
     if kept.is_dir():

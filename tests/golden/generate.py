@@ -45,7 +45,7 @@ def generate() -> bytes:
         CalledProcessError: the program does not compile, or a scenario emitted something else.
     """
     java = find_java()
-    jars = resolve(POM, java)
+    jars = resolve(POM)
     with TemporaryDirectory() as directory:
         settings = Path(directory, "modes.json")
         settings.write_text(json.dumps(modes()))

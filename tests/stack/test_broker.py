@@ -32,7 +32,7 @@ def test_kafka_formats_its_storage_with_the_stack_s_properties(services: dict[st
     file = tmp_path / "server.properties"
     file.write_text("".join(f"{name}={value}\n" for name, value in made.items()))
     java = find_java()
-    jars = resolve(pom("broker"), java)
+    jars = resolve(pom("broker"))
     cluster = kafka["environment"]["CLUSTER_ID"]
     tool = ["-XX:+UseSerialGC", "-cp", f"{jars}/*", "kafka.tools.StorageTool", "format", "--cluster-id", cluster]
     done = subprocess.run([java.program, *tool, "--config", file], check=False, capture_output=True, text=True)

