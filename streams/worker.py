@@ -147,16 +147,17 @@ class Worker:
         orders = OrdersHandler(self._mapping, self._topics, self.metrics, digest)
         buyers = BuyersHandler(self._topics, self.metrics, digest)
         contacts = ContactsHandler(self._mapping, self._topics, self.metrics, digest)
+        products = ProductsHandler(self._mapping, self._topics, self.metrics)
         feeds: list[tuple[Handler, str]] = [
             (orders, self._topics.orders),
             (buyers, self._topics.buyers),
             (contacts, self._topics.contacts),
         ]
         if self._mapping.products is not None:
-            feeds.append((ProductsHandler(self._mapping, self._topics, self.metrics), self._topics.products))
+            feeds.append((products, self._topics.products))
         for handler, topic in feeds:
             self._stage(parts, app, opener, progress, producer, handler, [topic])
-        self._health.before_scrape(lambda: self._count_held([orders.held, buyers.held, contacts.held]))
+        self._health.before_scrape(lambda: self._count_held([orders.held, buyers.held, contacts.held, products.held]))
 
     def _build_dispatch(self, parts: _Parts, producer: BatchProducer) -> None:
         app, opener, progress = self._app(parts, producer, dispatch_app(self._settings), Role.DISPATCH)

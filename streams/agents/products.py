@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from streams.agents.emitter import unpack_records
+from streams.agents.held import HeldIndex
 from streams.agents.sweeps import Slice, Sweeps, one_by_one
 from streams.capture import rows
 from streams.core.lanes import Lane
@@ -63,12 +64,15 @@ class ProductsHandler:
         self._variants = Codec("v", VariantRow)
         self._products = Codec("p", ParentRow[rows.Product])
         self._categories = Codec("c", ParentRow[rows.Category])
+        self.held = HeldIndex()
 
     def recovered(self, partition: int, table: StateTable) -> None:
-        """Nothing is kept in memory."""
+        """Read what is held."""
+        self.held.recover(partition, table)
 
     def revoked(self) -> None:
-        """Nothing is kept in memory."""
+        """Forget what was read."""
+        self.held.clear()
 
     def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
         """Fold every change of ``records``, then project each variant of which somebody must hear once."""
@@ -86,6 +90,7 @@ class ProductsHandler:
                 self._project(unit, variant, item)
             if item.written:
                 self._variants.save(unit, str(variant), item.row)
+                self.held.persist(unit, str(variant), item.row.held)
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
         return applied + stale
@@ -166,6 +171,7 @@ class ProductsHandler:
             published = VariantInfoChange(EVERYWHERE, variant, position, item.lane, item.caused_at, catalogue.item(row))
             unit.emit_everywhere(self._topics.orders, published)
         if item.record and self._mapping.delivery.catalogue is not None:
+            row.held = self.held.update(unit, str(variant), row.held, catalogue.held_code(row, self._mapping))
             content = self._content(unit, variant, row)
             wanted = None if content is None else DesiredRecord(content, variant)
             key = str(variant)

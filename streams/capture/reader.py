@@ -119,11 +119,11 @@ def _contact(table: mapped.Contact, consent: ConsentRule, erasure: Erasure | Non
         return erasure is not None and _listed_value(row, erasure.column) in erasure.erased
 
     def name(row: dict[str, Any]) -> tuple[str | None, str | None]:
-        first = values.text(column_of(row, table.first_name), table.first_name)
-        last = values.text(column_of(row, table.last_name), table.last_name)
+        first = values.name(column_of(row, table.first_name), table.first_name)
+        last = values.name(column_of(row, table.last_name), table.last_name)
         # Some sites keep only the full name. Splitting at the first blank is a guess, so it is the last resort.
         if first is None and last is None:
-            full = values.text(column_of(row, table.full_name), table.full_name)
+            full = values.name(column_of(row, table.full_name), table.full_name)
             first, last = [*(full or "").split(None, 1), None, None][:2]
         return first, last
 
@@ -222,7 +222,7 @@ def _product(table: mapped.Product) -> TableReader:
     def read(row: dict[str, Any]) -> rows.Product:
         return rows.Product(
             code=values.text(column_of(row, table.code), table.code),
-            name=values.text(column_of(row, table.name), table.name),
+            name=values.name(column_of(row, table.name), table.name),
         )
 
     return TableReader(table.table, table.key, (), read, {"code": (table.code,), "name": (table.name,)})
@@ -233,7 +233,7 @@ def _variant(table: mapped.Variant) -> TableReader:
         return rows.Variant(
             product=values.reference(column_of(row, table.product), table.product),
             code=values.text(column_of(row, table.code), table.code),
-            name=values.text(column_of(row, table.name), table.name),
+            name=values.name(column_of(row, table.name), table.name),
             sold=table.sold is None or _sold(column_of(row, table.sold), table.sold),
         )
 
@@ -266,7 +266,7 @@ def _stock(table: mapped.Stock) -> TableReader:
 
 def _category(table: mapped.Category) -> TableReader:
     def read(row: dict[str, Any]) -> rows.Category:
-        return rows.Category(name=values.text(column_of(row, table.name), table.name))
+        return rows.Category(name=values.name(column_of(row, table.name), table.name))
 
     return TableReader(table.table, table.key, (), read, {"name": (table.name,)})
 

@@ -5,9 +5,11 @@ which may be personal data, never gets into a message. ``None`` stays ``None``.
 """
 
 import re
+import unicodedata
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from functools import lru_cache
+from html import unescape
 from typing import Any
 
 from email_validator import EmailNotValidError, validate_email
@@ -17,6 +19,7 @@ from streams.core.errors import RecordError
 _INT64 = 2**63
 _INTEGER = re.compile(r"\s*-?[0-9]{1,19}\s*")
 _DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _SEPARATORS = re.compile(r"[;,\s]+")
 # Orderwise's address fields hold several addresses. This bounds the time that one field can take.
 _LONGEST_FIELD = 4000
@@ -116,6 +119,29 @@ def text(value: Any, column: str, longest: int = 1000) -> str | None:
     if value is None:
         return None
     raise RecordError("bad_text", f"{column}: not text")
+
+
+def name(value: Any, column: str, longest: int = 1000) -> str | None:
+    """Text that people read: the name of a person, product or category. Otherwise as :func:`text`.
+
+    Web shops hand names over as HTML, so entities are decoded, once and only whole ones: ``R&D`` and ``&notes`` are no
+    entities. Control characters would break up mails and terminals: those that are white space become blanks, others go.
+
+    Raises:
+        RecordError: ``bad_text``.
+    """
+    if type(value) is not str:
+        return text(value, column)
+    decoded = _ENTITY.sub(lambda found: unescape(found[0]), value) if "&" in value else value
+    if not decoded.isprintable():
+        decoded = "".join(_printed(character) for character in decoded)
+    return text(decoded, column, longest)
+
+
+def _printed(character: str) -> str:
+    if unicodedata.category(character) != "Cc":
+        return character
+    return " " if character.isspace() else ""
 
 
 def flag(value: Any, column: str) -> bool:

@@ -14,7 +14,7 @@ import msgspec
 import orjson
 
 from streams.capture import rows
-from streams.domain.money import EXACT, money
+from streams.domain.money import EXACT, cents, money
 from streams.domain.versioned import Versioned, is_not_older, merged
 from streams.mapping import Mapping
 from streams.mapping.delivery import PLACEHOLDER, Catalogue
@@ -31,6 +31,7 @@ class VariantRow(msgspec.Struct, array_like=True, gc=False):
     stocks: dict[int, Versioned[rows.Stock]] = {}
     memberships: dict[int, Versioned[rows.Membership]] = {}
     version: int = 0
+    held: tuple[str, int] | None = None
 
 
 class Effect(Enum):
@@ -105,7 +106,7 @@ def record(
         return None
     name = variant.name or (product.name if product is not None else None)
     price = unit_price(row, mapping.order.default_currency)
-    if name is None or price is None:
+    if name is None or price is None or cents(price) <= 0:
         return None
     code = product.code if product is not None else None
     fields = {
@@ -124,6 +125,16 @@ def record(
     # An empty list would fix a property's type for ever, and so would a null.
     published = {field: value for field, value in fields.items() if value is not None and value != []}
     return orjson.dumps(published, option=orjson.OPT_SORT_KEYS)
+
+
+def held_code(row: VariantRow, mapping: Mapping) -> str | None:
+    """Why a variant that is sold is not in the catalogue, if its price is the reason.
+
+    The collection demands a price, and Orderwise's 0.00 means "price on application", not that the item is free.
+    """
+    variant, price = row.variant.row if row.variant is not None else None, unit_price(row, mapping.order.default_currency)
+    offered = mapping.delivery.catalogue is not None and variant is not None and variant.sold
+    return "price_on_application" if offered and price is not None and cents(price) <= 0 else None
 
 
 def unit_price(row: VariantRow, currency: int) -> Decimal | None:

@@ -12,5 +12,10 @@ EXACT = Context(prec=100)
 def money(amount: Decimal) -> orjson.Fragment:
     """An amount as an exact JSON number with two decimal places, rounded half up; never a negative zero."""
     # A float could not hold every amount; the digits go out as they are.
+    return orjson.Fragment(f"{cents(amount):f}".encode())
+
+
+def cents(amount: Decimal) -> Decimal:
+    """An amount with two decimal places, rounded half up; never a negative zero."""
     rounded = amount.quantize(_CENT, ROUND_HALF_UP, EXACT)
-    return orjson.Fragment(f"{rounded or abs(rounded):f}".encode())
+    return rounded or abs(rounded)

@@ -10,6 +10,7 @@ from testkit.oracle.compare import compare
 from testkit.oracle.difference import Difference
 from testkit.oracle.expectation import Expectation, expectation
 from testkit.oracle.expected_contacts import Expected, expected_contacts
+from testkit.oracle.items import priced_on_application
 from testkit.oracle.order_facts import expected_held
 from testkit.oracle.row_reading import Row, Tables
 
@@ -28,4 +29,5 @@ __all__ = [
     "expectation",
     "expected_contacts",
     "expected_held",
+    "priced_on_application",
 ]

@@ -9,7 +9,7 @@ from typing import Literal
 from streams.mapping import Mapping
 from testkit.oracle.items import items
 from testkit.oracle.order_facts import LiveOrder, classified
-from testkit.oracle.row_reading import EXACT, Row, Tables, addresses, flag, iso, reference, rounded, rows, text
+from testkit.oracle.row_reading import EXACT, Row, Tables, addresses, flag, iso, name, reference, rounded, rows, text
 
 Consent = Literal["in", "out"]
 Value = str | Decimal | int | bool | None
@@ -132,10 +132,10 @@ def _projection(
 
 def _name(people: list[Row], mapping: Mapping) -> tuple[str | None, str | None]:
     for row in people:
-        first, last = text(row[mapping.contact.first_name]), text(row[mapping.contact.last_name])
+        first, last = name(row[mapping.contact.first_name]), name(row[mapping.contact.last_name])
         if first or last:
             return first, last
-        full = text(row[mapping.contact.full_name])
+        full = name(row[mapping.contact.full_name])
         if full:
             words = full.split(None, 1)
             return words[0], words[1] if len(words) == 2 else None
@@ -210,5 +210,5 @@ def _bought(order: LiveOrder, skus: dict[int, str]) -> str | None:
     return shown or None
 
 
-def _cut(name: str | None) -> str | None:
-    return None if name is None else name[:_TEXT_LIMIT]
+def _cut(value: str | None) -> str | None:
+    return None if value is None else value[:_TEXT_LIMIT]

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from streams.mapping import Mapping
 from streams.mapping.tables import Products
-from testkit.oracle.row_reading import EXACT, Row, Tables, flag, money, reference, rounded, rows, text
+from testkit.oracle.row_reading import EXACT, Row, Tables, flag, money, name, reference, rounded, rows, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def items(tables: Tables, mapping: Mapping) -> dict[int, Item]:
             id=int(row[names.key]),
             product=reference(row[names.product]),
             sku=text(row[names.code]),
-            name=text(row[names.name]),
+            name=name(row[names.name]),
             sold=names.sold is None or row[names.sold] is None or flag(row[names.sold]),
         )
         for row in rows(tables, names.table, names.key)
@@ -50,14 +50,14 @@ def catalogue_records(tables: Tables, mapping: Mapping) -> dict[str, dict[str, A
     for item in items(tables, mapping).values():
         product = shelf.products.get(item.product or 0)
         code = None if product is None else text(product[products.product.code])
-        product_name = None if product is None else text(product[products.product.name])
-        name, price = item.name or product_name, _price(shelf.prices[item.id], mapping)
-        if not item.sold or item.sku is None or name is None or price is None:
+        product_name = None if product is None else name(product[products.product.name])
+        shown, price = item.name or product_name, _price(shelf.prices[item.id], mapping)
+        if not item.sold or item.sku is None or shown is None or price is None or rounded(price) <= 0:
             continue
         record: dict[str, Any] = {
             "id": str(item.id),
             "sku": item.sku,
-            "name": name,
+            "name": shown,
             "price": rounded(price),
             "currency": currency,
             "stock": _stock(shelf.stock[item.id], products),
@@ -70,6 +70,15 @@ def catalogue_records(tables: Tables, mapping: Mapping) -> dict[str, dict[str, A
         }
         found[str(item.id)] = {member: value for member, value in record.items() if value is not None}
     return found
+
+
+def priced_on_application(tables: Tables, mapping: Mapping) -> int:
+    """How many sold variants have a price of 0.00 or less, and are not in the catalogue for it."""
+    if mapping.delivery.catalogue is None or mapping.products is None:
+        return 0
+    prices = _Shelf.of(tables, mapping.products).prices
+    found = [_price(prices[item.id], mapping) for item in items(tables, mapping).values() if item.sold]
+    return sum(price is not None and rounded(price) <= 0 for price in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +94,13 @@ class _Shelf:
     @classmethod
     def of(cls, tables: Tables, names: Products) -> "_Shelf":
         categories = rows(tables, names.category.table, names.category.key)
-        named = {int(row[names.category.key]): text(row[names.category.name]) for row in categories}
+        named = {int(row[names.category.key]): name(row[names.category.name]) for row in categories}
         return cls(
             products={int(row[names.product.key]): row for row in rows(tables, names.product.table, names.product.key)},
             prices=_grouped(rows(tables, names.price.table, names.price.key), names.price.variant),
             stock=_grouped(rows(tables, names.stock.table, names.stock.key), names.stock.variant),
             memberships=_grouped(rows(tables, names.membership.table, names.membership.key), names.membership.variant),
-            names={key: name for key, name in named.items() if name is not None},
+            names={key: found for key, found in named.items() if found is not None},
         )
 
     def categories(self, variant: int, names: Products) -> list[dict[str, str]]:

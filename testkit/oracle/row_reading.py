@@ -1,6 +1,8 @@
 """Rows as the oracle reads them: whole tables, and the columns of one row by value kind (contact rules §1)."""
 
+import html
 import re
+import unicodedata
 from collections.abc import Mapping as Dict
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
@@ -37,6 +39,16 @@ def reference(value: Any) -> int | None:
 def text(value: Any) -> str | None:
     """Text without surrounding white space; empty is none."""
     return None if value is None else str(value).strip() or None
+
+
+def name(value: Any) -> str | None:
+    """A name: whole entities decoded once, control characters blank if they are white space and else gone, trimmed."""
+    if value is None:
+        return None
+    entity = r"&(#\d{1,7}|#[xX][\da-fA-F]{1,6}|[a-zA-Z][a-zA-Z\d]{1,31});"
+    decoded = re.sub(entity, lambda found: html.unescape(found.group()), str(value))
+    shown = (" " if c in "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85" else c for c in decoded)
+    return text("".join(c for c in shown if unicodedata.category(c) != "Cc"))
 
 
 def flag(value: Any) -> bool:

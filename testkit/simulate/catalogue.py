@@ -100,7 +100,11 @@ class Catalogue:
         return f"SKU-{key:05d}" if chance < 0.98 else f"sku {key} " + "x" * 40
 
     def name(self) -> Value:
-        return self.words() if self._shop.rng.random() < 0.9 else self._shop.rng.choice((None, "", " "))
+        chance = self._shop.rng.random()
+        if chance < 0.05:
+            self._shop.seen["name_from_a_web_shop"] += 1
+            return f"{self.words()} &amp; more &#8211; 50&nbsp;cm\r\n\x1b[1m"
+        return self.words() if chance < 0.9 else self._shop.rng.choice((None, "", " "))
 
     def sold(self) -> Value:
         said: Value = self._shop.rng.choices((True, None, False), (80, 8, 12))[0]
@@ -125,9 +129,13 @@ class Catalogue:
         self.prices.add(key)
 
     def price_amount(self) -> int | None:
-        if self._shop.rng.random() < 0.06:
+        chance = self._shop.rng.random()
+        if chance < 0.06:
             self._shop.seen["price_null"] += 1
             return None
+        if chance < 0.1:
+            self._shop.seen["price_zero"] += 1
+            return 0
         return self._shop.amount()
 
     def price_per(self) -> Value:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from decimal import Decimal
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +17,7 @@ from streams.core.errors import RecordError
 from streams.core.lanes import Lane
 from streams.domain.versioned import version_bytes
 from streams.engine.stage import Record
+from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.mapping import Mapping, load_mapping
 from streams.messages.changes import EVERYWHERE, Change, ChangeKind, DesiredRecord, VariantInfo, pack
@@ -141,6 +142,16 @@ def stage() -> Stage:
     stage = Stage()
     stage.publish(product("Kettle"), category("Kitchen"), variant(), price(), stock(), member())
     return stage
+
+
+def test_a_price_on_application_takes_the_variant_off_and_is_counted_until_there_is_one(stage: Stage) -> None:
+    stage.publish(price("0", 2))
+    assert stage.content() == {} and stage.handler.held.counts() == {"price_on_application": 1}
+    stage.handler.revoked()
+    stage.handler.recovered(0, cast(StateTable, stage.state))
+    assert stage.handler.held.counts() == {"price_on_application": 1}
+    stage.publish(price("5", 3))
+    assert stage.content().keys() == {"900"} and not stage.handler.held.counts()
 
 
 def test_a_variant_joins_what_is_known_of_it(stage: Stage) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from streams.capture import values
 from streams.core.errors import RecordError
+from testkit.oracle.row_reading import name as oracle_name
 
 LONDON = ZoneInfo("Europe/London")
 
@@ -228,6 +229,35 @@ class TestText:
     @pytest.mark.parametrize("value", [0, 1.5, True, [], {}], ids=repr)
     def test_what_is_no_text_is_refused(self, value: object) -> None:
         assert code(lambda: values.text(value, "column")) == "bad_text"
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("value", "name"),
+        [
+            (" Ann ", "Ann"),
+            ("Ann\u00a0Lee", "Ann\u00a0Lee"),
+            (None, None),
+            ("", None),
+            ("Nuts &amp; bolts", "Nuts & bolts"),
+            ("5&#8217; &lt;left&gt;", "5\u2019 <left>"),
+            ("&amp;amp;", "&amp;"),
+            ("R&D &notes &unknown; &", "R&D &notes &unknown; &"),
+            ("a\tb\r\nc\x1b[1md\x07\x9b\n", "a b  c[1md"),
+            ("&#10;&#0; ", "\ufffd"),
+            ("&#7;", None),
+            ("&amp;" * 1001, "&" * 1000),
+        ],
+    )
+    def test_it_is_decoded_and_printable(self, value: str | None, name: str | None) -> None:
+        assert values.name(value, "column") == name
+
+    @given(st.text(st.characters(codec="utf-8") | st.sampled_from("&;#x27amp\x1b\x85\u2028"), max_size=30))
+    def test_the_oracle_reads_every_name_alike(self, value: str) -> None:
+        assert values.name(value, "column") == oracle_name(value)
+
+    def test_what_is_no_text_is_refused(self) -> None:
+        assert code(lambda: values.name(5, "column")) == "bad_text"
 
 
 class TestFlags:

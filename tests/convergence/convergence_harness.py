@@ -1,12 +1,13 @@
 """A simulated shop in front of a local stack, and the oracle behind it: what soaks play, for tests."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from streams.mapping import Mapping
 from testkit.demo.stack import LocalStack
-from testkit.oracle import expected_held
+from testkit.oracle import expected_held, priced_on_application
 from testkit.simulate import Truth
 from testkit.soak.site import QUICK, Site, lasting, open_site, simulate
 from testkit.soak.site import differences as verdict
@@ -31,11 +32,12 @@ async def stack(
 
 
 async def held(running: LocalStack) -> dict[str, int]:
-    """Held orders by reason, as the workers count them."""
+    """Held documents by reason, as the workers count them."""
     samples = await running.scrape()
     return {dict(labels)["kind"]: int(value) for (name, labels), value in samples.items() if name == "owdd_held"}
 
 
 def expected_held_of(truth: Truth, mapping: Mapping) -> dict[str, int]:
-    """Held orders by reason, as the oracle counts them."""
-    return dict(expected_held(truth.tables, mapping))
+    """Held documents by reason, as the oracle counts them; of buyers it counts none."""
+    unpriced = priced_on_application(truth.tables, mapping)
+    return dict(+(expected_held(truth.tables, mapping) + Counter(price_on_application=unpriced)))

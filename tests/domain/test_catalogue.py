@@ -119,9 +119,21 @@ class TestRecord:
             [variant(rows.Variant(90, None, "Kettle", True)), price("5")],
             [variant()],
             [variant(), price(None)],
+            [variant(), price("0.00")],
+            [variant(), price("0"), price("0.004", 2, base=True)],
             [variant(), price("5", currency=EUR), price("5", 2, currency=None)],
         ],
-        ids=["no variant", "deleted", "not sold", "no SKU", "no price row", "no amount", "no price in the currency"],
+        ids=[
+            "no variant",
+            "deleted",
+            "not sold",
+            "no SKU",
+            "no price row",
+            "no amount",
+            "price on application",
+            "no price to the cent",
+            "no price in the currency",
+        ],
     )
     def test_what_is_not_in_the_catalogue_has_none(self, changes: list[Change]) -> None:
         assert record(held(*changes)) is None
@@ -146,10 +158,8 @@ class TestPrice:
             ("100", "3", "33.33"),
             ("0.01", "2", "0.01"),
             ("1.005", None, "1.01"),
-            ("0.004", None, "0.00"),
-            ("0", None, "0.00"),
             ("999999999999999999.995", "1", "1000000000000000000.00"),
-            ("0.014999999", "3", "0.00"),
+            ("0.014999999", "2", "0.01"),
             ("999999999999999999", "0.000000001", "999999999999999999000000000.00"),
         ],
     )

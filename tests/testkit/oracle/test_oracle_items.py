@@ -7,7 +7,8 @@ import pytest
 
 from streams.mapping import Mapping
 from streams.mapping.delivery import Catalogue
-from testkit.oracle.items import catalogue_records, items
+from testkit.oracle.items import catalogue_records, items, priced_on_application
+from testkit.oracle.row_reading import name
 
 from .made_rows import (
     Rows,
@@ -77,7 +78,31 @@ def test_a_variant_without_price_is_not_listed() -> None:
     assert records(variant(3), price(1, 3, None)) == {}
     assert records(variant(3), price(1, 4)) == {}
     assert records(variant(3), price(1, 3, vafp_c_id=2)) == {}
-    assert record(variant(3), price(1, 3, "0.0000"))["price"] == 0
+
+
+@pytest.mark.parametrize(("amount", "per"), [("0.0000", "1.0000"), ("-5.0000", "1.0000"), ("1.0000", "1000.0000")])
+def test_a_price_of_nothing_is_a_price_on_application(amount: str, per: str) -> None:
+    found = tables(
+        variant(3), price(1, 3, amount, vafp_price_per=per), variant(4, vad_sale_variant=False), price(2, 4, "0.0000")
+    )
+    assert catalogue_records(found, site()) == {}
+    assert priced_on_application(found, site()) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("Nuts &amp; bolts", "Nuts & bolts"),
+        ("5&#8217; &lt;left&gt;", "5\u2019 <left>"),
+        ("&amp;amp;", "&amp;"),
+        ("R&D &notes &unknown; &", "R&D &notes &unknown; &"),
+        ("a\tb\r\nc\x1b[1md\x07\x9b\n", "a b  c[1md"),
+        ("&#10;&#0; ", "\ufffd"),
+        ("&#7;", None),
+    ],
+)
+def test_a_name_is_read_as_people_read_it(typed: str, shown: str | None) -> None:
+    assert name(typed) == shown
 
 
 def test_the_base_price_counts_then_the_lowest_key() -> None:
