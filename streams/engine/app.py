@@ -38,7 +38,9 @@ def create_app(app_id: str, settings: Settings) -> faust.App:
         broker_rebalance_timeout=max(settings.session_timeout * 2, 10.0),
         broker_request_timeout=max(90.0, settings.session_timeout + 10),
         consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=4 * 2**20,
+        # What is fetched and not delivered yet: so much for each partition, compressed, and so many records unpacked.
+        consumer_max_fetch_size=2**20,
+        broker_max_poll_records=100,
         producer_request_timeout=60.0,
         web_enabled=False,
         worker_redirect_stdouts=False,

@@ -227,16 +227,23 @@ def _decode_note(value: bytes) -> StorePosition | None:
     return StorePosition(*fields) if version == _FORMAT else None
 
 
+# Shared by all stores of the process: a worker has one for each table and partition, and bounds of their own would add up to
+# gigabytes.
+_block_cache = rocksdict.Cache(128 * 2**20)
+_write_buffers = rocksdict.WriteBufferManager(96 * 2**20, allow_stall=False)
+
+
 def _open(path: Path) -> rocksdict.Rdict:
     path.parent.mkdir(parents=True, exist_ok=True)
     options = rocksdict.Options(raw_mode=True)
     options.create_if_missing(True)
     options.set_write_buffer_size(16 * 2**20)
     options.set_max_write_buffer_number(2)
+    options.set_write_buffer_manager(_write_buffers)
     options.set_target_file_size_base(64 * 2**20)
     blocks = rocksdict.BlockBasedOptions()
     blocks.set_bloom_filter(_BLOOM_BITS, block_based=True)
-    blocks.set_block_cache(rocksdict.Cache(32 * 2**20))
+    blocks.set_block_cache(_block_cache)
     options.set_block_based_table_factory(blocks)
     try:
         return rocksdict.Rdict(str(path), options)

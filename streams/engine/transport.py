@@ -10,6 +10,9 @@ that let about 250 records a second through, whatever the backlog (both measured
 Faust loses records around a rebalance: it empties the queues of its agents when it resumes the flow, after it went back to
 what was committed, and holds what is missing for compacted. Here nothing is delivered in between, and each partition of a
 stage must go on where it stopped: what looks like a hole is asked for again (docs/measured.md).
+
+Faust bounds its queues in records. Here what is delivered and not acknowledged is bounded in bytes
+(:mod:`streams.engine.in_flight`).
 """
 
 import asyncio
@@ -20,6 +23,8 @@ import faust
 import structlog
 from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
+
+from streams.engine.in_flight import InFlight
 
 log = structlog.get_logger()
 
@@ -59,6 +64,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
         await self.seek_wait(begin)
         self._next = {place: self._committed_offset[place] or begin[place] for place in places}
         self._holes.clear()
+        self.transport.in_flight.forget()
         self.pause_partitions(places & self.transport.closed)
 
     async def open_partitions(self, places: set[Any]) -> None:
@@ -93,15 +99,21 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
             first = self._next.get(place, self._read_offset[place])
             if place in waiting or (first is not None and offset < first):
                 continue
+            if offset > self._next.get(place, offset) and not await self._is_gone(place, offset):
+                waiting.add(place)
+                continue
+            await self.transport.in_flight.take(message)
             if place in self._next:
-                if offset > self._next[place] and not await self._is_gone(place, offset):
-                    waiting.add(place)
-                    continue
                 self._next[place] = offset + 1
             await self.callback(message)
             self._read_offset[place] = offset
             if count % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)
+
+    def ack(self, message: Any) -> bool:
+        """The stage is done with ``message``."""
+        self.transport.in_flight.release(message)
+        return bool(super().ack(message))
 
     async def _is_gone(self, place: Any, offset: int) -> bool:
         """Whether the broker has no records before ``offset`` any more; asks for them again if it was not asked before."""
@@ -121,7 +133,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
 class ShortFetchTransport(driver.Transport):  # type: ignore[misc]  # as above
     """The aiokafka transport; its consumer asks for new records every few milliseconds.
 
-    ``closed`` are the assigned partitions whose state is not open yet.
+    ``closed`` are the assigned partitions whose state is not open yet, ``in_flight`` what was delivered and is not done.
     """
 
     Consumer: ClassVar[Any] = _Consumer
@@ -129,6 +141,7 @@ class ShortFetchTransport(driver.Transport):  # type: ignore[misc]  # as above
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.closed: set[Any] = set()
+        self.in_flight = InFlight()
 
 
 def install(app: faust.App) -> None:

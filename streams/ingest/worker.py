@@ -26,6 +26,7 @@ from streams.engine.transport import FETCH_WAIT_MS
 from streams.engine.unit_of_work import packed
 from streams.ingest.erased_addresses import ErasureFeed
 from streams.ingest.erasing import ErasureFlagColumn, passed
+from streams.ingest.poll_size import PollSize
 from streams.ingest.router import Router
 from streams.kafka import client
 from streams.kafka.producer import BatchProducer
@@ -97,7 +98,8 @@ class Ingest:
             auto_offset_reset="earliest",
             session_timeout_ms=int(self._settings.session_timeout * 1000),
             heartbeat_interval_ms=int(self._settings.session_timeout * 1000 / 5),
-            max_partition_fetch_bytes=4 * 2**20,
+            max_partition_fetch_bytes=2**20,
+            fetch_max_bytes=8 * 2**20,
             fetch_max_wait_ms=FETCH_WAIT_MS,
         )
         async with self._erased, consumer:
@@ -118,15 +120,18 @@ class Ingest:
 
     async def _loop(self, consumer: AIOKafkaConsumer) -> None:
         loop, pace, committed = asyncio.get_running_loop(), Linger(), 0.0
+        size = PollSize(self._settings.ingest_batch)
         while not self._stopping:
             if (delay := pace.delay(loop.time())) > 0:
                 await asyncio.sleep(delay)
             pace.start(loop.time())
-            polled = await consumer.getmany(timeout_ms=_IDLE_MS, max_records=self._settings.ingest_batch)
+            polled = await consumer.getmany(timeout_ms=_IDLE_MS, max_records=size.records)
             await self._erased.refresh()
+            found = sum(len(records) for records in polled.values())
             if polled:
+                size.record(found, sum(len(record.value or b"") for records in polled.values() for record in records))
                 await self._poll(polled)
-            pace.record(sum(len(records) for records in polled.values()))
+            pace.record(found)
             if self._uncommitted and (not polled or loop.time() - committed > _COMMIT_SECONDS):
                 await self._commit(consumer)
                 committed = loop.time()
