@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: ``python -m bench join|growth|ingest|memory|urgent|recovery|all|delivery``."""
+"""The command line of the benchmarks: ``python -m bench join|growth|ingest|memory|backlog|urgent|recovery|all|delivery``."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from typing import Annotated, Protocol, TypeAlias, TypeVar
 import orjson
 import typer
 
-from bench import growth, ingest, join, memory, recovery, urgent
+from bench import backlog, growth, ingest, join, memory, recovery, urgent
 from bench.delivery import command as delivery
 from bench.errors import BenchError
 from bench.results import Circumstances, Result, as_json, show
@@ -35,6 +35,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "growth": growth.run,
     "ingest": ingest.run,
     "memory": memory.run,
+    "backlog": backlog.run,
     "urgent": urgent.run,
     "recovery": recovery.run,
 }

@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from faust.types import TP
 
 from streams.engine.app import create_app
+from streams.engine.in_flight import MOST_BYTES, InFlight
 from streams.engine.transport import FETCH_WAIT_MS
 from streams.kafka.producer import BatchProducer
 from streams.settings import Settings
@@ -84,6 +85,13 @@ class Probe:
     async def next(self) -> Any:
         async with asyncio.timeout(30):
             return await self.events.get()
+
+    async def done(self) -> bytes:
+        """The value of the next record, acknowledged."""
+        event = await self.next()
+        await self.stream.ack(event)
+        value: bytes = event.message.value
+        return value
 
 
 async def committed(settings: Settings, group: str, topic: str) -> int | None:
@@ -232,20 +240,39 @@ async def test_what_one_fetch_brought_is_waited_for_once(settings: Settings, nam
     assert 0 < waits < 50
 
 
-async def test_a_delivery_that_waits_for_a_full_stream_ends_with_the_worker(settings: Settings, names: tuple[str, str]) -> None:
+async def test_a_delivery_that_waits_for_room_ends_with_the_worker(settings: Settings, names: tuple[str, str]) -> None:
     app_id, topic = names
     await create(settings, topic)
     async with BatchProducer(settings) as producer:
         await producer.send(topic, 0, [(b"k", b"%d" % number) for number in range(10_000)])
-    stuck = Probe(settings, app_id, topic)
+    stuck, room = Probe(settings, app_id, topic), 2**20
+    stuck.app.transport.in_flight = InFlight(room)
     stuck.gate.clear()
     async with stuck.running(), asyncio.timeout(30):
-        await until(lambda: stuck.stream is not None and stuck.stream.channel.queue.full())
+        await until(lambda: stuck.app.transport.in_flight.bytes > room - 3_000)
     assert not await committed(settings, app_id, topic)
 
     second = Probe(settings, app_id, topic)
     async with second.running():
-        assert [(await second.next()).message.value for _ in range(10_000)] == [b"%d" % number for number in range(10_000)]
+        assert [await second.done() for _ in range(10_000)] == [b"%d" % number for number in range(10_000)]
+
+
+async def test_what_is_not_acknowledged_is_bounded_in_bytes(settings: Settings, names: tuple[str, str]) -> None:
+    app_id, topic = names
+    await create(settings, topic)
+    large, count = 500_000, 3 * MOST_BYTES // 500_000
+    async with BatchProducer(settings) as producer:
+        await producer.send(topic, 0, [(b"k", bytes(large)) for _ in range(count)])
+    probe = Probe(settings, app_id, topic)
+    async with probe.running(), asyncio.timeout(30):
+        most = MOST_BYTES // large
+        await until(lambda: probe.app.transport.in_flight.bytes > MOST_BYTES - 2 * large)
+        # Delivery goes on as soon as something is acknowledged, and at no other time.
+        for _ in range(count):
+            await until(lambda: not probe.events.empty())
+            assert probe.events.qsize() <= most
+            await probe.done()
+        assert probe.app.transport.in_flight.bytes == 0
 
 
 def numbers(first: int, last: int) -> list[bytes]:
