@@ -151,11 +151,10 @@ def must_send_opt_out(consent: Consent, status: str | None, *, sent: bool) -> bo
     return opted_out(consent) and not sent and not (status is not None and refused(status))
 
 
-def opt_outs_still_sent(before: Consent, after: Consent, *, sent: bool) -> bool:
-    """Whether the opt-outs of ``after`` were passed on, given that those of ``before`` were (``sent``): none is new."""
+def opted_out_anew(before: Consent, after: Consent) -> bool:
+    """Whether ``after`` has an opt-out that ``before`` had not."""
     erp_new = after.erp.signal is Signal.OUT and before.erp.signal is not Signal.OUT
-    carried_new = after.carried > max(before.carried, after.lifted)
-    return sent and opted_out(after) and not (erp_new or carried_new)
+    return erp_new or after.carried > max(before.carried, after.lifted)
 
 
 def refusal_follows(consent: Consent) -> bool:

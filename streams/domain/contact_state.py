@@ -35,7 +35,8 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     * ``hash``: digest of the desired content; ``delivered`` and ``parked``: of what Dotdigital took or refused last.
     * ``contact``: the contact's id, once Dotdigital has it.
     * ``creation``: whether we created the contact.
-    * ``opt_out_sent``: every opt-out that we owe has been passed on.
+    * ``opt_out_sent``: every opt-out that we owe has been passed on. ``opt_outs`` counts those that we learned of. An event
+      says how many of them its call passed on, so one that is read late, or twice, says nothing of the next opt-out.
     * ``caused_at``: append time of the oldest undelivered change; ``dirty_since``: when the row became dirty; ``due``: when it
       must be sent. All in epoch ms.
     * ``outcome_unknown``: a call was made and its outcome is not known.
@@ -70,6 +71,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     join_unconfirmed: bool = False
     list_refused_at: int | None = None
     repeat_erasure: bool = False
+    opt_outs: int = 0
 
     @property
     def known(self) -> bool:
@@ -97,6 +99,11 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     def desired_digest(self) -> bytes | None:
         """Identifies what is wanted: the content, or that the person be forgotten."""
         return self.hash if self.erase is None else self.erase
+
+    @property
+    def opt_outs_to_send(self) -> int | None:
+        """How many opt-outs a call passes on that leaves the contact unsubscribed; None: there is none."""
+        return self.opt_outs if consent.opted_out(self.consent) else None
 
     @property
     def must_send_opt_out(self) -> bool:
@@ -173,9 +180,9 @@ def apply_result(row: ContactDeliveryState, event: TaskEvent) -> None:
         case ContactCreated() | ContactUpdated():
             _apply_upsert(row, event)
         case ContactCleared():
-            _apply_removal(row, event.digest, event.contact, opt_out_sent=event.opt_out_sent)
+            _apply_removal(row, event.digest, event.contact, event.opt_outs)
         case ContactDeleted() | ContactAbsent():
-            _apply_removal(row, event.digest, None, opt_out_sent=False)
+            _apply_removal(row, event.digest, None, None)
         case ContactMissing():
             _set_contact_id(row, None)
             row.creation, row.outcome_unknown = NOT_OURS, True
@@ -196,7 +203,7 @@ def _apply_checkpoint(row: ContactDeliveryState, event: Checkpoint) -> None:
         case CreationWithdrawn():
             row.creation = row.creation.withdrawn(event.attempted_before)
         case OptOutSent():
-            row.opt_out_sent = row.opt_out_sent or consent.opted_out(row.consent)
+            row.opt_out_sent = row.opt_out_sent or _passed_on(row, event.opt_outs)
         case RemovalPrepared():
             _observe_call(row, event.observed, event.created_as)
 
@@ -218,15 +225,19 @@ def _apply_upsert(row: ContactDeliveryState, event: ContactCreated | ContactUpda
     if event.list_refusal is not None and not event.list_refusal.whole_list:
         row.list_refused_at = event.list_refusal.despatched
     # A single call beside an import may have passed the opt-out on meanwhile, and the import's report does not know of it.
-    passed_on = event.opt_out_sent and consent.opted_out(row.consent)
-    row.opt_out_sent = passed_on or (event.import_id is not None and row.opt_out_sent)
+    row.opt_out_sent = _passed_on(row, event.opt_outs) or (event.import_id is not None and row.opt_out_sent)
 
 
-def _apply_removal(row: ContactDeliveryState, digest: bytes, contact: int | None, *, opt_out_sent: bool) -> None:
+def _passed_on(row: ContactDeliveryState, opt_outs: int | None) -> bool:
+    """Whether a call that passed on so many opt-outs passed on all that there are."""
+    return opt_outs == row.opt_outs and consent.opted_out(row.consent)
+
+
+def _apply_removal(row: ContactDeliveryState, digest: bytes, contact: int | None, opt_outs: int | None) -> None:
     row.delivered, row.outcome_unknown = digest, False
     _set_contact_id(row, contact)
     row.creation = NOT_OURS
-    row.opt_out_sent = opt_out_sent and consent.opted_out(row.consent)
+    row.opt_out_sent = _passed_on(row, opt_outs)
 
 
 def _set_contact_id(row: ContactDeliveryState, contact: int | None) -> None:
@@ -239,7 +250,10 @@ def _set_contact_id(row: ContactDeliveryState, contact: int | None) -> None:
 
 
 def _set_consent(row: ContactDeliveryState, after: Consent) -> None:
-    row.opt_out_sent = consent.opt_outs_still_sent(row.consent, after, sent=row.opt_out_sent)
+    if consent.opted_out_anew(row.consent, after):
+        row.opt_outs += 1
+        row.opt_out_sent = False
+    row.opt_out_sent = row.opt_out_sent and consent.opted_out(after)
     row.consent = after
 
 

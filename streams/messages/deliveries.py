@@ -4,6 +4,8 @@ One struct for each outcome, told apart by the field ``event``; a field that an 
 either. ``at`` is when the event was written (epoch ms), ``task`` names what was sent (:mod:`streams.dispatch.outbox.tasks`),
 ``digest`` identifies the content that was answered. ``import_id`` names the import whose report says so; None: a single call.
 
+``opt_outs``: of the opt-outs that the contact's row counts, the call passed on so many; None: there was none.
+
 Events of a task reach the owner of the task; events of an import reach every partition that has tasks in it.
 """
 
@@ -39,7 +41,7 @@ class ImportedTask(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What an import holds of a task.
 
     ``joined``: the contact is put on the list. ``contact`` is whom a record goes to. ``created_as``: the import creates the
-    contact, with this status; ``attempted_before``: a call before it may have, with that one.
+    contact, with this status; ``attempted_before``: a call before it may have, with that one. ``opt_outs``: as in the events.
     """
 
     task: str
@@ -48,6 +50,7 @@ class ImportedTask(msgspec.Struct, array_like=True, frozen=True, gc=False):
     contact: int | None = None
     created_as: CreatedAs | None = None
     attempted_before: CreatedAs | None = None
+    opt_outs: int | None = None
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag_field="event"):
@@ -80,7 +83,9 @@ class CreationWithdrawn(_TaskEvent, kw_only=True, frozen=True, tag="creation-wit
 
 
 class OptOutSent(_TaskEvent, kw_only=True, frozen=True, tag="opt-out-sent"):
-    """An opt-out was passed on beside data that Dotdigital refused."""
+    """Opt-outs were passed on beside data that Dotdigital refused."""
+
+    opt_outs: int
 
 
 class RemovalPrepared(_TaskEvent, kw_only=True, frozen=True, tag="removal-prepared"):
@@ -96,7 +101,7 @@ class ContactCreated(_TaskEvent, kw_only=True, frozen=True, tag="created"):
     digest: bytes
     contact: int
     created_as: CreatedAs
-    opt_out_sent: bool = False
+    opt_outs: int | None = None
     joined: bool = False
     list_refusal: ListRefusal | None = None
     observed: ObservedContact | None = None
@@ -113,7 +118,7 @@ class ContactUpdated(_TaskEvent, kw_only=True, frozen=True, tag="updated"):
     contact: int
     created_as: CreatedAs | None = None
     attempted_before: CreatedAs | None = None
-    opt_out_sent: bool = False
+    opt_outs: int | None = None
     joined: bool = False
     list_refusal: ListRefusal | None = None
     observed: ObservedContact | None = None
@@ -125,7 +130,7 @@ class ContactCleared(_TaskEvent, kw_only=True, frozen=True, tag="cleared"):
 
     digest: bytes
     contact: int
-    opt_out_sent: bool = False
+    opt_outs: int | None = None
 
 
 class ContactDeleted(_TaskEvent, kw_only=True, frozen=True, tag="deleted"):

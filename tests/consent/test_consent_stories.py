@@ -313,3 +313,14 @@ def test_an_unsubscribe_that_nobody_has_read_moves_with_a_row_that_only_passes_b
         world.consume_all()
     in_erp(world, B, opted=True)
     assert (world.status(A), world.status(B)) == ("unsubscribed", "unsubscribed")
+
+
+@pytest.mark.parametrize("records", [1, 2, 3])
+def test_an_opt_out_is_not_taken_for_one_that_was_passed_on_before_a_replay(world: World, records: int) -> None:
+    in_erp(world, A, opted=True)
+    becomes(world, A, "unsubscribed")
+    in_erp(world, B, opted=True)
+    becomes(world, B, "subscribed")
+    world.read_again(records)
+    in_erp(world, B, opted=False)
+    assert world.status(B) == "unsubscribed"

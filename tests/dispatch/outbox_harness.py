@@ -14,7 +14,6 @@ from streams.dispatch.outbox.row_saver import DIRTY
 from streams.dispatch.outbox.rows import CODECS
 from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Family, Work, task_of
-from streams.domain.consent import opted_out
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.debounce import Debounce
 from streams.domain.versioned import version_bytes
@@ -111,16 +110,14 @@ class Outbox:
                 digest=row.hash or b"",
                 contact=1,
                 created_as="unsubscribed",
-                opt_out_sent=opted_out(row.consent),
+                opt_outs=row.opt_outs_to_send,
                 import_id=import_id,
             )
         )
 
     def updated(self) -> Record:
-        digest, opt_out_sent = self.row.hash or b"", opted_out(self.row.consent)
-        return self.event(
-            ContactUpdated(task=CONTACT, at=self.clock.now_ms(), digest=digest, contact=1, opt_out_sent=opt_out_sent)
-        )
+        digest, opt_outs = self.row.hash or b"", self.row.opt_outs_to_send
+        return self.event(ContactUpdated(task=CONTACT, at=self.clock.now_ms(), digest=digest, contact=1, opt_outs=opt_outs))
 
     def parked(self) -> Record:
         return self.event(TaskParked(task=CONTACT, at=self.clock.now_ms(), digest=self.row.hash or b"", code="", tries=1))

@@ -112,7 +112,7 @@ async def test_a_new_contact_is_looked_for_and_then_created_unsubscribed(
     client: DotdigitalClient, box: SandboxApp, calls: list[str]
 ) -> None:
     event = await send(client, NEW)
-    assert (event.outcome, event.created_as, event.opt_out_sent) == ("created", "unsubscribed", False)
+    assert (event.outcome, event.created_as, event.opt_outs) == ("created", "unsubscribed", None)
     assert not kept_out(NEW, event), "it is ours, and nobody's refusal"
     assert calls == ["get-contact 404", "create-contact 201"]
     found = held(box)
@@ -157,13 +157,13 @@ async def test_a_known_contact_costs_one_call(client: DotdigitalClient, calls: l
 async def test_an_opt_out_unsubscribes(client: DotdigitalClient, box: SandboxApp, before: str) -> None:
     seed(box, before)
     event = await send(client, saying(False))
-    assert status(box) == "unsubscribed" and event.opt_out_sent
+    assert status(box) == "unsubscribed" and event.opt_outs is not None
 
 
 async def test_an_opt_out_leaves_a_suppression_as_it_is(client: DotdigitalClient, box: SandboxApp) -> None:
     seed(box, "suppressed")
     event = await send(client, saying(False))
-    assert status(box) == "suppressed" and event.opt_out_sent
+    assert status(box) == "suppressed" and event.opt_outs is not None
 
 
 @pytest.mark.parametrize(("fields", "sent"), [(FIELDS, []), (CLEARED, ["change-contact 200"])])

@@ -17,7 +17,6 @@ from streams.core.lanes import Lane
 from streams.dispatch.outbox import delivery_task
 from streams.dispatch.outbox.delivery_task import CALL, DeliveryTask, Lease, TaskState
 from streams.dispatch.outbox.tasks import IMPORTABLE, Work
-from streams.domain.consent import opted_out
 from streams.domain.contact_state import ContactDeliveryState
 from streams.dotdigital.imports import ImportState
 from streams.messages.deliveries import (
@@ -324,20 +323,20 @@ def _content(row: ContactDeliveryState) -> bytes | None:
 
 def _outcome(work: Sent, now: int) -> TaskEvent:
     """What is written down of a call or an import that worked."""
-    row, digest, out = work.row, work.row.hash or b"", opted_out(work.row.consent)
+    row, digest, out = work.row, work.row.hash or b"", work.row.opt_outs_to_send
     if row.erase is not None:
         return ContactErased(task=CONTACT, at=now)
     if row.fields is None:
         return ContactDeleted(task=CONTACT, at=now, digest=digest)
     if row.known:
-        return ContactUpdated(task=CONTACT, at=now, digest=digest, contact=1, opt_out_sent=out, import_id=work.import_id)
+        return ContactUpdated(task=CONTACT, at=now, digest=digest, contact=1, opt_outs=out, import_id=work.import_id)
     return ContactCreated(
         task=CONTACT,
         at=now,
         digest=digest,
         contact=1,
         created_as="unsubscribed",
-        opt_out_sent=out,
+        opt_outs=out,
         import_id=work.import_id,
     )
 

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 
-from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED, Signal, creation_status, opted_out
+from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED, Signal, creation_status
 from streams.domain.contact_state import ContactDeliveryState, apply_result, carry_consent, observe, set_desired
 from streams.domain.creation import Creation
 from streams.domain.versioned import version_bytes
@@ -40,13 +40,12 @@ TASK: Final[dict[str, Any]] = {"task": "ea@example.com", "at": 0}
 
 def created(row: ContactDeliveryState, created_as: CreatedAs = UNSUBSCRIBED) -> ContactCreated:
     """Dotdigital created the contact, with what the row wants at this moment."""
-    out = opted_out(row.consent)
-    return ContactCreated(**TASK, digest=digest(row), contact=1, created_as=created_as, opt_out_sent=out)
+    return ContactCreated(**TASK, digest=digest(row), contact=1, created_as=created_as, opt_outs=row.opt_outs_to_send)
 
 
 def updated(row: ContactDeliveryState, **facts: Any) -> ContactUpdated:
     """The contact holds what the row wants at this moment."""
-    given = {"contact": 1, "created_as": row.creation.created_as, "opt_out_sent": opted_out(row.consent), **facts}
+    given = {"contact": 1, "created_as": row.creation.created_as, "opt_outs": row.opt_outs_to_send, **facts}
     return ContactUpdated(**TASK, digest=digest(row), **given)
 
 
@@ -163,7 +162,7 @@ def test_an_opt_out_alone_makes_the_contact_dirty() -> None:
     row = delivered(A)
     wanted(row, A, 2, opted=False)
     assert row.dirty and not row.opt_out_sent
-    apply_result(row, updated(row, opt_out_sent=True))
+    apply_result(row, updated(row))
     assert not row.dirty and row.opt_out_sent
 
 
@@ -177,17 +176,27 @@ def test_an_opt_in_or_the_loss_of_one_is_nothing_to_send(opted: bool | None) -> 
 def test_a_second_opt_out_is_reported_again() -> None:
     row = delivered(A)
     wanted(row, A, 2, opted=False)
-    apply_result(row, updated(row, opt_out_sent=True))
+    apply_result(row, updated(row))
     wanted(row, B, 3, opted=True)
-    apply_result(row, updated(row, opt_out_sent=False))
+    apply_result(row, updated(row))
     wanted(row, B, 4, opted=False)
     assert row.dirty and not row.opt_out_sent
+
+
+def test_an_event_that_is_read_again_says_nothing_of_an_opt_out_since() -> None:
+    row = delivered(A, opted=True)
+    carry_consent(row, CARRIED)
+    passed_on = updated(row)
+    apply_result(row, passed_on)
+    wanted(row, A, 2, opted=False)
+    apply_result(row, passed_on)
+    assert row.dirty and row.must_send_opt_out
 
 
 def test_an_opt_out_that_was_reported_for_a_consent_since_withdrawn_does_not_count() -> None:
     row = delivered(A)
     wanted(row, A, 2, opted=False)
-    in_flight = updated(row, opt_out_sent=True)
+    in_flight = updated(row)
     wanted(row, A, 3, opted=None)
     apply_result(row, in_flight)
     assert not row.opt_out_sent
@@ -220,7 +229,7 @@ def test_carried_consent_that_comes_first_waits_for_the_contact() -> None:
 def test_consent_carried_twice_is_reported_once() -> None:
     row = delivered(A)
     carry_consent(row, CARRIED)
-    apply_result(row, updated(row, opt_out_sent=True))
+    apply_result(row, updated(row))
     carry_consent(row, CARRIED)
     assert not row.dirty
 
@@ -371,7 +380,7 @@ def test_carried_consent_leaves_the_park() -> None:
 def test_an_opt_out_that_was_reported_beside_refused_data_is_not_reported_again() -> None:
     row = delivered(A)
     wanted(row, B, 2, opted=False)
-    apply_result(row, OptOutSent(**TASK))
+    apply_result(row, OptOutSent(**TASK, opt_outs=row.opt_outs))
     apply_result(row, parked(row))
     observe(row, ContactObserved(1, "unsubscribed"), version_bytes(SECOND))
     observe(row, ContactObserved(1, "subscribed"), version_bytes(2 * SECOND))
@@ -382,7 +391,7 @@ def test_an_opt_out_that_was_reported_beside_refused_data_is_not_reported_again(
 def test_what_was_reported_of_a_consent_since_withdrawn_is_not_noted() -> None:
     row = delivered(A)
     wanted(row, A, 2, opted=False)
-    noted = OptOutSent(**TASK)
+    noted = OptOutSent(**TASK, opt_outs=row.opt_outs)
     wanted(row, A, 3, opted=None)
     apply_result(row, noted)
     assert not row.opt_out_sent

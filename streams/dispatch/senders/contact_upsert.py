@@ -199,7 +199,7 @@ class _ContactCalls:
             digest=upsert.digest,
             contact=contact.contact_id,
             created_as=status,
-            opt_out_sent=consent.opted_out(row.consent),
+            opt_outs=row.opt_outs_to_send,
             joined=upsert.join is not None,
             observed=_observed(contact),
         )
@@ -220,7 +220,7 @@ class _ContactCalls:
             if tighten:
                 # The opt-out goes out even when the data cannot.
                 await self.api.update_by_id(found.contact_id, NOTHING, status=status)
-                await self.checkpoint(OptOutSent(task=upsert.task, at=self.clock.now_ms()))
+                await self.checkpoint(OptOutSent(task=upsert.task, at=self.clock.now_ms(), opt_outs=row.opt_outs))
             raise
         return self._updated(contact, upsert.creation_seen(contact), opt_out_now=tighten)
 
@@ -247,7 +247,7 @@ class _ContactCalls:
             digest=upsert.digest,
             contact=contact.contact_id,
             created_as=after_status(created_as, contact.email_status),
-            opt_out_sent=consent.opted_out(row.consent),
+            opt_outs=row.opt_outs_to_send,
             joined=upsert.join is not None,
             observed=None if echo else _observed(contact),
         )
@@ -278,7 +278,7 @@ class _ContactCalls:
             at=self.clock.now_ms(),
             digest=upsert.digest,
             contact=found.contact_id,
-            opt_out_sent=row.opt_out_sent,
+            opt_outs=row.opt_outs_to_send if row.opt_out_sent else None,
         )
 
     async def _erase(self) -> ContactErased:

@@ -100,6 +100,7 @@ class BatchBuilder:
             created_as=status,
             # Of a contact that only a reading has shown, too: its creation may still be without a report.
             attempted_before=task.creation_of(row).attempted_as,
+            opt_outs=row.opt_outs_to_send if status == UNSUBSCRIBED else None,
         )
         return BatchRow(task, contact, imported)
 

@@ -13,7 +13,7 @@ from streams.dispatch.outbox.imports_in_flight import RunningImport
 from streams.dispatch.outbox.rows import wait_of
 from streams.dispatch.outbox.tasks import Family, Work, family_of, owner_of, part_of, task_of
 from streams.dispatch.senders.context import SenderContext
-from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED, Signal
+from streams.domain.consent import SUBSCRIBED, Signal
 from streams.domain.contact_state import ContactDeliveryState
 from streams.dotdigital.client import Api
 from streams.dotdigital.errors import NotFoundError
@@ -118,7 +118,6 @@ class ImportReports:
             row: ContactDeliveryState | None = self._context.rows.get(task, partition)
             if contact is None or row is None or email in failed or contact in failed:
                 continue
-            opt_out_sent = row.opt_out_sent or item.created_as == UNSUBSCRIBED
             if email in created and item.created_as is not None:
                 yield ContactCreated(
                     task=task,
@@ -126,7 +125,7 @@ class ImportReports:
                     digest=item.digest,
                     contact=contact,
                     created_as=_created_as(row, item.created_as),
-                    opt_out_sent=opt_out_sent,
+                    opt_outs=item.opt_outs,
                     joined=item.joined,
                     import_id=import_id,
                 )
@@ -138,7 +137,7 @@ class ImportReports:
                     digest=item.digest,
                     contact=contact,
                     attempted_before=item.attempted_before,
-                    opt_out_sent=opt_out_sent,
+                    opt_outs=item.opt_outs,
                     joined=item.joined,
                     import_id=import_id,
                 )
