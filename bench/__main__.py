@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: ``python -m bench join|growth|ingest|memory|backlog|urgent|recovery|all|delivery``."""
+"""The command line of the benchmarks: ``python -m bench`` and one of the names below, ``all`` or ``delivery``."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from typing import Annotated, Protocol, TypeAlias, TypeVar
 import orjson
 import typer
 
-from bench import backlog, growth, ingest, join, memory, recovery, urgent
+from bench import backlog, growth, ingest, join, memory, pace, recovery, transactions, urgent
 from bench.delivery import command as delivery
 from bench.errors import BenchError
 from bench.results import Circumstances, Result, as_json, show
@@ -38,6 +38,9 @@ BENCHMARKS: dict[str, Benchmark] = {
     "backlog": backlog.run,
     "urgent": urgent.run,
     "recovery": recovery.run,
+    "idle": pace.idle,
+    "everyday": pace.everyday,
+    "transactions": transactions.run,
 }
 
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the results to this file.")]

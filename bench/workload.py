@@ -8,7 +8,7 @@ replacing is caught.
 
 import random
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -27,7 +27,8 @@ TABLES: Final = {
     "order_header_total": "oht_id",
     "order_line_item": "oli_id",
 }
-"""The captured tables that get rows, with their primary keys."""
+"""The captured tables that get rows in every contender's input, with their primary keys."""
+_KEYS: Final = TABLES | {"delivery_header": "dh_id"}
 
 STATUSES: Final = {1: "Awaiting Despatch", 5: "Dispatched", 6: "Completed", 7: "Cancelled"}
 CANCELLED: Final = 7
@@ -146,6 +147,18 @@ class Workload:
             before = now.row() | {"oh_os_id": 1}
             yield self._message("order_header", "u", order, before, now.row(), self._next())
 
+    def despatches(self, orders: Iterable[int], round_: int) -> Iterator[Message]:
+        """A delivery of each of ``orders``, later than those of the rounds before."""
+        for order in orders:
+            key = round_ * self.orders + order
+            row = {
+                "dh_id": key,
+                "dh_oh_id": order,
+                "dh_datetime": _time(_START + (round_ + 1) * 86_400 + order),
+                "dh_consignment_number": f"JD{key:010d}",
+            }
+            yield self._message("delivery_header", "c", key, None, row, self._next())
+
     def _all(self) -> Iterator[Message]:
         rng = random.Random(self.seed)
         for status, text in STATUSES.items():
@@ -250,7 +263,7 @@ class Workload:
             "ts_us": (ms + 700) * 1000,
             "ts_ns": (ms + 700) * 1000000,
         }
-        return Message(topic(self.prefix, table), b'{"%b":%d}' % (TABLES[table].encode(), key), orjson.dumps(envelope))
+        return Message(topic(self.prefix, table), b'{"%b":%d}' % (_KEYS[table].encode(), key), orjson.dumps(envelope))
 
 
 def topic(prefix: str, table: str) -> str:

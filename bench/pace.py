@@ -1,0 +1,168 @@
+"""``idle`` and ``everyday``: what the whole pipeline costs when nothing happens, and when a shop does its daily business.
+
+Ingest, agents and dispatch are a process each, on a real broker, against the sandbox. A change is a delivery of an order. It is
+urgent, and of another customer each time, so that each is a request of its own. CPU is that of the processes named, all of it:
+nothing is subtracted. The sandbox's is left out, but it runs on the same cores.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+
+from bench.account import Account, open_account
+from bench.child import Child, Meter, free_port
+from bench.results import Result, Spread
+from bench.site import Site
+from bench.workload import Message, Workload, email
+from testkit.virtual.measures import percentile
+
+_IDLE_BAR = 0.05
+"""Cores of the three workers together, and of the broker."""
+_COST_BAR_MS = 10.0
+"""CPU of one change at the first rate, broker included."""
+_DELAY_BARS_MS = {20: 250.0, 100: 300.0, 200: 500.0}
+"""p99 of append to request, debounce included, by changes a second."""
+
+_ROLES = ("ingest", "agents", "dispatch")
+_BROKER, _TOTAL = "broker", "all"
+_CUSTOMERS, _QUICK_CUSTOMERS = 1200, 200
+_IDLE_SECONDS, _QUICK_IDLE_SECONDS = 30.0, 10.0
+_BULK = {"OWDD_BULK_QUIET": "1", "OWDD_BULK_LONGEST": "5"}
+"""So that the shop is delivered soon after it was loaded."""
+
+Seconds = Mapping[str, float]
+"""CPU seconds by part."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pipeline:
+    site: Site
+    account: Account
+    workload: Workload
+    emails: Mapping[int, str]
+    workers: Mapping[str, Child]
+
+    def cpu(self) -> dict[str, float]:
+        """CPU seconds so far of every part."""
+        meters: dict[str, Meter] = {role: worker.meter for role, worker in self.workers.items()}
+        return {part: meter.sample()[1] for part, meter in (meters | {_BROKER: self.site.meter}).items()}
+
+    def since(self, before: Seconds) -> Seconds:
+        """CPU seconds of every part, and of all, since ``before``."""
+        used = {part: seconds - before[part] for part, seconds in self.cpu().items()}
+        return used | {_TOTAL: sum(used.values())}
+
+    def check(self) -> None:
+        for worker in self.workers.values():
+            worker.check()
+
+
+async def idle(site: Site, *, quick: bool, repetitions: int) -> Result:
+    """Cores that the pipeline takes while nothing is captured and everything is delivered.
+
+    Raises:
+        BenchError: a worker died, or the shop was not delivered.
+    """
+    seconds = _QUICK_IDLE_SECONDS if quick else _IDLE_SECONDS
+    found: list[Seconds] = []
+    async with _pipeline(site, _QUICK_CUSTOMERS) as pipeline:
+        for _ in range(repetitions):
+            before, started = pipeline.cpu(), time.monotonic()
+            await asyncio.sleep(seconds)
+            used, wall = pipeline.since(before), time.monotonic() - started
+            pipeline.check()
+            found.append({part: cpu / wall for part, cpu in used.items()})
+    return _idle_result(found, seconds)
+
+
+async def everyday(site: Site, *, quick: bool, repetitions: int) -> Result:
+    """CPU of a change, and its delay from the append to the request, at several even rates.
+
+    Raises:
+        BenchError: a worker died, or a change was not delivered.
+    """
+    customers = _QUICK_CUSTOMERS if quick else _CUSTOMERS
+    costs: dict[int, list[Seconds]] = {rate: [] for rate in _DELAY_BARS_MS}
+    delays: dict[int, list[list[int]]] = {rate: [] for rate in _DELAY_BARS_MS}
+    async with _pipeline(site, customers) as pipeline:
+        for number in range(repetitions):
+            for place, rate in enumerate(_DELAY_BARS_MS):
+                messages = list(pipeline.workload.despatches(range(1, customers + 1), number * len(_DELAY_BARS_MS) + place))
+                before = pipeline.cpu()
+                delays[rate].append(await _play(pipeline, messages, rate))
+                used = pipeline.since(before)
+                costs[rate].append({part: 1000 * cpu / customers for part, cpu in used.items()})
+                await pipeline.account.until_quiet()
+    return _everyday_result(costs, delays, customers)
+
+
+@asynccontextmanager
+async def _pipeline(site: Site, customers: int) -> AsyncIterator[_Pipeline]:
+    """Three workers, and a shop of ``customers`` with an order each that was delivered."""
+    app = await site.owdd("pace")
+    workload = Workload(customers, customers, lines=1, updates=False, even=True)
+    async with open_account(site, replace(app, more=_BULK)) as (account, app):
+        await site.produce(workload.messages())
+        with ExitStack() as stack:
+            workers = {
+                role: stack.enter_context(site.worker(replace(app, data=app.data / role, port=free_port()), role))
+                for role in _ROLES
+            }
+            emails = await account.until(customers, workers["dispatch"])
+            await account.until_quiet()
+            yield _Pipeline(site, account, workload, emails, workers)
+
+
+async def _play(pipeline: _Pipeline, messages: Sequence[Message], rate: int) -> list[int]:
+    """Append ``messages``, one for each customer in turn, at an even rate; the delay of each in ms until its request."""
+    since = await pipeline.account.calls()
+    sent: dict[str, int] = {}
+    started = time.monotonic()
+    async with pipeline.site.producer() as producer, asyncio.TaskGroup() as group:
+        for number, message in enumerate(messages):
+            await asyncio.sleep(max(0.0, started + number / rate - time.monotonic()))
+            sent[email(number + 1)] = time.time_ns() // 1_000_000
+            group.create_task(pipeline.site.append(producer, message))
+    arrived = await pipeline.account.arrivals(pipeline.emails, sent.keys(), since, pipeline.workers["dispatch"])
+    return [arrived[address] - at for address, at in sent.items()]
+
+
+def _idle_result(found: Sequence[Seconds], seconds: float) -> Result:
+    result = Result("idle", f"everything delivered, nothing captured, {seconds:g} s", ["part", "cores"])
+    for part in found[0]:
+        spread = Spread.of([cores[part] for cores in found])
+        result.rows.append([part, spread.text(3)])
+        result.data[part] = spread.json()
+    workers = Spread.of([sum(cores[role] for role in _ROLES) for cores in found])
+    result.rows.append(["workers together", workers.text(3)])
+    result.data["workers"] = workers.json()
+    for name, median in (("workers", workers.median), (_BROKER, Spread.of([cores[_BROKER] for cores in found]).median)):
+        if median > _IDLE_BAR:
+            result.failed.append(f"{name}: {median:.3f} cores, the bar is {_IDLE_BAR}")
+    return result
+
+
+def _everyday_result(
+    costs: Mapping[int, Sequence[Seconds]], delays: Mapping[int, Sequence[Sequence[int]]], customers: int
+) -> Result:
+    parts = [*_ROLES, _BROKER, _TOTAL]
+    columns = ["changes/s", *(f"{part}, ms a change" for part in parts), "p50 ms", "p99 ms"]
+    result = Result("everyday", f"{customers:,} deliveries of as many customers at each rate", columns)
+    for rate, runs in delays.items():
+        cost = {part: Spread.of([used[part] for used in costs[rate]]) for part in parts}
+        delay = {share: Spread.of([percentile(run, share) or 0.0 for run in runs]) for share in (0.5, 0.99)}
+        shown = [*(spread.text(1) for spread in cost.values()), *(spread.text(0) for spread in delay.values())]
+        result.rows.append([f"{rate}", *shown])
+        result.data[f"{rate} a second"] = {
+            "cpu_ms_a_change": {part: spread.json() for part, spread in cost.items()},
+            "delay_ms": {f"p{share * 100:g}": spread.json() for share, spread in delay.items()},
+        }
+        if delay[0.99].median > _DELAY_BARS_MS[rate]:
+            result.failed.append(f"{rate} a second: p99 {delay[0.99].median:.0f} ms, the bar is {_DELAY_BARS_MS[rate]:.0f}")
+    slowest = min(costs)
+    if (median := Spread.of([used[_TOTAL] for used in costs[slowest]]).median) > _COST_BAR_MS:
+        result.failed.append(f"{slowest} a second: {median:.1f} ms of CPU a change, the bar is {_COST_BAR_MS:.0f}")
+    result.notes.append("from the append of a captured row to the arrival of its request, 200 ms of debounce included")
+    return result
