@@ -1,8 +1,7 @@
-"""Faust's Kafka transport, with a short fetch wait, whole fetches delivered at once, and every record delivered.
+"""Faust's Kafka transport, with a shorter fetch wait, whole fetches delivered at once, and every record delivered.
 
-Faust hard-codes ``fetch_max_wait_ms=1500``. aiokafka has one fetch per broker under way; when its partitions are idle it stays
-there for the whole wait, and partitions that were read empty in the meantime are not asked again until it returns. With a
-dozen topics on one broker that holds up every busy partition for seconds.
+Faust hard-codes ``fetch_max_wait_ms=1500``: as long may a fetch of the partitions that stayed keep back those that a rebalance
+brought, or that were opened. While records wait to be consumed it is shorter still (``streams.kafka.fetcher``).
 
 Faust delivers message by message, and makes four tasks to wait for each. Beside stages that hold the loop for milliseconds
 that let about 250 records a second through, whatever the backlog (both measured: docs/performance.md).
@@ -28,7 +27,7 @@ from streams.engine.in_flight import InFlight
 
 log = structlog.get_logger()
 
-FETCH_WAIT_MS = 20
+FETCH_WAIT_MS = 500
 _YIELD_EVERY = 100
 
 
@@ -130,8 +129,8 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
         return True
 
 
-class ShortFetchTransport(driver.Transport):  # type: ignore[misc]  # as above
-    """The aiokafka transport; its consumer asks for new records every few milliseconds.
+class StageTransport(driver.Transport):  # type: ignore[misc]  # as above
+    """The aiokafka transport, with the consumer of this module.
 
     ``closed`` are the assigned partitions whose state is not open yet, ``in_flight`` what was delivered and is not done.
     """
@@ -145,5 +144,5 @@ class ShortFetchTransport(driver.Transport):  # type: ignore[misc]  # as above
 
 
 def install(app: faust.App) -> None:
-    """Make ``app`` consume through :class:`ShortFetchTransport`."""
-    app.transport = ShortFetchTransport(app.conf.broker_consumer, app)
+    """Make ``app`` consume through :class:`StageTransport`."""
+    app.transport = StageTransport(app.conf.broker_consumer, app)

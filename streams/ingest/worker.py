@@ -22,7 +22,6 @@ from streams.core.errors import RecordError
 from streams.domain.erasure import digester
 from streams.engine.breaker import Breaker
 from streams.engine.linger import Linger
-from streams.engine.transport import FETCH_WAIT_MS
 from streams.engine.unit_of_work import packed
 from streams.ingest.erased_addresses import ErasureFeed
 from streams.ingest.erasing import ErasureFlagColumn, passed
@@ -100,7 +99,6 @@ class Ingest:
             heartbeat_interval_ms=int(self._settings.session_timeout * 1000 / 5),
             max_partition_fetch_bytes=2**20,
             fetch_max_bytes=8 * 2**20,
-            fetch_max_wait_ms=FETCH_WAIT_MS,
         )
         async with self._erased, consumer:
             self._assigned = consumer.assignment

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError
 
+from streams.kafka import fetcher
 from streams.kafka.access import why_refused
 from streams.kafka.security import KafkaConfig
 
@@ -67,3 +68,5 @@ class _AdminClient(_Explained, AIOKafkaAdminClient):  # type: ignore[misc]  # as
 
 # Said by ``start`` in full, with the remedy; the line comes from nowhere else.
 logging.getLogger("aiokafka").addFilter(lambda record: not str(record.msg).startswith('Unable connect to "%s:%s"'))
+
+fetcher.install()

@@ -1,4 +1,4 @@
-"""What ``BatchProducer`` relies on inside aiokafka, on a real broker."""
+"""What the producer, the fetcher and the event loop rely on inside aiokafka, on a real broker."""
 
 import asyncio
 from pathlib import Path
@@ -10,8 +10,10 @@ from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 
+from streams.kafka import client
 from streams.kafka.event_loop import new_event_loop
 from streams.kafka.producer import BatchProducer
+from streams.kafka.security import KafkaConfig
 from streams.settings import Settings
 from testkit.local_services import kafka
 from tests.quirks.test_faust import create
@@ -64,6 +66,28 @@ def test_a_write_to_a_closed_connection_is_an_error_that_aiokafka_retries(settin
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(write_after_close())
+
+
+async def test_a_partition_that_a_fetch_left_out_is_asked_again_soon(settings: Settings) -> None:
+    topic, place, other = f"quirk-{uuid4().hex[:8]}", 0, 1
+    await create(settings, topic, partitions=2)
+    places = [TopicPartition(topic, place), TopicPartition(topic, other)]
+    async with (
+        BatchProducer(settings) as producer,
+        client.consumer(KafkaConfig.of(settings), fetch_max_wait_ms=30_000, auto_offset_reset="earliest") as consumer,
+    ):
+        consumer.assign(places)
+        fetcher = consumer._fetcher
+        assert fetcher._fetch_max_wait_ms == 30_000, "while nothing is held"
+        await producer.send(topic, place, [(b"first", None)])
+        async with asyncio.timeout(10):
+            # Fetched and not consumed, with a fetch under way that leaves it out.
+            while not (fetcher._records and fetcher._in_flight):
+                await asyncio.sleep(0.01)
+            assert len((await consumer.getmany(places[0], timeout_ms=0))[places[0]]) == 1
+            await producer.send(topic, place, [(b"second", None)])
+            found = await consumer.getmany(places[0], timeout_ms=10_000)
+        assert [record.key for record in found[places[0]]] == [b"second"]
 
 
 async def keys(settings: Settings, topic: str) -> list[bytes | None]:
