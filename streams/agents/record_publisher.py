@@ -85,9 +85,10 @@ class RecordPublisher:
             if shown is None or whose is None or shown.fact.number is None
             else (whose, order_record.key(shown.fact.number))
         )
+        left = DesiredRecord(b"", order, moved=place is not None)
         for former in row.records:
             if former != place:
-                emitter.emit(self._topics.desired, DesiredRecordChange, *former, DesiredRecord(b"", order))
+                emitter.emit(self._topics.desired, DesiredRecordChange, *former, left)
         if shown is not None and place is not None:
             row.records = [*(former for former in row.records if former != place), place][-_PLACES:]
             content = order_record.content(row, shown, items, wanted.statuses)

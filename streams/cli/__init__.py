@@ -26,6 +26,7 @@ _OWN = commands(
     dotdigital=("streams.cli.dotdigital:app", "The Dotdigital account."),
     state=("streams.cli.state:app", "State of the workers."),
     dlq=("streams.cli.dlq:app", "Dead letters and parked deliveries: list, retry, drop."),
+    removals=("streams.cli.removals:app", "Mass removals that are held back: show, release, discard."),
     erase=(
         "streams.cli.erase:erase",
         "Erase a person everywhere, for ever: in Dotdigital, in our state, and in later changes. It cannot be undone.",

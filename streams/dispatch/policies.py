@@ -1,8 +1,10 @@
 """From settings, which are plain values, to the policies that dispatch decides by."""
 
+from streams.dispatch.outbox.removal_brake import BrakePolicy
 from streams.dispatch.rate_limit.limiter import BudgetPolicy
 from streams.dispatch.rate_limit.quota import Reserve
 from streams.dispatch.senders.routing import RoutingPolicy
+from streams.domain.brake import BrakeLimits
 from streams.domain.debounce import Debounce, Window
 from streams.dotdigital.client import ClientConfig
 from streams.dotdigital.tiers import Tier
@@ -34,6 +36,12 @@ def budget_policy(settings: Settings) -> BudgetPolicy:
     calls = {Tier.LOW: settings.budget_low, Tier.MEDIUM: settings.budget_medium, Tier.HIGH: settings.budget_high}
     known = {tier: limit for tier, limit in calls.items() if limit}
     return BudgetPolicy(known, settings.budget_flat or None, Reserve(settings.budget_urgent, settings.budget_live))
+
+
+def brake_policy(settings: Settings) -> BrakePolicy:
+    """How many removals may go without a person."""
+    limits = BrakeLimits(settings.brake_least, settings.brake_share, settings.brake_most, settings.brake_day_share)
+    return BrakePolicy(limits, int(settings.brake_wait * 1000), settings.partitions)
 
 
 def routing_policy(settings: Settings) -> RoutingPolicy:

@@ -15,6 +15,8 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from streams.core.backoff import RetryPolicy
 from streams.core.clock import Clock
 from streams.core.lanes import Lane
+from streams.dispatch.brake_clock import BrakeClock
+from streams.dispatch.outbox.blockers import RemovalState
 from streams.dispatch.outbox.delivery_log import DeliveryLog
 from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dispatch.outbox.handler import OutboxHandler
@@ -22,7 +24,7 @@ from streams.dispatch.outbox.imports_in_flight import ImportsInFlight
 from streams.dispatch.outbox.rows import OutboxRows
 from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Work
-from streams.dispatch.policies import budget_policy, client_config, debounce_policy, routing_policy
+from streams.dispatch.policies import brake_policy, budget_policy, client_config, debounce_policy, routing_policy
 from streams.dispatch.rate_limit.limiter import RateLimiter
 from streams.dispatch.rate_limit.partition_share import PartitionShare
 from streams.dispatch.readback import Readback, ReadbackTopic, ReadbackTurn
@@ -45,6 +47,7 @@ from streams.dotdigital.tiers import Call
 from streams.engine.table import StateTable
 from streams.kafka.producer import BatchProducer
 from streams.mapping import Mapping
+from streams.messages.removals import RemovalKind
 from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
@@ -67,9 +70,8 @@ class Dispatch:
         self._gauges: list[Callable[[], None]] = []
         self.queue = DeliveryQueue(clock)
         self.imports_in_flight = ImportsInFlight(self.queue)
-        self.outbox = OutboxHandler(
-            self._topics, self._policy, debounce_policy(settings), self.queue, self.imports_in_flight, metrics
-        )
+        debounce, brake = debounce_policy(settings), brake_policy(settings)
+        self.outbox = OutboxHandler(self._topics, self._policy, debounce, self.queue, self.imports_in_flight, metrics, brake)
 
     async def run(self, table: StateTable, producer: BatchProducer, transport: httpx.AsyncBaseTransport | None = None) -> None:
         """Deliver for ever what the outbox's ``table`` wants.
@@ -86,9 +88,12 @@ class Dispatch:
             logger.warning(warning)
         try:
             targets = await self._reach(client)
-            await self._deliver(
-                self._context(table, producer, client), limiter, targets, self._readback(client, table, producer)
-            )
+            readback = self._readback(client, table, producer)
+            brake_clock = BrakeClock(producer, self._topics, self.outbox.brake_due, self._clock)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(readback.run())
+                group.create_task(brake_clock.run())
+                group.create_task(self._deliver(self._context(table, producer, client), limiter, targets, readback))
         finally:
             await client.close()
 
@@ -124,7 +129,6 @@ class Dispatch:
             group.create_task(self._resume(context.log))
             group.create_task(single_calls.run(settings.dispatch_connections))
             group.create_task(imports.run())
-            group.create_task(readback.run())
             if targets.follow_up is not None:
                 group.create_task(FollowUpSender(context, limiter.enrolments, targets.follow_up).run())
 
@@ -150,6 +154,10 @@ class Dispatch:
         counts = self.queue.counts()
         for lane in Lane:
             self._metrics.pending.labels(lane.name.lower()).set(counts[lane])
+        removals = self.queue.removal_counts()
+        for kind in RemovalKind:
+            for state in RemovalState:
+                self._metrics.removals.labels(kind, state).set(removals[kind, state])
         for gauge in self._gauges:
             gauge()
 

@@ -42,7 +42,8 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     * ``outcome_unknown``: a call was made and its outcome is not known.
     * ``despatched``: when something was last despatched (epoch s). ``listed``: we put the contact on the recent-buyers list;
       ``join_unconfirmed``: a call whose outcome is not known may have. ``list_refused_at``: the despatch for which Dotdigital
-      would not take the contact onto the list.
+      would not take the contact onto the list. ``place_withdrawn``: it must leave the list before its time, for the despatch
+      that put it there is gone.
     * ``erase``: digest of the address of a person who must be erased; ``repeat_erasure``: once more, because the contact may
       have come back during the call.
     * ``observed_at``: position of the newest reading.
@@ -72,6 +73,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     list_refused_at: int | None = None
     repeat_erasure: bool = False
     opt_outs: int = 0
+    place_withdrawn: bool = False
 
     @property
     def known(self) -> bool:
@@ -187,7 +189,7 @@ def apply_result(row: ContactDeliveryState, event: TaskEvent) -> None:
             _set_contact_id(row, None)
             row.creation, row.outcome_unknown = NOT_OURS, True
         case ListLeft():
-            row.listed = row.join_unconfirmed = False
+            row.listed = row.join_unconfirmed = row.place_withdrawn = False
         case TaskParked():
             # The refusal of content that nobody wants any more parks nothing.
             if event.digest == row.desired_digest:

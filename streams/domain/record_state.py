@@ -31,7 +31,7 @@ class RecordDeliveryState(msgspec.Struct, array_like=True, gc=False):
 
     ``hash`` is the digest of the desired content, ``delivered`` and ``parked`` those that Dotdigital took or refused last;
     ``source`` is the order or variant that can publish ``content`` again. ``outcome_unknown``: a call was made and its outcome
-    is not known.
+    is not known. ``moved``: the record must go because its source has another one now.
     """
 
     position: bytes = b""
@@ -43,6 +43,7 @@ class RecordDeliveryState(msgspec.Struct, array_like=True, gc=False):
     source: int = 0
     outcome_unknown: bool = False
     wait: WaitState = msgspec.field(default_factory=WaitState)
+    moved: bool = False
 
     @property
     def dirty(self) -> bool:
@@ -96,7 +97,7 @@ def set_desired_record(row: RecordDeliveryState, wanted: DesiredRecord | None, p
     others = source != row.source and row.hash not in (None, GONE)
     if position < row.position or (others and not content):
         return False
-    row.position, row.source = position, source
+    row.position, row.source, row.moved = position, source, wanted is not None and wanted.moved
     row.hash = digest_of(content) if content else GONE
     if row.hash != row.parked:
         row.parked, row.code = None, None

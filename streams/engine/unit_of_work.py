@@ -70,6 +70,10 @@ class UnitOfWork:
         """Send ``change`` to the partition that owns its key, through ``topic``, which must carry its kind."""
         self._out[topic, partition_of(change.key, self._partitions)].append(change)
 
+    def emit_to(self, topic: ChangeTopic[C], partition: int, change: C) -> None:
+        """Send ``change`` to that partition, whatever its key, through ``topic``, which must carry its kind."""
+        self._out[topic, partition].append(change)
+
     def emit_everywhere(self, topic: ChangeTopic[C], change: C) -> None:
         """Send ``change`` to every partition, through ``topic``, which must carry its kind."""
         for partition in range(self._partitions):

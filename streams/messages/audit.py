@@ -38,7 +38,17 @@ class ErasureResult(msgspec.Struct, frozen=True, gc=False, tag="erased", tag_fie
     answer: str | None = None
 
 
-Entry: TypeAlias = OperatorAction | ErasureRequested | ErasureResult
+class RemovalsDecided(msgspec.Struct, frozen=True, gc=False, tag="decided", tag_field="what"):
+    """An operator released or discarded so many removals of a kind that the brake had held."""
+
+    at: int
+    by: str
+    decision: Literal["release", "discard"]
+    kind: str
+    count: int
+
+
+Entry: TypeAlias = OperatorAction | ErasureRequested | ErasureResult | RemovalsDecided
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Entry).decode

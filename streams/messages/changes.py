@@ -60,6 +60,11 @@ class ChangeKind(IntEnum):
     UNPARK = 34
     FOLLOW_UP_DELIVERED = 35
     SWEEP = 36
+    REMOVAL_TALLY = 50
+    REMOVAL_QUERY = 51
+    REMOVAL_TICK = 52
+    REMOVAL_RULING = 53
+    REMOVAL_DECISION = 54
 
 
 class _Message(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="_tag"):
@@ -187,11 +192,13 @@ class CreditedAmount(_Message, frozen=True, tag=31):
 class DesiredRecord(_Message, frozen=True, tag=32):
     """An insight record as it should be: its JSON, and the id (order or variant) that can be asked to tell it again.
 
-    Without content the record must not exist, as far as that source is concerned.
+    Without content the record must not exist, as far as that source is concerned; ``moved``: the source has another one now, at
+    another contact or under another key.
     """
 
     content: bytes
     source: int
+    moved: bool = False
 
 
 class DesiredFollowUp(_Message, frozen=True, tag=33):

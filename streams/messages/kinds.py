@@ -8,6 +8,7 @@ the row that belongs to it, and nothing else; that costs nothing per change. On 
 from typing import ClassVar, Final, TypeAlias, get_args
 
 from streams.capture import rows
+from streams.messages import removals
 from streams.messages.changes import (
     AddressLeft,
     BuyerContribution,
@@ -290,6 +291,41 @@ class SweepChange(Change, tag=ChangeKind.SWEEP.value):
     row: Sweep
 
 
+class RemovalTallyChange(Change, tag=ChangeKind.REMOVAL_TALLY.value):
+    """How many removals a partition asks for; key and pk: the partition."""
+
+    kind: ClassVar[ChangeKind] = ChangeKind.REMOVAL_TALLY
+    row: removals.RemovalTally
+
+
+class RemovalQueryChange(Change, tag=ChangeKind.REMOVAL_QUERY.value):
+    """Every partition is asked for its tally; pk: the round."""
+
+    kind: ClassVar[ChangeKind] = ChangeKind.REMOVAL_QUERY
+    row: removals.RemovalQuery
+
+
+class RemovalTickChange(Change, tag=ChangeKind.REMOVAL_TICK.value):
+    """A round's wait is over; in partition 0, pk: the round."""
+
+    kind: ClassVar[ChangeKind] = ChangeKind.REMOVAL_TICK
+    row: removals.RemovalTick
+
+
+class RemovalRulingChange(Change, tag=ChangeKind.REMOVAL_RULING.value):
+    """What is granted to a partition; key and pk: the partition."""
+
+    kind: ClassVar[ChangeKind] = ChangeKind.REMOVAL_RULING
+    row: removals.RemovalRuling
+
+
+class RemovalDecisionChange(Change, tag=ChangeKind.REMOVAL_DECISION.value):
+    """A person's decision on held removals, in every partition; pk: the kind of removal."""
+
+    kind: ClassVar[ChangeKind] = ChangeKind.REMOVAL_DECISION
+    row: removals.RemovalDecision
+
+
 OrderChange: TypeAlias = (
     HeaderRowChange
     | DetailRowChange
@@ -331,6 +367,11 @@ DesiredChange: TypeAlias = (
     | ReadbackWatermarkChange
     | UnparkChange
     | ErasureChange
+    | RemovalTallyChange
+    | RemovalQueryChange
+    | RemovalTickChange
+    | RemovalRulingChange
+    | RemovalDecisionChange
 )
 
 CHANGES: Final[dict[ChangeKind, type[Change]]] = {

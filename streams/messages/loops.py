@@ -1,4 +1,4 @@
-"""The six loops over topics: conversations between state rows that live under different keys.
+"""The seven loops over topics: conversations between state rows that live under different keys.
 
 Each is a request with its reply, a message back to where something came from, or one that a stage leaves to itself. They are
 named here with why they exist and why they end; ``docs/architecture.md`` shows them.
@@ -101,5 +101,18 @@ LOOPS: Final = (
         " what is left waits behind the changes that came meanwhile, so an urgent one is not held up, and survives a crash.",
         "one record for each slice. Every slice looks at rows behind those of the one before, so it ends with the last row.",
     ),
+    Loop(
+        "brake",
+        (
+            Step(Participant.OUTBOX, "desired", ChangeKind.REMOVAL_TALLY),
+            Step(Participant.OUTBOX, "desired", ChangeKind.REMOVAL_QUERY),
+            Step(Participant.BRAKE_CLOCK, "desired", ChangeKind.REMOVAL_TICK),
+            Step(Participant.OUTBOX, "desired", ChangeKind.REMOVAL_RULING),
+        ),
+        "Whether removals are too many can only be seen over the whole account, and no partition sees more than its own. Each"
+        " would let through its share of a mass removal.",
+        "withdrawal, tally into partition 0, query to all, their tallies, tick after a minute, ruling: 5 after the row, however"
+        " many removals there are. A ruling asks for nothing; rounds follow each other only while removals are held.",
+    ),
 )
-"""The six loops over topics."""
+"""The seven loops over topics."""

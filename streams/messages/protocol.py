@@ -56,6 +56,7 @@ class Participant(StrEnum):
     OUTBOX = "outbox"
     SENDERS = "senders"
     READBACK = "readback"
+    BRAKE_CLOCK = "brake clock"
     GUARD = "capture guard"
     OPERATOR = "operator"
 
@@ -186,6 +187,11 @@ OWN_TOPICS: Final = (
             ChangeKind.READBACK_WATERMARK: (Participant.READBACK,),
             ChangeKind.UNPARK: (Participant.OPERATOR,),
             ChangeKind.ERASURE: (Participant.CONTACTS,),
+            ChangeKind.REMOVAL_TALLY: (Participant.OUTBOX,),
+            ChangeKind.REMOVAL_QUERY: (Participant.OUTBOX,),
+            ChangeKind.REMOVAL_TICK: (Participant.BRAKE_CLOCK,),
+            ChangeKind.REMOVAL_RULING: (Participant.OUTBOX,),
+            ChangeKind.REMOVAL_DECISION: (Participant.OPERATOR,),
         },
     ),
     TopicContract(
@@ -211,6 +217,17 @@ OWN_TOPICS: Final = (
         "that of the task's owner, as in `desired`",
     ),
     TopicContract(
+        "removals",
+        "kind of removal",
+        "`HeldRemovals` (JSON)",
+        (Participant.OUTBOX,),
+        (Participant.OPERATOR,),
+        {"cleanup.policy": "compact"},
+        "removals that the brake holds",
+        "A person sees what is held, and decides on what was seen and no more, without reading the outbox.",
+        "partition 0",
+    ),
+    TopicContract(
         "erasures",
         "keyed digest of the address",
         "`ErasureRequest` (JSON)",
@@ -223,8 +240,8 @@ OWN_TOPICS: Final = (
     ),
     TopicContract(
         "audit",
-        "digest in hex, dead-letter code, or none",
-        "`OperatorAction`, `ErasureRequested` or `ErasureResult` (JSON)",
+        "digest in hex, dead-letter code, kind of removal, or none",
+        "`OperatorAction`, `ErasureRequested`, `ErasureResult` or `RemovalsDecided` (JSON)",
         (Participant.ORDERS, Participant.BUYERS, Participant.CONTACTS, Participant.OUTBOX, Participant.OPERATOR),
         (Participant.OPERATOR,),
         {"cleanup.policy": "delete", "retention.ms": _YEARS},

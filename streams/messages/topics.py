@@ -86,6 +86,7 @@ class Topics:
     retries: str
     erasures: str
     audit: str
+    removals: str
 
     @property
     def between_stages(self) -> tuple[ChangeTopic[Any], ...]:
@@ -111,4 +112,5 @@ class Topics:
             retries=f"{app_id}.retries",
             erasures=f"{app_id}.erasures",
             audit=f"{app_id}.audit",
+            removals=f"{app_id}.removals",
         )

@@ -52,6 +52,13 @@ class Metrics:
         self.table_rows = Gauge("owdd_table_rows", "State rows (RocksDB's estimate).", ["table"], registry=registry)
         self.table_bytes = Gauge("owdd_table_bytes", "State bytes (RocksDB's estimate).", ["table"], registry=registry)
         self.pending = Gauge("owdd_pending", "Deliveries waiting to be sent.", ["lane"], registry=registry)
+        self.removals = Gauge(
+            "owdd_removals",
+            "Removals that are not made yet, by kind and state. 'held' above 0: a mass removal waits for a person, see 'owdd "
+            "removals show'.",
+            ["kind", "state"],
+            registry=registry,
+        )
         self.in_flight = Gauge("owdd_in_flight", "Deliveries being sent.", registry=registry)
         self.delivered = Counter(
             "owdd_delivered_total", "Deliveries that Dotdigital accepted, by outcome.", ["kind", "outcome"], registry=registry

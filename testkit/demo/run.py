@@ -91,7 +91,7 @@ async def _demo(config: DemoConfig, console: Console, directory: Path) -> Report
     mapping_file, truth_file = directory / "mapping.yaml", directory / "truth.json"
     write_mapping(mapping_file)
     # A demonstration has no patience for the bulk lane's minutes.
-    overrides = {"OWDD_BULK_QUIET": "3", "OWDD_BULK_LONGEST": "10"}
+    overrides = {"OWDD_BULK_QUIET": "3", "OWDD_BULK_LONGEST": "10", "OWDD_BRAKE_WAIT": "1"}
     kind = CaptureStack if config.capture else LocalStack
     stack = kind(
         directory, mapping_file, overrides, security=config.security, progress=lambda text: console.print(f"[dim]{text}")

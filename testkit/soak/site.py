@@ -22,8 +22,10 @@ QUICK = {
     "OWDD_BULK_QUIET": "1",
     "OWDD_BULK_LONGEST": "4",
     "OWDD_SESSION_TIMEOUT": "6",
+    "OWDD_BRAKE_WAIT": "0.5",
+    "OWDD_BRAKE_LEAST": "1000000",
 }
-"""Short waits: the question is what arrives, not when."""
+"""Short waits, and nobody to release a mass removal: the question is what arrives, not when."""
 
 IMPORTS = {
     "OWDD_IMPORT_LEAST": "5",

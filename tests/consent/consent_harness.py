@@ -152,7 +152,7 @@ class World:
         queue = self.queue = DeliveryQueue(self.clock)
         windows = BulkWindows((), MAPPING.source.zone)
         policy = SitePolicy(None, external=False, digest=self.digest, hash_key=KEY, windows=windows)
-        outbox = OutboxHandler(TOPICS, policy, Debounce(), queue, ImportsInFlight(queue), METRICS)
+        outbox = OutboxHandler(TOPICS, policy, Debounce(), queue, ImportsInFlight(queue), METRICS, None)
         self.handlers: dict[str, Handler] = {
             "buyers": BuyersHandler(TOPICS, METRICS, self.digest),
             "contacts": ContactsHandler(MAPPING, TOPICS, METRICS, self.digest),

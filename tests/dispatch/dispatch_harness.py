@@ -156,7 +156,7 @@ class Site:
         shipped = load_mapping()
         sections = {name: getattr(shipped, name).model_copy(update=changes) for name, changes in mapping.items()}
         self.mapping = shipped.model_copy(update=sections)
-        given = {"partitions": 2, "readback_seconds": 0, "bulk_quiet": 2, "bulk_longest": 15} | dict(settings)
+        given = {"partitions": 2, "readback_seconds": 0, "bulk_quiet": 2, "bulk_longest": 15, "brake_wait": 1} | dict(settings)
         self.settings = Settings(
             dotdigital_url=URL, dotdigital_user=USER, dotdigital_password=SecretStr(PASSWORD), **cast(Any, given)
         )

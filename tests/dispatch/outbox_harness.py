@@ -49,7 +49,7 @@ A, B = b'{"FIRSTNAME":"A"}', b'{"FIRSTNAME":"B"}'
 
 def handler(queue: DeliveryQueue) -> OutboxHandler:
     policy = SitePolicy(DAYS * 86_400, external=False, digest=str.encode, hash_key=b"k", windows=ALWAYS)
-    return OutboxHandler(TOPICS, policy, Debounce(), queue, ImportsInFlight(queue), Metrics())
+    return OutboxHandler(TOPICS, policy, Debounce(), queue, ImportsInFlight(queue), Metrics(), None)
 
 
 class Outbox:

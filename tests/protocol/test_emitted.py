@@ -49,6 +49,7 @@ PARTS = {
     "messages/erasure_requests.py": {Participant.INGEST, Participant.OPERATOR},
     "dispatch/outbox/delivery_log.py": {Participant.SENDERS},
     "dispatch/readback.py": {Participant.READBACK},
+    "dispatch/brake_clock.py": {Participant.BRAKE_CLOCK},
     "dispatch/outbox/": {Participant.OUTBOX},
     "operations/": {Participant.OPERATOR},
 }

@@ -2,15 +2,18 @@
 
 A *fence* holds a partition that was taken over until everything that was answered before has been read: otherwise a task would
 go twice. A *reservation* keeps queues from senders of single calls, because an import will take what waits there or because its
-window is shut. A *circuit breaker* stops calls while they fail: one for all calls, and one for each queue.
+window is shut. A *circuit breaker* stops calls while they fail: one for all calls, and one for each queue. The *brake* holds
+removals until the account's ruling grants them.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from streams.dispatch.outbox.delivery_task import Blocker, DeliveryTask, QueueKey
+from streams.messages.removals import RemovalKind
 
 _PROBE_MS = 5_000
 """Between two probes, at least."""
@@ -35,6 +38,36 @@ class _CircuitBreaker:
         self.until, self.probing = 0, False
 
 
+class RemovalState(StrEnum):
+    """Where a removal stands with the brake."""
+
+    WAITING = "waiting"
+    HELD = "held"
+    GRANTED = "granted"
+    DISCARDED = "discarded"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Up to which number a partition's removals of one kind may go.
+
+    ``discarded``: those that a person does not want to go, after one number and up to another. ``held``: the kind passed a
+    limit.
+    """
+
+    upto: int = 0
+    discarded: tuple[tuple[int, int], ...] = ()
+    held: bool = False
+
+    def state(self, number: int) -> RemovalState:
+        """Where the removal of that number stands."""
+        if any(after < number <= upto for after, upto in self.discarded):
+            return RemovalState.DISCARDED
+        if number <= self.upto:
+            return RemovalState.GRANTED
+        return RemovalState.HELD if self.held else RemovalState.WAITING
+
+
 class Blockers:
     """What is held back at the moment; ``changed`` is set when something may be given out that was not before."""
 
@@ -42,6 +75,7 @@ class Blockers:
         self.changed = asyncio.Event()
         self.reserved: frozenset[QueueKey] = frozenset()
         self._fenced: set[int] = set()
+        self._grants: dict[int, Mapping[RemovalKind, Grant]] = {}
         self._all_calls = _CircuitBreaker()
         self._by_queue = defaultdict[QueueKey, _CircuitBreaker](_CircuitBreaker)
 
@@ -52,6 +86,7 @@ class Blockers:
             Blocker.FENCED: self.fenced(task.partition),
             Blocker.RESERVED: task.queue_key in self.reserved,
             Blocker.CIRCUIT_OPEN: now < self.opens_at(task.queue_key),
+            Blocker.BRAKED: self.braked(task),
         }
         leased = () if task.lease is None else (task.lease.blocker,)
         return frozenset((*leased, *(blocker for blocker, holds in found.items() if holds)))
@@ -68,6 +103,22 @@ class Blockers:
     def fenced(self, partition: int) -> bool:
         """Whether a partition is held back."""
         return partition in self._fenced
+
+    def set_grants(self, partition: int, grants: Mapping[RemovalKind, Grant]) -> None:
+        """These removals of a partition may go, and no others."""
+        self._grants[partition] = grants
+        self.changed.set()
+
+    def removal_state(self, task: DeliveryTask) -> RemovalState:
+        """Where a removal stands with the brake; what is no removal needs no grant."""
+        if task.removal is None:
+            return RemovalState.GRANTED
+        grant = self._grants.get(task.partition, {}).get(task.removal.kind) or Grant()
+        return grant.state(task.removal.number)
+
+    def braked(self, task: DeliveryTask) -> bool:
+        """Whether the brake holds the task back."""
+        return task.removal is not None and self.removal_state(task) is not RemovalState.GRANTED
 
     def reserve(self, keys: Iterable[QueueKey]) -> None:
         """Keep these queues from senders of single calls, and no others."""
@@ -100,3 +151,4 @@ class Blockers:
     def clear(self) -> None:
         """The partitions are gone; reservations and breakers are of the account, and stay."""
         self._fenced.clear()
+        self._grants.clear()

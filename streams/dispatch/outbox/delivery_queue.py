@@ -8,15 +8,17 @@ transitions are in :mod:`streams.dispatch.outbox.delivery_task`.
 import asyncio
 import heapq
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
+from itertools import islice
 
 from streams.core.clock import Clock
 from streams.core.lanes import Lane
-from streams.dispatch.outbox.blockers import Blockers
-from streams.dispatch.outbox.delivery_task import CALL, Blocker, DeliveryTask, Lease, QueueKey, TaskState, state_of
-from streams.dispatch.outbox.tasks import SINGLY, Work
+from streams.dispatch.outbox.blockers import Blockers, Grant, RemovalState
+from streams.dispatch.outbox.delivery_task import CALL, Blocker, DeliveryTask, Lease, QueueKey, Removal, TaskState, state_of
+from streams.dispatch.outbox.tasks import SINGLY, Work, owner_of
 from streams.messages.deliveries import CreatedAs
+from streams.messages.removals import RemovalKind
 
 _COUNTED = 1_000
 
@@ -27,6 +29,7 @@ class DeliveryQueue:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._tasks: dict[str, DeliveryTask] = {}
+        self._removals: dict[str, DeliveryTask] = {}
         self._heaps: dict[QueueKey, list[tuple[int, str]]] = {(lane, work): [] for lane in Lane for work in Work}
         self._waiting: Counter[QueueKey] = Counter()
         self.blockers = Blockers()
@@ -49,9 +52,14 @@ class DeliveryQueue:
                 # An opt-out or an erasure goes out beside the import that has the task.
                 task.lease = None
             task.due, task.lane, task.timer, task.overtakes = wanted.due, wanted.lane, wanted.timer, wanted.overtakes
+            task.removal = wanted.removal
             # What an import could not do stays alone until there is an outcome: a second import would fail like the first.
             task.work = task.work if task.failures and task.work is Work.ALONE else wanted.work
             self._count(task, 1)
+        if task.removal is None:
+            self._removals.pop(task.key, None)
+        else:
+            self._removals[task.key] = task
         self._push(task)
 
     def finish(self, key: str, lease: Lease = CALL) -> None:
@@ -72,6 +80,7 @@ class DeliveryQueue:
     def forget(self, key: str) -> None:
         """The task must not be done any more, whatever is leased."""
         task = self._tasks.pop(key, None)
+        self._removals.pop(key, None)
         if task is not None:
             self._count(task, -1)
 
@@ -96,13 +105,56 @@ class DeliveryQueue:
             if task.partition == partition:
                 self._push(task)
 
+    def set_grants(self, partition: int, grants: Mapping[RemovalKind, Grant]) -> None:
+        """Give out these removals of the partition when they are due, and no others."""
+        self.blockers.set_grants(partition, grants)
+        for task in self._removals.values():
+            if task.partition == partition:
+                self._push(task)
+
     def clear(self) -> None:
         """Forget every task."""
         self._tasks.clear()
+        self._removals.clear()
         self._waiting.clear()
         self.blockers.clear()
         for heap in self._heaps.values():
             heap.clear()
+
+    # Removals
+
+    def removal_of(self, key: str) -> Removal | None:
+        """The removal that the task is, as it was committed last."""
+        task = self._removals.get(key)
+        return None if task is None else task.removal
+
+    def removals_between(self, partition: int, kind: RemovalKind, after: int, upto: int) -> bool:
+        """Whether there is a removal of that kind in the partition with a number in between."""
+        return any(
+            task.partition == partition and task.removal.kind is kind and after < task.removal.number <= upto
+            for task in self._removals.values()
+            if task.removal is not None
+        )
+
+    def held_removals(self, partition: int, kind: RemovalKind, most: int) -> tuple[str, ...]:
+        """Owners of removals that are held back, at most so many."""
+        held = (
+            owner_of(task.key)
+            for task in self._removals.values()
+            if task.partition == partition
+            and task.removal is not None
+            and task.removal.kind is kind
+            and self.blockers.removal_state(task) in (RemovalState.WAITING, RemovalState.HELD)
+        )
+        return tuple(islice(held, most))
+
+    def removal_counts(self) -> Counter[tuple[RemovalKind, RemovalState]]:
+        """Removals by kind, and by where they stand with the brake."""
+        return Counter(
+            (task.removal.kind, self.blockers.removal_state(task))
+            for task in self._removals.values()
+            if task.removal is not None
+        )
 
     # What becomes of leases
 
@@ -200,10 +252,13 @@ class DeliveryQueue:
         return state_of(self.blocked_by(key)) if key in self._tasks else TaskState.ABSENT
 
     def counts(self) -> Counter[Lane]:
-        """Tasks that wait, by lane; those that are leased included, timers not."""
+        """Tasks that wait, by lane; those that are leased included, timers and what waits for a person not."""
         found: Counter[Lane] = Counter()
         for (lane, _), count in self._waiting.items():
             found[lane] += count
+        for task in self._removals.values():
+            if not task.timer and self.blockers.removal_state(task) in (RemovalState.HELD, RemovalState.DISCARDED):
+                found[task.lane] -= 1
         return found
 
     def due(self, key: QueueKey, most: int) -> int:
@@ -244,7 +299,7 @@ class DeliveryQueue:
     def _standing(self, due: int, name: str, key: QueueKey) -> DeliveryTask | None:
         """The task that waits here; one whose due time has moved on has another place in a heap, and this one is void."""
         task = self._tasks.get(name)
-        if task is None or task.lease is not None or self.blockers.fenced(task.partition):
+        if task is None or task.lease is not None or self.blockers.fenced(task.partition) or self.blockers.braked(task):
             return None
         return task if (task.due, task.queue_key) == (due, key) else None
 
@@ -258,8 +313,8 @@ class DeliveryQueue:
                 await self.blockers.changed.wait()
 
     def _push(self, task: DeliveryTask) -> None:
-        # What is leased is pushed when its lease ends, what is fenced when the fence is lifted.
-        if task.lease is None and not self.blockers.fenced(task.partition):
+        # What is leased is pushed when its lease ends, what is fenced or braked when that ends.
+        if task.lease is None and not self.blockers.fenced(task.partition) and not self.blockers.braked(task):
             heapq.heappush(self._heaps[task.queue_key], (task.due, task.key))
             self.blockers.changed.set()
 

@@ -11,7 +11,7 @@ States
 |---|---|
 | absent | there is none: nothing to deliver, or Dotdigital refused it and it is parked |
 | waiting | its due time has not come: debounce, retry, or the day on which a contact leaves the list |
-| blocked | it is due, but its partition is fenced, its queue reserved for imports, or a circuit breaker is open |
+| blocked | it is due, but its partition is fenced, its queue is for imports, a circuit breaker is open, or the brake holds it |
 | ready | it is due, and the next free sender takes it |
 | calling | a call for it is under way |
 | importing | it went out with an import whose report has not come |
@@ -43,7 +43,7 @@ Transitions
 | parked | absent, queued, calling | absent, queued | refused for its content; other content goes on |
 | delivered | importing | importing | a call of the worker before had overtaken the import, which has it again |
 | parked | importing | importing | the same |
-| blocked | queued | queued | a fence, a reservation or an open circuit breaker, or its end |
+| blocked | queued | queued | a fence, a reservation, an open circuit breaker or the brake on removals, or its end |
 | checkpoint | queued | queued | the row is saved, and its due time counts again |
 | taken over | absent, queued, calling, importing | absent, waiting, blocked, importing | leases are void, a fence holds |
 """
@@ -59,6 +59,7 @@ from streams.dispatch.outbox.tasks import Work
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.creation import Creation
 from streams.messages.deliveries import CreatedAs
+from streams.messages.removals import RemovalKind
 
 QueueKey: TypeAlias = tuple[Lane, Work]
 """What waits together: a lane and a kind of work."""
@@ -73,6 +74,7 @@ class Blocker(StrEnum):
     FENCED = "fenced"
     RESERVED = "reserved"
     CIRCUIT_OPEN = "circuit-open"
+    BRAKED = "braked"
 
 
 class TaskState(StrEnum):
@@ -112,12 +114,20 @@ CALL: Final = Lease()
 """The lease of a call of this worker's; an import is called for under it, too, until it is accepted."""
 
 
+class Removal(NamedTuple):
+    """The task takes something away, and waits for a grant: its kind, and its number in its partition."""
+
+    kind: RemovalKind
+    number: int
+
+
 class _Stored(NamedTuple):
     due: int
     lane: int
     work: str
     timer: bool
     overtakes: bool
+    removal: Removal | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -129,8 +139,9 @@ class DeliveryTask:
     """A task that must be done. Only the queue changes it.
 
     ``due``: when (epoch ms). ``timer``: nothing waits to be sent, but something must be done at ``due``. ``overtakes``: no
-    import holds it up. ``failures`` are those in a row, ``missing`` those of them that lacked something. ``unread_attempt``:
-    the status with which an unanswered call may have created the contact; its row will say so too, but not at once.
+    import holds it up. ``removal``: the brake may hold it up. ``failures`` are those in a row, ``missing`` those of them that
+    lacked something. ``unread_attempt``: the status with which an unanswered call may have created the contact; its row will
+    say so too, but not at once.
     """
 
     key: str
@@ -140,6 +151,7 @@ class DeliveryTask:
     work: Work
     timer: bool = False
     overtakes: bool = False
+    removal: Removal | None = None
     lease: Lease | None = None
     failures: int = 0
     missing: int = 0
@@ -149,11 +161,11 @@ class DeliveryTask:
     def stored(cls, key: str, partition: int, value: bytes) -> "DeliveryTask":
         """The task that :meth:`encode` wrote."""
         row = _decode(value)
-        return cls(key, partition, row.due, Lane(row.lane), Work(row.work), row.timer, row.overtakes)
+        return cls(key, partition, row.due, Lane(row.lane), Work(row.work), row.timer, row.overtakes, row.removal)
 
     def encode(self) -> bytes:
         """What of the task must outlive the worker."""
-        return _encode(_Stored(self.due, self.lane, self.work, self.timer, self.overtakes))
+        return _encode(_Stored(self.due, self.lane, self.work, self.timer, self.overtakes, self.removal))
 
     @property
     def queue_key(self) -> QueueKey:

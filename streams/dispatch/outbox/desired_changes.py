@@ -80,9 +80,15 @@ class DesiredChanges:
         task, now = task_of(Family.CONTACT, change.key), rows.unit.now_ms / 1000
         row = rows.touch(task).row
         joined, left = self._policy.joins(row, now), row.dirty and row.fields is None
+        recent = self._policy.listed_until(row) > now
         doubtful, was_dirty = self._flag_unknown_outcome(rows, task, row), row.dirty or joined
         done = self._apply_change(rows, row, change)
         row.join_unconfirmed = row.join_unconfirmed or (doubtful and joined)
+        if self._policy.listed_until(row) > now:
+            row.place_withdrawn = False
+        elif recent and row.fields is not None and (row.listed or row.join_unconfirmed):
+            # Not because its time is over: the despatch is gone.
+            row.place_withdrawn = True
         if doubtful and left and row.fields is not None:
             self._cancel_removal(rows, change.key, row)
         if done and (row.dirty or self._policy.joins(row, now)):

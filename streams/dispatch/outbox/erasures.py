@@ -33,7 +33,7 @@ class Erasures:
         self._tombstones.put(unit, digest)
         for task in rows.parts(email):
             rows.touched.pop(task, None)
-            self._saver.unschedule(unit, task)
+            self._saver.unschedule(rows, task)
 
     def done(self, rows: TouchedRows, email: str, at: int) -> None:
         """The contact was deleted ``at`` (epoch ms): delete its rows and write the receipt, unless it was asked for again."""

@@ -16,6 +16,8 @@ from streams.dispatch.outbox.erasures import Erasures
 from streams.dispatch.outbox.imports_in_flight import ImportsInFlight
 from streams.dispatch.outbox.partitions import OwnedPartitions
 from streams.dispatch.outbox.planner import Planner
+from streams.dispatch.outbox.removal_brake import BrakePolicy, RemovalBrake
+from streams.dispatch.outbox.removals import Removals
 from streams.dispatch.outbox.row_saver import RowSaver
 from streams.dispatch.outbox.rows import TouchedRows
 from streams.dispatch.outbox.site_policy import SitePolicy
@@ -24,9 +26,20 @@ from streams.domain.debounce import Debounce
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
+from streams.messages.changes import Change, ChangeKind
 from streams.messages.deliveries import ImportEnded, ImportIdVoid, PartitionResumed, read_event
 from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
+
+_OF_THE_BRAKE = frozenset(
+    {
+        ChangeKind.REMOVAL_TALLY,
+        ChangeKind.REMOVAL_QUERY,
+        ChangeKind.REMOVAL_TICK,
+        ChangeKind.REMOVAL_RULING,
+        ChangeKind.REMOVAL_DECISION,
+    }
+)
 
 
 class ReadbackState(Protocol):
@@ -49,12 +62,15 @@ class OutboxHandler:
         queue: DeliveryQueue,
         imports_in_flight: ImportsInFlight,
         metrics: Metrics,
+        brake: BrakePolicy | None,
     ) -> None:
         self._topics = topics
         self._queue = queue
         self._imports_in_flight = imports_in_flight
         self._metrics = metrics
         planner = Planner(policy, debounce)
+        self._removals = Removals(topics, queue, enabled=brake is not None)
+        self._brake = None if brake is None else RemovalBrake(topics, brake)
         self._partitions = OwnedPartitions(queue)
         self._tombstones = Tombstones(policy.digest)
         self._saver = RowSaver(topics, planner, queue, policy.hash_key)
@@ -73,6 +89,9 @@ class OutboxHandler:
         Nothing is given out before everything that was answered has been read: :meth:`resuming` says what must be written.
         """
         self._partitions.recovered(partition, table)
+        self._removals.recovered(partition, table)
+        if self._brake is not None:
+            self._brake.recovered(partition, table)
         self._saver.recovered(partition, table)
         self._tombstones.recovered(partition, table)
         # After the tasks: it leases those that are in an import.
@@ -83,6 +102,8 @@ class OutboxHandler:
         self._queue.clear()
         self._imports_in_flight.clear()
         self._partitions.revoked()
+        if self._brake is not None:
+            self._brake.revoked()
         self._tombstones.clear()
 
     def resuming(self) -> list[tuple[int, PartitionResumed]]:
@@ -93,9 +114,13 @@ class OutboxHandler:
         """Until when every partition of this worker knows what Dotdigital has (UTC epoch seconds); None: not wholly read."""
         return self._partitions.complete_until()
 
+    def brake_due(self) -> tuple[int, int] | None:
+        """The round of the brake that is under way, and when its wait is over (epoch ms); None: none, or not this worker's."""
+        return None if self._brake is None else self._brake.due
+
     def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
         """Fold changes and delivery events in order."""
-        rows = TouchedRows(unit)
+        rows = TouchedRows(unit, self._removals.unit(unit))
         applied = stale = 0
         over: list[ImportEnded | ImportIdVoid] = []
         for record in records:
@@ -107,14 +132,23 @@ class OutboxHandler:
                 applied += 1
                 continue
             for change in self._topics.desired.unpack(record.value):
-                done = self._desired.fold(rows, change)
+                done = self._fold(rows, change)
                 applied += done
                 stale += not done
         for key, item in rows.touched.items():
             self._saver.save(rows, key, item)
+        rows.removals.finish()
         for ended in over:
             # After what its report said: what is still with the import then was not done.
             self._imports_in_flight.over(unit, ended)
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
         return applied + stale
+
+    def _fold(self, rows: TouchedRows, change: Change) -> bool:
+        if change.kind not in _OF_THE_BRAKE:
+            return self._desired.fold(rows, change)
+        rows.removals.fold(change)
+        if self._brake is not None:
+            self._brake.fold(rows.unit, change)
+        return True

@@ -7,6 +7,7 @@ from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dispatch.outbox.delivery_task import DeliveryTask
 from streams.dispatch.outbox.parked import ParkedPublisher
 from streams.dispatch.outbox.planner import Planner
+from streams.dispatch.outbox.removal_kinds import present_in
 from streams.dispatch.outbox.rows import CODECS, TouchedRow, TouchedRows
 from streams.dispatch.outbox.tasks import Family, family_of, owner_of, task_of
 from streams.domain.contact_state import ContactDeliveryState
@@ -37,6 +38,7 @@ class RowSaver:
         """Save the row, and what follows from it."""
         unit = rows.unit
         task = self._task_for(rows, key, item.row)
+        rows.removals.saved(key, item.row, item.present, task, item.outcome)
         CODECS[family_of(key)].save(unit, key, item.row)
         self._parked.publish(unit, key, item)
         unit.put(f"{DIRTY}{key}".encode(), None if task is None else task.encode())
@@ -57,12 +59,17 @@ class RowSaver:
         """Delete the row with its task, also if this unit has touched it."""
         if (row := rows.look(key)).parked is not None:
             self._parked.cleared(rows.unit, key, row)
-        rows.touched.pop(key, None)
+        item = rows.touched.pop(key, None)
         rows.unit.put(key.encode(), None)
-        self.unschedule(rows.unit, key)
+        self._drop(rows.unit, key)
+        rows.removals.forgotten(key, present_in(key, row) if item is None else item.present)
 
-    def unschedule(self, unit: UnitOfWork, key: str) -> None:
+    def unschedule(self, rows: TouchedRows, key: str) -> None:
         """Nothing is to be done for the task any more, whoever has it."""
+        rows.removals.forgotten(key)
+        self._drop(rows.unit, key)
+
+    def _drop(self, unit: UnitOfWork, key: str) -> None:
         unit.put(f"{DIRTY}{key}".encode(), None)
         unit.on_commit(partial(self._queue.forget, key))
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from streams.dispatch.outbox.delivery_task import Lease
+from streams.dispatch.outbox.removal_kinds import present_in
+from streams.dispatch.outbox.removals import UnitRemovals
 from streams.dispatch.outbox.tasks import Family, family_of, part_of, task_of
 from streams.domain import record_state
 from streams.domain.contact_state import ContactDeliveryState
@@ -12,6 +14,7 @@ from streams.domain.record_state import FollowUpDeliveryState, RecordDeliverySta
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec, UnitOfWork
 from streams.messages.deliveries import TaskEvent
+from streams.messages.removals import RemovalKind
 
 CODECS: dict[Family, Codec[Any]] = {
     Family.CONTACT: Codec("", ContactDeliveryState),
@@ -52,19 +55,24 @@ class OutboxRows:
 
 @dataclass(slots=True)
 class TouchedRow:
-    """A row that will be saved: whether it was parked before, and the outcome that it got, with the lease that it ends."""
+    """A row that will be saved: whether it was parked before, and the outcome that it got, with the lease that it ends.
+
+    ``present``: what of ours it showed as delivered and wanted before.
+    """
 
     row: Any
     was_parked: bool
+    present: tuple[RemovalKind, ...] = ()
     outcome: TaskEvent | None = None
     lease: Lease | None = None
 
 
 class TouchedRows:
-    """The rows that one unit touches."""
+    """The rows that one unit touches, and its removals."""
 
-    def __init__(self, unit: UnitOfWork) -> None:
+    def __init__(self, unit: UnitOfWork, removals: UnitRemovals) -> None:
         self.unit = unit
+        self.removals = removals
         self.touched: dict[str, TouchedRow] = {}
 
     def touch(self, task: str) -> TouchedRow:
@@ -72,7 +80,7 @@ class TouchedRows:
         item = self.touched.get(task)
         if item is None:
             row = CODECS[family_of(task)].load(self.unit, task)
-            item = self.touched[task] = TouchedRow(row, row.parked is not None)
+            item = self.touched[task] = TouchedRow(row, row.parked is not None, present_in(task, row))
         return item
 
     def look(self, task: str) -> Any:

@@ -1,0 +1,41 @@
+"""Which rows show something of ours in Dotdigital, and which of their tasks take it away. Pure."""
+
+from typing import Any
+
+from streams.dispatch.outbox.tasks import Family, family_of
+from streams.domain.contact_state import ContactDeliveryState
+from streams.domain.record_state import GONE, RecordDeliveryState
+from streams.messages.removals import RemovalKind
+
+
+def present_in(key: str, row: Any) -> tuple[RemovalKind, ...]:
+    """What of ours the row of task ``key`` shows as delivered and still wanted."""
+    match row:
+        case ContactDeliveryState():
+            contact = row.known and row.delivered is not None and row.fields is not None
+            listed = row.listed and row.fields is not None and not row.place_withdrawn
+            return (*((RemovalKind.CONTACTS,) if contact else ()), *((RemovalKind.LIST,) if listed else ()))
+        case RecordDeliveryState() if row.delivered is not None and row.hash != GONE:
+            return (_record_kind(key),)
+    return ()
+
+
+def removal_kind(key: str, row: Any) -> RemovalKind | None:
+    """Of which kind of removal the task ``key`` is that follows from the row; None: of none.
+
+    An erasure and a move are none: one must go, and the other takes along what it leaves. Nor is the end of a recent buyer's
+    time.
+    """
+    match row:
+        case ContactDeliveryState() if row.erase is None and row.fields is None and row.dirty:
+            ours = row.known or row.delivered is not None or row.outcome_unknown or row.creation.ours is not None
+            return RemovalKind.CONTACTS if ours and not row.moved_to else None
+        case ContactDeliveryState() if row.place_withdrawn and not row.dirty:
+            return RemovalKind.LIST
+        case RecordDeliveryState() if row.hash == GONE and not row.moved:
+            return _record_kind(key)
+    return None
+
+
+def _record_kind(key: str) -> RemovalKind:
+    return RemovalKind.CATALOGUE if family_of(key) is Family.CATALOGUE else RemovalKind.RECORDS
