@@ -22,6 +22,7 @@ from streams.agents.orders import OrdersHandler
 from streams.agents.products import ProductsHandler
 from streams.connect.guard import CaptureGuard
 from streams.core.clock import SystemClock
+from streams.dispatch.control_feed import KafkaControlFeed
 from streams.dispatch.service import Dispatch
 from streams.domain.erasure import digester
 from streams.engine.app import create_app
@@ -162,9 +163,11 @@ class Worker:
     def _build_dispatch(self, parts: _Parts, producer: BatchProducer) -> None:
         app, opener, progress = self._app(parts, producer, dispatch_app(self._settings), Role.DISPATCH)
         dispatch = Dispatch(self._settings, self._mapping, self._clock, self.metrics)
+        controls = KafkaControlFeed(KafkaConfig.of(self._settings), self._topics.controls)
         topics = [self._topics.desired, self._topics.deliveries]
         table = self._stage(parts, app, opener, progress, producer, dispatch.outbox, topics)
-        parts.tasks.append(("senders", dispatch.run(table, producer)))
+        parts.tasks.append(("senders", dispatch.run(table, producer, controls)))
+        self._health.remark("dispatch", lambda: dispatch.remark)
         self._health.before_scrape(dispatch.update_gauges)
 
     def _app(

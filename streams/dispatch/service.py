@@ -16,6 +16,7 @@ from streams.core.backoff import RetryPolicy
 from streams.core.clock import Clock
 from streams.core.lanes import Lane
 from streams.dispatch.brake_clock import BrakeClock
+from streams.dispatch.control_feed import ControlFeed
 from streams.dispatch.outbox.blockers import RemovalState
 from streams.dispatch.outbox.delivery_log import DeliveryLog
 from streams.dispatch.outbox.delivery_queue import DeliveryQueue
@@ -39,6 +40,7 @@ from streams.dispatch.senders.readback_freshness import ReadbackFreshness
 from streams.dispatch.senders.recent_buyers import RecentBuyersList
 from streams.dispatch.senders.single_calls import SingleCallSender
 from streams.domain.erasure import digester
+from streams.domain.times import utc_text
 from streams.dotdigital.bootstrap import resolve
 from streams.dotdigital.client import DotdigitalClient
 from streams.dotdigital.credentials import Credentials
@@ -49,6 +51,7 @@ from streams.kafka.producer import BatchProducer
 from streams.mapping import Mapping
 from streams.messages.removals import RemovalKind
 from streams.messages.topics import Topics
+from streams.messages.write_control import WriteControl
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
 
@@ -73,13 +76,27 @@ class Dispatch:
         debounce, brake = debounce_policy(settings), brake_policy(settings)
         self.outbox = OutboxHandler(self._topics, self._policy, debounce, self.queue, self.imports_in_flight, metrics, brake)
 
-    async def run(self, table: StateTable, producer: BatchProducer, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        """Deliver for ever what the outbox's ``table`` wants.
+    async def run(
+        self,
+        table: StateTable,
+        producer: BatchProducer,
+        controls: ControlFeed,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Deliver for ever what the outbox's ``table`` wants, as far as ``controls`` let it.
 
         Raises:
             ConfigurationError: the account lacks something that the mapping names.
             aiokafka.errors.KafkaError: an outcome could not be written down; the worker must end.
         """
+        known = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(controls.follow(self._set_writes, known.set))
+            # Not a call before it is known whether writes are paused.
+            await known.wait()
+            await self._run(table, producer, transport)
+
+    async def _run(self, table: StateTable, producer: BatchProducer, transport: httpx.AsyncBaseTransport | None) -> None:
         share = PartitionShare(table.owned, self._settings.partitions)
         limiter = RateLimiter(share, budget_policy(self._settings), self._clock, self._metrics, self._rng)
         config = client_config(self._settings)
@@ -96,6 +113,21 @@ class Dispatch:
                 group.create_task(self._deliver(self._context(table, producer, client), limiter, targets, readback))
         finally:
             await client.close()
+
+    def _set_writes(self, control: WriteControl) -> None:
+        self.queue.set_writes(control)
+        self._metrics.paused.set(control.paused + (control.paused and control.everything))
+        if control.paused:
+            logger.critical("writes to Dotdigital are paused", by=control.by, everything=control.everything)
+
+    @property
+    def remark(self) -> str | None:
+        """What a person should know who asks whether the worker is ready; None: nothing."""
+        writes = self.queue.blockers.writes
+        if not writes.paused:
+            return None
+        since, whole = utc_text(writes.at // 1000), "wait too" if writes.everything else "go on"
+        return f"writes to Dotdigital are paused by {writes.by} since {since}; opt-outs and erasures {whole}: see 'owdd resume'"
 
     async def _reach(self, client: DotdigitalClient) -> AccountTargets:
         async def reach() -> AccountTargets:

@@ -48,7 +48,16 @@ class RemovalsDecided(msgspec.Struct, frozen=True, gc=False, tag="decided", tag_
     count: int
 
 
-Entry: TypeAlias = OperatorAction | ErasureRequested | ErasureResult | RemovalsDecided
+class WritesControlled(msgspec.Struct, frozen=True, gc=False, tag="controlled", tag_field="what"):
+    """An operator paused all writes to Dotdigital, ``everything``: opt-outs and erasures too; or resumed them."""
+
+    at: int
+    by: str
+    action: Literal["pause", "resume"]
+    everything: bool
+
+
+Entry: TypeAlias = OperatorAction | ErasureRequested | ErasureResult | RemovalsDecided | WritesControlled
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Entry).decode

@@ -217,6 +217,17 @@ OWN_TOPICS: Final = (
         "that of the task's owner, as in `desired`",
     ),
     TopicContract(
+        "controls",
+        "`writes`",
+        "`WriteControl` (JSON)",
+        (Participant.OPERATOR,),
+        (Participant.SENDERS, Participant.OPERATOR),
+        {"cleanup.policy": "compact"},
+        "whether writes to Dotdigital are paused",
+        "An emergency stop must reach every worker at once, whatever waits in other topics, and must outlive the workers.",
+        "partition 0",
+    ),
+    TopicContract(
         "removals",
         "kind of removal",
         "`HeldRemovals` (JSON)",
@@ -240,8 +251,8 @@ OWN_TOPICS: Final = (
     ),
     TopicContract(
         "audit",
-        "digest in hex, dead-letter code, kind of removal, or none",
-        "`OperatorAction`, `ErasureRequested`, `ErasureResult` or `RemovalsDecided` (JSON)",
+        "digest in hex, dead-letter code, kind of removal, `writes`, or none",
+        "`OperatorAction`, `ErasureRequested`, `ErasureResult`, `RemovalsDecided` or `WritesControlled` (JSON)",
         (Participant.ORDERS, Participant.BUYERS, Participant.CONTACTS, Participant.OUTBOX, Participant.OPERATOR),
         (Participant.OPERATOR,),
         {"cleanup.policy": "delete", "retention.ms": _YEARS},

@@ -87,6 +87,7 @@ class Topics:
     erasures: str
     audit: str
     removals: str
+    controls: str
 
     @property
     def between_stages(self) -> tuple[ChangeTopic[Any], ...]:
@@ -113,4 +114,5 @@ class Topics:
             erasures=f"{app_id}.erasures",
             audit=f"{app_id}.audit",
             removals=f"{app_id}.removals",
+            controls=f"{app_id}.controls",
         )

@@ -28,11 +28,16 @@ class Health:
         self._metrics = metrics
         self._checks: dict[str, Callable[[], bool]] = {}
         self._before_scrape: list[Callable[[], None]] = []
+        self._remarks: dict[str, Callable[[], str | None]] = {}
         self._ticked = time.monotonic()
 
     def check(self, name: str, ready: Callable[[], bool]) -> None:
         """Add a part that must be ready."""
         self._checks[name] = ready
+
+    def remark(self, name: str, text: Callable[[], str | None]) -> None:
+        """Add what a part has to say to whoever asks whether it is ready; None: nothing."""
+        self._remarks[name] = text
 
     def before_scrape(self, refresh: Callable[[], None]) -> None:
         """Call ``refresh`` before metrics are read, for gauges that are cheaper to compute than to keep."""
@@ -51,7 +56,9 @@ class Health:
 
         async def ready(_: Request) -> Response:
             states = {name: check() for name, check in self._checks.items()}
-            return JSONResponse({"ready": all(states.values()), "parts": states}, 200 if all(states.values()) else 503)
+            remarks = {name: remark for name, text in self._remarks.items() if (remark := text()) is not None}
+            shown = {"ready": all(states.values()), "parts": states} | ({"remarks": remarks} if remarks else {})
+            return JSONResponse(shown, 200 if all(states.values()) else 503)
 
         routes = [Route("/metrics", metrics), Route("/health/live", live), Route("/health/ready", ready)]
         return Starlette(routes=routes)

@@ -52,6 +52,11 @@ class Metrics:
         self.table_rows = Gauge("owdd_table_rows", "State rows (RocksDB's estimate).", ["table"], registry=registry)
         self.table_bytes = Gauge("owdd_table_bytes", "State bytes (RocksDB's estimate).", ["table"], registry=registry)
         self.pending = Gauge("owdd_pending", "Deliveries waiting to be sent.", ["lane"], registry=registry)
+        self.paused = Gauge(
+            "owdd_paused",
+            "1 while a person has paused all writes to Dotdigital ('owdd pause'); 2: opt-outs and erasures too.",
+            registry=registry,
+        )
         self.removals = Gauge(
             "owdd_removals",
             "Removals that are not made yet, by kind and state. 'held' above 0: a mass removal waits for a person, see 'owdd "

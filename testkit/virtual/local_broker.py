@@ -6,7 +6,7 @@ one unit, first what is told, then the state, then what is kept in memory. The s
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from streams.engine.stage import Handler, Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.kafka.producer import KeyValue
+from streams.messages.write_control import RUNNING, WriteControl
 
 _HOP = 0.005
 """Seconds from append to acknowledgement, and to consumption."""
@@ -104,6 +105,27 @@ class LocalBroker:
     def acknowledge(self, partition: int, records: int) -> None:
         """The first so many records of a partition are done with."""
         del self._arrived[partition][:records]
+
+
+class LocalControls:
+    """What :class:`streams.dispatch.control_feed.KafkaControlFeed` does: the latest control first, then every later one."""
+
+    def __init__(self) -> None:
+        self._control = RUNNING
+        self._changed = asyncio.Event()
+
+    def set(self, control: WriteControl) -> None:
+        """A person pauses writes, or resumes them."""
+        self._control = control
+        self._changed.set()
+
+    async def follow(self, apply: Callable[[WriteControl], None], known: Callable[[], None]) -> None:
+        """Follow for ever."""
+        while True:
+            apply(self._control)
+            known()
+            self._changed.clear()
+            await self._changed.wait()
 
 
 class LocalStage:

@@ -18,7 +18,7 @@ from streams.observability.metrics import Metrics
 from streams.settings import Settings
 from testkit.virtual.account import PASSWORD, USER
 from testkit.virtual.contender import URL, Surroundings
-from testkit.virtual.local_broker import LocalBroker, LocalStage, LocalTable
+from testkit.virtual.local_broker import LocalBroker, LocalControls, LocalStage, LocalTable
 
 SETTINGS: Final = Settings(dotdigital_url=URL, dotdigital_user=USER, dotdigital_password=SecretStr(PASSWORD), partitions=4)
 """The shipped defaults, but for the address of the account."""
@@ -53,6 +53,6 @@ class Pipeline:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(stage.run())
-                group.create_task(dispatch.run(state, producer, around.transport))
+                group.create_task(dispatch.run(state, producer, LocalControls(), around.transport))
         finally:
             table.close()

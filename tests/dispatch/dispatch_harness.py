@@ -48,7 +48,7 @@ from testkit.virtual import event_loop
 from testkit.virtual.account import LIST_ID, PASSWORD, USER, Terms, open_account
 from testkit.virtual.contender import URL
 from testkit.virtual.event_loop import VirtualClock
-from testkit.virtual.local_broker import LocalBroker, LocalStage, LocalTable
+from testkit.virtual.local_broker import LocalBroker, LocalControls, LocalStage, LocalTable
 from tests.wire import unpack
 
 P = ParamSpec("P")
@@ -160,6 +160,7 @@ class Site:
         self.settings = Settings(
             dotdigital_url=URL, dotdigital_user=USER, dotdigital_password=SecretStr(PASSWORD), **cast(Any, given)
         )
+        self.controls = LocalControls()
         self.box = open_account(self.mapping, Terms(import_seconds=10), clock)
         self.line = Line(self.box, clock)
         self.topics = Topics.of(self.settings.app_id)
@@ -202,7 +203,7 @@ class Site:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(stage.run())
-                group.create_task(self.dispatch.run(state, producer, self.line))
+                group.create_task(self.dispatch.run(state, producer, self.controls, self.line))
         finally:
             table.close()
 

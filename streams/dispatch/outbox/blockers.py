@@ -3,7 +3,8 @@
 A *fence* holds a partition that was taken over until everything that was answered before has been read: otherwise a task would
 go twice. A *reservation* keeps queues from senders of single calls, because an import will take what waits there or because its
 window is shut. A *circuit breaker* stops calls while they fail: one for all calls, and one for each queue. The *brake* holds
-removals until the account's ruling grants them.
+removals until the account's ruling grants them. A *pause* holds all writes; opt-outs and erasures only if a person wants those to
+wait as well.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from enum import StrEnum
 
 from streams.dispatch.outbox.delivery_task import Blocker, DeliveryTask, QueueKey
 from streams.messages.removals import RemovalKind
+from streams.messages.write_control import RUNNING, WriteControl
 
 _PROBE_MS = 5_000
 """Between two probes, at least."""
@@ -76,6 +78,7 @@ class Blockers:
         self.reserved: frozenset[QueueKey] = frozenset()
         self._fenced: set[int] = set()
         self._grants: dict[int, Mapping[RemovalKind, Grant]] = {}
+        self.writes: WriteControl = RUNNING
         self._all_calls = _CircuitBreaker()
         self._by_queue = defaultdict[QueueKey, _CircuitBreaker](_CircuitBreaker)
 
@@ -87,6 +90,7 @@ class Blockers:
             Blocker.RESERVED: task.queue_key in self.reserved,
             Blocker.CIRCUIT_OPEN: now < self.opens_at(task.queue_key),
             Blocker.BRAKED: self.braked(task),
+            Blocker.PAUSED: self.paused(task),
         }
         leased = () if task.lease is None else (task.lease.blocker,)
         return frozenset((*leased, *(blocker for blocker, holds in found.items() if holds)))
@@ -120,6 +124,19 @@ class Blockers:
         """Whether the brake holds the task back."""
         return task.removal is not None and self.removal_state(task) is not RemovalState.GRANTED
 
+    def set_writes(self, control: WriteControl) -> None:
+        """A person has paused all writes, or resumed them."""
+        self.writes = control
+        self.changed.set()
+
+    def paused(self, task: DeliveryTask) -> bool:
+        """Whether a pause holds the task back; what overtakes imports, an opt-out or an erasure, goes on."""
+        return self.writes.paused and (self.writes.everything or not task.overtakes)
+
+    def held_back(self, task: DeliveryTask) -> bool:
+        """Whether the task stands in no line now: its partition is fenced, the brake holds it, or writes are paused."""
+        return self.fenced(task.partition) or self.braked(task) or self.paused(task)
+
     def reserve(self, keys: Iterable[QueueKey]) -> None:
         """Keep these queues from senders of single calls, and no others."""
         reserved = frozenset(keys)
@@ -149,6 +166,6 @@ class Blockers:
         self._by_queue[key].passed(now)
 
     def clear(self) -> None:
-        """The partitions are gone; reservations and breakers are of the account, and stay."""
+        """The partitions are gone; reservations, breakers and a pause are of the account, and stay."""
         self._fenced.clear()
         self._grants.clear()

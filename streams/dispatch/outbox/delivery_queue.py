@@ -19,6 +19,7 @@ from streams.dispatch.outbox.delivery_task import CALL, Blocker, DeliveryTask, L
 from streams.dispatch.outbox.tasks import SINGLY, Work, owner_of
 from streams.messages.deliveries import CreatedAs
 from streams.messages.removals import RemovalKind
+from streams.messages.write_control import WriteControl
 
 _COUNTED = 1_000
 
@@ -111,6 +112,12 @@ class DeliveryQueue:
         for task in self._removals.values():
             if task.partition == partition:
                 self._push(task)
+
+    def set_writes(self, control: WriteControl) -> None:
+        """Give out nothing while writes are paused, and then all that is due."""
+        self.blockers.set_writes(control)
+        for task in self._tasks.values():
+            self._push(task)
 
     def clear(self) -> None:
         """Forget every task."""
@@ -299,7 +306,7 @@ class DeliveryQueue:
     def _standing(self, due: int, name: str, key: QueueKey) -> DeliveryTask | None:
         """The task that waits here; one whose due time has moved on has another place in a heap, and this one is void."""
         task = self._tasks.get(name)
-        if task is None or task.lease is not None or self.blockers.fenced(task.partition) or self.blockers.braked(task):
+        if task is None or task.lease is not None or self.blockers.held_back(task):
             return None
         return task if (task.due, task.queue_key) == (due, key) else None
 
@@ -313,8 +320,8 @@ class DeliveryQueue:
                 await self.blockers.changed.wait()
 
     def _push(self, task: DeliveryTask) -> None:
-        # What is leased is pushed when its lease ends, what is fenced or braked when that ends.
-        if task.lease is None and not self.blockers.fenced(task.partition) and not self.blockers.braked(task):
+        # What is leased is pushed when its lease ends, and what is held back when that ends.
+        if task.lease is None and not self.blockers.held_back(task):
             heapq.heappush(self._heaps[task.queue_key], (task.due, task.key))
             self.blockers.changed.set()
 

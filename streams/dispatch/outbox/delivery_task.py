@@ -11,7 +11,7 @@ States
 |---|---|
 | absent | there is none: nothing to deliver, or Dotdigital refused it and it is parked |
 | waiting | its due time has not come: debounce, retry, or the day on which a contact leaves the list |
-| blocked | it is due, but its partition is fenced, its queue is for imports, a circuit breaker is open, or the brake holds it |
+| blocked | it is due, but a fence, a queue for imports, an open circuit breaker, the brake or a pause holds it |
 | ready | it is due, and the next free sender takes it |
 | calling | a call for it is under way |
 | importing | it went out with an import whose report has not come |
@@ -43,7 +43,7 @@ Transitions
 | parked | absent, queued, calling | absent, queued | refused for its content; other content goes on |
 | delivered | importing | importing | a call of the worker before had overtaken the import, which has it again |
 | parked | importing | importing | the same |
-| blocked | queued | queued | a fence, a reservation, an open circuit breaker or the brake on removals, or its end |
+| blocked | queued | queued | a fence, a reservation, an open circuit breaker, the brake on removals or a pause, or its end |
 | checkpoint | queued | queued | the row is saved, and its due time counts again |
 | taken over | absent, queued, calling, importing | absent, waiting, blocked, importing | leases are void, a fence holds |
 """
@@ -75,6 +75,7 @@ class Blocker(StrEnum):
     RESERVED = "reserved"
     CIRCUIT_OPEN = "circuit-open"
     BRAKED = "braked"
+    PAUSED = "paused"
 
 
 class TaskState(StrEnum):

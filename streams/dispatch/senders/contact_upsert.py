@@ -116,6 +116,20 @@ async def deliver_contact(api: Api, upsert: ContactUpsert, checkpoint: WriteChec
         return msgspec.structs.replace(event, list_refusal=refusal)
 
 
+async def send_opt_out(api: Api, email: str, row: ContactDeliveryState) -> bool:
+    """Send an opt-out and nothing else; False if there is no such contact.
+
+    Raises:
+        DotdigitalError: as the client raises; it may be repeated.
+    """
+    found = await api.find(email)
+    if found is None:
+        return False
+    if consent.must_send_opt_out(row.consent, found.email_status, sent=row.opt_out_sent):
+        await api.update_by_id(found.contact_id, NOTHING, status=UNSUBSCRIBED)
+    return True
+
+
 def refusal_follows(row: ContactDeliveryState, checkpoint: Checkpoint) -> bool:
     """Whether a refusal must follow the person to the next address."""
     if not isinstance(checkpoint, RemovalPrepared) or checkpoint.observed is None:

@@ -12,7 +12,7 @@ from streams.dispatch.outbox.delivery_task import DeliveryTask
 from streams.dispatch.outbox.handler import ReadbackState
 from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Family, family_of, owner_of, part_of, task_of
-from streams.dispatch.senders.contact_upsert import ContactUpsert, deliver_contact, refusal_follows
+from streams.dispatch.senders.contact_upsert import ContactUpsert, deliver_contact, refusal_follows, send_opt_out
 from streams.dispatch.senders.context import SenderContext
 from streams.dispatch.senders.destination import AccountTargets
 from streams.dispatch.senders.recent_buyers import RecentBuyersList
@@ -28,12 +28,16 @@ from streams.messages.deliveries import (
     CreationAttempted,
     CreationWithdrawn,
     ListLeft,
+    OptOutSent,
     RecordDelivered,
     RecordRemoved,
     RecordStored,
 )
 
 log = structlog.get_logger()
+
+_PAUSED_MS = 5_000
+"""Between two looks at an opt-out while writes are paused."""
 
 
 class SingleCallSender:
@@ -120,6 +124,9 @@ class SingleCallSender:
         await self._context.log.write(task.partition, ListLeft(task=task.key, at=self._clock.now_ms()))
 
     async def _deliver(self, task: DeliveryTask, row: ContactDeliveryState, api: Api, join: int | None) -> None:
+        if self._queue.blockers.writes.paused and row.erase is None:
+            await self._opt_out(task, row, api)
+            return
         email, leaving = owner_of(task.key), row.fields is None or row.erase is not None
         upsert = ContactUpsert(
             task=task.key,
@@ -134,6 +141,14 @@ class SingleCallSender:
             self._recent_buyers.refused(event.list_refusal, email)
         self._context.count_delivered(row, Family.CONTACT, event.outcome)
         await self._context.log.write(task.partition, event)
+
+    async def _opt_out(self, task: DeliveryTask, row: ContactDeliveryState, api: Api) -> None:
+        """While writes are paused an opt-out goes out without the data, which wait."""
+        now = self._clock.now_ms()
+        if row.must_send_opt_out and await send_opt_out(api, owner_of(task.key), row):
+            await self._context.log.write(task.partition, OptOutSent(task=task.key, at=now))
+        # Until what was written down is read the task still looks like an opt-out.
+        self._queue.give_back(task, now + _PAUSED_MS)
 
     async def _checkpoint(self, task: DeliveryTask, row: ContactDeliveryState, event: Checkpoint) -> None:
         """Write down what must be known even if there is no response."""
