@@ -3,8 +3,7 @@
 A *fence* holds a partition that was taken over until everything that was answered before has been read: otherwise a task would
 go twice. A *reservation* keeps queues from senders of single calls, because an import will take what waits there or because its
 window is shut. A *circuit breaker* stops calls while they fail: one for all calls, and one for each queue. The *brake* holds
-removals until the account's ruling grants them. A *pause* holds all writes; opt-outs and erasures only if a person wants those to
-wait as well.
+removals until the account's ruling grants them. A *pause* holds all writes; opt-outs and erasures only if a person wants that.
 """
 
 import asyncio

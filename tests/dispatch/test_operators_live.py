@@ -1,4 +1,4 @@
-"""The brake over a real broker: two workers of dispatch, a person's command, and a worker that is killed meanwhile."""
+"""Brake and pause over a real broker: workers of dispatch, a person's commands, and a worker that is killed meanwhile."""
 
 import asyncio
 import subprocess
@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 
 from streams.core.lanes import Lane
@@ -15,7 +16,7 @@ from streams.engine.unit_of_work import packed
 from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import read_topic
 from streams.kafka.security import KafkaConfig
-from streams.messages.audit import RemovalsDecided, read_audit
+from streams.messages.audit import Entry, RemovalsDecided, WritesControlled, read_audit
 from streams.messages.changes import DesiredContact, partition_of
 from streams.messages.kinds import DesiredContactChange
 from streams.messages.topics import Topics
@@ -49,6 +50,16 @@ async def owdd(running: LocalStack, *arguments: str) -> tuple[int, Any]:
     done = await asyncio.to_thread(subprocess.run, command, env=running.environment, capture_output=True, check=False)
     assert done.stdout, done.stderr.decode()
     return done.returncode, orjson.loads(done.stdout)
+
+
+async def audited(running: LocalStack) -> list[Entry]:
+    settings = running.settings
+    topic, places = Topics.of(settings.app_id).audit, range(settings.partitions)
+    return [read_audit(record.value) async for record in read_topic(KafkaConfig.of(settings), topic, places)]
+
+
+async def metric(running: LocalStack, name: str, **labels: str) -> float:
+    return (await running.scrape()).get((name, tuple(sorted(labels.items()))), 0.0)
 
 
 async def until(running: LocalStack, people: set[str]) -> None:
@@ -85,10 +96,30 @@ async def test_a_mass_removal_waits_for_a_person_whatever_happens_to_the_workers
         assert code == 0
         await until(running, set(PEOPLE) - set(GONE))
         assert (await owdd(running, "removals", "show"))[1] == []
-        settings = running.settings
-        topic, places = Topics.of(settings.app_id).audit, range(settings.partitions)
-        entries = [read_audit(record.value) async for record in read_topic(KafkaConfig.of(settings), topic, places)]
-        decided = [entry for entry in entries if isinstance(entry, RemovalsDecided)]
+        decided = [entry for entry in await audited(running) if isinstance(entry, RemovalsDecided)]
         assert [(entry.by, entry.decision, entry.kind, entry.count) for entry in decided] == [
             ("kim", "release", "contacts", 30)
         ]
+
+
+async def test_a_pause_reaches_a_worker_that_runs_and_one_that_starts(tmp_path: Path, broker: Path) -> None:
+    async with open_site(tmp_path, broker, Site("pause", partitions=1)) as running:
+        worker = await running.start_worker(Role.DISPATCH, name="one")
+        await want(running, 1, PEOPLE[:2], b'{"FIRSTNAME":"Ann"}')
+        await until(running, set(PEOPLE[:2]))
+        assert (await owdd(running, "pause", "--operator", "kim"))[0] == 0
+        async with httpx.AsyncClient() as http, asyncio.timeout(30):
+            while "kim" not in (await http.get(f"{worker.url}/health/ready")).text:
+                await asyncio.sleep(0.1)
+        await want(running, 2, PEOPLE[2:4], b'{"FIRSTNAME":"Ann"}')
+        await running.kill("one")
+        await running.ready(running.workers["one"])
+        async with asyncio.timeout(30):
+            while await metric(running, "owdd_pending", lane="live") < 2:
+                await asyncio.sleep(0.1)
+        assert await metric(running, "owdd_paused") == 1
+        assert there(running) == set(PEOPLE[:2])
+        assert (await owdd(running, "resume", "--operator", "kim"))[0] == 0
+        await until(running, set(PEOPLE[:4]))
+        controlled = [entry for entry in await audited(running) if isinstance(entry, WritesControlled)]
+        assert [(entry.by, entry.action) for entry in controlled] == [("kim", "pause"), ("kim", "resume")]
