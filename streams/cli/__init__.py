@@ -26,7 +26,10 @@ _OWN = commands(
     dotdigital=("streams.cli.dotdigital:app", "The Dotdigital account."),
     state=("streams.cli.state:app", "State of the workers."),
     dlq=("streams.cli.dlq:app", "Dead letters and parked deliveries: list, retry, drop."),
-    pause=("streams.cli.pause:pause", "Stop all writes to Dotdigital at once; opt-outs and erasures go on."),
+    pause=(
+        "streams.cli.pause:pause",
+        "Stop all writes to Dotdigital at once, on every worker, until 'owdd resume'; opt-outs and erasures go on.",
+    ),
     resume=("streams.cli.pause:resume", "Let writes to Dotdigital go on; what waited is sent."),
     removals=("streams.cli.removals:app", "Mass removals that are held back: show, release, discard."),
     erase=(

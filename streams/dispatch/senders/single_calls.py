@@ -146,7 +146,7 @@ class SingleCallSender:
         """While writes are paused an opt-out goes out without the data, which wait."""
         now = self._clock.now_ms()
         if row.must_send_opt_out and await send_opt_out(api, owner_of(task.key), row):
-            await self._context.log.write(task.partition, OptOutSent(task=task.key, at=now))
+            await self._context.log.write(task.partition, OptOutSent(task=task.key, at=now, opt_outs=row.opt_outs))
         # Until what was written down is read the task still looks like an opt-out.
         self._queue.give_back(task, now + _PAUSED_MS)
 
