@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from streams.messages.changes import ChangeKind
-from streams.messages.protocol import Participant
+from streams.messages.contracts import Participant
 
 
 @dataclass(frozen=True, slots=True)

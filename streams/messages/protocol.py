@@ -6,8 +6,6 @@ sees that every kind of change named here is emitted, by those named here, and n
 
 from collections.abc import Iterator
 from collections.abc import Mapping as ReadOnly
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final
 
 from streams.kafka.topics import (
@@ -24,6 +22,7 @@ from streams.kafka.topics import (
 )
 from streams.mapping import Mapping
 from streams.messages.changes import ChangeKind
+from streams.messages.contracts import STAGES, Participant, TopicContract
 from streams.messages.topics import Topics
 from streams.settings import Settings
 
@@ -42,57 +41,6 @@ CHANGELOG: Final = {
 """Compacted within a week at the latest: until then the log still names erased persons. Not within the hour: a row that an
 outdated worker appended must not push out the row that supersedes it before somebody has seen it. Tombstones stay for a
 week, so that a state that is some days old need not be read anew."""
-
-
-class Participant(StrEnum):
-    """Who writes or reads a topic."""
-
-    CONNECTOR = "connector"
-    INGEST = "ingest"
-    ORDERS = "orders"
-    BUYERS = "buyers"
-    CONTACTS = "contacts"
-    PRODUCTS = "products"
-    OUTBOX = "outbox"
-    SENDERS = "senders"
-    READBACK = "readback"
-    BRAKE_CLOCK = "brake clock"
-    GUARD = "capture guard"
-    OPERATOR = "operator"
-
-
-AGENTS = (Participant.ORDERS, Participant.BUYERS, Participant.CONTACTS, Participant.PRODUCTS)
-STAGES = (*AGENTS, Participant.OUTBOX)
-
-
-@dataclass(frozen=True, slots=True)
-class TopicContract:
-    """What holds for one topic.
-
-    Attributes:
-        name: the field of :class:`~streams.messages.topics.Topics`, or for topics that have none a pattern.
-        key: the Kafka key of a record.
-        records: what a record's value is.
-        producers: who appends to it.
-        consumers: who reads it.
-        config: the topic's configuration: retention, compaction, largest record.
-        purpose: what it holds, in a few words, for ``owdd topics``.
-        why: why it exists.
-        partitioning: which partition a record goes to.
-        kinds: of a topic between stages, every kind of change with those that emit it. ``owdd dlq retry`` besides puts back
-            any record that the topic's stage set aside.
-    """
-
-    name: str
-    key: str
-    records: str
-    producers: tuple[Participant, ...]
-    consumers: tuple[Participant, ...]
-    config: ReadOnly[str, str]
-    purpose: str
-    why: str
-    partitioning: str
-    kinds: ReadOnly[ChangeKind, tuple[Participant, ...]] = field(default_factory=dict)
 
 
 _BY_KEY = "CRC-32 of the change's key; the key `*` goes to every partition, `.` stays in the writing stage's own"

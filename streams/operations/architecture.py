@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
+from streams.messages.contracts import Participant, TopicContract
 from streams.messages.loops import LOOPS
-from streams.messages.protocol import CAPTURE_TOPICS, CHANGELOG_TOPICS, OWN_TOPICS, Participant, TopicContract
+from streams.messages.protocol import CAPTURE_TOPICS, CHANGELOG_TOPICS, OWN_TOPICS
 from streams.messages.topics import Topics
 from streams.operations.walk import MODULES_THAT_RUN, WALK, shapes_on_the_way, topics_on_the_way
 

@@ -25,9 +25,10 @@ from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.ingest.router import Router
 from streams.messages.changes import ChangeKind, pack
+from streams.messages.contracts import AGENTS, Participant
 from streams.messages.erasure_requests import erasure_of
 from streams.messages.kinds import CHANGES
-from streams.messages.protocol import AGENTS, OWN_TOPICS, Participant
+from streams.messages.protocol import OWN_TOPICS
 from streams.messages.topics import ChangeTopic, Topics
 from streams.observability.metrics import Metrics
 from testkit.oracle import expected_contacts
