@@ -6,17 +6,19 @@ from dataclasses import dataclass, field
 from streams.agents.emitter import unpack_records
 from streams.agents.erasure_filter import ErasedIndex, ErasureFilter
 from streams.agents.held import HeldIndex
-from streams.core.lanes import Lane, lane_for_fanout
+from streams.agents.order_recipients import Account, OrderRecipients, concerned
+from streams.core.lanes import Lane
 from streams.domain import buyers
+from streams.domain.buyers import is_person
 from streams.domain.erasure import Digest, forget_in_buyer
-from streams.domain.order_tree import Branch, Leaf, Node, live_orders
+from streams.domain.order_tree import Branch, Leaf, Node
 from streams.domain.orders import address_key
 from streams.domain.versioned import Versioned, next_version, version_bytes
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec, UnitOfWork
-from streams.messages.changes import Change, ChangeKind, OrderFact, RecipientsReply
-from streams.messages.kinds import BuyerContributionChange, RecipientsReplyChange
+from streams.messages.changes import Change, ChangeKind, OrderFact, RecipientsSweep
+from streams.messages.kinds import BuyerContributionChange, RecipientsQueryChange, RecipientsSweepChange
 from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 
@@ -30,15 +32,16 @@ class PageRow(msgspec.Struct, array_like=True, gc=False):
 
 
 _pages = Codec("p", PageRow)
-_OF_ORDERS = (ChangeKind.ORDER_FACT, ChangeKind.RECIPIENTS_QUERY)
+_OF_ORDERS = (ChangeKind.ORDER_FACT, ChangeKind.RECIPIENTS_QUERY, ChangeKind.RECIPIENTS_SWEEP)
 
 
 @dataclass(slots=True)
 class _Touched:
     """A buyer in work.
 
-    ``rows``: a customer or contact row changed; ``again``: one came again, so what followed from it may be lost. ``seeks``:
-    the orders that ask for the addresses, each with the change by which it asks.
+    ``rows``: a customer or contact row changed; ``again``: one came again, so what followed from it may be lost. ``before``:
+    the account's addresses before the first of them; ``named``: the addresses that contact rows named or name, ``everybody``
+    if something else changed. ``queries`` and ``sweeps``: orders that ask, by order, and what is left of earlier changes.
     """
 
     row: buyers.BuyerRow
@@ -47,7 +50,11 @@ class _Touched:
     facts: list[tuple[int, Versioned[OrderFact]]] = field(default_factory=list)
     rows: bool = False
     again: bool = False
-    seeks: dict[int, Change] = field(default_factory=dict)
+    everybody: bool = False
+    before: list[str] | None = None
+    named: set[str] = field(default_factory=set)
+    queries: dict[int, RecipientsQueryChange] = field(default_factory=dict)
+    sweeps: list[RecipientsSweepChange] = field(default_factory=list)
 
 
 class _OrderTreePages:
@@ -94,6 +101,7 @@ class BuyersHandler:
         self._topics = topics
         self._metrics = metrics
         self._buyers = Codec("b", buyers.BuyerRow)
+        self._recipients = OrderRecipients(topics)
         self.held = HeldIndex()
         self._erased = ErasedIndex(self.name, digest, topics, metrics)
 
@@ -141,37 +149,51 @@ class BuyersHandler:
         for item in touched.values():
             if forget_in_buyer(item.row, erasures.digests):
                 erasures.count(item.row.erased)
-                item.lane, item.rows = Lane.URGENT, True
+                item.lane, item.rows, item.again = Lane.URGENT, True, True
         erasures.write_audit()
 
     def _fold(self, unit: UnitOfWork, change: Change, touched: dict[str, _Touched]) -> bool:
         item = touched.get(change.key)
-        row = item.row if item is not None else self._buyers.load(unit, change.key)
-        old = None if change.kind in _OF_ORDERS else buyers.cell_at(row, change)
-        if change.kind not in _OF_ORDERS and not buyers.apply(row, change):
-            return False
         if item is None:
-            item = touched[change.key] = _Touched(row, change.lane, change.caused_at)
+            item = _Touched(self._buyers.load(unit, change.key), change.lane, change.caused_at)
+        if change.kind not in _OF_ORDERS and not self._apply(item, change):
+            return False
+        touched[change.key] = item
         item.lane = min(item.lane, change.lane)
         item.caused_at = min(item.caused_at, change.caused_at)
-        if change.kind is ChangeKind.RECIPIENTS_QUERY:
-            item.seeks[int(change.pk)] = change
+        if isinstance(change, RecipientsQueryChange):
+            item.queries[int(change.pk)] = change
+        elif isinstance(change, RecipientsSweepChange):
+            item.sweeps.append(change)
         elif change.kind is ChangeKind.ORDER_FACT:
             fact = change.row if isinstance(change.row, OrderFact) else None
             item.facts.append((int(change.pk), Versioned(change.position, fact)))
+        return True
+
+    @staticmethod
+    def _apply(item: _Touched, change: Change) -> bool:
+        """Write a customer or contact row into the buyer, and note whom it concerns."""
+        row, old = item.row, buyers.cell_at(item.row, change)
+        before = buyers.account_addresses(row) if item.before is None else item.before
+        named = buyers.addresses_concerned(row, change) if change.kind is ChangeKind.CONTACT else set()
+        if not buyers.apply(row, change):
+            return False
+        item.rows, item.before = True, before
+        item.again |= old is not None and old.position == change.position
+        if change.kind is ChangeKind.CONTACT:
+            item.named |= named | buyers.addresses_concerned(row, change)
         else:
-            item.rows = True
-            item.again |= old is not None and old.position == change.position
+            item.everybody = True
         return True
 
     def _project(self, unit: UnitOfWork, key: str, item: _Touched) -> None:
-        row, before = item.row, item.row.recipients
+        row, asked = item.row, item.row.asked
         ledger = _OrderTreePages(unit, key, row)
         if item.facts or item.rows:
             self._publish_addresses(unit, key, item, ledger)
-        if item.seeks or (item.rows and before is not None):
-            self._publish_recipients(unit, key, item, ledger)
-        if item.facts or item.rows or row.recipients != before:
+        if not is_person(key):
+            self._answer_orders(unit, key, item)
+        if item.facts or item.rows or row.asked != asked:
             self._buyers.save(unit, key, row)
             self.held.persist(unit, key, row.held)
         ledger.delete_freed()
@@ -181,7 +203,11 @@ class BuyersHandler:
         if item.facts:
             buyers.apply_facts(row, item.facts, ledger)
         row.version = next_version(row.version, unit.now_us)
-        published, code = buyers.parts(key, row, ledger)
+        only: set[str] | None = None
+        if not (item.facts or item.everybody or item.again or is_person(key)):
+            # What the account shows is as it was; who came or went is told with the persons' own addresses.
+            only = item.named | set(item.before or ()) ^ set(buyers.account_addresses(row))
+        published, code = buyers.parts(key, row, ledger, only)
         row.held = self.held.update(unit, key, row.held, code)
         position = version_bytes(row.version)
         for address, part in published.items():
@@ -190,15 +216,17 @@ class BuyersHandler:
                 BuyerContributionChange(address, key, position, item.lane, item.caused_at, part),
             )
 
-    def _publish_recipients(self, unit: UnitOfWork, key: str, item: _Touched, ledger: _OrderTreePages) -> None:
-        """Answer the orders that ask, and tell all of them when the addresses are others than they were told."""
-        row, asked = item.row, {order: (change.lane, change.caused_at) for order, change in item.seeks.items()}
-        addresses = tuple(buyers.account_addresses(row))
-        if row.recipients is not None and (item.again or addresses != row.recipients):
-            everyone = list(live_orders(row.root, ledger))
-            lane = lane_for_fanout(item.lane, len(everyone))
-            asked = dict.fromkeys(everyone, (lane, item.caused_at)) | asked
-        row.recipients = addresses
-        position, published = version_bytes(row.version), RecipientsReply(addresses)
-        for order, (lane, caused_at) in asked.items():
-            unit.emit(self._topics.orders, RecipientsReplyChange(str(order), key, position, lane, caused_at, published))
+    def _answer_orders(self, unit: UnitOfWork, key: str, item: _Touched) -> None:
+        """Answer the orders that ask, and those to which another list of addresses makes a difference."""
+        row = item.row
+        if not (item.queries or item.sweeps or (item.rows and row.asked)):
+            return
+        account = Account(key, buyers.account_addresses(row), version_bytes(row.version))
+        if item.rows and row.asked:
+            every = [RecipientsSweep(())] if item.again else concerned(item.before or [], account.addresses)
+            item.sweeps += [RecipientsSweepChange(key, 0, b"", item.lane, item.caused_at, sweep) for sweep in every]
+        for sweep in item.sweeps:
+            self._recipients.sweep(unit, account, sweep)
+        for query in item.queries.values():
+            self._recipients.answer(unit, account, query)
+        row.asked |= bool(item.queries)

@@ -7,7 +7,7 @@ from streams.agents.emitter import ChangeEmitter
 from streams.domain import order_record
 from streams.domain.credits import shares
 from streams.domain.erasure import NOBODY
-from streams.domain.orders import Live, OrderRow
+from streams.domain.orders import Live, OrderRow, own_address
 from streams.domain.recipients import recipient, unsure
 from streams.mapping import Mapping
 from streams.mapping.delivery import OrderRecords
@@ -55,7 +55,7 @@ class RecordPublisher:
             row.recipient = None
         shown = live if live is not None and self._shown(live) else None
         if shown is not None and (unsure(row, shown) or (again and row.recipient is not None)):
-            emitter.emit(self._topics.buyers, RecipientsQueryChange, shown.buyer, order, RecipientsQuery())
+            emitter.emit(self._topics.buyers, RecipientsQueryChange, shown.buyer, order, RecipientsQuery(own_address(row)))
         if self._since is not None:
             self._follow_up(emitter, order, row, shown if shown is not None and shown.fact.credit else None)
         if self._orders is not None:

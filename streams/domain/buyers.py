@@ -3,6 +3,7 @@
 Turns a buyer into one :class:`Part` per address (``docs/contact-rules.md`` section 3).
 """
 
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import msgspec
@@ -24,8 +25,8 @@ class BuyerRow(msgspec.Struct, array_like=True, gc=False):
     """The state of one buyer.
 
     ``root`` is the root of the ledger, ``next_page`` its next unused page; ``told`` maps every address that was ever told
-    of this buyer to the address that was told to have taken its place (None: it is current, or nothing did); ``recipients``
-    the addresses that its orders were told last (None: no order has asked); ``erased`` the digests of those who were taken
+    of this buyer to the address that was told to have taken its place (None: it is current, or nothing did); ``asked``:
+    an order has asked whom it belongs to; ``erased`` the digests of those who were taken
     out of this row; ``moves`` who moved, by contact row.
     """
 
@@ -36,7 +37,7 @@ class BuyerRow(msgspec.Struct, array_like=True, gc=False):
     published_addresses: dict[str, str | None] = {}
     held: tuple[str, int] | None = None
     version: int = 0
-    recipients: tuple[str, ...] | None = None
+    asked: bool = False
     erased: list[bytes] = []
     moves: dict[int, Move] = {}
 
@@ -60,6 +61,12 @@ def apply(row: BuyerRow, change: Change) -> bool:
     row.contacts[int(change.pk)] = cell
     _move(row, change, _emails(old), (change.row.moved_to,) if isinstance(change.row, AddressLeft) else _emails(cell))
     return True
+
+
+def addresses_concerned(row: BuyerRow, change: Change) -> set[str]:
+    """The addresses that a contact row names or has left, as the buyer has it now."""
+    cell, move = row.contacts.get(int(change.pk)), row.moves.get(int(change.pk))
+    return {*_emails(cell), *(move.left if move is not None else ())}
 
 
 def _emails(cell: Versioned[rows.Contact] | None) -> tuple[str, ...]:
@@ -114,20 +121,24 @@ def held_code(key: str, row: BuyerRow, totals: Totals) -> str | None:
     return "contact_without_customer" if any(cell.row is not None for cell in row.contacts.values()) else None
 
 
-def parts(key: str, row: BuyerRow, pages: Pages) -> tuple[dict[str, BuyerContribution | AddressLeft], str | None]:
+def parts(
+    key: str, row: BuyerRow, pages: Pages, only: AbstractSet[str] | None = None
+) -> tuple[dict[str, BuyerContribution | AddressLeft], str | None]:
     """What every address must be told now, those that were left included; and the code if the buyer is held.
 
-    Remembers the addresses told, in ``row``.
+    Remembers the addresses told, in ``row``. With ``only``, nothing has changed for others than these addresses.
     """
     totals = totals_of(row.root)
     current = addresses(key, row, totals)
     last = find(row.root, totals.last[1], pages) if totals.last is not None and current else None
     moved = _destinations(row)
+    people = _people(row)
     published: dict[str, BuyerContribution | AddressLeft] = {}
-    for address in current:
-        published[address] = _part(row, address, totals, last, moved.get(address, ()))
+    for address in current if only is None else [address for address in current if address in only]:
+        published[address] = _part(row, people.get(address, []), totals, last, moved.get(address, ()))
         row.published_addresses[address] = None
-    for address in {**row.published_addresses, **moved}:
+    gone = {**row.published_addresses, **moved}.keys() - set(current)
+    for address in sorted(gone if only is None else gone & only):
         if address not in published:
             row.published_addresses[address] = moved[address][-1] if address in moved else row.published_addresses[address]
             published[address] = AddressLeft(row.published_addresses[address])
@@ -144,8 +155,19 @@ def _destinations(row: BuyerRow) -> dict[str, tuple[str, ...]]:
     return {address: tuple(to for _, to in sorted(went)) for address, went in found.items()}
 
 
-def _part(row: BuyerRow, address: str, totals: Totals, last: OrderFact | None, moved_to: tuple[str, ...]) -> BuyerContribution:
-    persons = [cell.row for _, cell in sorted(row.contacts.items()) if cell.row is not None and address in cell.row.emails]
+def _people(row: BuyerRow) -> dict[str, list[rows.Contact]]:
+    """The persons of every address, by key."""
+    found: dict[str, list[rows.Contact]] = {}
+    for _, cell in sorted(row.contacts.items()):
+        if cell.row is not None:
+            for address in cell.row.emails:
+                found.setdefault(address, []).append(cell.row)
+    return found
+
+
+def _part(
+    row: BuyerRow, persons: list[rows.Contact], totals: Totals, last: OrderFact | None, moved_to: tuple[str, ...]
+) -> BuyerContribution:
     named = next((person for person in persons if person.first_name or person.last_name), None)
     answers = {person.opted for person in persons}
     customer = row.customer.row if row.customer is not None else None

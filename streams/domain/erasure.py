@@ -15,7 +15,7 @@ from streams.capture import rows, values
 from streams.domain.buyers import BuyerRow, Move, is_person
 from streams.domain.orders import OrderRow
 from streams.domain.versioned import Versioned
-from streams.messages.changes import AddressLeft, BuyerContribution, Change, ChangeKind, RecipientsReply
+from streams.messages.changes import AddressLeft, BuyerContribution, Change, ChangeKind, RecipientsQuery, RecipientsReply
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Change)
@@ -70,8 +70,10 @@ def _scrubbed_row(row: T, erased: Erased) -> T:
             return _with(row, account=_text(row.account, erased), emails=_others(row.emails, erased))
         case rows.Detail(email=str(email)) if erased(email):
             return replace(row, email=None, erased=True)
-        case RecipientsReply():
-            return _with(row, addresses=_others(row.addresses, erased))
+        case RecipientsQuery(own=str(own)) if erased(own):
+            return replace(row, own=None)
+        case RecipientsReply(address=str(address)) if erased(address):
+            return replace(row, address=None)
         case BuyerContribution():
             first, last, account = (_text(text, erased) for text in (row.first_name, row.last_name, row.account))
             moved_to = _others(row.moved_to, erased)
@@ -176,10 +178,6 @@ def _kept(address: str | None, erased: ErasedDigests) -> str | None:
 _BUYER_FIELDS: Final[Mapping[str, _Field]] = {
     "customer": _Field(_in_customer, lambda cell, erased: None if cell is None else _scrubbed_cell(cell, erased)),
     "contacts": _Field(_in_contacts, _without_cells),
-    "recipients": _Field(
-        lambda addresses: addresses or (),
-        lambda addresses, erased: None if addresses is None else _others(addresses, erased.__contains__),
-    ),
     "published_addresses": _Field(lambda published: (*published, *published.values()), _without_published),
     "moves": _Field(_in_moves, lambda moves, erased: {pk: _without_move(move, erased) for pk, move in moves.items()}),
 }

@@ -1,8 +1,11 @@
 """Whom an order or credit note belongs to (``docs/delivery-rules.md`` section 2).
 
-A house order knows by itself. An account's order asks its buyer for the account's addresses, is told, now and whenever they
-change, and remembers its choice.
+A house order knows by itself. An account's order asks its buyer with the address that stands on it, is answered, now and
+whenever the answer changes, and remembers it. The buyer finds the orders that a new address concerns by their *group*: those
+with one address on them. So an account's list of addresses never travels.
 """
+
+from hashlib import blake2b
 
 from streams.domain.buyers import is_person
 from streams.domain.orders import Live, OrderRow, Recipient, account_of, own_address
@@ -11,16 +14,19 @@ from streams.messages.changes import Change, RecipientsReply
 
 
 def apply(row: OrderRow, change: Change, mapping: Mapping) -> bool:
-    """Choose among the addresses that a buyer tells; False when nothing follows.
+    """Remember whom the buyer names; False when nothing follows.
 
-    Nothing follows from the word of a buyer who is not the order's (any more), from an older word, and from a newer one by
-    which the choice is the same. An equal one may have been lost before it reached Dotdigital's side.
+    Nothing follows from the reply of a buyer who is not the order's (any more), from one for another address than stands on
+    the order now (it has asked again), from an older one, and from a newer one that names the same. An equal one may have been
+    lost before it reached Dotdigital's side.
     """
     buyer = str(change.pk)
     if not isinstance(change.row, RecipientsReply) or buyer != account_of(row, mapping):
         return False
-    own, addresses = own_address(row), change.row.addresses
-    chosen = Recipient(buyer, change.position, own, own if own in addresses else next(iter(addresses), None))
+    own = own_address(row)
+    if change.row.group != group_of(own):
+        return False
+    chosen = Recipient(buyer, change.position, own, change.row.address)
     old = row.recipient
     if old is not None and old.buyer == buyer:
         same = (old.own, old.address) == (chosen.own, chosen.address)
@@ -42,3 +48,8 @@ def unsure(row: OrderRow, live: Live) -> bool:
     """Whether the buyer must be asked: it was not yet, or the order's own address is another one than when it answered."""
     known = row.recipient
     return not is_person(live.buyer) and (known is None or known.buyer != live.buyer or known.own != own_address(row))
+
+
+def group_of(own: str | None) -> str:
+    """The orders that have the address ``own`` on them, or none; a digest, because it stands in keys."""
+    return "" if own is None else blake2b(own.encode(), digest_size=6).hexdigest()

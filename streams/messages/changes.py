@@ -60,6 +60,7 @@ class ChangeKind(IntEnum):
     UNPARK = 34
     FOLLOW_UP_DELIVERED = 35
     SWEEP = 36
+    RECIPIENTS_SWEEP = 37
     REMOVAL_TALLY = 50
     REMOVAL_QUERY = 51
     REMOVAL_TICK = 52
@@ -173,13 +174,32 @@ class VariantInfo(_Message, frozen=True, tag=28):
 
 
 class RecipientsQuery(_Message, frozen=True, tag=29):
-    """An order asks its buyer whom its record belongs to: tell it the buyer's addresses, now and whenever they change."""
+    """An order asks its buyer whom its record belongs to, now and whenever that changes; ``own``: the address on it."""
+
+    own: str | None
 
 
-class RecipientsReply(_Message, frozen=True, tag=30):
-    """The addresses of an order's buyer, in the buyer's stable order."""
+class RecipientsReply(_Message, frozen=True, tag=38):
+    """Whom an order's record belongs to, if the address on it is of ``group`` (:func:`streams.domain.recipients.group_of`)."""
 
-    addresses: tuple[str, ...]
+    group: str
+    address: str | None
+
+
+class RecipientsSweep(_Message, frozen=True, tag=39):
+    """What is left of a change of an account's addresses: the orders behind ``after`` that have not learnt of it.
+
+    Attributes:
+        groups: those of the orders concerned, by the address on them; empty: all.
+        after: the last order that was reached, with its group.
+        reached: how many orders were reached so far.
+        strangers: only those whose own address is not the account's.
+    """
+
+    groups: tuple[str, ...]
+    after: str = ""
+    reached: int = 0
+    strangers: bool = False
 
 
 class CreditedAmount(_Message, frozen=True, tag=31):

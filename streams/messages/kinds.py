@@ -28,6 +28,7 @@ from streams.messages.changes import (
     ReadbackWatermark,
     RecipientsQuery,
     RecipientsReply,
+    RecipientsSweep,
     Sweep,
     VariantInfo,
 )
@@ -291,6 +292,13 @@ class SweepChange(Change, tag=ChangeKind.SWEEP.value):
     row: Sweep
 
 
+class RecipientsSweepChange(Change, tag=ChangeKind.RECIPIENTS_SWEEP.value):
+    """The rest of a change of an account's addresses that concerns many orders; key: the buyer, pk: 0."""
+
+    kind: ClassVar[ChangeKind] = ChangeKind.RECIPIENTS_SWEEP
+    row: RecipientsSweep
+
+
 class RemovalTallyChange(Change, tag=ChangeKind.REMOVAL_TALLY.value):
     """How many removals a partition asks for; key and pk: the partition."""
 
@@ -345,7 +353,9 @@ OrderChange: TypeAlias = (
     | SweepChange
     | ErasureChange
 )
-BuyerChange: TypeAlias = CustomerRowChange | ContactRowChange | OrderFactChange | RecipientsQueryChange | ErasureChange
+BuyerChange: TypeAlias = (
+    CustomerRowChange | ContactRowChange | OrderFactChange | RecipientsQueryChange | RecipientsSweepChange | ErasureChange
+)
 ContactChange: TypeAlias = BuyerContributionChange | ErasureChange
 ProductChange: TypeAlias = (
     ProductRowChange

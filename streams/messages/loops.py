@@ -47,8 +47,8 @@ LOOPS: Final = (
         "An account's order names no address, so its record cannot be addressed without its buyer. Without the reply to every"
         " live order, records would stay with an address that the account has given up.",
         "order row, query, reply, desired record: 3 after the row. The reply notes the address for which it was given, so the"
-        " order does not ask again. A customer row that changes the addresses is answered to each live order once, in the bulk"
-        " lane when they are many.",
+        " order does not ask again. A row that changes the addresses is answered once to each order that it concerns: those"
+        " with an address that came or went, and if the account's first address changed those whose own is not the account's.",
     ),
     Loop(
         "line ownership",
@@ -96,8 +96,9 @@ LOOPS: Final = (
         (
             Step(Participant.ORDERS, "orders", ChangeKind.SWEEP),
             Step(Participant.PRODUCTS, "products", ChangeKind.SWEEP),
+            Step(Participant.BUYERS, "buyers", ChangeKind.RECIPIENTS_SWEEP),
         ),
-        "A status, variant, product or category may concern any number of rows of a partition. They are worked off in slices;"
+        "A status, variant, product, category or account may concern any number of rows. They are worked off in slices;"
         " what is left waits behind the changes that came meanwhile, so an urgent one is not held up, and survives a crash.",
         "one record for each slice. Every slice looks at rows behind those of the one before, so it ends with the last row.",
     ),

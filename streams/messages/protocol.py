@@ -92,6 +92,7 @@ OWN_TOPICS: Final = (
             ChangeKind.CONTACT: (Participant.INGEST,),
             ChangeKind.ORDER_FACT: (Participant.ORDERS,),
             ChangeKind.RECIPIENTS_QUERY: (Participant.ORDERS,),
+            ChangeKind.RECIPIENTS_SWEEP: (Participant.BUYERS,),
             ChangeKind.ERASURE: (Participant.CONTACTS,),
         },
     ),

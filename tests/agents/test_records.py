@@ -150,7 +150,7 @@ def test_addresses_that_a_crash_left_unreported_are_reported_when_the_change_com
 def test_a_question_that_a_crash_swallowed_is_asked_again_though_an_old_word_arrived(pipeline: Pipeline) -> None:
     old = (
         TOPICS.orders,
-        RecipientsReplyChange("10", "c1", version_bytes(1), Lane.LIVE, 0, RecipientsReply((BOB,))),
+        RecipientsReplyChange("10", "c1", version_bytes(1), Lane.LIVE, 0, RecipientsReply("", BOB)),
     )
     pipeline.pump(SHOP).pump(header(10, 2, at=2)).pump(person(1, 1, EVE))
     crashed(pipeline, TOPICS.orders, header(10, 1, at=3)).pump([old])

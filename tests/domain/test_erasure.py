@@ -13,7 +13,16 @@ from streams.domain.buyers import BuyerRow, Move
 from streams.domain.erasure import NOBODY, digester, forget_in_buyer, forget_in_order, scrubbed
 from streams.domain.orders import OrderRow, Recipient
 from streams.domain.versioned import Versioned
-from streams.messages.changes import AddressLeft, BuyerContribution, Change, ChangeKind, OrderFact, RecipientsReply, Totals
+from streams.messages.changes import (
+    AddressLeft,
+    BuyerContribution,
+    Change,
+    ChangeKind,
+    OrderFact,
+    RecipientsQuery,
+    RecipientsReply,
+    Totals,
+)
 from streams.messages.kinds import CHANGES
 
 ANN, BOB, EVE = "ann@example.com", "bob@example.com", "eve@example.com"
@@ -38,7 +47,8 @@ def remains(published: Change) -> Change | None:
         (ChangeKind.CONTACT, "c1", rows.Contact((ANN,), "A", "B", None, True), rows.Contact((), None, None, None, True)),
         (ChangeKind.CUSTOMER, "c1", rows.Customer("X", True, (BOB, ANN)), rows.Customer("X", True, (BOB,))),
         (ChangeKind.DETAIL, "7", rows.Detail(ANN, 2), rows.Detail(None, 2, True)),
-        (ChangeKind.RECIPIENTS_REPLY, "7", RecipientsReply((ANN, EVE)), RecipientsReply((EVE,))),
+        (ChangeKind.RECIPIENTS_REPLY, "7", RecipientsReply("g", ANN), RecipientsReply("g", None)),
+        (ChangeKind.RECIPIENTS_QUERY, "c1", RecipientsQuery(ANN), RecipientsQuery(None)),
         (ChangeKind.BUYER_CONTRIBUTION, BOB, AddressLeft(ANN), AddressLeft(None)),
         (ChangeKind.BUYER_CONTRIBUTION, BOB, replace(PART, moved_to=(ANN, EVE)), replace(PART, moved_to=(EVE,))),
         (ChangeKind.BUYER_CONTRIBUTION, BOB, replace(PART, account=ANN), PART),
@@ -112,7 +122,6 @@ def test_a_buyer_forgets_and_remembers_only_that_it_did() -> None:
         customer=cell(rows.Customer("X", False, (ANN,))),
         contacts={1: cell(rows.Contact((ANN, EVE), "A", None, None)), 2: cell(None)},
         published_addresses={BOB: ANN, ANN: EVE, EVE: None},
-        recipients=(ANN, EVE),
         moves={1: Move({BOB: b"\1", ANN: b"\2"}, EVE), 2: Move({BOB: b"\1"}, ANN)},
     )
     assert forget_in_buyer(row, GONE)
@@ -120,7 +129,6 @@ def test_a_buyer_forgets_and_remembers_only_that_it_did() -> None:
         customer=cell(rows.Customer("X", False, ())),
         contacts={1: cell(rows.Contact((EVE,), "A", None, None)), 2: cell(None)},
         published_addresses={BOB: None, EVE: None},
-        recipients=(EVE,),
         erased=[GONE[ANN]],
         moves={1: Move({BOB: b"\1"}, EVE), 2: Move({BOB: b"\1"}, None)},
     )
@@ -184,7 +192,7 @@ def test_rows_that_never_named_anybody_erased_stay_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("row", "table", "without_addresses"),
     [
-        (BuyerRow, erasure._BUYER_FIELDS, {"root", "next_page", "held", "version", "erased"}),
+        (BuyerRow, erasure._BUYER_FIELDS, {"root", "next_page", "held", "version", "asked", "erased"}),
         (
             OrderRow,
             erasure._ORDER_FIELDS,

@@ -153,40 +153,42 @@ def account_order(own: str | None = None, customer: int = 1) -> OrderRow:
     return OrderRow(header=Versioned(AT, header), details={1: Versioned(AT, rows.Detail(own, None))})
 
 
-def word(*addresses: str, buyer: str = "c1", position: int = 5) -> Change:
-    return RecipientsReplyChange("1", buyer, version_bytes(position), 1, 0, RecipientsReply(addresses))
+def reply(address: str | None, own: str | None = None, buyer: str = "c1", position: int = 5) -> Change:
+    row = RecipientsReply(recipients.group_of(own), address)
+    return RecipientsReplyChange("1", buyer, version_bytes(position), 1, 0, row)
 
 
-def test_an_order_asks_until_it_is_reported_and_when_its_own_address_is_another_one() -> None:
+def test_an_order_asks_until_it_is_answered_and_when_its_own_address_is_another_one() -> None:
     row = account_order("a@example.com")
     assert recipients.unsure(row, live())
-    assert recipients.apply(row, word("b@example.com", "a@example.com"), MAPPING)
+    assert recipients.apply(row, reply("a@example.com", "a@example.com"), MAPPING)
     assert not recipients.unsure(row, live()) and recipients.recipient(row, live()) == "a@example.com"
     row.details = account_order("c@example.com").details
-    assert recipients.unsure(row, live()) and recipients.recipient(row, live()) == "a@example.com", "until the answer comes"
+    assert recipients.unsure(row, live()) and recipients.recipient(row, live()) == "a@example.com", "until the reply comes"
 
 
 @pytest.mark.parametrize(
     ("changes", "follows"),
     [
-        (word("a@example.com", position=4), False),
-        (word("a@example.com", position=5), True),
-        (word("b@example.com", position=4), False),
-        (word("a@example.com", position=6), False),
-        (word("b@example.com", position=6), True),
-        (word(position=6), True),
-        (word("b@example.com", buyer="c2", position=6), False),
+        (reply("a@example.com", position=4), False),
+        (reply("a@example.com", position=5), True),
+        (reply("b@example.com", position=4), False),
+        (reply("a@example.com", position=6), False),
+        (reply("b@example.com", position=6), True),
+        (reply(None, position=6), True),
+        (reply("b@example.com", buyer="c2", position=6), False),
+        (reply("b@example.com", "b@example.com", position=6), False),
     ],
 )
-def test_what_follows_from_a_buyers_word(changes: Change, follows: bool) -> None:
+def test_what_follows_from_a_buyers_reply(changes: Change, follows: bool) -> None:
     row = account_order()
-    recipients.apply(row, word("a@example.com"), MAPPING)
+    recipients.apply(row, reply("a@example.com"), MAPPING)
     assert recipients.apply(row, changes, MAPPING) is follows
 
 
-def test_a_former_buyers_word_is_not_the_new_ones() -> None:
+def test_a_former_buyers_reply_is_not_the_new_ones() -> None:
     row = account_order()
-    recipients.apply(row, word("a@example.com"), MAPPING)
+    recipients.apply(row, reply("a@example.com"), MAPPING)
     assert recipients.recipient(row, live(buyer="c2")) is None and recipients.unsure(row, live(buyer="c2"))
 
 

@@ -44,6 +44,7 @@ PARTS = {
     "agents/record_publisher.py": {Participant.ORDERS},
     "agents/sweeps.py": {Participant.ORDERS, Participant.PRODUCTS},
     "agents/buyers.py": {Participant.BUYERS},
+    "agents/order_recipients.py": {Participant.BUYERS},
     "agents/contacts.py": {Participant.CONTACTS},
     "agents/products.py": {Participant.PRODUCTS},
     "ingest/router.py": {Participant.INGEST},
