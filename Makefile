@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 BARE := env -i PATH="$$PATH" HOME="$$HOME" OWDD_SECRETS_DIR=/nonexistent
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: demo demo-cdc test consent faults soak check bench bench-delivery docs golden connector-keys lock clean
+.PHONY: demo demo-cdc test consent faults soak check bench bench-delivery docs golden connector-keys audit sbom lock clean
 
 demo: $(VENV)/.installed ## the main job on an embedded broker; ends with proof that it is right
 	$(BIN)/owdd demo $(DEMO)
@@ -51,6 +51,14 @@ connector-keys: $(VENV)/.installed ## read the keys of the real connectors, for 
 golden: $(VENV)/.installed ## write Debezium's own events again, for the tests of our decoder
 	$(BIN)/python -m tests.golden
 
+audit: $(VENV)/.audit ## known vulnerabilities of what the image holds; a package that cannot be looked up fails it
+	$(VENV)/audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/run.lock
+
+sbom: $(VENV)/.audit ## the bill of materials of the product's image, CycloneDX: build/owdd.cdx.json
+	mkdir -p build
+	$(VENV)/audit/bin/cyclonedx-py requirements requirements/run.lock --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --output-format JSON -o build/owdd.cdx.json
+
 lock: $(VENV)/.installed ## resolve the dependencies again
 	$(BIN)/pip install -q uv
 	$(COMPILE) pyproject.toml --extra testkit --extra dev --extra bench -o requirements/bench.lock
@@ -58,6 +66,7 @@ lock: $(VENV)/.installed ## resolve the dependencies again
 	$(COMPILE) pyproject.toml -c requirements/bench.lock -o requirements/run.lock
 	$(COMPILE) pyproject.toml --extra testkit -c requirements/bench.lock -o requirements/testkit.lock
 	$(COMPILE) requirements/java.in -o requirements/java.lock
+	$(COMPILE) requirements/audit.in -o requirements/audit.lock
 	$(BIN)/python -m testkit.jar_locks connectors/runtime/*/pom.xml tests/golden/pom.xml
 	$(COMPILE) --group build -c requirements/bench.lock -o requirements/build.lock
 
@@ -73,4 +82,9 @@ $(VENV)/.installed: requirements/dev.lock pyproject.toml
 
 $(VENV)/.bench: $(VENV)/.installed requirements/bench.lock
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/bench.lock
+	touch $@
+
+$(VENV)/.audit: requirements/audit.lock
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/audit.lock
 	touch $@
