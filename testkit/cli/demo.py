@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 
 from streams.cli import output
@@ -74,19 +73,34 @@ def _run(config: DemoConfig, as_json: bool) -> None:
 
 
 def _show(found: Report) -> None:
-    latencies = {
-        f"change to delivery, {lane}": ", ".join(f"{name} {value:.2f} s" for name, value in values.items() if value is not None)
-        for lane, values in found.latency_seconds.items()
-    }
     facts = {
-        "contacts": f"{found.contacts:,}",
         "differences": found.differences,
+        **_latencies("change to delivery", found.everyday_seconds or found.latency_seconds),
+        **_first_load(found),
+        "contacts": f"{found.contacts:,}",
         "events": f"{found.events:,}",
         "calls to Dotdigital": f"{found.calls:,}",
-        "delivered": orjson.dumps(found.delivered).decode(),
+        "delivered": _counts(found.delivered),
         "parked / dead letters": f"{found.parked} / {found.dead_letters}",
-        "held, by reason": orjson.dumps(found.held).decode(),
-        **{name: shown or "-" for name, shown in latencies.items()},
+        "held, by reason": _counts(found.held),
         "seconds": found.seconds,
     }
     output.print_table(("", ""), facts.items(), title="Summary", heading=False)
+
+
+def _counts(found: dict[str, int]) -> list[str]:
+    return [f"{count:,} {name}" for name, count in found.items()]
+
+
+def _first_load(found: Report) -> dict[str, str]:
+    if found.load_seconds is None or found.load_events is None:
+        return {}
+    throughput = f"{found.load_events:,} events in {found.load_seconds:.0f} s, {found.load_events / found.load_seconds:,.0f}/s"
+    return {"first load": throughput}
+
+
+def _latencies(title: str, lanes: dict[str, dict[str, float | None]]) -> dict[str, str]:
+    shown = {
+        lane: ", ".join(f"{name} {value:.2f} s" for name, value in found.items() if value) for lane, found in lanes.items()
+    }
+    return {f"{title}, {lane}": text for lane, text in shown.items() if text}

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from streams.settings import load_settings
 from testkit.simulate import Simulation, SimulationConfig
 from testkit.simulate.calendar import USUAL_END
 from testkit.simulate.config import DEFAULT_SEED
-from testkit.simulate.runner import Progress, Runner
+from testkit.simulate.runner import LastPart, Progress, Runner
 from testkit.simulate.settings import SimulatorSettings
 from testkit.simulate.sql_runner import Part, Report, SqlRunner
 from testkit.simulate.sql_writer import NotEmptyError
@@ -33,6 +34,15 @@ def simulate(
     rate: Annotated[
         float, typer.Option(min=0, help="Records a second, or commits with --sql-url; 0: as fast as possible.")
     ] = 0,
+    everyday: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Last commits to hold back until a line arrives on standard input, and to send at --everyday-rate then; "
+            "'waiting' is printed when all others are sent.",
+        ),
+    ] = 0,
+    everyday_rate: Annotated[float, typer.Option(min=0, help="Records a second of these commits.")] = 20,
     seconds: Annotated[float | None, typer.Option(min=0, help="Make no new commit after this time.")] = None,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal shops.")] = DEFAULT_SEED,
     house_share: Annotated[
@@ -87,6 +97,8 @@ def simulate(
     one aborts. Exit code 1: no topic, no database, or a refused record or row; 3: the options do not fit together; 4: no
     broker.
     """
+    if everyday and as_json:
+        raise ConfigurationError("--everyday prints a line of its own, so it does not go with --json")
     site = load_mapping(mapping)
     config = SimulationConfig(
         mapping=site,
@@ -105,7 +117,8 @@ def simulate(
     simulation = Simulation(config)
     if sql_url is None:
         kafka = replace(KafkaConfig.of(load_settings()), bootstrap=bootstrap)
-        work = _to_kafka(Runner(simulation, rate=rate, seconds=seconds), kafka)
+        last = LastPart(everyday, everyday_rate, _a_line) if everyday else None
+        work = _to_kafka(Runner(simulation, rate=rate, seconds=seconds, last=last), kafka)
     else:
         password = SimulatorSettings().orderwise_password.get_secret_value()
         work = _to_database(SqlRunner(simulation, sql_url, password, rate=rate, seconds=seconds), part, if_empty)
@@ -121,6 +134,12 @@ def simulate(
         output.print_json(summary)
     else:
         _show(summary)
+
+
+async def _a_line() -> None:
+    output.line("waiting")
+    sys.stdout.flush()
+    await asyncio.to_thread(sys.stdin.readline)
 
 
 def _house_share(asked: float | None, mapping: Mapping) -> float:

@@ -29,16 +29,23 @@ from testkit.simulate import read_truth
 
 HOUSE_ACCOUNT = 1
 _LATENCY = "owdd_change_to_delivery_seconds_bucket"
+_EVERYDAY_RATE = 20
+"""Records a second: more than nearly any shop makes."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoConfig:
-    """How large the demonstration is; with ``capture`` the shop writes to a database, and ``rate`` is in commits."""
+    """How large the demonstration is; with ``capture`` the shop writes to a database, and ``rate`` is in commits.
+
+    ``everyday`` commits are held back until everything else is delivered, and then made at a shop's pace. With ``capture``
+    all are: there ``rate`` is that pace.
+    """
 
     customers: int = 2000
     orders: int = 10_000
     house_share: float = 0.3
     rate: int = 2000
+    everyday: int = 300
     seed: int = 1
     duplicates: float = 0.02
     replays: int = 2
@@ -51,7 +58,11 @@ class DemoConfig:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of it; the content of the report. ``skipped`` are changes that came again behind a newer one."""
+    """What came of it; the content of the report. ``skipped`` are changes that came again behind a newer one.
+
+    ``latency_seconds`` is of everything, ``everyday_seconds`` of the changes after the first load, which took
+    ``load_seconds`` and brought ``load_events``; None where there was no such phase.
+    """
 
     converged: bool
     contacts: int
@@ -64,6 +75,9 @@ class Report:
     held: dict[str, int]
     delivered: dict[str, int]
     latency_seconds: dict[str, dict[str, float | None]]
+    everyday_seconds: dict[str, dict[str, float | None]] | None
+    load_seconds: float | None
+    load_events: int | None
     seconds: float
     seed: int
 
@@ -104,7 +118,7 @@ async def _demo(config: DemoConfig, console: Console, directory: Path) -> Report
         with Live(console=console, refresh_per_second=4) as live:
             watching = asyncio.create_task(_watch(stack, live, started))
             try:
-                await _simulate(config, stack, truth_file)
+                load = await _simulate(config, stack, truth_file, started)
                 await stack.settled(config.patience)
             finally:
                 watching.cancel()
@@ -117,7 +131,7 @@ async def _demo(config: DemoConfig, console: Console, directory: Path) -> Report
         expected = expectation(truth.tables, mapping, at=datetime.now(UTC))
         account = await asyncio.to_thread(read_account, stack.settings.dotdigital_url)
         differences = compare(expected, account, mapping, opted_in_ever=truth.opted_in_ever, preexisting=())
-        report = _report(samples, len(expected.contacts), len(differences), time.monotonic() - started, config.seed)
+        report = _report(samples, load, (len(expected.contacts), len(differences)), time.monotonic() - started, config.seed)
     config.report.write_bytes(orjson.dumps(asdict(report), option=orjson.OPT_INDENT_2))
     return report
 
@@ -129,7 +143,15 @@ def write_mapping(file: Path) -> None:
     file.write_text(yaml.safe_dump(data, sort_keys=False), "utf-8")
 
 
-async def _simulate(config: DemoConfig, stack: LocalStack, truth: Path) -> None:
+@dataclass(slots=True)
+class _Load:
+    """The metrics when the first load was delivered, and how long that took; nothing where it was not told apart."""
+
+    samples: Samples | None = None
+    seconds: float | None = None
+
+
+async def _simulate(config: DemoConfig, stack: LocalStack, truth: Path, started: float) -> _Load:
     arguments: dict[str, object] = {
         "--customers": config.customers,
         "--orders": config.orders,
@@ -143,7 +165,20 @@ async def _simulate(config: DemoConfig, stack: LocalStack, truth: Path) -> None:
     if not config.capture:
         # A real connector repeats itself without being asked to.
         arguments |= {"--duplicates": config.duplicates, "--replays": config.replays}
-    await stack.simulate([str(part) for pair in arguments.items() for part in pair])
+        if config.everyday:
+            arguments |= {"--everyday": config.everyday, "--everyday-rate": _EVERYDAY_RATE}
+    load = _Load()
+
+    async def delivered() -> None:
+        await stack.settled(config.patience)
+        load.samples, load.seconds = await stack.scrape(), time.monotonic() - started
+
+    words = [str(part) for pair in arguments.items() for part in pair]
+    if "--everyday" in arguments:
+        await stack.simulate_in_two(words, delivered)
+    else:
+        await stack.simulate(words)
+    return load
 
 
 async def _watch(stack: LocalStack, live: Live, started: float) -> None:
@@ -169,7 +204,9 @@ def _table(samples: Samples, seconds: float) -> Table:
     return table
 
 
-def _report(samples: Samples, contacts: int, differences: int, seconds: float, seed: int) -> Report:
+def _report(samples: Samples, load: _Load, counts: tuple[int, int], seconds: float, seed: int) -> Report:
+    contacts, differences = counts
+    before = load.samples
     return Report(
         converged=differences == 0,
         contacts=contacts,
@@ -182,6 +219,9 @@ def _report(samples: Samples, contacts: int, differences: int, seconds: float, s
         held=_by(samples, "owdd_held", "kind"),
         delivered=_by(samples, "owdd_delivered_total", "outcome"),
         latency_seconds=_latency(samples),
+        everyday_seconds=_latency({key: value - before.get(key, 0.0) for key, value in samples.items()}) if before else None,
+        load_seconds=round(load.seconds, 1) if load.seconds is not None else None,
+        load_events=int(_total(before, "owdd_records_total")) if before else None,
         seconds=round(seconds, 1),
         seed=seed,
     )

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from collections.abc import Mapping as Environment
 from dataclasses import dataclass, field
 from math import inf
@@ -202,12 +202,35 @@ class LocalStack:
         Raises:
             RuntimeError: it failed; the message has the end of its log.
         """
+        await self._simulate(arguments, None)
+
+    async def simulate_in_two(self, arguments: list[str], between: Callable[[], Awaitable[None]]) -> None:
+        """Run ``owdd simulate --everyday …`` to its end; the commits that it holds back are made when ``between`` has returned.
+
+        Raises:
+            RuntimeError: it failed; the message has the end of its log.
+        """
+        await self._simulate(arguments, between)
+
+    async def _simulate(self, arguments: list[str], between: Callable[[], Awaitable[None]] | None) -> None:
         log_file = self.directory / "simulate.log"
         with log_file.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "streams", "simulate", *arguments, env=self.environment, stdout=log, stderr=log
+                *(sys.executable, "-m", "streams", "simulate", *arguments),
+                env=self.environment,
+                stdin=subprocess.PIPE if between else None,
+                stdout=subprocess.PIPE if between else log,
+                stderr=log,
             )
             try:
+                if between is not None:
+                    assert process.stdin is not None
+                    assert process.stdout is not None
+                    # An empty line: the shop's day was over before, or the simulator failed.
+                    if await process.stdout.readline():
+                        await between()
+                    process.stdin.write_eof()
+                    log.write(await process.stdout.read())
                 code = await process.wait()
             except asyncio.CancelledError:
                 process.kill()

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
@@ -38,6 +38,15 @@ class Progress:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class LastPart:
+    """The last commits of a run, sent at a pace of their own once ``begin`` returns: everyday life behind a first load."""
+
+    commits: int
+    rate: float
+    begin: Callable[[], Awaitable[None]]
+
+
 class Runner:
     """One simulation on its way to one broker."""
 
@@ -47,12 +56,14 @@ class Runner:
         *,
         rate: float = 0.0,
         seconds: float | None = None,
+        last: LastPart | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """``rate`` is in records a second, 0 for no limit; after ``seconds`` no further commit is made."""
         self._simulation = simulation
         self._rate = rate
         self._seconds = seconds
+        self._last = last
         self._now = now
         self._partitions: dict[str, list[int]] = {}
         self._partitioner = lru_cache(maxsize=1 << 17)(self._partition)
@@ -91,9 +102,10 @@ class Runner:
         events = self._simulation.events()
         events = chain(list(islice(events, 1)), events)
         start, done = self._now(), Progress()
+        paced = 0, start
         flying: asyncio.Future[list[object]] | None = None
         while True:
-            lanes, records, size = self._chunk(events, await self._allowance(done.records, start))
+            lanes, records, size = self._chunk(events, await self._allowance(done.records - paced[0], paced[1]))
             if flying is not None:
                 await flying
                 progress(done)
@@ -101,6 +113,11 @@ class Runner:
                 return done
             flying = asyncio.gather(*[future for lane in lanes.items() for future in await self._submit(producer, *lane)])
             done = Progress(done.records + records, done.bytes + size, self._now() - start)
+            if self._last is not None and self._reached(self._last):
+                await flying
+                await self._last.begin()
+                self._rate, self._last = self._last.rate, None
+                paced = done.records, self._now()
             if self._seconds is not None and done.seconds >= self._seconds:
                 self._simulation.stop()
 
@@ -122,7 +139,12 @@ class Runner:
             if event.topic in self._partitions:
                 lanes[event.topic, self._partitioner(event.topic, event.key)].append(event)
                 size += len(event.key) + len(event.value or b"")
+            if self._last is not None and self._reached(self._last):
+                break
         return lanes, records, size
+
+    def _reached(self, last: LastPart) -> bool:
+        return self._simulation.commit > self._simulation.config.commits - last.commits
 
     def _partition(self, topic: str, key: bytes) -> int:
         partitions = self._partitions[topic]

@@ -63,6 +63,8 @@ class Simulation:
         self._plan: list[Action] = []
         self._faults = random.Random(f"faults {config.seed}")
         self._stopped = False
+        self.commit = 0
+        """The highest commit of which ``events`` has given a record; 0 during the snapshot."""
         self._transactions: dict[int, Counter[str]] = {}
 
     @property
@@ -101,6 +103,7 @@ class Simulation:
                     yield from self._end(last, now)
                     last = change.commit
                     yield transaction_mark(self.config.mapping, last, None, now)
+                self.commit = max(self.commit, change.commit)
                 yield sent(change, now)
                 count += 1
         yield from self._end(last, self._clock_ns())

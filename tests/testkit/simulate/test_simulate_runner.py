@@ -18,7 +18,7 @@ from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import captured
 from streams.mapping import Mapping, load_mapping
 from testkit.simulate import Simulation, SimulationConfig, read_truth
-from testkit.simulate.runner import Progress, Runner, TopicMissingError
+from testkit.simulate.runner import LastPart, Progress, Runner, TopicMissingError
 
 PARTITIONS = 4
 Record = tuple[bytes, bytes | None, int]
@@ -151,6 +151,24 @@ async def test_after_its_time_the_shop_makes_no_new_commit(broker: Broker) -> No
     assert simulation.phenomena["order_placed"] < 500
 
 
+async def test_the_last_commits_wait_and_then_go_at_their_own_rate(broker: Broker) -> None:
+    begun: list[tuple[int, int]] = []
+    clock = iter(range(10**9))
+    simulation = Simulation(config())
+
+    async def begin() -> None:
+        begun.append((simulation.commit, sum(1 for _ in broker.records())))
+
+    last = LastPart(40, rate=10, begin=begin)
+    seen: list[Progress] = []
+    done = await Runner(simulation, last=last, now=lambda: next(clock)).run(KafkaConfig("broker:9092"), seen.append)
+    ((commit, records),) = begun
+    assert commit == 161, "the first of the last 40 of 200 commits has begun"
+    assert 0 < records < done.records
+    first = next(progress for progress in seen if progress.records >= records)
+    assert (done.records - first.records) / (done.seconds - first.seconds) == pytest.approx(10, rel=0.2)
+
+
 def run(*options: str) -> tuple[int, str]:
     result = CliRunner().invoke(app, ["simulate", *options, "--bootstrap", "broker:9092"])
     return result.exit_code, result.output
@@ -180,9 +198,15 @@ def test_the_command_sends_writes_the_truth_and_sums_up(broker: Broker, mapping_
 @pytest.mark.usefixtures("broker")
 def test_the_command_explains_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OWDD_MAPPING", raising=False)
-    code, output = run()
+    code, output = run("--house-share", "0.3")
     assert code == 3
     assert "house_accounts" in output
+
+
+@pytest.mark.usefixtures("broker")
+def test_a_mapping_without_house_accounts_gets_a_shop_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OWDD_MAPPING", raising=False)
+    assert run("--customers", "5", "--orders", "10")[0] == 0
 
 
 @pytest.mark.parametrize(("ending", "code"), [("now", 0), ("2031-07-01T12:00:00Z", 0), ("2031-07-01T12:00:00", 3), ("soon", 3)])
