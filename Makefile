@@ -1,11 +1,12 @@
 # Everything that a fresh machine needs besides Python 3.11+ is installed by these targets.
 PYTHON ?= python3
 VENV := .venv
+SHORT ?= build/soak.jsonl
 BIN := $(VENV)/bin
 BARE := env -i PATH="$$PATH" HOME="$$HOME" OWDD_SECRETS_DIR=/nonexistent
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: demo demo-cdc test consent faults soak check bench bench-delivery docs golden connector-keys audit sbom lock clean
+.PHONY: demo demo-cdc test consent faults storms soak soak-short check bench bench-delivery docs golden connector-keys audit sbom lock clean
 
 demo: $(VENV)/.installed ## the main job on an embedded broker; ends with proof that it is right
 	$(BIN)/owdd demo $(DEMO)
@@ -21,6 +22,13 @@ consent: $(VENV)/.installed ## random actions of all parties on consent, 100,000
 
 faults: $(VENV)/.installed ## convergence while Dotdigital fails and workers die, 20 shops
 	OWDD_FAULT_SEEDS=20 $(BIN)/python -m pytest -q tests/convergence/test_faults.py
+
+storms: $(VENV)/.installed ## what "make test" plays with few shops, with many: replays, faults, kills, pauses
+	OWDD_SHOP_SEEDS=20 OWDD_FAULT_SEEDS=20 OWDD_KILLS=12 OWDD_PAUSE_SEEDS=5 \
+		$(BIN)/python -m pytest -q -n 4 --dist loadscope --no-loadscope-reorder tests/convergence
+
+soak-short: $(VENV)/.installed ## one shop each of some kinds of fault, as CI plays them
+	$(BIN)/owdd soak --seeds 1 --scenario replays --scenario kills --scenario state-lost --results $(SHORT)
 
 soak: $(VENV)/.installed ## shops under every kind of fault, until you stop it; SOAK="--seeds 3 --scenario kills" plays less
 	$(BIN)/owdd soak --seeds 20 --document docs/guarantees.md $(SOAK)

@@ -118,19 +118,20 @@ async def _play(run: Run, scene: Scene, *, consent: bool) -> None:
             broker = kafka.status(scene.ground.broker).broker
             starving.enter_context(starvation([broker.pid] if broker is not None else []))
             scene.done[f"{Fault.STARVED.name}:all"] += 1
+        if run.scenario.shuffled:
+            scene.done[f"{Fault.SHUFFLED.name}:all"] += 1
         for role in Role:
             await scene.stack.start_worker(role)
         options: dict[str, object] = {"consent": True} if consent else {}
+        options |= {"duplicates": 0.1, "shuffle": True, "rate": 0} if run.scenario.shuffled else {"duplicates": 0.05}
         feeding = asyncio.create_task(
             simulate(
                 scene.stack,
                 seed=run.seed,
                 customers=run.customers,
                 orders=run.orders,
-                rate=run.rate,
-                duplicates=0.05,
                 replays=2,
-                **options,
+                **{"rate": run.rate} | options,
             )
         )
         try:
@@ -148,6 +149,8 @@ async def _play(run: Run, scene: Scene, *, consent: bool) -> None:
 
 async def _harm(run: Run, scene: Scene, feeding: asyncio.Task[None]) -> None:
     faults = run.scenario.faults
+    if not faults:
+        return
     done = 0
     while done < run.scenario.times or not feeding.done():
         if feeding.done():

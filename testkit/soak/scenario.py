@@ -15,24 +15,28 @@ class Fault(StrEnum):
     PARTITION = "network partition between a worker and the broker"
     STATE_LOST = "data directory of a worker lost"
     STARVED = "run on one core that three busy loops share"
+    SHUFFLED = "shop whose records come repeated and out of order, all at once"
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """One way to play: ``faults`` in turn, at least ``times`` in all, and further ones while the shop is open.
 
-    ``starved`` puts everything on one core together with three busy loops.
+    ``starved`` puts everything on one core together with three busy loops; ``shuffled`` has the shop's records repeated and
+    mixed, as far as Kafka's order within a key allows, and all there from the beginning.
     """
 
     name: str
     faults: tuple[Fault, ...]
     times: int
     starved: bool = False
+    shuffled: bool = False
 
 
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
+        Scenario("replays", (), 0, shuffled=True),
         Scenario("kills", (Fault.KILL,), 9),
         Scenario("broker-kills", (Fault.BROKER_KILL,), 2),
         Scenario("pauses", (Fault.PAUSE,), 3),
