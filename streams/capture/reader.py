@@ -5,10 +5,11 @@ reach any topic of ours.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from streams.capture import rows, values
+from streams.capture.addresses import AddressField, address_field
 from streams.capture.rows import CapturedRow
 from streams.core.errors import RecordError
 from streams.mapping import Mapping
@@ -26,7 +27,10 @@ class TableReader:
         routing: the columns that decide the documents to which a row belongs: its parent's reference, for contacts also the
             address. A change in one of them moves the row.
         read: turns columns into the typed row. It raises ``RecordError`` if a column is missing or cannot be read.
-        fields: field of the typed row to the columns it is read from, for text columns, which may be "not available".
+        fields: field of the typed row to the columns that it is read from, the deciding one first; for text columns, whose
+            values a change may lack (:mod:`streams.capture.images`).
+        texts: these columns.
+        large: the columns that are ``varchar(max)`` or ``nvarchar(max)``, as the mapping says.
     """
 
     table: str
@@ -34,6 +38,11 @@ class TableReader:
     routing: tuple[str, ...]
     read: Callable[[dict[str, Any]], CapturedRow]
     fields: dict[str, tuple[str, ...]]
+    large: frozenset[str] = frozenset()
+    texts: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "texts", tuple(dict.fromkeys(name for names in self.fields.values() for name in names)))
 
     def primary_key(self, key: dict[str, Any]) -> int:
         """The row's primary key, from the record's key.
@@ -47,10 +56,6 @@ class TableReader:
         if number is None:
             raise RecordError("key_null", f"{self.key} is null in the record's key")
         return number
-
-    def unavailable(self, columns: dict[str, Any], mark: str) -> tuple[str, ...]:
-        """The fields of the typed row whose column contains ``mark``, Debezium's placeholder for an unchanged value."""
-        return tuple(field for field, names in self.fields.items() if any(columns.get(name) == mark for name in names))
 
 
 def readers(mapping: Mapping) -> dict[str, TableReader]:
@@ -69,7 +74,8 @@ def readers(mapping: Mapping) -> dict[str, TableReader]:
     ]
     if mapping.returns is not None:
         found.append(_return(mapping.returns, mapping))
-    return {reader.table: reader for reader in found}
+    large = mapping.large_columns
+    return {reader.table: replace(reader, large=large.get(reader.table, frozenset())) for reader in found}
 
 
 def column_of(row: dict[str, Any], column: str) -> Any:
@@ -84,56 +90,67 @@ def column_of(row: dict[str, Any], column: str) -> Any:
         raise RecordError("column_missing", f"{column} is mapped, but not in the row; is it captured?") from None
 
 
-def _first_addresses(row: dict[str, Any], columns: tuple[str, ...]) -> tuple[str, ...]:
-    return next((found for column in columns if (found := values.addresses(column_of(row, column), column))), ())
+def _first_addresses(row: dict[str, Any], columns: tuple[str, ...]) -> AddressField:
+    """The first field that is not empty. The next one may name somebody else, so it does not stand in for an unreadable one."""
+    found = (address_field(column_of(row, column), column) for column in columns)
+    return next((one for one in found if not one.empty), AddressField())
 
 
-def _listed_value(row: dict[str, Any], column: str) -> str | None:
-    """The value of a column whose values the mapping lists, as text in the spelling of that list: trimmed, case-folded."""
-    value = column_of(row, column)
+def listed(value: Any) -> str | None:
+    """A value of a column whose values the mapping lists, as text in the spelling of that list: trimmed, case-folded."""
     return None if value is None else str(value).strip().casefold()
 
 
 def _customer(table: mapped.Customer) -> TableReader:
     def read(row: dict[str, Any]) -> rows.Customer:
+        found = _first_addresses(row, table.emails)
         return rows.Customer(
             account=values.text(column_of(row, table.account), table.account),
             trade=values.flag(column_of(row, table.trade), table.trade),
-            emails=_first_addresses(row, table.emails),
+            emails=found.found,
+            unreadable=found.unreadable,
         )
 
-    fields = {"account": (table.account,), "trade": (table.trade,), "emails": table.emails}
+    fields = {"account": (table.account,), "trade": (table.trade,), "emails": table.emails, "unreadable": table.emails}
     return TableReader(table.table, table.key, (), read, fields)
+
+
+def _name(row: dict[str, Any], table: mapped.Contact) -> tuple[str | None, str | None]:
+    first = values.name(column_of(row, table.first_name), table.first_name)
+    last = values.name(column_of(row, table.last_name), table.last_name)
+    # Some sites keep only the full name. Splitting at the first blank is a guess, so it is the last resort.
+    if first is None and last is None:
+        full = values.name(column_of(row, table.full_name), table.full_name)
+        first, last = [*(full or "").split(None, 1), None, None][:2]
+    return first, last
 
 
 def _contact(table: mapped.Contact, consent: ConsentRule, erasure: Erasure | None) -> TableReader:
     def opted(row: dict[str, Any]) -> bool | None:
         if consent.mode != "column" or consent.column is None:
             return None
-        answer = _listed_value(row, consent.column)
+        answer = listed(column_of(row, consent.column))
         if answer in consent.opted_out:
             return False
         return True if answer in consent.opted_in else None
 
     def erased(row: dict[str, Any]) -> bool:
-        return erasure is not None and _listed_value(row, erasure.column) in erasure.erased
-
-    def name(row: dict[str, Any]) -> tuple[str | None, str | None]:
-        first = values.name(column_of(row, table.first_name), table.first_name)
-        last = values.name(column_of(row, table.last_name), table.last_name)
-        # Some sites keep only the full name. Splitting at the first blank is a guess, so it is the last resort.
-        if first is None and last is None:
-            full = values.name(column_of(row, table.full_name), table.full_name)
-            first, last = [*(full or "").split(None, 1), None, None][:2]
-        return first, last
+        return erasure is not None and listed(column_of(row, erasure.column)) in erasure.erased
 
     def read(row: dict[str, Any]) -> rows.Contact:
-        first, last = name(row)
-        emails = values.addresses(column_of(row, table.email), table.email)
-        return rows.Contact(emails, first, last, opted(row), erased(row))
+        first, last = _name(row, table)
+        email = address_field(column_of(row, table.email), table.email)
+        if email.unreadable:
+            # The person may be one who was erased: without an address nobody could find the name again.
+            first = last = None
+        return rows.Contact(email.found, first, last, opted(row), erased(row), email.unreadable)
 
-    names = (table.first_name, table.last_name, table.full_name)
-    fields = {"emails": (table.email,), "first_name": names, "last_name": names}
+    fields = {
+        "emails": (table.email,),
+        "unreadable": (table.email,),
+        "first_name": (table.first_name, table.last_name, table.full_name),
+        "last_name": (table.last_name, table.first_name, table.full_name),
+    }
     if consent.mode == "column" and consent.column is not None:
         fields["opted"] = (consent.column,)
     if erasure is not None:
@@ -164,9 +181,11 @@ def _detail(table: mapped.Detail) -> TableReader:
     def read(row: dict[str, Any]) -> rows.Detail:
         currency = table.currency and values.reference(column_of(row, table.currency), table.currency)
         found = _first_addresses(row, table.emails)
-        return rows.Detail(email=found[0] if found else None, currency=currency or None)
+        email = next(iter(found.found), None)
+        return rows.Detail(email=email, currency=currency or None, unreadable=found.unreadable)
 
-    return TableReader(table.table, table.key, (table.order,), read, {"email": table.emails, "erased": table.emails})
+    fields = dict.fromkeys(("email", "erased", "unreadable"), table.emails)
+    return TableReader(table.table, table.key, (table.order,), read, fields)
 
 
 def _total(table: mapped.Total) -> TableReader:

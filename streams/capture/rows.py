@@ -18,17 +18,22 @@ class Row(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="_ta
 
 
 class Customer(Row, frozen=True, tag=1):
-    """An account. ``emails`` are the addresses of the first mapped column that has any."""
+    """An account. ``emails`` are the addresses of the first mapped column that is not empty.
+
+    ``unreadable``: that column has text which names no address for certain (:mod:`streams.capture.addresses`).
+    """
 
     account: str | None
     trade: bool
     emails: tuple[str, ...]
+    unreadable: bool = False
 
 
 class Contact(Row, frozen=True, tag=2):
     """A person under an account. ``opted`` is the mapped consent: True in, False out, None unknown.
 
-    ``erased``: the mapped column of the ERP requests the erasure of the person.
+    ``erased``: the mapped column of the ERP requests the erasure of the person. ``unreadable``: the field has text which names
+    no address for certain; it is not known whose row this is, so it has no name either.
     """
 
     emails: tuple[str, ...]
@@ -36,6 +41,7 @@ class Contact(Row, frozen=True, tag=2):
     last_name: str | None
     opted: bool | None
     erased: bool = False
+    unreadable: bool = False
 
 
 class Header(Row, frozen=True, tag=3):
@@ -49,11 +55,16 @@ class Header(Row, frozen=True, tag=3):
 
 
 class Detail(Row, frozen=True, tag=4):
-    """The second head of an order. ``erased``: its address belonged to an erased person and was removed."""
+    """The second head of an order.
+
+    ``erased``: its address belonged to an erased person and was removed. ``unreadable``: the first mapped column that is not
+    empty has text which names no address for certain.
+    """
 
     email: str | None
     currency: int | None
     erased: bool = False
+    unreadable: bool = False
 
 
 class Total(Row, frozen=True, tag=5):

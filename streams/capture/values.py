@@ -8,11 +8,8 @@ import re
 import unicodedata
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
-from functools import lru_cache
 from html import unescape
 from typing import Any
-
-from email_validator import EmailNotValidError, validate_email
 
 from streams.core.errors import RecordError
 
@@ -20,13 +17,6 @@ _INT64 = 2**63
 _INTEGER = re.compile(r"\s*-?[0-9]{1,19}\s*")
 _DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_SEPARATORS = re.compile(r"[;,\s]+")
-# Orderwise's address fields hold several addresses. This bounds the time that one field can take.
-_LONGEST_FIELD = 4000
-_SIMPLE_ADDRESS = re.compile(
-    r"(?=[^@]{1,64}@)(?=.{6,254}\Z)[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9](?:[a-z0-9]|-(?!-)){0,61}(?<!-)\.)+(?:com|net|org|co\.uk|uk)"
-)
-"""Plain addresses that email-validator accepts unchanged, which a test proves; all others go through the slow validator."""
 
 
 def integer(value: Any, column: str) -> int | None:
@@ -153,33 +143,3 @@ def flag(value: Any, column: str) -> bool:
     if type(value) is str and value.strip().casefold() in ("true", "false", "0", "1"):
         return value.strip().casefold() in ("true", "1")
     raise RecordError("bad_flag", f"{column}: not a flag")
-
-
-def addresses(value: Any, column: str) -> tuple[str, ...]:
-    """The valid e-mail addresses in a field, lower-cased, in order, each once. The rest of the text is ignored.
-
-    The field is free text in Orderwise: it may contain several addresses, names, or none.
-    """
-    if value is None:
-        return ()
-    if type(value) is not str:
-        raise RecordError("bad_text", f"{column}: not text")
-    if len(value) > _LONGEST_FIELD:
-        # A shortened address might belong to another person, so the piece that the limit cuts is dropped.
-        value = " ".join(_SEPARATORS.split(value[: _LONGEST_FIELD + 1])[:-1])
-    return _addresses(value)
-
-
-@lru_cache(maxsize=65_536)
-def _addresses(field: str) -> tuple[str, ...]:
-    found: dict[str, None] = {}
-    for piece in _SEPARATORS.split(field):
-        candidate = piece.strip("<>()\"'").rstrip(".").strip("<>()\"'").lower().removeprefix("mailto:")
-        if _SIMPLE_ADDRESS.fullmatch(candidate):
-            found[candidate] = None
-        elif "@" in candidate:
-            try:
-                found[validate_email(candidate, check_deliverability=False).normalized.lower()] = None
-            except EmailNotValidError:
-                continue
-    return tuple(found)

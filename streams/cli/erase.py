@@ -10,7 +10,7 @@ import msgspec
 import orjson
 import typer
 
-from streams.capture.values import addresses
+from streams.capture.addresses import address_field
 from streams.cli import output
 from streams.cli.common import load, operator_name
 from streams.cli.exit_codes import ExitCode
@@ -101,7 +101,7 @@ def _persons(email: str | None, file: Path | None) -> list[str]:
     for number, line in enumerate(lines, 1):
         if not (line or "").strip():
             continue
-        address = addresses(line, "e-mail")
+        address = address_field(line, "e-mail").found
         if len(address) != 1:
             raise OwddError(f"line {number} is not one e-mail address; nothing was done")
         found[address[0]] = None

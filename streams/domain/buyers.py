@@ -113,12 +113,23 @@ def account_addresses(row: BuyerRow) -> list[str]:
 
 
 def held_code(key: str, row: BuyerRow, totals: Totals) -> str | None:
-    """Why an account's rows wait, if they do: its orders or persons are here, the account is not."""
+    """Why a buyer's rows wait, if they do: an address is unreadable, or orders and persons are here without their account."""
+    if _unreadable(row):
+        return "unreadable_address"
     if is_person(key) or (row.customer is not None and row.customer.row is not None):
         return None
     if totals.live:
         return "customer_not_loaded"
     return "contact_without_customer" if any(cell.row is not None for cell in row.contacts.values()) else None
+
+
+def _unreadable(row: BuyerRow) -> bool:
+    """Whether somebody who belongs to the buyer cannot be addressed because nobody can read the address."""
+    people = [cell.row for cell in row.contacts.values() if cell.row is not None]
+    if any(person.unreadable for person in people):
+        return True
+    customer = row.customer.row if row.customer is not None else None
+    return customer is not None and customer.unreadable and not any(person.emails for person in people)
 
 
 def parts(

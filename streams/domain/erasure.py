@@ -11,7 +11,8 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
-from streams.capture import rows, values
+from streams.capture import rows
+from streams.capture.addresses import mentioned
 from streams.domain.buyers import BuyerRow, Move, is_person
 from streams.domain.orders import OrderRow
 from streams.domain.versioned import Versioned
@@ -94,8 +95,8 @@ def _text(text: str | None, erased: Erased) -> str | None:
     return None if any(erased(address) for address in _written(text)) else text
 
 
-def _written(text: str | None) -> tuple[str, ...]:
-    return values.addresses(text, "") if text is not None and "@" in text else ()
+def _written(text: str | None) -> Iterable[str]:
+    return mentioned(text) if text is not None else ()
 
 
 def _others(addresses: tuple[str, ...], erased: Erased) -> tuple[str, ...]:

@@ -218,6 +218,8 @@ def _buyer(header: rows.Header, detail: rows.Detail | None, mapping: Mapping) ->
         return customer_key(header.customer)
     if detail is not None and detail.erased:
         return None
+    if detail is not None and detail.unreadable:
+        return Held("unreadable_address")
     if detail is None or detail.email is None:
         return Held("order_without_email")
     return address_key(detail.email)
@@ -231,6 +233,11 @@ def customer_key(customer: int) -> str:
 def address_key(address: str) -> str:
     """The buyer key of a person who buys on a house account."""
     return f"e{address}"
+
+
+def unknown_key(contact: int) -> str:
+    """The key under which a house account's person is listed while the address cannot be read."""
+    return f"u{contact}"
 
 
 def _exists(row: OrderRow, line: int) -> bool:

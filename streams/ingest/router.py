@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from streams.capture import values
+from streams.capture.addresses import address_field
 from streams.capture.envelope import UNAVAILABLE, RowEvent
+from streams.capture.images import after_image
 from streams.capture.reader import TableReader, column_of, readers
 from streams.capture.rows import CapturedRow, Contact
 from streams.core.errors import RecordError
 from streams.core.lanes import Lane
-from streams.domain.orders import address_key, customer_key
+from streams.domain.orders import address_key, customer_key, unknown_key
 from streams.mapping import Mapping
 from streams.mapping.tables import Products
 from streams.messages.changes import EVERYWHERE, AddressLeft, Change, ChangeKind
@@ -77,20 +79,22 @@ class Router:
         key = route.reader.primary_key(event.key)
         lane = _lane(route.change.kind, event)
         row: CapturedRow | None = None
-        keep: tuple[str, ...] = ()
         now: tuple[str, ...] = ()
+        after: dict[str, Any] | None = None
         if event.after is not None:
-            row, keep = _read(route.reader, event.after)
-            now = route.parents(event.after, key)
+            image = after_image(event, route.reader)
+            row = route.reader.read(image.columns)
+            # With the placeholders, which are no values: a parent that is not known is not taken for none.
+            after = image.columns | {name: event.after[name] for name in image.missing}
+            now = route.parents(after, key)
             for parent in now:
-                yield route.topic, route.change(parent, key, event.position, lane, caused_at, row, keep)
+                yield route.topic, route.change(parent, key, event.position, lane, caused_at, row, image.keep)
         gone = AddressLeft(row.emails[0]) if isinstance(row, Contact) and row.emails else None
-        for parent in self._former(route, event, key, now):
+        for parent in self._former(route, event.before, after, key):
             yield route.topic, route.change(parent, key, event.position, lane, caused_at, gone)
 
     @staticmethod
-    def _former(route: Route[Any], event: RowEvent, key: int, now: tuple[str, ...]) -> Iterator[str]:
-        before, after = event.before, event.after
+    def _former(route: Route[Any], before: dict[str, Any] | None, after: dict[str, Any] | None, key: int) -> Iterator[str]:
         if before is None:
             return
         if after is not None and all(before.get(name) == after.get(name) for name in route.reader.routing):
@@ -102,15 +106,8 @@ class Router:
                 raise
             # A version that cannot be read was set aside, and is nowhere. This one must not be lost for it.
             return
+        now = () if after is None else route.parents(after, key)
         yield from (parent for parent in former if parent not in now)
-
-
-def _read(reader: TableReader, columns: dict[str, Any]) -> tuple[CapturedRow, tuple[str, ...]]:
-    keep = reader.unavailable(columns, UNAVAILABLE) if UNAVAILABLE in columns.values() else ()
-    if keep:
-        # The mark stands where a value should; the fields that read it are taken from the stored row instead.
-        columns = {name: None if value == UNAVAILABLE else value for name, value in columns.items()}
-    return reader.read(columns), keep
 
 
 def _lane(kind: ChangeKind, event: RowEvent) -> Lane:
@@ -141,15 +138,20 @@ def _routes(mapping: Mapping, topics: Topics) -> Iterator[Route[Any]]:
     found = readers(mapping)
     order, house = mapping.order, mapping.house_accounts
 
-    def of_contact(row: dict[str, Any], _: int) -> tuple[str, ...]:
+    def of_contact(row: dict[str, Any], key: int) -> tuple[str, ...]:
         contact = mapping.contact
         customer = values.reference(column_of(row, contact.customer), contact.customer)
         if customer is None:
             return ()
         if customer not in house:
             return (customer_key(customer),)
-        found = values.addresses(column_of(row, contact.email), contact.email)
-        return tuple(address_key(email) for email in found)
+        email = column_of(row, contact.email)
+        if email == UNAVAILABLE:
+            raise RecordError(
+                "address_unavailable", f"{contact.email} decides whose row this is, and the change does not tell it"
+            )
+        field = address_field(email, contact.email)
+        return (unknown_key(key),) if field.unreadable else tuple(address_key(address) for address in field.found)
 
     def of_customer(_: dict[str, Any], key: int) -> tuple[str, ...]:
         return () if key in house else (customer_key(key),)

@@ -217,6 +217,20 @@ class Mapping(MappingPart):
         columns[self.contact.table] = tuple(dict.fromkeys((*self.contact.columns, *filter(None, more))))
         return columns
 
+    @property
+    def large_columns(self) -> dict[str, frozenset[str]]:
+        """Table to its captured columns of the types ``varchar(max)`` and ``nvarchar(max)``; only tables that have some."""
+        return {section.table: section.large for section in self.sections if section.large}
+
+    @model_validator(mode="after")
+    def _large_are_mapped(self) -> Self:
+        for section in self.sections:
+            if unknown := sorted(section.large - set(self.columns[section.table])):
+                raise ValueError(f"table {section.table}: large names {unknown}, which no other key maps")
+            if section.key in section.large:
+                raise ValueError(f"table {section.table}: the key {section.key} cannot be a large column")
+        return self
+
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         names = [table.casefold() for table in self.tables]

@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from streams.mapping import Mapping
-from testkit.oracle.row_reading import Row, Tables, addresses
+from testkit.oracle.addresses import addresses, first_used
+from testkit.oracle.row_reading import Row, Tables
 
 
 def without(tables: Tables, mapping: Mapping, erased: Collection[str]) -> Tables:
@@ -27,18 +28,19 @@ def without(tables: Tables, mapping: Mapping, erased: Collection[str]) -> Tables
     }
 
 
-def _first_used(row: Row, columns: tuple[str, ...], change: Callable[[Any], str | None]) -> Row:
-    """``row`` with only the first of ``columns`` that has an address, changed."""
-    used = next((column for column in columns if addresses(row[column])), None)
+def _first_used(row: Row, columns: tuple[str, ...], change: Callable[[Any], Any]) -> Row:
+    """``row`` with only the first of ``columns`` that is not empty, changed."""
+    used = first_used(row, columns)
     emptied = {**row, **dict.fromkeys(columns)}
     return emptied if used is None else {**emptied, used: change(row[used])}
 
 
-def _others(field: Any, erased: Collection[str]) -> str | None:
-    return "; ".join(address for address in addresses(field) if address not in erased) or None
+def _others(field: Any, erased: Collection[str]) -> Any:
+    found = addresses(field)
+    return ("; ".join(address for address in found if address not in erased) or None) if found else field
 
 
-def _unless_erased(field: Any, erased: Collection[str]) -> str | None:
+def _unless_erased(field: Any, erased: Collection[str]) -> Any:
     """The first address, which is the only one that an order looks at."""
-    first = addresses(field)[0]
+    first = next(iter(addresses(field)), field)
     return None if first in erased else first

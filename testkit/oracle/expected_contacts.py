@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Literal
 
 from streams.mapping import Mapping
+from testkit.oracle.addresses import addresses, first_used
 from testkit.oracle.items import items
 from testkit.oracle.order_facts import LiveOrder, classified
-from testkit.oracle.row_reading import EXACT, Row, Tables, addresses, flag, iso, name, reference, rounded, rows, text
+from testkit.oracle.row_reading import EXACT, Row, Tables, flag, iso, name, reference, rounded, rows, text
 
 Consent = Literal["in", "out"]
 Value = str | Decimal | int | bool | None
@@ -91,10 +92,8 @@ def _addresses(customer: Row, people: list[Row], mapping: Mapping) -> list[str]:
     of_people = [address for row in people for address in addresses(row[mapping.contact.email])]
     if of_people:
         return list(dict.fromkeys(of_people))
-    for column in mapping.customer.emails:
-        if of_account := addresses(customer[column]):
-            return of_account
-    return []
+    column = first_used(customer, mapping.customer.emails)
+    return [] if column is None else addresses(customer[column])
 
 
 def _emails(tables: Tables, mapping: Mapping, live: list[LiveOrder]) -> list[tuple[str, _Projection]]:

@@ -4,11 +4,12 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from streams.mapping import DocumentKind, Mapping, Status
 from streams.mapping.model import Currency
-from testkit.oracle.row_reading import EXACT, Row, Tables, addresses, instant, money, reference, rows, text
+from testkit.oracle.addresses import addresses, first_used, unreadable
+from testkit.oracle.row_reading import EXACT, Row, Tables, instant, money, reference, rows, text
 
 _MOST_ROWS = 5_000
 
@@ -150,9 +151,10 @@ def _judged(order: int, parts: _Parts, mapping: Mapping) -> LiveOrder | str:  # 
     customer = reference(header[o.header.customer])
     if customer is None:
         return "order_without_customer"
-    own = _order_address(detail, mapping)
+    field = _order_field(detail, mapping)
+    own = next(iter(addresses(field)), None)
     if customer in mapping.house_accounts and own is None:
-        return "order_without_email"
+        return "unreadable_address" if unreadable(field) else "order_without_email"
 
     despatched = [instant(row[o.despatch.at], mapping.source.zone) for row in parts.despatches.get(order, [])]
     return LiveOrder(
@@ -182,9 +184,7 @@ def _line(row: Row, mapping: Mapping) -> OrderLine:
     )
 
 
-def _order_address(detail: Row | None, mapping: Mapping) -> str | None:
-    for column in mapping.order.detail.emails if detail is not None else ():
-        found = addresses(detail[column]) if detail is not None else []
-        if found:
-            return found[0]
-    return None
+def _order_field(detail: Row | None, mapping: Mapping) -> Any:
+    """The e-mail field by which an order names its buyer."""
+    column = None if detail is None else first_used(detail, mapping.order.detail.emails)
+    return None if detail is None or column is None else detail[column]

@@ -1,16 +1,12 @@
 """Rows as the oracle reads them: whole tables, and the columns of one row by value kind (contact rules §1)."""
 
 import html
-import re
 import unicodedata
 from collections.abc import Mapping as Dict
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
-
-from email_validator import EmailNotValidError, validate_email
 
 Row = Dict[str, Any]
 """One row: column name to value, encoded as in a Debezium event (decimals and times are strings)."""
@@ -21,7 +17,6 @@ Tables = Dict[str, Dict[str, Row]]
 EXACT = Context(prec=60)
 _CENT = Decimal("0.01")
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # a wall clock without a zone
-_SEPARATORS = re.compile(r"[;,\s]+")
 
 
 def rows(tables: Tables, table: str, key: str) -> list[Row]:
@@ -84,23 +79,3 @@ def instant(value: Any, zone: ZoneInfo) -> datetime | None:
 def iso(moment: datetime | None) -> str | None:
     """``YYYY-MM-DDTHH:MM:SSZ``."""
     return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def addresses(field: Any) -> list[str]:
-    """The valid addresses of an e-mail field, normalised, in order, each once."""
-    if field is None:
-        return []
-    found: list[str] = []
-    for piece in _SEPARATORS.split(str(field)):
-        address = _address(piece.lstrip("<>()\"'").rstrip("<>()\"'.").lower().removeprefix("mailto:"))
-        if address is not None and address not in found:
-            found.append(address)
-    return found
-
-
-@lru_cache(maxsize=1 << 16)
-def _address(piece: str) -> str | None:
-    try:
-        return validate_email(piece, check_deliverability=False).normalized.lower()
-    except EmailNotValidError:
-        return None

@@ -69,7 +69,7 @@ class Anomalies:
         if key is None:
             return False
         detail = shop.orders[key].details[0]
-        shop.db.update(DETAIL, detail, ohd_invoice_email="none")
+        shop.db.update(DETAIL, detail, ohd_invoice_email=None)
         return self._spoil(DETAIL, detail, "ohd_delivery_email", shop.rng.choice((None, "", "n/a")))
 
     def null_total(self) -> bool:

@@ -78,21 +78,25 @@ def junk(rng: random.Random) -> tuple[str, str]:
 
 def typed(rng: random.Random, email: str, other: str) -> tuple[str, str]:
     """``email`` as a user might type it into the field, with ``other`` where they type two, and the kind of liberty."""
-    style = rng.randrange(9)
-    if style == 0:
-        return email.upper(), "email_upper_case"
-    if style == 1:
-        return f"mailto:{email}", "email_mailto"
-    if style == 2:
-        return f"{email}; {other}", "email_two_addresses"
-    if style == 3:
-        return f"{email},{other.title()} ,{email}", "email_two_addresses"
-    if style == 4:
-        return f"{email} (accounts dept)", "email_trailing_text"
-    if style == 5:
-        return f"<{email}>.", "email_wrapped"
-    if style == 6:
-        return f"  {email}\t", "email_padded"
-    if style == 7:
-        return f'"{email}" DO NOT USE', "email_trailing_text"
-    return f"{phone(rng)} / {email}", "email_phone_number"
+    field, kind = rng.choice(_TYPED)
+    slip = email.replace(".", ",", 1)
+    return field.format(email=email, upper=email.upper(), other=other, title=other.title(), slip=slip), kind
+
+
+_TYPED = (
+    ("{upper}", "email_upper_case"),
+    ("mailto:{email}", "email_mailto"),
+    ("{email}; {other}", "email_two_addresses"),
+    ("{email},{title} ,{email}", "email_two_addresses"),
+    ("{email} / {other}", "email_two_addresses"),
+    ("{email} (accounts dept)", "email_trailing_text"),
+    ("<{email}>.", "email_wrapped"),
+    ("Accounts, Head Office <{email}>", "email_display_name"),
+    ("E-mail: {email}", "email_label"),
+    ("  {email}\t", "email_padded"),
+    ("\ufeff{email}\u200b", "email_invisible_characters"),
+    ('"{email}" DO NOT USE', "email_unreadable"),
+    ("07700 900123 / {email}", "email_unreadable"),
+    ("{slip}", "email_unreadable"),
+)
+"""What users type; of the last three nobody can say whose address it is."""

@@ -9,7 +9,7 @@ import orjson
 
 from streams.core.errors import OwddError
 from streams.mapping import Mapping
-from testkit.oracle.row_reading import addresses
+from testkit.oracle.addresses import addresses
 from testkit.simulate.database import Database
 from testkit.simulate.tables import Row
 

@@ -21,7 +21,7 @@ MAPPING = load_mapping().model_copy(update={"delivery": DELIVERY, "house_account
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_stage_and_the_oracle_agree_on_a_simulated_shop(seed: int) -> None:
-    config = SimulationConfig(mapping=MAPPING, seed=seed, customers=40, orders=200, duplicates=0.1, replays=2, shuffle=True)
+    config = SimulationConfig(mapping=MAPPING, seed=seed, customers=40, orders=250, duplicates=0.1, replays=2, shuffle=True)
     simulation, router = Simulation(config), Router(MAPPING, TOPICS)
     steps: list[list[Change]] = []
     for happening in simulation.events():

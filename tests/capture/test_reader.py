@@ -1,4 +1,4 @@
-"""Rows as the mapping reads them: each table's typed row, and what an unavailable column leaves unsaid."""
+"""Rows as the mapping reads them: each table's typed row, and what it is read from."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from streams.capture import rows
-from streams.capture.envelope import UNAVAILABLE
 from streams.capture.reader import TableReader, readers
 from streams.core.errors import RecordError
 from streams.mapping import Mapping, load_mapping
@@ -90,9 +89,14 @@ class TestTables:
 
 
 class TestCustomers:
-    def test_the_first_column_with_an_address_counts_whole(self) -> None:
-        row = read("customer_detail", cd_statement_email="n/a", cd_invoice_email="zoe@bright.co.uk; ann@bright.co.uk")
+    @pytest.mark.parametrize("empty", [None, "", " \u200b"])
+    def test_the_first_column_that_is_not_empty_counts_whole(self, empty: str | None) -> None:
+        row = read("customer_detail", cd_statement_email=empty, cd_invoice_email="zoe@bright.co.uk; ann@bright.co.uk")
         assert row == rows.Customer("BRI001", True, ("zoe@bright.co.uk", "ann@bright.co.uk"))
+
+    def test_another_column_does_not_stand_in_for_one_that_cannot_be_read(self) -> None:
+        row = read("customer_detail", cd_statement_email="jo smith@bright.co.uk", cd_invoice_email="ann@bright.co.uk")
+        assert row == rows.Customer("BRI001", True, (), unreadable=True)
 
     def test_an_account_may_say_nothing_at_all(self) -> None:
         row = read("customer_detail", cd_ow_account="  ", cd_account_customer=None, cd_statement_email=None)
@@ -100,6 +104,9 @@ class TestCustomers:
 
 
 class TestContacts:
+    def test_a_person_whose_address_cannot_be_read_has_no_name(self) -> None:
+        assert read("customer_contact", cc_email="jo@firm.co,uk") == rows.Contact((), None, None, None, unreadable=True)
+
     @pytest.mark.parametrize(
         ("first", "last", "full", "name"),
         [
@@ -171,8 +178,7 @@ class TestConsent:
             contacts(self.RULE).read(ROWS["customer_contact"])
 
     def test_an_unavailable_answer_keeps_the_one_before(self) -> None:
-        columns = ROWS["customer_contact"] | {"cc_opt": UNAVAILABLE}
-        assert contacts(self.RULE).unavailable(columns, UNAVAILABLE) == ("opted",)
+        assert contacts(self.RULE).fields["opted"] == ("cc_opt",)
 
 
 class TestErasure:
@@ -206,8 +212,7 @@ class TestErasure:
             contacts(ConsentRule(), self.RULE).read(ROWS["customer_contact"])
 
     def test_an_unavailable_answer_keeps_the_one_before(self) -> None:
-        columns = ROWS["customer_contact"] | {"cc_erased": UNAVAILABLE}
-        assert contacts(ConsentRule(), self.RULE).unavailable(columns, UNAVAILABLE) == ("erased",)
+        assert contacts(ConsentRule(), self.RULE).fields["erased"] == ("cc_erased",)
 
 
 class TestOrders:
@@ -224,9 +229,13 @@ class TestOrders:
     def test_a_despatch_without_a_time_is_one_that_has_not_left(self) -> None:
         assert read("delivery_header", dh_datetime=None) == rows.Despatch(None, "JD000000000053GB")
 
-    def test_the_first_address_of_the_first_column_that_has_one_is_the_buyers(self) -> None:
-        row = read("order_header_detail", ohd_delivery_email="?", ohd_invoice_email="zoe@bright.co.uk ann@bright.co.uk")
+    def test_the_first_address_of_the_first_column_that_is_not_empty_is_the_buyers(self) -> None:
+        row = read("order_header_detail", ohd_delivery_email="", ohd_invoice_email="zoe@bright.co.uk ann@bright.co.uk")
         assert row == rows.Detail("zoe@bright.co.uk", 1)
+
+    def test_an_order_may_have_an_address_that_nobody_can_read(self) -> None:
+        row = read("order_header_detail", ohd_delivery_email="?", ohd_invoice_email="zoe@bright.co.uk")
+        assert row == rows.Detail(None, 1, unreadable=True)
 
     def test_a_site_without_currencies_maps_none(self) -> None:
         detail = MAPPING.order.detail.model_copy(update={"currency": None})
@@ -288,28 +297,7 @@ class TestReturns:
         assert MAPPING.returns is None
 
 
-class TestUnavailable:
-    @pytest.mark.parametrize(
-        ("table", "column", "fields"),
-        [
-            ("customer_detail", "cd_ow_account", ("account",)),
-            ("customer_detail", "cd_invoice_email", ("emails",)),
-            ("customer_contact", "cc_email", ("emails",)),
-            ("customer_contact", "cc_name", ("first_name", "last_name")),
-            ("order_header", "oh_order_number", ("number",)),
-            ("order_header_detail", "ohd_delivery_email", ("email", "erased")),
-            ("delivery_header", "dh_consignment_number", ("consignment",)),
-            ("order_status", "os_description", ("text",)),
-            ("order_header", "oh_cust_order_ref", ()),
-            ("product_detail", "pd_description", ("name",)),
-            ("variant_detail", "vad_variant_code", ("code",)),
-            ("category_treeview_node", "ctn_description", ("name",)),
-        ],
-    )
-    def test_a_marked_column_leaves_its_fields_unsaid(self, table: str, column: str, fields: tuple[str, ...]) -> None:
-        reader = READERS[table]
-        assert reader.unavailable(ROWS[table] | {column: UNAVAILABLE}, UNAVAILABLE) == fields
-
+class TestFields:
     @pytest.mark.parametrize("table", ROWS)
     def test_every_field_named_is_one_of_the_row(self, table: str) -> None:
         reader = READERS[table]

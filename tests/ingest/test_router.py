@@ -259,8 +259,24 @@ class TestHouseAccounts:
         happening = event("customer_contact", after={"cc_customer_id": 1, "cc_email": "Ann@Bright.co.uk; zoe@bright.co.uk"})
         assert published(happening) == [("eann@bright.co.uk", True), ("ezoe@bright.co.uk", True)]
 
-    def test_a_contact_without_an_address_is_reported_to_nobody(self) -> None:
-        assert published(event("customer_contact", after={"cc_customer_id": 1, "cc_email": "tbc"})) == []
+    @pytest.mark.parametrize("empty", [None, "", " \u200b "])
+    def test_a_contact_without_an_address_is_reported_to_nobody(self, empty: str | None) -> None:
+        assert published(event("customer_contact", after={"cc_customer_id": 1, "cc_email": empty})) == []
+
+    def test_a_contact_whose_address_cannot_be_read_is_listed_by_itself_until_it_can(self) -> None:
+        house = {"cc_customer_id": 1}
+        readable, unreadable = house | {"cc_email": "ann@bright.co.uk"}, house | {"cc_email": "ann@bright.co,uk"}
+        (listed,) = routed(event("customer_contact", after=unreadable, op="c"))
+        assert (listed.key, listed.row) == ("u70", rows.Contact((), None, None, None, unreadable=True))
+        assert published(event("customer_contact", before=unreadable, after=readable)) == [
+            ("eann@bright.co.uk", True),
+            ("u70", False),
+        ]
+        assert published(event("customer_contact", before=unreadable, op="d")) == [("u70", False)]
+
+    def test_a_house_contact_without_a_known_address_is_not_dropped(self) -> None:
+        with pytest.raises(RecordError, match=r"^address_unavailable: cc_email "):
+            routed(event("customer_contact", before=None, after={"cc_customer_id": 1, "cc_email": UNAVAILABLE}))
 
     def test_a_contact_that_changes_address_is_taken_from_the_old_one(self) -> None:
         happening = event(
@@ -306,8 +322,8 @@ class TestLanes:
 
 class TestUnavailableColumns:
     def test_their_fields_are_empty_and_named(self) -> None:
-        (change,) = routed(event("customer_contact", before={}, after={"cc_email": UNAVAILABLE}))
-        assert change.keep == ("emails",)
+        (change,) = routed(event("customer_contact", before={"cc_email": UNAVAILABLE}, after={"cc_email": UNAVAILABLE}))
+        assert change.keep == ("emails", "unreadable")
         assert change.row == rows.Contact((), "Ann", "Lee", None)
 
     def test_an_unmapped_one_is_no_matter(self) -> None:
@@ -316,7 +332,7 @@ class TestUnavailableColumns:
         assert change.row == rows.Contact(("ann@bright.co.uk",), "Ann", "Lee", None)
 
     def test_the_mark_itself_is_never_taken_for_a_value(self) -> None:
-        (change,) = routed(event("order_header", before={}, after={"oh_order_number": UNAVAILABLE}))
+        (change,) = routed(event("order_header", after={"oh_order_number": UNAVAILABLE}))
         assert change.keep == ("number",)
         assert UNAVAILABLE.encode() not in pack([change])
 

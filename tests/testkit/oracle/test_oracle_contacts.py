@@ -91,12 +91,13 @@ def test_all_addresses_of_an_account_read_its_totals() -> None:
 
 
 def test_account_addresses_serve_only_when_no_contact_has_one() -> None:
-    account = customer(10, cd_statement_email="n/a", cd_invoice_email=f"{BOB} c@example.com")
+    account = customer(10, cd_statement_email="", cd_invoice_email=f"{BOB} c@example.com")
     assert set(contacts(account, contact(1, 10, "none"))) == {BOB, "c@example.com"}
     assert set(contacts(account)) == {BOB, "c@example.com"}
     assert set(contacts(account, contact(1, 10, ANN))) == {ANN}
     first = customer(10, cd_statement_email=ANN, cd_invoice_email=BOB)
     assert set(contacts(first)) == {ANN}
+    assert set(contacts(customer(10, cd_statement_email="jo smith@example.com", cd_invoice_email=BOB))) == set()
 
 
 def test_an_account_address_has_no_name() -> None:
@@ -126,7 +127,7 @@ def test_the_first_contact_with_a_name_names_the_address() -> None:
     people = [
         contact(9, 10, ANN, cc_first_name="Late"),
         contact(2, 10, ANN),
-        contact(3, 10, f"x {ANN}", cc_name="First Named"),
+        contact(3, 10, f"x <{ANN}>", cc_name="First Named"),
         contact(1, 10, BOB, cc_first_name="Other"),
     ]
     shown = fields(ANN, customer(10), people)

@@ -15,6 +15,7 @@ from tests.testkit.simulate.simulated_shops import Run, site
 HELD = {
     "order_without_header", "unknown_type", "status_not_loaded", "unknown_status", "order_without_total",
     "unknown_currency", "credit_without_order", "order_without_customer", "order_without_email",
+    "unreadable_address",
 }  # fmt: skip
 NOT_ALWAYS = {"consent_changed"}
 
@@ -25,9 +26,9 @@ def test_a_default_run_contains_every_phenomenon(default_run: Run) -> None:
     declared = {action.name for action in simulation.actions}
     assert declared <= happened
     assert happened >= {
-        "customer_reinserted", "email_mailto", "email_not_an_address", "email_of_account_and_guest",
+        "customer_reinserted", "email_display_name", "email_invisible_characters", "email_label", "email_mailto", "email_not_an_address", "email_of_account_and_guest",
         "email_of_several_customers", "email_only_on_account", "email_padded", "email_phone_number",
-        "email_trailing_text", "email_two_addresses", "email_upper_case", "email_wrapped", "guest_order",
+        "email_trailing_text", "email_two_addresses", "email_unreadable", "email_upper_case", "email_wrapped", "guest_order",
         "goods_row_reinserted", "line_of_unknown_variant", "line_without_variant", "money_with_four_places",
         "order_never_complete", "price_null", "price_per_many", "sku_with_blanks", "sku_with_signs", "stock_allocated",
         "stock_negative", "stock_null", "stock_sent", "time_at_clock_change", "variant_late", "variant_of_unknown_product",

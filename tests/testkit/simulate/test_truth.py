@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from streams.mapping.model import Erasure
-from testkit.oracle.row_reading import addresses
+from testkit.oracle.addresses import addresses
 from testkit.simulate import Event, Simulation
 from tests.testkit.simulate.simulated_shops import Run, config, held_tables, replay, rows_only, site
 
