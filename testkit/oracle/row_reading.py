@@ -1,6 +1,7 @@
 """Rows as the oracle reads them: whole tables, and the columns of one row by value kind (contact rules §1)."""
 
 import html
+import re
 import unicodedata
 from collections.abc import Mapping as Dict
 from datetime import UTC, datetime, timedelta
