@@ -127,7 +127,7 @@ class OrderLife:
         for table, row in draft.rows:
             if table not in held_back:
                 shop.db.insert(table, row)
-        if shop.rng.random() < 0.2:
+        if shop.rng.random() < 0.3:
             shop.seen["order_never_complete"] += 1
             return True
         rest = Draft(draft.order, [(table, row) for table, row in draft.rows if table in held_back])
