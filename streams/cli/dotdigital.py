@@ -78,7 +78,8 @@ _MEANINGS = {
     ErrorClass.MISSING: "The request needs something that does not exist. The delivery is retried a few times, then parked.",
     ErrorClass.ACCESS: "No such request works until a person acts. Deliveries wait; none is parked.",
     ErrorClass.THROTTLED: "A limit is reached. Deliveries wait until there is room; none is parked.",
-    ErrorClass.LATER: "The request may work later. It is retried with growing pauses.",
+    ErrorClass.LATER: "The request may work later. It is retried with growing pauses, and parked after a day or thirty tries.",
+    ErrorClass.UNAVAILABLE: "This part of the API cannot work at the moment. Deliveries wait; none is parked.",
     ErrorClass.EXISTS: "The contact already exists. It is looked up and updated.",
     ErrorClass.NOT_FOUND: "The requested object does not exist. The bridge continues without it.",
 }

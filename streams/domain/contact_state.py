@@ -98,6 +98,11 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
         return self.parked is not None and self.parked == self.desired_digest
 
     @property
+    def owed(self) -> bool:
+        """Whether Dotdigital refused an opt-out or an erasure, which nobody may give up."""
+        return self.refused and (self.erase is not None or (self.must_send_opt_out and self.fields is not None and self.known))
+
+    @property
     def desired_digest(self) -> bytes | None:
         """Identifies what is wanted: the content, or that the person be forgotten."""
         return self.hash if self.erase is None else self.erase

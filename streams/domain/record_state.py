@@ -13,6 +13,8 @@ from streams.messages.deliveries import FollowUpDelivered, RecordRemoved, Record
 
 _encode = msgspec.msgpack.Encoder().encode
 
+KEY_CLASH = "KeyExistingForDifferentContact"
+"""Dotdigital's code for a record whose key belongs to another contact."""
 GONE = b"gone"
 """The digest of a record that must not exist."""
 
@@ -99,7 +101,8 @@ def set_desired_record(row: RecordDeliveryState, wanted: DesiredRecord | None, p
         return False
     row.position, row.source, row.moved = position, source, wanted is not None and wanted.moved
     row.hash = digest_of(content) if content else GONE
-    if row.hash != row.parked:
+    if row.hash != row.parked or row.code == KEY_CLASH:
+        # Its order speaks again, perhaps because the key is free by now.
         row.parked, row.code = None, None
     row.content = content if content and (row.dirty or row.parked is not None) else None
     return True

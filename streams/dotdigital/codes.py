@@ -18,7 +18,9 @@ class ErrorClass(StrEnum):
     """The meaning of a code for its call; each has an error in ``streams.dotdigital.errors``."""
 
     LATER = "later"
-    """Try again with back-off."""
+    """Try this request again with back-off."""
+    UNAVAILABLE = "unavailable"
+    """No request of this kind works at the moment."""
     THROTTLED = "throttled"
     """A limit is reached."""
     ACCESS = "access"
@@ -48,8 +50,9 @@ class Code:
     limit: Limit | None = None
 
 
-_LATER, _ACCESS, _MISSING, _NOT_FOUND, _DATA = (
+_LATER, _UNAVAILABLE, _ACCESS, _MISSING, _NOT_FOUND, _DATA = (
     ErrorClass.LATER,
+    ErrorClass.UNAVAILABLE,
     ErrorClass.ACCESS,
     ErrorClass.MISSING,
     ErrorClass.NOT_FOUND,
@@ -96,7 +99,7 @@ _V2: Final[dict[str, Code]] = {
     "ACCOUNT_INVALID": Code(_ACCESS, "the account is not active: talk to Dotdigital"),
     "ADDRESSBOOK_DUPLICATE": Code(_DATA, "a list or a segment already has that name"),
     "ADDRESSBOOK_INVALID": Code(_DATA, "a list cannot have that name: check delivery.recent_buyers.list"),
-    "ADDRESSBOOK_IN_USE": Code(_LATER, "the list is in use at the moment"),
+    "ADDRESSBOOK_IN_USE": Code(_UNAVAILABLE, "the list is in use at the moment"),
     "ADDRESSBOOK_LIMITEXCEEDED": Code(_ACCESS, "the account has as many lists as are allowed: delete some"),
     "ADDRESSBOOK_NOTWRITABLE": Code(_DATA, "the list cannot be written to: choose another in mapping.yaml"),
     "ADDRESSBOOK_NOT_FOUND": Code(_MISSING, "the list is missing: run 'owdd dotdigital apply --execute'"),
@@ -177,12 +180,12 @@ _V2: Final[dict[str, Code]] = {
     "SMS_INVALIDPHONENUMBER": Code(_DATA, "the telephone number is not valid"),
     "SMS_SENDNOTPERMITTED": Code(_ACCESS, "the API user may not send text messages"),
     "SURVEY_NOT_FOUND": Code(_NOT_FOUND, "there is no such survey"),
-    "SYSTEM_SERVICETEMPORARILYUNAVAILABLE": Code(_LATER, "Dotdigital is unavailable at the moment"),
+    "SYSTEM_SERVICETEMPORARILYUNAVAILABLE": Code(_UNAVAILABLE, "Dotdigital is unavailable at the moment"),
     "TEMPLATE_INVALID": Code(_DATA, "the template is not valid"),
     "TEMPLATE_NOT_FOUND": Code(_NOT_FOUND, "there is no such template"),
     "THEME_INVALID": Code(_DATA, "the theme is not valid"),
     "TRANSACTIONAL_DATA_COLLECTION_DOES_NOT_EXIST": Code(_MISSING, "the collection is missing"),
-    "TRANSACTIONAL_DATA_COLLECTION_IS_RESTORING": Code(_LATER, "the collection is being restored"),
+    "TRANSACTIONAL_DATA_COLLECTION_IS_RESTORING": Code(_UNAVAILABLE, "the collection is being restored"),
     "TRANSACTIONAL_DATA_DOES_NOT_EXIST": Code(_NOT_FOUND, "the record is not in the collection"),
     "TRANSACTIONAL_DATA_INVALID_COLLECTION_NAME": Code(_DATA, "a collection cannot have that name: check mapping.yaml"),
     "TRANSACTIONAL_DATA_STORAGE_ALLOWANCE_EXCEEDED": Code(_ACCESS, "the account's storage for insight data is full"),
@@ -237,7 +240,7 @@ REASONS: Final[dict[str, Code]] = {
     "MissingCollection": Code(_MISSING, "the collection is missing: run 'owdd dotdigital apply --execute'"),
     "InconsistentTypes": Code(_DATA, "a property has several types in one record"),
     "TooManyDistinctKeyValuePairs": Code(_DATA, "the collection has too many properties"),
-    "KeyExistingForDifferentContact": Code(_LATER, "the record's key still belongs to another contact: delete it there first"),
+    "KeyExistingForDifferentContact": Code(_DATA, "the record's key belongs to another contact: delete it there first"),
 }
 """Codes of import reports: of a whole import, and of its rows."""
 

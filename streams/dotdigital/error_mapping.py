@@ -20,6 +20,7 @@ from streams.dotdigital.errors import (
     RegionError,
     ThrottledError,
     TransientError,
+    UnavailableError,
 )
 from streams.dotdigital.limits import reset_at
 from streams.dotdigital.tiers import Operation
@@ -60,6 +61,8 @@ def error_from_response(operation: Operation, response: httpx.Response) -> Dotdi
         return ConnectivityError(operation, f"http-{status}")
     if code is None or meaning is None:
         return _without_code(operation, response, body)
+    if meaning.error_class is ErrorClass.UNAVAILABLE:
+        return UnavailableError(operation, code)
     if meaning.error_class is ErrorClass.LATER:
         return TransientError(operation, code)
     return _DATA_ERRORS[meaning.error_class](operation, code, "" if known(code) else shape(body))

@@ -3,7 +3,8 @@
     DotdigitalError
     ├── ConnectivityError         no response, a 5xx, or an unreadable one: repeat with jitter; the call may have taken effect
     │   ├── NotSentError              no connection: it cannot have taken effect
-    │   └── TransientError            a code that asks to try again: Dotdigital answers, but cannot do it now
+    │   ├── UnavailableError          a code that says that this part of the API cannot work now
+    │   └── TransientError            a code that asks to send this very request again later
     ├── ThrottledError            a limit is reached, named by ``scope``: wait, until ``reset_at`` if that is known
     ├── AccessError               no such call works until a person acts: permissions, quotas, a wrong URL
     │   ├── CredentialsError          401
@@ -64,8 +65,14 @@ class NotSentError(ConnectivityError):
     not_applied = True
 
 
+class UnavailableError(ConnectivityError):
+    """Dotdigital answered with a code, its ``reason``: no such call works at the moment."""
+
+    not_applied = True
+
+
 class TransientError(ConnectivityError):
-    """Dotdigital answered with a code, its ``reason``, for a temporary failure: the connection works."""
+    """Dotdigital answered with a code, its ``reason``, that this request may work later: the connection works."""
 
     not_applied = True
 
@@ -105,6 +112,7 @@ class RegionError(AccessError):
             else f"the account is served at {endpoint}: set OWDD_DOTDIGITAL_URL to that or to auto, or give the user permission"
         )
         super().__init__(operation, "http-403", hint)
+        self.endpoint = endpoint
 
 
 class DataError(DotdigitalError):

@@ -142,7 +142,7 @@ class DeliveryStates(RuleBasedStateMachine):
     @rule(out=RARELY)
     def outage(self, out: bool) -> None:
         before, blockers = self.state, self.outbox.queue.blockers
-        blockers.pause(self.now + 5_000) if out else blockers.resume()
+        blockers.open(self.now, None, 5_000) if out else self.outbox.queue.close_breaker(None)
         assert self.state is before or (before, self.state) in TABLE["blocked"]
 
     # Calls
@@ -302,7 +302,7 @@ class DeliveryStates(RuleBasedStateMachine):
         queue.blockers.reserve([])
         for _ in range(12):
             self._read_all()
-            queue.blockers.resume()
+            queue.close_breaker(None)
             self.outbox.clock.advance(86_400)
             self.take()
             if self.call is not None:

@@ -8,7 +8,7 @@ from streams.core.clock import ManualClock
 from streams.core.lanes import Lane
 from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dispatch.outbox.delivery_task import Blocker, DeliveryTask, Lease, TaskState
-from streams.dispatch.outbox.tasks import Work
+from streams.dispatch.outbox.tasks import ApiArea, Work
 
 HOUR = 3_600_000
 ONE = Work.EXISTING
@@ -169,20 +169,23 @@ async def test_a_failed_call_of_a_former_assignment_does_not_disturb_the_present
     await nothing(queue)
 
 
-async def test_a_pause_holds_everything_back_even_what_is_urgent(queue: DeliveryQueue, clock: ManualClock) -> None:
+async def test_an_open_breaker_holds_everything_back_even_what_is_urgent(queue: DeliveryQueue, clock: ManualClock) -> None:
     queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.URGENT, ONE))
-    queue.blockers.pause(clock.now_ms() + 3_000)
+    queue.blockers.open(clock.now_ms(), None, 3_000)
     await nothing(queue)
     clock.advance(3)
     assert await taken(queue) == "a"
 
 
-async def test_a_shorter_pause_does_not_end_a_longer_one(queue: DeliveryQueue, clock: ManualClock) -> None:
+async def test_a_call_that_was_under_way_when_a_breaker_opened_changes_nothing(
+    queue: DeliveryQueue, clock: ManualClock
+) -> None:
     queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.URGENT, ONE))
-    queue.blockers.pause(clock.now_ms() + 60_000)
-    queue.blockers.pause(clock.now_ms() + 100)
+    queue.blockers.open(clock.now_ms(), None, 5_000)
+    clock.advance(4)
+    queue.blockers.open(clock.now_ms(), None, 5_000)
     clock.advance(1)
-    await nothing(queue)
+    assert await taken(queue) == "a"
 
 
 async def test_nothing_is_left_after_a_clear(queue: DeliveryQueue, clock: ManualClock) -> None:
@@ -277,33 +280,36 @@ async def test_what_is_given_back_was_not_tried(queue: DeliveryQueue, clock: Man
 
 
 async def test_while_nothing_answers_one_task_is_given_out_at_a_time(queue: DeliveryQueue, clock: ManualClock) -> None:
-    for name in "abc":
+    for name in "abcdefgh":
         queue.put(DeliveryTask(name, 0, clock.now_ms(), Lane.LIVE, ONE))
-    queue.put(DeliveryTask("d", 0, clock.now_ms(), Lane.BULK, Work.RECORD))
-    queue.blockers.pause(clock.now_ms() + 1_000)
-    await nothing(queue)
-    clock.advance(1)
-    probe = await queue.take()
-    await nothing(queue)
-    assert not queue.take_due((Lane.BULK, Work.RECORD), 1), "an import is no lesser probe"
-    queue.retry(probe, clock.now_ms())
-    queue.blockers.pause(clock.now_ms() + 1_000)
-    clock.advance(1)
-    await nothing(queue)
-    clock.advance(4)
-    await queue.take()
-    queue.blockers.resume()
-    assert {await taken(queue), await taken(queue)} <= {"a", "b", "c"}
+    queue.put(DeliveryTask("z", 0, clock.now_ms(), Lane.BULK, Work.RECORD))
+    queue.blockers.open(clock.now_ms(), None, 5_000)
+    waits = []
+    for _ in range(6):
+        began = clock.now_ms()
+        while queue.blockers.opens_at((Lane.LIVE, ONE)) > clock.now_ms():
+            await nothing(queue)
+            clock.advance(1)
+        waits.append((clock.now_ms() - began) // 1000)
+        probe = await queue.take()
+        await nothing(queue)
+        assert not queue.take_due((Lane.BULK, Work.RECORD), 1), "an import is no lesser probe"
+        queue.retry(probe, clock.now_ms() + 3_600_000, deferred=True)
+        queue.blockers.open(clock.now_ms(), None, 5_000)
+    assert waits == [5, 10, 20, 40, 60, 60]
+    queue.close_breaker(None)
+    assert {await taken(queue) for _ in range(9)} == {*"abcdefghz"}, "the first success makes all of it due"
 
 
-async def test_a_place_that_is_refused_does_not_stop_the_others(queue: DeliveryQueue, clock: ManualClock) -> None:
+async def test_an_area_that_fails_does_not_stop_the_others(queue: DeliveryQueue, clock: ManualClock) -> None:
     queue.put(DeliveryTask("a", 0, clock.now_ms(), Lane.LIVE, Work.NEW))
     queue.put(DeliveryTask("b", 0, clock.now_ms(), Lane.LIVE, Work.RECORD))
-    queue.blockers.pause(clock.now_ms() + 30_000, (Lane.LIVE, Work.NEW))
-    assert await taken(queue) == "b"
-    queue.blockers.resume((Lane.LIVE, Work.RECORD))
+    queue.put(DeliveryTask("c", 0, clock.now_ms(), Lane.LIVE, Work.LIST, timer=True))
+    queue.blockers.open(clock.now_ms(), ApiArea.CONTACTS, 30_000)
+    assert {await taken(queue), await taken(queue)} == {"b", "c"}
+    queue.close_breaker(ApiArea.INSIGHT)
     await nothing(queue)
-    queue.blockers.resume((Lane.LIVE, Work.NEW))
+    queue.close_breaker(ApiArea.CONTACTS)
     assert await taken(queue) == "a"
 
 
@@ -355,7 +361,7 @@ def test_what_a_second_import_did_not_do_goes_alone(queue: DeliveryQueue, clock:
     for _ in range(2):
         queue.hand_to_import(queue.take_due(place, 1), "import")
         queue.release("a", "import", alone=False)
-    assert not queue.take_due(place, 1) and queue.take_due((Lane.BULK, Work.ALONE), 1)
+    assert not queue.take_due(place, 1) and queue.take_due((Lane.BULK, Work.RECORD_ALONE), 1)
 
 
 async def test_what_holds_a_task_back_is_named(queue: DeliveryQueue, clock: ManualClock) -> None:
@@ -365,7 +371,7 @@ async def test_what_holds_a_task_back_is_named(queue: DeliveryQueue, clock: Manu
     assert (queue.blocked_by("a"), queue.state("a")) == (frozenset(), TaskState.READY)
     queue.fence(3)
     queue.blockers.reserve([(Lane.LIVE, Work.NEW)])
-    queue.blockers.pause(clock.now_ms() + 1_000)
+    queue.blockers.open(clock.now_ms(), None, 1_000)
     assert queue.blocked_by("a") == {Blocker.FENCED, Blocker.RESERVED, Blocker.CIRCUIT_OPEN}
     assert queue.state("a") is TaskState.BLOCKED
     await nothing(queue)
@@ -373,7 +379,7 @@ async def test_what_holds_a_task_back_is_named(queue: DeliveryQueue, clock: Manu
     await nothing(queue)
     queue.blockers.reserve([])
     await nothing(queue)
-    queue.blockers.resume()
+    queue.close_breaker(None)
     assert await taken(queue) == "a" and queue.blocked_by("a") == {Blocker.CALLING}
 
 

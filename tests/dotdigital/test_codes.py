@@ -97,7 +97,7 @@ def test_what_is_throttled_names_its_ceiling_and_nothing_else_does() -> None:
         ("insightData:collectionNotFound", ErrorClass.MISSING),
         ("ERROR_DATAFIELD_NOTFOUND", ErrorClass.MISSING),
         ("contactEmailDoesNotExist", ErrorClass.MISSING),
-        ("ERROR_ADDRESSBOOK_IN_USE", ErrorClass.LATER),
+        ("ERROR_ADDRESSBOOK_IN_USE", ErrorClass.UNAVAILABLE),
         ("ERROR_CONTACT_SUPPRESSED", ErrorClass.DATA),
         ("JsonValueIncompatibleWithSchema", ErrorClass.DATA),
         ("ERROR_NON_UNIQUE_EMAIL", ErrorClass.EXISTS),

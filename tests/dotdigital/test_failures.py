@@ -18,11 +18,13 @@ from streams.dotdigital.errors import (
     NotFoundError,
     ThrottledError,
     TransientError,
+    UnavailableError,
 )
 
 Answering = Callable[[httpx.Response], DotdigitalClient]
 KINDS: dict[ErrorClass, type[DotdigitalError]] = {
     ErrorClass.LATER: TransientError,
+    ErrorClass.UNAVAILABLE: UnavailableError,
     ErrorClass.THROTTLED: ThrottledError,
     ErrorClass.ACCESS: AccessError,
     ErrorClass.EXISTS: ContactExistsError,

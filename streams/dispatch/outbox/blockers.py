@@ -2,41 +2,53 @@
 
 A *fence* holds a partition that was taken over until everything that was answered before has been read: otherwise a task would
 go twice. A *reservation* keeps queues from senders of single calls, because an import will take what waits there or because its
-window is shut. A *circuit breaker* stops calls while they fail: one for all calls, and one for each queue. The *brake* holds
+window is shut. A *circuit breaker* stops calls while they fail: one for all calls, and one for each area. The *brake* holds
 removals until the account's ruling grants them. A *pause* holds all writes; opt-outs and erasures only if a person wants that.
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from streams.dispatch.outbox.delivery_task import Blocker, DeliveryTask, QueueKey
+from streams.dispatch.outbox.tasks import ApiArea
 from streams.messages.removals import RemovalKind
 from streams.messages.write_control import RUNNING, WriteControl
 
-_PROBE_MS = 5_000
-"""Between two probes, at least."""
+_LONGEST_MS = 60_000
+"""Between two probes of a breaker, in the end."""
 
 
 @dataclass(slots=True)
 class _CircuitBreaker:
-    """Lets nothing through before ``until`` (epoch ms), and then a probe now and then, until it is closed again."""
+    """Lets nothing through before ``until`` (epoch ms), and then one probe at a time, until it is closed again.
+
+    ``wait`` is the time between two probes (ms), twice as long after each that failed; 0: the breaker is closed.
+    """
 
     until: int = 0
+    wait: int = 0
     probing: bool = False
 
-    def open(self, until: int) -> None:
-        # A later failure must not shorten the wait that an earlier one has asked for.
-        self.until, self.probing = max(self.until, until), True
+    def open(self, now: int, wait: int) -> None:
+        if not self.wait:
+            self.wait = wait
+        elif self.probing:
+            self.wait = min(2 * self.wait, _LONGEST_MS)
+        else:
+            # A call that was under way when the breaker opened says nothing new.
+            return
+        self.until, self.probing = now + self.wait, False
 
     def passed(self, now: int) -> None:
-        if self.probing:
-            self.until = now + _PROBE_MS
+        if self.wait:
+            self.until, self.probing = now + _LONGEST_MS, True
 
-    def close(self) -> None:
-        self.until, self.probing = 0, False
+    def close(self) -> bool:
+        was_open = self.wait > 0
+        self.until, self.wait, self.probing = 0, 0, False
+        return was_open
 
 
 class RemovalState(StrEnum):
@@ -79,7 +91,7 @@ class Blockers:
         self._grants: dict[int, Mapping[RemovalKind, Grant]] = {}
         self.writes: WriteControl = RUNNING
         self._all_calls = _CircuitBreaker()
-        self._by_queue = defaultdict[QueueKey, _CircuitBreaker](_CircuitBreaker)
+        self._by_area = {area: _CircuitBreaker() for area in ApiArea}
 
     def of(self, task: DeliveryTask, now: int) -> frozenset[Blocker]:
         """Everything that holds a task back at ``now`` (epoch ms); it is given out to a sender only if there is nothing."""
@@ -143,26 +155,25 @@ class Blockers:
             self.reserved = reserved
             self.changed.set()
 
-    def pause(self, until: int, key: QueueKey | None = None) -> None:
-        """Let no call out before ``until`` (epoch ms), of that queue or at all, and then little until :meth:`resume`."""
-        (self._all_calls if key is None else self._by_queue[key]).open(until)
+    def open(self, now: int, area: ApiArea | None, wait: int) -> None:
+        """Let no call of that area out (None: of none), but a probe after ``wait`` ms, until :meth:`close`."""
+        (self._all_calls if area is None else self._by_area[area]).open(now, wait)
 
-    def resume(self, key: QueueKey | None = None) -> None:
-        """There was a response: let calls out again; also those of ``key``, if it was a good one."""
-        breakers = [self._all_calls] if key is None else [self._all_calls, self._by_queue[key]]
-        if any(breaker.probing for breaker in breakers):
-            for breaker in breakers:
-                breaker.close()
+    def close(self, area: ApiArea | None) -> bool:
+        """Calls of that area work (None: there is a connection); whether they were held back until now."""
+        closed = (self._all_calls if area is None else self._by_area[area]).close()
+        if closed:
             self.changed.set()
+        return closed
 
     def opens_at(self, key: QueueKey) -> int:
         """When calls of a queue are let out (epoch ms); the past means now."""
-        return max(self._all_calls.until, self._by_queue[key].until)
+        return max(self._all_calls.until, self._by_area[key[1].area].until)
 
     def passed(self, key: QueueKey, now: int) -> None:
         """A call of that queue goes out; while calls fail it is a probe, and the next one waits."""
         self._all_calls.passed(now)
-        self._by_queue[key].passed(now)
+        self._by_area[key[1].area].passed(now)
 
     def clear(self) -> None:
         """The partitions are gone; reservations, breakers and a pause are of the account, and stay."""

@@ -29,9 +29,12 @@ from streams.messages.deliveries import (
     PartitionResumed,
     RecordStored,
     TaskEvent,
+    TaskParked,
 )
 from streams.messages.kinds import FollowUpDeliveredChange
 from streams.messages.topics import Topics
+
+_DAY_MS = 86_400_000
 
 
 class DeliveryEvents:
@@ -107,6 +110,8 @@ class DeliveryEvents:
         if lease is not None and lease.import_id is not None and self._queue.overtook(event.task, lease.import_id):
             # Nobody knows which of the two came last.
             item.row.outcome_unknown = True
+        if isinstance(event, TaskParked) and isinstance(item.row, ContactDeliveryState) and item.row.owed:
+            wait.due = event.at + _DAY_MS
         if item.row.dirty:
             # Wanted content changed while the call was under way: its own debounce goes on, from now at the latest.
             wait.dirty_since = rows.unit.now_ms

@@ -16,7 +16,7 @@ from streams.core.clock import Clock
 from streams.core.lanes import Lane
 from streams.dispatch.outbox.blockers import Blockers, Grant, RemovalState
 from streams.dispatch.outbox.delivery_task import CALL, Blocker, DeliveryTask, Lease, QueueKey, Removal, TaskState, state_of
-from streams.dispatch.outbox.tasks import SINGLY, Work, owner_of
+from streams.dispatch.outbox.tasks import SINGLY, ApiArea, Work, owner_of
 from streams.messages.deliveries import CreatedAs
 from streams.messages.removals import RemovalKind
 from streams.messages.write_control import WriteControl
@@ -55,7 +55,7 @@ class DeliveryQueue:
             task.due, task.lane, task.timer, task.overtakes = wanted.due, wanted.lane, wanted.timer, wanted.overtakes
             task.removal = wanted.removal
             # What an import could not do stays alone until there is an outcome: a second import would fail like the first.
-            task.work = task.work if task.failures and task.work is Work.ALONE else wanted.work
+            task.work = task.work if task.failures and task.work is wanted.work.alone else wanted.work
             self._count(task, 1)
         if task.removal is None:
             self._removals.pop(task.key, None)
@@ -192,24 +192,40 @@ class DeliveryQueue:
         if self._is_current(task):
             task.unread_attempt = created_as
 
-    def retry(self, task: DeliveryTask, due: int, *, alone: bool = False, missing: bool = False) -> None:
+    def retry(
+        self, task: DeliveryTask, due: int, *, alone: bool = False, missing: bool = False, deferred: bool = False
+    ) -> None:
         """What was tried for ``task`` failed: again at ``due`` (epoch ms), unless the queue was rebuilt since.
 
-        ``alone``: not by import any more. ``missing``: it lacked something, and is not tried so for ever.
+        ``alone``: not by import any more. ``missing``: it lacked something, and is not tried so for ever. ``deferred``: nobody
+        answered about the task, so this counts as no try.
         """
         if self._is_current(task):
-            task.lease, task.due = None, due
+            task.lease, task.due, task.deferred = None, due, deferred
             task.failures += 1
             task.missing += missing
+            if not (missing or deferred):
+                task.tries += 1
+                task.tried_since = task.tried_since or self._clock.now_ms()
             if alone:
-                self._move(task, Work.ALONE)
+                self._move(task, task.work.alone)
             self._push(task)
+
+    def close_breaker(self, area: ApiArea | None) -> None:
+        """That area of the API works again (None: the connection): what was deferred meanwhile is due."""
+        if not self.blockers.close(area):
+            return
+        now = self._clock.now_ms()
+        for task in self._tasks.values():
+            if task.deferred and area in (None, task.work.area):
+                task.deferred, task.due = False, min(task.due, now)
+                self._push(task)
 
     def send_alone(self, task: DeliveryTask) -> None:
         """``task`` is nothing for an import: it waits again, with those that go alone."""
         if self._is_current(task):
             task.lease = None
-            self._move(task, Work.ALONE)
+            self._move(task, task.work.alone)
             self._push(task)
 
     def give_back(self, task: DeliveryTask, due: int | None = None) -> None:

@@ -141,8 +141,9 @@ class DeliveryTask:
 
     ``due``: when (epoch ms). ``timer``: nothing waits to be sent, but something must be done at ``due``. ``overtakes``: no
     import holds it up. ``removal``: the brake may hold it up. ``failures`` are those in a row, ``missing`` those of them that
-    lacked something. ``unread_attempt``: the status with which an unanswered call may have created the contact; its row will
-    say so too, but not at once.
+    lacked something, ``tries`` those that were answered otherwise about the task, ``tried_since`` the first of these (epoch
+    ms). ``deferred``: it waits for the API, not for itself. ``unread_attempt``: the status with which an unanswered call may
+    have created the contact; its row will say so too, but not at once.
     """
 
     key: str
@@ -156,6 +157,9 @@ class DeliveryTask:
     lease: Lease | None = None
     failures: int = 0
     missing: int = 0
+    tries: int = 0
+    tried_since: int = 0
+    deferred: bool = False
     unread_attempt: CreatedAs | None = None
 
     @classmethod

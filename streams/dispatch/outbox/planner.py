@@ -35,7 +35,7 @@ class Planner:
         """What must be done for a contact; None: nothing."""
         # In mode external a contact that is not there waits for a reading to find it.
         deliverable = row.known or row.erase is not None or not self._policy.external
-        wanted = deliverable and (row.dirty or (row.known and self._policy.joins(row, now_ms / 1000)))
+        wanted = deliverable and (row.dirty or row.owed or (row.known and self._policy.joins(row, now_ms / 1000)))
         if wanted and not self._policy.leaves_first(row, now_ms):
             opt_out = row.must_send_opt_out and (row.known or row.creation.ours == SUBSCRIBED)
             alone = row.fields is None or row.erase is not None or opt_out
@@ -45,7 +45,7 @@ class Planner:
             return DeliveryTask(key, partition, row.due, Lane(row.lane), work, overtakes=overtakes)
         if row.listed or row.join_unconfirmed:
             leaves_at = self._policy.listed_until(row) * 1000
-            return DeliveryTask(key, partition, leaves_at, Lane.LIVE, Work.ALONE, timer=True)
+            return DeliveryTask(key, partition, leaves_at, Lane.LIVE, Work.LIST, timer=True)
         return None
 
     @staticmethod
@@ -59,5 +59,5 @@ class Planner:
             return None
         work = Work(family.label)
         if isinstance(row, RecordDeliveryState) and row.hash == GONE:
-            work = Work.ALONE
+            work = work.alone
         return DeliveryTask(key, partition, row.wait.due, Lane(row.wait.lane), work)

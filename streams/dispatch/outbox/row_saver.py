@@ -41,6 +41,9 @@ class RowSaver:
         rows.removals.saved(key, item.row, item.present, task, item.outcome)
         CODECS[family_of(key)].save(unit, key, item.row)
         self._parked.publish(unit, key, item)
+        if item.stored and item.row.moved and item.row.delivered is None:
+            # At its new place the record was refused while the key belonged to this contact.
+            self._request_resend(unit, key, item.row)
         unit.put(f"{DIRTY}{key}".encode(), None if task is None else task.encode())
 
         def follow() -> None:
@@ -86,7 +89,7 @@ class RowSaver:
         return task
 
     def _request_resend(self, unit: UnitOfWork, key: str, row: RecordDeliveryState) -> None:
-        """Ask the record's source for the content, which the outbox keeps only until it is delivered."""
+        """Ask the record's source for the content: the outbox keeps it only until it is delivered, and not for other places."""
         request = ResendRequestChange(str(row.source), row.source, b"", row.wait.lane, row.wait.caused_at, None)
         if family_of(key) is Family.CATALOGUE:
             unit.emit(self._topics.products, request)

@@ -57,12 +57,13 @@ class OutboxRows:
 class TouchedRow:
     """A row that will be saved: whether it was parked before, and the outcome that it got, with the lease that it ends.
 
-    ``present``: what of ours it showed as delivered and wanted before.
+    ``present``: what of ours it showed as delivered and wanted before; ``stored``: whether Dotdigital had its record.
     """
 
     row: Any
     was_parked: bool
     present: tuple[RemovalKind, ...] = ()
+    stored: bool = False
     outcome: TaskEvent | None = None
     lease: Lease | None = None
 
@@ -80,7 +81,7 @@ class TouchedRows:
         item = self.touched.get(task)
         if item is None:
             row = CODECS[family_of(task)].load(self.unit, task)
-            item = self.touched[task] = TouchedRow(row, row.parked is not None, present_in(task, row))
+            item = self.touched[task] = TouchedRow(row, row.parked is not None, present_in(task, row), _is_stored(row))
         return item
 
     def look(self, task: str) -> Any:
@@ -94,6 +95,10 @@ class TouchedRows:
             prefix = task_of(family, email, "")
             found = {key.decode() for key, _ in self.unit.scan(prefix.encode())}
             yield from sorted(found | {task for task in self.touched if task.startswith(prefix)})
+
+
+def _is_stored(row: Any) -> bool:
+    return isinstance(row, RecordDeliveryState) and row.delivered is not None
 
 
 def follow_contact(rows: TouchedRows, email: str, before: int | None, now: int | None) -> None:

@@ -36,7 +36,19 @@ class Work(StrEnum):
     RECORD = "record"
     CATALOGUE = "catalogue"
     ALONE = "alone"
+    RECORD_ALONE = "record-alone"
+    LIST = "list"
     FOLLOW_UP = "follow-up"
+
+    @property
+    def area(self) -> "ApiArea":
+        """The area of the API that its calls go to."""
+        return _AREAS.get(self, ApiArea.CONTACTS)
+
+    @property
+    def alone(self) -> "Work":
+        """How it is sent when it must not go by import."""
+        return Work.RECORD_ALONE if self.area is ApiArea.INSIGHT else Work.ALONE
 
     @property
     def import_limit(self) -> Limit:
@@ -44,9 +56,26 @@ class Work(StrEnum):
         return Limit.CONTACT_IMPORTS if self in (Work.EXISTING, Work.NEW) else Limit.INSIGHT_IMPORTS
 
 
+class ApiArea(StrEnum):
+    """The parts of Dotdigital's API that may fail by themselves. A site has events or programmes, so they are one."""
+
+    CONTACTS = "contacts"
+    INSIGHT = "insight"
+    LISTS = "lists"
+    FOLLOW_UPS = "follow-ups"
+
+
+_AREAS: Final = {
+    Work.RECORD: ApiArea.INSIGHT,
+    Work.CATALOGUE: ApiArea.INSIGHT,
+    Work.RECORD_ALONE: ApiArea.INSIGHT,
+    Work.LIST: ApiArea.LISTS,
+    Work.FOLLOW_UP: ApiArea.FOLLOW_UPS,
+}
+
 IMPORTABLE: Final = (Work.EXISTING, Work.NEW, Work.RECORD, Work.CATALOGUE)
 """What can also go by import, each kind with its like."""
-SINGLY: Final = (*IMPORTABLE, Work.ALONE)
+SINGLY: Final = (*IMPORTABLE, Work.ALONE, Work.RECORD_ALONE, Work.LIST)
 """What can go by a call of its own. Follow-ups never do: they share calls."""
 
 

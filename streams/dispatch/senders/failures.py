@@ -1,9 +1,15 @@
-"""What happens to a task after a failed call: it is retried later, or parked with its code.
+"""What happens to a task after a failed call: a later try, or its code and a place among what is parked.
 
-Connectivity is retried with jitter, a used-up budget when it returns, a refused access after a person has acted. Only what is
-refused for its content is parked.
+An answer *about the task* is its own: it backs off to an hour at most, and is parked after a day or thirty tries; what is wrong
+and stays wrong is parked at once, what only lacks something after four. An opt-out or an erasure is parked like others, but
+with a critical alert, and tried again every day.
+
+What is *no* answer about the task counts as no try and parks nothing: no connection, a 5xx, a limit, refused access. When it
+goes on, the circuit breaker of that area of the API opens; that of all areas where nothing can work: no connection, wrong
+credentials, another region. Then one probe tries, once a minute in the end, and its first success makes all of it due.
 """
 
+from collections import Counter
 from random import Random
 
 import structlog
@@ -13,13 +19,16 @@ from streams.core.clock import Clock
 from streams.dispatch.outbox.delivery_log import DeliveryLog
 from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dispatch.outbox.delivery_task import DeliveryTask
-from streams.dispatch.outbox.tasks import Family, family_of, owner_of, task_of
+from streams.dispatch.outbox.tasks import ApiArea, Family, family_of, owner_of, task_of
 from streams.dotdigital.errors import (
     AccessError,
     ConnectivityError,
+    CredentialsError,
     DataError,
     DotdigitalError,
     MissingError,
+    NotSentError,
+    RegionError,
     ThrottledError,
     TransientError,
 )
@@ -29,13 +38,17 @@ from streams.observability.metrics import Metrics
 
 log = structlog.get_logger()
 
-_TRIES = 4
+_MISSING_TRIES = 4
 """Tries of a call that needs something which is not there yet."""
-_ACCESS_MS = 30_000
-_LONGEST = 20.0
-"""Seconds between two tries, at most: urgent changes wait for the next one when Dotdigital is back."""
+_MOST_TRIES = 30
+_LONGEST_MS = 86_400_000
+"""After so many tries, or so long, a task is parked that Dotdigital asks to send later."""
+_PER_TASK = RetryPolicy(base=1.0, cap=3600.0)
+_PER_AREA = RetryPolicy(cap=20.0)
 _MANY = 5
-"""Failed calls in a row after which everybody waits, and one at a time tries: one says little."""
+"""Failed calls in a row after which an area waits, and one at a time tries: one says little."""
+_SOON_MS, _LATE_MS = 5_000, 60_000
+"""How long a breaker waits before its first probe: where it may be over soon, and where a person must act."""
 _CONTACT_GONE = ("insightData:contactNotFound", "ERROR_CONTACT_NOT_FOUND")
 
 
@@ -58,51 +71,54 @@ class FailurePolicy:
         self._metrics = metrics
         self._hash_key = hash_key
         self._rng = rng or Random()  # jitter, not a secret
-        self._retry = RetryPolicy(cap=_LONGEST)
-        self._failures = 0
+        self._failures = Counter[ApiArea | None]()
 
-    def succeeded(self, task: DeliveryTask) -> None:
-        """A call for ``task`` was answered for its content."""
-        self._failures = 0
-        self._queue.blockers.resume(task.queue_key)
+    def succeeded(self, area: ApiArea) -> None:
+        """A call of that area was answered for its content: it works, and so does the connection."""
+        self._failures[area] = self._failures[None] = 0
+        self._queue.close_breaker(area)
+        self._queue.close_breaker(None)
 
-    def retry(self, error: DotdigitalError, *tasks: DeliveryTask) -> None:
-        """Try again what a failed call carried, when the trouble may be over."""
-        self._failures += not isinstance(error, TransientError)
-        due, reason = self._when(error, max((task.failures for task in tasks), default=0) + 1)
-        self._metrics.retries.labels(reason).inc(len(tasks))
-        if isinstance(error, AccessError):
-            for key in {task.queue_key for task in tasks}:
-                self._queue.blockers.pause(due, key)
-        if not isinstance(error, ConnectivityError) or isinstance(error, TransientError):
-            self._queue.blockers.resume()
-        for task in tasks:
-            self._queue.retry(task, due)
-
-    def _when(self, error: DotdigitalError, tries: int) -> tuple[int, str]:
-        """When to try again (epoch ms), and why it failed, for the metric."""
+    def retry(self, error: DotdigitalError, area: ApiArea, *tasks: DeliveryTask) -> None:
+        """Try again what a call of that area carried, which failed for nothing that the tasks say."""
         now = self._clock.now_ms()
-        wait = int(self._retry.delay(self._failures, self._rng) * 1000)
+        wait, reason = self._wait(error, area, now, 1 + max((task.failures for task in tasks), default=0))
+        self._metrics.retries.labels(reason).inc(len(tasks))
+        for task in tasks:
+            self._queue.retry(task, now + wait, deferred=True)
+
+    def _wait(self, error: DotdigitalError, area: ApiArea, now: int, tries: int) -> tuple[int, str]:
+        """How long such a task waits (ms) after so many tries, and why, for the metric; a breaker opens if it must."""
+        everything = isinstance(error, NotSentError | CredentialsError) or (
+            isinstance(error, RegionError) and error.endpoint is not None
+        )
+        if not everything:
+            # There was a response, so the others may try.
+            self._failures[None] = 0
+            self._queue.close_breaker(None)
+        place = None if everything else area
+        self._failures[place] += 1
+        wait = int(_PER_AREA.delay(self._failures[place], self._rng) * 1000)
         match error:
             case ThrottledError():
-                reason = "throttled"
+                self._failures[place] = 0
+                wait = int(_PER_TASK.delay(tries, self._rng) * 1000)
                 if error.reset_at is not None:
                     wait = max(0, int(error.reset_at * 1000) - now) + self._rng.randrange(250)
+                return wait, "throttled"
             case AccessError():
-                wait, reason = _ACCESS_MS, "access"
                 log.critical("Dotdigital refuses access; such deliveries wait until this is repaired", error=str(error))
-            case TransientError():
-                wait, reason = int(self._retry.delay(tries, self._rng) * 1000), error.reason
+                self._queue.blockers.open(now, place, _LATE_MS)
+                return _LATE_MS, "access"
             case ConnectivityError():
-                reason = error.reason
-                if self._failures >= _MANY:
-                    self._queue.blockers.pause(now + wait)
+                if self._failures[place] >= _MANY:
+                    self._queue.blockers.open(now, place, _SOON_MS)
+                return wait, error.reason
             case _:
-                reason = "other"
-        return now + wait, reason
+                return wait, "other"
 
-    async def rejected(self, task: DeliveryTask, digest: bytes, error: DataError) -> None:
-        """Park what was refused; what only lacks something is tried a few times first.
+    async def rejected(self, task: DeliveryTask, digest: bytes, error: DataError | TransientError) -> None:
+        """Dotdigital answered about the task: park it, or try it again later if the answer says so.
 
         Args:
             task: whose content was refused.
@@ -112,14 +128,21 @@ class FailurePolicy:
         Raises:
             aiokafka.errors.KafkaError: it could not be written down.
         """
-        self.succeeded(task)
-        if isinstance(error, MissingError) and task.missing + 1 < _TRIES:
+        self.succeeded(task.work.area)
+        now = self._clock.now_ms()
+        if isinstance(error, TransientError):
+            if task.tries + 1 < _MOST_TRIES and now - (task.tried_since or now) < _LONGEST_MS:
+                self._metrics.retries.labels(error.reason).inc()
+                self._queue.retry(task, now + int(_PER_TASK.delay(task.tries + 1, self._rng) * 1000))
+            else:
+                await self._park(task, digest, error.reason)
+        elif isinstance(error, MissingError) and task.missing + 1 < _MISSING_TRIES:
             self._metrics.retries.labels("missing").inc()
-            self._queue.retry(task, self._clock.now_ms() + 1000 * 2**task.missing, missing=True)
+            self._queue.retry(task, now + 1000 * 2**task.missing, missing=True)
         elif error.code in _CONTACT_GONE:
             await self._contact_missing(task)
         else:
-            await self._park(task, digest, error)
+            await self._park(task, digest, error.code, operation=error.operation, shape=error.shape)
 
     async def _contact_missing(self, task: DeliveryTask) -> None:
         """Somebody deleted the contact in Dotdigital: it is looked for anew, and the task waits for it."""
@@ -127,16 +150,12 @@ class FailurePolicy:
         missing = ContactMissing(task=task_of(Family.CONTACT, owner_of(task.key)), at=self._clock.now_ms(), found_by=task.key)
         await self._log.write(task.partition, missing)
 
-    async def _park(self, task: DeliveryTask, digest: bytes, error: DataError) -> None:
-        self._metrics.parked.labels(error.code).inc()
-        log.error(
-            "delivery parked",
-            kind=family_of(task.key).label,
-            code=error.code,
-            operation=error.operation,
-            shape=error.shape,
-            owner=keyed_hash(owner_of(task.key).encode(), self._hash_key),
-        )
-        now, tries = self._clock.now_ms(), task.failures + 1
-        parked = TaskParked(task=task.key, at=now, digest=digest, code=error.code, tries=tries)
-        await self._log.write(task.partition, parked)
+    async def _park(self, task: DeliveryTask, digest: bytes, code: str, **facts: str) -> None:
+        self._metrics.parked.labels(code).inc()
+        kind, owner = family_of(task.key).label, keyed_hash(owner_of(task.key).encode(), self._hash_key)
+        if task.overtakes:
+            log.critical("an opt-out or an erasure is refused; it is tried again every day", code=code, owner=owner, **facts)
+        else:
+            log.error("delivery parked", kind=kind, code=code, owner=owner, **facts)
+        now, tries = self._clock.now_ms(), task.tries + task.missing + 1
+        await self._log.write(task.partition, TaskParked(task=task.key, at=now, digest=digest, code=code, tries=tries))

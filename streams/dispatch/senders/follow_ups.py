@@ -17,7 +17,7 @@ from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.money import money
 from streams.domain.record_state import FollowUpDeliveryState, digest_of_follow_up
 from streams.dotdigital.client import Api
-from streams.dotdigital.errors import DataError, DotdigitalError, Limit, ThrottledError
+from streams.dotdigital.errors import DataError, DotdigitalError, Limit, ThrottledError, TransientError
 from streams.dotdigital.events import MOST_EVENTS, Event
 from streams.dotdigital.programs import MOST_CONTACTS
 from streams.mapping.delivery import RefundEnrolment, RefundEvent
@@ -80,12 +80,15 @@ class FollowUpSender:
             await self._call(pending)
         except DataError as error:
             await self._refused(pending, error)
+        except TransientError as error:
+            for ready in pending:
+                await self._context.failures.rejected(ready.task, digest_of_follow_up(ready.desired), error)
         except DotdigitalError as error:
             if isinstance(error, ThrottledError) and error.scope is Limit.ENROLMENTS:
                 self._enrolments.refused()
-            self._context.failures.retry(error, *(ready.task for ready in pending))
+            self._context.failures.retry(error, Work.FOLLOW_UP.area, *(ready.task for ready in pending))
         else:
-            self._context.failures.succeeded(pending[0].task)
+            self._context.failures.succeeded(Work.FOLLOW_UP.area)
             now = self._context.clock.now_ms()
             events = [(ready.task.partition, FollowUpDelivered(task=ready.task.key, at=now)) for ready in pending]
             self._context.metrics.delivered.labels(Family.FOLLOW_UP.label, events[0][1].outcome).inc(len(pending))

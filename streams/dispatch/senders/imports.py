@@ -21,7 +21,7 @@ from streams.dispatch.senders.import_batch import BatchBuilder, BatchRow
 from streams.dispatch.senders.import_reports import ImportReports
 from streams.dispatch.senders.readback_freshness import ReadbackFreshness
 from streams.dispatch.senders.routing import How, Route, RoutingPolicy, routes
-from streams.dotdigital.errors import DataError, DotdigitalError, Limit, ThrottledError
+from streams.dotdigital.errors import DataError, DotdigitalError, Limit, ThrottledError, TransientError
 from streams.dotdigital.imports import ImportContact
 from streams.dotdigital.insight import ImportRecord
 from streams.mapping.bulk_windows import BulkWindows
@@ -183,12 +183,12 @@ class ImportSender:
             if not error.not_applied:
                 # It may be under way all the same, and nothing must overtake it.
                 self._queue.hand_to_import(tasks, ours)
-                self._context.failures.retry(error)
+                self._context.failures.retry(error, key[1].area)
                 return
             await self._withdraw(ours, batch)
             await self._failed(key, batch, error)
         else:
-            self._context.failures.succeeded(tasks[0])
+            self._context.failures.succeeded(key[1].area)
             # Before anything is awaited: from here on the import has them, and no longer this call.
             self._queue.hand_to_import(tasks, import_id)
             await self._started(import_id, ours, key, batch)
@@ -202,8 +202,12 @@ class ImportSender:
                 self._give_back(batch, error)
             case DataError():
                 await self._refused(key, batch, error)
+            case TransientError():
+                # It is about some row, and nobody knows which.
+                for row in batch:
+                    self._queue.retry(row.task, self._clock.now_ms(), alone=True)
             case _:
-                self._context.failures.retry(error, *(row.task for row in batch))
+                self._context.failures.retry(error, key[1].area, *(row.task for row in batch))
 
     async def _call(self, key: QueueKey, batch: list[BatchRow]) -> str:
         lane, work = key

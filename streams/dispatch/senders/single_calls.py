@@ -19,7 +19,7 @@ from streams.dispatch.senders.recent_buyers import RecentBuyersList
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.record_state import GONE, RecordDeliveryState
 from streams.dotdigital.client import Api
-from streams.dotdigital.errors import DataError, DotdigitalError, MissingError
+from streams.dotdigital.errors import DataError, DotdigitalError, MissingError, TransientError
 from streams.messages.dead_letters import keyed_hash
 from streams.messages.deliveries import (
     Checkpoint,
@@ -36,8 +36,8 @@ from streams.messages.deliveries import (
 
 log = structlog.get_logger()
 
-_PAUSED_MS = 5_000
-"""Between two looks at an opt-out while writes are paused."""
+_UNREAD_MS = 5_000
+"""Until an opt-out that was sent alone is looked at again."""
 
 
 class SingleCallSender:
@@ -91,12 +91,12 @@ class SingleCallSender:
             return
         try:
             await self._families[family_of(task.key)](task, row, self._context.client.for_lane(task.lane))
-        except DataError as error:
+        except (DataError, TransientError) as error:
             await self._context.failures.rejected(task, _digest(row), error)
         except DotdigitalError as error:
-            self._context.failures.retry(error, task)
+            self._context.failures.retry(error, task.work.area, task)
         else:
-            self._context.failures.succeeded(task)
+            self._context.failures.succeeded(task.work.area)
 
     async def _contact(self, task: DeliveryTask, row: ContactDeliveryState, api: Api) -> None:
         row.creation = task.creation_of(row)
@@ -105,7 +105,7 @@ class SingleCallSender:
         leaves = self._policy.leaves(row, now) and (task.timer or not row.dirty)
         if leaves and list_id is not None and row.contact is not None:
             await self._leave(task, row.contact, api, list_id)
-        elif row.dirty or join is not None:
+        elif row.dirty or row.owed or join is not None:
             await self._deliver(task, row, api, join)
         elif row.listed and (until := self._policy.listed_until(row)) > now:
             # The site has meanwhile made the list's time longer.
@@ -124,7 +124,7 @@ class SingleCallSender:
         await self._context.log.write(task.partition, ListLeft(task=task.key, at=self._clock.now_ms()))
 
     async def _deliver(self, task: DeliveryTask, row: ContactDeliveryState, api: Api, join: int | None) -> None:
-        if self._queue.blockers.writes.paused and row.erase is None:
+        if row.erase is None and (row.owed or self._queue.blockers.writes.paused):
             await self._opt_out(task, row, api)
             return
         email, leaving = owner_of(task.key), row.fields is None or row.erase is not None
@@ -143,12 +143,12 @@ class SingleCallSender:
         await self._context.log.write(task.partition, event)
 
     async def _opt_out(self, task: DeliveryTask, row: ContactDeliveryState, api: Api) -> None:
-        """While writes are paused an opt-out goes out without the data, which wait."""
+        """An opt-out goes out without the data: they wait, for writes are paused, or were refused."""
         now = self._clock.now_ms()
         if row.must_send_opt_out and await send_opt_out(api, owner_of(task.key), row):
             await self._context.log.write(task.partition, OptOutSent(task=task.key, at=now, opt_outs=row.opt_outs))
         # Until what was written down is read the task still looks like an opt-out.
-        self._queue.give_back(task, now + _PAUSED_MS)
+        self._queue.give_back(task, now + _UNREAD_MS)
 
     async def _checkpoint(self, task: DeliveryTask, row: ContactDeliveryState, event: Checkpoint) -> None:
         """Write down what must be known even if there is no response."""
