@@ -32,6 +32,7 @@ from streams.engine.stage import Handler, Stage
 from streams.engine.table import StateTable
 from streams.ingest.worker import Ingest
 from streams.kafka import client
+from streams.kafka.continuity import LogWatch
 from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import agents_app, dispatch_app, ingest_group
@@ -129,6 +130,7 @@ class Worker:
             progress = ConsumedOffsets(ingest_group(self._settings), ingested(self._settings, self._mapping))
             ingest = Ingest(self._settings, self._mapping, producer, self.metrics, self._clock, progress)
             parts.tasks.append((Role.INGEST, ingest.run()))
+            parts.tasks.append(("ingest log watch", LogWatch(KafkaConfig.of(self._settings), progress).run()))
             parts.progress.append(progress)
             parts.stopping.append(ingest.stop)
             self._health.check(Role.INGEST, lambda: ingest.ready)
@@ -174,9 +176,11 @@ class Worker:
         self, parts: _Parts, producer: BatchProducer, app_id: str, role: Role
     ) -> tuple[faust.App, Opener, ConsumedOffsets]:
         app, progress = create_app(app_id, self._settings), ConsumedOffsets(app_id, [])
-        opener = Opener(app, KafkaConfig.of(self._settings), producer, self._clock)
+        kafka = KafkaConfig.of(self._settings)
+        opener = Opener(app, kafka, producer, self._clock, progress)
         parts.apps.append(app)
         parts.tasks.append((f"{role} changelog watch", opener.watch()))
+        parts.tasks.append((f"{role} log watch", LogWatch(kafka, progress).run()))
         parts.progress.append(progress)
         self._health.check(role, lambda: bool(not app.rebalancing and app.tables.actives_ready and opener.ready))
         return app, opener, progress

@@ -23,8 +23,10 @@ from streams.engine.changelog import Changelog, LogMovedOnError
 from streams.engine.recovery import Recovered, changelog_reader, recover
 from streams.engine.table import StateTable
 from streams.kafka import client
+from streams.kafka.continuity import group_offsets
 from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
+from streams.observability.lag import ConsumedOffsets
 
 log = structlog.get_logger()
 
@@ -58,8 +60,12 @@ class OutdatedWorkerError(OwddError):
 class Opener:
     """Opens and closes the state of all stages of one Faust application."""
 
-    def __init__(self, app: faust.App, kafka: KafkaConfig, producer: BatchProducer, clock: Clock) -> None:
+    def __init__(
+        self, app: faust.App, kafka: KafkaConfig, producer: BatchProducer, clock: Clock, progress: ConsumedOffsets
+    ) -> None:
         self._app = app
+        self._progress = progress
+        app.transport.metadata = progress.commit_metadata
         self._kafka = kafka
         self._producer = producer
         self._clock = clock
@@ -94,6 +100,7 @@ class Opener:
     async def _on_assigned(self, _: Any, assigned: set[TP], **__: Any) -> None:
         await self._interrupt()
         self._app.transport.closed = set(assigned)
+        self._app.transport.moved = {}
         for stage in self._stages:
             by_topic = [{place.partition for place in assigned if place.topic == topic} for topic in stage.topics]
             if any(partitions != by_topic[0] for partitions in by_topic):
@@ -160,12 +167,22 @@ class Opener:
         """Open everything that is missing, however long the broker is away."""
         while self._missing:
             try:
+                await self._find_group_offsets()
                 await self._recover()
             except KafkaError as error:
                 if not error.retriable and not isinstance(error, KafkaTimeoutError):
                     raise
                 log.warning("recovery is interrupted and goes on", app=self._app.conf.id, error=type(error).__name__)
                 await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _find_group_offsets(self) -> None:
+        """Where the topics of the stages go on: where the group stopped, or earlier if their logs do not hold that any more."""
+        inputs = {TP(topic, place.partition) for place, stage in self._missing.items() for topic in stage.topics}
+        places = [TopicPartition(*place) for place in inputs & self._app.transport.closed]
+        for place, at in (await group_offsets(self._kafka, self._app.conf.id, places)).items():
+            self._progress.begin(place, at.offset, at.bookmark)
+            if at.cut:
+                self._app.consumer.go_on_at(TP(*place), at.offset)
 
     async def _recover(self) -> None:
         if self._retention_ms is None:

@@ -17,6 +17,7 @@ import faust
 import msgspec
 import structlog
 
+from streams.core.bookmark import Bookmark
 from streams.core.clock import Clock
 from streams.core.errors import RecordError
 from streams.engine.breaker import Breaker
@@ -61,6 +62,10 @@ def _split(record: Record) -> list[Record]:
     except msgspec.MsgspecError:
         return [record]
     return [replace(record, value=value) for value in values]
+
+
+def _bookmark(message: Any) -> Bookmark:
+    return Bookmark.at(message.offset, round(message.timestamp * 1000), message.key, message.value)
 
 
 class Handler(Protocol):
@@ -214,7 +219,7 @@ class Stage:
             for event in events:
                 if self._current(event):
                     await self._stream.ack(event)
-                    self._progress.done(event.message.tp, event.message.offset + 1, event.message.timestamp)
+                    self._progress.done(event.message.tp, _bookmark(event.message))
         self._pace.record(self._changes)
         self._metrics.units.labels(self._handler.name).inc()
 

@@ -15,6 +15,7 @@ Faust bounds its queues in records. Here what is delivered and not acknowledged 
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -35,6 +36,12 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        commit = consumer.commit
+
+        async def commit_with_bookmarks(offsets: dict[Any, Any]) -> None:
+            await commit({place: (offset, transport.metadata(place, offset)) for place, (offset, _) in offsets.items()})
+
+        consumer.commit = commit_with_bookmarks
         return consumer
 
 
@@ -57,14 +64,22 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
         self.stop_flow()
         await super().perform_seek()
         places = {place for place in self.assignment() if not self._is_changelog_tp(place)}
+        moved = {place: offset for place, offset in self.transport.moved.items() if place in places}
+        self._committed_offset.update({place: offset or None for place, offset in moved.items()})
         fresh = [place for place in places if self._committed_offset[place] is None]
         begin = await self.earliest_offsets(*fresh) if fresh else {}
         # aiokafka stays where it is if nothing was committed yet.
-        await self.seek_wait(begin)
+        await self.seek_wait(moved | begin)
         self._next = {place: self._committed_offset[place] or begin[place] for place in places}
         self._holes.clear()
         self.transport.in_flight.forget()
         self.pause_partitions(places & self.transport.closed)
+
+    def go_on_at(self, place: Any, offset: int) -> None:
+        """Deliver from ``offset`` on once the partition is opened, although more was committed: its log was cut."""
+        self.transport.moved[place] = offset
+        self._committed_offset[place] = offset or None
+        self._next[place] = offset
 
     async def open_partitions(self, places: set[Any]) -> None:
         """Deliver what ``places`` hold: the state that it changes is there."""
@@ -132,7 +147,8 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
 class StageTransport(driver.Transport):  # type: ignore[misc]  # as above
     """The aiokafka transport, with the consumer of this module.
 
-    ``closed`` are the assigned partitions whose state is not open yet, ``in_flight`` what was delivered and is not done.
+    ``closed`` are the assigned partitions whose state is not open yet, ``moved`` those that go on elsewhere than was committed,
+    ``in_flight`` what was delivered and is not done. ``metadata`` is what to commit beside an offset.
     """
 
     Consumer: ClassVar[Any] = _Consumer
@@ -141,6 +157,8 @@ class StageTransport(driver.Transport):  # type: ignore[misc]  # as above
         super().__init__(*args, **kwargs)
         self.closed: set[Any] = set()
         self.in_flight = InFlight()
+        self.moved: dict[Any, int] = {}
+        self.metadata: Callable[[Any, int], str] = lambda _place, _offset: ""
 
 
 def install(app: faust.App) -> None:

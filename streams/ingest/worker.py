@@ -5,14 +5,12 @@ poll caused, dead letters included. At idle a change leaves at once; under backl
 """
 
 import asyncio
-import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError
 from msgspec.structs import replace
 
 from streams.capture.envelope import Control, Tombstone, decode
@@ -26,6 +24,7 @@ from streams.engine.unit_of_work import packed
 from streams.ingest.erased_addresses import ErasureFeed
 from streams.ingest.erasing import ErasureFlagColumn, passed
 from streams.ingest.poll_size import PollSize
+from streams.ingest.positions import Positions
 from streams.ingest.router import Router
 from streams.kafka import client
 from streams.kafka.producer import BatchProducer
@@ -77,7 +76,6 @@ class Ingest:
         self._erased = ErasureFeed(
             KafkaConfig.of(settings), self._topics.erasures, settings.partitions, digester(settings.digest_key)
         )
-        self._uncommitted: dict[TopicPartition, int] = {}
         self._assigned: Callable[[], set[TopicPartition]] = set
         self.ready = False
         self._stopping = False
@@ -89,9 +87,9 @@ class Ingest:
             CircuitOpenError: nearly every record fails.
             aiokafka.errors.KafkaError: the broker did not acknowledge; what was not committed is done again.
         """
+        kafka = KafkaConfig.of(self._settings)
         consumer = client.consumer(
-            KafkaConfig.of(self._settings),
-            *ingested(self._settings, self._mapping),
+            kafka,
             group_id=ingest_group(self._settings),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -100,11 +98,13 @@ class Ingest:
             max_partition_fetch_bytes=2**20,
             fetch_max_bytes=8 * 2**20,
         )
+        positions = Positions(consumer, kafka, self._progress)
+        consumer.subscribe(ingested(self._settings, self._mapping), listener=positions)
         async with self._erased, consumer:
             self._assigned = consumer.assignment
             self.ready = True
             try:
-                await self._loop(consumer)
+                await self._loop(consumer, positions)
             finally:
                 self.ready = False
 
@@ -116,7 +116,7 @@ class Ingest:
         """Whether this is the one of all ingest workers that acts where only one may: who has the first partition."""
         return TopicPartition(captured(self._mapping)[0], 0) in self._assigned()
 
-    async def _loop(self, consumer: AIOKafkaConsumer) -> None:
+    async def _loop(self, consumer: AIOKafkaConsumer, positions: Positions) -> None:
         loop, pace, committed = asyncio.get_running_loop(), Linger(), 0.0
         size = PollSize(self._settings.ingest_batch)
         while not self._stopping:
@@ -124,26 +124,22 @@ class Ingest:
                 await asyncio.sleep(delay)
             pace.start(loop.time())
             polled = await consumer.getmany(timeout_ms=_IDLE_MS, max_records=size.records)
+            for place in await positions.find():
+                polled.pop(place, None)
             await self._erased.refresh()
             found = sum(len(records) for records in polled.values())
             if polled:
                 size.record(found, sum(len(record.value or b"") for records in polled.values() for record in records))
                 await self._poll(polled)
+                for place, records in polled.items():
+                    positions.finished(place, records[-1])
+            else:
+                await positions.idle()
             pace.record(found)
-            if self._uncommitted and (not polled or loop.time() - committed > _COMMIT_SECONDS):
-                await self._commit(consumer)
+            if not positions.committed and (not polled or loop.time() - committed > _COMMIT_SECONDS):
+                await positions.commit()
                 committed = loop.time()
-        if self._uncommitted:
-            await self._commit(consumer)
-
-    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
-        owned = consumer.assignment()
-        offsets = {tp: offset for tp, offset in self._uncommitted.items() if tp in owned}
-        self._uncommitted.clear()
-        if offsets:
-            # A rebalance in this moment refuses the commit; then the new owner does the work again.
-            with contextlib.suppress(CommitFailedError, IllegalStateError):
-                await consumer.commit(offsets)
+        await positions.commit()
 
     async def _poll(self, polled: dict[TopicPartition, list[Any]]) -> None:
         out: dict[OutputPartition, list[Change]] = defaultdict(list)
@@ -172,9 +168,6 @@ class Ingest:
         await asyncio.gather(
             *(self._erasures.remember(digest, ErasureRequest(self._clock.now_ms(), "erp")) for digest in asked)
         )
-        for tp, records in polled.items():
-            self._uncommitted[tp] = records[-1].offset + 1
-            self._progress.done(tp, records[-1].offset + 1, records[-1].timestamp / 1000)
 
     def _record(self, record: Any, out: dict[OutputPartition, list[Change]], asked: list[bytes], *, again: bool) -> str:
         event = decode(record.key, record.value, self._mapping.source.epoch)

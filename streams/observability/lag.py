@@ -14,24 +14,42 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from streams.core.bookmark import Bookmark
 from streams.core.clock import Clock
 from streams.observability.metrics import Metrics
 
 
 class ConsumedOffsets:
-    """This worker's progress in a group's topics: for each partition the next offset and the last timestamp (epoch seconds)."""
+    """This worker's progress in a group's topics: for each partition the next offset, and a bookmark before it."""
 
     def __init__(self, group: str, topics: list[str]) -> None:
         self.group = group
         self.topics = topics
         self.next: dict[TopicPartition, int] = {}
-        self.stamp: dict[TopicPartition, float] = {}
+        self._bookmarks: dict[TopicPartition, Bookmark] = {}
 
-    def done(self, tp: Any, next_offset: int, timestamp: float) -> None:
-        """Everything below ``next_offset`` is finished; ``timestamp`` (epoch seconds) is that of the last record."""
+    def begin(self, place: TopicPartition, offset: int, bookmark: Bookmark | None) -> None:
+        """The partition is this worker's, and goes on at ``offset``; ``bookmark`` came with the commit."""
+        self.next[place] = offset
+        if bookmark is not None:
+            self._bookmarks[place] = bookmark
+        else:
+            self._bookmarks.pop(place, None)
+
+    def done(self, tp: Any, bookmark: Bookmark) -> None:
+        """Everything up to the bookmark is finished."""
         place = TopicPartition(tp.topic, tp.partition)
-        self.next[place] = next_offset
-        self.stamp[place] = timestamp
+        self.next[place] = bookmark.offset + 1
+        self._bookmarks[place] = bookmark
+
+    def bookmark(self, place: TopicPartition) -> Bookmark | None:
+        """The last record that was finished, by this worker or by the one before."""
+        return self._bookmarks.get(place)
+
+    def commit_metadata(self, tp: Any, offset: int) -> str:
+        """What to commit beside ``offset``."""
+        bookmark = self._bookmarks.get(TopicPartition(tp.topic, tp.partition))
+        return bookmark.encode() if bookmark is not None and bookmark.offset < offset else ""
 
     def forget(self) -> None:
         """Forget the offsets: after a rebalance the partitions may belong to another worker."""
@@ -131,4 +149,6 @@ class LagProbe:
         if not behind:
             self._caught_up[key] = now
             return 0.0
-        return max(0.0, now - max(progress.stamp.get(place, 0.0), self._caught_up.setdefault(key, now)))
+        bookmark = progress.bookmark(place)
+        finished = 0.0 if bookmark is None else bookmark.timestamp_ms / 1000
+        return max(0.0, now - max(finished, self._caught_up.setdefault(key, now)))

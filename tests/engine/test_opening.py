@@ -1,39 +1,24 @@
 """State follows its partition from worker to worker, and has one writer; on a real broker."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from streams.core.clock import SystemClock
-from streams.engine.app import create_app
-from streams.engine.breaker import Breaker
-from streams.engine.opening import Opener, OutdatedWorkerError
-from streams.engine.recovery import EPOCH
-from streams.engine.stage import Record, Stage
+from streams.engine.opening import OutdatedWorkerError
 from streams.engine.store import Store
-from streams.engine.table import StateTable
-from streams.engine.unit_of_work import UnitOfWork
-from streams.kafka.producer import Appended, BatchProducer, KeyValue
-from streams.kafka.reader import read_topic
-from streams.kafka.security import KafkaConfig
-from streams.observability.lag import ConsumedOffsets
-from streams.observability.metrics import Metrics
+from streams.kafka.producer import Appended
 from streams.settings import Settings
 from testkit.local_services import kafka
-from tests.engine.changelogs import Log, rows
+from tests.engine.changelogs import Log
+from tests.engine.workers import PARTITIONS, Keeping, Worker, create_topics, held, logged, stranger, until
 
 # Faust and mode are full of deprecated asyncio calls; they are not ours to mend.
 pytestmark = pytest.mark.filterwarnings("default")
-
-PARTITIONS = 4
 
 
 @pytest.fixture
@@ -43,116 +28,11 @@ def settings(broker: Path, tmp_path: Path) -> Settings:
     return Settings(kafka_bootstrap=running.bootstrap, data_dir=tmp_path, partitions=PARTITIONS, session_timeout=6)
 
 
-class Keeping:
-    """A handler that keeps each record as a row."""
-
-    name = "kept"
-
-    def __init__(self) -> None:
-        self.in_memory: set[int] = set()
-
-    def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
-        assert unit.partition in self.in_memory or not records
-        for record in records:
-            assert record.key is not None
-            unit.put(record.key, record.value)
-        return len(records)
-
-    def recovered(self, partition: int, table: StateTable) -> None:
-        self.in_memory.add(partition)
-
-    def revoked(self) -> None:
-        self.in_memory.clear()
-
-
-class Worker:
-    """One application with one stage in a directory of its own."""
-
-    def __init__(self, settings: Settings, app_id: str, directory: Path) -> None:
-        directory.mkdir(exist_ok=True)
-        self.settings = settings.model_copy(update={"data_dir": directory})
-        self.topic = f"{app_id}.source"
-        self.app: Any = create_app(app_id, self.settings)
-        self.producer = BatchProducer(self.settings)
-        self.table = StateTable(self.app.conf.tabledir, app_id, Keeping.name)
-        self.opener = Opener(self.app, KafkaConfig.of(self.settings), self.producer, SystemClock())
-        self.progress = ConsumedOffsets(app_id, [self.topic])
-        self.stage = Stage(
-            self.app,
-            self.opener,
-            [self.topic],
-            self.table,
-            Keeping(),
-            self.producer,
-            partitions=PARTITIONS,
-            dead_letters="dead",
-            breaker=Breaker(500, 0.9),
-            hash_key=b"k",
-            clock=SystemClock(),
-            metrics=Metrics(),
-            progress=self.progress,
-        )
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator["Worker"]:
-        async with self.producer:
-            tasks = [asyncio.create_task(work) for work in (self.stage.run(), self.opener.watch())]
-            await self.app.start()
-            try:
-                await until(lambda: self.app.tables.actives_ready and self.stage.ready)
-                yield self
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await self.app.stop()
-
-    async def feed(self, *entries: KeyValue, partition: int = 0) -> None:
-        await self.producer.send(self.topic, partition, entries)
-
-    def finished(self, partition: int) -> int:
-        """The offset up to which the source's partition is acknowledged."""
-        return self.progress.next.get(TopicPartition(self.topic, partition), 0)
-
-    def row(self, key: bytes, partition: int = 0) -> bytes | None:
-        return self.table.get(partition, key)
-
-
-async def until(met: Callable[[], bool], seconds: float = 60) -> None:
-    async with asyncio.timeout(seconds):
-        while not met():
-            await asyncio.sleep(0.01)
-
-
 @pytest.fixture
 async def app_id(settings: Settings) -> str:
     made = f"opening-{uuid4().hex[:8]}"
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
-    await admin.start()
-    topics = f"{made}.source", f"{made}-{Keeping.name}-changelog"
-    await admin.create_topics([NewTopic(topic, PARTITIONS, 1) for topic in topics])
-    await admin.close()
+    await create_topics(settings, made)
     return made
-
-
-async def logged(worker: Worker, tmp_path: Path, partition: int = 0) -> dict[bytes, bytes]:
-    """The last value of every key in the changelog, whoever wrote it."""
-    found: dict[bytes, bytes] = {}
-    async for record in read_topic(KafkaConfig.of(worker.settings), worker.table.changelog, [partition]):
-        if record.value is None:
-            found.pop(record.key, None)
-        else:
-            found[record.key] = record.value
-    return found
-
-
-def held(worker: Worker, partition: int = 0) -> dict[bytes, bytes]:
-    return rows(worker.table.store(partition))
-
-
-async def stranger(worker: Worker, epoch: int, *entries: KeyValue, partition: int = 0) -> None:
-    """Another writer's batch in the changelog."""
-    headers = [(EPOCH, str(epoch).encode())]
-    await worker.producer.append(worker.table.changelog, partition, [(key, value, headers) for key, value in entries])
 
 
 async def test_state_follows_its_partition_from_worker_to_worker(settings: Settings, app_id: str, tmp_path: Path) -> None:
@@ -172,7 +52,7 @@ async def test_state_follows_its_partition_from_worker_to_worker(settings: Setti
         await until(lambda: first.stage.ready and first.table.owned() == set(range(PARTITIONS)))
         for partition in range(PARTITIONS):
             assert (first.row(b"a", partition), first.row(b"b", partition)) == (b"2", None)
-            assert held(first, partition) == await logged(first, tmp_path, partition)
+            assert held(first, partition) == await logged(first, partition)
     assert first.table.owned() == set()
 
 
@@ -193,7 +73,7 @@ async def test_a_damaged_store_is_read_again(settings: Settings, app_id: str, tm
     (path / "CURRENT").write_bytes(b"")
     async with Worker(settings, app_id, tmp_path).running() as worker:
         assert sum(key.isdigit() for key in held(worker)) == 5000
-        assert held(worker) == await logged(worker, tmp_path)
+        assert held(worker) == await logged(worker)
 
 
 @pytest.mark.parametrize("idle", [True, False])
@@ -208,12 +88,12 @@ async def test_what_an_outdated_worker_wrote_is_superseded(
             await worker.feed((b"d", b"new"))
             await until(lambda: worker.row(b"d") == b"new")
         async with asyncio.timeout(20):
-            while await logged(worker, tmp_path) != held(worker):
+            while await logged(worker) != held(worker):
                 await asyncio.sleep(0.05)
         assert [worker.row(key) for key in (b"a", b"b", b"c")] == [b"new", b"new", None]
         await worker.feed((b"e", b"new"))
         await until(lambda: worker.row(b"e") == b"new")
-        assert held(worker) == await logged(worker, tmp_path)
+        assert held(worker) == await logged(worker)
 
 
 async def test_a_worker_that_was_replaced_ends_and_writes_nothing(settings: Settings, app_id: str, tmp_path: Path) -> None:
@@ -251,7 +131,7 @@ async def test_a_batch_that_the_broker_had_already_is_found_in_the_log(
         await until(lambda: worker.row(b"a") == b"1")
         await worker.feed((b"a", b"2"))
         await until(lambda: worker.row(b"a") == b"2")
-        assert held(worker) == await logged(worker, tmp_path)
+        assert held(worker) == await logged(worker)
 
 
 async def test_rows_that_the_log_lost_are_written_again(settings: Settings, app_id: str, tmp_path: Path) -> None:
@@ -265,7 +145,7 @@ async def test_rows_that_the_log_lost_are_written_again(settings: Settings, app_
     store.close()
     async with Worker(settings, app_id, tmp_path).running() as worker:
         assert [worker.row(key) for key in (b"a", b"b", b"c")] == [b"2", None, b"2"]
-        assert held(worker) == await logged(worker, tmp_path)
+        assert held(worker) == await logged(worker)
 
 
 async def test_a_missing_changelog_is_named(settings: Settings, tmp_path: Path) -> None:

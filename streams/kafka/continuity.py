@@ -1,0 +1,169 @@
+"""Whether the logs that a group reads still hold what it has read, and where it must go on if they do not.
+
+A log that lost its tail holds new records at offsets that the group has finished. Nothing in Kafka's consumer shows that: below
+the committed offset they are skipped, for ever. So every commit carries a bookmark of the record before the offset
+(:mod:`streams.core.bookmark`), and a log is *cut* if it ends below that offset, or shows another record at the bookmark.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, KafkaTimeoutError
+
+from streams.core.bookmark import Bookmark
+from streams.core.errors import OwddError
+from streams.kafka import client
+from streams.kafka.reader import reader
+from streams.kafka.security import KafkaConfig
+from streams.observability.lag import ConsumedOffsets
+
+log = structlog.get_logger()
+
+_READ_AGAIN_MS = 86_400_000
+"""Records that were appended so long before the last one read are read again: clocks differ, and may be set back."""
+_IDLE_MS = 250
+_PATIENCE = 30.0
+_WATCH_SECONDS = 1.0
+_INTERRUPTED_SECONDS = 1.0
+
+
+class LogCutError(OwddError):
+    """A log does not hold any more what this worker has read from it. The worker must end, and begin again where it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupOffset:
+    """Where a group goes on in a partition: the next offset, the bookmark before it, and whether the log was ``cut``."""
+
+    offset: int
+    bookmark: Bookmark | None = None
+    cut: bool = False
+
+
+async def group_offsets(
+    kafka: KafkaConfig, group: str, places: Collection[TopicPartition]
+) -> dict[TopicPartition, GroupOffset]:
+    """Where ``group`` goes on in those of ``places`` in which it has committed: there, or earlier where the log was cut.
+
+    Where that is, timestamps say: what the log received since the cut is younger than the last record that was read.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    admin = client.admin_client(kafka)
+    await admin.start()
+    try:
+        committed = await admin.list_consumer_group_offsets(group, partitions=list(places)) if places else {}
+    finally:
+        await admin.close()
+    found = {
+        place: GroupOffset(offset, Bookmark.decode(metadata)) for place, (offset, metadata) in committed.items() if offset >= 0
+    }
+    if not found:
+        return {}
+    async with reader(kafka) as consumer:
+        cut = await cut_logs(consumer, found)
+        return found | {place: await _before_the_cut(consumer, place, found[place]) for place in cut}
+
+
+async def cut_logs(consumer: AIOKafkaConsumer, found: Mapping[TopicPartition, GroupOffset]) -> set[TopicPartition]:
+    """The partitions whose logs do not hold what was read up to where ``found`` says.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    begins, ends = await consumer.beginning_offsets(list(found)), await consumer.end_offsets(list(found))
+    shorter = {place for place, at in found.items() if ends[place] < at.offset}
+    marks = {
+        place: at.bookmark
+        for place, at in found.items()
+        if place not in shorter and at.bookmark is not None and at.bookmark.offset >= begins[place]
+    }
+    return shorter | (await _differing(consumer, marks) if marks else set())
+
+
+async def _differing(consumer: AIOKafkaConsumer, marks: Mapping[TopicPartition, Bookmark]) -> set[TopicPartition]:
+    waiting, differing = dict(marks), set()
+    consumer.assign(list(marks))
+    for place, mark in marks.items():
+        consumer.seek(place, mark.offset)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _PATIENCE
+    while waiting:
+        for place, (first, *_) in (await consumer.getmany(*waiting, timeout_ms=_IDLE_MS)).items():
+            # A later one: compaction left the record out.
+            same = Bookmark.at(first.offset, first.timestamp, first.key, first.value) == waiting.pop(place)
+            if not same and first.offset <= marks[place].offset:
+                differing.add(place)
+        for place in [place for place in waiting if await consumer.position(place) > marks[place].offset]:
+            # Nothing but markers of transactions.
+            del waiting[place]
+        if waiting and loop.time() > until:
+            raise KafkaTimeoutError(f"no answer about {len(waiting)} partitions")
+    return differing
+
+
+async def _before_the_cut(consumer: AIOKafkaConsumer, place: TopicPartition, at: GroupOffset) -> GroupOffset:
+    if at.bookmark is None:
+        again = (await consumer.beginning_offsets([place]))[place]
+    else:
+        since = max(0, at.bookmark.timestamp_ms - _READ_AGAIN_MS)
+        young = (await consumer.offsets_for_times({place: since}))[place]
+        # Nothing so young: all that is left was read.
+        again = (await consumer.end_offsets([place]))[place] if young is None else young.offset
+    log.error("a log lost what was read from it, and is read again", at=_named(place), stopped_at=at.offset, from_=again)
+    return GroupOffset(again, cut=True)
+
+
+class LogWatch:
+    """Looks every second whether the logs of a group's topics still hold what this worker has finished."""
+
+    def __init__(self, kafka: KafkaConfig, progress: ConsumedOffsets) -> None:
+        self._kafka = kafka
+        self._progress = progress
+        self._interrupted = False
+
+    async def run(self) -> None:
+        """Watch for ever.
+
+        Raises:
+            LogCutError: a log was cut, or made anew.
+            aiokafka.errors.KafkaError: the broker cannot be reached at the start.
+        """
+        loop = asyncio.get_running_loop()
+        async with reader(self._kafka) as consumer:
+            while True:
+                await asyncio.sleep(_WATCH_SECONDS)
+                asked = loop.time()
+                try:
+                    async with asyncio.timeout(_PATIENCE):
+                        await self._look(consumer)
+                except (KafkaError, TimeoutError):
+                    self._interrupted = True
+                else:
+                    # A log is cut while its broker is away: after that, its end alone proves nothing.
+                    self._interrupted = loop.time() - asked > _INTERRUPTED_SECONDS and not self._interrupted
+
+    async def _look(self, consumer: AIOKafkaConsumer) -> None:
+        """One look at the ends; after an interruption also at the records before the offsets."""
+        known = {place: GroupOffset(offset, self._progress.bookmark(place)) for place, offset in self._progress.next.items()}
+        if self._interrupted:
+            cut = await cut_logs(consumer, known)
+        else:
+            ends = await consumer.end_offsets(list(known)) if known else {}
+            cut = {place for place, end in ends.items() if end < known[place].offset}
+        if cut:
+            remedy = (
+                "Start this worker again: it reads again what may be new. Records that nobody had read may be lost: "
+                "see docs/after-a-power-loss.md"
+            )
+            where = ", ".join(map(_named, sorted(cut)))
+            message = "does not hold what was read from it: it lost its tail, or was made anew"
+            raise LogCutError(message, where=where, remedy=remedy)
+
+
+def _named(place: TopicPartition) -> str:
+    return f"{place.topic}/{place.partition}"

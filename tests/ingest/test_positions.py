@@ -1,0 +1,92 @@
+"""Where ingest goes on in a captured topic, on a real broker."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from aiokafka import TopicPartition
+
+from streams.core.bookmark import Bookmark
+from streams.ingest.positions import Positions
+from streams.kafka import client
+from streams.kafka.producer import BatchProducer
+from streams.kafka.security import KafkaConfig
+from streams.kafka.topics import TopicSpec
+from streams.observability.lag import ConsumedOffsets
+from streams.operations.topic_admin import apply_topics
+from streams.settings import Settings
+from testkit.local_services import kafka
+
+
+@pytest.fixture
+def settings(broker: Path) -> Settings:
+    running = kafka.status(broker).broker
+    assert running is not None
+    return Settings(kafka_bootstrap=running.bootstrap)
+
+
+@pytest.fixture
+async def topic(settings: Settings) -> str:
+    """60 captured records of one partition."""
+    topic = f"captured-{uuid4().hex[:8]}"
+    await apply_topics(KafkaConfig.of(settings), [TopicSpec(topic, 1, 1, "captured")], execute=True)
+    async with BatchProducer(settings) as producer:
+        await producer.send(topic, 0, [(b"%d" % number, b"row") for number in range(60)])
+    return topic
+
+
+class Reading:
+    """One ingest consumer, as far as positions are concerned."""
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        kafka_config = KafkaConfig.of(settings)
+        self.place = TopicPartition(topic, 0)
+        self.consumer = client.consumer(
+            kafka_config, group_id=f"{topic}-group", enable_auto_commit=False, auto_offset_reset="earliest"
+        )
+        self.progress = ConsumedOffsets(f"{topic}-group", [topic])
+        self.positions = Positions(self.consumer, kafka_config, self.progress)
+        self.consumer.subscribe([topic], listener=self.positions)
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, settings: Settings, topic: str) -> AsyncIterator["Reading"]:
+        reading = cls(settings, topic)
+        async with reading.consumer:
+            yield reading
+
+    async def poll(self, most: int) -> list[int]:
+        """The offsets of the next records; looks at new partitions first, as ingest does."""
+        while True:
+            polled = await self.consumer.getmany(timeout_ms=250, max_records=most)
+            for place in await self.positions.find():
+                polled.pop(place, None)
+            for place, records in polled.items():
+                self.positions.finished(place, records[-1])
+                return [record.offset for record in records]
+
+
+async def test_ingest_goes_on_where_it_stopped(settings: Settings, topic: str) -> None:
+    async with Reading.of(settings, topic) as reading:
+        assert await reading.poll(50) == list(range(50))
+        await reading.positions.commit()
+    async with Reading.of(settings, topic) as reading:
+        assert await reading.poll(50) == list(range(50, 60))
+
+
+async def test_a_captured_topic_that_shrank_and_grew_is_read_again(settings: Settings, topic: str) -> None:
+    async with Reading.of(settings, topic) as reading:
+        await reading.poll(50)
+        read = reading.progress.bookmark(reading.place)
+        assert read is not None
+        # What stands there now was not there when it was read.
+        reading.progress.done(reading.place, Bookmark(read.offset, read.timestamp_ms, read.digest ^ 1))
+        await reading.positions.commit()
+    async with Reading.of(settings, topic) as reading:
+        assert await reading.poll(60) == list(range(60))
+        await reading.positions.commit()
+    async with Reading.of(settings, topic) as reading:
+        await reading.consumer.getmany(timeout_ms=250)
+        assert await reading.positions.find() == set()
