@@ -3,8 +3,10 @@
 The rules are those of ``docs/contact-rules.md`` section 2; this module is their only implementation in the pipeline.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -92,8 +94,7 @@ def cell_at(row: OrderRow, change: Change) -> Versioned[Any] | None:
     """What the order holds in the place that ``change`` writes."""
     if change.kind is ChangeKind.HEADER:
         return row.header
-    cells: dict[int | str, Versioned[Any]] = getattr(row, _PARTS[change.kind])
-    return cells.get(change.row.line if isinstance(change.row, LineReply) else change.pk)
+    return _PARTS[change.kind](row).get(change.row.line if isinstance(change.row, LineReply) else change.pk)
 
 
 def apply(row: OrderRow, change: Change) -> bool:
@@ -109,11 +110,11 @@ def apply(row: OrderRow, change: Change) -> bool:
     elif isinstance(change.row, LineReply):
         _answer(row, change.row, change.position)
     else:
-        getattr(row, _PARTS[change.kind])[change.pk] = merged(old, change)
+        _PARTS[change.kind](row)[change.pk] = merged(old, change)
     return True
 
 
-_PARTS = {
+_PART_NAMES = {
     ChangeKind.DETAIL: "details",
     ChangeKind.TOTAL: "totals",
     ChangeKind.LINE: "lines",
@@ -122,10 +123,15 @@ _PARTS = {
     ChangeKind.LINE_REPLY: "line_replies",
     ChangeKind.CREDITED_AMOUNT: "credits",
 }
+# Every change of an order passes here: getters in C are a tenth of what a loop over the names takes.
+_PARTS: dict[ChangeKind, Callable[[OrderRow], dict[int | str, Versioned[Any]]]] = {
+    kind: attrgetter(name) for kind, name in _PART_NAMES.items()
+}
+_all_parts = attrgetter(*_PART_NAMES.values())
 
 
 def _rows(row: OrderRow) -> int:
-    return sum(len(getattr(row, part)) for part in _PARTS.values())
+    return sum(map(len, _all_parts(row)))
 
 
 def _answer(row: OrderRow, answer: LineReply, position: bytes) -> None:
