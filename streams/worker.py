@@ -126,6 +126,8 @@ class Worker:
 
     def _build(self, producer: BatchProducer) -> _Parts:
         parts = _Parts()
+        for role in self._roles:
+            self.metrics.role.labels(role).set(1)
         if Role.INGEST in self._roles:
             progress = ConsumedOffsets(ingest_group(self._settings), ingested(self._settings, self._mapping))
             ingest = Ingest(self._settings, self._mapping, producer, self.metrics, self._clock, progress)

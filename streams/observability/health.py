@@ -49,6 +49,8 @@ class Health:
         async def metrics(_: Request) -> Response:
             for refresh in self._before_scrape:
                 refresh()
+            for name, check in self._checks.items():
+                self._metrics.ready.labels(name).set(check())
             return Response(generate_latest(self._metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
         async def live(_: Request) -> Response:

@@ -3,7 +3,9 @@
 Labels never contain personal data: topics, lanes, codes and table names only.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
 # Seconds, from an urgent change (well below one) to a backfill (an hour and more).
 _LATENCY = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
@@ -14,6 +16,17 @@ class Metrics:
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        Info("owdd_build", "The version that runs.", registry=registry).info({"version": version("owdd")})
+        self.role = Gauge(
+            "owdd_role",
+            "1 for each role that this process runs. Missing for a role: nobody does its work.",
+            ["role"],
+            registry=registry,
+        )
+        self.ready = Gauge(
+            "owdd_ready", "1 while the part is ready. 0 for long: it cannot get its state back.", ["part"], registry=registry
+        )
         self.lag_records = Gauge(
             "owdd_consumer_lag_records",
             "Records not yet processed. Rising: add workers.",

@@ -22,6 +22,10 @@ KUSTOMIZE = Package(
     "kustomize", "5.6.0+ds-1+b2", "552bbe5563b522685b10f75a9a226bfbee9778fc313b205d595fdbb7e9c70e33", suite="trixie"
 )
 
+ALERTMANAGER = Package(
+    "prometheus-alertmanager", "0.25.0-1+b4", "4fb9aed15cfe8e0c32408e643ab32a1e41ee87d2cc26f18aeba928b1b0b98ae7"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class PrometheusPrograms:
@@ -75,6 +79,13 @@ def resolved(secrets: Path, *options: str) -> dict[str, Any]:
 def prometheus_programs() -> PrometheusPrograms:
     """``prometheus`` and ``promtool``."""
     return PrometheusPrograms(*programs(PROMETHEUS, "prometheus", "promtool"))
+
+
+@pytest.fixture(scope="session")
+def amtool() -> Path:
+    """``amtool``."""
+    (program,) = programs(ALERTMANAGER, "amtool")
+    return program
 
 
 @pytest.fixture(scope="session")
