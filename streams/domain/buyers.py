@@ -146,24 +146,24 @@ def parts(
     people = _people(row)
     published: dict[str, BuyerContribution | AddressLeft] = {}
     for address in current if only is None else [address for address in current if address in only]:
-        published[address] = _part(row, people.get(address, []), totals, last, moved.get(address, ()))
+        published[address] = _part(row, people.get(address, []), totals, last, moved.get(address, []))
         row.published_addresses[address] = None
     gone = {**row.published_addresses, **moved}.keys() - set(current)
     for address in sorted(gone if only is None else gone & only):
         if address not in published:
-            row.published_addresses[address] = moved[address][-1] if address in moved else row.published_addresses[address]
-            published[address] = AddressLeft(row.published_addresses[address])
+            left = published[address] = _left(moved.get(address, []), row.published_addresses.get(address))
+            row.published_addresses[address] = left.moved_to
     return published, held_code(key, row, totals)
 
 
-def _destinations(row: BuyerRow) -> dict[str, tuple[str, ...]]:
-    """Where people went who left an address; who left last comes last."""
+def _destinations(row: BuyerRow) -> dict[str, list[tuple[bytes, str]]]:
+    """When people left an address, and where they went; who left last comes last."""
     found: dict[str, list[tuple[bytes, str]]] = {}
     for move in row.moves.values():
         if move.to is not None:
             for address, at in move.left.items():
                 found.setdefault(address, []).append((at, move.to))
-    return {address: tuple(to for _, to in sorted(went)) for address, went in found.items()}
+    return {address: sorted(went) for address, went in found.items()}
 
 
 def _people(row: BuyerRow) -> dict[str, list[rows.Contact]]:
@@ -176,8 +176,16 @@ def _people(row: BuyerRow) -> dict[str, list[rows.Contact]]:
     return found
 
 
+def _left(departures: list[tuple[bytes, str]], known: str | None) -> AddressLeft:
+    """What an address is sent that nobody of this buyer has any more; ``known``: where somebody went who is deleted since."""
+    if not departures:
+        return AddressLeft(known)
+    *earlier, (left_at, to) = departures
+    return AddressLeft(to, left_at, tuple(email for _, email in earlier))
+
+
 def _part(
-    row: BuyerRow, persons: list[rows.Contact], totals: Totals, last: OrderFact | None, moved_to: tuple[str, ...]
+    row: BuyerRow, persons: list[rows.Contact], totals: Totals, last: OrderFact | None, departures: list[tuple[bytes, str]]
 ) -> BuyerContribution:
     named = next((person for person in persons if person.first_name or person.last_name), None)
     answers = {person.opted for person in persons}
@@ -192,7 +200,8 @@ def _part(
         last_number=last.number if last else None,
         last_status=last.status if last else None,
         last_skus=last.skus if last else None,
-        moved_to=moved_to,
+        moved_to=tuple(to for _, to in departures),
+        left_at=departures[-1][0] if departures else b"",
     )
 
 

@@ -106,7 +106,8 @@ def with_observed_status(
         opt_outs_sent: every opt-out that we owed was passed on, so a subscription newer than a refusal is the person's own.
     """
     if refused(status):
-        if created_as == UNSUBSCRIBED == folded_status(status):
+        # Unless we gave it because a refusal came along: then it is the person's, and a subscription after it takes it back.
+        if created_as == UNSUBSCRIBED == folded_status(status) and not consent.carried > consent.lifted:
             return consent
         return join(consent, Consent(dotdigital=Statement(updated, Signal.OUT)))
     if folded_status(status) != SUBSCRIBED:

@@ -57,19 +57,31 @@ def held_code(row: ContactRow) -> str | None:
 def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:
     """What the contact should look like now."""
     live = {buyer: cell.row for buyer, cell in row.parts.items() if isinstance(cell.row, BuyerContribution)}
-    gone = [(cell.position, cell.row.moved_to) for cell in row.parts.values() if isinstance(cell.row, AddressLeft)]
-    moved_to = [email for _, email in sorted((position, email) for position, email in gone if email is not None)]
+    moved_to, left_at = _departures(row)
     if not live:
-        # Whoever had the address last takes along what is said of it.
-        return DesiredContact(None, None, tuple(moved_to[-1:]))
+        return DesiredContact(None, None, moved_to, left_at=left_at)
     totals = combined([part.totals for part in live.values()])
     fields = orjson.dumps(merged(live, totals, mapping), option=orjson.OPT_SORT_KEYS)
     return DesiredContact(
         fields,
         strictest({part.opted for part in live.values()}),
-        tuple(sorted({*moved_to, *(email for part in live.values() for email in part.moved_to)})),
+        moved_to,
         totals.despatched,
+        left_at,
     )
+
+
+def _departures(row: ContactRow) -> tuple[tuple[str, ...], bytes]:
+    """Where people went who had the address, the latest last, and when the latest left."""
+    found: list[tuple[bytes, bytes, tuple[str, ...]]] = []
+    for cell in row.parts.values():
+        match cell.row:
+            case AddressLeft(moved_to=str(email), left_at=at, earlier=earlier):
+                found.append((at, cell.position, (*earlier, email)))
+            case BuyerContribution(moved_to=emails, left_at=at):
+                found.append((at, cell.position, emails))
+    in_order = [email for *_, emails in sorted(found) for email in emails]
+    return tuple(reversed(dict.fromkeys(reversed(in_order)))), max((at for at, *_ in found), default=b"")
 
 
 def cleared(names: ContactFields) -> bytes:

@@ -15,6 +15,7 @@ from streams.messages.deliveries import (
     ContactCleared,
     ContactCreated,
     ContactDeleted,
+    ContactLooked,
     ContactMissing,
     ContactUpdated,
     CreatedAs,
@@ -23,7 +24,6 @@ from streams.messages.deliveries import (
     ListLeft,
     ObservedContact,
     OptOutSent,
-    RemovalPrepared,
     TaskEvent,
     TaskParked,
 )
@@ -37,6 +37,8 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     * ``creation``: whether we created the contact.
     * ``opt_out_sent``: every opt-out that we owe has been passed on. ``opt_outs`` counts those that we learned of. An event
       says how many of them its call passed on, so one that is read late, or twice, says nothing of the next opt-out.
+    * ``owed_to``: next addresses of people who left, which do not know yet whether there is a refusal here. ``departures``
+      counts what was added to it, ``left_at`` is when the latest left (as in :class:`DesiredContact`).
     * ``caused_at``: append time of the oldest undelivered change; ``dirty_since``: when the row became dirty; ``due``: when it
       must be sent. All in epoch ms.
     * ``outcome_unknown``: a call was made and its outcome is not known.
@@ -74,6 +76,9 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     repeat_erasure: bool = False
     opt_outs: int = 0
     place_withdrawn: bool = False
+    left_at: bytes = b""
+    owed_to: tuple[str, ...] = ()
+    departures: int = 0
 
     @property
     def known(self) -> bool:
@@ -83,6 +88,8 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     @property
     def dirty(self) -> bool:
         """Whether content must be sent."""
+        if self.erase is None and self.owed_to:
+            return True
         if self.refused:
             return False
         if self.erase is not None:
@@ -145,18 +152,36 @@ def set_desired(row: ContactDeliveryState, desired: DesiredContact, position: by
     if position < row.position:
         return False
     row.position = position
-    if desired.fields is None and desired.moved_to and (row.fields is not None or not row.moved_to):
-        # Somebody left for another address, and takes a refusal along: the contact must be looked at, though nothing of ours
-        # is in it. If they only move on from that other address, it is looked at instead.
-        row.delivered = None
+    _note_departures(row, desired)
     row.fields, row.moved_to, row.despatched = desired.fields, desired.moved_to, desired.despatched
     _set_consent(row, consent.with_erp_statement(row.consent, desired.opted, position))
     _rehash(row)
     return True
 
 
+def _note_departures(row: ContactDeliveryState, desired: DesiredContact) -> None:
+    """Whoever left takes a refusal along, even one that nobody has read yet: their next addresses are owed a look here.
+
+    Those who left before and only move on from their next address are not: it knows what there was to know.
+    """
+    staying = tuple(email for email in row.owed_to if email in desired.moved_to)
+    if desired.left_at > row.left_at:
+        row.left_at = desired.left_at
+        newly = [email for email in desired.moved_to[:-1] if email not in row.moved_to]
+        _owe(row, (*staying, *newly, *desired.moved_to[-1:]))
+    else:
+        row.owed_to = staying
+
+
+def _owe(row: ContactDeliveryState, emails: tuple[str, ...]) -> None:
+    row.owed_to = tuple(dict.fromkeys(emails))
+    row.departures += 1
+
+
 def carry_consent(row: ContactDeliveryState, position: bytes) -> None:
-    """A refusal at the person's former address applies here too."""
+    """A refusal at the person's former address applies here too, and where the person went from here."""
+    if position > row.consent.carried and row.moved_to:
+        _owe(row, (*row.owed_to, row.moved_to[-1]))
     _set_consent(row, consent.with_carried_refusal(row.consent, position))
     if row.hash is not None:
         _rehash(row)
@@ -182,7 +207,7 @@ def apply_result(row: ContactDeliveryState, event: TaskEvent) -> None:
         TypeError: a row does not outlive that outcome (an erasure), or a contact does not have it.
     """
     match event:
-        case CreationAttempted() | CreationWithdrawn() | OptOutSent() | RemovalPrepared():
+        case CreationAttempted() | CreationWithdrawn() | OptOutSent() | ContactLooked():
             _apply_checkpoint(row, event)
         case ContactCreated() | ContactUpdated():
             _apply_upsert(row, event)
@@ -196,6 +221,8 @@ def apply_result(row: ContactDeliveryState, event: TaskEvent) -> None:
         case ListLeft():
             row.listed = row.join_unconfirmed = row.place_withdrawn = False
         case TaskParked():
+            # Nobody can look at an address that Dotdigital refuses, and nobody is there.
+            row.owed_to = ()
             # The refusal of content that nobody wants any more parks nothing.
             if event.digest == row.desired_digest:
                 row.parked, row.code = row.desired_digest, event.code
@@ -211,8 +238,10 @@ def _apply_checkpoint(row: ContactDeliveryState, event: Checkpoint) -> None:
             row.creation = row.creation.withdrawn(event.attempted_before)
         case OptOutSent():
             row.opt_out_sent = row.opt_out_sent or _passed_on(row, event.opt_outs)
-        case RemovalPrepared():
+        case ContactLooked():
             _observe_call(row, event.observed, event.created_as)
+            if event.departures == row.departures:
+                row.owed_to = ()
 
 
 def _apply_upsert(row: ContactDeliveryState, event: ContactCreated | ContactUpdated) -> None:

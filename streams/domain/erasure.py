@@ -79,8 +79,8 @@ def _scrubbed_row(row: T, erased: Erased) -> T:
             first, last, account = (_text(text, erased) for text in (row.first_name, row.last_name, row.account))
             moved_to = _others(row.moved_to, erased)
             return _with(row, first_name=first, last_name=last, account=account, moved_to=moved_to)
-        case AddressLeft(moved_to=str(address)) if erased(address):
-            return replace(row, moved_to=None)
+        case AddressLeft(moved_to=to, earlier=earlier):
+            return _with(row, moved_to=None if to is not None and erased(to) else to, earlier=_others(earlier, erased))
     return row
 
 

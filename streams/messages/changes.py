@@ -128,7 +128,11 @@ class Totals(_Message, frozen=True):
 
 
 class BuyerContribution(_Message, frozen=True, tag=24):
-    """What one buyer says about one address; ``moved_to``: where those went who left it to others, if known."""
+    """What one buyer says about one address.
+
+    ``moved_to``: where those went who left it to others, if known, the latest last; ``left_at``: when the latest did, as the
+    position of the contact row's version.
+    """
 
     first_name: str | None
     last_name: str | None
@@ -140,25 +144,33 @@ class BuyerContribution(_Message, frozen=True, tag=24):
     last_status: OrderStatus | None
     last_skus: str | None = None
     moved_to: tuple[str, ...] = ()
+    left_at: bytes = b""
 
 
 class AddressLeft(_Message, frozen=True, tag=25):
-    """A buyer no longer has the address, or the contact row; ``moved_to`` is where the person went, if known."""
+    """A buyer no longer has the address, or the contact row.
+
+    ``moved_to`` is where the person went, if known, and ``left_at`` when, as in :class:`BuyerContribution`; ``earlier``: where
+    those went who had left it before.
+    """
 
     moved_to: str | None
+    left_at: bytes = b""
+    earlier: tuple[str, ...] = ()
 
 
 class DesiredContact(_Message, frozen=True, tag=26):
     """The content that a contact should have: JSON of its data fields, or None when it should not be ours any more.
 
-    ``moved_to``: where people went who had the address. ``despatched``: when something was last despatched to it (UTC epoch
-    seconds), which decides on the recent buyers' list.
+    ``moved_to``: where people went who had the address, and ``left_at``, as in :class:`BuyerContribution`. ``despatched``:
+    when something was last despatched to it (UTC epoch seconds), which decides on the recent buyers' list.
     """
 
     fields: bytes | None
     opted: bool | None
     moved_to: tuple[str, ...] = ()
     despatched: int | None = None
+    left_at: bytes = b""
 
 
 class CarriedRefusal(_Message, frozen=True, tag=27):

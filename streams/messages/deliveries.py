@@ -88,11 +88,15 @@ class OptOutSent(_TaskEvent, kw_only=True, frozen=True, tag="opt-out-sent"):
     opt_outs: int
 
 
-class RemovalPrepared(_TaskEvent, kw_only=True, frozen=True, tag="removal-prepared"):
-    """Written before a contact goes: what it shows, and how we created it if we did. Afterwards nobody can look any more."""
+class ContactLooked(_TaskEvent, kw_only=True, frozen=True, tag="looked"):
+    """Written before a contact goes, and when people left it: what it shows, and how we created it if we did.
+
+    Afterwards it may be gone. ``departures``: of those that the row counts, the next addresses of so many know what there is.
+    """
 
     observed: ObservedContact | None = None
     created_as: CreatedAs | None = None
+    departures: int = 0
 
 
 class ContactCreated(_TaskEvent, kw_only=True, frozen=True, tag="created"):
@@ -212,7 +216,7 @@ ContactDelivered: TypeAlias = (
     ContactCreated | ContactUpdated | ContactCleared | ContactDeleted | ContactAbsent | ContactErased | ContactMissing
 )
 """How the delivery of a contact can end."""
-Checkpoint: TypeAlias = CreationAttempted | CreationWithdrawn | OptOutSent | RemovalPrepared
+Checkpoint: TypeAlias = CreationAttempted | CreationWithdrawn | OptOutSent | ContactLooked
 """What must be durable although the delivery has not ended."""
 RecordDelivered: TypeAlias = RecordStored | RecordRemoved
 TaskEvent: TypeAlias = ContactDelivered | Checkpoint | RecordDelivered | ListLeft | FollowUpDelivered | TaskParked

@@ -131,7 +131,7 @@ OWN_TOPICS: Final = (
             ChangeKind.DESIRED_RECORD: (Participant.ORDERS,),
             ChangeKind.DESIRED_FOLLOW_UP: (Participant.ORDERS,),
             ChangeKind.DESIRED_CATALOGUE: (Participant.PRODUCTS,),
-            ChangeKind.CARRIED_REFUSAL: (Participant.OUTBOX, Participant.SENDERS),
+            ChangeKind.CARRIED_REFUSAL: (Participant.SENDERS,),
             ChangeKind.CONTACT_OBSERVED: (Participant.READBACK,),
             ChangeKind.READBACK_WATERMARK: (Participant.READBACK,),
             ChangeKind.UNPARK: (Participant.OPERATOR,),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from streams.agents.buyers import BuyersHandler
 from streams.core.clock import ManualClock
 from streams.core.lanes import FEW, Lane
+from streams.domain.versioned import version_bytes
 from streams.engine.breaker import Breaker
 from streams.engine.opening import Opener
 from streams.engine.stage import Stage
@@ -164,7 +165,7 @@ def test_a_status_is_known_after_a_restart(pipeline: Pipeline) -> None:
 def test_a_new_address_takes_the_history_along_and_says_where_it_went(pipeline: Pipeline) -> None:
     pipeline.pump(LOOKUP, PEOPLE, person(1, 1, ANN), ORDER, person(1, 1, EVE, at=2))
     assert pipeline.count(EVE) == 1
-    assert pipeline.desired[ANN][1] == DesiredContact(None, None, (EVE,))
+    assert pipeline.desired[ANN][1] == DesiredContact(None, None, (EVE,), left_at=version_bytes(2))
 
 
 @pytest.mark.parametrize("together", [True, False])

@@ -324,3 +324,59 @@ def test_an_opt_out_is_not_taken_for_one_that_was_passed_on_before_a_replay(worl
     world.read_again(records)
     in_erp(world, B, opted=False)
     assert world.status(B) == "unsubscribed"
+
+
+def test_an_unsubscribe_moves_each_time_that_somebody_leaves_its_address(world: World) -> None:
+    in_erp(world, A, opted=True)
+    becomes(world, A, "unsubscribed")
+    in_erp(world, B, opted=True)
+    becomes(world, B, "subscribed")
+    world.row(ANN, A, opted=True)
+    in_erp(world, B, opted=True)
+    assert world.status(B) == "unsubscribed", "as if the row had stayed there for a while"
+
+
+@pytest.mark.parametrize("account", [ANN, 2], ids=["same account", "another"])
+def test_an_unsubscribe_that_nobody_has_read_moves_with_who_leaves_a_shared_mailbox(world: World, account: int) -> None:
+    in_erp(world, A, opted=True)
+    world.row(2, A, opted=True, account=account)
+    world.settle()
+    becomes(world, A, "unsubscribed")
+    in_erp(world, B, opted=True)
+    assert (world.status(A), world.status(B)) == ("unsubscribed", "unsubscribed")
+
+
+@pytest.mark.parametrize("account", [ANN, 2], ids=["same account", "another"])
+def test_an_unsubscribe_moves_with_everybody_who_leaves_at_once(world: World, account: int) -> None:
+    in_erp(world, A, opted=True)
+    world.row(2, A, opted=True, account=account)
+    world.settle()
+    becomes(world, A, "unsubscribed")
+    world.row(ANN, B, opted=True)
+    world.row(2, C, opted=True, account=account)
+    world.settle()
+    assert (world.status(B), world.status(C)) == ("unsubscribed", "unsubscribed")
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["outbox knows of it", "folded"])
+def test_an_unsubscribe_moves_with_a_row_that_only_passes_by_again(world: World, known: bool) -> None:
+    signs_up(world, A)
+    in_erp(world, A, opted=True)
+    in_erp(world, B, opted=True)
+    becomes(world, A, "unsubscribed")
+    world.row(ANN, A, opted=True)
+    if known:
+        world.consume_all()
+    in_erp(world, B, opted=True)
+    assert (world.status(A), world.status(B)) == ("unsubscribed", "unsubscribed")
+
+
+def test_the_address_that_somebody_left_is_looked_at_before_the_next_one_is_created(world: World) -> None:
+    in_erp(world, A, opted=True)
+    becomes(world, A, "unsubscribed")
+    world.row(ANN, B, opted=True)
+    world.consume_all()
+    assert world.send_next() == f"e{A}"
+    world.consume_all()
+    assert world.send_next() == f"e{B}"
+    assert world.status(B) == "unsubscribed"

@@ -22,9 +22,10 @@ from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.mapping.bulk_windows import BulkWindows
-from streams.messages.changes import ChangeKind, ContactObserved, DesiredContact, EraseAddress, pack
+from streams.messages.changes import ContactObserved, DesiredContact, EraseAddress, pack
 from streams.messages.deliveries import (
     ContactCreated,
+    ContactLooked,
     ContactUpdated,
     DeliveryEvent,
     ImportedTask,
@@ -37,7 +38,6 @@ from streams.messages.kinds import ContactObservedChange, DesiredContactChange, 
 from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 from tests.agents.memory import Rows
-from tests.wire import unpack
 
 TOPICS = Topics.of("t")
 EMAIL = "a@example.com"
@@ -68,14 +68,6 @@ class Outbox:
         if durable:
             self.rows.commit(unit)
 
-    def carried(self, record: Record) -> list[str]:
-        """Whom the refusal is passed on to."""
-        unit = UnitOfWork(0, 1, self.rows, self.clock.now_us())
-        self.handler.handle(unit, [record])
-        self.rows.commit(unit)
-        published = [change for _, values in unit.outputs() for _, value in values for change in unpack(value or b"")]
-        return [change.key for change in published if change.kind is ChangeKind.CARRIED_REFUSAL]
-
     def found(self, status: str, lane: Lane = Lane.BULK) -> Record:
         change = ContactObservedChange(EMAIL, 1, version_bytes(1), lane, 0, ContactObserved(1, status))
         return Record(TOPICS.desired, 0, None, pack([change]))
@@ -85,7 +77,13 @@ class Outbox:
         return Record(TOPICS.desired, 0, None, pack([change]))
 
     def wanted(
-        self, fields: bytes | None, opted: bool | None = None, lane: Lane = Lane.LIVE, moved_to: tuple[str, ...] = ()
+        self,
+        fields: bytes | None,
+        opted: bool | None = None,
+        lane: Lane = Lane.LIVE,
+        *,
+        moved_to: tuple[str, ...] = (),
+        left_at: int = 0,
     ) -> Record:
         self.version += 1
         change = DesiredContactChange(
@@ -94,7 +92,7 @@ class Outbox:
             version_bytes(self.version),
             lane,
             self.clock.now_ms(),
-            DesiredContact(fields, opted, moved_to),
+            DesiredContact(fields, opted, moved_to, left_at=version_bytes(left_at)),
         )
         return Record(TOPICS.desired, self.version, None, pack([change]))
 
@@ -118,6 +116,9 @@ class Outbox:
     def updated(self) -> Record:
         digest, opt_outs = self.row.hash or b"", self.row.opt_outs_to_send
         return self.event(ContactUpdated(task=CONTACT, at=self.clock.now_ms(), digest=digest, contact=1, opt_outs=opt_outs))
+
+    def looked(self) -> Record:
+        return self.event(ContactLooked(task=CONTACT, at=self.clock.now_ms(), departures=self.row.departures))
 
     def parked(self) -> Record:
         return self.event(TaskParked(task=CONTACT, at=self.clock.now_ms(), digest=self.row.hash or b"", code="", tries=1))

@@ -20,7 +20,7 @@ from streams.domain.versioned import version_bytes
 from streams.dotdigital.client import Call, DotdigitalClient
 from streams.dotdigital.errors import AccessError, ConnectivityError, DataError, DotdigitalError, NotSentError, ThrottledError
 from streams.messages.changes import DesiredContact
-from streams.messages.deliveries import Checkpoint, ContactDelivered, RemovalPrepared
+from streams.messages.deliveries import Checkpoint, ContactDelivered, ContactLooked
 from streams.settings import Settings
 from testkit.sandbox import SandboxApp, SandboxConfig, create_app
 from testkit.sandbox.store import Contact
@@ -264,7 +264,7 @@ async def test_the_unsubscribe_of_who_leaves_is_reported(client: DotdigitalClien
     checkpoints = Checkpoints()
     await send(client, row, checkpoints)
     (event,) = checkpoints
-    assert isinstance(event, RemovalPrepared) and event.observed is not None
+    assert isinstance(event, ContactLooked) and event.observed is not None
     assert (event.created_as, event.observed.status) == ("subscribed", "unsubscribed")
 
 

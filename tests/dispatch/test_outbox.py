@@ -144,16 +144,34 @@ def test_an_unsubscribe_that_comes_before_the_contact_is_kept(outbox: Outbox) ->
     assert creation_status(outbox.row.consent, external=False) == "unsubscribed"
 
 
-def test_a_refusal_goes_along_with_who_leaves_an_address_at_which_others_stay(outbox: Outbox) -> None:
-    outbox.feed(outbox.wanted(A), outbox.found("unsubscribed"))
-    assert outbox.carried(outbox.wanted(A, moved_to=("new@example.com",))) == ["new@example.com"]
-    assert outbox.carried(outbox.wanted(A, moved_to=("next@example.com",))) == [], "it goes on from the address in between"
-    assert outbox.carried(outbox.wanted(A, moved_to=("next@example.com", "z@example.com"))) == ["z@example.com"]
+def test_whoever_leaves_an_address_is_owed_a_look_there_once(outbox: Outbox) -> None:
+    new, next_, z = "new@example.com", "next@example.com", "z@example.com"
+    outbox.feed(outbox.wanted(A))
+    outbox.feed(outbox.created())
+    outbox.feed(outbox.wanted(A, moved_to=(new,), left_at=1))
+    assert outbox.row.owed_to == (new,) and outbox.dirty is not None
+    outbox.feed(outbox.looked(), outbox.updated())
+    assert not outbox.row.owed_to and outbox.dirty is None
+    outbox.feed(outbox.wanted(A, moved_to=(next_,), left_at=1))
+    assert not outbox.row.owed_to, "it goes on from the address in between"
+    outbox.feed(outbox.wanted(A, moved_to=(next_, z), left_at=2))
+    assert outbox.row.owed_to == (z,)
+    outbox.feed(looked := outbox.looked())
+    outbox.feed(outbox.wanted(None, moved_to=(z, next_), left_at=3), looked)
+    assert outbox.row.owed_to == (next_,), "the same person once more, and that look was before it"
+    outbox.feed(outbox.wanted(A, moved_to=(z,), left_at=3))
+    assert not outbox.row.owed_to, "the person is back"
 
 
-def test_nobody_takes_along_a_refusal_that_there_is_not(outbox: Outbox) -> None:
-    outbox.feed(outbox.wanted(A), outbox.found("subscribed"))
-    assert outbox.carried(outbox.wanted(A, moved_to=("new@example.com",))) == []
+def test_a_refusal_that_comes_later_from_a_former_address_goes_on_to_the_next(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(None, moved_to=("new@example.com",), left_at=1))
+    outbox.feed(outbox.looked())
+    change = CarriedRefusalChange(EMAIL, 0, version_bytes(1), Lane.URGENT, 0, CarriedRefusal())
+    carried = Record(TOPICS.desired, 0, None, pack([change]))
+    outbox.feed(carried)
+    assert outbox.row.owed_to == ("new@example.com",) and outbox.dirty is not None
+    outbox.feed(outbox.looked(), carried)
+    assert not outbox.row.owed_to
 
 
 def test_older_content_changes_nothing(outbox: Outbox) -> None:

@@ -210,11 +210,13 @@ def test_an_address_that_everybody_left_has_no_content() -> None:
     assert desired.fields is None and desired.moved_to == ("b@example.com",)
 
 
-def test_of_several_moves_the_newest_says_where_the_person_is() -> None:
+def test_of_several_moves_the_newest_is_named_last() -> None:
     row = ContactRow()
-    contact_projection.apply(row, published("c1", AddressLeft("new@example.com"), 9))
-    contact_projection.apply(row, published("c2", AddressLeft("old@example.com"), 3))
-    assert contact_projection.desired(row, MAPPING).moved_to == ("new@example.com",)
+    contact_projection.apply(row, published("c1", AddressLeft("new@example.com", b"9"), 1))
+    contact_projection.apply(row, published("c2", AddressLeft("old@example.com", b"3"), 2))
+    contact_projection.apply(row, published("c3", AddressLeft("new@example.com", b"1"), 3))
+    desired = contact_projection.desired(row, MAPPING)
+    assert (desired.moved_to, desired.left_at) == (("old@example.com", "new@example.com"), b"9")
 
 
 def test_everybody_who_left_is_named_also_while_others_stay() -> None:

@@ -12,6 +12,7 @@ from streams.messages.changes import ContactObserved, DesiredContact
 from streams.messages.deliveries import (
     ContactCreated,
     ContactDeleted,
+    ContactLooked,
     ContactMissing,
     ContactUpdated,
     CreatedAs,
@@ -21,7 +22,6 @@ from streams.messages.deliveries import (
     ListRefusal,
     ObservedContact,
     OptOutSent,
-    RemovalPrepared,
     TaskParked,
 )
 
@@ -234,11 +234,19 @@ def test_consent_carried_twice_is_reported_once() -> None:
     assert not row.dirty
 
 
+def test_an_address_that_cannot_be_looked_at_is_not_looked_at_for_ever() -> None:
+    row = delivered(A)
+    set_desired(row, DesiredContact(None, None, ("b@example.com",), left_at=b"1"), version_bytes(2))
+    assert row.owed_to and row.dirty
+    apply_result(row, parked(row))
+    assert not row.dirty
+
+
 def test_an_unsubscribe_once_seen_outlives_answers_that_show_none() -> None:
     row = delivered(A, opted=True)
     apply_result(row, updated(row, observed=ObservedContact("unsubscribed", 5)))
     apply_result(row, updated(row))
-    apply_result(row, RemovalPrepared(**TASK, observed=ObservedContact("binned", 9)))
+    apply_result(row, ContactLooked(**TASK, observed=ObservedContact("binned", 9)))
     apply_result(row, deleted(row))
     assert row.consent.dotdigital.signal is Signal.OUT
     assert creation_status(row.consent, external=False) == UNSUBSCRIBED

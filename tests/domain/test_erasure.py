@@ -50,6 +50,7 @@ def remains(published: Change) -> Change | None:
         (ChangeKind.RECIPIENTS_REPLY, "7", RecipientsReply("g", ANN), RecipientsReply("g", None)),
         (ChangeKind.RECIPIENTS_QUERY, "c1", RecipientsQuery(ANN), RecipientsQuery(None)),
         (ChangeKind.BUYER_CONTRIBUTION, BOB, AddressLeft(ANN), AddressLeft(None)),
+        (ChangeKind.BUYER_CONTRIBUTION, BOB, AddressLeft(EVE, b"", (ANN,)), AddressLeft(EVE)),
         (ChangeKind.BUYER_CONTRIBUTION, BOB, replace(PART, moved_to=(ANN, EVE)), replace(PART, moved_to=(EVE,))),
         (ChangeKind.BUYER_CONTRIBUTION, BOB, replace(PART, account=ANN), PART),
         (ChangeKind.CONTACT, "c1", AddressLeft(ANN), AddressLeft(None)),

@@ -1,7 +1,5 @@
 """Desired state, folded into rows: what Dotdigital should hold from now on, and what a reading found there."""
 
-from collections.abc import Iterable
-
 from streams.core.lanes import Lane
 from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dispatch.outbox.erasures import Erasures
@@ -10,12 +8,10 @@ from streams.dispatch.outbox.planner import Planner
 from streams.dispatch.outbox.rows import AnyWaitState, TouchedRows, follow_contact, wait_of
 from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Family, family_of, task_of
-from streams.domain import consent, contact_state, record_state
+from streams.domain import contact_state, record_state
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.record_state import RecordDeliveryState
-from streams.engine.unit_of_work import UnitOfWork
 from streams.messages.changes import (
-    CarriedRefusal,
     Change,
     ChangeKind,
     ContactObserved,
@@ -25,8 +21,6 @@ from streams.messages.changes import (
     EraseAddress,
     ReadbackWatermark,
 )
-from streams.messages.kinds import CarriedRefusalChange
-from streams.messages.topics import Topics
 
 
 class DesiredChanges:
@@ -34,14 +28,12 @@ class DesiredChanges:
 
     def __init__(
         self,
-        topics: Topics,
         policy: SitePolicy,
         planner: Planner,
         queue: DeliveryQueue,
         partitions: OwnedPartitions,
         erasures: Erasures,
     ) -> None:
-        self._topics = topics
         self._policy = policy
         self._planner = planner
         self._queue = queue
@@ -95,7 +87,8 @@ class DesiredChanges:
             urgent = row.known and row.must_send_opt_out
             # What waits already is not hurried by a look at the contact.
             if urgent or not was_dirty or change.kind is not ChangeKind.CONTACT_OBSERVED:
-                lane = Lane.URGENT if urgent else Lane(change.lane)
+                # What is owed to a next address is known there, if all goes well, before the person is created in it.
+                lane = Lane.URGENT if urgent else Lane(max(Lane.URGENT, change.lane - bool(row.owed_to)))
                 self._note_change(rows, row, lane, change.caused_at, was_dirty=was_dirty)
         return done
 
@@ -103,14 +96,7 @@ class DesiredChanges:
         """Write what the change says into the contact's row; False when it is older than what is there."""
         match change.row:
             case DesiredContact() as desired:
-                again, published = change.position == row.position, set(row.moved_to)
-                done = contact_state.set_desired(row, desired, change.position)
-                # As many as before: somebody moved on, whose next address hears of it from the one in between.
-                if done and desired.fields is not None and (again or len(desired.moved_to) > len(published)):
-                    self._propagate_refusal(
-                        rows.unit, row, sorted(set(desired.moved_to) - (set() if again else published)), change.caused_at
-                    )
-                return done
+                return contact_state.set_desired(row, desired, change.position)
             case ContactObserved() as found:
                 before = row.contact
                 done = contact_state.observe(row, found, change.position)
@@ -119,14 +105,6 @@ class DesiredChanges:
             case _:
                 contact_state.carry_consent(row, change.position)
                 return True
-
-    def _propagate_refusal(self, unit: UnitOfWork, row: ContactDeliveryState, to: Iterable[str], caused_at: int) -> None:
-        """A refusal that we know of follows who leaves an address at which others stay."""
-        for email in to if consent.refusal_follows(row.consent) else ():
-            unit.emit(
-                self._topics.desired,
-                CarriedRefusalChange(email, 0, row.position, Lane.URGENT, caused_at, CarriedRefusal()),
-            )
 
     def _set_desired_record(self, rows: TouchedRows, task: str, wanted: DesiredRecord | None, change: Change) -> bool:
         row = rows.touch(task).row

@@ -75,7 +75,7 @@ class OutboxHandler:
         self._tombstones = Tombstones(policy.digest)
         self._saver = RowSaver(topics, planner, queue, policy.hash_key)
         erasures = Erasures(topics.audit, self._tombstones, planner, self._saver)
-        self._desired = DesiredChanges(topics, policy, planner, queue, self._partitions, erasures)
+        self._desired = DesiredChanges(policy, planner, queue, self._partitions, erasures)
         self._events = DeliveryEvents(topics, policy, planner, queue, self._partitions, imports_in_flight, erasures)
 
     @property

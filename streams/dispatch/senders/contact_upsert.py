@@ -30,6 +30,7 @@ from streams.messages.deliveries import (
     ContactDeleted,
     ContactDelivered,
     ContactErased,
+    ContactLooked,
     ContactMissing,
     ContactUpdated,
     CreatedAs,
@@ -38,7 +39,6 @@ from streams.messages.deliveries import (
     ListRefusal,
     ObservedContact,
     OptOutSent,
-    RemovalPrepared,
 )
 
 NOTHING = b"{}"
@@ -130,15 +130,13 @@ async def send_opt_out(api: Api, email: str, row: ContactDeliveryState) -> bool:
     return True
 
 
-def refusal_follows(row: ContactDeliveryState, checkpoint: Checkpoint) -> bool:
-    """Whether a refusal must follow the person to the next address."""
-    if not isinstance(checkpoint, RemovalPrepared) or checkpoint.observed is None:
+def refusal_follows(row: ContactDeliveryState, looked: ContactLooked) -> bool:
+    """Whether a refusal must follow whoever left to the next address."""
+    seen = looked.observed
+    if seen is None:
         return consent.refusal_follows(row.consent)
-    seen = checkpoint.observed
     updated = version_bytes(seen.updated * 1_000_000)
-    after = consent.with_observed_status(
-        row.consent, seen.status, updated, checkpoint.created_as, opt_outs_sent=row.opt_out_sent
-    )
+    after = consent.with_observed_status(row.consent, seen.status, updated, looked.created_as, opt_outs_sent=row.opt_out_sent)
     return consent.refusal_follows(after)
 
 
@@ -157,7 +155,7 @@ class _ContactCalls:
             return await self._erase()
         if row.fields is None:
             return await self._remove()
-        if row.contact is not None and not row.must_send_opt_out:
+        if row.contact is not None and not row.must_send_opt_out and not row.owed_to:
             contact = await self._update_known(row.contact)
             if contact is not None:
                 return self._updated(contact, self.upsert.creation_seen(contact), opt_out_now=False)
@@ -166,9 +164,11 @@ class _ContactCalls:
     async def _look_and_write(self) -> ContactDelivered:
         upsert, row, external = self.upsert, self.upsert.row, self.upsert.targets.external
         # A creation is a look of its own: it is refused, or changes no status, if there is a contact. Not so after a lost
-        # response, for then it must be seen whether the contact shows the status that we gave it.
-        skip_look = upsert.probably_new and not row.known and row.creation.attempted_as is None and not external
-        found = None if skip_look else await self.api.find(upsert.email)
+        # response, for then it must be seen whether the contact shows the status that we gave it, or if somebody left.
+        certain = not row.known and row.creation.attempted_as is None and not row.owed_to
+        found = None if upsert.probably_new and certain and not external else await self.api.find(upsert.email)
+        if row.owed_to:
+            await self._note_look(found)
         if found is None and external:
             return self._missing()
         if found is None:
@@ -222,7 +222,7 @@ class _ContactCalls:
         upsert, row = self.upsert, self.upsert.row
         tighten = consent.must_send_opt_out(row.consent, found.email_status, sent=row.opt_out_sent)
         if not tighten and upsert.join is None and found.contact_id == row.contact and holds_fields(row):
-            # Only the opt-out is new, and the contact is refused already.
+            # Only the opt-out is new, and the contact is refused already; or it was looked at for somebody who left.
             return self._updated(found, upsert.creation_seen(found), opt_out_now=False)
         status: Literal["unsubscribed"] | None = UNSUBSCRIBED if tighten else None
         try:
@@ -269,13 +269,11 @@ class _ContactCalls:
     async def _remove(self) -> ContactDelivered:
         upsert, row = self.upsert, self.upsert.row
         touched = row.delivered is not None or row.known or row.outcome_unknown or row.creation.attempted_as is not None
-        found = await self.api.find(upsert.email) if touched or row.moved_to else None
+        found = await self.api.find(upsert.email) if touched or row.owed_to else None
         created_as = None if found is None else upsert.creation_seen(found)
-        if found is not None or consent.refusal_follows(row.consent):
+        if found is not None or row.owed_to:
             # Before the contact goes: once it is gone, a lost response would take the unsubscribe along.
-            observed = None if found is None else _observed(found)
-            now = self.clock.now_ms()
-            await self.checkpoint(RemovalPrepared(task=upsert.task, at=now, observed=observed, created_as=created_as))
+            await self._note_look(found)
         if found is None or not touched:
             return self._absent()
         if created_as is not None:
@@ -293,6 +291,18 @@ class _ContactCalls:
             digest=upsert.digest,
             contact=found.contact_id,
             opt_outs=row.opt_outs_to_send if row.opt_out_sent else None,
+        )
+
+    async def _note_look(self, found: Contact | None) -> None:
+        created_as = None if found is None else self.upsert.creation_seen(found)
+        await self.checkpoint(
+            ContactLooked(
+                task=self.upsert.task,
+                at=self.clock.now_ms(),
+                observed=None if found is None else _observed(found),
+                created_as=created_as,
+                departures=self.upsert.row.departures,
+            )
         )
 
     async def _erase(self) -> ContactErased:

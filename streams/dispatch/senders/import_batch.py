@@ -79,9 +79,9 @@ class BatchBuilder:
         if not row.dirty and join is None:
             self._queue.finish(task.key)
             return None
-        # The row may have changed since the task was queued. An import cannot remove, erase or unsubscribe.
-        removal = row.fields is None or row.erase is not None
-        if removal or row.known != (work is Work.EXISTING) or (row.known and row.must_send_opt_out):
+        # The row may have changed since the task was queued. An import cannot remove, erase, look or unsubscribe.
+        alone = row.fields is None or row.erase is not None or row.owed_to
+        if alone or row.known != (work is Work.EXISTING) or (row.known and row.must_send_opt_out):
             self._queue.send_alone(task)
             return None
         status = None if row.known else consent.creation_status(row.consent, external=self._external)

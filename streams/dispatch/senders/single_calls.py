@@ -24,6 +24,7 @@ from streams.messages.dead_letters import keyed_hash
 from streams.messages.deliveries import (
     Checkpoint,
     ContactCreated,
+    ContactLooked,
     ContactUpdated,
     CreationAttempted,
     CreationWithdrawn,
@@ -152,10 +153,10 @@ class SingleCallSender:
 
     async def _checkpoint(self, task: DeliveryTask, row: ContactDeliveryState, event: Checkpoint) -> None:
         """Write down what must be known even if there is no response."""
-        if refusal_follows(row, event):
-            for email in row.moved_to:
-                await self._context.log.carry_refusal(email, row)
         match event:
+            case ContactLooked():
+                for email in row.owed_to if refusal_follows(row, event) else ():
+                    await self._context.log.carry_refusal(email, row)
             case CreationAttempted():
                 self._queue.record_attempt(task, event.created_as)
             case CreationWithdrawn():
