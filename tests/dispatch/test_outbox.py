@@ -163,6 +163,13 @@ def test_whoever_leaves_an_address_is_owed_a_look_there_once(outbox: Outbox) -> 
     assert not outbox.row.owed_to, "the person is back"
 
 
+def test_an_address_that_cannot_be_looked_at_is_not_looked_at_for_ever(outbox: Outbox) -> None:
+    outbox.feed(outbox.wanted(None, moved_to=("new@example.com",), left_at=1))
+    assert outbox.row.owed_to and outbox.dirty is not None
+    outbox.feed(outbox.parked())
+    assert outbox.dirty is None
+
+
 def test_a_refusal_that_comes_later_from_a_former_address_goes_on_to_the_next(outbox: Outbox) -> None:
     outbox.feed(outbox.wanted(None, moved_to=("new@example.com",), left_at=1))
     outbox.feed(outbox.looked())

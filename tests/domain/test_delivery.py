@@ -234,14 +234,6 @@ def test_consent_carried_twice_is_reported_once() -> None:
     assert not row.dirty
 
 
-def test_an_address_that_cannot_be_looked_at_is_not_looked_at_for_ever() -> None:
-    row = delivered(A)
-    set_desired(row, DesiredContact(None, None, ("b@example.com",), left_at=b"1"), version_bytes(2))
-    assert row.owed_to and row.dirty
-    apply_result(row, parked(row))
-    assert not row.dirty
-
-
 def test_an_unsubscribe_once_seen_outlives_answers_that_show_none() -> None:
     row = delivered(A, opted=True)
     apply_result(row, updated(row, observed=ObservedContact("unsubscribed", 5)))
