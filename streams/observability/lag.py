@@ -58,7 +58,10 @@ class ConsumedOffsets:
 
 @dataclass(frozen=True, slots=True)
 class PartitionLag:
-    """One partition as the broker sees it: the log's first and next offset, and the group's next offset."""
+    """One partition as the broker sees it: the log's first and next offset, and the group's next offset.
+
+    ``begin`` is 0 where the group has finished everything.
+    """
 
     begin: int
     end: int
@@ -83,10 +86,12 @@ async def partition_lags(
     if not places:
         return {}
     committed = await admin.list_consumer_group_offsets(group)
-    begins = await consumer.beginning_offsets(places)
     ends = await consumer.end_offsets(places)
     offsets = {place: committed[place].offset if place in committed else 0 for place in places}
-    return {place: PartitionLag(begins[place], ends[place], offsets[place]) for place in places}
+    # Where nothing waits nothing can have been deleted unread either: an idle worker need not ask.
+    waiting = [place for place in places if ends[place] > offsets[place]]
+    begins = await consumer.beginning_offsets(waiting) if waiting else {}
+    return {place: PartitionLag(begins.get(place, 0), ends[place], offsets[place]) for place in places}
 
 
 class LagProbe:
@@ -99,7 +104,7 @@ class LagProbe:
         progress: list[ConsumedOffsets],
         metrics: Metrics,
         clock: Clock,
-        interval: float = 1.0,
+        interval: float = 2.0,
     ) -> None:
         self._consumer = consumer
         self._admin = admin
