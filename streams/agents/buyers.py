@@ -7,6 +7,8 @@ from streams.agents.emitter import unpack_records
 from streams.agents.erasure_filter import ErasedIndex, ErasureFilter
 from streams.agents.held import HeldIndex
 from streams.agents.order_recipients import Account, OrderRecipients, concerned
+from streams.agents.person_pages import MOST_INLINE, PREFIXES, PersonPages
+from streams.capture.rows import Contact
 from streams.core.lanes import Lane
 from streams.domain import buyers
 from streams.domain.buyers import is_person
@@ -39,9 +41,10 @@ _OF_ORDERS = (ChangeKind.ORDER_FACT, ChangeKind.RECIPIENTS_QUERY, ChangeKind.REC
 class _Touched:
     """A buyer in work.
 
-    ``rows``: a customer or contact row changed; ``again``: one came again, so what followed from it may be lost. ``before``:
-    the account's addresses before the first of them; ``named``: the addresses that contact rows named or name, ``everybody``
-    if something else changed. ``queries`` and ``sweeps``: orders that ask, by order, and what is left of earlier changes.
+    ``rows``: a customer or contact row changed; ``again``: one came again, so what followed from it may be lost. ``was``: of
+    addresses whether they were the account's before, and ``default`` which was its first. ``named``: the addresses that contact
+    rows named or name, ``everybody`` if something else changed. ``queries`` and ``sweeps``: orders that ask, by order, and what
+    is left of earlier changes.
     """
 
     row: buyers.BuyerRow
@@ -51,10 +54,22 @@ class _Touched:
     rows: bool = False
     again: bool = False
     everybody: bool = False
-    before: list[str] | None = None
+    was: dict[str, bool] = field(default_factory=dict)
+    default: str | None = None
     named: set[str] = field(default_factory=set)
     queries: dict[int, RecipientsQueryChange] = field(default_factory=dict)
     sweeps: list[RecipientsSweepChange] = field(default_factory=list)
+    persons: PersonPages | None = None
+
+    def read_all(self) -> None:
+        """Have every person of the account in its row."""
+        if self.persons is not None:
+            self.persons.read_all()
+
+    def changed(self) -> set[str]:
+        """The addresses that came to or went from the account."""
+        now = set(buyers.account_addresses(self.row))
+        return {address for address, was in self.was.items() if was != (address in now)}
 
 
 class _OrderTreePages:
@@ -142,20 +157,25 @@ class BuyersHandler:
             unit.put(self._buyers.key(key), None)
             for page, _ in unit.scan(_pages.key(f"{key}\0")):
                 unit.put(page, None)
-        for stored, value in erasures.rows_mentioning(b"b"):
-            key = stored[1:].decode()
+        mentioning = {stored[1:] for stored, _ in erasures.rows_mentioning(b"b")}
+        for prefix in PREFIXES:
+            mentioning |= {stored[1:].partition(b"\0")[0] for stored, _ in erasures.rows_mentioning(prefix)}
+        for key in sorted(stored.decode() for stored in mentioning):
             if not erasures.is_buyer(key):
-                touched.setdefault(key, _Touched(self._buyers.decode(value), Lane.URGENT, unit.now_ms))
+                touched.setdefault(key, self._touch(unit, key, Lane.URGENT, unit.now_ms))
         for item in touched.values():
+            item.read_all()
             if forget_in_buyer(item.row, erasures.digests):
                 erasures.count(item.row.erased)
                 item.lane, item.rows, item.again = Lane.URGENT, True, True
         erasures.write_audit()
 
+    def _touch(self, unit: UnitOfWork, key: str, lane: int, caused_at: int) -> _Touched:
+        row = self._buyers.load(unit, key)
+        return _Touched(row, lane, caused_at, persons=PersonPages(unit, key, row) if row.paged else None)
+
     def _fold(self, unit: UnitOfWork, change: Change, touched: dict[str, _Touched]) -> bool:
-        item = touched.get(change.key)
-        if item is None:
-            item = _Touched(self._buyers.load(unit, change.key), change.lane, change.caused_at)
+        item = touched.get(change.key) or self._touch(unit, change.key, change.lane, change.caused_at)
         if change.kind not in _OF_ORDERS and not self._apply(item, change):
             return False
         touched[change.key] = item
@@ -173,17 +193,26 @@ class BuyersHandler:
     @staticmethod
     def _apply(item: _Touched, change: Change) -> bool:
         """Write a customer or contact row into the buyer, and note whom it concerns."""
-        row, old = item.row, buyers.cell_at(item.row, change)
-        before = buyers.account_addresses(row) if item.before is None else item.before
-        named = buyers.addresses_concerned(row, change) if change.kind is ChangeKind.CONTACT else set()
+        row, contact = item.row, change.kind is ChangeKind.CONTACT
+        if item.persons is not None:
+            if contact:
+                item.persons.read_for(int(change.pk), change.row.emails if isinstance(change.row, Contact) else ())
+            else:
+                item.persons.read_all()
+        old, default = buyers.cell_at(row, change), buyers.default_address(row)
+        before = dict.fromkeys(buyers.account_addresses(row), True)
+        named = buyers.addresses_concerned(row, change) if contact else set()
         if not buyers.apply(row, change):
             return False
-        item.rows, item.before = True, before
+        named |= buyers.addresses_concerned(row, change) if contact else set()
+        if not item.rows:
+            item.default = default
+        item.rows, item.was = True, before | item.was
+        for address in (*named, *buyers.account_addresses(row)):
+            item.was.setdefault(address, False)
         item.again |= old is not None and old.position == change.position
-        if change.kind is ChangeKind.CONTACT:
-            item.named |= named | buyers.addresses_concerned(row, change)
-        else:
-            item.everybody = True
+        item.named |= named
+        item.everybody |= not contact
         return True
 
     def _project(self, unit: UnitOfWork, key: str, item: _Touched) -> None:
@@ -194,6 +223,10 @@ class BuyersHandler:
         if not is_person(key):
             self._answer_orders(unit, key, item)
         if item.facts or item.rows or row.asked != asked:
+            if not row.paged and not is_person(key) and len(row.contacts) > MOST_INLINE:
+                row.paged, item.persons = True, PersonPages(unit, key, row, whole=True)
+            if item.persons is not None:
+                item.persons.write()
             self._buyers.save(unit, key, row)
             self.held.persist(unit, key, row.held)
         ledger.delete_freed()
@@ -204,9 +237,11 @@ class BuyersHandler:
             buyers.apply_facts(row, item.facts, ledger)
         row.version = next_version(row.version, unit.now_us)
         only: set[str] | None = None
-        if not (item.facts or item.everybody or item.again or is_person(key)):
-            # What the account shows is as it was; who came or went is told with the persons' own addresses.
-            only = item.named | set(item.before or ()) ^ set(buyers.account_addresses(row))
+        if item.facts or item.everybody or item.again or is_person(key):
+            item.read_all()
+        else:
+            # What the account shows to others is as it was.
+            only = item.named | item.changed()
         published, code = buyers.parts(key, row, ledger, only)
         row.held = self.held.update(unit, key, row.held, code)
         position = version_bytes(row.version)
@@ -221,12 +256,27 @@ class BuyersHandler:
         row = item.row
         if not (item.queries or item.sweeps or (item.rows and row.asked)):
             return
-        account = Account(key, buyers.account_addresses(row), version_bytes(row.version))
         if item.rows and row.asked:
-            every = [RecipientsSweep(())] if item.again else concerned(item.before or [], account.addresses)
+            other = buyers.default_address(row) != item.default
+            every = [RecipientsSweep(())] if item.again else concerned(item.changed(), default=other)
             item.sweeps += [RecipientsSweepChange(key, 0, b"", item.lane, item.caused_at, sweep) for sweep in every]
+        self._read_for_answers(item)
+        addresses, default = buyers.account_addresses(row), buyers.default_address(row)
+        account = Account(key, addresses, default, version_bytes(row.version))
         for sweep in item.sweeps:
             self._recipients.sweep(unit, account, sweep)
         for query in item.queries.values():
             self._recipients.answer(unit, account, query)
         row.asked |= bool(item.queries)
+
+    @staticmethod
+    def _read_for_answers(item: _Touched) -> None:
+        """Have those persons in the row by whom orders are to be answered."""
+        if item.persons is None:
+            return
+        if any(sweep.row.after or not sweep.row.groups for sweep in item.sweeps):
+            # A sweep names orders by the digest of their address; the address itself is among all of them.
+            item.persons.read_all()
+        for query in item.queries.values():
+            if query.row.own is not None:
+                item.persons.read_address(query.row.own)

@@ -4,7 +4,7 @@ An index row per order, all key, under its buyer and its group (:func:`streams.d
 the orders that have it on them without reading the others, and no order ever learns of more than its own recipient.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from streams.agents.sweeps import Slice
@@ -20,23 +20,26 @@ PREFIX = "q"
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account as its orders see it: its key, its ``addresses`` in their order, and the ``position`` of both."""
+    """An account as its orders see it.
+
+    Attributes:
+        key: the buyer.
+        addresses: those of its addresses that matter to what is to be answered.
+        default: the recipient of orders whose own address is not the account's.
+        position: the version of all that.
+    """
 
     key: str
     addresses: Sequence[str]
+    default: str | None
     position: bytes
 
-    @property
-    def default(self) -> str | None:
-        """The recipient of orders whose own address is not the account's."""
-        return next(iter(self.addresses), None)
 
-
-def concerned(before: Sequence[str], after: Sequence[str]) -> Iterator[RecipientsSweep]:
-    """The orders to which another list of addresses makes a difference."""
-    if groups := tuple(sorted(group_of(address) for address in set(before) ^ set(after))):
+def concerned(changed: Iterable[str], *, default: bool) -> Iterator[RecipientsSweep]:
+    """The orders to which it makes a difference that addresses came or went, and whether the ``default`` is another."""
+    if groups := tuple(sorted(map(group_of, changed))):
         yield RecipientsSweep(groups)
-    if before[:1] != after[:1]:
+    if default:
         yield RecipientsSweep((), strangers=True)
 
 

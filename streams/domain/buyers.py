@@ -27,7 +27,10 @@ class BuyerRow(msgspec.Struct, array_like=True, gc=False):
     ``root`` is the root of the ledger, ``next_page`` its next unused page; ``told`` maps every address that was ever told
     of this buyer to the address that was told to have taken its place (None: it is current, or nothing did); ``asked``:
     an order has asked whom it belongs to; ``erased`` the digests of those who were taken
-    out of this row; ``moves`` who moved, by contact row.
+    out of this row; ``moves`` who moved, by contact row. ``paged``: the persons of a large account, with what was published to
+    addresses, have pages of their own, and only those are here that somebody has read; then ``first`` is the first person with
+    an address (contact row, address), None also if everybody was read, and ``unreadable`` are the contact rows whose address
+    nobody can read.
     """
 
     customer: Versioned[rows.Customer] | None = None
@@ -40,6 +43,9 @@ class BuyerRow(msgspec.Struct, array_like=True, gc=False):
     asked: bool = False
     erased: list[bytes] = []
     moves: dict[int, Move] = {}
+    paged: bool = False
+    first: tuple[int, str] | None = None
+    unreadable: list[int] = []
 
 
 def cell_at(row: BuyerRow, change: Change) -> Versioned[Any] | None:
@@ -104,12 +110,28 @@ def addresses(key: str, row: BuyerRow, totals: Totals) -> list[str]:
 
 
 def account_addresses(row: BuyerRow) -> list[str]:
-    """The addresses of an account: those of its persons by key, else its own."""
+    """The addresses of an account: those of its persons by key, else its own; of a paged account those of whom was read."""
     if row.customer is None or row.customer.row is None:
         return []
     contacts = [cell.row for _, cell in sorted(row.contacts.items()) if cell.row is not None]
     found = dict.fromkeys(address for contact in contacts for address in contact.emails)
-    return list(found) or list(row.customer.row.emails)
+    return list(found) if found or row.first is not None else list(row.customer.row.emails)
+
+
+def first_person(row: BuyerRow) -> tuple[int, str] | None:
+    """The first person with an address: contact row and address."""
+    here = [(pk, cell.row.emails[0]) for pk, cell in row.contacts.items() if cell.row is not None and cell.row.emails]
+    if row.first is not None and row.first[0] not in row.contacts:
+        here.append(row.first)
+    return min(here, default=None)
+
+
+def default_address(row: BuyerRow) -> str | None:
+    """The first of the account's addresses."""
+    if row.customer is None or row.customer.row is None:
+        return None
+    first = first_person(row)
+    return first[1] if first is not None else next(iter(row.customer.row.emails), None)
 
 
 def held_code(key: str, row: BuyerRow, totals: Totals) -> str | None:
@@ -125,11 +147,16 @@ def held_code(key: str, row: BuyerRow, totals: Totals) -> str | None:
 
 def _unreadable(row: BuyerRow) -> bool:
     """Whether somebody who belongs to the buyer cannot be addressed because nobody can read the address."""
-    people = [cell.row for cell in row.contacts.values() if cell.row is not None]
-    if any(person.unreadable for person in people):
+    if unreadable_persons(row):
         return True
     customer = row.customer.row if row.customer is not None else None
-    return customer is not None and customer.unreadable and not any(person.emails for person in people)
+    return customer is not None and customer.unreadable and first_person(row) is None
+
+
+def unreadable_persons(row: BuyerRow) -> list[int]:
+    """The contact rows whose address nobody can read."""
+    here = [pk for pk, cell in row.contacts.items() if cell.row is not None and cell.row.unreadable]
+    return sorted({*here, *(row.unreadable if row.paged else ())} - {pk for pk in row.contacts if pk not in here})
 
 
 def parts(

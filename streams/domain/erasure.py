@@ -180,6 +180,10 @@ _BUYER_FIELDS: Final[Mapping[str, _Field]] = {
     "customer": _Field(_in_customer, lambda cell, erased: None if cell is None else _scrubbed_cell(cell, erased)),
     "contacts": _Field(_in_contacts, _without_cells),
     "published_addresses": _Field(lambda published: (*published, *published.values()), _without_published),
+    "first": _Field(
+        lambda first: () if first is None else (first[1],),
+        lambda first, erased: None if first is None or first[1] in erased else first,
+    ),
     "moves": _Field(_in_moves, lambda moves, erased: {pk: _without_move(move, erased) for pk, move in moves.items()}),
 }
 """Where a buyer's row may hold an address."""

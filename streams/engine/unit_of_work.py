@@ -164,6 +164,10 @@ class Codec(Generic[T]):
             raise TypeError("the codec was not initialised")
         return self._decode(value)
 
+    def encode(self, row: T) -> bytes:
+        """A row as it is stored."""
+        return self._encode(row)
+
     def save(self, unit: UnitOfWork, key: str, row: T) -> None:
         """Write the row."""
         unit.put(self.key(key), self._encode(row))

@@ -1,19 +1,31 @@
 """An account with many persons and orders: a change costs what it changes, whoever else is there."""
 
 from dataclasses import dataclass
+from random import Random
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from streams.capture.rows import Contact
 from streams.engine.unit_of_work import UnitOfWork
 from streams.messages.changes import ChangeKind
-from tests.agents.memory import Rows
-from tests.agents.pipeline import LOOKUP, TOPICS, Pipeline, Step, customer, detail, header, person, total
+from tests.agents.arrivals import shops, timelines
+from tests.agents.memory import Rows, interleaved
+from tests.agents.pipeline import LOOKUP, TOPICS, Pipeline, Step, change, customer, detail, header, person, total
+from tests.agents.test_erasure import erase, where
 
 SMALL, LARGE = 3, 60
 
 
 def address(number: int) -> str:
     return f"p{number}@example.com"
+
+
+def deleted(number: int) -> Step:
+    """The contact row is deleted."""
+    return [change(TOPICS.buyers, ChangeKind.CONTACT, "c1", number, None, 2)]
 
 
 @dataclass
@@ -56,14 +68,30 @@ def accounts() -> tuple[Account, Account]:
 
 
 def test_a_new_person_costs_the_same_in_a_large_account_as_in_a_small_one(accounts: tuple[Account, Account]) -> None:
-    costs = [account.cost(person(1_000, 1, "new@example.com")) for account in accounts]
-    assert costs[0] == costs[1]
+    small, large = (account.cost(person(1_000, 1, "new@example.com")) for account in accounts)
+    # A large account has its persons in pages: one by contact row, one by address.
+    assert (large.changes, large.rows) == (small.changes, small.rows + 2)
     for account in accounts:
         assert account.contact("new@example.com")["OW_ORDER_COUNT"] == account.contact(address(1))["OW_ORDER_COUNT"]
 
 
+@pytest.mark.parametrize("inline", [0, 1])
+@settings(deadline=None, max_examples=60)
+@given(found=st.one_of(timelines(), shops()), random=st.randoms(use_true_random=False), crashes=st.integers(0, 6))
+def test_pages_batches_and_crashes_do_not_show_in_the_result(
+    inline: int, found: list[list[Step]], random: Random, crashes: int
+) -> None:
+    expected = Pipeline().pump(*[step for steps in found for step in steps])
+    with patch("streams.agents.buyers.MOST_INLINE", inline):
+        pipeline = Pipeline().feed(*interleaved(found, random))
+        pipeline.pump_badly(random, crashes)
+    assert (pipeline.content(), pipeline.records()) == (expected.content(), expected.records())
+    assert pipeline.buyers.held.counts() == expected.buyers.held.counts()
+
+
 def test_a_person_who_changes_address_moves_the_orders_with_that_address_and_no_others() -> None:
     account = Account(LARGE, 2)
+    assert max(len(value) for key, value in account.state[TOPICS.buyers].rows.items() if key == b"bc1") < 1_000
     having = {key for to, key in account.records() if to == address(2)}
     account.cost(person(2, 1, "new@example.com", at=2))
     assert account.counts[ChangeKind.RECIPIENTS_REPLY] == len(having) > 0
@@ -93,3 +121,32 @@ def test_another_persons_address_is_published_to_that_contact_alone(accounts: tu
     account.cost(person(2_000, 1, "other@example.com"))
     assert account.counts[ChangeKind.BUYER_CONTRIBUTION] == 1
     assert len(account.queues[TOPICS.contacts]) == 0
+
+
+def test_a_person_of_a_large_account_who_is_erased_is_on_no_page() -> None:
+    account = Account(LARGE, 2)
+    assert where(account, address(5))
+    account.pump(erase(address(5)))
+    assert where(account, address(5)) == []
+    assert account.count(address(6)) == 2 * LARGE
+
+
+def test_a_large_account_of_whom_all_persons_leave_has_its_own_address_again() -> None:
+    account = Account(LARGE, 1)
+    for number in range(1, LARGE + 1):
+        account.pump(deleted(number))
+    account.pump(customer(1, "shop@example.com", at=3))
+    assert account.content().keys() == {"shop@example.com"}
+    account.pump(person(LARGE + 1, 1, "new@example.com"))
+    assert account.content().keys() == {"new@example.com"}
+    assert {to for to, _ in account.records()} == {"new@example.com"}
+
+
+def test_an_unreadable_address_of_a_large_account_is_held_until_it_is_corrected_whoever_else_changes() -> None:
+    account = Account(LARGE, 1)
+    account.pump([change(TOPICS.buyers, ChangeKind.CONTACT, "c1", 7, Contact((), "P", None, None, unreadable=True), 2)])
+    assert account.buyers.held.counts() == {"unreadable_address": 1}
+    account.pump(person(8, 1, "new@example.com", at=2))
+    assert account.buyers.held.counts() == {"unreadable_address": 1}
+    account.pump(person(7, 1, address(7), at=3))
+    assert not account.buyers.held.counts()
