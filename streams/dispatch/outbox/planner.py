@@ -31,6 +31,12 @@ class Planner:
         wait.due = self._debounce.due(lane, now_ms, wait.dirty_since, waiting)
         wait.lane = min(wait.lane, lane)
 
+    def in_time(self, task: DeliveryTask, now_ms: int) -> DeliveryTask:
+        """The stored ``task``, due within the longest wait: a clock that was set back since must not hold it for hours."""
+        if not task.timer:
+            task.due = min(task.due, now_ms + int(self._debounce.window(task.lane).longest * 1000))
+        return task
+
     def contact_task(self, key: str, partition: int, row: ContactDeliveryState, now_ms: int) -> DeliveryTask | None:
         """What must be done for a contact; None: nothing."""
         # In mode external a contact that is not there waits for a reading to find it.

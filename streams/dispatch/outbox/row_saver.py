@@ -31,8 +31,9 @@ class RowSaver:
 
     def recovered(self, partition: int, table: StateTable) -> None:
         """Put every task of the partition that waits back into the queue."""
+        now = self._queue.now_ms()
         for key, value in table.scan(partition, DIRTY.encode()):
-            self._queue.put(DeliveryTask.stored(key[len(DIRTY) :].decode(), partition, value))
+            self._queue.put(self._planner.in_time(DeliveryTask.stored(key[len(DIRTY) :].decode(), partition, value), now))
 
     def save(self, rows: TouchedRows, key: str, item: TouchedRow) -> None:
         """Save the row, and what follows from it."""
