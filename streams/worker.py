@@ -36,8 +36,9 @@ from streams.kafka.continuity import LogWatch
 from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import agents_app, dispatch_app, ingest_group
+from streams.kafka.trimming import Trimmer
 from streams.mapping import Mapping
-from streams.messages.protocol import ingested
+from streams.messages.protocol import ingested, kept_after_reading_ms
 from streams.messages.topics import Topics
 from streams.observability.health import Health, serve
 from streams.observability.lag import ConsumedOffsets, LagProbe
@@ -93,7 +94,8 @@ class Worker:
         async with BatchProducer(self._settings) as producer:
             parts = self._build(producer)
             kafka = KafkaConfig.of(self._settings)
-            probe = LagProbe(client.consumer(kafka), client.admin_client(kafka), parts.progress, self.metrics, self._clock)
+            ends = client.consumer(kafka, isolation_level="read_committed")
+            probe = LagProbe(ends, client.admin_client(kafka), parts.progress, self.metrics, self._clock)
             parts.tasks.append(("lag probe", probe.run()))
             parts.tasks.append(("loop watch", self._health.watch()))
             parts.tasks.append(("health", serve(self._health, self._settings.metrics_host, self._settings.metrics_port)))
@@ -133,6 +135,7 @@ class Worker:
             ingest = Ingest(self._settings, self._mapping, producer, self.metrics, self._clock, progress)
             parts.tasks.append((Role.INGEST, ingest.run()))
             parts.tasks.append(("ingest log watch", LogWatch(KafkaConfig.of(self._settings), progress).run()))
+            parts.tasks.append(("ingest trimmer", self._trimmer(progress).run()))
             parts.progress.append(progress)
             parts.stopping.append(ingest.stop)
             self._health.check(Role.INGEST, lambda: ingest.ready)
@@ -183,9 +186,13 @@ class Worker:
         parts.apps.append(app)
         parts.tasks.append((f"{role} changelog watch", opener.watch()))
         parts.tasks.append((f"{role} log watch", LogWatch(kafka, progress).run()))
+        parts.tasks.append((f"{role} trimmer", self._trimmer(progress).run()))
         parts.progress.append(progress)
         self._health.check(role, lambda: bool(not app.rebalancing and app.tables.actives_ready and opener.ready))
         return app, opener, progress
+
+    def _trimmer(self, progress: ConsumedOffsets) -> Trimmer:
+        return Trimmer(KafkaConfig.of(self._settings), progress, kept_after_reading_ms(self._settings), self._clock)
 
     def _stage(
         self,

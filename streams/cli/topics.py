@@ -15,6 +15,8 @@ from streams.kafka.security import KafkaConfig
 from streams.messages.protocol import specs
 from streams.operations.architecture import architecture_page
 from streams.operations.rebuild import Clearing, purge
+from streams.operations.reread import Rereading
+from streams.operations.reread import reread as plan_reread
 from streams.operations.topic_admin import apply_topics
 
 app = command_group("Kafka topics of the product.")
@@ -62,6 +64,26 @@ def clear(
 
 
 @app.command()
+def reread(
+    execute: Execute = False,
+    as_json: AsJson = False,
+) -> None:
+    """Go on after records were lost, with all workers stopped: behind the loss, and with the captured rows read again.
+
+    Captured topics are read from their beginning; equal content is not sent again. Deletes that are older than a week may be
+    gone from them: where such a delete was lost, rebuild. Exit code 2: --execute was not given.
+    """
+    settings, mapping = load()
+    found = asyncio.run(plan_reread(settings, mapping, execute=execute))
+    if as_json:
+        output.print_json([asdict(item) for item in found])
+    else:
+        _show_rereading(found)
+    if not execute and found:
+        raise typer.Exit(ExitCode.CHANGES)
+
+
+@app.command()
 def architecture() -> None:
     """Print the page of stages, topics and kinds of change, ``docs/architecture.md``."""
     output.raw(architecture_page())
@@ -70,6 +92,11 @@ def architecture() -> None:
 def _show_clearing(found: list[Clearing], *, execute: bool) -> None:
     rows = [(item.topic, f"{item.going:,}", f"{item.kept:,}") for item in found]
     output.print_table(("topic", "gone" if execute else "would go", "kept"), rows)
+
+
+def _show_rereading(found: list[Rereading]) -> None:
+    rows = [(item.group, item.topic, f"{item.lost:,}", f"{item.again:,}") for item in found]
+    output.print_table(("group", "topic", "lost", "read again"), rows)
 
 
 def _show(plan: list[dict[str, Any]]) -> None:

@@ -65,7 +65,7 @@ class Opener:
     ) -> None:
         self._app = app
         self._progress = progress
-        app.transport.metadata = progress.commit_metadata
+        app.transport.metadata, app.transport.passed = progress.commit_metadata, progress.passed
         self._kafka = kafka
         self._producer = producer
         self._clock = clock

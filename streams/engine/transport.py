@@ -25,6 +25,7 @@ from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 
 from streams.engine.in_flight import InFlight
+from streams.kafka.continuity import LostRecordsError
 
 log = structlog.get_logger()
 
@@ -36,6 +37,7 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        consumer._isolation_level = "read_committed"
         commit = consumer.commit
 
         async def commit_with_bookmarks(offsets: dict[Any, Any]) -> None:
@@ -43,6 +45,14 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is 
 
         consumer.commit = commit_with_bookmarks
         return consumer
+
+    async def positions(self, places: list[Any]) -> dict[Any, int]:
+        """The next offset that is asked for, of those of ``places`` that are assigned."""
+        return dict(await self.call_thread(self._positions, places))
+
+    async def _positions(self, places: list[Any]) -> dict[Any, int]:
+        consumer = self._ensure_consumer()
+        return {place: await consumer.position(place) for place in places if place in consumer.assignment()}
 
 
 class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
@@ -98,6 +108,8 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
                 await asyncio.sleep(0)
                 if messages and not self.should_stop:
                     await self.wait_first(self._deliver(messages), self.suspend_flow.wait())
+                elif self.flow_active and not self.transport.in_flight.bytes:
+                    await self.wait_first(self._pass_over(), self.suspend_flow.wait())
         except self.consumer_stopped_errors:
             if not self.app.should_stop:
                 raise
@@ -129,17 +141,40 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
         self.transport.in_flight.release(message)
         return bool(super().ack(message))
 
+    async def _pass_over(self) -> None:
+        """Nothing came, and nothing is under way: what the consumer has passed holds nothing for us, and is finished.
+
+        Markers of transactions would else count as lag for ever. As with a hole, it is asked for twice.
+        """
+        passed = {}
+        for place, position in (await self._thread.positions([*self._next.keys() - self.transport.closed])).items():
+            hole = self._next[place], position
+            if position <= hole[0]:
+                continue
+            if self._holes.get(place) == hole:
+                passed[place] = position
+            else:
+                self._holes[place] = hole
+                await self.seek_wait({place: hole[0]})
+        if passed:
+            self._next |= passed
+            self._committed_offset.update(passed)
+            self.transport.passed(passed)
+            await self._commit(passed)
+
     async def _is_gone(self, place: Any, offset: int) -> bool:
-        """Whether the broker has no records before ``offset`` any more; asks for them again if it was not asked before."""
+        """Whether the log has no records before ``offset`` any more; asks for them again if it was not asked before."""
         hole = self._next[place], offset
         if self._holes.get(place) != hole:
             self._holes[place] = hole
             with suppress(IllegalStateError):  # the partition has gone to another worker
                 await self.seek_wait({place: hole[0]})
             return False
-        log.error(
-            "records expired before they were read", topic=place.topic, partition=place.partition, records=offset - hole[0]
-        )
+        begin = (await self.earliest_offsets(place))[place]
+        if begin > hole[0]:
+            await self.app.crash(LostRecordsError({place: begin - hole[0]}))
+            return False
+        # The log's own: markers of transactions, or what they took back.
         await self._add_gap(place, hole[0], offset - 1)
         return True
 
@@ -148,7 +183,8 @@ class StageTransport(driver.Transport):  # type: ignore[misc]  # as above
     """The aiokafka transport, with the consumer of this module.
 
     ``closed`` are the assigned partitions whose state is not open yet, ``moved`` those that go on elsewhere than was committed,
-    ``in_flight`` what was delivered and is not done. ``metadata`` is what to commit beside an offset.
+    ``in_flight`` what was delivered and is not done. ``metadata`` is what to commit beside an offset,
+    ``passed`` is told where partitions go on behind what holds nothing for us.
     """
 
     Consumer: ClassVar[Any] = _Consumer
@@ -159,6 +195,7 @@ class StageTransport(driver.Transport):  # type: ignore[misc]  # as above
         self.in_flight = InFlight()
         self.moved: dict[Any, int] = {}
         self.metadata: Callable[[Any, int], str] = lambda _place, _offset: ""
+        self.passed: Callable[[dict[Any, int]], None] = lambda _: None
 
 
 def install(app: faust.App) -> None:

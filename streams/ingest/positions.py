@@ -59,7 +59,8 @@ class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
         for place in self._found & self._consumer.assignment():
             position = await self._consumer.position(place)
             if position > self._progress.next.get(place, 0):
-                self._progress.next[place] = self._uncommitted[place] = position
+                self._progress.passed({place: position})
+                self._uncommitted[place] = position
 
     async def commit(self) -> None:
         """Commit what is finished.

@@ -47,6 +47,7 @@ log = structlog.get_logger()
 
 _IDLE_MS = 250
 _COMMIT_SECONDS = 0.5
+_METADATA_MS = 5_000
 
 
 class Ingest:
@@ -93,6 +94,9 @@ class Ingest:
             group_id=ingest_group(self._settings),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            # Partitions that were added to a captured topic are read after so long; aiokafka's default is five minutes.
+            metadata_max_age_ms=_METADATA_MS,
             session_timeout_ms=int(self._settings.session_timeout * 1000),
             heartbeat_interval_ms=int(self._settings.session_timeout * 1000 / 5),
             max_partition_fetch_bytes=2**20,

@@ -34,6 +34,15 @@ class LogCutError(OwddError):
     """A log does not hold any more what this worker has read from it. The worker must end, and begin again where it can."""
 
 
+class LostRecordsError(OwddError):
+    """Records were deleted before the group had read them. The worker must end: what they said comes back by no other way."""
+
+    def __init__(self, lost: Mapping[TopicPartition, int]) -> None:
+        remedy = "Stop all workers and run 'owdd topics reread' (docs/after-a-power-loss.md#records-that-were-deleted-unread)"
+        where = ", ".join(map(_named, sorted(lost)))
+        super().__init__(f"{sum(lost.values())} records were deleted before they were read", where=where, remedy=remedy)
+
+
 @dataclass(frozen=True, slots=True)
 class GroupOffset:
     """Where a group goes on in a partition: the next offset, the bookmark before it, and whether the log was ``cut``."""
@@ -51,6 +60,7 @@ async def group_offsets(
     Where that is, timestamps say: what the log received since the cut is younger than the last record that was read.
 
     Raises:
+        LostRecordsError: what the group was to read next is deleted.
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     admin = client.admin_client(kafka)
@@ -65,6 +75,9 @@ async def group_offsets(
     if not found:
         return {}
     async with reader(kafka) as consumer:
+        begins = await consumer.beginning_offsets(list(found))
+        if lost := {place: begins[place] - at.offset for place, at in found.items() if begins[place] > at.offset}:
+            raise LostRecordsError(lost)
         cut = await cut_logs(consumer, found)
         return found | {place: await _before_the_cut(consumer, place, found[place]) for place in cut}
 

@@ -44,6 +44,8 @@ class TopicContract:
         partitioning: which partition a record goes to.
         kinds: of a topic between stages, every kind of change with those that emit it. ``owdd dlq retry`` besides puts back
             any record that the topic's stage set aside.
+        kept_days: the days for which a record stays after it was appended, if it was read; unread ones stay. 0: Kafka deletes
+            by ``config``.
     """
 
     name: str
@@ -56,3 +58,4 @@ class TopicContract:
     why: str
     partitioning: str
     kinds: ReadOnly[ChangeKind, tuple[Participant, ...]] = field(default_factory=dict)
+    kept_days: int = 0

@@ -28,10 +28,16 @@ from streams.settings import Settings
 
 _LARGEST = str(4 * 2**20)
 _WEEK, _MONTH, _YEARS = str(7 * DAY_MS), str(30 * DAY_MS), str(5 * 365 * DAY_MS)
-_BETWEEN_STAGES = {"cleanup.policy": "delete", "retention.ms": _WEEK, "max.message.bytes": _LARGEST}
-_WHOLE_RECORDS = {"cleanup.policy": "delete", "max.message.bytes": str(LARGEST_CAPTURED)}
+BROKERS_TIME: Final = {"message.timestamp.type": "LogAppendTime"}
+"""Records of ours carry the time of the broker: it refuses those of a worker whose clock is an hour ahead."""
+_UNTIL_READ = BROKERS_TIME | {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+"""How a topic is kept whose records nothing else can replace: its reader deletes what is read and old."""
+_BETWEEN_STAGES = _UNTIL_READ | {"max.message.bytes": _LARGEST}
+_KEPT_DAYS = 7
+_RESULTS_KEPT_DAYS = 90
+_WHOLE_RECORDS = BROKERS_TIME | {"cleanup.policy": "delete", "max.message.bytes": str(LARGEST_CAPTURED)}
 """As large as a captured record may be, for they hold such records whole."""
-CHANGELOG: Final = {
+CHANGELOG: Final = BROKERS_TIME | {
     "cleanup.policy": "compact",
     "min.compaction.lag.ms": str(3_600_000),
     "max.compaction.lag.ms": _WEEK,
@@ -51,7 +57,9 @@ def _between_stages(
 ) -> TopicContract:
     producers = tuple(part for part in Participant if any(part in emitters for emitters in kinds.values()))
     records = "packed changes (msgpack)"
-    return TopicContract(name, "none", records, producers, (consumer,), _BETWEEN_STAGES, purpose, why, _BY_KEY, kinds)
+    return TopicContract(
+        name, "none", records, producers, (consumer,), _BETWEEN_STAGES, purpose, why, _BY_KEY, kinds, _KEPT_DAYS
+    )
 
 
 OWN_TOPICS: Final = (
@@ -149,10 +157,11 @@ OWN_TOPICS: Final = (
         "`DeliveryEvent` (JSON)",
         (Participant.SENDERS, Participant.OPERATOR),
         (Participant.OUTBOX,),
-        {"cleanup.policy": "delete", "retention.ms": _MONTH},
+        _UNTIL_READ,
         "deliveries and their results",
         "A response is written down before the outbox acts on it, so a worker that dies after a call does not forget it.",
         "that of the task's owner, as in `desired`",
+        kept_days=_RESULTS_KEPT_DAYS,
     ),
     TopicContract(
         "parked",
@@ -160,7 +169,7 @@ OWN_TOPICS: Final = (
         "`Parked` (JSON)",
         (Participant.OUTBOX,),
         (Participant.OPERATOR,),
-        {"cleanup.policy": "delete", "retention.ms": _MONTH},
+        BROKERS_TIME | {"cleanup.policy": "delete", "retention.ms": _MONTH},
         "parked deliveries",
         "Operators see what was set aside, and what was cleared since, without reading the outbox.",
         "that of the task's owner, as in `desired`",
@@ -171,7 +180,7 @@ OWN_TOPICS: Final = (
         "`WriteControl` (JSON)",
         (Participant.OPERATOR,),
         (Participant.SENDERS, Participant.OPERATOR),
-        {"cleanup.policy": "compact"},
+        BROKERS_TIME | {"cleanup.policy": "compact"},
         "whether writes to Dotdigital are paused",
         "An emergency stop must reach every worker at once, whatever waits in other topics, and must outlive the workers.",
         "partition 0",
@@ -182,7 +191,7 @@ OWN_TOPICS: Final = (
         "`HeldRemovals` (JSON)",
         (Participant.OUTBOX,),
         (Participant.OPERATOR,),
-        {"cleanup.policy": "compact"},
+        BROKERS_TIME | {"cleanup.policy": "compact"},
         "removals that the brake holds",
         "A person sees what is held, and decides on what was seen and no more, without reading the outbox.",
         "partition 0",
@@ -193,7 +202,7 @@ OWN_TOPICS: Final = (
         "`ErasureRequest` (JSON)",
         (Participant.INGEST, Participant.OPERATOR),
         (Participant.INGEST, Participant.OPERATOR),
-        {"cleanup.policy": "compact"},
+        BROKERS_TIME | {"cleanup.policy": "compact"},
         "erased addresses, by keyed digest",
         "Ingest empties rows of erased people before they enter a topic of ours, for ever and after any rebuild.",
         "CRC-32 of the digest in hex",
@@ -204,7 +213,7 @@ OWN_TOPICS: Final = (
         "`OperatorAction`, `ErasureRequested`, `ErasureResult`, `RemovalsDecided` or `WritesControlled` (JSON)",
         (Participant.ORDERS, Participant.BUYERS, Participant.CONTACTS, Participant.OUTBOX, Participant.OPERATOR),
         (Participant.OPERATOR,),
-        {"cleanup.policy": "delete", "retention.ms": _YEARS},
+        BROKERS_TIME | {"cleanup.policy": "delete", "retention.ms": _YEARS},
         "actions of operators, and results of erasures",
         "Proof of each erasure, and the memory of which dead letters are done with; it outlives both, and names nobody.",
         "the writing stage's partition; of operators CRC-32 of the key",
@@ -215,10 +224,11 @@ OWN_TOPICS: Final = (
         "captured record, unchanged",
         (Participant.OPERATOR,),
         (Participant.INGEST,),
-        _WHOLE_RECORDS | {"retention.ms": _WEEK},
+        _WHOLE_RECORDS | _UNTIL_READ,
         "captured records to be read again after a repair",
         "In its own topic a retried record would be the newest of its key, and compaction would keep it for the row's state.",
         "that of the dead letter",
+        kept_days=_KEPT_DAYS,
     ),
     TopicContract(
         "dead_letters",
@@ -337,6 +347,12 @@ def ingested(settings: Settings, mapping: Mapping) -> list[str]:
     return [*captured(mapping), Topics.of(settings.app_id).retries]
 
 
+def kept_after_reading_ms(settings: Settings) -> dict[str, int]:
+    """How long a record stays in the topics whose readers delete what is old."""
+    names = Topics.of(settings.app_id)
+    return {str(getattr(names, topic.name)): topic.kept_days * DAY_MS for topic in OWN_TOPICS if topic.kept_days}
+
+
 def specs(settings: Settings, mapping: Mapping) -> Iterator[TopicSpec]:
     """Every topic that must exist."""
     yield from capture_specs(settings, mapping, settings.source_kind)
@@ -346,5 +362,9 @@ def specs(settings: Settings, mapping: Mapping) -> Iterator[TopicSpec]:
         yield TopicSpec(name, settings.partitions, settings.replication, contract.purpose, accepted(settings, contract.config))
     for table, changelog in tables(settings).items():
         yield TopicSpec(
-            changelog, settings.partitions, settings.replication, f"changelog of table {table}", accepted(settings, CHANGELOG)
+            changelog,
+            settings.partitions,
+            settings.replication,
+            f"changelog of table {table}",
+            accepted(settings, CHANGELOG),
         )

@@ -7,6 +7,7 @@ every partition of the group's topics, also for those that no worker owns at the
 import asyncio
 import contextlib
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,10 @@ class ConsumedOffsets:
         place = TopicPartition(tp.topic, tp.partition)
         self.next[place] = bookmark.offset + 1
         self._bookmarks[place] = bookmark
+
+    def passed(self, offsets: Mapping[Any, int]) -> None:
+        """There is nothing for this group below these offsets."""
+        self.next.update({TopicPartition(*place): offset for place, offset in offsets.items()})
 
     def bookmark(self, place: TopicPartition) -> Bookmark | None:
         """The last record that was finished, by this worker or by the one before."""

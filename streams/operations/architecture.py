@@ -82,6 +82,8 @@ def _kept(topic: TopicContract) -> str:
             for key, text in (("min.compaction.lag.ms", "after"), ("max.compaction.lag.ms", "within"))
             if key in config
         )
+    if topic.kept_days:
+        return f"{topic.kept_days} days, and until it is read"
     return "for ever" if config["retention.ms"] == "-1" else _days(config["retention.ms"])
 
 

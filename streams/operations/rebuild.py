@@ -47,7 +47,7 @@ async def purge(settings: Settings, *, execute: bool) -> list[Clearing]:
     admin = client.admin_client(KafkaConfig.of(settings))
     await admin.start()
     try:
-        await _require_idle(admin, settings.app_id)
+        await require_idle(admin, settings.app_id)
         topics = Topics.of(settings.app_id).between_stages
         async with BatchProducer(settings) as producer:
             return [await _clear(settings, topic, admin, producer if execute else None) for topic in topics]
@@ -94,7 +94,13 @@ def _stays(topic: ChangeTopic[Any], value: bytes) -> bool:
         return False
 
 
-async def _require_idle(admin: AIOKafkaAdminClient, app_id: str) -> None:
+async def require_idle(admin: AIOKafkaAdminClient, app_id: str) -> None:
+    """See that no worker runs.
+
+    Raises:
+        RefusedError: a worker of any version of the application runs.
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
     ours = tuple(f"{app_id}-{role}-v" for role in ("ingest", "agents", "dispatch"))
     groups = [group for group, *_ in await admin.list_consumer_groups() if group.startswith(ours)]
     # One question a group: of a broker's answer about several, aiokafka 0.14 misreads all but the first.

@@ -1,12 +1,13 @@
 """Where ingest goes on in a captured topic, on a real broker."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from streams.core.bookmark import Bookmark
 from streams.ingest.positions import Positions
@@ -44,7 +45,11 @@ class Reading:
         kafka_config = KafkaConfig.of(settings)
         self.place = TopicPartition(topic, 0)
         self.consumer = client.consumer(
-            kafka_config, group_id=f"{topic}-group", enable_auto_commit=False, auto_offset_reset="earliest"
+            kafka_config,
+            group_id=f"{topic}-group",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
         )
         self.progress = ConsumedOffsets(f"{topic}-group", [topic])
         self.positions = Positions(self.consumer, kafka_config, self.progress)
@@ -90,3 +95,17 @@ async def test_a_captured_topic_that_shrank_and_grew_is_read_again(settings: Set
     async with Reading.of(settings, topic) as reading:
         await reading.consumer.getmany(timeout_ms=250)
         assert await reading.positions.find() == set()
+
+
+async def test_what_a_transaction_took_back_and_its_marker_are_no_lag(settings: Settings, topic: str) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap, transactional_id=topic) as producer:
+        await producer.begin_transaction()
+        await producer.send_and_wait(topic, b"taken back")
+        await producer.abort_transaction()
+    async with Reading.of(settings, topic) as reading, asyncio.timeout(20):
+        assert await reading.poll(100) == list(range(60))
+        while reading.progress.next[reading.place] < 62:
+            assert not await reading.consumer.getmany(timeout_ms=100)
+            await reading.positions.idle()
+        await reading.positions.commit()
+        assert await reading.consumer.committed(reading.place) == 62

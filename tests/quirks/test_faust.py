@@ -16,6 +16,7 @@ from faust.types import TP
 from streams.engine.app import create_app
 from streams.engine.in_flight import MOST_BYTES, InFlight
 from streams.engine.transport import FETCH_WAIT_MS
+from streams.kafka.continuity import LostRecordsError
 from streams.kafka.fetcher import PromptFetcher
 from streams.kafka.producer import BatchProducer
 from streams.settings import Settings
@@ -314,7 +315,7 @@ async def test_nothing_is_delivered_between_going_back_and_resuming(settings: Se
         assert queue.empty()
 
 
-async def test_records_that_expired_unread_do_not_hold_up_the_commit(settings: Settings, names: tuple[str, str]) -> None:
+async def test_records_that_expired_unread_end_the_worker(settings: Settings, names: tuple[str, str]) -> None:
     app_id, topic = names
     await create(settings, topic)
     await produce(settings, topic, *numbers(0, 10))
@@ -328,12 +329,37 @@ async def test_records_that_expired_unread_do_not_hold_up_the_commit(settings: S
     await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=15)})
     await admin.close()
     second = Probe(settings, app_id, topic)
-    async with second.running():
-        for number in range(15, 20):
-            event = await second.next()
-            assert event.message.offset == number
-            await second.stream.ack(event)
-    assert await committed(settings, app_id, topic) == 20
+    async with second.running(), asyncio.timeout(30):
+        await second.app._crashed.wait()
+        assert isinstance(second.app.crash_reason, LostRecordsError) and second.events.empty()
+    assert await committed(settings, app_id, topic) == 10
+
+
+async def test_what_a_transaction_took_back_is_not_delivered_and_its_markers_are_finished(
+    settings: Settings, names: tuple[str, str]
+) -> None:
+    app_id, topic = names
+    await create(settings, topic)
+    probe = Probe(settings, app_id, topic)
+    async with probe.running(), asyncio.timeout(30):
+        for value, holds in ((b"kept", True), (b"taken back", False), (b"kept too", True), (b"taken back", False)):
+            await transact(settings, topic, value, holds=holds)
+        for value in (b"kept", b"kept too"):
+            assert await probe.done() == value
+        # Four records, and a marker behind each.
+        while await committed(settings, app_id, topic) != 8:
+            await asyncio.sleep(0.05)
+        await produce(settings, topic, b"plain")
+        assert await probe.done() == b"plain"
+
+
+async def transact(settings: Settings, topic: str, value: bytes, *, holds: bool) -> None:
+    """One transaction with one record."""
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap, transactional_id=f"{topic}-writer")
+    async with producer:
+        await producer.begin_transaction()
+        await producer.send_and_wait(topic, value, b"k")
+        await (producer.commit_transaction() if holds else producer.abort_transaction())
 
 
 def test_the_version_is_the_one_that_was_examined() -> None:

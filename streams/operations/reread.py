@@ -1,0 +1,92 @@
+"""Go on after records were lost: behind the loss, and with the captured topics read again from their beginning.
+
+Captured topics are compacted: they hold the last version of every row, and with it all that the joins can compute. A row with
+an equal position is applied again, with everything that follows from it, so that what a lost record had said is said again.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from streams.kafka import client
+from streams.kafka.reader import reader
+from streams.kafka.security import KafkaConfig
+from streams.kafka.topics import agents_app, captured, dispatch_app, ingest_group
+from streams.mapping import Mapping
+from streams.messages.protocol import ingested
+from streams.messages.topics import Topics
+from streams.operations.rebuild import require_idle
+from streams.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Rereading:
+    """What is done about one topic of a group.
+
+    ``lost`` records were deleted before the group had read them. ``again`` are read once more.
+    """
+
+    group: str
+    topic: str
+    lost: int
+    again: int
+
+
+async def reread(settings: Settings, mapping: Mapping, *, execute: bool) -> list[Rereading]:
+    """Let every group go on behind what it lost, and ingest begin its captured topics again; with ``execute``, do it.
+
+    May be interrupted and run again at any time.
+
+    Raises:
+        RefusedError: a worker of the application runs.
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    kafka = KafkaConfig.of(settings)
+    admin = client.admin_client(kafka)
+    await admin.start()
+    try:
+        await require_idle(admin, settings.app_id)
+        async with reader(kafka) as consumer:
+            found = []
+            for group, topics in _groups(settings, mapping):
+                offsets, rereadings = await _plan(group, topics, set(captured(mapping)), admin, consumer)
+                found += rereadings
+                if execute and offsets:
+                    await _commit(kafka, group, offsets)
+            return found
+    finally:
+        await admin.close()
+
+
+def _groups(settings: Settings, mapping: Mapping) -> Iterator[tuple[str, list[str]]]:
+    names = Topics.of(settings.app_id)
+    yield ingest_group(settings), ingested(settings, mapping)
+    yield agents_app(settings), [names.orders, names.buyers, names.contacts, names.products]
+    yield dispatch_app(settings), [names.desired, names.deliveries]
+
+
+async def _plan(
+    group: str, topics: list[str], from_beginning: set[str], admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer
+) -> tuple[dict[TopicPartition, int], list[Rereading]]:
+    described = await admin.describe_topics(topics)
+    places = [TopicPartition(item["topic"], part["partition"]) for item in described for part in item["partitions"]]
+    committed = await admin.list_consumer_group_offsets(group)
+    begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+    offsets: dict[TopicPartition, int] = {}
+    lost = dict.fromkeys(topics, 0)
+    again = dict.fromkeys(topics, 0)
+    for place in places:
+        # A group that has committed nothing begins at the beginning anyway.
+        if place in committed and (committed[place].offset < begins[place] or place.topic in from_beginning):
+            lost[place.topic] += max(0, begins[place] - committed[place].offset)
+            again[place.topic] += max(0, min(committed[place].offset, ends[place]) - begins[place])
+            offsets[place] = begins[place]
+    return offsets, [Rereading(group, topic, lost[topic], again[topic]) for topic in topics if lost[topic] or again[topic]]
+
+
+async def _commit(kafka: KafkaConfig, group: str, offsets: dict[TopicPartition, int]) -> None:
+    async with client.consumer(kafka, group_id=group, enable_auto_commit=False) as consumer:
+        consumer.assign(list(offsets))
+        await consumer.commit(offsets)
