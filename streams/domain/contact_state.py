@@ -46,8 +46,9 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
       ``join_unconfirmed``: a call whose outcome is not known may have. ``list_refused_at``: the despatch for which Dotdigital
       would not take the contact onto the list. ``place_withdrawn``: it must leave the list before its time, for the despatch
       that put it there is gone.
-    * ``erase``: digest of the address of a person who must be erased; ``repeat_erasure``: once more, because the contact may
-      have come back during the call.
+    * ``erase``: digest of the address of a person who must be erased.
+    * ``repeat_call``: when the call under way is answered, what is wanted must be sent once more: an erased contact may have
+      come back meanwhile, or an import may have written over what the call wrote.
     * ``observed_at``: position of the newest reading.
     """
 
@@ -73,7 +74,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     observed_at: bytes = b""
     join_unconfirmed: bool = False
     list_refused_at: int | None = None
-    repeat_erasure: bool = False
+    repeat_call: bool = False
     opt_outs: int = 0
     place_withdrawn: bool = False
     left_at: bytes = b""

@@ -14,6 +14,7 @@ from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Family, family_of, owner_of, part_of
 from streams.domain import contact_state, record_state
 from streams.domain.contact_state import ContactDeliveryState
+from streams.domain.record_state import RecordDeliveryState
 from streams.engine.unit_of_work import UnitOfWork
 from streams.messages.deliveries import (
     Checkpoint,
@@ -82,7 +83,11 @@ class DeliveryEvents:
                     self._erasures.begin(rows, email, self._policy.digest(email), now)
                 continue
             row = rows.look(item.task)
-            if not row.dirty and row.delivered not in (None, item.digest):
+            if row.dirty:
+                if isinstance(row, ContactDeliveryState) and self._queue.awaits_response(item.task):
+                    # Dotdigital may have done that call before the import wrote, though its response comes after the report.
+                    rows.touch(item.task).row.repeat_call = True
+            elif row.delivered not in (None, item.digest):
                 row = rows.touch(item.task).row
                 row.outcome_unknown = True
                 self._planner.note_change(wait_of(row), Lane.LIVE, now, was_dirty=False, now_ms=now)
@@ -94,6 +99,7 @@ class DeliveryEvents:
                 rows.unit.on_commit(partial(self._queue.finish, event.task, lease))
             return
         item = rows.touch(event.task)
+        overtaken = self._is_overtaken(item.row, event, lease)
         match family_of(event.task):
             case Family.CONTACT:
                 self._apply_contact_event(rows, owner_of(event.task), item.row, event)
@@ -107,7 +113,7 @@ class DeliveryEvents:
             # The call goes on, and so does its lease.
             return
         item.outcome, item.lease, wait = event, lease, wait_of(item.row)
-        if lease is not None and lease.import_id is not None and self._queue.overtook(event.task, lease.import_id):
+        if overtaken:
             # Nobody knows which of the two came last.
             item.row.outcome_unknown = True
         if isinstance(event, TaskParked) and isinstance(item.row, ContactDeliveryState) and item.row.owed:
@@ -117,12 +123,23 @@ class DeliveryEvents:
             wait.dirty_since = rows.unit.now_ms
             wait.due = max(wait.due, wait.dirty_since)
 
+    def _is_overtaken(self, row: ContactDeliveryState | RecordDeliveryState, event: TaskEvent, lease: Lease | None) -> bool:
+        """Whether the event is an import's, and a call has gone out for the task since the import took it."""
+        if lease is None or lease.import_id is None or not isinstance(event, ContactCreated | ContactUpdated | RecordStored):
+            return False
+        # If the call's response has been read, nothing waits any more, and the row holds what the call sent.
+        return self._queue.overtook(event.task, lease.import_id) or (
+            not row.dirty and row.delivered not in (None, event.digest)
+        )
+
     def _apply_contact_event(self, rows: TouchedRows, email: str, row: ContactDeliveryState, event: TaskEvent) -> None:
         if isinstance(event, ContactErased):
             self._erasures.done(rows, email, event.at)
             return
         before = row.contact
         contact_state.apply_result(row, event)
+        if row.repeat_call and row.erase is None and not isinstance(event, Checkpoint) and _lease_of(event) == CALL:
+            row.repeat_call, row.outcome_unknown = False, True
         follow_contact(rows, email, before, row.contact)
 
     def _publish_follow_up_delivered(self, unit: UnitOfWork, key: str, wait: AnyWaitState) -> None:

@@ -90,6 +90,11 @@ class DeliveryQueue:
         task = self._tasks.get(key)
         return task is not None and (task.lease is not None or task.failures > 0)
 
+    def awaits_response(self, key: str) -> bool:
+        """Whether a call for the task is under way, or was made by the worker before and its response is not read yet."""
+        task = self._tasks.get(key)
+        return task is not None and (task.lease == CALL or self.blockers.fenced(task.partition))
+
     def overtook(self, key: str, import_id: str) -> bool:
         """Whether the task that the import had is leased otherwise by now, or waits."""
         task = self._tasks.get(key)

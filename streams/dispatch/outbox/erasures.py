@@ -27,7 +27,7 @@ class Erasures:
         unit = rows.unit
         row = rows.touch(task_of(Family.CONTACT, email)).row
         # A call for it that is under way may have looked before the contact came back.
-        row.repeat_erasure = row.erase is not None
+        row.repeat_call = row.erase is not None
         row.erase, row.parked, row.code = digest, None, None
         self._planner.note_change(row, Lane.URGENT, caused_at, was_dirty=False, now_ms=unit.now_ms)
         self._tombstones.put(unit, digest)
@@ -39,9 +39,9 @@ class Erasures:
         """The contact was deleted ``at`` (epoch ms): delete its rows and write the receipt, unless it was asked for again."""
         contact = task_of(Family.CONTACT, email)
         row = rows.touch(contact).row
-        if row.repeat_erasure:
+        if row.repeat_call:
             # The contact may have come back after that call had looked.
-            row.repeat_erasure = False
+            row.repeat_call = False
             return
         for task in (*rows.parts(email), contact):
             self._saver.delete(rows, task)

@@ -8,17 +8,15 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from streams.dispatch.outbox.rows import TouchedRow
+from streams.dispatch.outbox.rows import DeliveryState, TouchedRow
 from streams.dispatch.outbox.tasks import Family, family_of, owner_of
 from streams.domain.contact_state import ContactDeliveryState
-from streams.domain.record_state import FollowUpDeliveryState, RecordDeliveryState
 from streams.dotdigital.codes import explain
 from streams.engine.unit_of_work import UnitOfWork
 from streams.messages.dead_letters import keyed_hash
 from streams.messages.deliveries import TaskParked
 
 ParkedTask: TypeAlias = Literal["contact", "record", "catalogue", "list", "follow_up", "erasure"]
-DeliveryState: TypeAlias = ContactDeliveryState | RecordDeliveryState | FollowUpDeliveryState
 
 
 class Parked(msgspec.Struct, frozen=True, gc=False, rename={"error_class": "class"}):

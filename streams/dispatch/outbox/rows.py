@@ -24,11 +24,14 @@ CODECS: dict[Family, Codec[Any]] = {
 }
 """How the row of a task is stored; the task key is the row's key."""
 
+DeliveryState: TypeAlias = ContactDeliveryState | RecordDeliveryState | FollowUpDeliveryState
+"""The row of a task."""
+
 AnyWaitState: TypeAlias = ContactDeliveryState | WaitState
 """What remembers since when, until when and in which lane a task waits."""
 
 
-def wait_of(row: ContactDeliveryState | RecordDeliveryState | FollowUpDeliveryState) -> AnyWaitState:
+def wait_of(row: DeliveryState) -> AnyWaitState:
     """What the row remembers of its wait."""
     return row if isinstance(row, ContactDeliveryState) else row.wait
 
