@@ -98,7 +98,7 @@ async def serve(health: Health, host: str, port: int) -> None:
     Raises:
         OSError: the port is taken.
     """
-    config = uvicorn.Config(health.app(), host=host, port=port, log_level="warning", access_log=False, lifespan="off")
+    config = uvicorn.Config(health.app(), host=host, port=port, log_config=None, access_log=False, lifespan="off")
     server = _Server(config)
     try:
         await server.serve()

@@ -1,5 +1,6 @@
 """The README's section "Running it", copied line by line into a shell, reaches an account that holds what the rows say."""
 
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,8 @@ import pytest
 from testkit.local_services import kafka
 from testkit.local_services.jars import cache_dir
 from testkit.local_services.ports import free_port
+from testkit.simulate import read_truth
+from testkit.simulate.truth import Truth
 from tests.stack.conftest import ROOT
 
 
@@ -38,6 +41,9 @@ def test_the_commands_lead_to_an_account_that_equals_the_rows(tmp_path: Path) ->
         "OWDD_SECRETS_DIR": str(tmp_path / "none"),
         # Ports may be taken where tests run: what the README says for that case.
         "OWDD_METRICS_PORT": "0",
+        # Everything that a log may ever show.
+        "OWDD_LOG_JSON": "true",
+        "OWDD_LOG_LEVEL": "debug",
         "OWDD_DOTDIGITAL_URL": f"http://127.0.0.1:{sandbox}",
     }
     script = ["set -e"]
@@ -70,7 +76,18 @@ def test_the_commands_lead_to_an_account_that_equals_the_rows(tmp_path: Path) ->
     assert "No difference" in output
     assert {path.name for path in checkout.iterdir()} == {".venv", "data", "owdd.log", "sandbox.log", "truth.json"}
     assert (checkout / "data" / "kafka").is_dir()
+    log_is_structured_and_names_nobody(log.read_text(), read_truth(checkout / "truth.json"))
     assert not [path for path in home.rglob("*") if path.is_file()], "nothing is written outside the checkout and the cache"
+
+
+def log_is_structured_and_names_nobody(text: str, truth: Truth) -> None:
+    """Every line is JSON, and none has an address of the shop, at any level."""
+    events = [json.loads(line) for line in text.splitlines()]
+    assert {event["level"] for event in events} >= {"info"}
+    rows = [row for table in truth.tables.values() for row in table.values()]
+    addresses = {value.lower() for row in rows for value in row.values() if isinstance(value, str) and "@" in value}
+    assert len(addresses) > 100
+    assert not [address for address in addresses if address in text.lower()]
 
 
 def _end_session(session: int) -> None:
