@@ -8,13 +8,14 @@ Source: Debezium's SQL Server page, "Data change events"; where the page and the
 ``event_serial_no`` a number), the connector's output decides.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import msgspec
 import orjson
 
-from streams.capture.connect_schema import plain_row
+from streams.capture.connect_schema import plain_key, plain_row, readable_row
 from streams.capture.position import BEFORE_EVERYTHING, STREAMED, position_of
 from streams.core.errors import RecordError
 
@@ -102,9 +103,7 @@ def decode(key: bytes | None, value: bytes | None, epoch: int = 0) -> Decoded:
     table = source.get("table")
     if type(table) is not str or not table:
         raise RecordError("no_table", "source.table is missing")
-    before, after = _images(op, message)
-    if schema is not None:
-        before, after = plain_row(schema, "before", before), plain_row(schema, "after", after)
+    before, after = _images(op, message, schema)
     at = source.get("ts_ms")
     if at is not None and type(at) is not int:
         raise RecordError("bad_time", "source.ts_ms is not an integer")
@@ -131,21 +130,28 @@ def _payload(value: bytes) -> tuple[Row | None, Any]:
     return payload, message["schema"]
 
 
-def _images(op: str, message: Row) -> tuple[Row | None, Row | None]:
-    """The row before and after the change. A delete has no row after it, whatever the message contains."""
+def _images(op: str, message: Row, schema: Any) -> tuple[Row | None, Row | None]:
+    """The row before and after the change. A delete has no row after it, whatever the message contains.
+
+    A damaged ``before`` does not refuse a change whose ``after`` is sound: only the place that the row left is unknown then.
+    """
     before, after = message.get("before"), message.get("after")
-    if before is not None and type(before) is not dict:
-        raise RecordError("bad_before", "before is not an object")
     if after is not None and type(after) is not dict:
         raise RecordError("bad_after", "after is not an object")
     if op == "d":
+        if before is not None and type(before) is not dict:
+            raise RecordError("bad_before", "before is not an object")
         # The old row holds the references by which a delete finds the documents it concerns.
         if before is None:
             raise RecordError("delete_without_before" if after is None else "delete_with_after", "a delete needs before")
-        return before, None
+        return before if schema is None else plain_row(schema, "before", before), None
     if after is None:
         raise RecordError("no_row" if before is None else "change_without_after", "a change needs after")
-    return before, after
+    if type(before) is not dict:
+        before = None
+    if schema is None:
+        return before, after
+    return None if before is None else readable_row(schema, "before", before), plain_row(schema, "after", after)
 
 
 def _key(key: bytes | None) -> Row:
@@ -153,9 +159,10 @@ def _key(key: bytes | None) -> Row:
         raise RecordError("no_key", "the record has no key")
     loaded = _load(key, "key")
     if "payload" in loaded and "schema" in loaded:
-        loaded = loaded["payload"]
+        schema, loaded = loaded["schema"], loaded["payload"]
         if type(loaded) is not dict:
             raise RecordError("bad_key", "the key's payload is not an object")
+        loaded = plain_key(schema, loaded)
     if not loaded:
         raise RecordError("bad_key", "the key has no column")
     return loaded
@@ -178,12 +185,40 @@ def _load(data: bytes, part: str) -> Row:
     if len(data) > _MAX_BYTES:
         raise RecordError(f"{part}_too_large", f"the {part} is larger than {_MAX_BYTES // 2**20} MiB")
     try:
-        loaded = orjson.loads(data)
+        loaded = _loads(data)
     except orjson.JSONDecodeError as error:
         raise RecordError(f"{part}_{_why_not_json(data, error)}", f"the {part} is not JSON") from None
     if type(loaded) is not dict:
         raise RecordError(f"{part}_not_object", f"the {part} is JSON, but not an object")
     return loaded
+
+
+def _loads(data: bytes) -> Any:
+    """The JSON value; half a surrogate pair in a text is replaced by U+FFFD.
+
+    SQL Server cuts a text after so many UTF-16 units, perhaps in the middle of a character, and its row would be refused in
+    every version, and its delete. Java writes such a half as an escape, or as three bytes that are not UTF-8.
+
+    Raises:
+        orjson.JSONDecodeError: the data is not JSON for another reason.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        mended = _ESCAPES.sub(_whole_escape, _HALVES.sub("\ufffd".encode(), data))
+        if mended == data:
+            raise
+    return orjson.loads(mended)
+
+
+# A pair, half a pair, or any other escape, so that what follows an escaped backslash is not taken for one.
+_ESCAPES = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\.")
+_HALVES = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
+
+
+def _whole_escape(escape: re.Match[bytes]) -> bytes:
+    half = len(escape[0]) == len(rb"\ud83d") and escape[0][1:2] == b"u"
+    return rb"\ufffd" if half else escape[0]
 
 
 def _why_not_json(data: bytes, error: orjson.JSONDecodeError) -> str:
@@ -202,8 +237,6 @@ def _why_not_json(data: bytes, error: orjson.JSONDecodeError) -> str:
         return "too_deep"
     if text.startswith(("NaN", "Infinity"), error.pos):
         return "not_a_number"
-    if "surrogate" in message:
-        return "lone_surrogate"
     if "unexpected end" in message or "EOF" in message:
         return "truncated"
     return "not_json"

@@ -6,6 +6,7 @@ reach any topic of ours.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from typing import Any
 
 from streams.capture import rows, values
@@ -158,11 +159,15 @@ def _contact(table: mapped.Contact, consent: ConsentRule, erasure: Erasure | Non
     return TableReader(table.table, table.key, (table.customer, table.email), read, fields)
 
 
+def _instant(row: dict[str, Any], column: str, table: mapped.Section, zone: tzinfo) -> int | None:
+    return values.instant(column_of(row, column), column, zone, zoned=column in table.zoned)
+
+
 def _header(table: mapped.Header, mapping: Mapping) -> TableReader:
     zone = mapping.source.zone
 
     def read(row: dict[str, Any]) -> rows.Header:
-        at = values.instant(column_of(row, table.at), table.at, zone)
+        at = _instant(row, table.at, table, zone)
         # An order without a date can be neither counted nor shown, so it is dead-lettered.
         if at is None:
             raise RecordError("null_not_allowed", f"{table.at} is null")
@@ -212,7 +217,7 @@ def _despatch(table: mapped.Despatch, mapping: Mapping) -> TableReader:
 
     def read(row: dict[str, Any]) -> rows.Despatch:
         return rows.Despatch(
-            at=values.instant(column_of(row, table.at), table.at, zone),
+            at=_instant(row, table.at, table, zone),
             consignment=values.text(column_of(row, table.consignment), table.consignment),
         )
 
@@ -303,7 +308,7 @@ def _return(table: mapped.Return, mapping: Mapping) -> TableReader:
     def read(row: dict[str, Any]) -> rows.Return:
         return rows.Return(
             number=values.text(column_of(row, table.number), table.number),
-            at=values.instant(column_of(row, table.at), table.at, zone),
+            at=_instant(row, table.at, table, zone),
         )
 
     return TableReader(table.table, table.key, (table.order,), read, {"number": (table.number,)})

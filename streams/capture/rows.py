@@ -45,13 +45,14 @@ class Contact(Row, frozen=True, tag=2):
 
 
 class Header(Row, frozen=True, tag=3):
-    """The head of an order, credit note or quote."""
+    """The head of an order, credit note or quote. ``dated``: its date says when it was placed; 1900-01-01 does not."""
 
     number: str | None
     at: int
     customer: int | None
     type: int | None
     status: int | None
+    dated: bool = True
 
 
 class Detail(Row, frozen=True, tag=4):

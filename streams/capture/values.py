@@ -7,20 +7,27 @@ which may be personal data, never gets into a message. ``None`` stays ``None``.
 import re
 import unicodedata
 from datetime import UTC, datetime, tzinfo
-from decimal import Decimal
+from decimal import Context, Decimal
 from html import unescape
 from typing import Any
 
 from streams.core.errors import RecordError
 
 _INT64 = 2**63
-_INTEGER = re.compile(r"\s*-?[0-9]{1,19}\s*")
+# A whole number may come from a numeric column with decimal places, all of them zero.
+_INTEGER = re.compile(r"\s*(-?[0-9]{1,19})(?:\.0+)?\s*")
 _DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_MOST_DIGITS = 38
+_WHOLE_DIGITS = 18
+_TRIMMING = Context(prec=10 * _MOST_DIGITS)
+_LAST_PLACE = -40
+_YES = frozenset({"true", "t", "yes", "y", "on", "1", "-1"})
+_NO = frozenset({"false", "f", "no", "n", "off", "0"})
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
 
 def integer(value: Any, column: str) -> int | None:
-    """A whole number of at most 64 bits. Digits in text are accepted, because some sites store foreign keys as text.
+    """A whole number of at most 64 bits. Its column may be an integer, a numeric of any scale, or text.
 
     Raises:
         RecordError: ``bad_integer`` or ``integer_out_of_range``.
@@ -31,8 +38,8 @@ def integer(value: Any, column: str) -> int | None:
         raise RecordError("integer_out_of_range", f"{column}: more than 64 bits")
     if value is None:
         return None
-    if type(value) is str and _INTEGER.fullmatch(value):
-        return integer(int(value), column)
+    if type(value) is str and (written := _INTEGER.fullmatch(value)):
+        return integer(int(written[1]), column)
     raise RecordError("bad_integer", f"{column}: not a whole number")
 
 
@@ -42,13 +49,14 @@ def reference(value: Any, column: str) -> int | None:
 
 
 def decimal(value: Any, column: str) -> Decimal | None:
-    """An exact number, from text (``decimal.handling.mode=string``) or from a whole number.
+    """A number as it is written: text (``decimal.handling.mode=string``), a whole number, or the shortest text of a float.
 
-    A JSON number with a fraction may have lost digits already, so it is refused. Text is accepted only in the plain notation
-    that Debezium writes: the base64 of ``precise`` mode may read ``12E4`` and must not pass for a number.
+    A column of type ``float`` or ``real`` is a JSON number in every mode. Text is accepted only in the plain notation that
+    Debezium writes: the base64 of ``precise`` mode may read ``12E4`` and must not pass for a number.
 
     Raises:
-        RecordError: ``bad_decimal``, ``decimal_as_float`` or ``decimal_out_of_range``.
+        RecordError: ``bad_decimal``, or ``decimal_out_of_range`` when the value without its closing zeros has more digits than
+            SQL Server's widest decimal, or than Dotdigital holds before the point.
     """
     if type(value) is str:
         if not _DECIMAL.fullmatch(value):
@@ -56,25 +64,30 @@ def decimal(value: Any, column: str) -> Decimal | None:
         return _bounded(Decimal(value), column)
     if value is None:
         return None
-    if type(value) is int:
-        return _bounded(Decimal(value), column)
-    if type(value) is float:
-        raise RecordError("decimal_as_float", f"{column}: a binary float; set decimal.handling.mode to 'string'")
+    if type(value) in (int, float):
+        return _bounded(Decimal(repr(value)), column)
     raise RecordError("bad_decimal", f"{column}: not a decimal")
 
 
 def _bounded(number: Decimal, column: str) -> Decimal:
-    # Dotdigital holds 18 digits before and 9 after the point; sums of such numbers stay exact in 28 digits.
-    exponent = number.as_tuple().exponent
-    if number.adjusted() >= 18 or (isinstance(exponent, int) and exponent < -9):
-        raise RecordError("decimal_out_of_range", f"{column}: more than 18 digits before or 9 after the point")
+    """The number, without closing zeros if it has very many; sums and products stay exact (``domain.money.EXACT``)."""
+    _, digits, exponent = number.as_tuple()
+    if number and (number.adjusted() >= _WHOLE_DIGITS or len(digits) > 10 * _MOST_DIGITS):
+        raise RecordError("decimal_out_of_range", f"{column}: more than {_WHOLE_DIGITS} digits before the point")
+    if isinstance(exponent, int) and (exponent < -9 or exponent > 0):
+        number = number.normalize(_TRIMMING)
+        _, digits, exponent = number.as_tuple()
+        if len(digits) > _MOST_DIGITS or (isinstance(exponent, int) and exponent < _LAST_PLACE):
+            raise RecordError("decimal_out_of_range", f"{column}: more than {_MOST_DIGITS} digits, or too small a part")
+        number = Decimal(f"{number:f}")
     return number
 
 
-def instant(value: Any, column: str, zone: tzinfo) -> int | None:
+def instant(value: Any, column: str, zone: tzinfo, *, zoned: bool = False) -> int | None:
     """UTC epoch seconds of a time on the site's wall clock; text with an offset of its own (``datetimeoffset``) keeps it.
 
-    Debezium's ``Z`` is nominal: the column has no zone, so the site's zone replaces it. A bare number is ambiguous, because its
+    Debezium's ``Z`` is nominal for a column without a zone, so the site's zone replaces it. For a ``datetimeoffset`` it is the
+    offset +00:00, and nothing in the text shows the difference: ``zoned`` says so. A bare number is ambiguous, because its
     unit depends on the column's precision, so it is refused. With schemas on, it was converted to text before.
 
     Raises:
@@ -89,7 +102,9 @@ def instant(value: Any, column: str, zone: tzinfo) -> int | None:
                 moment = datetime.fromisoformat(value.removesuffix("Z"))
             except ValueError:
                 raise RecordError("bad_time", f"{column}: not an ISO 8601 time") from None
-        if moment.tzinfo is None or value.endswith("Z"):
+        if zoned and moment.tzinfo is None:
+            raise RecordError("bad_time", f"{column}: has no offset, though the mapping says that it is zoned")
+        if not zoned and (moment.tzinfo is None or value.endswith("Z")):
             moment = moment.replace(tzinfo=zone)
         try:
             return int(moment.replace(microsecond=0).astimezone(UTC).timestamp())
@@ -135,11 +150,15 @@ def _printed(character: str) -> str:
 
 
 def flag(value: Any, column: str) -> bool:
-    """A bit; null is False. Sites also have text columns with ``True`` and ``False``, and columns with 0 and 1."""
+    """A bit, or what sites store in columns of other types: 1, 0, -1, also as decimals, and the usual words; null is False."""
     if value is None or type(value) is bool:
         return bool(value)
-    if type(value) is int and value in (0, 1):
-        return value == 1
-    if type(value) is str and value.strip().casefold() in ("true", "false", "0", "1"):
-        return value.strip().casefold() in ("true", "1")
+    if type(value) is int and value in (1, 0, -1):
+        return bool(value)
+    if type(value) is str:
+        word = value.strip().casefold()
+        if (number := _INTEGER.fullmatch(word)) is not None:
+            word = str(int(number[1]))
+        if word in _YES or word in _NO:
+            return word in _YES
     raise RecordError("bad_flag", f"{column}: not a flag")

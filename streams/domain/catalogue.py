@@ -14,7 +14,7 @@ import msgspec
 import orjson
 
 from streams.capture import rows
-from streams.domain.money import EXACT, cents, money
+from streams.domain.money import EXACT, cents, money, total
 from streams.domain.versioned import Versioned, is_not_older, merged
 from streams.mapping import Mapping
 from streams.mapping.delivery import PLACEHOLDER, Catalogue
@@ -150,7 +150,7 @@ def unit_price(row: VariantRow, currency: int) -> Decimal | None:
 
 def free_stock(row: VariantRow) -> int:
     """Whole pieces that can be sold. Orderwise's own figure may be negative."""
-    return max(0, floor(sum((stock.free or Decimal(0) for stock in _live(row.stocks).values()), Decimal(0))))
+    return max(0, floor(total(stock.free or Decimal(0) for stock in _live(row.stocks).values())))
 
 
 def _named(categories: Named[int, rows.Category]) -> list[dict[str, str]]:

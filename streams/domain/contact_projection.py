@@ -9,7 +9,7 @@ import msgspec
 import orjson
 
 from streams.domain.buyers import is_person, strictest
-from streams.domain.money import money
+from streams.domain.money import EXACT, money
 from streams.domain.times import utc_text
 from streams.domain.totals import combined
 from streams.domain.versioned import Versioned, is_not_older
@@ -112,7 +112,7 @@ def merged(parts: dict[str, BuyerContribution], totals: Totals, mapping: Mapping
     names, order = mapping.contact_fields, ranked(parts)
     named = next((part for part in order if part.first_name or part.last_name), None)
     latest = order[0]
-    spend = totals.spend - totals.refunded
+    spend = EXACT.subtract(totals.spend, totals.refunded)
     last_at = totals.last[0] if totals.last else None
     return {
         names.first_name: named.first_name if named else None,

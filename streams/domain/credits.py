@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from streams.domain.money import EXACT, total
 from streams.domain.orders import Live, OrderRow
 
 
@@ -17,7 +18,8 @@ def shares(row: OrderRow, live: Live) -> dict[int, Decimal]:
         line = cell.row
         if line is not None and line.original in row.owners:
             owner = row.owners[line.original]
-            given[owner] = given.get(owner, Decimal(0)) + (line.net or 0)
+            given[owner] = total((given.get(owner, Decimal(0)), line.net or Decimal(0)))
     if given:
-        given[min(given)] += live.net - sum(given.values())
-    return {order: amount * live.currency.rate for order, amount in given.items()}
+        first = min(given)
+        given[first] = EXACT.subtract(live.net, total(amount for order, amount in given.items() if order != first))
+    return {order: EXACT.multiply(amount, live.currency.rate) for order, amount in given.items()}

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from streams.capture import rows
-from streams.domain.money import EXACT, money
+from streams.domain.money import EXACT, money, total
 from streams.domain.orders import Live, OrderRow
 from streams.domain.times import utc_text
 from streams.mapping.delivery import RecordStatus
@@ -44,7 +44,7 @@ def content(row: OrderRow, live: Live, items: Items, words: Mapping[RecordStatus
         "currency": live.currency.code,
         "order_subtotal": money(live.net),
         "refund_total": money(given_back),
-        "order_total": money(max(live.net - given_back, Decimal(0))),
+        "order_total": money(max(EXACT.subtract(live.net, given_back), Decimal(0))),
         "despatch_date": None if fact.despatched is None else utc_text(fact.despatched),
         "return_number": _return_number(row),
         "products": [_product(line, variant, items.get(variant)) for line, variant in _lines(row)] or None,
@@ -54,7 +54,7 @@ def content(row: OrderRow, live: Live, items: Items, words: Mapping[RecordStatus
 
 def credited(row: OrderRow) -> Decimal:
     """What was given back of the order, in the reporting currency."""
-    return sum((cell.row.amount for cell in row.credits.values() if cell.row is not None), Decimal(0))
+    return total(cell.row.amount for cell in row.credits.values() if cell.row is not None)
 
 
 def status(row: OrderRow, live: Live) -> RecordStatus:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from streams.capture import rows
+from streams.domain.money import EXACT
 from streams.domain.versioned import Versioned, is_not_older, merged
 from streams.mapping import Mapping
 from streams.mapping.model import Currency
@@ -204,7 +205,7 @@ def document_state(row: OrderRow, statuses: dict[int, str], mapping: Mapping) ->
     if not isinstance(buyer, str):
         return buyer
     despatched = max((cell.row.at for cell in row.despatches.values() if cell.row and cell.row.at is not None), default=None)
-    fact = OrderFact(header.number, header.at, status, kind == "credit", total.net * currency.rate, despatched)
+    fact = OrderFact(header.number, header.at, status, kind == "credit", EXACT.multiply(total.net, currency.rate), despatched)
     return Live(fact, buyer, total.net, currency)
 
 
@@ -218,6 +219,8 @@ def _incomplete(row: OrderRow) -> Held | None:
 
 def _buyer(header: rows.Header, detail: rows.Detail | None, mapping: Mapping) -> str | Held | None:
     """The buyer's key; None for a person who must be forgotten."""
+    if not header.dated:
+        return Held("order_without_date")
     if header.customer is None:
         return Held("order_without_customer")
     if header.customer not in mapping.house_accounts:

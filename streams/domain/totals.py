@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from streams.domain.money import EXACT
 from streams.messages.changes import OrderFact, Totals
 
 EMPTY = Totals()
@@ -29,14 +30,14 @@ def combined(parts: Iterable[Totals]) -> Totals:
         live += part.live
         if part.orders:
             orders += part.orders
-            spend += part.spend
+            spend = EXACT.add(spend, part.spend)
             first = part.first if first is None or (part.first is not None and part.first < first) else first
             last = part.last if last is None or (part.last is not None and part.last > last) else last
             if part.despatched is not None and (despatched is None or part.despatched > despatched):
                 despatched = part.despatched
         if part.refunds:
             refunds += part.refunds
-            refunded += part.refunded
+            refunded = EXACT.add(refunded, part.refunded)
             if part.last_refund is not None and (last_refund is None or part.last_refund > last_refund):
                 last_refund = part.last_refund
     return Totals(live, orders, spend, refunds, refunded, first, last, despatched, last_refund)

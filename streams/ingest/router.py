@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from msgspec.structs import replace
+from prometheus_client import Counter
+
 from streams.capture import values
 from streams.capture.addresses import address_field
 from streams.capture.envelope import UNAVAILABLE, RowEvent
 from streams.capture.images import after_image
 from streams.capture.reader import TableReader, column_of, readers
-from streams.capture.rows import CapturedRow, Contact
+from streams.capture.rows import CapturedRow, Contact, Despatch, Header, Return
 from streams.core.errors import RecordError
 from streams.core.lanes import Lane
 from streams.domain.orders import address_key, customer_key, unknown_key
@@ -64,7 +67,10 @@ class Route(Generic[C]):
 class Router:
     """Turns row events into changes, as the mapping says."""
 
-    def __init__(self, mapping: Mapping, topics: Topics) -> None:
+    def __init__(self, mapping: Mapping, topics: Topics, dates: Counter | None = None) -> None:
+        """``dates`` counts dates that mean nothing, by table."""
+        self._source = mapping.source
+        self._dates = dates
         self._routes = {route.reader.table: route for route in _routes(mapping, topics)}
 
     def route(self, event: RowEvent, caused_at: int) -> Iterator[Routed]:
@@ -83,7 +89,7 @@ class Router:
         after: dict[str, Any] | None = None
         if event.after is not None:
             image = after_image(event, route.reader)
-            row = route.reader.read(image.columns)
+            row = self._dated(event, caused_at, route.reader.read(image.columns))
             # With the placeholders, which are no values: a parent that is not known is not taken for none.
             after = image.columns | {name: event.after[name] for name in image.missing}
             now = route.parents(after, key)
@@ -92,6 +98,16 @@ class Router:
         gone = AddressLeft(row.emails[0]) if isinstance(row, Contact) and row.emails else None
         for parent in self._former(route, event.before, after, key):
             yield route.topic, route.change(parent, key, event.position, lane, caused_at, gone)
+
+    def _dated(self, event: RowEvent, caused_at: int, row: CapturedRow) -> CapturedRow:
+        """The row, without a date that means nothing."""
+        if not isinstance(row, Header | Despatch | Return) or row.at is None:
+            return row
+        if self._source.is_meaningful(row.at, (event.at or caused_at) // 1000):
+            return row
+        if self._dates is not None:
+            self._dates.labels(event.table).inc()
+        return replace(row, dated=False) if isinstance(row, Header) else replace(row, at=None)
 
     @staticmethod
     def _former(route: Route[Any], before: dict[str, Any] | None, after: dict[str, Any] | None, key: int) -> Iterator[str]:

@@ -65,7 +65,7 @@ class Ingest:
         self._settings = settings
         self._mapping = mapping
         self._topics = Topics.of(settings.app_id)
-        self._router = Router(mapping, self._topics)
+        self._router = Router(mapping, self._topics, metrics.dates_ignored)
         self._producer = producer
         self._metrics = metrics
         self._clock = clock

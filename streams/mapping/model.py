@@ -4,6 +4,7 @@ Attribute names mirror the keys of ``mapping.yaml``; ``default.yaml`` beside thi
 """
 
 import re
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
@@ -39,6 +40,8 @@ DocumentKind = Literal["order", "credit", "ignore"]
 class Source(MappingPart):
     """The captured database, and the time zone of its wall clock.
 
+    ``first_year`` and ``future_days``: a date before the site's first year, or so many days after the change that wrote it,
+    means nothing. ERPs write 1899-12-30 or 1900-01-01 for "none", and people mistype years.
     ``epoch``: raise it when the database's log starts again, after a restore or a replacement (two bytes of every position).
     """
 
@@ -47,6 +50,8 @@ class Source(MappingPart):
     topic_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
     timezone: str
     epoch: Annotated[int, Field(ge=0, le=0xFFFF)] = 0
+    first_year: Annotated[int, Field(ge=1901, le=2100)] = 1990
+    future_days: Annotated[int, Field(ge=1, le=3650)] = 366
 
     @model_validator(mode="after")
     def _known_zone(self) -> Self:
@@ -55,6 +60,11 @@ class Source(MappingPart):
         except (KeyError, ValueError, OSError) as error:
             raise ValueError(f"unknown time zone {self.timezone!r}; use an IANA name such as Europe/London") from error
         return self
+
+    def is_meaningful(self, at: int, changed_at: int) -> bool:
+        """Whether ``at`` says when something happened; ``changed_at`` is the time of its change, both in UTC epoch seconds."""
+        first = datetime(self.first_year, 1, 1, tzinfo=self.zone).timestamp()
+        return first <= at <= changed_at + self.future_days * 86_400
 
     @property
     def zone(self) -> ZoneInfo:
@@ -223,10 +233,11 @@ class Mapping(MappingPart):
         return {section.table: section.large for section in self.sections if section.large}
 
     @model_validator(mode="after")
-    def _large_are_mapped(self) -> Self:
+    def _marked_columns_are_mapped(self) -> Self:
         for section in self.sections:
-            if unknown := sorted(section.large - set(self.columns[section.table])):
-                raise ValueError(f"table {section.table}: large names {unknown}, which no other key maps")
+            for key, names in (("large", section.large), ("zoned", section.zoned)):
+                if unknown := sorted(names - set(self.columns[section.table])):
+                    raise ValueError(f"table {section.table}: {key} names {unknown}, which no other key maps")
             if section.key in section.large:
                 raise ValueError(f"table {section.table}: the key {section.key} cannot be a large column")
         return self

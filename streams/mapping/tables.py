@@ -6,6 +6,7 @@ from streams.mapping.parts import Identifier, MappingPart
 class Section(MappingPart):
     """A part of the mapping that names a table, its primary key and the columns that the product reads.
 
+    ``zoned``: its ``datetimeoffset`` columns. Debezium writes their +00:00 as ``Z``, as it does for columns without a zone.
     ``large``: those of them that are ``varchar(max)`` or ``nvarchar(max)`` in the database. CDC keeps no value of such a column
     for an update that leaves it alone, so the connector reads it again.
     """
@@ -13,11 +14,12 @@ class Section(MappingPart):
     table: Identifier
     key: Identifier
     large: frozenset[Identifier] = frozenset()
+    zoned: frozenset[Identifier] = frozenset()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Every column that the section names, the key first, each once."""
-        values = [getattr(self, name) for name in type(self).model_fields if name not in ("table", "large")]
+        values = [getattr(self, name) for name in type(self).model_fields if name not in ("table", "large", "zoned")]
         named = [value if isinstance(value, tuple) else (value,) for value in values if value is not None]
         return tuple(dict.fromkeys(column for group in named for column in group))
 

@@ -48,6 +48,12 @@ class Metrics:
         )
         self.changes = Counter("owdd_changes_total", "Changes applied, by stage.", ["stage"], registry=registry)
         self.units = Counter("owdd_cycles_total", "Batches committed, by stage.", ["stage"], registry=registry)
+        self.dates_ignored = Counter(
+            "owdd_dates_ignored_total",
+            "Dates that mean nothing, by table: before source.first_year, or too far in the future. Many: look at the column.",
+            ["table"],
+            registry=registry,
+        )
         self.dead_letters = Counter(
             "owdd_dead_letters_total",
             "Records dead-lettered. Look them up by code.",

@@ -12,7 +12,7 @@ from testkit.oracle.credits import credited
 from testkit.oracle.items import Item, items
 from testkit.oracle.order_facts import LiveOrder, classified
 from testkit.oracle.recipients import recipients
-from testkit.oracle.row_reading import EXACT, Tables, instant, iso, reference, rounded, rows, text
+from testkit.oracle.row_reading import EXACT, Tables, instant, iso, meaningful, reference, rounded, rows, text
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -102,6 +102,6 @@ def _returns(tables: Tables, mapping: Mapping) -> dict[int, str | None]:
     for row in rows(tables, names.table, names.key):
         order = reference(row[names.order])
         if order is not None:
-            at = instant(row[names.at], mapping.source.zone) or _NEVER
+            at = meaningful(instant(row[names.at], mapping.source.zone), mapping) or _NEVER
             found[order].append((at, int(row[names.key]), text(row[names.number])))
     return {order: max(several, key=lambda one: one[:2])[2] for order, several in found.items()}

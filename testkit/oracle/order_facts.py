@@ -9,7 +9,7 @@ from typing import Any, Literal
 from streams.mapping import DocumentKind, Mapping, Status
 from streams.mapping.model import Currency
 from testkit.oracle.addresses import addresses, first_used, unreadable
-from testkit.oracle.row_reading import EXACT, Row, Tables, instant, money, reference, rows, text
+from testkit.oracle.row_reading import EXACT, Row, Tables, instant, meaningful, money, reference, rows, text
 
 _MOST_ROWS = 5_000
 
@@ -148,6 +148,10 @@ def _judged(order: int, parts: _Parts, mapping: Mapping) -> LiveOrder | str:  # 
         if not originals <= parts.line_ids:
             return "credit_without_order"
 
+    at = meaningful(instant(header[o.header.at], mapping.source.zone), mapping)
+    if at is None:
+        return "order_without_date"
+
     customer = reference(header[o.header.customer])
     if customer is None:
         return "order_without_customer"
@@ -156,12 +160,14 @@ def _judged(order: int, parts: _Parts, mapping: Mapping) -> LiveOrder | str:  # 
     if customer in mapping.house_accounts and own is None:
         return "unreadable_address" if unreadable(field) else "order_without_email"
 
-    despatched = [instant(row[o.despatch.at], mapping.source.zone) for row in parts.despatches.get(order, [])]
+    despatched = [
+        meaningful(instant(row[o.despatch.at], mapping.source.zone), mapping) for row in parts.despatches.get(order, [])
+    ]
     return LiveOrder(
         id=order,
         kind=kind,
         number=text(header[o.header.number]),
-        at=instant(header[o.header.at], mapping.source.zone),
+        at=at,
         status=status,
         net=EXACT.multiply(net, currency.rate),
         despatched=max((at for at in despatched if at is not None), default=None),

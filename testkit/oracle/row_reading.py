@@ -9,6 +9,8 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from streams.mapping import Mapping
+
 Row = Dict[str, Any]
 """One row: column name to value, encoded as in a Debezium event (decimals and times are strings)."""
 
@@ -48,8 +50,9 @@ def name(value: Any) -> str | None:
 
 
 def flag(value: Any) -> bool:
-    """A bit column; null is false."""
-    return value in (True, 1, "1") or (isinstance(value, str) and value.strip().lower() == "true")
+    """A bit column, or one with -1, words or decimals; null is false."""
+    word = str(value).strip().casefold()
+    return word in ("true", "t", "yes", "y", "on") or (word[-1:].isdigit() and Decimal(word) in (1, -1))
 
 
 def money(value: Any) -> Decimal | None:
@@ -80,3 +83,11 @@ def instant(value: Any, zone: ZoneInfo) -> datetime | None:
 def iso(moment: datetime | None) -> str | None:
     """``YYYY-MM-DDTHH:MM:SSZ``."""
     return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def meaningful(moment: datetime | None, mapping: Mapping) -> datetime | None:
+    """A moment, unless it is before the site's first year or beyond what it may know of the future."""
+    if moment is None or moment.astimezone(mapping.source.zone).year < mapping.source.first_year:
+        return None
+    # Rows do not say when they were written; a shop that is judged was written until now.
+    return moment if moment <= datetime.now(UTC) + timedelta(days=mapping.source.future_days) else None

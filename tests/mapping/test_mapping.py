@@ -305,3 +305,20 @@ class TestBulkWindows:
         said = problem(file, "bulk_windows: []", "bulk_windows:\n    - mon 22:00-06:00\n    - nights")
         line = line_of("- nights", file.read_text("utf-8"))
         assert f"mapping.yaml:{line}: delivery.bulk_windows.1: Value error, 'nights' is not a window" in said
+
+
+@pytest.mark.parametrize("key", ["large", "zoned"])
+def test_a_marked_column_is_one_that_is_mapped(key: str) -> None:
+    data = load_mapping().model_dump(by_alias=True)
+    data["contact"][key] = ["cc_notes"]
+    with pytest.raises(ValueError, match=f"{key} names ..cc_notes.., which no other key maps"):
+        Mapping.model_validate(data)
+    data["contact"][key] = ["cc_name"]
+    assert Mapping.model_validate(data).columns == load_mapping().columns
+
+
+def test_a_key_cannot_be_a_large_column() -> None:
+    data = load_mapping().model_dump(by_alias=True)
+    data["contact"]["large"] = ["cc_id"]
+    with pytest.raises(ValueError, match="cannot be a large column"):
+        Mapping.model_validate(data)
