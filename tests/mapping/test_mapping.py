@@ -1,5 +1,6 @@
 """The mapping file: the default loads, a wrong one is told by file, line and field, and consent means what was written."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -322,3 +323,23 @@ def test_a_key_cannot_be_a_large_column() -> None:
     data["contact"]["large"] = ["cc_id"]
     with pytest.raises(ValueError, match="cannot be a large column"):
         Mapping.model_validate(data)
+
+
+@pytest.mark.parametrize(
+    ("date", "meaningful"),
+    [
+        ("0001-01-02T00:00:00", False),
+        ("1899-12-30T00:00:00", False),
+        ("1900-01-01T00:00:00", False),
+        ("1989-12-31T23:59:59", False),
+        ("1990-01-01T00:00:00", True),
+        ("2026-03-05T08:41:12", True),
+        ("2027-03-06T08:41:12", True),
+        ("2027-03-06T08:41:13", False),
+        ("2062-03-05T08:41:12", False),
+        ("9999-12-31T23:59:59", False),
+    ],
+)
+def test_a_date_means_something_between_the_first_year_and_the_near_future(date: str, meaningful: bool) -> None:
+    at, changed = (int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) for text in (date, "2026-03-05T08:41:12"))
+    assert load_mapping().source.is_meaningful(at, changed) == meaningful
