@@ -32,6 +32,12 @@ _STALE = _LOCAL + b"stale:"
 _OLDER_OFFSET = b"__faust\0offset__"
 _FORMAT = 2
 _BLOOM_BITS = 3
+_BUFFER_BYTES = 16 * 2**20
+_TABLE_BYTES = 64 * 2**20
+_OPEN_TABLES = 64
+"""Table files that stay open; RocksDB's default is all of them, so that a state would need more the larger it is."""
+MOST_FILES = _OPEN_TABLES + 8
+"""Files that a store has open at most: its tables, log, lock, manifest and directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,10 +243,11 @@ def _open(path: Path) -> rocksdict.Rdict:
     path.parent.mkdir(parents=True, exist_ok=True)
     options = rocksdict.Options(raw_mode=True)
     options.create_if_missing(True)
-    options.set_write_buffer_size(16 * 2**20)
+    options.set_max_open_files(_OPEN_TABLES)
+    options.set_write_buffer_size(_BUFFER_BYTES)
     options.set_max_write_buffer_number(2)
     options.set_write_buffer_manager(_write_buffers)
-    options.set_target_file_size_base(64 * 2**20)
+    options.set_target_file_size_base(_TABLE_BYTES)
     blocks = rocksdict.BlockBasedOptions()
     blocks.set_bloom_filter(_BLOOM_BITS, block_based=True)
     blocks.set_block_cache(_block_cache)

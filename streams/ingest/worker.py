@@ -50,6 +50,23 @@ _COMMIT_SECONDS = 0.5
 _METADATA_MS = 5_000
 
 
+def captured_consumer(kafka: KafkaConfig, group: str, session_ms: int) -> AIOKafkaConsumer:
+    """A consumer of captured topics, which is not subscribed yet; ``session_ms`` is its session timeout."""
+    return client.consumer(
+        kafka,
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        # Partitions that were added to a captured topic are read after so long; aiokafka's default is five minutes.
+        metadata_max_age_ms=_METADATA_MS,
+        session_timeout_ms=session_ms,
+        heartbeat_interval_ms=session_ms // 5,
+        max_partition_fetch_bytes=2**20,
+        fetch_max_bytes=8 * 2**20,
+    )
+
+
 class Ingest:
     """Reads captured topics and writes packed changes."""
 
@@ -88,20 +105,8 @@ class Ingest:
             CircuitOpenError: nearly every record fails.
             aiokafka.errors.KafkaError: the broker did not acknowledge; what was not committed is done again.
         """
-        kafka = KafkaConfig.of(self._settings)
-        consumer = client.consumer(
-            kafka,
-            group_id=ingest_group(self._settings),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            # Partitions that were added to a captured topic are read after so long; aiokafka's default is five minutes.
-            metadata_max_age_ms=_METADATA_MS,
-            session_timeout_ms=int(self._settings.session_timeout * 1000),
-            heartbeat_interval_ms=int(self._settings.session_timeout * 1000 / 5),
-            max_partition_fetch_bytes=2**20,
-            fetch_max_bytes=8 * 2**20,
-        )
+        kafka, session_ms = KafkaConfig.of(self._settings), int(self._settings.session_timeout * 1000)
+        consumer = captured_consumer(kafka, ingest_group(self._settings), session_ms)
         positions = Positions(consumer, kafka, self._progress)
         consumer.subscribe(ingested(self._settings, self._mapping), listener=positions)
         async with self._erased, consumer:

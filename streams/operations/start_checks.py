@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from streams.core.errors import ConfigurationError
+from streams.engine.store import MOST_FILES
 from streams.kafka import client
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import TopicSpec, capture_specs, captured
 from streams.mapping import Mapping
+from streams.messages.contracts import STAGES
 from streams.messages.protocol import specs
 from streams.settings import Settings
 
-FILES_A_PARTITION = 31
-"""Open files of the state of one partition in all tables, as measured."""
+_FILES_A_PARTITION = len(STAGES) * MOST_FILES
 _OTHER_FILES = 200
 _SHOWN = 3
 
@@ -56,7 +57,7 @@ def check_open_files(partitions: int) -> None:
     Raises:
         ConfigurationError: the hard limit is below that.
     """
-    needed = _OTHER_FILES + FILES_A_PARTITION * partitions
+    needed = _OTHER_FILES + _FILES_A_PARTITION * partitions
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return

@@ -8,10 +8,12 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import NewPartitions
 
 from streams.core.bookmark import Bookmark
 from streams.ingest.positions import Positions
-from streams.kafka import client
+from streams.ingest.worker import captured_consumer
+from streams.kafka.client import admin_client
 from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import TopicSpec
@@ -44,13 +46,7 @@ class Reading:
     def __init__(self, settings: Settings, topic: str) -> None:
         kafka_config = KafkaConfig.of(settings)
         self.place = TopicPartition(topic, 0)
-        self.consumer = client.consumer(
-            kafka_config,
-            group_id=f"{topic}-group",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-        )
+        self.consumer = captured_consumer(kafka_config, f"{topic}-group", 6_000)
         self.progress = ConsumedOffsets(f"{topic}-group", [topic])
         self.positions = Positions(self.consumer, kafka_config, self.progress)
         self.consumer.subscribe([topic], listener=self.positions)
@@ -109,3 +105,20 @@ async def test_what_a_transaction_took_back_and_its_marker_are_no_lag(settings: 
             await reading.positions.idle()
         await reading.positions.commit()
         assert await reading.consumer.committed(reading.place) == 62
+
+
+async def test_partitions_that_are_added_to_a_captured_topic_are_read_within_seconds(settings: Settings, topic: str) -> None:
+    async with Reading.of(settings, topic) as reading:
+        assert await reading.poll(100) == list(range(60))
+        await reading.positions.commit()
+        admin = admin_client(KafkaConfig.of(settings))
+        await admin.start()
+        await admin.create_partitions({topic: NewPartitions(total_count=2)})
+        async with asyncio.timeout(30):
+            while len((await admin.describe_topics([topic]))[0]["partitions"]) < 2:
+                await asyncio.sleep(0.05)
+        await admin.close()
+        async with BatchProducer(settings) as producer:
+            await producer.send(topic, 1, [(b"new", b"row")])
+        async with asyncio.timeout(30):
+            assert await reading.poll(100) == [0]

@@ -79,7 +79,7 @@ def test_a_soft_limit_is_raised() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (230, hard))
     try:
         check_open_files(2)
-        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 262
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 920
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
