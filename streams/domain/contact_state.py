@@ -8,6 +8,7 @@ from streams.domain import consent
 from streams.domain.consent import Consent
 from streams.domain.creation import NOT_OURS, Creation
 from streams.domain.versioned import version_bytes
+from streams.dotdigital.codes import DELETED_IN_DOTDIGITAL
 from streams.messages.changes import ContactObserved, DesiredContact
 from streams.messages.deliveries import (
     Checkpoint,
@@ -46,6 +47,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
       ``join_unconfirmed``: a call whose outcome is not known may have. ``list_refused_at``: the despatch for which Dotdigital
       would not take the contact onto the list. ``place_withdrawn``: it must leave the list before its time, for the despatch
       that put it there is gone.
+    * ``vanished``: the contact was there, and is gone though we did not delete it.
     * ``erase``: digest of the address of a person who must be erased.
     * ``repeat_call``: when the call under way is answered, what is wanted must be sent once more: an erased contact may have
       come back meanwhile, or an import may have written over what the call wrote.
@@ -80,6 +82,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     left_at: bytes = b""
     owed_to: tuple[str, ...] = ()
     departures: int = 0
+    vanished: bool = False
 
     @property
     def known(self) -> bool:
@@ -139,7 +142,10 @@ def _digest(fields: bytes | None, *, out: bool) -> bytes:
 
 def _rehash(row: ContactDeliveryState) -> None:
     row.hash = _hash(row)
-    if row.hash != row.parked:
+    if row.code == DELETED_IN_DOTDIGITAL and row.fields is not None:
+        # Whatever Orderwise says of a contact that somebody deleted, it is for a person to have it created again.
+        row.parked = row.hash
+    elif row.hash != row.parked:
         row.parked, row.code = None, None
 
 
@@ -217,10 +223,15 @@ def apply_result(row: ContactDeliveryState, event: TaskEvent) -> None:
         case ContactDeleted() | ContactAbsent():
             _apply_removal(row, event.digest, None, None)
         case ContactMissing():
+            row.vanished = row.vanished or row.known
             _set_contact_id(row, None)
             row.creation, row.outcome_unknown = NOT_OURS, True
         case ListLeft():
             row.listed = row.join_unconfirmed = row.place_withdrawn = False
+        case TaskParked(code=code) if code == DELETED_IN_DOTDIGITAL:
+            _set_contact_id(row, None)
+            row.vanished, row.creation, row.delivered, row.outcome_unknown = True, NOT_OURS, None, False
+            row.parked, row.code = row.desired_digest, code
         case TaskParked():
             # Nobody can look at an address that Dotdigital refuses, and nobody is there.
             row.owed_to = ()
@@ -271,7 +282,7 @@ def _passed_on(row: ContactDeliveryState, opt_outs: int | None) -> bool:
 
 
 def _apply_removal(row: ContactDeliveryState, digest: bytes, contact: int | None, opt_outs: int | None) -> None:
-    row.delivered, row.outcome_unknown = digest, False
+    row.delivered, row.outcome_unknown, row.vanished = digest, False, False
     _set_contact_id(row, contact)
     row.creation = NOT_OURS
     row.opt_out_sent = _passed_on(row, opt_outs)
@@ -279,6 +290,10 @@ def _apply_removal(row: ContactDeliveryState, digest: bytes, contact: int | None
 
 def _set_contact_id(row: ContactDeliveryState, contact: int | None) -> None:
     """Another id is another contact: it is on no list of ours, and not of our making."""
+    if contact is not None:
+        row.vanished = False
+        if row.code == DELETED_IN_DOTDIGITAL:
+            row.parked, row.code = None, None
     if row.contact not in (None, contact):
         row.listed = row.join_unconfirmed = False
         row.list_refused_at = None

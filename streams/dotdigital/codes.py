@@ -244,8 +244,15 @@ REASONS: Final[dict[str, Code]] = {
 }
 """Codes of import reports: of a whole import, and of its rows."""
 
-CODES: Final[Mapping[str, Code]] = _V3 | {f"ERROR_{name}": code for name, code in _V2.items()} | REASONS
-"""Every documented code, in the spelling of its documentation."""
+DELETED_IN_DOTDIGITAL: Final = "deleted_in_dotdigital"
+"""Our own code, for a contact that we delivered and that is gone: no call may create it again before a person says so."""
+
+_OURS: Final = {
+    DELETED_IN_DOTDIGITAL: Code(_DATA, "somebody deleted the contact in Dotdigital: 'owdd dlq retry' creates it again"),
+}
+
+CODES: Final[Mapping[str, Code]] = _V3 | {f"ERROR_{name}": code for name, code in _V2.items()} | REASONS | _OURS
+"""Every documented code, in the spelling of its documentation, and ours."""
 
 _SAME: Final = {"duplicateidentifier": "duplicate"}
 """Codes for which the specification and the documentation use different words."""

@@ -237,6 +237,11 @@ class Site:
         """An order should have that record; None: none."""
         self.publish(self.change(ChangeKind.DESIRED_RECORD, email, key, self._wanted(key, status), lane))
 
+    def move_record(self, key: str, email: str = ANN, lane: Lane = Lane.LIVE) -> None:
+        """An order has its record elsewhere from now on."""
+        source = int("".join(filter(str.isdigit, key)) or 0)
+        self.publish(self.change(ChangeKind.DESIRED_RECORD, email, key, DesiredRecord(b"", source, moved=True), lane))
+
     def item(self, variant: int, name: str | None = "Saw", lane: Lane = Lane.LIVE) -> None:
         """A variant should have that catalogue record."""
         self.publish(
@@ -255,6 +260,12 @@ class Site:
     def unpark(self, task: str, key: str = ANN) -> None:
         """A parked task should be tried again."""
         self.publish(self.change(ChangeKind.UNPARK, key, task, None))
+
+    async def create_again(self, email: str = ANN) -> None:
+        """A person has a contact created again that somebody deleted in Dotdigital."""
+        await self.until(lambda: contact_task(email) in self.open_parked())
+        self.unpark(contact_task(email), email)
+        await self.quiet()
 
     def found(self, contact: Contact, status: str | None = None) -> None:
         """A reading shows a contact."""
@@ -332,6 +343,11 @@ class Site:
     def parked(self) -> list[Parked]:
         """What was told of parked deliveries."""
         return [read_parked(value) for value in self.broker.published[self.topics.parked]]
+
+    def open_parked(self) -> dict[str, str]:
+        """What is parked now: the code, by task."""
+        latest = {parked.task_key: parked for parked in self.parked()}
+        return {task: parked.code for task, parked in latest.items() if parked.state == "parked"}
 
     def asked_again(self, topic: str) -> list[int | str]:
         """Orders or variants that were asked to tell a record again."""

@@ -18,6 +18,7 @@ from streams.domain.contact_state import ContactDeliveryState, apply_result, set
 from streams.domain.creation import NOT_OURS, Creation
 from streams.domain.versioned import version_bytes
 from streams.dotdigital.client import Call, DotdigitalClient
+from streams.dotdigital.codes import DELETED_IN_DOTDIGITAL
 from streams.dotdigital.errors import AccessError, ConnectivityError, DataError, DotdigitalError, NotSentError, ThrottledError
 from streams.messages.changes import DesiredContact
 from streams.messages.deliveries import Checkpoint, ContactDelivered, ContactLooked
@@ -191,10 +192,11 @@ async def test_an_opt_out_is_reported_once(client: DotdigitalClient, box: Sandbo
     assert calls == ["change-contact 200"] and status(box) == "subscribed"
 
 
-async def test_a_contact_that_vanished_comes_back_unsubscribed(client: DotdigitalClient, box: SandboxApp) -> None:
+async def test_a_contact_that_vanished_is_not_created_again(client: DotdigitalClient, box: SandboxApp) -> None:
     row = msgspec.structs.replace(NEW, contact=1, creation=Creation("subscribed"), hash=b"i")
-    event = await send(client, row)
-    assert status(box) == "unsubscribed" and event.created_as == "unsubscribed"
+    with pytest.raises(DataError, match=DELETED_IN_DOTDIGITAL):
+        await send(client, row)
+    assert held(box) is None
 
 
 async def test_an_unsubscribe_in_the_bin_comes_back_with_the_contact(client: DotdigitalClient, box: SandboxApp) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from streams.core.lanes import Lane
 from streams.mapping.delivery import RefundEvent
-from tests.dispatch.dispatch_harness import Site, on_site
+from tests.dispatch.dispatch_harness import Site, contact_task, on_site
 
 PEOPLE = [f"p{number:02}@example.com" for number in range(25)]
 FAULTS = {
@@ -70,7 +70,7 @@ class Shop:
         holder = self.records.get(key, (email, None))[0]
         text = None if self.rng.random() < 0.2 else f"S{self.rng.randrange(1000)}"
         if holder != email:
-            self.site.record(key, None, holder)
+            self.site.move_record(key, holder)
         self.records[key] = email, text
         self.site.record(key, text, email, self.rng.choice(list(Lane)))
 
@@ -100,10 +100,13 @@ class Shop:
         self.site.erase(email)
 
     async def settle(self) -> None:
-        """Tell again what is asked for, until nothing is; then show everybody once, for what was deleted by hand."""
+        """Tell again what is asked for, until nothing is; a person has created again what was deleted by hand."""
         for email, name in self.names.items():
             self.names[email] = name and f"{name}!"
             self.site.want(email, self.names[email], despatched=self.site.now if email in self.bought else None)
+        await self.site.quiet()
+        for email in self.by_hand:
+            self.site.unpark(contact_task(email), email)
         await self.site.quiet()
         while asked := self.site.asked_again(self.site.topics.orders)[self._answered :]:
             self._answered += len(asked)
@@ -126,7 +129,7 @@ class Shop:
         # Dotdigital takes an event of nobody, and drops it.
         sure = there - self.by_hand
         assert published >= {f"C{number}" for number, email in enumerate(self.credits) if email in sure}
-        assert not site.parked()
+        assert site.open_parked() == {}
 
 
 @pytest.mark.parametrize("seed", range(8))

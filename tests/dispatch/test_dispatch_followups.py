@@ -217,9 +217,9 @@ async def test_who_was_deleted_by_hand_keeps_nobody_from_being_enrolled(site: Si
     site.box.store.purge()
     for number, email in enumerate(emails):
         site.credit(number, email)
-    await site.quiet()
+    await site.create_again(emails[1])
     named = {number for call in site.calls("POST", ENROL, good=True) for number in call.content["contacts"]}
-    assert named == {site.contact(email).id for email in emails} and not site.parked()
+    assert named == {site.contact(email).id for email in emails} and not site.open_parked()
 
 
 @on_site(delivery=ENROLMENT, started=False)

@@ -132,7 +132,7 @@ async def test_a_contact_that_was_made_anew_joins_again(site: Site) -> None:
     site.box.store.bin(site.contact())
     site.box.store.purge()
     site.want(name="Anna", despatched=site.now)
-    await site.quiet()
+    await site.create_again()
     assert site.listed()
 
 

@@ -257,8 +257,9 @@ async def test_a_record_that_went_to_a_former_contact_goes_to_the_new_one(site: 
     site.box.store.bin(site.contact(ANN))
     site.box.store.purge()
     site.want(ANN, "Q")
-    await site.until(lambda: site.held(ANN))
+    await site.until(site.parked)
     assert under_way(site), "nobody has read the report"
+    await site.create_again(ANN)
     await site.quiet()
     found = site.box.store.insight.find(ORDERS)
     assert found is not None

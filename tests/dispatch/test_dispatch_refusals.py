@@ -4,7 +4,6 @@ import pytest
 
 from streams.dispatch.outbox import delivery_events
 from streams.dispatch.outbox.delivery_task import TaskState
-from streams.messages.changes import ChangeKind, DesiredRecord
 from streams.messages.deliveries import OptOutSent, TaskParked
 from tests.dispatch.dispatch_harness import ANN, BOB, Site, on_site
 from tests.dispatch.outbox_harness import CONTACT, A, Outbox
@@ -39,7 +38,7 @@ async def test_a_record_that_was_refused_for_its_key_is_sent_once_its_former_pla
     await site.quiet()
     site.record("A1", "despatched", ANN)
     await site.until(site.parked)
-    site.publish(site.change(ChangeKind.DESIRED_RECORD, BOB, "A1", DesiredRecord(b"", 1, moved=True)))
+    site.move_record("A1", BOB)
     await site.until(lambda: site.asked_again(site.topics.orders) == [1])
     site.record("A1", "despatched", ANN)
     await site.quiet()

@@ -128,6 +128,9 @@ class DesiredChanges:
             return
         row = rows.touch(task).row
         row.parked, row.code = None, None
+        if isinstance(row, ContactDeliveryState):
+            # A person has seen that somebody deleted it.
+            row.vanished = False
         if row.dirty:
             self._note_change(rows, wait_of(row), Lane(change.lane), change.caused_at, was_dirty=False)
 

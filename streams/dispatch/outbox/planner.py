@@ -44,7 +44,8 @@ class Planner:
         wanted = deliverable and (row.dirty or row.owed or (row.known and self._policy.joins(row, now_ms / 1000)))
         if wanted and not self._policy.leaves_first(row, now_ms):
             opt_out = row.must_send_opt_out and (row.known or row.creation.ours == SUBSCRIBED)
-            alone = row.fields is None or row.erase is not None or opt_out or row.owed_to
+            # An import would create a contact that somebody deleted.
+            alone = row.fields is None or row.erase is not None or opt_out or row.owed_to or row.vanished
             work = Work.ALONE if alone else Work.EXISTING if row.known else Work.NEW
             # A refusal and an erasure wait for no import; a contact that only leaves must not be brought back by one.
             overtakes = row.erase is not None or (row.fields is not None and opt_out)

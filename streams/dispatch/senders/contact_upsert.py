@@ -19,6 +19,7 @@ from streams.domain.contact_state import ContactDeliveryState, holds_fields
 from streams.domain.creation import after_status
 from streams.domain.versioned import version_bytes
 from streams.dotdigital.client import Api
+from streams.dotdigital.codes import DELETED_IN_DOTDIGITAL
 from streams.dotdigital.contact_calls import Contact
 from streams.dotdigital.errors import AccessError, ContactExistsError, DataError, DotdigitalError
 from streams.dotdigital.insight import MOST_KEYS
@@ -165,12 +166,15 @@ class _ContactCalls:
         upsert, row, external = self.upsert, self.upsert.row, self.upsert.targets.external
         # A creation is a look of its own: it is refused, or changes no status, if there is a contact. Not so after a lost
         # response, for then it must be seen whether the contact shows the status that we gave it, or if somebody left.
-        certain = not row.known and row.creation.attempted_as is None and not row.owed_to
+        known = row.known or row.vanished
+        certain = not known and row.creation.attempted_as is None and not row.owed_to
         found = None if upsert.probably_new and certain and not external else await self.api.find(upsert.email)
         if row.owed_to:
             await self._note_look(found)
         if found is None and external:
             return self._missing()
+        if found is None and known:
+            raise DataError("look for the contact", DELETED_IN_DOTDIGITAL)
         if found is None:
             try:
                 return await self._create()
@@ -230,7 +234,9 @@ class _ContactCalls:
         except DataError:
             if await self.api.find(upsert.email) is None:
                 # It vanished since the look; by its address it would have come back subscribed.
-                return self._missing() if upsert.targets.external else await self._create()
+                if upsert.targets.external:
+                    return self._missing()
+                raise DataError("look for the contact", DELETED_IN_DOTDIGITAL) from None
             if tighten:
                 # The opt-out goes out even when the data cannot.
                 await self.api.update_by_id(found.contact_id, NOTHING, status=status)

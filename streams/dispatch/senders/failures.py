@@ -20,6 +20,8 @@ from streams.dispatch.outbox.delivery_log import DeliveryLog
 from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dispatch.outbox.delivery_task import DeliveryTask
 from streams.dispatch.outbox.tasks import ApiArea, Family, family_of, owner_of, task_of
+from streams.domain.record_state import KEY_CLASH
+from streams.dotdigital.codes import DELETED_IN_DOTDIGITAL
 from streams.dotdigital.errors import (
     AccessError,
     ConnectivityError,
@@ -153,9 +155,11 @@ class FailurePolicy:
     async def _park(self, task: DeliveryTask, digest: bytes, code: str, **facts: str) -> None:
         self._metrics.parked.labels(code).inc()
         kind, owner = family_of(task.key).label, keyed_hash(owner_of(task.key).encode(), self._hash_key)
-        if task.overtakes:
+        if task.overtakes and code != DELETED_IN_DOTDIGITAL:
             log.critical("an opt-out or an erasure is refused; it is tried again every day", code=code, owner=owner, **facts)
         else:
-            log.error("delivery parked", kind=kind, code=code, owner=owner, **facts)
+            # A clash of keys is how a move looks that overtakes itself; it ends by itself.
+            show = log.warning if code == KEY_CLASH else log.error
+            show("delivery parked", kind=kind, code=code, owner=owner, **facts)
         now, tries = self._clock.now_ms(), task.tries + task.missing + 1
         await self._log.write(task.partition, TaskParked(task=task.key, at=now, digest=digest, code=code, tries=tries))
