@@ -27,6 +27,7 @@ from streams.dispatch.outbox.handler import OutboxHandler
 from streams.dispatch.outbox.imports_in_flight import ImportsInFlight
 from streams.dispatch.outbox.rows import OutboxRows
 from streams.dispatch.outbox.site_policy import SitePolicy
+from streams.dispatch.outbox.tasks import Family, task_of
 from streams.dispatch.policies import client_config
 from streams.dispatch.readback import Readback, ReadbackTopic, ReadbackTurn
 from streams.dispatch.senders.context import SenderContext
@@ -52,7 +53,7 @@ from streams.mapping.bulk_windows import BulkWindows
 from streams.mapping.model import ConsentRule
 from streams.messages.changes import ChangeKind, pack
 from streams.messages.erasure_requests import erasure_of
-from streams.messages.kinds import CHANGES
+from streams.messages.kinds import CHANGES, UnparkChange
 from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
@@ -315,6 +316,12 @@ class World:
     def erase(self, email: str) -> None:
         """An operator asks for an erasure."""
         self.log[TOPICS.contacts].append(pack([erasure_of(email, self.digest(email), self.clock.now_ms())]))
+
+    def create_again(self, email: str) -> None:
+        """An operator has a contact created again that somebody deleted in Dotdigital."""
+        unpark = UnparkChange(email, task_of(Family.CONTACT, email), b"", Lane.LIVE, self.clock.now_ms(), None)
+        self.log[TOPICS.desired].append(pack([unpark]))
+        self.settle()
 
     def _moment(self) -> datetime:
         return datetime.fromtimestamp(self.clock.now_us() / 1_000_000, UTC)
