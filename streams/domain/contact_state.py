@@ -109,7 +109,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
         return self.parked is not None and self.parked == self.desired_digest
 
     @property
-    def owed(self) -> bool:
+    def insistent(self) -> bool:
         """Whether Dotdigital refused an opt-out or an erasure, which nobody may give up."""
         return self.refused and (self.erase is not None or (self.must_send_opt_out and self.fields is not None and self.known))
 
@@ -231,6 +231,7 @@ def apply_result(row: ContactDeliveryState, event: TaskEvent) -> None:
         case TaskParked(code=code) if code == DELETED_IN_DOTDIGITAL:
             _set_contact_id(row, None)
             row.vanished, row.creation, row.delivered, row.outcome_unknown = True, NOT_OURS, None, False
+            row.owed_to = ()
             row.parked, row.code = row.desired_digest, code
         case TaskParked():
             # Nobody can look at an address that Dotdigital refuses, and nobody is there.

@@ -116,7 +116,7 @@ class DeliveryEvents:
         if overtaken:
             # Nobody knows which of the two came last.
             item.row.outcome_unknown = True
-        if isinstance(event, TaskParked) and isinstance(item.row, ContactDeliveryState) and item.row.owed:
+        if isinstance(event, TaskParked) and isinstance(item.row, ContactDeliveryState) and item.row.insistent:
             wait.due = event.at + _DAY_MS
         if item.row.dirty:
             # Wanted content changed while the call was under way: its own debounce goes on, from now at the latest.

@@ -41,7 +41,7 @@ class Planner:
         """What must be done for a contact; None: nothing."""
         # In mode external a contact that is not there waits for a reading to find it.
         deliverable = row.known or row.erase is not None or not self._policy.external
-        wanted = deliverable and (row.dirty or row.owed or (row.known and self._policy.joins(row, now_ms / 1000)))
+        wanted = deliverable and (row.dirty or row.insistent or (row.known and self._policy.joins(row, now_ms / 1000)))
         if wanted and not self._policy.leaves_first(row, now_ms):
             opt_out = row.must_send_opt_out and (row.known or row.creation.ours == SUBSCRIBED)
             # An import would create a contact that somebody deleted.

@@ -106,7 +106,7 @@ class SingleCallSender:
         leaves = self._policy.leaves(row, now) and (task.timer or not row.dirty)
         if leaves and list_id is not None and row.contact is not None:
             await self._leave(task, row.contact, api, list_id)
-        elif row.dirty or row.owed or join is not None:
+        elif row.dirty or row.insistent or join is not None:
             await self._deliver(task, row, api, join)
         elif row.listed and (until := self._policy.listed_until(row)) > now:
             # The site has meanwhile made the list's time longer.
@@ -125,7 +125,7 @@ class SingleCallSender:
         await self._context.log.write(task.partition, ListLeft(task=task.key, at=self._clock.now_ms()))
 
     async def _deliver(self, task: DeliveryTask, row: ContactDeliveryState, api: Api, join: int | None) -> None:
-        if row.erase is None and (row.owed or self._queue.blockers.writes.paused):
+        if row.erase is None and (row.insistent or self._queue.blockers.writes.paused):
             await self._opt_out(task, row, api)
             return
         email, leaving = owner_of(task.key), row.fields is None or row.erase is not None
