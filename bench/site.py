@@ -105,8 +105,8 @@ class Site:
         return BatchProducer(Settings(kafka_bootstrap=self.broker.bootstrap, compression="none"))
 
     async def append(self, producer: BatchProducer, message: Message) -> None:
-        """Append one message."""
-        await producer.send(message.topic, _partition(message), [(message.key, message.value)])
+        """Append one message, together with others that are appended to its partition meanwhile."""
+        await producer.send_one(message.topic, _partition(message), message.key, message.value)
 
     async def produce(self, messages: Iterable[Message]) -> int:
         """Append ``messages`` to their topics, keys kept in order; how many."""
