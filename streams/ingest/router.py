@@ -91,7 +91,9 @@ class Router:
             image = after_image(event, route.reader)
             row = self._dated(event, caused_at, route.reader.read(image.columns))
             # With the placeholders, which are no values: a parent that is not known is not taken for none.
-            after = image.columns | {name: event.after[name] for name in image.missing}
+            after = image.columns
+            if image.missing:
+                after = after | {name: event.after[name] for name in image.missing}
             now = route.parents(after, key)
             for parent in now:
                 yield route.topic, route.change(parent, key, event.position, lane, caused_at, row, image.keep)
