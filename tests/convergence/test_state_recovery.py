@@ -69,7 +69,8 @@ async def lose(running: LocalStack, name: str) -> None:
     worker = running.workers[name]
     worker.process.kill()
     await asyncio.to_thread(worker.process.wait)
-    await asyncio.to_thread(shutil.rmtree, running.directory / "state" / name)
+    # On a busy machine it may be killed before it has made its directory.
+    await asyncio.to_thread(shutil.rmtree, running.directory / "state" / name, ignore_errors=True)
     await running.start_worker(*worker.roles, name=name, wait=False)
 
 
