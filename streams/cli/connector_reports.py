@@ -79,7 +79,7 @@ def of_observations(status: Report, seen: Observations, topics: Sequence[str], n
     """A status with the checks of the capture guard. The connector can be RUNNING while capture does not work."""
     ages = {
         sign: None if at is None else seen.age(at, now_ms)
-        for sign, at in (("row", seen.beats.row), ("connector", seen.beats.connector))
+        for sign, at in (("row", seen.heartbeats.row), ("connector", seen.heartbeats.connector))
     }
     headroom = seen.headroom(now_ms)
     offsets = [msgspec.to_builtins(offset) for offset in seen.offsets or ()]

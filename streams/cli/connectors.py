@@ -26,7 +26,7 @@ from streams.cli.output import AsJson, Execute
 from streams.connect import control
 from streams.connect.control import WaitLimits
 from streams.connect.guard import Observations
-from streams.connect.heartbeats import read_beats
+from streams.connect.heartbeats import read_heartbeats
 from streams.connect.render import Config, connector
 from streams.connect.responses import Status
 from streams.connect.rest import ConnectClient

@@ -31,21 +31,21 @@ class ConnectUnreachable(ConnectError):
 class ConnectBusy(ConnectError):
     """Every repetition found a rebalance under way."""
 
-    def __init__(self, call: str, said: str) -> None:
-        super().__init__(call, f"{said}. The workers are rebalancing; try again in a minute, then look at their logs.")
+    def __init__(self, call: str, message: str) -> None:
+        super().__init__(call, f"{message}. The workers are rebalancing; try again in a minute, then look at their logs.")
 
 
 class ConnectorMissing(ConnectError):
     """There is nothing of that name."""
 
-    def __init__(self, call: str, said: str) -> None:
-        super().__init__(call, f"{said}. 'owdd connectors plan' shows what would be created.")
+    def __init__(self, call: str, message: str) -> None:
+        super().__init__(call, f"{message}. 'owdd connectors plan' shows what would be created.")
 
 
 class ConnectRefused(ConnectError):
-    """The worker understood and refused; ``said`` is its own message."""
+    """The worker understood and refused; ``message`` is its own text."""
 
-    def __init__(self, call: str, status: int, said: str) -> None:
-        super().__init__(call, f"refused with HTTP {status}: {said}")
+    def __init__(self, call: str, status: int, message: str) -> None:
+        super().__init__(call, f"refused with HTTP {status}: {message}")
         self.status = status
-        self.message = said
+        self.message = message

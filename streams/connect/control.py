@@ -22,12 +22,16 @@ from streams.core.backoff import RetryPolicy, last_result
 from streams.core.errors import ConfigurationError
 
 _POLL_SECONDS: Final = 0.25
+# Each validation makes the worker connect to the database, which may take its full minute; so the waits between are short.
 _AGAIN: Final = RetryPolicy(2.0, 15.0)
 
 
 @dataclass(frozen=True, slots=True)
 class WaitLimits:
-    """Seconds: how long to wait for a result, and how long a result must last before it counts."""
+    """Seconds: the longest wait for a result, and the time for which a result must be unchanged before it counts.
+
+    A task that fails in its first seconds (wrong permissions, missing tables) is RUNNING until then.
+    """
 
     longest: float = 60.0
     lasting: float = 3.0
@@ -65,6 +69,7 @@ async def plan_for(client: ConnectClient, name: str, desired: Config, *, force: 
         ConnectError: the worker cannot be asked.
     """
     running = await running_config(client, name)
+    # Validating with a plugin that is not installed gives a stack trace instead of a list of errors.
     plugin = desired.get("connector.class", "")
     installed = [found.cls for found in await client.plugins()]
     if plugin not in installed:
@@ -99,7 +104,9 @@ def all_are(state: str) -> Callable[[Status], bool]:
 
 
 async def wait_for(client: ConnectClient, name: str, end: Callable[[Status], bool], patience: WaitLimits) -> Status:
-    """The status once ``end`` is true, unchanged for ``patience.lasting``; otherwise the last one, when patience ends.
+    """The status, once ``end`` is true of it and it has not changed for ``patience.lasting``.
+
+    After ``patience.longest`` the last status is returned, whether ``end`` is true or not: the caller reports it.
 
     Raises:
         ConnectorMissing: there is no such connector, not even in the end.

@@ -14,7 +14,7 @@ from streams.settings import Settings, SourceKind
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A file as it should be."""
+    """The name and the desired text of a file."""
 
     name: str
     text: str

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from streams.connect.connect_errors import ConnectError, ConnectorMissing
-from streams.connect.heartbeats import Beats, read_beats
+from streams.connect.heartbeats import Heartbeats, read_heartbeats
 from streams.connect.responses import Offset, Status
 from streams.connect.rest import Busy, ConnectClient
 from streams.connect.restarts import RestartDecision, RestartPolicy, Restarts
@@ -27,6 +27,7 @@ from streams.settings import Settings
 
 log = structlog.get_logger()
 
+# Seconds between two passes, and for one call: if Kafka Connect does not answer, the other checks must not wait long for it.
 _INTERVAL = 15.0
 _TIMEOUT = 10.0
 
@@ -36,19 +37,19 @@ class Observations:
     """The latest observations. If something was never seen, its age counts from ``started``: it is at least that."""
 
     started: int
-    beats: Beats = field(default_factory=Beats)
+    heartbeats: Heartbeats = field(default_factory=Heartbeats)
     offsets: tuple[Offset, ...] | None = None
     offsets_since: int = 0
     retained: Retained | None = None
 
-    def offsets_are(self, offsets: tuple[Offset, ...], now_ms: int) -> None:
+    def record_offsets(self, offsets: tuple[Offset, ...], now_ms: int) -> None:
         """Record the committed offsets, and when they last changed."""
         if offsets != self.offsets:
             self.offsets, self.offsets_since = offsets, now_ms
 
-    def beats_are(self, beats: Beats) -> None:
-        """Record the newest heartbeats; Kafka may have deleted those that we have seen."""
-        self.beats = Beats(beats.row or self.beats.row, beats.connector or self.beats.connector)
+    def record_heartbeats(self, beats: Heartbeats) -> None:
+        """Record the newest heartbeats. None must not replace a known time: retention may have deleted the record."""
+        self.heartbeats = Heartbeats(beats.row or self.heartbeats.row, beats.connector or self.heartbeats.connector)
 
     def age(self, at: int | None, now_ms: int) -> float:
         """Seconds since ``at``; the source's clock may be ahead of ours."""
@@ -56,13 +57,17 @@ class Observations:
 
     def headroom(self, now_ms: int) -> float | None:
         """Seconds until changes are deleted unread, if the connector stopped now; None: unknown."""
-        if self.retained is None or self.beats.row is None:
+        if self.retained is None or self.heartbeats.row is None:
             return None
-        return headroom_seconds(self.retained, self.beats.row, now_ms)
+        return headroom_seconds(self.retained, self.heartbeats.row, now_ms)
 
 
 class CaptureGuard:
-    """Watches the connector of one site. ``leads`` says whether this worker is the one that may restart it."""
+    """Watches the connector of one site.
+
+    Every worker sets the gauges. Only the worker for which ``leads()`` is true restarts failed parts, so that several workers
+    do not restart the same part at once.
+    """
 
     def __init__(self, settings: Settings, mapping: Mapping, metrics: Metrics, clock: Clock, leads: Callable[[], bool]) -> None:
         self._settings = settings
@@ -81,10 +86,10 @@ class CaptureGuard:
         """Check for ever."""
         async with ConnectClient.of(self._settings, timeout=_TIMEOUT, busy=Busy(calls=1)) as client:
             while True:
-                await self.look(client)
+                await self.check(client)
                 await asyncio.sleep(_INTERVAL)
 
-    async def look(self, client: ConnectClient) -> None:
+    async def check(self, client: ConnectClient) -> None:
         """Run all checks once. If a check fails, its values stay, and their age grows."""
         await self._try("connector", partial(self._connector, client))
         await self._try("offsets", partial(self._offsets, client))
@@ -95,8 +100,8 @@ class CaptureGuard:
     def update_gauges(self) -> None:
         """Set the gauges that change with time alone; called before each scrape, so that ages always grow."""
         seen, now, name = self._seen, self._clock.now_ms(), self._names.connector
-        self._metrics.heartbeat_age.labels(name, "row").set(seen.age(seen.beats.row, now))
-        self._metrics.heartbeat_age.labels(name, "connector").set(seen.age(seen.beats.connector, now))
+        self._metrics.heartbeat_age.labels(name, "row").set(seen.age(seen.heartbeats.row, now))
+        self._metrics.heartbeat_age.labels(name, "connector").set(seen.age(seen.heartbeats.connector, now))
         self._metrics.offset_age.labels(name).set(seen.age(seen.offsets_since or None, now))
         self._metrics.retention_headroom.clear()
         if (headroom := seen.headroom(now)) is not None:
@@ -133,12 +138,13 @@ class CaptureGuard:
         self._metrics.restarts_exhausted.labels(status.name).set(self._given_up)
 
     async def _offsets(self, client: ConnectClient) -> None:
-        self._seen.offsets_are(await client.offsets(self._names.connector), self._clock.now_ms())
+        self._seen.record_offsets(await client.offsets(self._names.connector), self._clock.now_ms())
 
     async def _heartbeats(self) -> None:
         self._seen.beats_are(await read_beats(KafkaConfig.of(self._settings), self._names))
 
     async def _retention(self) -> None:
+        # Cleared first: if the probe cannot be read, an old document must not show a headroom that no longer exists.
         self._seen.retained = None
         self._seen.retained = await read_retained(self._settings.retention_probe)
 
@@ -148,6 +154,7 @@ class CaptureGuard:
         except Exception as error:  # noqa: BLE001 - the guard must never stop the worker that it runs in
             kind = type(error).__name__
             self._metrics.guard_failures.labels(self._names.connector, what).inc()
+            # A lasting failure is logged once, not every 15 seconds; the counter shows that it lasts.
             if self._last_errors.get(what) != kind:
                 log.warning("capture guard check failed", at=what, reason=kind)
             self._last_errors[what] = kind

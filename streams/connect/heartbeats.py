@@ -17,15 +17,19 @@ from streams.kafka.capture_topics import CaptureNames
 from streams.kafka.security import KafkaConfig
 
 OVERDUE_SECONDS: Final = 60.0
-"""A healthy row is some 20 s old at most: 10 s between heartbeats, 5 s between scans of SQL Server's capture job, delivery."""
+"""The age from which a heartbeat row shows that capture has stopped.
 
+A healthy row is at most some 20 s old: 10 s between heartbeats, 5 s between scans of SQL Server's capture job, and delivery.
+"""
+
+# Seconds. A consumer without a group has no timeout of its own while the broker is away.
 _PATIENCE: Final = 10.0
 # The last offset may be a transaction marker, and a deleted or unreadable record may follow a good one.
 _LOOK_BACK: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Beats:
+class Heartbeats:
     """When the newest heartbeat of each kind was written, in epoch milliseconds; None: Kafka has none.
 
     ``row`` is the source's time of the newest heartbeat row that came back, ``connector`` that of the connector's own.
@@ -49,10 +53,11 @@ async def read_beats(kafka: KafkaConfig, names: CaptureNames) -> Beats:
             newest = await _newest(consumer, await consumer.topics() & {names.heartbeat_rows, names.heartbeats})
         finally:
             await consumer.stop()
-    return Beats(newest.get(names.heartbeat_rows), newest.get(names.heartbeats))
+    return Heartbeats(newest.get(names.heartbeat_rows), newest.get(names.heartbeats))
 
 
 async def _newest(consumer: AIOKafkaConsumer, topics: set[str]) -> dict[str, int]:
+    # Debezium writes its heartbeats to partition 0, and the heartbeat table has one row, so one key and one partition.
     places = [TopicPartition(topic, 0) for topic in topics]
     if not places:
         return {}
@@ -64,12 +69,12 @@ async def _newest(consumer: AIOKafkaConsumer, topics: set[str]) -> dict[str, int
     while any([await consumer.position(place) < ends[place] for place in places]):
         for place, records in (await consumer.getmany(timeout_ms=250)).items():
             for record in records:
-                if (at := beat_of(record)) is not None:
+                if (at := heartbeat_time(record)) is not None:
                     newest[place.topic] = max(at, newest.get(place.topic, 0))
     return newest
 
 
-def beat_of(record: ConsumerRecord) -> int | None:
+def heartbeat_time(record: ConsumerRecord) -> int | None:
     """When the heartbeat in ``record`` was written; None if it is not a heartbeat.
 
     The source's clock, not the time of arrival: a row that CDC delivers an hour late is an hour old.

@@ -48,7 +48,7 @@ _UNPUBLISHED = frozenset(
 )
 """Read by Debezium 3.6, but missing from what it publishes: its pages name them, or the constants in its jars."""
 
-_HANDED_ON = (
+_PASSED_THROUGH = (
     "admin.override.",
     "column.mask.hash.",
     "column.mask.with.",
@@ -97,7 +97,7 @@ def lint(config: Config) -> list[Finding]:
         return []
     known = {*published.keys, *_UNPUBLISHED, *_converter_keys(config)}
     groups = tuple(f"topic.creation.{group.strip()}." for group in _groups(config))
-    unknown = [key for key in config if key not in known and not key.startswith((*_HANDED_ON, *groups))]
+    unknown = [key for key in config if key not in known and not key.startswith((*_PASSED_THROUGH, *groups))]
     return [Finding(key, tuple(get_close_matches(key, known))) for key in unknown]
 
 

@@ -19,8 +19,8 @@ _SALT_IN_NAME = re.compile(r"(\.with\.salt\.).+$", re.IGNORECASE)
 
 def is_secret(key: str, value: str) -> bool:
     """Whether ``value`` must not be shown: its key suggests a secret, and it is not a reference to one."""
-    smells = _SECRET.search(key) and not _SALT_IN_NAME.search(key)
-    return bool(value and smells) and not _REFERENCE.fullmatch(value)
+    suspicious = _SECRET.search(key) and not _SALT_IN_NAME.search(key)
+    return bool(value and suspicious) and not _REFERENCE.fullmatch(value)
 
 
 def masked(key: str, value: str) -> str:
@@ -37,6 +37,7 @@ def scrubbed(text: str, *configs: Mapping[str, str]) -> str:
     """``text``, which somebody else wrote about ``configs``, without their secrets."""
     hidden = [value for config in configs for key, value in config.items() if is_secret(key, value)]
     hidden += [key[found.end(1) :] for config in configs for key in config if (found := _SALT_IN_NAME.search(key))]
+    # The longest first: a secret that contains another one would otherwise be replaced only in part.
     for secret in sorted(hidden, key=len, reverse=True):
         text = text.replace(secret, MASK)
     return text

@@ -22,10 +22,12 @@ IDENTITY: Final = {
 }
 """The properties that identify a connector, each with the damage of a change."""
 
-# Debezium reports whatever goes wrong with its trial connection on the host (``validateConnection`` of its connectors), also
-# that the database answered and refused, so the text must tell. A refusal nobody mends by waiting.
-_TRIAL: Final = re.compile(r"unable to connect|connection validation|while validating connector config", re.IGNORECASE)
-_REFUSED: Final = re.compile(
+# Debezium reports every failure of its trial connection as an error of the host (``validateConnection`` of its connectors),
+# also if the database answered and refused the login. Only the text distinguishes the two, and waiting helps only the first.
+_CONNECTION_ERROR: Final = re.compile(
+    r"unable to connect|connection validation|while validating connector config", re.IGNORECASE
+)
+_PERMANENT_ERROR: Final = re.compile(
     r"login failed|cannot open database|password authentication|no pg_hba|does not exist|certificate|PKIX", re.IGNORECASE
 )
 _HOST: Final = "database.hostname"
@@ -98,15 +100,16 @@ def classify_errors(validation: Validation, desired: Config) -> tuple[tuple[str,
     unreachable: list[str] = []
     for key, errors in validation.errors.items():
         for error in errors:
-            waiting_helps = key == _HOST and _TRIAL.search(error) and not _REFUSED.search(error)
+            waiting_helps = key == _HOST and _CONNECTION_ERROR.search(error) and not _PERMANENT_ERROR.search(error)
             (unreachable if waiting_helps else problems).append(f"{masked_key(key)}: {scrubbed(error, desired)}")
+    # Debezium leaves out some internal properties; an error of one of them must not pass for success.
     if validation.error_count and not validation.errors:
         problems.append(f"the plugin reports {validation.error_count} errors without their text; see the worker's log")
     return tuple(problems), tuple(unreachable)
 
 
 def _differences(running: Config, desired: Config) -> Iterator[Difference]:
-    # The worker adds the connector's name to what it was given.
+    # The worker adds the connector's name to the configuration that it was given.
     for key in sorted((running.keys() | desired.keys()) - {"name"}):
         old, new = running.get(key), desired.get(key)
         if old != new:
@@ -122,5 +125,5 @@ def _identity_changes(running: Config, desired: Config) -> Iterator[str]:
 
 
 def _names(value: str) -> frozenset[str]:
-    """The names in a list, whose order means nothing; SQL Server looks up the case of a database's name itself."""
+    """The names in a list. Their order has no meaning, so another order is no change of identity."""
     return frozenset(name.strip() for name in value.split(","))

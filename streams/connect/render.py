@@ -1,7 +1,7 @@
-"""The connector's configuration, rendered from the site's mapping, so that mapping and capture cannot drift.
+"""The connector's configuration, rendered from the site's mapping, so that mapping and capture cannot drift apart.
 
-The comments name the damage that Debezium's default would do. Secrets are references, which
-the Connect worker resolves by Kafka's DirectoryConfigProvider under the name ``dir``.
+The comments name the damage that Debezium's default would do. Source: the properties on the SQL Server and PostgreSQL pages of
+Debezium 3.6. Secrets are references, which the Connect worker resolves by Kafka's DirectoryConfigProvider, named ``dir``.
 """
 
 import re
@@ -52,11 +52,14 @@ def _connection(names: CaptureNames, kind: SourceKind, settings: Settings) -> Co
     return {
         "connector.class": CLASSES[kind],
         "tasks.max": "1",
+        # Offsets and schema history are stored under the prefix: it must never change (``plan.IDENTITY``).
         "topic.prefix": names.prefix,
         "database.hostname": settings.source_host,
         "database.port": str(settings.source_port),
         "database.user": settings.source_user,
         "database.password": _secret(settings, PASSWORD_FILE),
+        # Not ``when_needed``: after a gap it would read everything again without a word, and the deletes in the gap stay lost.
+        # With ``initial`` the task fails, and a person follows docs/operations.md.
         "snapshot.mode": "initial",
     }
 
@@ -69,6 +72,7 @@ def _sqlserver(mapping: Mapping, names: CaptureNames, settings: Settings) -> Con
         "driver.trustServerCertificate": "true" if settings.source_tls == "trust" else "false",
         # The default, repeatable_read, blocks writers for as long as the snapshot takes.
         "snapshot.isolation.mode": "snapshot",
+        # The default since 3.4, stated because ``function`` mode retries error 313 (the position was cleaned up) for ever.
         "data.query.mode": "direct",
         # Keeps the ERP's month-end transaction out of memory; 0, the default, reads it whole.
         "streaming.fetch.size": "10000",
@@ -77,10 +81,11 @@ def _sqlserver(mapping: Mapping, names: CaptureNames, settings: Settings) -> Con
             f"UPDATE {qualified(mapping.source.database, SCHEMA, HEARTBEAT)} SET [beat] = SYSUTCDATETIME() WHERE [id] = 1"
         ),
         "signal.data.collection": f"{mapping.source.database}.{SCHEMA}.{SIGNAL}",
+        # The events in which an operator sees that somebody altered a captured table.
         "include.schema.changes": "true",
         "schema.history.internal.kafka.bootstrap.servers": settings.kafka_bootstrap,
         "schema.history.internal.kafka.topic": names.history,
-        # An ERP has thousands of tables that are none of ours.
+        # An ERP has thousands of tables; the history of those that are not captured would slow every start.
         "schema.history.internal.store.only.captured.tables.ddl": "true",
     }
     if settings.source_truststore:
@@ -93,6 +98,7 @@ _SSL_MODES = {"verify": "verify-full", "trust": "require", "off": "disable"}
 
 
 def _postgres(mapping: Mapping, names: CaptureNames, settings: Settings) -> Config:
+    # PostgreSQL allows only these characters in the name of a slot.
     slot = re.sub(r"[^a-z0-9_]", "_", names.connector)
     return {
         "database.dbname": mapping.source.database,
@@ -100,6 +106,7 @@ def _postgres(mapping: Mapping, names: CaptureNames, settings: Settings) -> Conf
         "plugin.name": "pgoutput",
         "slot.name": slot,
         "publication.name": slot,
+        # By default the publication has all tables of the database, which needs a superuser.
         "publication.autocreate.mode": "filtered",
         "heartbeat.action.query": f"UPDATE {SCHEMA}.{HEARTBEAT} SET beat = now() AT TIME ZONE 'UTC' WHERE id = 1",
         "signal.data.collection": f"{SCHEMA}.{SIGNAL}",
@@ -125,7 +132,8 @@ def _tables(mapping: Mapping) -> Config:
 
 
 _VALUES: Config = {
-    # Decimals as bytes and times as numbers mean nothing without the schema; the ERP's "end of time" overflows them too.
+    # Without a schema, decimals as bytes and times as numbers are ambiguous. The ERP's "end of time" (9999-12-31) would also
+    # overflow the nanoseconds of datetime2, which stops the task.
     "decimal.handling.mode": "string",
     "time.precision.mode": "isostring",
     "tombstones.on.delete": "true",
@@ -135,7 +143,7 @@ _VALUES: Config = {
         for key, value in {
             "": "org.apache.kafka.connect.json.JsonConverter",
             ".schemas.enable": "false",
-            # By default a NULL arrives as the column's DEFAULT, which Orderwise never said.
+            # By default a NULL is replaced by the column's DEFAULT, a value that is not in the row.
             ".replace.null.with.default": "false",
         }.items()
     },
@@ -143,14 +151,16 @@ _VALUES: Config = {
 
 _FLOW: Config = {
     "event.processing.failure.handling.mode": "fail",
-    # Without end by default, and RUNNING all the while, also when the login is gone: ten minutes, then FAILED and seen.
+    # By default errors are retried without end while the connector is RUNNING, even if its login was removed. With 60 retries
+    # of 10 s it is FAILED after ten minutes, and the guard reports it.
     "errors.max.retries": "60",
     "retriable.restart.connector.wait.ms": "10000",
     "max.batch.size": "2048",
+    # Must be larger than the batch; the limit in bytes protects the worker's heap from wide rows.
     "max.queue.size": "8192",
     "max.queue.size.in.bytes": str(128 * 2**20),
     "poll.interval.ms": "500",
-    # An idle database would let the stored position grow older than what CDC keeps.
+    # Without heartbeats the stored position of an idle database becomes older than the oldest change that CDC keeps.
     "heartbeat.interval.ms": "10000",
 }
 
@@ -158,12 +168,13 @@ _FLOW: Config = {
 def _signals(names: CaptureNames, settings: Settings) -> Config:
     return {
         "signal.enabled.channels": "source,kafka",
-        # The channel asks for assignments and messages in turn: at the default of 5 s the first signal takes 25 s to be heard.
+        # The channel polls for assignments and messages in turn: at the default of 5 s the first signal takes 25 s to arrive.
         "signal.poll.interval.ms": "1000",
         "signal.kafka.topic": names.signals,
         "signal.kafka.bootstrap.servers": settings.kafka_bootstrap,
-        # Shared by default by every connector of the cluster, which would steal each other's signals.
+        # The default group is shared by all connectors of the cluster, which would take each other's signals.
         "signal.kafka.groupId": f"{names.connector}-signals",
+        # Deletes the watermarks again; the default lets the signal table grow for ever.
         "incremental.snapshot.watermarking.strategy": "insert_delete",
         "notification.enabled.channels": "sink,log",
         "notification.sink.topic.name": names.notifications,
@@ -171,7 +182,7 @@ def _signals(names: CaptureNames, settings: Settings) -> Config:
 
 
 def _topics(mapping: Mapping, kind: SourceKind, settings: Settings) -> Config:
-    """Topics as ``owdd topics apply`` makes them, in case the connector creates them first.
+    """Topics as ``owdd topics apply`` creates them, in case the connector creates them first.
 
     By default not compacted: brokers refuse records without a key on compacted topics.
     """

@@ -52,7 +52,7 @@ class Status(msgspec.Struct, frozen=True):
 
     @property
     def halted(self) -> bool:
-        """Whether somebody paused or stopped it."""
+        """Whether the connector was paused or stopped on purpose."""
         return self.connector.state in ("PAUSED", "STOPPED")
 
 
@@ -70,7 +70,7 @@ class Offsets(msgspec.Struct, frozen=True):
 
 
 class CheckedValue(msgspec.Struct, frozen=True):
-    """One property as the plugin sees it."""
+    """One property, with the plugin's errors about it."""
 
     name: str
     errors: tuple[str, ...] = ()

@@ -181,13 +181,13 @@ def _read(call: str, body: bytes, shape: type[_T]) -> _T:
         raise ConnectUnreachable(call, f"the response is not Kafka Connect's ({error})") from None
 
 
-def _failure(call: str, answer: httpx.Response, config: Config) -> Exception:
-    status = answer.status_code
-    said = scrubbed(_message(answer.content), config) or answer.reason_phrase
+def _failure(call: str, response: httpx.Response, config: Config) -> Exception:
+    status = response.status_code
+    message = scrubbed(_message(response.content), config) or response.reason_phrase
     if status == httpx.codes.CONFLICT:
-        return ConnectBusy(call, said)
+        return ConnectBusy(call, message)
     if status >= 500:
-        return ConnectUnreachable(call, f"HTTP {status}: {said}")
+        return ConnectUnreachable(call, f"HTTP {status}: {message}")
     if status == httpx.codes.NOT_FOUND:
         return ConnectorMissing(call, said)
     if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:

@@ -1,4 +1,4 @@
-"""How long the connector could stop before SQL Server deletes changes that it has not read.
+"""The retention headroom: the time for which the connector could stop before SQL Server deletes changes that it has not read.
 
 CDC keeps changes for some days. We have no access to the database. A job with access writes a small JSON document to a file
 or a page that we can read (the query is in ``docs/operations.md``)::
@@ -17,6 +17,7 @@ import msgspec
 
 from streams.core.errors import ConfigurationError
 
+# CDC's cleanup job runs once a day by default; within an hour the document's value is still of use.
 _STALE_MS: Final = 3_600_000
 _SECONDS: Final = 10.0
 
@@ -24,7 +25,7 @@ _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Retained(msgspec.Struct, frozen=True):
-    """The document."""
+    """The document of the retention probe."""
 
     oldest: _Time
     at: _Time
@@ -56,4 +57,5 @@ def headroom_seconds(retained: Retained, captured_ms: int, now_ms: int) -> float
     """
     if now_ms - retained.at.timestamp() * 1000 > _STALE_MS:
         return None
+    # Both are times of the source's clock, so the difference does not depend on ours.
     return captured_ms / 1000 - retained.oldest.timestamp()

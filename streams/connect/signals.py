@@ -16,6 +16,7 @@ from streams.kafka import client
 from streams.kafka.security import KafkaConfig
 from streams.mapping import Mapping
 
+# The time limit for one request to the broker.
 _MILLISECONDS = 30_000
 
 
@@ -44,7 +45,7 @@ def snapshot_signal(running: Config, mapping: Mapping, tables: Sequence[str], si
     if "signal.data.collection" not in running:
         raise ConfigurationError("the running connector has no signal table, which an incremental snapshot needs")
     source = mapping.source
-    # SQL Server's collections carry the database, PostgreSQL's do not.
+    # SQL Server's collections include the database, PostgreSQL's do not. Entries are regular expressions, hence the escapes.
     parts = [source.schema_] if running["connector.class"] == CLASSES["postgres"] else [source.database, source.schema_]
     collections = [r"\.".join(re.escape(part) for part in (*parts, spelt[table.casefold()])) for table in tables]
     data = {"data-collections": collections, "type": "INCREMENTAL"}

@@ -1,4 +1,4 @@
-"""Dead-letter circuit breaker: a bad release must not drain a topic into the dead-letter topic."""
+"""Dead-letter circuit breaker: stops ingest before a bad release or mapping moves a whole topic into the dead-letter topic."""
 
 from collections import deque
 
@@ -6,7 +6,10 @@ from streams.core.errors import CircuitOpenError
 
 
 class Breaker:
-    """Opens when at least ``share`` of the last ``window`` records failed."""
+    """Opens when at least ``share`` (0 to 1) of the last ``window`` records failed.
+
+    Before the window is full it never opens: one bad record among the first few says nothing about the stream.
+    """
 
     def __init__(self, window: int, share: float) -> None:
         self._recent: deque[bool] = deque(maxlen=window)
@@ -25,6 +28,7 @@ class Breaker:
             CircuitOpenError: too many of a full window failed.
         """
         recent = self._recent
+        # The append drops the oldest record of a full window.
         if len(recent) == recent.maxlen:
             self._failed -= recent[0]
         recent.append(failed)

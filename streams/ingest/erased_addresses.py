@@ -1,4 +1,4 @@
-"""Who was erased, as topic ``erasures`` tells: known whole before the first row is read, and followed ever after."""
+"""The digests of erased addresses, from topic ``erasures``: read to its end before the first row, and followed from then on."""
 
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -12,7 +12,10 @@ from streams.kafka.security import KafkaConfig
 
 
 class ErasureFeed:
-    """The digests of topic ``erasures``, followed without a consumer group."""
+    """Follows topic ``erasures`` without a consumer group, because every process needs all its partitions.
+
+    Use it as a context manager: entering reads the topic to its end, so that no row of an erased person passes at the start.
+    """
 
     def __init__(self, kafka: KafkaConfig, topic: str, partitions: int, digest: Digest) -> None:
         self._kafka = kafka
@@ -35,7 +38,7 @@ class ErasureFeed:
         await self._stack.aclose()
 
     async def refresh(self) -> None:
-        """Take in what was appended since.
+        """Read the records that were appended since the last call, without waiting for more.
 
         Raises:
             aiokafka.errors.KafkaError: the broker does not answer.
@@ -43,8 +46,8 @@ class ErasureFeed:
         for records in (await self._consumer.getmany(timeout_ms=0)).values():
             self._known.update(record.key for record in records)
 
-    def note(self, digest: bytes) -> None:
-        """Know of an erasure before the topic tells of it."""
+    def add(self, digest: bytes) -> None:
+        """Add an erasure that this process has just requested, so that it applies before the topic returns it."""
         self._known.add(digest)
 
     def __bool__(self) -> bool:
@@ -52,5 +55,6 @@ class ErasureFeed:
         return bool(self._known)
 
     def erased(self, address: str) -> bool:
-        """Whether the address is one of somebody who was erased."""
+        """Whether the address belongs to an erased person."""
+        # A digest costs a keyed hash for every address; without erasures there is none to compute.
         return bool(self._known) and self.digest(address) in self._known

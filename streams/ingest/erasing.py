@@ -1,4 +1,4 @@
-"""What ingest does about the erased: their addresses enter no topic of ours, and the ERP's flag erases too."""
+"""Erased persons in ingest: their addresses enter no topic of ours, and the ERP's flag requests an erasure."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -18,14 +18,14 @@ from streams.mapping import Mapping
 
 
 class ErasureFlagColumn:
-    """The mapped column by which the ERP asks for persons to be forgotten."""
+    """The mapped column by which the ERP requests the erasure of a person."""
 
     def __init__(self, mapping: Mapping) -> None:
         self._contact = mapping.contact
         self._erasure = mapping.erasure
         self._reader = readers(mapping)[mapping.contact.table] if mapping.erasure is not None else None
 
-    def asked(self, event: RowEvent) -> tuple[str, ...]:
+    def addresses_to_erase(self, event: RowEvent) -> tuple[str, ...]:
         """The addresses, present and former, of a contact row that is flagged.
 
         Raises:
@@ -51,8 +51,11 @@ class ErasureFlagColumn:
         return erasure is not None and before is not None and listed(before.get(erasure.column)) in erasure.erased
 
 
-def passed(routed: Iterable[Routed], known: ErasureFeed, emptied: Counter) -> Iterator[Routed]:
-    """What remains of the changes that a row makes; those that named somebody erased are counted."""
+def without_erased(routed: Iterable[Routed], known: ErasureFeed, emptied: Counter) -> Iterator[Routed]:
+    """The changes of a row without the data of erased persons.
+
+    A change that named an erased person is emptied or dropped, and counted in ``emptied``.
+    """
     for topic, change in routed:
         remains = scrubbed(change, known.erased)
         if remains is not change:

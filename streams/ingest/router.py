@@ -1,8 +1,8 @@
-"""Where a captured row belongs: which state rows of which stage must hear of it, and from which it must go.
+"""Routes a captured row to the documents that it belongs to: to the new ones with its content, to former ones as a removal.
 
-Pure. A row whose parent changed (an order line moved to another order, a contact to another account, a guest to another
-address) is sent to the new parent and, as a removal at the same position, to the old one; of a contact the removal says
-where the person went.
+Pure functions. If a row's parent changed (an order line was moved to another order, a contact to another account, a guest to
+another address), the row is sent to the new parent and, as a removal at the same position, to the old one. The removal of a
+contact contains the new address of the person, so that an opt-out can follow.
 """
 
 from collections.abc import Callable, Iterator
@@ -65,7 +65,7 @@ class Route(Generic[C]):
 
 
 class Router:
-    """Turns row events into changes, as the mapping says."""
+    """Turns row events into changes, by the mapping."""
 
     def __init__(self, mapping: Mapping, topics: Topics, dates: Counter | None = None) -> None:
         """``dates`` counts dates that mean nothing, by table."""
@@ -77,7 +77,8 @@ class Router:
         """The changes that ``event`` makes, each with its topic; ``caused_at`` is its append time in epoch milliseconds.
 
         Raises:
-            RecordError: the row cannot be read; ``not_mapped`` when the table is none of the mapping's.
+            RecordError: the row cannot be read, or ``not_mapped`` if the mapping does not have its table. It may be raised
+                after some changes were returned: discard them.
         """
         route = self._routes.get(event.table)
         if route is None:
@@ -115,6 +116,7 @@ class Router:
     def _former(route: Route[Any], before: dict[str, Any] | None, after: dict[str, Any] | None, key: int) -> Iterator[str]:
         if before is None:
             return
+        # The usual case, decided without reading the old row: no column that routes has changed.
         if after is not None and all(before.get(name) == after.get(name) for name in route.reader.routing):
             return
         try:
@@ -122,13 +124,14 @@ class Router:
         except RecordError:
             if after is None:
                 raise
-            # A version that cannot be read was set aside, and is nowhere. This one must not be lost for it.
+            # The old version cannot be read, so it was dead-lettered and no document contains it. The new version is good.
             return
         now = () if after is None else route.parents(after, key)
         yield from (parent for parent in former if parent not in now)
 
 
 def _lane(kind: ChangeKind, event: RowEvent) -> Lane:
+    # Millions of rows that a snapshot reads must not delay the changes of today. A despatch is what customers wait for.
     if event.snapshot:
         return Lane.BULK
     return Lane.URGENT if kind is ChangeKind.DESPATCH else Lane.LIVE
@@ -143,7 +146,7 @@ def _everywhere(_: dict[str, Any], __: int) -> tuple[str, ...]:
 
 
 def _named_by(column: str) -> Parents:
-    """The one row to which ``column`` refers; without a reference, none."""
+    """Routes a row to the document to which ``column`` refers; without a reference, to none."""
 
     def parents(row: dict[str, Any], _: int) -> tuple[str, ...]:
         parent = values.reference(column_of(row, column), column)
@@ -161,6 +164,7 @@ def _routes(mapping: Mapping, topics: Topics) -> Iterator[Route[Any]]:
         customer = values.reference(column_of(row, contact.customer), contact.customer)
         if customer is None:
             return ()
+        # The contacts of a house account (counter sales, marketplaces) are unrelated persons, each known by the address alone.
         if customer not in house:
             return (customer_key(customer),)
         email = column_of(row, contact.email)

@@ -1,7 +1,8 @@
-"""The ingest loop: consume a poll, transform it, produce it, then commit.
+"""The ingest loop: consume a poll, transform it, produce the changes, then commit.
 
-Plain aiokafka, a consumer group of its own. Offsets are committed only after the broker acknowledged everything that the
-poll caused, dead letters included. At idle a change leaves at once; under backlog one record carries hundreds.
+It uses plain aiokafka with a consumer group of its own. Offsets are committed only after the broker has acknowledged everything
+that the poll caused, dead letters included. So every record is processed at least once; positions make repetition harmless.
+When idle, a change is produced at once; under backlog, one record contains hundreds of changes.
 """
 
 import asyncio
@@ -45,7 +46,9 @@ OutputPartition: TypeAlias = tuple[ChangeTopic[Any], int]
 
 log = structlog.get_logger()
 
+# The longest wait of a poll, and so the longest delay of a stop and of an erasure that another process requested.
 _IDLE_MS = 250
+# A commit costs a round trip. After a crash, up to this much work is done again.
 _COMMIT_SECONDS = 0.5
 _METADATA_MS = 5_000
 
@@ -68,7 +71,10 @@ def captured_consumer(kafka: KafkaConfig, group: str, session_ms: int) -> AIOKaf
 
 
 class Ingest:
-    """Reads captured topics and writes packed changes."""
+    """Reads captured topics and writes packed changes.
+
+    ``ready`` is True while it consumes. Set ``stopping`` to end ``run`` after the current poll.
+    """
 
     def __init__(
         self,
@@ -103,7 +109,7 @@ class Ingest:
 
         Raises:
             CircuitOpenError: nearly every record fails.
-            aiokafka.errors.KafkaError: the broker did not acknowledge; what was not committed is done again.
+            aiokafka.errors.KafkaError: the broker did not acknowledge; all work since the last commit is done again.
         """
         kafka, session_ms = KafkaConfig.of(self._settings), int(self._settings.session_timeout * 1000)
         consumer = captured_consumer(kafka, ingest_group(self._settings), session_ms)
@@ -122,7 +128,7 @@ class Ingest:
         self._stopping = True
 
     def leads(self) -> bool:
-        """Whether this is the one of all ingest workers that acts where only one may: who has the first partition."""
+        """Whether this worker acts where only one may act: it owns partition 0 of the first captured topic."""
         return TopicPartition(captured(self._mapping)[0], 0) in self._assigned()
 
     async def _loop(self, consumer: AIOKafkaConsumer, positions: Positions) -> None:
@@ -157,7 +163,7 @@ class Ingest:
         for tp, records in polled.items():
             kinds: Counter[str] = Counter()
             again = tp.topic == self._topics.retries
-            # What an operator has read again, although it fails, says nothing of the stream.
+            # Records that an operator retries are likely to fail again; they say nothing about the stream.
             breaker = None if again else self._breaker
             for record in records:
                 failed = False
@@ -168,12 +174,13 @@ class Ingest:
                     letters.append(DeadLetter(at, record.key, record.value, error, "ingest", attempts + 1))
                     failed = True
                 if breaker is not None:
-                    breaker.note(failed=failed)
+                    breaker.record(failed=failed)
             for kind, count in kinds.items():
                 self._metrics.records.labels(tp.topic, kind).inc(count)
         sends = [self._producer.send(topic, partition, packed(topic, changes)) for (topic, partition), changes in out.items()]
         await asyncio.gather(*sends, *(self._dead_letter(letter) for letter in letters))
-        # Only now: a flag that is remembered is not passed on again.
+        # The digest last, after the erasure itself was acknowledged: once a digest is known, the same flag starts no erasure,
+        # so a crash between the two must leave it unknown.
         await asyncio.gather(
             *(self._erasures.remember(digest, ErasureRequest(self._clock.now_ms(), "erp")) for digest in asked)
         )
@@ -181,20 +188,20 @@ class Ingest:
     def _record(self, record: Any, out: dict[OutputPartition, list[Change]], asked: list[bytes], *, again: bool) -> str:
         event = decode(record.key, record.value, self._mapping.source.epoch)
         if isinstance(event, Tombstone):
-            # The delete before it said everything; the tombstone only lets compaction forget.
+            # The delete before it had the content; the tombstone serves log compaction only.
             return "tombstone"
         if isinstance(event, Control):
             return event.kind
         if again:
             event = replace(event, position=just_before(event.position))
         partitions = self._settings.partitions
-        # Routed whole before any of it counts: a record is either processed or dead-lettered, never both.
+        # All its changes are computed before any is added: a record is either processed or dead-lettered, never both.
         routed = list(self._router.route(event, record.timestamp))
-        for address in self._flags.asked(event):
+        for address in self._flags.addresses_to_erase(event):
             if not self._erased.erased(address):
                 self._erase(address, record.timestamp, out, asked)
         if self._erased:
-            routed = list(passed(routed, self._erased, self._metrics.erased.labels("ingest")))
+            routed = list(without_erased(routed, self._erased, self._metrics.erased.labels("ingest")))
         for topic, change in routed:
             everywhere = change.key == EVERYWHERE
             for partition in range(partitions) if everywhere else (partition_of(change.key, partitions),):
@@ -204,7 +211,7 @@ class Ingest:
     def _erase(self, address: str, caused_at: int, out: dict[OutputPartition, list[Change]], asked: list[bytes]) -> None:
         """The ERP's flag: as ``owdd erase`` would."""
         digest = self._erased.digest(address)
-        self._erased.note(digest)
+        self._erased.add(digest)
         asked.append(digest)
         place = partition_of(address, self._settings.partitions)
         out[self._topics.contacts, place].append(erasure_of(address, digest, caused_at))

@@ -10,7 +10,7 @@ import sqlglot
 from streams.cli import connector_reports as reports
 from streams.cli.exit_codes import ExitCode
 from streams.connect.guard import Observations
-from streams.connect.heartbeats import Beats
+from streams.connect.heartbeats import Heartbeats
 from streams.connect.plan import Difference, Plan
 from streams.connect.responses import Offset, Part, Status
 
@@ -84,20 +84,20 @@ def test_a_connector_without_tasks_does_not_run() -> None:
     ("row", "code"), [(NOW - 20_000, ExitCode.OK), (NOW - 61_000, ExitCode.NOT_RUNNING), (None, ExitCode.NOT_RUNNING)]
 )
 def test_a_connector_that_runs_without_heartbeat_rows_is_not_alive(row: int | None, code: ExitCode) -> None:
-    seen = Observations(NOW, Beats(row=row, connector=NOW))
+    seen = Observations(NOW, Heartbeats(row=row, connector=NOW))
     assert reports.of_observations(reports.of_status(RUNNING), seen, ["ow.t"], NOW).code is code
 
 
 @pytest.mark.parametrize(("completed", "code"), [(False, ExitCode.OK), (True, ExitCode.NOT_RUNNING)])
 def test_during_the_first_snapshot_nobody_waits_for_heartbeat_rows(completed: bool, code: ExitCode) -> None:
-    seen = Observations(NOW, Beats(connector=NOW))
-    seen.offsets_are((Offset({"server": "ow"}, {"snapshot": "INITIAL", "snapshot_completed": completed}),), NOW)
+    seen = Observations(NOW, Heartbeats(connector=NOW))
+    seen.record_offsets((Offset({"server": "ow"}, {"snapshot": "INITIAL", "snapshot_completed": completed}),), NOW)
     assert reports.of_observations(reports.of_status(RUNNING), seen, [], NOW).code is code
 
 
 def test_a_report_is_json_whatever_is_in_it() -> None:
-    seen = Observations(NOW, Beats(NOW, NOW))
-    seen.offsets_are((Offset({"server": "ow"}, {"commit_lsn": "1"}), Offset({"server": "b"})), NOW)
+    seen = Observations(NOW, Heartbeats(NOW, NOW))
+    seen.record_offsets((Offset({"server": "ow"}, {"commit_lsn": "1"}), Offset({"server": "b"})), NOW)
     report = reports.of_plan(Plan("c", "none")) + reports.of_observations(reports.of_status(FAILED), seen, ["b", "a"], NOW)
     data = orjson.loads(orjson.dumps(report.data))
     assert data["heartbeat_age_seconds"] == {"row": 0, "connector": 0}

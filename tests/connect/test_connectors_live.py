@@ -243,7 +243,7 @@ async def test_the_guard_sees_the_living_and_restarts_the_dead(site: Site, appli
     async def seen(client: ConnectClient, name: str, wanted: Callable[[float | None], bool], **labels: str) -> None:
         async with asyncio.timeout(60):
             while not wanted(value(name, **labels)):
-                await guard.look(client)
+                await guard.check(client)
 
     async with ConnectClient(site.settings.connect_url) as client:
         await client.put_config(NAMES.connector, json.loads(Path(site.file(errors__max__retries="0")).read_text()))

@@ -9,7 +9,7 @@ import pytest
 import respx
 
 from streams.connect.guard import CaptureGuard, Observations
-from streams.connect.heartbeats import Beats
+from streams.connect.heartbeats import Heartbeats
 from streams.connect.responses import Offset
 from streams.connect.rest import Busy, ConnectClient
 from streams.core.clock import ManualClock
@@ -73,7 +73,7 @@ async def test_a_failed_task_shows_though_its_connector_runs(
 ) -> None:
     watch = Watch(clock)
     says(api, "RUNNING", "FAILED")
-    await watch.guard.look(client)
+    await watch.guard.check(client)
     assert watch.value("owdd_connect_up") == 1
     assert watch.value("owdd_connector_running", part="connector") == 1
     assert watch.value("owdd_connector_running", part="task 0") == 0
@@ -86,22 +86,22 @@ async def test_it_restarts_what_failed_with_back_off_gives_up_and_recovers(
     says(api, "RUNNING", "FAILED")
     seen = []
     for _ in range(8):
-        await watch.guard.look(client)
+        await watch.guard.check(client)
         seen.append((restarts(api), watch.value("owdd_connector_restarts_exhausted")))
         clock.advance(30)
     assert seen == [(0, 0), (1, 0), (1, 0), (2, 0), (2, 1), (2, 1), (2, 1), (2, 1)]
     assert watch.value("owdd_connector_restarts_total") == 2
     says(api, "RUNNING", "RUNNING")
-    await watch.guard.look(client)
+    await watch.guard.check(client)
     assert watch.value("owdd_connector_restarts_exhausted") == 0
 
 
 async def test_a_restart_asks_for_failed_parts_only(client: ConnectClient, api: respx.MockRouter, clock: ManualClock) -> None:
     watch = Watch(clock)
     says(api, "RUNNING", "FAILED")
-    await watch.guard.look(client)
+    await watch.guard.check(client)
     clock.advance(30)
-    await watch.guard.look(client)
+    await watch.guard.check(client)
     [posted] = [call.request for call in api.calls if call.request.method == "POST"]
     assert dict(posted.url.params) == {"includeTasks": "true", "onlyFailed": "true"}
 
@@ -110,7 +110,7 @@ async def test_of_several_workers_only_one_restarts(client: ConnectClient, api: 
     watch = Watch(clock, leads=False)
     says(api, "RUNNING", "FAILED")
     for _ in range(5):
-        await watch.guard.look(client)
+        await watch.guard.check(client)
         clock.advance(1000)
     assert restarts(api) == 0
     assert watch.value("owdd_connector_running", part="task 0") == 0
@@ -120,7 +120,7 @@ async def test_a_paused_connector_is_left_alone(client: ConnectClient, api: resp
     watch = Watch(clock)
     says(api, "PAUSED", "PAUSED")
     for _ in range(5):
-        await watch.guard.look(client)
+        await watch.guard.check(client)
         clock.advance(1000)
     assert restarts(api) == 0
     assert watch.value("owdd_connector_running", part="connector") == 0
@@ -131,9 +131,9 @@ async def test_a_worker_that_does_not_answer_leaves_no_old_state_behind(
 ) -> None:
     watch = Watch(clock)
     says(api, "RUNNING", "RUNNING")
-    await watch.guard.look(client)
+    await watch.guard.check(client)
     api.get(f"{URL}/connectors/{NAME}/status").mock(side_effect=httpx.ConnectError("refused"))
-    await watch.guard.look(client)
+    await watch.guard.check(client)
     assert watch.value("owdd_connect_up") == 0
     assert watch.value("owdd_connector_running", part="connector") is None
     assert watch.value("owdd_capture_guard_failures_total", what="connector") == 1
@@ -144,7 +144,7 @@ async def test_a_connector_that_is_not_there_does_not_run(
 ) -> None:
     watch = Watch(clock)
     api.get(f"{URL}/connectors/{NAME}/status").mock(return_value=httpx.Response(404, json={"message": "No status found"}))
-    await watch.guard.look(client)
+    await watch.guard.check(client)
     assert watch.value("owdd_connect_up") == 1
     assert watch.value("owdd_connector_running", part="connector") == 0
 
@@ -155,7 +155,7 @@ async def test_what_cannot_be_seen_is_counted_and_its_age_goes_on(
     watch = Watch(clock, retention_probe=str(tmp_path / "none.json"))
     says(api, "RUNNING", "RUNNING")
     for _ in range(3):
-        await watch.guard.look(client)
+        await watch.guard.check(client)
     clock.advance(120)
     for what in ("heartbeats", "retention"):
         assert watch.value("owdd_capture_guard_failures_total", what=what) == 3
@@ -173,7 +173,7 @@ async def test_even_a_defect_of_its_own_does_not_stop_it(
         raise ZeroDivisionError
 
     monkeypatch.setattr(clock, "now_ms", broken)
-    await watch.guard.look(client)
+    await watch.guard.check(client)
     monkeypatch.undo()
     assert watch.value("owdd_capture_guard_failures_total", what="offsets") == 1
 
@@ -184,18 +184,18 @@ def offset(lsn: str) -> tuple[Offset, ...]:
 
 def test_an_offset_grows_old_until_it_changes() -> None:
     seen = Observations(0)
-    seen.offsets_are(offset("1"), 1_000)
-    seen.offsets_are(offset("1"), 9_000)
+    seen.record_offsets(offset("1"), 1_000)
+    seen.record_offsets(offset("1"), 9_000)
     assert seen.age(seen.offsets_since, 11_000) == 10
-    seen.offsets_are(offset("2"), 12_000)
+    seen.record_offsets(offset("2"), 12_000)
     assert seen.age(seen.offsets_since, 12_000) == 0
 
 
 def test_a_sign_that_kafka_has_forgotten_is_remembered() -> None:
     seen = Observations(0)
-    seen.beats_are(Beats(row=5, connector=6))
-    seen.beats_are(Beats(row=None, connector=8))
-    assert seen.beats == Beats(row=5, connector=8)
+    seen.record_heartbeats(Heartbeats(row=5, connector=6))
+    seen.record_heartbeats(Heartbeats(row=None, connector=8))
+    assert seen.heartbeats == Heartbeats(row=5, connector=8)
 
 
 def test_a_clock_that_is_behind_the_source_s_makes_no_negative_age() -> None:

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from streams.connect.heartbeats import Beats, read_beats
+from streams.connect.heartbeats import Heartbeats, read_heartbeats
 from streams.kafka.capture_topics import CaptureNames
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import TopicSpec
@@ -62,19 +62,19 @@ async def test_the_newest_row_and_the_newest_beat_count(topics: Topics) -> None:
     await topics.make(topics.names.heartbeat_rows, topics.names.heartbeats)
     await topics.write(topics.names.heartbeat_rows, row(NOW), row(NOW + 2_000), row(NOW + 1_000))
     await topics.write(topics.names.heartbeats, *(orjson.dumps({"ts_ms": NOW + second}) for second in range(50)))
-    assert await topics.read() == Beats(row=NOW + 2_000, connector=NOW + 49)
+    assert await topics.read() == Heartbeats(row=NOW + 2_000, connector=NOW + 49)
 
 
 async def test_what_is_no_sign_of_life_is_passed_over(topics: Topics) -> None:
     await topics.make(topics.names.heartbeat_rows)
     await topics.write(topics.names.heartbeat_rows, row(NOW), None, b"nonsense", b"{}", row(NOW + 9_000, op="x"))
-    assert await topics.read() == Beats(row=NOW)
+    assert await topics.read() == Heartbeats(row=NOW)
 
 
 async def test_without_topics_or_records_there_is_no_sign(topics: Topics) -> None:
-    assert await topics.read() == Beats()
+    assert await topics.read() == Heartbeats()
     await topics.make(topics.names.heartbeat_rows, topics.names.heartbeats)
-    assert await topics.read() == Beats()
+    assert await topics.read() == Heartbeats()
 
 
 async def test_a_reader_of_old_signs_comes_to_an_end_while_new_ones_are_written(topics: Topics) -> None:

@@ -4,7 +4,7 @@ from streams.connect.responses import Part, Status
 from streams.connect.restarts import RestartDecision, RestartPolicy, Restarts
 from streams.core.clock import ManualClock
 
-POLICY = RestartPolicy(limit=3, base=10.0, cap=30.0, well=100.0)
+POLICY = RestartPolicy(limit=3, base=10.0, cap=30.0, healthy=100.0)
 RUNNING = Status("c", Part("RUNNING"), (Part("RUNNING", id=0),))
 FAILED = Status("c", Part("RUNNING"), (Part("FAILED", trace="x", id=0),))
 RESTARTING = Status("c", Part("RUNNING"), (Part("RESTARTING", id=0),))

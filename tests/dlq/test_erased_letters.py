@@ -59,7 +59,7 @@ async def retried(topic: str, value: bytes, *gone: str) -> tuple[int, list[bytes
 
     erased, sent = ErasureFeed(KafkaConfig(""), TOPICS.erasures, 1, digester(b"k")), Sent()
     for address in gone:
-        erased.note(erased.digest(address))
+        erased.add(erased.digest(address))
     entry = DeadLetterEntry(PLACE, 0, "a stage", "cannot_apply", "", 1, "", Coordinates(topic, 0, 5))
     store, producer = cast(DeadLetterStore, SimpleNamespace(records=records)), cast(BatchProducer, sent)
     actions = DeadLetterActions(store, producer, erased, TOPICS, 1, operator="ops", clock=ManualClock())

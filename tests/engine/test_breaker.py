@@ -12,7 +12,7 @@ def opens_at(breaker: Breaker, outcomes: list[bool]) -> int | None:
     """The index of the record that opens the breaker."""
     for index, failed in enumerate(outcomes):
         try:
-            breaker.note(failed=failed)
+            breaker.record(failed=failed)
         except CircuitOpenError:
             return index
     return None
@@ -58,7 +58,7 @@ def test_the_message_says_what_happened_and_what_to_do() -> None:
     breaker = Breaker(10, 0.9)
     with pytest.raises(OwddError, match=r"^9 of the last 10 records could not be processed.*Look at the dead-letter codes"):
         for failed in [False, *[True] * 9]:
-            breaker.note(failed=failed)
+            breaker.record(failed=failed)
 
 
 @settings(deadline=None)

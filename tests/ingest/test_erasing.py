@@ -31,22 +31,25 @@ def event(after: dict[str, Any] | None, before: dict[str, Any] | None = None, ta
 
 @pytest.mark.parametrize("flag", [True, "1", " TRUE "])
 def test_a_flagged_row_asks_for_its_addresses_though_it_belongs_to_no_account(flag: Any) -> None:
-    assert ErasureFlagColumn(MAPPED).asked(event(contact(ANN, flag))) == (ANN,)
+    assert ErasureFlagColumn(MAPPED).addresses_to_erase(event(contact(ANN, flag))) == (ANN,)
 
 
 def test_the_former_address_is_asked_for_too() -> None:
-    assert ErasureFlagColumn(MAPPED).asked(event(contact(None, True), contact(f"{ANN}, {BOB}", False))) == (ANN, BOB)
+    assert ErasureFlagColumn(MAPPED).addresses_to_erase(event(contact(None, True), contact(f"{ANN}, {BOB}", False))) == (
+        ANN,
+        BOB,
+    )
 
 
 def test_an_address_that_did_not_change_may_be_reported_by_the_row_before_alone() -> None:
-    assert ErasureFlagColumn(MAPPED).asked(event(contact(UNAVAILABLE, True), contact(ANN, False))) == (ANN,)
+    assert ErasureFlagColumn(MAPPED).addresses_to_erase(event(contact(UNAVAILABLE, True), contact(ANN, False))) == (ANN,)
 
 
 @pytest.mark.parametrize("before", [None, contact(UNAVAILABLE, False)])
 def test_a_flag_is_not_passed_over_because_nobody_knows_whose_it_is(before: dict[str, Any] | None) -> None:
     with pytest.raises(RecordError, match=r"^address_unavailable: cc_email "):
-        ErasureFlagColumn(MAPPED).asked(event(contact(UNAVAILABLE, True), before))
-    assert ErasureFlagColumn(MAPPED).asked(event(contact(UNAVAILABLE, False), before)) == ()
+        ErasureFlagColumn(MAPPED).addresses_to_erase(event(contact(UNAVAILABLE, True), before))
+    assert ErasureFlagColumn(MAPPED).addresses_to_erase(event(contact(UNAVAILABLE, False), before)) == ()
 
 
 @pytest.mark.parametrize(
@@ -60,7 +63,7 @@ def test_a_flag_is_not_passed_over_because_nobody_knows_whose_it_is(before: dict
     ],
 )
 def test_nothing_else_asks(happened: RowEvent, mapping: Any) -> None:
-    assert ErasureFlagColumn(mapping).asked(happened) == ()
+    assert ErasureFlagColumn(mapping).addresses_to_erase(happened) == ()
 
 
 def test_what_names_the_erased_is_emptied_or_dropped_and_counted() -> None:

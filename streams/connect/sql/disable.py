@@ -39,7 +39,7 @@ def disable(mapping: Mapping, settings: Settings) -> str:
 
 
 def _drop_instances(table: CapturedTable) -> str:
-    # A table has two at most. No loop: one that cannot be dropped would hold it for ever.
+    # A table has at most two instances. A loop would never end if one of them cannot be dropped.
     return when(
         "OBJECT_ID(N'[cdc].[change_tables]', N'U') IS NOT NULL",
         "DECLARE @first sysname, @last sysname;",
@@ -51,7 +51,7 @@ def _drop_instances(table: CapturedTable) -> str:
 
 
 def _drop_files(database: str) -> str:
-    # A file that the DBA put into the filegroup instead of ours is the DBA's to remove, and the filegroup with it.
+    # If the DBA added another file to the filegroup, the DBA removes that file and the filegroup.
     file = when("FILE_ID(N'owdd_cdc') IS NOT NULL", f"ALTER DATABASE {database} REMOVE FILE [owdd_cdc];")
     group = when(
         f"FILEGROUP_ID({text(FILEGROUP)}) NOT IN (SELECT data_space_id FROM sys.database_files)",

@@ -1,4 +1,4 @@
-"""What the site's tables are like: the answers that a mapping needs. Reads only; counts, never contents of personal columns."""
+"""A survey of the site's tables, from which a mapping is written. It only reads, and shows counts, never personal data."""
 
 from streams.connect.sql.layout import layout
 from streams.connect.sql.names import CapturedTable, identifier, mapped_columns, mapped_tables, qualified, text

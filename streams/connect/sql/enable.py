@@ -16,7 +16,10 @@ from streams.kafka.capture_topics import HEARTBEAT, SCHEMA, SIGNAL
 from streams.mapping import Mapping
 
 RETENTION_MINUTES = 7 * 24 * 60
-"""How long change tables keep their rows: longer than the connector may be down, a holiday weekend included."""
+"""Retention of the change tables: a connector that stops on a holiday weekend can be repaired without a new snapshot.
+
+Microsoft's default is three days.
+"""
 
 _ABOUT = f"""
 Enables change data capture for the database and the mapped tables, and makes schema [{SCHEMA}] with two small tables.
@@ -37,7 +40,7 @@ CREATE TABLE {qualified(SCHEMA, SIGNAL)} (
     [data] varchar(2048) NULL
 );"""
 
-# Microsoft's defaults, written down: a change needs a restart of the capture job, which is done only then.
+# Microsoft's defaults, stated so that the script can compare. A changed value needs a restart of the capture job.
 _CAPTURE_JOB = {"pollinginterval": 5, "maxtrans": 500, "maxscans": 10}
 _CLEANUP_JOB = {"retention": RETENTION_MINUTES, "threshold": 5000}
 
@@ -104,7 +107,7 @@ def _columns_exist() -> str:
 
 
 def _file(database: str) -> str:
-    # The path is the server's to say; a DBA who wants another disk adds a file to the filegroup first.
+    # The server's default path. A DBA who prefers another disk adds a file to the filegroup first, and this step is skipped.
     head = text(f"ALTER DATABASE {database} ADD FILE (NAME = owdd_cdc, FILENAME = '")
     tail = text(f"_owdd_cdc.ndf', SIZE = 256MB, FILEGROWTH = 256MB) TO FILEGROUP {identifier(FILEGROUP)}")
     return when(

@@ -1,4 +1,4 @@
-"""What the DBA's scripts name: quoted, validated, and each thing in one place."""
+"""The names in the DBA's scripts, validated and quoted here and nowhere else."""
 
 import re
 from collections.abc import Iterable
@@ -15,6 +15,7 @@ FILEGROUP = "OWDD_CDC"
 """Filegroup of the change tables, apart from the ERP's data."""
 
 _REGULAR = re.compile(r"[A-Za-z_][A-Za-z0-9_$#@]{0,127}")
+# SQL Server's limit of the name of a capture instance (``sp_cdc_enable_table``).
 _LONGEST_INSTANCE = 100
 
 
@@ -75,7 +76,7 @@ def identifier(name: str) -> str:
     """``name`` in brackets.
 
     Raises:
-        ConfigurationError: not a regular identifier of SQL Server; nothing else is ever needed, so nothing else gets in.
+        ConfigurationError: ``name`` is not a regular identifier of SQL Server. Others are never needed, and could carry SQL.
     """
     if not _REGULAR.fullmatch(name):
         raise ConfigurationError(f"{name!r} is not a regular SQL Server identifier (letters, digits, _ $ # @; at most 128)")

@@ -1,4 +1,4 @@
-"""Is this server fit for change data capture, and is what was set up still in force? Reads only."""
+"""Checks whether the server can use change data capture, and whether the setup is still in force. It only reads."""
 
 from streams.connect.sql.layout import layout, when
 from streams.connect.sql.names import ROLE, mapped_columns, mapped_tables, text
