@@ -116,8 +116,8 @@ def status(kind: _Kind = None, name: _Name = None, as_json: AsJson = False) -> N
     async def work(client: ConnectClient, target: _Target) -> Report:
         report = reports.of_status(await client.status(target.name))
         settings, now = target.settings, SystemClock().now_ms()
-        seen = Observations(now, await read_beats(KafkaConfig.of(settings), target.names))
-        seen.offsets_are(await client.offsets(target.name), now)
+        seen = Observations(now, await read_heartbeats(KafkaConfig.of(settings), target.names))
+        seen.record_offsets(await client.offsets(target.name), now)
         if settings.retention_probe:
             seen.retained = await read_retained(settings.retention_probe)
         return reports.of_observations(report, seen, await client.topics(target.name), now)

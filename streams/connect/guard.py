@@ -141,7 +141,7 @@ class CaptureGuard:
         self._seen.record_offsets(await client.offsets(self._names.connector), self._clock.now_ms())
 
     async def _heartbeats(self) -> None:
-        self._seen.beats_are(await read_beats(KafkaConfig.of(self._settings), self._names))
+        self._seen.record_heartbeats(await read_heartbeats(KafkaConfig.of(self._settings), self._names))
 
     async def _retention(self) -> None:
         # Cleared first: if the probe cannot be read, an old document must not show a headroom that no longer exists.

@@ -39,7 +39,7 @@ class Heartbeats:
     connector: int | None = None
 
 
-async def read_beats(kafka: KafkaConfig, names: CaptureNames) -> Beats:
+async def read_heartbeats(kafka: KafkaConfig, names: CaptureNames) -> Heartbeats:
     """The newest heartbeats in Kafka, read without a consumer group.
 
     Raises:

@@ -189,10 +189,10 @@ def _failure(call: str, response: httpx.Response, config: Config) -> Exception:
     if status >= 500:
         return ConnectUnreachable(call, f"HTTP {status}: {message}")
     if status == httpx.codes.NOT_FOUND:
-        return ConnectorMissing(call, said)
+        return ConnectorMissing(call, message)
     if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-        said = f"{said}; check OWDD_CONNECT_USER and OWDD_CONNECT_PASSWORD"
-    return ConnectRefused(call, status, said)
+        message = f"{message}; check OWDD_CONNECT_USER and OWDD_CONNECT_PASSWORD"
+    return ConnectRefused(call, status, message)
 
 
 def _message(body: bytes) -> str:

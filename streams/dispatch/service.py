@@ -29,8 +29,8 @@ from streams.dispatch.policies import brake_policy, budget_policy, client_config
 from streams.dispatch.rate_limit.limiter import RateLimiter
 from streams.dispatch.rate_limit.partition_share import PartitionShare
 from streams.dispatch.readback import Readback, ReadbackTopic, ReadbackTurn
+from streams.dispatch.senders.account_targets import AccountTargets
 from streams.dispatch.senders.context import SenderContext
-from streams.dispatch.senders.destination import AccountTargets
 from streams.dispatch.senders.failures import FailurePolicy
 from streams.dispatch.senders.follow_ups import FollowUpSender
 from streams.dispatch.senders.import_batch import BatchBuilder

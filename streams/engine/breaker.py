@@ -19,9 +19,9 @@ class Breaker:
     def succeeded(self, count: int) -> None:
         """Count so many records that were processed."""
         for _ in range(min(count, self._recent.maxlen or 0)):
-            self.note(failed=False)
+            self.record(failed=False)
 
-    def note(self, *, failed: bool) -> None:
+    def record(self, *, failed: bool) -> None:
         """Count one record.
 
         Raises:

@@ -269,7 +269,7 @@ class Stage:
         at, attempts = origin_of(record.headers, Coordinates(record.topic, partition, record.offset))
         if not attempts:
             # What an operator has read again, although it fails, says nothing of the stream.
-            self._breaker.note(failed=True)
+            self._breaker.record(failed=True)
         letter = DeadLetter(at, record.key, record.value, error, self._handler.name, attempts + 1)
         await self._producer.send_one(self._dead_letters, partition, record.key, record.value, letter.headers(self._hash_key))
         self._metrics.dead_letters.labels(self._handler.name, error.code).inc()

@@ -23,7 +23,7 @@ from streams.engine.breaker import Breaker
 from streams.engine.linger import Linger
 from streams.engine.unit_of_work import packed
 from streams.ingest.erased_addresses import ErasureFeed
-from streams.ingest.erasing import ErasureFlagColumn, passed
+from streams.ingest.erasing import ErasureFlagColumn, without_erased
 from streams.ingest.poll_size import PollSize
 from streams.ingest.positions import Positions
 from streams.ingest.router import Router

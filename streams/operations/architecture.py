@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
+from streams.dispatch.outbox import delivery_task
 from streams.messages.contracts import Participant, TopicContract
 from streams.messages.loops import LOOPS
 from streams.messages.protocol import CAPTURE_TOPICS, CHANGELOG_TOPICS, OWN_TOPICS
@@ -25,6 +26,8 @@ def architecture_page() -> str:
         "loops": _loops(),
         "walk": _walk(),
         "counts": _counts(),
+        "states": _table("state"),
+        "transitions": _table("event"),
     }
     for name, lines in made.items():
         page = page.replace(f"{{{{{name}}}}}", "\n".join(lines))
@@ -111,6 +114,15 @@ def _loops() -> Iterator[str]:
         yield f"{number}. **{loop.name}**: {way}."
         yield f"   *Why.* {loop.why}"
         yield f"   *Longest chain.* {loop.longest_chain[0].upper()}{loop.longest_chain[1:]}"
+
+
+def _table(first_column: str) -> Iterator[str]:
+    """The table of a delivery task's docstring whose first column is named so."""
+    inside = False
+    for line in (delivery_task.__doc__ or "").splitlines():
+        inside = line.startswith(f"| {first_column} |") or (inside and line.startswith("|"))
+        if inside:
+            yield line
 
 
 def _walk() -> Iterator[str]:

@@ -182,7 +182,7 @@ def test_capture_is_alive_when_the_heartbeat_row_has_come_back(site: Site, appli
     assert NAMES.heartbeat_rows in said.data["topics"]
 
 
-def test_offsets_are_shown_and_saved_and_no_file_is_overwritten(site: Site, applied: None, tmp_path: Path) -> None:
+def test_record_offsets_shown_and_saved_and_no_file_is_overwritten(site: Site, applied: None, tmp_path: Path) -> None:
     saved = tmp_path / "offsets.json"
     until(site, lambda said: bool(said.data["offsets"]), "offsets")
     said = site.owdd("offsets", "--save", str(saved))

@@ -47,8 +47,8 @@ class Topics:
             for value in values:
                 await producer.send_and_wait(topic, value, b'{"id":1}')
 
-    async def read(self) -> Beats:
-        return await read_beats(KafkaConfig(self.bootstrap), self.names)
+    async def read(self) -> Heartbeats:
+        return await read_heartbeats(KafkaConfig(self.bootstrap), self.names)
 
 
 @pytest.fixture

@@ -30,8 +30,8 @@ from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Family, task_of
 from streams.dispatch.policies import client_config
 from streams.dispatch.readback import Readback, ReadbackTopic, ReadbackTurn
+from streams.dispatch.senders.account_targets import AccountTargets
 from streams.dispatch.senders.context import SenderContext
-from streams.dispatch.senders.destination import AccountTargets
 from streams.dispatch.senders.failures import FailurePolicy
 from streams.dispatch.senders.recent_buyers import RecentBuyersList
 from streams.dispatch.senders.single_calls import SingleCallSender

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from streams.core.clock import ManualClock
 from streams.dispatch.outbox.tasks import Family, task_of
 from streams.dispatch.policies import client_config
+from streams.dispatch.senders.account_targets import AccountTargets
 from streams.dispatch.senders.contact_upsert import ContactUpsert, deliver_contact
-from streams.dispatch.senders.destination import AccountTargets
 from streams.domain.consent import Consent, Signal, with_carried_refusal, with_erp_statement, with_observed_status
 from streams.domain.contact_state import ContactDeliveryState, apply_result, set_desired
 from streams.domain.creation import NOT_OURS, Creation

@@ -1,8 +1,11 @@
 """The table of a delivery task's states and transitions is walked at random, and sequences that a walk meets seldom one by one."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
+from streams.dispatch.outbox import delivery_task
 from streams.dispatch.outbox.delivery_task import TaskState
 from tests.dispatch.delivery_sequences import DeliveryStates
 from tests.dispatch.outbox_harness import A
@@ -47,3 +50,9 @@ def test_an_import_and_a_call_beside_it_end_in_any_order(
     walk.cross(A, import_writes_last, import_ends_first, named, wanted_again, at_once, True)
     assert walk.imports == 1
     walk.teardown()
+
+
+def test_the_page_of_delivery_states_has_the_tables_of_the_docstring() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "delivery-states.md").read_text("utf-8").splitlines()
+    table = [line for line in (delivery_task.__doc__ or "").splitlines() if line.startswith("| ")]
+    assert [line for line in table if line not in page] == []

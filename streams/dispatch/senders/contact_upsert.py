@@ -12,7 +12,7 @@ import msgspec
 
 from streams.core.clock import Clock
 from streams.dispatch.outbox.tasks import owner_of
-from streams.dispatch.senders.destination import AccountTargets
+from streams.dispatch.senders.account_targets import AccountTargets
 from streams.domain import consent
 from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED
 from streams.domain.contact_state import ContactDeliveryState, holds_fields

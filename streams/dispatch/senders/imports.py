@@ -15,8 +15,8 @@ from streams.dispatch.outbox.delivery_task import QueueKey
 from streams.dispatch.outbox.imports_in_flight import ImportsInFlight, RunningImport, new_id
 from streams.dispatch.outbox.tasks import IMPORTABLE, Work
 from streams.dispatch.rate_limit.limiter import RateLimiter
+from streams.dispatch.senders.account_targets import AccountTargets
 from streams.dispatch.senders.context import SenderContext
-from streams.dispatch.senders.destination import AccountTargets
 from streams.dispatch.senders.import_batch import BatchBuilder, BatchRow
 from streams.dispatch.senders.import_reports import ImportReports
 from streams.dispatch.senders.readback_freshness import ReadbackFreshness

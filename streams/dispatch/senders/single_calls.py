@@ -12,9 +12,9 @@ from streams.dispatch.outbox.delivery_task import DeliveryTask
 from streams.dispatch.outbox.handler import ReadbackState
 from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Family, family_of, owner_of, part_of, task_of
+from streams.dispatch.senders.account_targets import AccountTargets
 from streams.dispatch.senders.contact_upsert import ContactUpsert, deliver_contact, refusal_follows, send_opt_out
 from streams.dispatch.senders.context import SenderContext
-from streams.dispatch.senders.destination import AccountTargets
 from streams.dispatch.senders.recent_buyers import RecentBuyersList
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.record_state import GONE, RecordDeliveryState
