@@ -14,7 +14,7 @@ class BenchError(Exception):
 
 
 class ChildDied(BenchError):
-    """A contender ended before it was told to."""
+    """A contender ended before it was stopped."""
 
 
 class NotDrained(BenchError):

@@ -86,7 +86,7 @@ async def _stage(site: Site) -> AsyncIterator[_Stage]:
 
 
 def _now(changes: Iterable[Change], lane: Lane) -> Iterable[Change]:
-    """The same content, told at this moment."""
+    """The same content, published at this moment."""
     for change in changes:
         now = time.time_ns()
         yield msgspec.structs.replace(change, lane=lane, caused_at=now // 1_000_000, position=version_bytes(now // 1000))

@@ -120,7 +120,7 @@ def apply_buyer(buyer: Doc, change: Doc) -> bool:
 
 
 def parts_of(key: str, buyer: Doc) -> list[tuple[str, Doc]]:
-    """What the buyer tells each of its addresses; nothing before its account is known."""
+    """What the buyer contributes to each of its addresses; nothing before its account is known."""
     customer = buyer.get("customer")
     if customer is None:
         return []

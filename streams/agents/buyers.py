@@ -108,7 +108,7 @@ class _OrderTreePages:
 
 
 class BuyersHandler:
-    """Folds a buyer's rows and facts, and tells every address, and every order that asked, what it should know."""
+    """Folds a buyer's rows and facts, and publishes to every address, and to every order that asked."""
 
     name = "buyers"
 

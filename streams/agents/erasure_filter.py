@@ -54,7 +54,7 @@ class ErasureFilter:
     """One unit's look at who is erased: empties what arrives, and knows who must be taken out of the rows.
 
     Attributes:
-        fresh: the erasures that this unit was told of, by address.
+        fresh: the erasures that this unit brings, by address.
         gone: their digests, which rows remember.
     """
 

@@ -14,7 +14,7 @@ from streams.messages.changes import Change, VariantInfo
 
 
 class ItemRow(msgspec.Struct, array_like=True, gc=False):
-    """One variant; ``cell`` is empty when nothing was ever heard of it."""
+    """One variant; ``cell`` is empty if no change of it ever came."""
 
     cell: Versioned[VariantInfo] | None = None
 

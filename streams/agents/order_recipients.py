@@ -1,4 +1,4 @@
-"""The orders of accounts that have asked whom they belong to, and whom they must be told when an account's addresses change.
+"""The orders of accounts that have asked whom they belong to, and which get a new reply when its addresses change.
 
 An index row per order, all key, under its buyer and its group (:func:`streams.domain.recipients.group_of`): a new address finds
 the orders that have it on them without reading the others, and no order ever learns of more than its own recipient.

@@ -127,7 +127,7 @@ class ProductsHandler:
             for parent in before | after:
                 unit.put(_pair(*parent, change.key), b"" if parent in after else None)
         item.cause(change.lane, change.caused_at)
-        # Prices and stock of a variant that never was are nobody's news: they wait for it.
+        # Prices and stock of a variant that is not there yet concern nobody: they wait for it.
         item.record |= item.row.variant is not None
         item.item |= change.kind is ChangeKind.VARIANT
         return effect

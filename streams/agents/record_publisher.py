@@ -40,15 +40,15 @@ class RecordPublisher:
     def publish(
         self, emitter: ChangeEmitter, order: int, row: OrderRow, live: Live | None, items: order_record.Items, *, again: bool
     ) -> None:
-        """Tell the record or the follow-up, and ask the buyer when it is not known whose they are.
+        """Publish the record or the follow-up, and ask the buyer when it is not known whose they are.
 
         Args:
-            voice: how the document speaks in this unit.
+            emitter: where the changes go in this unit.
             order: its id.
-            row: its state; what is told is remembered there.
+            row: its state, which remembers what was published.
             live: what it is worth, if it is live.
             items: the variants of its lines.
-            again: a change came again, so what followed from it may never have been told: the buyer is asked in any case.
+            again: a change came again, so what followed from it may be lost: the buyer is asked in any case.
         """
         if row.recipient is not None and (live is None or live.buyer != row.recipient.buyer):
             # Who is not the buyer does not say when its addresses change.
@@ -62,7 +62,7 @@ class RecordPublisher:
             self._record(emitter, order, row, None if shown is None or shown.fact.credit else shown, items, self._orders)
 
     def _shown(self, live: Live) -> bool:
-        """Whether Dotdigital is told of the document itself."""
+        """Whether the document itself goes to Dotdigital."""
         fact = live.fact
         if fact.number is None:
             return False
@@ -95,7 +95,7 @@ class RecordPublisher:
             emitter.emit(self._topics.desired, DesiredRecordChange, *place, DesiredRecord(content, order))
 
     def _follow_up(self, emitter: ChangeEmitter, credit: int, row: OrderRow, shown: Live | None) -> None:
-        """Whoever is the recipient until Dotdigital was told; of one who must be forgotten nobody else is told."""
+        """The recipient may change until Dotdigital has the follow-up; that of an erased person goes to nobody else."""
         if row.follow_up_recipient == NOBODY:
             return
         whose = None if row.follow_up_delivered or shown is None else recipient(row, shown)

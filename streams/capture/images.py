@@ -55,7 +55,7 @@ def _former(before: dict[str, Any], column: str) -> Any:
 
 
 def _kept(names: tuple[str, ...], columns: dict[str, Any], missing: set[str], large: set[str]) -> bool:
-    """Whether this image cannot tell a field that is read from the first of ``names`` with a value.
+    """Whether this image lacks a field that is read from the first of ``names`` with a value.
 
     Args:
         names: its columns, the deciding one first.

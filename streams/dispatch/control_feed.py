@@ -16,7 +16,7 @@ _POLL_MS = 1_000
 
 
 class ControlFeed(Protocol):
-    """Where the worker hears of pauses."""
+    """How the worker learns of pauses."""
 
     async def follow(self, apply: ApplyControl, known: Callable[[], None]) -> None:
         """Apply what was said, call ``known`` once that is all there is, and go on for ever."""

@@ -24,12 +24,12 @@ class Move(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class BuyerRow(msgspec.Struct, array_like=True, gc=False):
     """The state of one buyer.
 
-    ``root`` is the root of the ledger, ``next_page`` its next unused page; ``told`` maps every address that was ever told
-    of this buyer to the address that was told to have taken its place (None: it is current, or nothing did); ``asked``:
-    an order has asked whom it belongs to; ``erased`` the digests of those who were taken
-    out of this row; ``moves`` who moved, by contact row. ``paged``: the persons of a large account, with what was published to
-    addresses, have pages of their own, and only those are here that somebody has read; then ``first`` is the first person with
-    an address (contact row, address), None also if everybody was read, and ``unreadable`` are the contact rows whose address
+    ``root`` is the root of the order tree, ``next_page`` its next unused page; ``published_addresses`` maps every address to
+    which this buyer ever published a contribution to the address that took its place (None: it is current, or nothing did);
+    ``asked``: an order has asked whom it belongs to; ``erased`` the digests of those who were taken out of this row;
+    ``moves`` who moved, by contact row. ``paged``: the persons of a large account, with what was published to addresses,
+    have pages of their own, and only those are here that somebody has read; then ``first`` is the first person with an
+    address (contact row, address), None also if everybody was read, and ``unreadable`` are the contact rows whose address
     nobody can read.
     """
 
@@ -162,9 +162,9 @@ def unreadable_persons(row: BuyerRow) -> list[int]:
 def parts(
     key: str, row: BuyerRow, pages: Pages, only: AbstractSet[str] | None = None
 ) -> tuple[dict[str, BuyerContribution | AddressLeft], str | None]:
-    """What every address must be told now, those that were left included; and the code if the buyer is held.
+    """The contribution to every address now, those that were left included; and the code if the buyer is held.
 
-    Remembers the addresses told, in ``row``. With ``only``, nothing has changed for others than these addresses.
+    Remembers these addresses in ``row``. With ``only``, nothing has changed for others than these addresses.
     """
     totals = totals_of(row.root)
     current = addresses(key, row, totals)

@@ -1,4 +1,4 @@
-"""One variant, assembled from its own row, prices, stocks and memberships in any order of arrival, and what is told of it.
+"""One variant, assembled from its own row, prices, stocks and memberships in any order of arrival, and its record.
 
 ``docs/delivery-rules.md`` sections 1 and 5; this module is their only implementation in the pipeline.
 """

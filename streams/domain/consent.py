@@ -118,7 +118,7 @@ def with_observed_status(
 
 
 def with_carried_refusal(consent: Consent, position: bytes) -> Consent:
-    """A refusal at a former address of the person applies here too; ``position`` is the version of the row that tells it."""
+    """A refusal at a former address of the person applies here too; ``position`` is the version of the row that carries it."""
     return join(consent, Consent(carried=position))
 
 

@@ -100,7 +100,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
             return True
         if self.hash is None:
             return False
-        # One refusal more says nothing new, but somebody may have subscribed since the last one was told.
+        # One refusal more says nothing new, but somebody may have subscribed since the last one was sent.
         return self.outcome_unknown or self.hash != self.delivered or (self.must_send_opt_out and self.fields is not None)
 
     @property
@@ -130,7 +130,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
 
 
 def _hash(row: ContactDeliveryState) -> bytes:
-    """Identifies the desired content: the data fields and whether an opt-out must be told."""
+    """Identifies the desired content: the data fields and whether an opt-out must be sent."""
     return _digest(row.fields, out=consent.opted_out(row.consent))
 
 

@@ -1,4 +1,4 @@
-"""Money as Dotdigital is told of it: two decimal places, rounded once, digit for digit."""
+"""Money as it is sent to Dotdigital: two decimal places, rounded once, digit for digit."""
 
 from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Context, Decimal

@@ -37,15 +37,15 @@ class Recipient(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class OrderRow(msgspec.Struct, array_like=True, gc=False):
-    """The state of one order id: every row that names it, and what was told to whom.
+    """The state of one order id: every row that names it, and what was published to whom.
 
-    ``answers`` holds, per credited line, whether it exists; ``buyers`` every buyer that was ever told of this order;
+    ``line_replies`` holds, per credited line, whether it exists; ``buyers`` every buyer that ever got a fact of this order;
     ``held`` the code and the epoch millisecond since when the order is held. ``owners``: per credited line, the order that
     has it; ``credited``: every order that this credit note ever gave something back; ``credits``: what credit notes give
     back of this order, by their id. ``records``: the places (recipient, key) of this order's record, the current one last;
-    ``followed``: whom the follow-up is for, empty when it was one who must be forgotten; ``unfollowed``: whom before;
-    ``told``: Dotdigital knows of it. ``erased``: digests of those who were taken out of this row. ``too_large``: there were
-    more rows than :data:`MOST_ROWS`, and some are not here.
+    ``follow_up_recipient``: whom the follow-up is for, empty if it was an erased person; ``former_follow_up_recipients``:
+    whom before; ``follow_up_delivered``: Dotdigital has it. ``erased``: digests of those who were taken out of this row.
+    ``too_large``: there were more rows than :data:`MOST_ROWS`, and some are not here.
     """
 
     header: Versioned[rows.Header] | None = None

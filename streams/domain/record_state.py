@@ -1,7 +1,7 @@
 """Insight records and follow-ups: what should stand in Dotdigital against what was delivered.
 
 The rows beside the contact's (:mod:`streams.domain.contact_state`). A record's content is kept only until it is delivered:
-afterwards its digest is remembered, and whoever made the record can be asked to tell it again.
+afterwards its digest is remembered, and whoever made the record can be asked to publish it again.
 """
 
 from hashlib import blake2b
@@ -57,12 +57,12 @@ class RecordDeliveryState(msgspec.Struct, array_like=True, gc=False):
 
     @property
     def content_missing(self) -> bool:
-        """Whether the content must be told again before it can be sent."""
+        """Whether the content must be published again before it can be sent."""
         return self.dirty and self.hash != GONE and self.content is None
 
 
 class FollowUpDeliveryState(msgspec.Struct, array_like=True, gc=False):
-    """One credit note of which Dotdigital is told once; ``done`` is for ever. Not ``desired``: it has another recipient now.
+    """One credit note, which is delivered once; ``done`` is for ever. Not ``desired``: it has another recipient now.
 
     ``parked`` is the digest of what Dotdigital refused.
     """
@@ -75,7 +75,7 @@ class FollowUpDeliveryState(msgspec.Struct, array_like=True, gc=False):
 
     @property
     def dirty(self) -> bool:
-        """Whether it must still be told."""
+        """Whether it must still be sent."""
         return self.desired is not None and not self.done and self.parked is None
 
 
@@ -85,7 +85,7 @@ def digest_of(content: bytes) -> bytes:
 
 
 def digest_of_follow_up(wanted: DesiredFollowUp) -> bytes:
-    """Identifies what is to be told."""
+    """Identifies what is to be sent."""
     return digest_of(_encode(wanted))
 
 
@@ -137,7 +137,7 @@ def contact_gone(row: RecordDeliveryState) -> None:
 
 
 def set_desired_follow_up(row: FollowUpDeliveryState, wanted: DesiredFollowUp | None) -> None:
-    """Write what is to be told into the row."""
+    """Write what is to be sent into the row."""
     if wanted != row.desired:
         row.parked, row.code = None, None
     row.desired = wanted

@@ -1,4 +1,4 @@
-"""Times as Dotdigital is told of them: ISO 8601, UTC, whole seconds."""
+"""Times as they are sent to Dotdigital: ISO 8601, UTC, whole seconds."""
 
 from datetime import UTC, datetime
 

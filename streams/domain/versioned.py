@@ -1,7 +1,7 @@
 """A stored fact and the position of the row version that produced it: replace, never increment.
 
 Positions are bytes that compare in order: a source position (:mod:`streams.capture.position`) for captured rows, a row
-version of ours (:func:`version_bytes`) for what one stage tells the next. The two never meet in one cell.
+version of ours (:func:`version_bytes`) for what one stage publishes to the next. The two never meet in one cell.
 """
 
 from typing import Any, Generic, TypeVar
@@ -30,8 +30,9 @@ def is_not_older(cell: Versioned[T] | None, position: bytes) -> bool:
 
 
 def merged(old: Versioned[Any] | None, change: Change) -> Versioned[Any]:
-    """The cell after ``change``; fields that the source could not tell are kept from the row before."""
+    """The cell after ``change``; fields that the source left out are kept from the row before."""
     new = change.row
+    # A database that leaves large columns out of an update which did not change them must not empty them here.
     if change.keep and isinstance(new, msgspec.Struct) and old is not None and old.row is not None:
         new = msgspec.structs.replace(new, **{field: getattr(old.row, field) for field in change.keep})
     return Versioned(change.position, new)
@@ -42,7 +43,7 @@ def next_version(current: int, now_us: int) -> int:
 
     It rises with every write, survives restarts because it is stored in the row, and is above what a paused worker
     computed before its partitions went to another, as long as clocks differ by less than the pause. A table that is
-    rebuilt from nothing therefore also outranks what it told the next stage in its former life.
+    rebuilt from nothing therefore also outranks what it published before.
     """
     return max(current + 1, now_us)
 

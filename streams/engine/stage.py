@@ -278,7 +278,7 @@ class Stage:
     async def _commit(self, units: Sequence[UnitOfWork]) -> None:
         """Make units durable: the changelog, the outputs, the local state, what is kept in memory.
 
-        In that order: what was told must be remembered, or a replay cannot take it back (from a buyer that an order left).
+        In that order: what was published must be remembered, or a replay cannot withdraw it (from a buyer that an order left).
         """
         written = (self.table.append(unit.partition, unit.writes) for unit in units)
         notes = await asyncio.gather(*written, return_exceptions=True)

@@ -184,7 +184,7 @@ class StageTransport(driver.Transport):  # type: ignore[misc]  # as above
 
     ``closed`` are the assigned partitions whose state is not open yet, ``moved`` those that go on elsewhere than was committed,
     ``in_flight`` what was delivered and is not done. ``metadata`` is what to commit beside an offset,
-    ``passed`` is told where partitions go on behind what holds nothing for us.
+    ``passed`` is called with the offsets at which partitions go on behind records that hold nothing for us.
     """
 
     Consumer: ClassVar[Any] = _Consumer

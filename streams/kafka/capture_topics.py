@@ -18,7 +18,7 @@ HEARTBEAT_COLUMNS = ("id", "beat")
 """``id`` is 1; ``beat`` is when the connector last wrote, in UTC."""
 
 SIGNAL = "signal"
-"""Table through which the connector is told what to do, and in which it marks the windows of incremental snapshots."""
+"""Table through which the connector gets its signals, and in which it marks the windows of incremental snapshots."""
 
 SIGNAL_COLUMNS = ("id", "type", "data")
 """Debezium wants these three in this order (its page on signals)."""
@@ -36,9 +36,9 @@ class CaptureNames:
         prefix: Debezium's ``topic.prefix``; offsets are stored under it, so it never changes.
         heartbeat_rows: topic of the heartbeat table's rows.
         heartbeats: topic of the heartbeats that the connector writes without the database.
-        schema_changes: topic that tells of changed tables.
+        schema_changes: topic of changes of the tables themselves.
         notifications: topic on which snapshots and capture instances report.
-        signals: topic through which the connector is told what to do; keys must equal ``prefix``.
+        signals: topic through which the connector gets its signals; keys must equal ``prefix``.
         history: the connector's memory of table schemas; nobody else reads it.
     """
 

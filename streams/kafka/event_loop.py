@@ -2,7 +2,7 @@
 
 asyncio ignores a write to a connection that the other side has closed; uvloop raises ``RuntimeError``, which aiokafka does not
 expect (aio-libs/aiokafka issue 1038). When a broker goes at the wrong moment that ends aiokafka's metadata task: the client
-lives on, never hears of the broker again, and says nothing.
+lives on, never asks the broker for metadata again, and logs nothing.
 """
 
 import asyncio

@@ -24,6 +24,7 @@ HeadedRecord: TypeAlias = tuple[bytes | None, bytes | None, Headers]
 _NO_HEADERS: Headers = []
 
 _BATCH_BYTES = 1_000_000
+"""Below ``message.max.bytes`` of a broker that is left as it comes (1,048,588), headers of the batch included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +80,13 @@ class BatchProducer:
         batch = self._producer.create_batch()
         for key, value, headers in entries:
             if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
+                # The batch is full and has not taken the record. A fresh one takes any record, and the broker judges it.
                 pending.append((batch.record_count(), await self._submit(batch, topic, partition)))
                 batch = self._producer.create_batch()
                 batch.append(key=key, value=value, timestamp=None, headers=headers)
         if count := batch.record_count():
             pending.append((count, await self._submit(batch, topic, partition)))
+        # Waited for together: the batches of a partition keep their order, also when the producer repeats one.
         results: Sequence[object] = await asyncio.gather(*(future for _, future in pending))
         return [
             Appended(int(result.offset), count)  # type: ignore[attr-defined]  # RecordMetadata

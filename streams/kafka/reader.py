@@ -11,6 +11,7 @@ from streams.kafka.security import KafkaConfig
 
 _IDLE_MS = 250
 _LARGEST_FETCH = 4 * 2**20
+"""Bytes for each partition and fetch; four times aiokafka's default, because whole topics are read."""
 
 
 def reader(kafka: KafkaConfig) -> AIOKafkaConsumer:
@@ -30,6 +31,7 @@ async def read_to_end(consumer: AIOKafkaConsumer, places: Sequence[TopicPartitio
         # Not seek_to_beginning: the consumer's own reset to the end, which is under way, may overtake it.
         consumer.seek(place, begins[place])
     waiting = set(places)
+    # By position, not by the last record: compaction and markers of transactions leave the last offsets without a record.
     while waiting := {place for place in waiting if await consumer.position(place) < ends[place]}:
         for records in (await consumer.getmany(*waiting, timeout_ms=_IDLE_MS)).values():
             for record in records:

@@ -1,4 +1,4 @@
-"""What one stage tells the next: the changes packed into the records of our own topics.
+"""What one stage publishes to the next: the changes packed into the records of our own topics.
 
 A record's value is a msgpack array of :class:`Change`. Tags and field orders are a wire format: append, never reorder; a
 breaking change needs a new application version (``OWDD_APP_VERSION``) and a rebuild.
@@ -80,7 +80,7 @@ class LineOwnership(_Message, frozen=True, tag=20):
 
 
 class LineQuery(_Message, frozen=True, tag=21):
-    """Credit note ``credit`` gives back the line: tell it whether the line exists, now and whenever that changes."""
+    """Credit note ``credit`` gives back the line, and needs to know whether it exists, now and whenever that changes."""
 
     credit: int
 
@@ -222,7 +222,7 @@ class CreditedAmount(_Message, frozen=True, tag=31):
 
 
 class DesiredRecord(_Message, frozen=True, tag=32):
-    """An insight record as it should be: its JSON, and the id (order or variant) that can be asked to tell it again.
+    """An insight record as it should be: its JSON, and the id (order or variant) that can be asked to publish it again.
 
     Without content the record must not exist, as far as that source is concerned; ``moved``: the source has another one now, at
     another contact or under another key.
@@ -234,7 +234,7 @@ class DesiredRecord(_Message, frozen=True, tag=32):
 
 
 class DesiredFollowUp(_Message, frozen=True, tag=33):
-    """One credit note of which Dotdigital is told once; ``amount`` in ``currency``."""
+    """One credit note, which is delivered to Dotdigital once; ``amount`` in ``currency``."""
 
     number: str | None
     at: int

@@ -1,7 +1,7 @@
 """Delivery events: what became of every attempt to deliver. The records of the topic ``deliveries`` (JSON).
 
-One struct for each outcome, told apart by the field ``event``; a field that an outcome does not have, its struct does not have
-either. ``at`` is when the event was written (epoch ms), ``task`` names what was sent (:mod:`streams.dispatch.outbox.tasks`),
+One struct for each outcome, distinguished by the field ``event``; a struct has no field that its outcome lacks.
+``at`` is when the event was written (epoch ms), ``task`` names what was sent (:mod:`streams.dispatch.outbox.tasks`),
 ``digest`` identifies the content that was answered. ``import_id`` names the import whose report says so; None: a single call.
 
 ``opt_outs``: of the opt-outs that the contact's row counts, the call passed on so many; None: there was none.

@@ -65,7 +65,7 @@ class LocalStack:
         directory: data, logs and state of all parts.
         mapping: the site's mapping file.
         overrides: more ``OWDD_*`` variables for the workers.
-        progress: told of what takes long.
+        progress: called with what takes long.
         security: how the broker's listener is secured, if this stack is the first to start it.
         broker: directory of the broker; several stacks may share one that runs already.
         by_worker: more ``OWDD_*`` variables for single workers, by name.

@@ -11,7 +11,7 @@ from testkit.oracle.expectation import Expectation
 
 
 def follow_up_differences(expected: Expectation, account: Account, mapping: Mapping) -> Iterator[Difference]:
-    """Credit notes that were not told, or told to two.
+    """Credit notes that were not delivered, or delivered to two.
 
     A credit note is told to whom it belonged at that time: if rows moved it since, the address that was told stays, and so
     does what was told of a note that is gone by now.

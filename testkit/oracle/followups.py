@@ -1,4 +1,4 @@
-"""The credit notes of which Dotdigital is told once (delivery rules §7)."""
+"""The credit notes that Dotdigital gets once (delivery rules §7)."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -10,7 +10,7 @@ from testkit.oracle.row_reading import Tables
 
 
 def follow_ups(tables: Tables, mapping: Mapping, contacts: Collection[str]) -> dict[str, frozenset[str]]:
-    """Address to the numbers of its credit notes that must be told; ``contacts``: the addresses that have a contact."""
+    """Address to the numbers of its credit notes that must be delivered; ``contacts``: the addresses that have a contact."""
     wanted = mapping.delivery.follow_up
     if wanted is None:
         return {}

@@ -12,7 +12,7 @@ _BAD_GATEWAY = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 
 
 
 def throttled(headers: Mapping[str, str]) -> Response:
-    """A tier's budget is used up. It is told apart from a full job queue by having no errorCode."""
+    """A tier's budget is used up. It differs from a full job queue by having no errorCode."""
     return json_response({"message": "Too many requests."}, 429, headers)
 
 

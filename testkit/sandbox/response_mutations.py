@@ -1,4 +1,4 @@
-"""Replies that are right but not what a strict client expects: other casing, members nobody has heard of.
+"""Replies that are right but not what a strict client expects: other casing, members that nobody knows.
 
 Both are known from the field. Reads and writes of one enumeration differ in case, report codes are documented in
 Pascal case and shown in camel case, an import's success is called `Finished` or `Complete`, and clients with strict

@@ -1,4 +1,4 @@
-"""What Dotdigital must still be told, and how long each change took to be told."""
+"""What must still be delivered, and how long each change took until it was."""
 
 import asyncio
 from array import array
@@ -18,7 +18,7 @@ _NOTHING = canonical({})
 
 @dataclass(slots=True)
 class _Open:
-    """A change that no call has carried yet; ``out``: its opt-out, which a call must tell in so many words."""
+    """A change that no call has carried yet; ``out``: its opt-out, which a call must state explicitly."""
 
     at: int
     lane: Lane
@@ -69,7 +69,7 @@ class Backlog:
         if isinstance(change.row, DesiredContact):
             if deliverable not in self.desired and change.row.opted:
                 self._subscribed.add(deliverable)
-            # Who never was subscribed has no opt-out to be told.
+            # Who never was subscribed has no opt-out to send.
             out = change.row.opted is False and deliverable in self._subscribed
             if out:
                 self._subscribed.remove(deliverable)
@@ -80,7 +80,7 @@ class Backlog:
         waiting.append(_Open(at, Lane(change.lane), content, out))
         self.idle.clear()
         if self._held.get(deliverable) == content and not any(change.out for change in waiting):
-            # What was changed back before anybody was told of it needs no call.
+            # What was changed back before it was delivered needs no call.
             self._close(deliverable)
         return True
 

@@ -1,7 +1,7 @@
 """Dispatch without a broker: topics that arrive a moment after they were appended, a stage over them, and its state.
 
 The stage keeps the rules of :class:`streams.engine.stage.Stage`: records of a partition in order, everything that waits in
-one unit, first what is told, then the state, then what is kept in memory. The state is RocksDB, as in a worker.
+one unit, first what is published, then the state, then what is kept in memory. The state is RocksDB, as in a worker.
 """
 
 import asyncio

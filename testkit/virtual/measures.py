@@ -96,7 +96,7 @@ def best(trace: Trace, mapping: Mapping, terms: Terms, debounce: Debounce, rows:
 
 
 def _reachable(trace: Trace, at: int) -> int:
-    """When the account can first be told of what happens at ``at``, in milliseconds since the trace began."""
+    """When the account can first get what happens at ``at``, in milliseconds since the trace began."""
     if trace.outage is None:
         return at
     down, up = (int(seconds * 1000) for seconds in trace.outage)

@@ -1,4 +1,4 @@
-"""A recorded trace: what should stand in Dotdigital, change by change, as dispatch is told it."""
+"""A recorded trace: what should stand in Dotdigital, change by change, as dispatch gets it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -119,7 +119,7 @@ def _backfill(shop: TrafficShop, scale: Scale) -> None:
     for order in rng.sample(shop.orders, scale.orders):
         shop.plan(rng.randrange(begin, end), shop.despatch(order))
     newcomers = (shop.newcomer() for _ in range(scale.backfill))
-    # A snapshot also tells what is there already, and 2,000 rows a second.
+    # A snapshot also brings what is there already, and 2,000 rows a second.
     shop.plan(begin, shop.load(chain(iter(list(shop.customers)), newcomers), every=10, count=20))
 
 

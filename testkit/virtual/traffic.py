@@ -1,4 +1,4 @@
-"""A made-up shop that runs in time order and tells dispatch what changed, as the agents would.
+"""A made-up shop that runs in time order and publishes to dispatch what changed, as the agents would.
 
 Every change of an order is a change of its record and of its buyer's contact; what is bought changes the stock of the
 catalogue. A new order arrives in two parts, because its header and its lines stand in different tables.
@@ -187,7 +187,7 @@ class TrafficShop:
         return action
 
     def load(self, customers: Iterator[Customer], every: int, count: int) -> Action:
-        """A snapshot tells of ``count`` customers every ``every`` milliseconds, known ones and new ones alike."""
+        """A snapshot publishes ``count`` customers every ``every`` milliseconds, known ones and new ones alike."""
 
         def action(at: int) -> None:
             chunk = list(islice(customers, count))

@@ -107,6 +107,7 @@ class DeliveryQueue:
     def lift_fence(self, partition: int) -> None:
         """Give out what is due in the partition."""
         self.blockers.lift_fence(partition)
+        # What was put behind the fence is in no heap yet.
         for task in self._tasks.values():
             if task.partition == partition:
                 self._push(task)

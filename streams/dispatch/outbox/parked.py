@@ -1,6 +1,6 @@
 """What Dotdigital refused for good, as it stands in topic ``<app>.parked-deliveries``.
 
-The outbox tells when it parks a task and when that ends; ``owdd dlq`` reads it. A task is named by its partition key and its
+The outbox writes when it parks a task and when that ends; ``owdd dlq`` reads it. A task is named by its partition key and its
 own key; of the records of one task the latest counts.
 """
 
@@ -72,12 +72,12 @@ def parked_of(task: str, row: DeliveryState, at: int, *, state: Literal["parked"
 
 
 def parked_record(parked: Parked, hash_key: bytes) -> tuple[bytes, bytes]:
-    """Key and value of the record that tells ``parked``; the key is the keyed hash of the partition key."""
+    """Key and value of the record of ``parked``; the key is the keyed hash of the partition key."""
     return keyed_hash(parked.key.encode(), hash_key).encode(), _encode(parked)
 
 
 def read_parked(value: bytes) -> Parked:
-    """What one record tells.
+    """The content of one record.
 
     Raises:
         msgspec.DecodeError: the value was not written by :func:`parked_record`.

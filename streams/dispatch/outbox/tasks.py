@@ -80,7 +80,7 @@ SINGLY: Final = (*IMPORTABLE, Work.ALONE, Work.RECORD_ALONE, Work.LIST)
 
 
 def task_of(family: Family, owner: str, part: object = None) -> str:
-    """The key of a task of ``owner`` (an address or a variant); ``part`` tells several of one owner apart."""
+    """The key of a task of ``owner`` (an address or a variant); ``part`` distinguishes several of one owner."""
     return f"{family}{owner}" if part is None else f"{family}{owner}\0{part}"
 
 
@@ -95,5 +95,5 @@ def owner_of(task: str) -> str:
 
 
 def part_of(task: str) -> str:
-    """What tells the task apart from others of its owner; empty for a contact."""
+    """What distinguishes the task from others of its owner; empty for a contact."""
     return task.partition("\0")[2]

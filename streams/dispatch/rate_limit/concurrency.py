@@ -1,4 +1,4 @@
-"""Ceilings: what the account may do only so many times at once or in an hour, apart from the budgets of calls."""
+"""Concurrency: what the account may do only so many times at once or in an hour, apart from the budgets of calls."""
 
 from streams.core.clock import Clock
 from streams.dispatch.rate_limit.partition_share import PartitionShare
@@ -11,14 +11,16 @@ ENROLMENTS = 20
 """Enrolment calls in any 60 minutes, over all programmes."""
 
 _TURN = 300_000
+"""Milliseconds of a turn, where there are more partitions than slots: longer than most imports take."""
 _REFUSED = 15_000
+"""Milliseconds without a new import after a refusal: the account's others need the slots as well."""
 
 
 class ImportSemaphore:
     """This worker's part of the imports of one kind that may be in flight.
 
     When there are more partitions than slots they take turns; an import that outlasts its turn may bring the account to its
-    ceiling, which Dotdigital then says: :meth:`refused`.
+    limit, and then Dotdigital refuses the next: :meth:`refused`.
     """
 
     def __init__(self, share: PartitionShare, limit: int, clock: Clock) -> None:
@@ -50,7 +52,7 @@ class ImportSemaphore:
         self.held = max(0, self.held - 1)
 
     def refused(self) -> None:
-        """The account's ceiling is reached: start nothing for a while. The slot is still to be released."""
+        """The account's limit is reached: start nothing for a while. The slot is still to be released."""
         self._closed_until = self._clock.now_ms() + _REFUSED
 
 
@@ -76,5 +78,5 @@ class EnrolmentQuota:
         return True
 
     def refused(self) -> None:
-        """Somebody else used the allowance up: it frees one call in three minutes on average."""
+        """Somebody else used the quota up: it frees one call in three minutes on average."""
         self._closed_until = self._clock.now_ms() + 3_600_000 // ENROLMENTS

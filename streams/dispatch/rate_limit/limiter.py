@@ -1,4 +1,4 @@
-"""The budget governor: every call to Dotdigital asks it first, and tells it what the answer said of the budget.
+"""The rate limiter: every call to Dotdigital asks it first, and reports to it what the response stated of the budget.
 
 Urgent before live before bulk, and within a lane first come, first served. :mod:`streams.dispatch.rate_limit.quota`
 decides what one worker may do; here callers wait for it. Counts are kept in memory: after a restart (within a minute, or an
@@ -90,7 +90,7 @@ class RateLimiter:
         self.enrolments = EnrolmentQuota(share, clock)
 
     async def acquire(self, tier: Tier, lane: Lane) -> None:
-        """Return once ``lane`` may make a call of ``tier``; :meth:`learned` must follow, whatever becomes of the call."""
+        """Return once ``lane`` may make a call of ``tier``; :meth:`record_response` must follow, whatever becomes of it."""
         waiter = _Waiter(lane, next(self._numbers), tier, asyncio.get_running_loop().create_future())
         insort(self._waiters, waiter)
         self._serve()
@@ -177,6 +177,7 @@ class RateLimiter:
                 self._metrics.budget_calls.labels(waiter.tier, waiter.lane.name.lower()).inc()
                 waiter.granted.set_result(None)
             else:
+                # Whoever waits behind is of the same lane or of a less urgent one, and must not overtake.
                 blocked.add(waiter.tier)
                 waiting.append(waiter)
         self._waiters = waiting
@@ -194,6 +195,7 @@ class RateLimiter:
 
     def _withdraw(self, waiter: _Waiter) -> None:
         if not waiter.granted.cancelled():
+            # Granted before it was cancelled, in the same turn of the event loop: the call is not made.
             self._minutes[waiter.tier].give_back()
             self._hour.spend(self._clock.now_ms(), -1)
         self._serve()
@@ -201,6 +203,8 @@ class RateLimiter:
     def _close(self, now: int) -> None:
         """A refusal that names no end: the old limit, or a gateway's. Nobody calls until the backoff is over."""
         self._refusals += 1
+        # Jittered, or all workers of the account would come back in the same moment.
         self._closed_until = now + int(self._policy.backoff.delay(self._refusals, self._rng) * 1000)
+        # An account that has never stated a budget is one with the old limit.
         if self._hour.limit is None and not any(minute.learned for minute in self._minutes.values()):
             self._hour.limit = OLD_LIMIT

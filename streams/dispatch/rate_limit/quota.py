@@ -20,7 +20,7 @@ RELEASE = 15_000
 STEP = 100
 """How often somebody who waits looks again during the release."""
 ASKING = 1_000
-"""How long others wait for the answer of the one call that goes ahead; also how long an answer is news."""
+"""How long others wait for the answer of the one call that goes ahead; also for how long an answer counts as recent."""
 SLOWEST_CALL = 121_000
 """No answer comes later than this after Dotdigital stamped it (its limit of request time)."""
 _FORGOTTEN = 10
@@ -59,8 +59,8 @@ class MinuteQuota:
     A worker never makes more calls than its share of the limit. It makes fewer when the account has less left than that share:
     then somebody else uses the budget too, and all workers divide what is left. A call without its answer when a minute ends
     counts in the next one too, until the answer says that it was in time; only one of those that do not divide among the
-    partitions may then be too many, since they go round. After a refusal, or when what is left was heard long ago and others
-    seem to use it too, one call goes ahead of the rest.
+    partitions may then be too many, since they go round. After a refusal, or when the last answer is old and others
+    seem to use the budget too, one call goes ahead of the rest.
     """
 
     def __init__(self, share: PartitionShare, limit: int | None) -> None:
@@ -86,9 +86,11 @@ class MinuteQuota:
         if own is None:
             return None
         if self._must_ask(now) and self.under_way and now - self._called < ASKING:
+            # One call is out and asks. If it has no answer after ASKING, the next one asks.
             return 0
         own -= self._sent
         if self.remaining - self.under_way < own:
+            # Somebody else uses the budget too. Every worker is shown the same remainder, so each takes its fraction of it.
             own = min(own, int(self.remaining * self._share.fraction) - self.under_way)
         return max(0, own)
 
@@ -132,16 +134,20 @@ class MinuteQuota:
         self._set_skew(ends, now, now if throttled else now - SLOWEST_CALL)
         if not self.learned:
             self.learned, self.remaining = True, rate.limit
+        # The end of one minute is stated with small differences; half a minute tells two minutes apart.
         elif ends > self._ends + MINUTE // 2:
             self._begin(ends, now)
+            # This call is under way no longer, so it was not carried over; but Dotdigital has counted it in the new minute.
             self._sent += 1
         elif ends < self._ends - MINUTE // 2:
             if self._carried and ends + self._skew <= now:
+                # It was in time for the minute before, and takes nothing of this one.
                 self._carried -= 1
                 self._sent -= 1
                 return
             self._resume(ends, now)
         self._ends, self.limit = ends, rate.limit
+        # The lowest counts: answers overtake each other, and an older one states more than is left now.
         self.remaining = 0 if throttled else min(self.remaining, rate.remaining)
 
     def _must_ask(self, now: int) -> bool:
@@ -152,6 +158,7 @@ class MinuteQuota:
     def _roll(self, now: int) -> None:
         over = now - self._ends - self._skew - MARGIN
         if over >= 0:
+            # Minutes may have passed without a call: the one that holds ``now`` begins.
             self._begin(self._ends + (over // MINUTE + 1) * MINUTE, now)
             self._skew -= min(max(0, self._skew), _FORGOTTEN)
 
@@ -159,6 +166,7 @@ class MinuteQuota:
         self._began, self._ends = now, ends
         self.remaining = self.limit or 0
         self._sent_before = self._sent
+        # A call without an answer may reach Dotdigital in the new minute, so it counts there until its answer says otherwise.
         self._sent = self._carried = self.under_way + self._lost
         self._lost = 0
         self._urgent_before, self._urgent = self._urgent, 0

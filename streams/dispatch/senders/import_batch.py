@@ -23,7 +23,7 @@ from streams.dotdigital.insight import ImportRecord
 from streams.messages.deliveries import CreatedAs, ImportedTask
 
 _MOST_EVENT_BYTES = 500_000
-"""Tasks of one partition, as the event that announces them names them: half of what Kafka takes unless it is told otherwise."""
+"""Tasks of one partition, as the event that announces them names them: half of Kafka's default limit of a record."""
 
 _encode = msgspec.json.Encoder().encode
 

@@ -37,6 +37,7 @@ from streams.messages.deliveries import (
 log = structlog.get_logger()
 
 _LOOK_SECONDS = 0.5
+"""Between two looks at the queues: short against the debounce of the live lane."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ class ImportSender:
             self._starting.discard(key)
             return
         try:
+            # Only then are tasks leased: the reading may take minutes, and until it is done they can still go by single calls.
             if work is not Work.NEW or await self._freshness.fresh():
                 tasks = self._queue.take_due(key, route.count)
                 now, most = self._clock.now_ms() / 1000, self._policy.routing.import_most

@@ -88,6 +88,7 @@ class SingleCallSender:
     async def _send(self, task: DeliveryTask) -> None:
         row = self._rows.get(task.key, task.partition)
         if row is None:
+            # Erased meanwhile, or the partition is another worker's, which has the task now.
             self._queue.finish(task.key)
             return
         try:
