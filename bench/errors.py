@@ -1,4 +1,4 @@
-"""What ends a benchmark without a number.
+"""Errors that end a benchmark without a number.
 
 The tree::
 

@@ -1,4 +1,4 @@
-"""What was measured, with its spread, the machine and the versions; as a table and as JSON."""
+"""A measurement with its spread, the machine and the versions; as a table and as JSON."""
 
 import platform
 import shlex

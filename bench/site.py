@@ -101,7 +101,7 @@ class Site:
         return Child(name, [sys.executable, *command], os.environ | own, self.directory / f"{name}.log")
 
     def producer(self) -> BatchProducer:
-        """What writes captured records: uncompressed, as Kafka Connect does by default."""
+        """The producer of captured records: uncompressed, as Kafka Connect does by default."""
         return BatchProducer(Settings(kafka_bootstrap=self.broker.bootstrap, compression="none"))
 
     async def append(self, producer: BatchProducer, message: Message) -> None:

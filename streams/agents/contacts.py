@@ -61,10 +61,12 @@ class ContactsHandler:
             self._forget(unit, erasures)
         for address, (row, lane, caused_at) in touched.items():
             if address in erasures.requests:
+                # Its row was deleted above, and saving it now would bring the person back.
                 continue
             row.version = next_version(row.version, unit.now_us)
             row.held = self.held.update(unit, address, row.held, contact_projection.held_code(row))
             if row.held is None:
+                # While it is held Dotdigital keeps what it has: held is not gone.
                 wanted = contact_projection.desired(row, self._mapping)
                 position = version_bytes(row.version)
                 unit.emit(self._topics.desired, DesiredContactChange(address, 0, position, lane, caused_at, wanted))

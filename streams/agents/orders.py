@@ -34,7 +34,7 @@ _RECORD_ONLY = (
     ChangeKind.RESEND_REQUEST,
     ChangeKind.FOLLOW_UP_DELIVERED,
 )
-"""What changes only the order's record. Its buyer need not hear of it, and must not where it is the buyer's own word."""
+"""What changes only the order's record. Its buyer needs no fact of it; in reply to the buyer's own it would be a loop."""
 
 
 class StatusRow(msgspec.Struct, array_like=True, gc=False):
@@ -53,7 +53,7 @@ class _Header(msgspec.Struct, array_like=True, gc=False):
 class _Touched:
     """An order in work.
 
-    ``fact``: its buyer must hear of it. ``again``: a change came again, so what followed from it may be lost. ``variants``:
+    ``fact``: its buyer must get it. ``again``: a change came again, so what followed from it may be lost. ``variants``:
     those of its lines before the first line changed.
     """
 
@@ -65,6 +65,7 @@ class _Touched:
     variants: set[int] | None = None
 
     def cause(self, lane: int, caused_at: int) -> None:
+        # What is published once for several changes is as urgent as the most urgent one, and as late as the oldest one.
         self.lane = min(self.lane, lane)
         self.caused_at = min(self.caused_at, caused_at)
 
@@ -124,6 +125,7 @@ class OrdersHandler:
             done = self._fold(unit, change, work)
             applied += done
             stale += not done
+        # Before the projections: the orders that it reaches are projected in this unit too.
         self._sweep(unit, work)
         if erasures.requests:
             self._forget(unit, erasures, work.orders)
@@ -131,6 +133,7 @@ class OrdersHandler:
             self._project(unit, order, item, work)
         for key, block in work.blocks.items():
             self._blocks.save(unit, key, block)
+        # Not before: if the unit fails, its records are tried again one by one, and must find the texts as they were.
         unit.on_commit(lambda: self._texts.__setitem__(unit.partition, work.texts))
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
@@ -279,7 +282,7 @@ class OrdersHandler:
     def _publish_line_ownership(
         self, unit: UnitOfWork, order: int, change: Change, before: Versioned[rows.Line] | None
     ) -> None:
-        """Tell the line index when a line appears in or disappears from this order (or may have, before a crash)."""
+        """Publish to the line index when a line appears in or disappears from this order (or may have, before a crash)."""
         live = change.row is not None
         if before is None or (before.row is not None) != live or before.position == change.position:
             line = int(change.pk)
@@ -330,6 +333,7 @@ class OrdersHandler:
         if live is not None and live.buyer not in row.buyers:
             row.buyers.append(live.buyer)
         for buyer in row.buyers:
+            # A former buyer gets an empty fact, and takes the order out of its sums.
             fact: OrderFact | None = None
             if live is not None and buyer == live.buyer:
                 fact = live.fact if live.fact.credit else msgspec.structs.replace(live.fact, skus=skus(row, items))

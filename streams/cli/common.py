@@ -1,4 +1,4 @@
-"""What every command needs first: settings, mapping, and the operator's name."""
+"""The first needs of every command: settings, mapping, and the operator's name."""
 
 import getpass
 

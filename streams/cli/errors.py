@@ -38,7 +38,7 @@ def reported(*, as_json: bool) -> Iterator[None]:
     except (KeyboardInterrupt, typer.Abort):
         end(Failure("Interrupted", "interrupted", ExitCode.INTERRUPTED), as_json=as_json)
     except BrokenPipeError:
-        # Whoever read our output has gone, as `head` does. Python would complain once more when it flushes at exit.
+        # The reader of our output has gone, as `head` does. Python would complain once more when it flushes at exit.
         sys.stdout = None
         sys.exit(ExitCode.ERROR)
     except Exception as error:

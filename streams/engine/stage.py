@@ -281,6 +281,7 @@ class Stage:
         In that order: what was published must be remembered, or a replay cannot withdraw it (from a buyer that an order left).
         """
         written = (self.table.append(unit.partition, unit.writes) for unit in units)
+        # All are waited for, also when one fails: no append may still be under way when the worker ends or begins anew.
         notes = await asyncio.gather(*written, return_exceptions=True)
         if failed := [note for note in notes if isinstance(note, BaseException)]:
             raise failed[0]

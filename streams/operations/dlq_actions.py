@@ -30,9 +30,10 @@ from streams.operations.dlq_store import DeadLetterStore
 
 Action: TypeAlias = Literal["retry", "drop"]
 ProgressCallback: TypeAlias = Callable[[int], None]
-"""Told how many are done."""
+"""Called with the number that are done."""
 
 _AUDITED_AT_ONCE = 100
+"""A command that is killed leaves at most so many entries done that the audit topic does not name: they are offered again."""
 
 
 class DeadLetterActions:

@@ -70,7 +70,9 @@ async def _clear(
                 else:
                     kept[TopicPartition(topic, record.partition)][change] = None
         ends = {place: RecordsToDelete(await consumer.position(place)) for place in places}
+    # Where nothing goes nothing is appended either, or each run would append the same changes once more.
     if producer is not None and going:
+        # Appended before the rest is deleted: interrupted between the two, a run leaves the kept ones twice, never not at all.
         for place, changes in kept.items():
             await producer.send(topic, place.partition, [(None, change) for change in changes])
         await admin.delete_records(ends)

@@ -14,7 +14,7 @@ from streams.settings import Settings
 
 
 async def current_control(settings: Settings) -> WriteControl:
-    """What holds now.
+    """The pause that is in force.
 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.

@@ -1,4 +1,7 @@
-"""The commands that the testkit adds to ``owdd``, by the entry point group ``owdd.commands``."""
+"""The commands that the testkit adds to ``owdd``, by the entry point group ``owdd.commands``.
+
+It may import everything; nothing imports it but the entry point. Start with ``demo.py``, which runs all the rest.
+"""
 
 from streams.cli.groups import commands
 

@@ -3,7 +3,8 @@
 It keeps one account in memory: contacts and their imports, insight data, events, lists, programs and consent. It obeys
 the rules that a data sync meets, counts calls against budgets (`testkit.sandbox.limits`) and can be made to misbehave
 (`testkit.sandbox.faults`). Where Dotdigital's published material is silent or contradicts itself the choice made here
-is written beside the code that makes it, and in docs/sandbox.md.
+is written beside the code that makes it, and in docs/sandbox.md. It imports nothing of the product. Start with ``app.py``, then
+``store.py``.
 """
 
 from testkit.sandbox.app import SandboxApp, create_app

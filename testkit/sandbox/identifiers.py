@@ -1,4 +1,4 @@
-"""What identifies a contact, and how each kind is stored.
+"""Identifiers of a contact, and how each kind is stored.
 
 E-mails are kept in lower case and mobile numbers without their plus sign, as Dotdigital's connectors record.
 """

@@ -1,4 +1,4 @@
-"""What was asked of the API, call by call and in sums."""
+"""The log of requests, call by call and in sums."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What shop to simulate, and what goes wrong on the way to Kafka."""
+"""The shop to simulate, and the faults on the way to Kafka."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

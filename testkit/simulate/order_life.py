@@ -21,7 +21,7 @@ _NEVER_ENTERED = 0.1
 
 
 class OrderLife:
-    """What happens to orders on a normal day."""
+    """The life of orders on a normal day."""
 
     def __init__(self, shop: Shop, catalogue: Catalogue) -> None:
         self._shop = shop

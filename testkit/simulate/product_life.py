@@ -1,4 +1,4 @@
-"""What happens to what is sold: prices and stock move, things are renamed, withdrawn, deleted and put elsewhere."""
+"""The life of products: prices and stock move, things are renamed, withdrawn, deleted and put elsewhere."""
 
 from collections.abc import Callable
 from functools import partial

@@ -69,7 +69,7 @@ class Simulation:
 
     @property
     def phenomena(self) -> Counter[str]:
-        """What has happened so far, by name."""
+        """Counts of the changes so far, by name."""
         return self._shop.seen
 
     @property

@@ -26,7 +26,7 @@ class DatabaseError(OwddError):
 
 
 class Part(StrEnum):
-    """What of a simulation to write."""
+    """The part of a simulation to write."""
 
     ALL = "all"
     OPENING = "opening"

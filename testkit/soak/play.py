@@ -29,7 +29,7 @@ _SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a run.
+    """The result of a run.
 
     Attributes:
         faults: how often each fault was done, by ``KIND:victim``.
