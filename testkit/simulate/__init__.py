@@ -1,7 +1,7 @@
 """A made-up Orderwise shop that changes its rows and emits what Debezium would emit for every change.
 
-Of the product it imports ``connect`` (the DBA's script) and what lies below. Start with ``simulation.py``, then ``order_life.py`` (a
-normal day) and ``envelopes.py`` (the records).
+Of the product it imports ``connect`` (the DBA's script) and what lies below. Start with ``simulation.py``, then
+``order_life.py`` (a normal day) and ``envelopes.py`` (the records).
 """
 
 from testkit.simulate.config import SimulationConfig
