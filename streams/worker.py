@@ -25,7 +25,7 @@ from streams.core.clock import SystemClock
 from streams.dispatch.control_feed import KafkaControlFeed
 from streams.dispatch.service import Dispatch
 from streams.domain.erasure import digester
-from streams.engine.app import create_app
+from streams.engine.app import crash_of, create_app
 from streams.engine.breaker import Breaker
 from streams.engine.opening import Opener
 from streams.engine.stage import Handler, Stage
@@ -48,6 +48,7 @@ from streams.settings import Settings
 log = structlog.get_logger()
 
 _STOP_SECONDS = 4.0
+"""For everything to stop; container runtimes kill after ten seconds unless configured otherwise."""
 
 
 class Role(StrEnum):
@@ -60,7 +61,7 @@ class Role(StrEnum):
 
 @dataclass
 class _Parts:
-    """What runs in this process."""
+    """The tasks and applications of this process."""
 
     tasks: list[tuple[str, Coroutine[Any, Any, None]]] = field(default_factory=list)
     apps: list[faust.App] = field(default_factory=list)
@@ -106,7 +107,7 @@ class Worker:
         tasks.add(asyncio.create_task(stop.wait(), name="stop signal"))
         for app in parts.apps:
             await app.start()
-            tasks.add(asyncio.create_task(_crash_of(app), name=str(app.conf.id)))
+            tasks.add(asyncio.create_task(crash_of(app), name=str(app.conf.id)))
         log.info("worker running", roles=sorted(self._roles))
         done, running = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         log.info("worker stopping", because=sorted(task.get_name() for task in done))
@@ -115,12 +116,14 @@ class Worker:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_SECONDS):
                 await asyncio.gather(*(app.stop() for app in parts.apps), self._finish(running))
+        # Raises the error of the part that ended by itself.
         for task in done:
             task.result()
 
     async def _finish(self, running: set[asyncio.Task[Any]]) -> None:
         ingest = [task for task in running if task.get_name() == Role.INGEST]
         if ingest:
+            # It ends behind its poll: what is committed is not done again by the next worker.
             await asyncio.wait(ingest, timeout=2.0)
         for task in running:
             task.cancel()
@@ -232,6 +235,7 @@ class Worker:
         self.metrics.table_bytes.labels(table.name).set(sum(table.size_bytes(partition) for partition in owned))
 
     def _count_held(self, indexes: list[HeldIndex]) -> None:
+        # A code that no row has any more must vanish, and not stay at its last number.
         self.metrics.held.clear()
         self.metrics.held_age.clear()
         now = self._clock.now_ms()
@@ -240,8 +244,3 @@ class Worker:
                 self.metrics.held.labels(code).set(count)
             for code, since in index.oldest():
                 self.metrics.held_age.labels(code).set(max(0, now - since) / 1000)
-
-
-async def _crash_of(app: faust.App) -> None:
-    await app._crashed.wait()
-    raise RuntimeError(f"{app.conf.id} crashed") from app.crash_reason

@@ -3,6 +3,9 @@
 Every command is imported when it is called, so that ``owdd --help`` costs little. Other installed packages add commands
 through the entry point group ``owdd.commands``: each names a table of :class:`streams.cli.groups.LazyCommand` by name. The
 testkit adds ``sandbox``, ``simulate``, ``verify``, ``demo``, ``demo-cdc``, ``soak``, ``kafka`` and ``connect`` so.
+
+It may import everything, and nothing imports it but the testkit's commands. Start with ``run.py``; ``errors.py`` turns
+failures into messages and exit codes, ``output.py`` prints.
 """
 
 from importlib.metadata import entry_points, version

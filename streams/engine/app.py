@@ -48,3 +48,13 @@ def create_app(app_id: str, settings: Settings) -> faust.App:
     app.finalize()
     install(app)
     return app
+
+
+async def crash_of(app: faust.App) -> None:
+    """Wait until the application crashes; Faust has no public way to do so.
+
+    Raises:
+        RuntimeError: it crashed, from the reason that Faust gives.
+    """
+    await app._crashed.wait()
+    raise RuntimeError(f"{app.conf.id} crashed") from app.crash_reason
