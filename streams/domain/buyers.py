@@ -3,8 +3,9 @@
 Turns a buyer into one :class:`Part` per address (``docs/contact-rules.md`` section 3).
 """
 
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -12,6 +13,21 @@ from streams.capture import rows
 from streams.domain.order_tree import Leaf, Node, Pages, find, merge, totals_of
 from streams.domain.versioned import Versioned, is_not_older, merged
 from streams.messages.changes import AddressLeft, BuyerContribution, Change, ChangeKind, OrderFact, Totals
+
+ERASED = ""
+"""Stands where a name held the address of a person who was erased: unlike a blank one, it must be emptied in Dotdigital."""
+
+
+class Named(Protocol):
+    """Whatever has a name."""
+
+    @property
+    def first_name(self) -> str | None:
+        """The first name."""
+
+    @property
+    def last_name(self) -> str | None:
+        """The last name."""
 
 
 class Move(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -214,12 +230,12 @@ def _left(departures: list[tuple[bytes, str]], known: str | None) -> AddressLeft
 def _part(
     row: BuyerRow, persons: list[rows.Contact], totals: Totals, last: OrderFact | None, departures: list[tuple[bytes, str]]
 ) -> BuyerContribution:
-    named = next((person for person in persons if person.first_name or person.last_name), None)
+    first_name, last_name = name_of(persons)
     answers = {person.opted for person in persons}
     customer = row.customer.row if row.customer is not None else None
     return BuyerContribution(
-        first_name=named.first_name if named else None,
-        last_name=named.last_name if named else None,
+        first_name=first_name,
+        last_name=last_name,
         account=customer.account if customer else None,
         trade=customer.trade if customer else False,
         opted=strictest(answers),
@@ -230,6 +246,15 @@ def _part(
         moved_to=tuple(to for _, to in departures),
         left_at=departures[-1][0] if departures else b"",
     )
+
+
+def name_of(found: Sequence[Named]) -> tuple[str | None, str | None]:
+    """First and last name of the first that has any; what it lacks is :data:`ERASED` if an erasure took a name from one."""
+    named = next((one for one in found if one.first_name or one.last_name), None)
+    first, last = (None, None) if named is None else (named.first_name, named.last_name)
+    if any(ERASED in (one.first_name, one.last_name) for one in found):
+        return first or ERASED, last or ERASED
+    return first, last
 
 
 def strictest(answers: set[bool | None]) -> bool | None:

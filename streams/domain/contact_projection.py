@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import orjson
 
-from streams.domain.buyers import is_person, strictest
+from streams.domain.buyers import ERASED, is_person, name_of, strictest
 from streams.domain.money import EXACT, money
 from streams.domain.times import utc_text
 from streams.domain.totals import combined
 from streams.domain.versioned import Versioned, is_not_older
-from streams.mapping import ContactFields, Mapping
+from streams.mapping import Mapping
 from streams.messages.changes import AddressLeft, BuyerContribution, Change, DesiredContact, Totals
 
 _DAY = 86_400
@@ -84,9 +84,10 @@ def _departures(row: ContactRow) -> tuple[tuple[str, ...], bytes]:
     return tuple(reversed(dict.fromkeys(reversed(in_order)))), max((at for at, *_ in found), default=b"")
 
 
-def cleared(names: ContactFields) -> bytes:
-    """The content that empties every data field of ours."""
-    return orjson.dumps(dict.fromkeys(names.model_dump().values()), option=orjson.OPT_SORT_KEYS)
+def cleared(mapping: Mapping) -> bytes:
+    """The content that empties every data field of ours but those that a person may have filled."""
+    names = set(mapping.contact_fields.model_dump().values()) - mapping.kept_fields
+    return orjson.dumps(dict.fromkeys(names), option=orjson.OPT_SORT_KEYS)
 
 
 def ranked(parts: dict[str, BuyerContribution]) -> list[BuyerContribution]:
@@ -110,13 +111,13 @@ def merged(parts: dict[str, BuyerContribution], totals: Totals, mapping: Mapping
         mapping: the Dotdigital name of each field, and how long after an order the contact counts as a recent buyer.
     """
     names, order = mapping.contact_fields, ranked(parts)
-    named = next((part for part in order if part.first_name or part.last_name), None)
+    first_name, last_name = name_of(order)
     latest = order[0]
     spend = EXACT.subtract(totals.spend, totals.refunded)
     last_at = totals.last[0] if totals.last else None
-    return {
-        names.first_name: named.first_name if named else None,
-        names.last_name: named.last_name if named else None,
+    fields = {
+        names.first_name: first_name,
+        names.last_name: last_name,
         names.account: next((part.account for part in order if part.account), None),
         names.trade: any(part.trade for part in order),
         names.order_count: totals.orders,
@@ -134,6 +135,9 @@ def merged(parts: dict[str, BuyerContribution], totals: Totals, mapping: Mapping
         names.refunded: totals.refunds > 0,
         names.exclude_until: _time(None if last_at is None else last_at + mapping.exclude_days * _DAY),
     }
+    kept = mapping.kept_fields
+    # A name that held an erased address is emptied whatever the policy.
+    return {name: None if value == ERASED else value for name, value in fields.items() if value is not None or name not in kept}
 
 
 def _time(seconds: int | None) -> str | None:

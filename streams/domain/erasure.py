@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from streams.capture import rows
 from streams.capture.addresses import mentioned
-from streams.domain.buyers import BuyerRow, Move, is_person
+from streams.domain.buyers import ERASED, BuyerRow, Move, is_person
 from streams.domain.orders import OrderRow
 from streams.domain.versioned import Versioned
 from streams.messages.changes import AddressLeft, BuyerContribution, Change, ChangeKind, RecipientsQuery, RecipientsReply
@@ -65,7 +65,7 @@ def _scrubbed_row(row: T, erased: Erased) -> T:
         case rows.Contact():
             emails = _others(row.emails, erased)
             known = bool(emails) or not row.emails
-            first, last = (_text(name, erased) if known else None for name in (row.first_name, row.last_name))
+            first, last = (_name(name, erased) if known else None for name in (row.first_name, row.last_name))
             return _with(row, emails=emails, first_name=first, last_name=last)
         case rows.Customer():
             return _with(row, account=_text(row.account, erased), emails=_others(row.emails, erased))
@@ -76,8 +76,8 @@ def _scrubbed_row(row: T, erased: Erased) -> T:
         case RecipientsReply(address=str(address)) if erased(address):
             return replace(row, address=None)
         case BuyerContribution():
-            first, last, account = (_text(text, erased) for text in (row.first_name, row.last_name, row.account))
-            moved_to = _others(row.moved_to, erased)
+            first, last = (_name(name, erased) for name in (row.first_name, row.last_name))
+            account, moved_to = _text(row.account, erased), _others(row.moved_to, erased)
             return _with(row, first_name=first, last_name=last, account=account, moved_to=moved_to)
         case AddressLeft(moved_to=to, earlier=earlier):
             return _with(row, moved_to=None if to is not None and erased(to) else to, earlier=_others(earlier, erased))
@@ -88,6 +88,10 @@ def _with(row: T, **fields: object) -> T:
     """The row with these fields; the very same if it has them."""
     same = all(getattr(row, name) == value for name, value in fields.items())
     return row if same else replace(row, **fields)  # type: ignore[type-var]  # whoever calls has a struct
+
+
+def _name(name: str | None, erased: Erased) -> str | None:
+    return ERASED if name is not None and _text(name, erased) is None else name
 
 
 def _text(text: str | None, erased: Erased) -> str | None:

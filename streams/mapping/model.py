@@ -35,6 +35,8 @@ _NOT_IN_TOPICS = re.compile(r"[^A-Za-z0-9._-]")
 
 Status = Literal["open", "held", "part_despatched", "despatched", "completed", "cancelled"]
 DocumentKind = Literal["order", "credit", "ignore"]
+BlankPolicy = Literal["keep", "clear"]
+"""What happens to a data field whose value Orderwise does not have: it keeps what Dotdigital has, or is emptied."""
 
 
 class Source(MappingPart):
@@ -198,6 +200,7 @@ class Mapping(MappingPart):
     products: Products | None = None
     erasure: Erasure | None = None
     contact_fields: ContactFields
+    blank_fields: dict[str, BlankPolicy] = Field(default_factory=dict)
     exclude_days: Annotated[int, Field(ge=0, le=3650)] = 30
     delivery: Delivery = Delivery()
 
@@ -240,6 +243,18 @@ class Mapping(MappingPart):
                     raise ValueError(f"table {section.table}: {key} names {unknown}, which no other key maps")
             if section.key in section.large:
                 raise ValueError(f"table {section.table}: the key {section.key} cannot be a large column")
+        return self
+
+    @property
+    def kept_fields(self) -> frozenset[str]:
+        """The data fields that keep what Dotdigital has where Orderwise has no value: by default names, which people type."""
+        policies = {"first_name": "keep", "last_name": "keep"} | self.blank_fields
+        return frozenset(getattr(self.contact_fields, value) for value, policy in policies.items() if policy == "keep")
+
+    @model_validator(mode="after")
+    def _blanks_known(self) -> Self:
+        if unknown := sorted(self.blank_fields.keys() - ContactFields.model_fields.keys()):
+            raise ValueError(f"blank_fields {unknown} are no values of contact_fields")
         return self
 
     @model_validator(mode="after")

@@ -52,9 +52,11 @@ def subscribed_again(account: Account, unsubscribed_there: frozenset[str]) -> It
 def _fields(email: str, expected: Expected, contact: Actual, mapping: Mapping) -> list[Difference]:
     held = _folded(contact)
     dates = {getattr(mapping.contact_fields, name) for name in _DATES}
+    # A kept field has whatever it had before where the rows have no value.
+    fixed = {name: value for name, value in expected.fields.items() if value is not None or name not in mapping.kept_fields}
     return [
         Difference("contact", email, name, value, held.get(name.casefold()))
-        for name, value in expected.fields.items()
+        for name, value in fixed.items()
         if not same(value, held.get(name.casefold()), is_date=name in dates)
     ]
 
@@ -81,7 +83,8 @@ def _leftover(email: str, contact: Actual, mapping: Mapping, preexisting: frozen
     if preexisting is not None and email not in preexisting:
         return [Difference("contact", email, "contact", "none: no row has this address", "a live contact")]
     held = _folded(contact)
-    ours = [name for name in mapping.contact_fields.model_dump().values() if held.get(name.casefold()) is not None]
+    emptied = set(mapping.contact_fields.model_dump().values()) - mapping.kept_fields
+    ours = [name for name in emptied if held.get(name.casefold()) is not None]
     return [Difference("contact", email, name, None, held[name.casefold()]) for name in ours]
 
 

@@ -166,7 +166,7 @@ class World:
         self.loop.run_until_complete(log.write_all(outbox.resuming()))
         failures = FailurePolicy(queue, log, self.clock, METRICS, hash_key=KEY, rng=Random(1))
         context = SenderContext(queue, OutboxRows(table), self.client, log, failures, self.clock, METRICS)
-        targets = AccountTargets(cleared(MAPPING.contact_fields), None, None, None, None, external=False)
+        targets = AccountTargets(cleared(MAPPING), None, None, None, None, external=False)
         self.sender = SingleCallSender(context, targets, policy, RecentBuyersList(None, policy), outbox)
         self.readback = Readback(
             self.client.for_lane(Lane.BULK),

@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.domain import contact_projection
+from streams.domain.buyers import ERASED
 from streams.domain.contact_projection import ContactRow, ranked
 from streams.domain.totals import combined
 from streams.domain.versioned import version_bytes
 from streams.mapping import load_mapping
+from streams.mapping.model import BlankPolicy
 from streams.messages.changes import AddressLeft, BuyerContribution, Change, OrderStatus, Totals
 from streams.messages.kinds import BuyerContributionChange
 
@@ -112,7 +114,7 @@ def test_names_come_from_the_first_in_rank_that_has_either() -> None:
         c2=part(surname="Smith", **orders(1, "1", T)),
         c3=part(name="Zoe", surname="Z"),
     )
-    assert (found["FIRSTNAME"], found["LASTNAME"]) == (None, "Smith")
+    assert (found.get("FIRSTNAME"), found["LASTNAME"]) == (None, "Smith")
 
 
 @pytest.mark.parametrize("before", [("c2", "c10"), ("c10", "ea@example.com"), ("c2", "ea@example.com")])
@@ -178,8 +180,6 @@ def test_the_average_is_taken_before_rounding() -> None:
 def test_what_is_not_known_is_null() -> None:
     found = fields(c1=part())
     assert {name for name, value in found.items() if value is None} == {
-        "FIRSTNAME",
-        "LASTNAME",
         "OW_ACCOUNT",
         "OW_AOV",
         "OW_FIRST_ORDER",
@@ -231,9 +231,31 @@ def test_one_who_left_says_nothing_about_consent() -> None:
     assert contact_projection.desired(row, MAPPING).opted is True
 
 
-def test_clearing_names_every_field_of_ours() -> None:
-    content = json.loads(contact_projection.cleared(MAPPING.contact_fields))
-    assert content == dict.fromkeys(fields(c1=part()))
+def test_clearing_names_every_field_of_ours_that_nobody_else_fills() -> None:
+    content = json.loads(contact_projection.cleared(MAPPING))
+    assert content == dict.fromkeys(fields(c1=part()).keys() - {"FIRSTNAME", "LASTNAME"})
+
+
+def test_a_blank_name_empties_nothing_and_a_blank_fact_does() -> None:
+    found = fields(c1=part())
+    assert not found.keys() & {"FIRSTNAME", "LASTNAME"} and found["OW_ACCOUNT"] is None
+    assert fields(c1=part(name="Ann"))["FIRSTNAME"] == "Ann"
+
+
+@pytest.mark.parametrize("policy", ["keep", "clear"])
+def test_a_site_decides_what_a_blank_value_does(policy: BlankPolicy) -> None:
+    mapping = MAPPING.model_copy(update={"blank_fields": {"last_name": policy, "account": policy}})
+    row = held({"c1": part()})
+    found = json.loads(contact_projection.desired(row, mapping).fields or b"")
+    assert ({"LASTNAME", "OW_ACCOUNT"} <= found.keys()) == (policy == "clear")
+    assert "FIRSTNAME" not in found
+
+
+def test_a_name_that_an_erasure_took_is_emptied_whatever_the_policy() -> None:
+    found = fields(c1=part(name=ERASED))
+    assert (found["FIRSTNAME"], found["LASTNAME"]) == (None, None)
+    found = fields(c1=part(name=ERASED), c2=part(surname="Lee"))
+    assert (found["FIRSTNAME"], found["LASTNAME"]) == (None, "Lee")
 
 
 @pytest.mark.parametrize("at", [253_400_000_000, 253_402_214_400])

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from streams.capture import rows
 from streams.domain import erasure
-from streams.domain.buyers import BuyerRow, Move
+from streams.domain.buyers import ERASED, BuyerRow, Move
 from streams.domain.erasure import NOBODY, digester, forget_in_buyer, forget_in_order, scrubbed
 from streams.domain.orders import OrderRow, Recipient
 from streams.domain.versioned import Versioned
@@ -58,9 +58,9 @@ def remains(published: Change) -> Change | None:
             ChangeKind.CONTACT,
             "c1",
             rows.Contact((BOB,), "Ann", f"({ANN.upper()})", None),
-            rows.Contact((BOB,), "Ann", None, None),
+            rows.Contact((BOB,), "Ann", ERASED, None),
         ),
-        (ChangeKind.CONTACT, "c1", rows.Contact((ANN, BOB), ANN, "B", None), rows.Contact((BOB,), None, "B", None)),
+        (ChangeKind.CONTACT, "c1", rows.Contact((ANN, BOB), ANN, "B", None), rows.Contact((BOB,), ERASED, "B", None)),
         (ChangeKind.CUSTOMER, "c1", rows.Customer(f"<{ANN}>", True, (BOB,)), rows.Customer(None, True, (BOB,))),
     ],
 )

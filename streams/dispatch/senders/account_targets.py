@@ -26,7 +26,7 @@ class AccountTargets:
     def of(cls, mapping: Mapping, targets: Targets) -> "AccountTargets":
         """The mapping's destination, as it was found in the account."""
         return cls(
-            cleared=cleared(mapping.contact_fields),
+            cleared=cleared(mapping),
             orders=targets.orders,
             catalogue=targets.catalogue,
             list_id=targets.recent_buyers,

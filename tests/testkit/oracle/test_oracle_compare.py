@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from streams.cli import app
 from streams.mapping.delivery import Delivery
+from streams.mapping.model import BlankPolicy
 from testkit.oracle import Account, Actual, Difference, Expectation, Expected, compare, expectation
 from testkit.oracle.sandbox import SandboxError, read_account
 from testkit.sandbox import SandboxConfig, create_app
@@ -76,7 +77,7 @@ def test_field_names_match_in_any_case() -> None:
         ("OW_LAST_ORDER", "yesterday"),
         ("OW_LAST_REFUND", "2026-01-06T12:00:00Z"),
         ("FIRSTNAME", "ann"),
-        ("LASTNAME", ""),
+        ("OW_LAST_REFUND", ""),
     ],
 )
 def test_a_wrong_field_is_named_with_both_values(field: str, value: Any) -> None:
@@ -99,6 +100,16 @@ def test_an_address_without_rows_is_gone_or_cleared() -> None:
     assert differences(actual(), Actual(BOB, "subscribed", left)) == [(BOB, "OW_ORDER_COUNT")]
     assert differences(actual(), Actual(BOB, "subscribed", left, binned=True)) == []
     assert differences(actual(), Actual(BOB, "subscribed", {"SHOE_SIZE": 9})) == []
+    assert differences(actual(), Actual(BOB, "subscribed", {"FIRSTNAME": "typed by Bob"})) == []
+
+
+@pytest.mark.parametrize(("policies", "found"), [({}, []), ({"last_name": "clear"}, [(ANN, "LASTNAME")])])
+def test_a_name_that_the_rows_lack_is_whatever_was_typed_unless_the_site_clears_it(
+    policies: dict[str, BlankPolicy], found: list[tuple[str, str]]
+) -> None:
+    mapping = SITE.model_copy(update={"blank_fields": policies})
+    wrong = compare(expectation(TABLES, mapping, at=NOW), Account((actual(LASTNAME="typed"),)), mapping)
+    assert [(difference.whom, difference.field) for difference in wrong] == found
 
 
 def test_a_contact_that_we_created_is_gone_when_we_know_which_those_are() -> None:
