@@ -22,6 +22,7 @@ from streams.domain.erasure import digester
 from streams.engine.breaker import Breaker
 from streams.engine.linger import Linger
 from streams.engine.unit_of_work import packed
+from streams.ingest.consent_words import ConsentWords
 from streams.ingest.erased_addresses import ErasureFeed
 from streams.ingest.erasing import ErasureFlagColumn, without_erased
 from streams.ingest.poll_size import PollSize
@@ -96,6 +97,7 @@ class Ingest:
         self._breaker = Breaker(settings.breaker_window, settings.breaker_share)
         self._hash_key = settings.hash_key.get_secret_value().encode()
         self._flags = ErasureFlagColumn(mapping)
+        self._consent_words = ConsentWords(mapping, metrics)
         self._erasures = ErasureRequests(producer, self._topics, settings.partitions)
         self._erased = ErasureFeed(
             KafkaConfig.of(settings), self._topics.erasures, settings.partitions, digester(settings.digest_key)
@@ -197,6 +199,7 @@ class Ingest:
         partitions = self._settings.partitions
         # All its changes are computed before any is added: a record is either processed or dead-lettered, never both.
         routed = list(self._router.route(event, record.timestamp))
+        self._consent_words.note(event)
         for address in self._flags.addresses_to_erase(event):
             if not self._erased.erased(address):
                 self._erase(address, record.timestamp, out, asked)

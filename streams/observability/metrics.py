@@ -66,6 +66,12 @@ class Metrics:
             ["stage"],
             registry=registry,
         )
+        self.unknown_consent_words = Counter(
+            "owdd_unknown_consent_words_total",
+            "Contact rows whose consent word the mapping does not know. Above 0: add the word to opted_in or opted_out.",
+            ["word"],
+            registry=registry,
+        )
         self.held = Gauge("owdd_held", "Documents held, by reason.", ["kind"], registry=registry)
         self.held_age = Gauge("owdd_held_oldest_seconds", "Age of the oldest held document.", ["kind"], registry=registry)
         self.table_rows = Gauge("owdd_table_rows", "State rows (RocksDB's estimate).", ["table"], registry=registry)

@@ -102,6 +102,14 @@ class TestReading:
             assert reads or published or temporary, plain(statement)
             assert not (isinstance(statement, exp.Select) and statement.args.get("into")), plain(statement)
 
+    def test_preflight_counts_the_words_of_the_mapped_consent_column(self) -> None:
+        words = {"mode": "column", "column": "cc_opt", "opted_in": ["yes"], "opted_out": ["no", "don't"]}
+        written = script("preflight", mapping(consent=words), settings())
+        (found,) = [batch for batch in batches(written) if "consent word" in batch]
+        assert "CAST([cc_opt] AS nvarchar(200))" in found and "FROM [dbo].[customer_contact]" in found
+        assert "IN (N'yes') THEN N'ok: opted in'" in found and "IN (N'don''t', N'no') THEN N'ok: opted out'" in found
+        assert "consent word" not in rendered("preflight")
+
     def test_discovery_asks_for_the_nulls_of_every_mapped_column(self) -> None:
         shares = [line for line in texts("discovery") if "null shares" in line]
         asked = {

@@ -1,7 +1,9 @@
 """Checks whether the server can use change data capture, and whether the setup is still in force. It only reads."""
 
+from collections.abc import Iterator
+
 from streams.connect.sql.layout import layout, when
-from streams.connect.sql.names import ROLE, mapped_columns, mapped_tables, text
+from streams.connect.sql.names import ROLE, identifier, mapped_columns, mapped_tables, qualified, text
 from streams.mapping import Mapping
 from streams.settings import Settings
 
@@ -99,8 +101,30 @@ def preflight(mapping: Mapping, settings: Settings) -> str:
         _TABLES,
         when(is_on, _CAPTURE),
         _rights(text(settings.source_user)),
+        *_consent_words(mapping),
     ]
     return layout("preflight", mapping, _ABOUT, batches, reads=True)
+
+
+def _consent_words(mapping: Mapping) -> Iterator[str]:
+    """The values of the mapped consent column with their counts; needs SELECT on the table."""
+    rule = mapping.consent
+    if rule.mode != "column" or rule.column is None:
+        return
+    word, table = f"LOWER(LTRIM(RTRIM(CAST({identifier(rule.column)} AS nvarchar(200)))))", mapping.contact.table
+    opted_in, opted_out = (", ".join(text(value) for value in sorted(words)) for words in (rule.opted_in, rule.opted_out))
+    yield f"""
+SELECT TOP (100) LEFT({word}, 30) AS [consent word], COUNT_BIG(*) AS [rows],
+    CASE
+        WHEN NULLIF({word}, N'') IS NULL THEN N'ok: no consent'
+        WHEN {word} IN ({opted_in or "NULL"}) THEN N'ok: opted in'
+        WHEN {word} IN ({opted_out or "NULL"}) THEN N'ok: opted out'
+        ELSE N'look: in neither list of the mapping'
+    END AS verdict
+FROM {qualified(mapping.source.schema_, table)} WITH (NOLOCK)
+GROUP BY {word}
+ORDER BY COUNT_BIG(*) DESC;
+"""
 
 
 def _rights(user: str) -> str:
