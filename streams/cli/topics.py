@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -65,6 +65,9 @@ def clear(
 
 @app.command()
 def reread(
+    deliveries: Annotated[
+        bool, typer.Option(help="Dispatch reads the results of all calls again: fills holes of the outbox")
+    ] = False,
     execute: Execute = False,
     as_json: AsJson = False,
 ) -> None:
@@ -74,7 +77,7 @@ def reread(
     gone from them: where such a delete was lost, rebuild. Exit code 2: --execute was not given.
     """
     settings, mapping = load()
-    found = asyncio.run(plan_reread(settings, mapping, execute=execute))
+    found = asyncio.run(plan_reread(settings, mapping, execute=execute, deliveries=deliveries))
     if as_json:
         output.print_json([asdict(item) for item in found])
     else:

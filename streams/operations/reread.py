@@ -2,6 +2,9 @@
 
 Captured topics are compacted: they hold the last version of every row, and with it all that the joins can compute. A row with
 an equal position is applied again, with everything that follows from it, so that what a lost record had said is said again.
+
+What became of calls to Dotdigital is in topic ``deliveries`` alone. Read again in order, it leads the outbox to where it is,
+and fills what is missing there: whom we created, what was delivered, which follow-ups were sent.
 """
 
 from collections.abc import Iterator
@@ -34,16 +37,17 @@ class Rereading:
     again: int
 
 
-async def reread(settings: Settings, mapping: Mapping, *, execute: bool) -> list[Rereading]:
+async def reread(settings: Settings, mapping: Mapping, *, execute: bool, deliveries: bool = False) -> list[Rereading]:
     """Let every group go on behind what it lost, and ingest begin its captured topics again; with ``execute``, do it.
 
-    May be interrupted and run again at any time.
+    ``deliveries``: dispatch begins the results of calls again too. May be interrupted and run again at any time.
 
     Raises:
         RefusedError: a worker of the application runs.
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     kafka = KafkaConfig.of(settings)
+    from_beginning = {*captured(mapping), *([Topics.of(settings.app_id).deliveries] if deliveries else ())}
     admin = client.admin_client(kafka)
     await admin.start()
     try:
@@ -51,7 +55,7 @@ async def reread(settings: Settings, mapping: Mapping, *, execute: bool) -> list
         async with reader(kafka) as consumer:
             found = []
             for group, topics in _groups(settings, mapping):
-                offsets, rereadings = await _plan(group, topics, set(captured(mapping)), admin, consumer)
+                offsets, rereadings = await _plan(group, topics, from_beginning, admin, consumer)
                 found += rereadings
                 if execute and offsets:
                     await _commit(kafka, group, offsets)

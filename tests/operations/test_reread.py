@@ -1,5 +1,6 @@
 """``owdd topics reread`` lets the groups go on behind what they lost, and ingest begin anew; on a real broker."""
 
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -42,6 +43,12 @@ async def committed(settings: Settings, group: str, topic: str) -> int:
         await admin.close()
 
 
+async def commit(settings: Settings, group: str, topic: str, offset: int) -> None:
+    async with client.consumer(KafkaConfig.of(settings), group_id=group, enable_auto_commit=False) as consumer:
+        consumer.assign([TopicPartition(topic, 0)])
+        await consumer.commit({TopicPartition(topic, 0): offset})
+
+
 async def test_groups_go_on_behind_the_loss_and_ingest_begins_anew(settings: Settings) -> None:
     config, topics = KafkaConfig.of(settings), Topics.of(settings.app_id)
     wanted: list[TopicSpec] = list(specs(settings, MAPPING))
@@ -54,9 +61,7 @@ async def test_groups_go_on_behind_the_loss_and_ingest_begins_anew(settings: Set
     async with BatchProducer(settings) as producer:
         for group, topic in read.items():
             await producer.send(topic, 0, [(b"%d" % number, b"x") for number in range(40)])
-            async with client.consumer(config, group_id=group, enable_auto_commit=False) as consumer:
-                consumer.assign([TopicPartition(topic, 0)])
-                await consumer.commit({TopicPartition(topic, 0): 10})
+            await commit(settings, group, topic, 10)
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
     await admin.start()
     await admin.delete_records({TopicPartition(topics.deliveries, 0): RecordsToDelete(30)})
@@ -71,6 +76,10 @@ async def test_groups_go_on_behind_the_loss_and_ingest_begins_anew(settings: Set
     assert await reread(settings, MAPPING, execute=True) == expected
     assert [await committed(settings, group, topic) for group, topic in read.items()] == [0, 10, 30]
     assert await reread(settings, MAPPING, execute=True) == []
+    results = Rereading(dispatch_app(settings), topics.deliveries, lost=0, again=0)
+    await commit(settings, dispatch_app(settings), topics.deliveries, 40)
+    assert await reread(settings, MAPPING, execute=True, deliveries=True) == [replace(results, again=10)]
+    assert await committed(settings, dispatch_app(settings), topics.deliveries) == 30
 
     async with client.consumer(config, str(topics.buyers), group_id=agents_app(settings)) as working:
         await working.getmany(timeout_ms=1000)
