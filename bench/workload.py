@@ -111,7 +111,7 @@ class _Order:
 
 @dataclass(slots=True)
 class Workload:
-    """A shop of ``customers``, each with one contact, and ``orders`` spread over them.
+    """A shop of ``customers``, each with ``persons`` contacts, and ``orders`` spread over them.
 
     Iterating :meth:`messages` once makes the records and, with them, :attr:`truth`. ``lines`` is the number of lines an
     order (0 for preloads that need only state), ``updates`` whether orders move on after they were placed.
@@ -124,6 +124,7 @@ class Workload:
     updates: bool = True
     even: bool = False
     prefix: str = PREFIX
+    persons: int = 1
     truth: dict[int, Total] = field(default_factory=dict)
     captured: int = 0
     _commit: int = 0
@@ -147,6 +148,14 @@ class Workload:
             before = now.row() | {"oh_os_id": 1}
             yield self._message("order_header", "u", order, before, now.row(), self._next())
 
+    def new_persons(self, numbers: Iterable[int]) -> Iterator[Message]:
+        """One contact more for a customer, the customers in turn; equal ``numbers`` (from 0) are the same contact."""
+        rng = random.Random(self.seed)
+        for number in numbers:
+            key = self.customers * self.persons + number + 1
+            row = _contact(rng, key) | {"cc_customer_id": number % self.customers + 1}
+            yield self._message("customer_contact", "c", key, None, row, self._next())
+
     def despatches(self, orders: Iterable[int], round_: int) -> Iterator[Message]:
         """A delivery of each of ``orders``, later than those of the rounds before."""
         for order in orders:
@@ -168,7 +177,10 @@ class Workload:
             self.truth[customer] = Total()
             lsn = self._next()
             yield self._message("customer_detail", "c", customer, None, _customer(rng, customer), lsn)
-            yield self._message("customer_contact", "c", customer, None, _contact(rng, customer), lsn)
+            for person in range(self.persons):
+                key = customer + person * self.customers
+                contact = _contact(rng, key) | {"cc_customer_id": customer}
+                yield self._message("customer_contact", "c", key, None, contact, lsn)
         yield from self._orders(rng)
 
     def _orders(self, rng: random.Random) -> Iterator[Message]:
