@@ -53,5 +53,9 @@ class RecordError(OwddError):
         self.detail = detail
 
 
+class TooLargeError(RecordError):
+    """A record that is sound, but one thing would have too much with it. It says nothing against the release or the stream."""
+
+
 class CircuitOpenError(OwddError):
     """Too large a share of recent records was dead-lettered."""

@@ -7,7 +7,7 @@ together.
 
 import msgspec
 
-from streams.core.errors import RecordError
+from streams.core.errors import TooLargeError
 from streams.domain.versioned import Versioned, is_not_older
 from streams.messages.changes import Change, LineOwnership, LineQuery, LineReply
 
@@ -39,7 +39,7 @@ def apply(block: LineBlock, change: Change) -> list[tuple[int, LineReply]]:
     """Write one owner or one question into the block; the answers that must now be given, as (credit note, answer).
 
     Raises:
-        RecordError: ``line_credited_too_often``; the credit note that asks stays without an answer, and is held.
+        TooLargeError: ``line_credited_too_often``; the credit note that asks stays without an answer, and is held.
     """
     line = int(change.pk)
     if isinstance(change.row, LineOwnership):
@@ -52,7 +52,7 @@ def apply(block: LineBlock, change: Change) -> list[tuple[int, LineReply]]:
         asks = block.asks.setdefault(line, [])
         if change.row.credit not in asks:
             if len(asks) >= MOST_CREDITS:
-                raise RecordError("line_credited_too_often", f"more than {MOST_CREDITS:,} credit notes give one line back")
+                raise TooLargeError("line_credited_too_often", f"more than {MOST_CREDITS:,} credit notes give one line back")
             asks.append(change.row.credit)
         asking = [change.row.credit]
     else:

@@ -19,7 +19,7 @@ import structlog
 
 from streams.core.bookmark import Bookmark
 from streams.core.clock import Clock
-from streams.core.errors import RecordError
+from streams.core.errors import RecordError, TooLargeError
 from streams.engine.breaker import Breaker
 from streams.engine.changelog import LogMovedOnError
 from streams.engine.fence import is_outdated, writer_headers
@@ -267,8 +267,8 @@ class Stage:
         if not isinstance(error, RecordError):
             error = RecordError("cannot_apply", type(error).__name__)
         at, attempts = origin_of(record.headers, Coordinates(record.topic, partition, record.offset))
-        if not attempts:
-            # What an operator has read again, although it fails, says nothing of the stream.
+        if not (attempts or isinstance(error, TooLargeError)):
+            # What an operator has read again, although it fails, says nothing of the stream. Nor does a placeholder's row.
             self._breaker.record(failed=True)
         letter = DeadLetter(at, record.key, record.value, error, self._handler.name, attempts + 1)
         await self._producer.send_one(self._dead_letters, partition, record.key, record.value, letter.headers(self._hash_key))

@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from streams.core.errors import RecordError
+from streams.core.errors import TooLargeError
 from streams.messages.changes import Change, partition_of
 from streams.messages.topics import ChangeTopic
 
@@ -95,18 +95,18 @@ class UnitOfWork:
         """Nothing comes any more: pack what was emitted, and see that the topics take all of it.
 
         Raises:
-            RecordError: ``row_too_large`` or ``change_too_large``. The broker would refuse it, now and at every attempt.
+            TooLargeError: ``row_too_large`` or ``change_too_large``. The broker would refuse it, now and at every attempt.
         """
         for key, value in self.writes.items():
             if value is not None and len(value) > MAX_BYTES:
-                raise RecordError("row_too_large", f"a row of kind {chr(key[0])!r} has {len(value):,} bytes")
+                raise TooLargeError("row_too_large", f"a row of kind {chr(key[0])!r} has {len(value):,} bytes")
         self._packed = [((topic, partition), packed(topic, changes)) for (topic, partition), changes in self._out.items()]
 
     def outputs(self) -> Iterator[tuple[tuple[str, int], list[tuple[bytes | None, bytes | None]]]]:
         """What to append where; of a unit that was not closed, it is closed first.
 
         Raises:
-            RecordError: as :meth:`close`.
+            TooLargeError: as :meth:`close`.
         """
         if self._packed is None:
             self.close()
@@ -118,7 +118,7 @@ def packed(topic: ChangeTopic[C], changes: Sequence[C]) -> list[tuple[bytes | No
     """Records of ``topic`` that carry ``changes`` in order, each bounded in number of changes and in bytes.
 
     Raises:
-        RecordError: ``change_too_large``, one change alone is larger than that.
+        TooLargeError: ``change_too_large``, one change alone is larger than that.
     """
     starts = range(0, len(changes), MAX_CHANGES)
     return [(None, value) for start in starts for value in _bounded(topic, changes[start : start + MAX_CHANGES])]
@@ -129,7 +129,7 @@ def _bounded(topic: ChangeTopic[C], changes: Sequence[C]) -> Iterator[bytes]:
     if len(value) <= MAX_BYTES:
         yield value
     elif len(changes) == 1:
-        raise RecordError("change_too_large", f"{changes[0].kind.name} has {len(value):,} bytes")
+        raise TooLargeError("change_too_large", f"{changes[0].kind.name} has {len(value):,} bytes")
     else:
         # Rare, so it is cheaper to pack the halves again than to weigh every change.
         half = len(changes) // 2
