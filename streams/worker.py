@@ -241,6 +241,7 @@ class Worker:
         now = self._clock.now_ms()
         for index in indexes:
             for code, count in index.counts().items():
-                self.metrics.held.labels(code).set(count)
+                # Not set: orders and buyers may be held under one code.
+                self.metrics.held.labels(code).inc(count)
             for code, since in index.oldest():
                 self.metrics.held_age.labels(code).set(max(0, now - since) / 1000)

@@ -12,7 +12,7 @@ from testkit.simulate import Truth
 from testkit.soak.site import QUICK, Site, lasting, open_site, simulate
 from testkit.soak.site import differences as verdict
 
-__all__ = ["QUICK", "expected_held_of", "held", "lasting", "simulate", "stack", "verdict"]
+__all__ = ["QUICK", "expected_held_of", "held", "lasting", "of_orders", "simulate", "stack", "verdict"]
 
 
 @asynccontextmanager
@@ -41,3 +41,9 @@ def expected_held_of(truth: Truth, mapping: Mapping) -> dict[str, int]:
     """Held documents by reason, as the oracle counts them; of buyers it counts none."""
     unpriced = priced_on_application(truth.tables, mapping)
     return dict(+(expected_held(truth.tables, mapping) + Counter(price_on_application=unpriced)))
+
+
+def of_orders(counts: dict[str, int]) -> dict[str, int]:
+    """Held documents without those reasons for which a buyer may be held too: the oracle counts no buyers."""
+    buyers = {"customer_not_loaded", "contact_without_customer", "unreadable_address"}
+    return {code: count for code, count in counts.items() if code not in buyers}
