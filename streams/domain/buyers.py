@@ -109,7 +109,7 @@ def _move(row: BuyerRow, change: Change, had: tuple[str, ...], has: tuple[str | 
 
 
 def apply_facts(row: BuyerRow, facts: list[tuple[int, Versioned[OrderFact]]], pages: Pages) -> None:
-    """Merge orders and credit notes into the buyer's ledger."""
+    """Merge orders and credit notes into the buyer's order tree."""
     row.root = merge(row.root, facts, pages)
 
 
@@ -191,6 +191,7 @@ def parts(
     for address in current if only is None else [address for address in current if address in only]:
         published[address] = _part(row, people.get(address, []), totals, last, moved.get(address, []))
         row.published_addresses[address] = None
+    # Where something was ever published it must be withdrawn: otherwise that contact would keep this buyer's orders for ever.
     gone = {**row.published_addresses, **moved}.keys() - set(current)
     for address in sorted(gone if only is None else gone & only):
         if address not in published:

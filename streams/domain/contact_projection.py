@@ -61,6 +61,7 @@ def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:
     if not live:
         return DesiredContact(None, None, moved_to, left_at=left_at)
     totals = combined([part.totals for part in live.values()])
+    # Sorted: the outbox compares digests, so equal fields must be equal bytes.
     fields = orjson.dumps(merged(live, totals, mapping), option=orjson.OPT_SORT_KEYS)
     return DesiredContact(
         fields,

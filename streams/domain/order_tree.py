@@ -111,6 +111,7 @@ def _merge(node: Node, entries: Sequence[TreeEntry], pages: Pages) -> list[Node]
         if len(pieces) == 1:
             children.append(_saved(pieces[0], child.page, pages, first=child.first))
         else:
+            # A split gets new pages, and the old one goes behind the buyer's row: the changelog always holds a whole tree.
             children.extend(_saved(piece, pages.new(), pages) for piece in pieces)
             pages.free(child.page)
         start = stop

@@ -105,6 +105,7 @@ def apply(row: OrderRow, change: Change) -> bool:
         return False
     if old is None and _rows(row) >= MOST_ROWS:
         row.too_large = True
+        # Not as stale: the order must be projected once more, now as held.
         return True
     if change.kind is ChangeKind.HEADER:
         row.header = merged(old, change)
@@ -259,5 +260,6 @@ def _row(cell: Versioned[T] | None) -> T | None:
 
 
 def _lowest(cells: dict[int, Versioned[T]]) -> T | None:
+    # One such row is the rule. Of several the lowest key counts, so that the order of their arrival does not matter.
     live = [key for key, cell in cells.items() if cell.row is not None]
     return cells[min(live)].row if live else None

@@ -74,7 +74,7 @@ def captured_consumer(kafka: KafkaConfig, group: str, session_ms: int) -> AIOKaf
 class Ingest:
     """Reads captured topics and writes packed changes.
 
-    ``ready`` is True while it consumes. Set ``stopping`` to end ``run`` after the current poll.
+    ``ready`` is True while it consumes. :meth:`stop` ends :meth:`run` after the current poll.
     """
 
     def __init__(
