@@ -33,7 +33,7 @@ EVERYWHERE = _named(
 """Names that meant something only to those who had been taught them, and that no other part of the code needs."""
 
 WITHIN = {
-    "streams/agents": {"note", "judge"},
+    "streams/agents": {"note", "judge", "ledger"},
     "streams/dispatch/outbox": {"unsure", "tried", "settle", "want", "Entry", "holder", "Job"},
     "streams/dispatch/rate_limit": {"take", "allowance"},
     "streams/domain": {"Kind", "Part", "Verdict", "accepts", "ledger", "spread", "windows"},

@@ -28,7 +28,7 @@ import msgspec  # isort: skip
 
 
 class PageRow(msgspec.Struct, array_like=True, gc=False):
-    """One page of a ledger."""
+    """One page of an order tree."""
 
     node: Leaf | Branch = msgspec.field(default_factory=Leaf)
 
@@ -73,7 +73,7 @@ class _Touched:
 
 
 class _OrderTreePages:
-    """The pages of one buyer's ledger, through the unit."""
+    """The pages of one buyer's order tree, through the unit."""
 
     def __init__(self, unit: UnitOfWork, key: str, row: buyers.BuyerRow) -> None:
         self._unit = unit
@@ -217,9 +217,9 @@ class BuyersHandler:
 
     def _project(self, unit: UnitOfWork, key: str, item: _Touched) -> None:
         row, asked = item.row, item.row.asked
-        ledger = _OrderTreePages(unit, key, row)
+        pages = _OrderTreePages(unit, key, row)
         if item.facts or item.rows:
-            self._publish_addresses(unit, key, item, ledger)
+            self._publish_addresses(unit, key, item, pages)
         if not is_person(key):
             self._answer_orders(unit, key, item)
         if item.facts or item.rows or row.asked != asked:
@@ -229,12 +229,12 @@ class BuyersHandler:
                 item.persons.write()
             self._buyers.save(unit, key, row)
             self.held.persist(unit, key, row.held)
-        ledger.delete_freed()
+        pages.delete_freed()
 
-    def _publish_addresses(self, unit: UnitOfWork, key: str, item: _Touched, ledger: _OrderTreePages) -> None:
+    def _publish_addresses(self, unit: UnitOfWork, key: str, item: _Touched, pages: _OrderTreePages) -> None:
         row = item.row
         if item.facts:
-            buyers.apply_facts(row, item.facts, ledger)
+            buyers.apply_facts(row, item.facts, pages)
         row.version = next_version(row.version, unit.now_us)
         only: set[str] | None = None
         if item.facts or item.everybody or item.again or is_person(key):
@@ -242,7 +242,7 @@ class BuyersHandler:
         else:
             # What the account shows to others is as it was.
             only = item.named | item.changed()
-        published, code = buyers.parts(key, row, ledger, only)
+        published, code = buyers.parts(key, row, pages, only)
         row.held = self.held.update(unit, key, row.held, code)
         position = version_bytes(row.version)
         for address, part in published.items():
