@@ -101,6 +101,19 @@ BEGIN
 END;
 GO
 
+-- A longer text in a captured column would make the write of the ERP itself fail.
+IF EXISTS (
+    SELECT 1 FROM #mapped AS m
+    JOIN sys.columns AS c ON c.object_id = OBJECT_ID(m.[table]) AND c.name = m.[column]
+    WHERE c.max_length = -1 OR TYPE_NAME(c.system_type_id) IN (N'text', N'ntext', N'image')) AND EXISTS (
+    SELECT 1 FROM sys.configurations
+    WHERE name = N'max text repl size (B)' AND CAST(value_in_use AS bigint) <> -1)
+BEGIN
+    RAISERROR (N'A mapped column is large: first EXEC sp_configure ''max text repl size'', -1; RECONFIGURE. Nothing was done.', 16, 1);
+    SET NOEXEC ON;
+END;
+GO
+
 IF NOT EXISTS (SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND is_cdc_enabled = 1)
 BEGIN
     EXEC sys.sp_cdc_enable_db;
@@ -173,6 +186,7 @@ IF NOT EXISTS (
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'customer_detail',
         @capture_instance = N'customer_detail_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[cd_id], [cd_ow_account], [cd_account_customer], [cd_statement_email], [cd_invoice_email]';
 END;
@@ -186,6 +200,7 @@ IF NOT EXISTS (
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'customer_contact',
         @capture_instance = N'customer_contact_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[cc_id], [cc_customer_id], [cc_email], [cc_first_name], [cc_last_name], [cc_name]';
 END;
@@ -199,6 +214,7 @@ IF NOT EXISTS (
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'order_header',
         @capture_instance = N'order_header_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[oh_id], [oh_order_number], [oh_datetime], [oh_cd_id], [oh_sot_id], [oh_os_id]';
 END;
@@ -212,6 +228,7 @@ IF NOT EXISTS (
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'order_header_detail',
         @capture_instance = N'order_header_detail_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[ohd_id], [ohd_oh_id], [ohd_delivery_email], [ohd_invoice_email], [ohd_c_id]';
 END;
@@ -225,6 +242,7 @@ IF NOT EXISTS (
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'order_header_total',
         @capture_instance = N'order_header_total_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[oht_id], [oht_oh_id], [oht_net]';
 END;
@@ -238,6 +256,7 @@ IF NOT EXISTS (
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'order_line_item',
         @capture_instance = N'order_line_item_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[oli_id], [oli_oh_id], [oli_original_oli_id], [oli_vad_id], [oli_qty_required], [oli_line_net]';
 END;
@@ -251,6 +270,7 @@ IF NOT EXISTS (
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'delivery_header',
         @capture_instance = N'delivery_header_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[dh_id], [dh_oh_id], [dh_datetime], [dh_consignment_number]';
 END;
@@ -264,6 +284,7 @@ IF NOT EXISTS (
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'order_status',
         @capture_instance = N'order_status_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[os_id], [os_description]';
 END;
@@ -277,6 +298,7 @@ IF NOT EXISTS (
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'product_detail',
         @capture_instance = N'product_detail_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[pd_id], [pd_product_code], [pd_description]';
 END;
@@ -290,6 +312,7 @@ IF NOT EXISTS (
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'variant_detail',
         @capture_instance = N'variant_detail_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[vad_id], [vad_pd_id], [vad_variant_code], [vad_description], [vad_sale_variant]';
 END;
@@ -303,6 +326,7 @@ IF NOT EXISTS (
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'variant_foreign_price',
         @capture_instance = N'variant_foreign_price_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[vafp_id], [vafp_vad_id], [vafp_c_id], [vafp_rsp_exc_vat], [vafp_price_per], [vafp_base_price]';
 END;
@@ -316,6 +340,7 @@ IF NOT EXISTS (
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'variant_stock_quantity',
         @capture_instance = N'variant_stock_quantity_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[vasq_id], [vasq_vad_id], [vasq_free_stock_quantity]';
 END;
@@ -329,6 +354,7 @@ IF NOT EXISTS (
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'category_treeview_node',
         @capture_instance = N'category_treeview_node_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[ctn_id], [ctn_description]';
 END;
@@ -342,6 +368,7 @@ IF NOT EXISTS (
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'variant_category',
         @capture_instance = N'variant_category_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[vac_id], [vac_vad_id], [vac_ctn_id]';
 END;
@@ -355,6 +382,7 @@ IF NOT EXISTS (
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'owdd', @source_name = N'heartbeat',
         @capture_instance = N'owdd_heartbeat_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[id], [beat]';
 END;
@@ -368,9 +396,14 @@ IF NOT EXISTS (
 BEGIN
     EXEC sys.sp_cdc_enable_table @source_schema = N'owdd', @source_name = N'signal',
         @capture_instance = N'owdd_signal_v1', @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[id], [type], [data]';
 END;
+GO
+
+-- The first commit that CDC captures. Start the connector when preflight.sql shows it, some seconds later.
+UPDATE [owdd].[heartbeat] SET [beat] = SYSUTCDATETIME() WHERE [id] = 1;
 GO
 
 IF EXISTS (

@@ -57,6 +57,10 @@ SELECT SUM(unallocated_extent_page_count) / 128 AS tempdb_free_mb,
 FROM tempdb.sys.dm_db_file_space_usage;
 GO
 
+SELECT DB_NAME() AS [database], N'stop: topics are named by this spelling; the mapping must have it' AS verdict
+WHERE DB_NAME() <> N'Orderwise' COLLATE Latin1_General_BIN2;
+GO
+
 DROP TABLE IF EXISTS #mapped;
 CREATE TABLE #mapped (
     [table] nvarchar(300) COLLATE DATABASE_DEFAULT NOT NULL,
@@ -124,16 +128,106 @@ INSERT INTO #mapped ([table], [column]) VALUES
     (N'[dbo].[variant_category]', N'vac_ctn_id');
 GO
 
+DROP TABLE IF EXISTS #roles;
+CREATE TABLE #roles (
+    [table] nvarchar(300) COLLATE DATABASE_DEFAULT NOT NULL,
+    [column] nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL,
+    [role] nvarchar(10) COLLATE DATABASE_DEFAULT NOT NULL,
+    [large] bit NOT NULL,
+    [zoned] bit NOT NULL
+);
+INSERT INTO #roles ([table], [column], [role], [large], [zoned]) VALUES
+    (N'[dbo].[customer_detail]', N'cd_id', N'key', 0, 0),
+    (N'[dbo].[customer_detail]', N'cd_ow_account', N'value', 0, 0),
+    (N'[dbo].[customer_detail]', N'cd_account_customer', N'value', 0, 0),
+    (N'[dbo].[customer_detail]', N'cd_statement_email', N'address', 0, 0),
+    (N'[dbo].[customer_detail]', N'cd_invoice_email', N'address', 0, 0),
+    (N'[dbo].[customer_contact]', N'cc_id', N'key', 0, 0),
+    (N'[dbo].[customer_contact]', N'cc_customer_id', N'value', 0, 0),
+    (N'[dbo].[customer_contact]', N'cc_email', N'address', 0, 0),
+    (N'[dbo].[customer_contact]', N'cc_first_name', N'value', 0, 0),
+    (N'[dbo].[customer_contact]', N'cc_last_name', N'value', 0, 0),
+    (N'[dbo].[customer_contact]', N'cc_name', N'value', 0, 0),
+    (N'[dbo].[order_header]', N'oh_id', N'key', 0, 0),
+    (N'[dbo].[order_header]', N'oh_order_number', N'value', 0, 0),
+    (N'[dbo].[order_header]', N'oh_datetime', N'value', 0, 0),
+    (N'[dbo].[order_header]', N'oh_cd_id', N'value', 0, 0),
+    (N'[dbo].[order_header]', N'oh_sot_id', N'value', 0, 0),
+    (N'[dbo].[order_header]', N'oh_os_id', N'value', 0, 0),
+    (N'[dbo].[order_header_detail]', N'ohd_id', N'key', 0, 0),
+    (N'[dbo].[order_header_detail]', N'ohd_oh_id', N'value', 0, 0),
+    (N'[dbo].[order_header_detail]', N'ohd_delivery_email', N'address', 0, 0),
+    (N'[dbo].[order_header_detail]', N'ohd_invoice_email', N'address', 0, 0),
+    (N'[dbo].[order_header_detail]', N'ohd_c_id', N'value', 0, 0),
+    (N'[dbo].[order_header_total]', N'oht_id', N'key', 0, 0),
+    (N'[dbo].[order_header_total]', N'oht_oh_id', N'value', 0, 0),
+    (N'[dbo].[order_header_total]', N'oht_net', N'value', 0, 0),
+    (N'[dbo].[order_line_item]', N'oli_id', N'key', 0, 0),
+    (N'[dbo].[order_line_item]', N'oli_oh_id', N'value', 0, 0),
+    (N'[dbo].[order_line_item]', N'oli_original_oli_id', N'value', 0, 0),
+    (N'[dbo].[order_line_item]', N'oli_vad_id', N'value', 0, 0),
+    (N'[dbo].[order_line_item]', N'oli_qty_required', N'value', 0, 0),
+    (N'[dbo].[order_line_item]', N'oli_line_net', N'value', 0, 0),
+    (N'[dbo].[delivery_header]', N'dh_id', N'key', 0, 0),
+    (N'[dbo].[delivery_header]', N'dh_oh_id', N'value', 0, 0),
+    (N'[dbo].[delivery_header]', N'dh_datetime', N'value', 0, 0),
+    (N'[dbo].[delivery_header]', N'dh_consignment_number', N'value', 0, 0),
+    (N'[dbo].[order_status]', N'os_id', N'key', 0, 0),
+    (N'[dbo].[order_status]', N'os_description', N'value', 0, 0),
+    (N'[dbo].[product_detail]', N'pd_id', N'key', 0, 0),
+    (N'[dbo].[product_detail]', N'pd_product_code', N'value', 0, 0),
+    (N'[dbo].[product_detail]', N'pd_description', N'value', 0, 0),
+    (N'[dbo].[variant_detail]', N'vad_id', N'key', 0, 0),
+    (N'[dbo].[variant_detail]', N'vad_pd_id', N'value', 0, 0),
+    (N'[dbo].[variant_detail]', N'vad_variant_code', N'value', 0, 0),
+    (N'[dbo].[variant_detail]', N'vad_description', N'value', 0, 0),
+    (N'[dbo].[variant_detail]', N'vad_sale_variant', N'value', 0, 0),
+    (N'[dbo].[variant_foreign_price]', N'vafp_id', N'key', 0, 0),
+    (N'[dbo].[variant_foreign_price]', N'vafp_vad_id', N'value', 0, 0),
+    (N'[dbo].[variant_foreign_price]', N'vafp_c_id', N'value', 0, 0),
+    (N'[dbo].[variant_foreign_price]', N'vafp_rsp_exc_vat', N'value', 0, 0),
+    (N'[dbo].[variant_foreign_price]', N'vafp_price_per', N'value', 0, 0),
+    (N'[dbo].[variant_foreign_price]', N'vafp_base_price', N'value', 0, 0),
+    (N'[dbo].[variant_stock_quantity]', N'vasq_id', N'key', 0, 0),
+    (N'[dbo].[variant_stock_quantity]', N'vasq_vad_id', N'value', 0, 0),
+    (N'[dbo].[variant_stock_quantity]', N'vasq_free_stock_quantity', N'value', 0, 0),
+    (N'[dbo].[category_treeview_node]', N'ctn_id', N'key', 0, 0),
+    (N'[dbo].[category_treeview_node]', N'ctn_description', N'value', 0, 0),
+    (N'[dbo].[variant_category]', N'vac_id', N'key', 0, 0),
+    (N'[dbo].[variant_category]', N'vac_vad_id', N'value', 0, 0),
+    (N'[dbo].[variant_category]', N'vac_ctn_id', N'value', 0, 0);
+GO
+
 SELECT m.[table], m.[column], t.name AS [type], c.is_computed,
     CASE
         WHEN c.column_id IS NULL THEN N'stop: not in the database'
         WHEN c.is_computed = 1 THEN N'stop: CDC stores NULL for computed columns'
-        WHEN c.max_length = -1 OR t.name IN (N'text', N'ntext', N'image') THEN N'look: old values of large columns are lost'
+        WHEN c.name <> m.[column] COLLATE Latin1_General_BIN2 THEN N'stop: the mapping must spell it ' + c.name
+        WHEN t.name IN (N'text', N'ntext', N'image') AND m.role IN (N'key', N'address')
+            THEN N'stop: CDC has no old value of this type; it cannot be a key or an address'
+        WHEN t.name IN (N'text', N'ntext', N'image') THEN N'look: CDC has no old value of this type'
+        WHEN c.max_length = -1 AND m.large = 0
+            THEN N'stop: list it under large in the mapping, and render the connector again'
+        WHEN t.name = N'datetimeoffset' AND m.zoned = 0 THEN N'stop: list it under zoned in the mapping'
+        WHEN t.name <> N'datetimeoffset' AND m.zoned = 1 THEN N'stop: listed under zoned, but it has no zone'
+        WHEN c.max_length = -1 THEN N'ok: the connector reads it again'
         ELSE N'ok'
     END AS verdict
-FROM #mapped AS m
+FROM #roles AS m
 LEFT JOIN sys.columns AS c ON c.object_id = OBJECT_ID(m.[table]) AND c.name = m.[column]
 LEFT JOIN sys.types AS t ON t.user_type_id = c.user_type_id;
+SELECT DISTINCT m.[table], QUOTENAME(OBJECT_SCHEMA_NAME(o.object_id)) + N'.' + QUOTENAME(o.name) AS spelled,
+    N'stop: topics are named by the spelling of the database; the mapping must have it' AS verdict
+FROM #mapped AS m JOIN sys.objects AS o ON o.object_id = OBJECT_ID(m.[table])
+WHERE QUOTENAME(OBJECT_SCHEMA_NAME(o.object_id)) + N'.' + QUOTENAME(o.name) <> m.[table] COLLATE Latin1_General_BIN2;
+SELECT name AS [max text repl size], value_in_use,
+    N'stop: a longer text in a captured column makes the write of the ERP fail; set it to -1 (sp_configure)' AS verdict
+FROM sys.configurations
+WHERE name = N'max text repl size (B)' AND CAST(value_in_use AS bigint) <> -1
+    AND EXISTS (
+    SELECT 1 FROM #mapped AS m
+    JOIN sys.columns AS c ON c.object_id = OBJECT_ID(m.[table]) AND c.name = m.[column]
+    WHERE c.max_length = -1 OR TYPE_NAME(c.system_type_id) IN (N'text', N'ntext', N'image'));
 SELECT DISTINCT m.[table], N'stop: clustered columnstore' AS verdict
 FROM #mapped AS m JOIN sys.indexes AS i ON i.object_id = OBJECT_ID(m.[table]) AND i.type = 5;
 SELECT DISTINCT m.[table], N'look: no primary key, the mapped key must be unique and never null' AS verdict
@@ -151,6 +245,11 @@ BEGIN
         SELECT 1 FROM cdc.change_tables AS t JOIN cdc.captured_columns AS c ON c.object_id = t.object_id
         WHERE t.source_object_id = OBJECT_ID(m.[table]) AND c.column_name = m.[column]
     );
+    SELECT OBJECT_NAME(source_object_id) AS [table], capture_instance,
+        N'look: a partition may be switched, and CDC captures nothing of its rows' AS verdict
+    FROM cdc.change_tables WHERE partition_switch = 1;
+    SELECT N'no commit was captured yet: wait for the first, or the snapshot has no position' AS [stop]
+    WHERE sys.fn_cdc_get_max_lsn() IS NULL;
     SELECT job_type, pollinginterval, maxtrans, maxscans, retention / 1440.0 AS retention_days, threshold
     FROM msdb.dbo.cdc_jobs WHERE database_id = DB_ID();
     SELECT TOP (5) start_time, end_time, duration, error_count, latency AS latency_seconds, empty_scan_count, tran_count

@@ -48,6 +48,7 @@ BEGIN
     SET @instance = CONCAT(N'customer_detail_v', @newest + 1);
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'customer_detail',
         @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[cd_id], [cd_ow_account], [cd_account_customer], [cd_statement_email], [cd_invoice_email]';
 END;
@@ -70,6 +71,7 @@ BEGIN
     SET @instance = CONCAT(N'customer_contact_v', @newest + 1);
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'customer_contact',
         @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[cc_id], [cc_customer_id], [cc_email], [cc_first_name], [cc_last_name], [cc_name]';
 END;
@@ -92,6 +94,7 @@ BEGIN
     SET @instance = CONCAT(N'order_header_v', @newest + 1);
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'order_header',
         @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[oh_id], [oh_order_number], [oh_datetime], [oh_cd_id], [oh_sot_id], [oh_os_id]';
 END;
@@ -114,6 +117,7 @@ BEGIN
     SET @instance = CONCAT(N'order_header_detail_v', @newest + 1);
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'order_header_detail',
         @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[ohd_id], [ohd_oh_id], [ohd_delivery_email], [ohd_invoice_email], [ohd_c_id]';
 END;
@@ -136,6 +140,7 @@ BEGIN
     SET @instance = CONCAT(N'order_header_total_v', @newest + 1);
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'order_header_total',
         @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[oht_id], [oht_oh_id], [oht_net]';
 END;
@@ -158,6 +163,7 @@ BEGIN
     SET @instance = CONCAT(N'order_line_item_v', @newest + 1);
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'order_line_item',
         @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[oli_id], [oli_oh_id], [oli_original_oli_id], [oli_vad_id], [oli_qty_required], [oli_line_net]';
 END;
@@ -180,6 +186,7 @@ BEGIN
     SET @instance = CONCAT(N'delivery_header_v', @newest + 1);
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'delivery_header',
         @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[dh_id], [dh_oh_id], [dh_datetime], [dh_consignment_number]';
 END;
@@ -202,6 +209,7 @@ BEGIN
     SET @instance = CONCAT(N'order_status_v', @newest + 1);
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'order_status',
         @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[os_id], [os_description]';
 END;
@@ -224,6 +232,7 @@ BEGIN
     SET @instance = CONCAT(N'product_detail_v', @newest + 1);
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'product_detail',
         @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[pd_id], [pd_product_code], [pd_description]';
 END;
@@ -246,6 +255,7 @@ BEGIN
     SET @instance = CONCAT(N'variant_detail_v', @newest + 1);
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'variant_detail',
         @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[vad_id], [vad_pd_id], [vad_variant_code], [vad_description], [vad_sale_variant]';
 END;
@@ -268,6 +278,7 @@ BEGIN
     SET @instance = CONCAT(N'variant_foreign_price_v', @newest + 1);
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'variant_foreign_price',
         @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[vafp_id], [vafp_vad_id], [vafp_c_id], [vafp_rsp_exc_vat], [vafp_price_per], [vafp_base_price]';
 END;
@@ -290,6 +301,7 @@ BEGIN
     SET @instance = CONCAT(N'variant_stock_quantity_v', @newest + 1);
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'variant_stock_quantity',
         @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[vasq_id], [vasq_vad_id], [vasq_free_stock_quantity]';
 END;
@@ -312,6 +324,7 @@ BEGIN
     SET @instance = CONCAT(N'category_treeview_node_v', @newest + 1);
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'category_treeview_node',
         @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[ctn_id], [ctn_description]';
 END;
@@ -334,6 +347,7 @@ BEGIN
     SET @instance = CONCAT(N'variant_category_v', @newest + 1);
     EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'variant_category',
         @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[vac_id], [vac_vad_id], [vac_ctn_id]';
 END;
@@ -356,6 +370,7 @@ BEGIN
     SET @instance = CONCAT(N'owdd_heartbeat_v', @newest + 1);
     EXEC sys.sp_cdc_enable_table @source_schema = N'owdd', @source_name = N'heartbeat',
         @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[id], [beat]';
 END;
@@ -378,6 +393,7 @@ BEGIN
     SET @instance = CONCAT(N'owdd_signal_v', @newest + 1);
     EXEC sys.sp_cdc_enable_table @source_schema = N'owdd', @source_name = N'signal',
         @capture_instance = @instance, @role_name = N'owdd_reader', @supports_net_changes = 0,
+        @allow_partition_switch = 0,
         @filegroup_name = N'OWDD_CDC',
         @captured_column_list = N'[id], [type], [data]';
 END;

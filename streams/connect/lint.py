@@ -97,7 +97,8 @@ def lint(config: Config) -> list[Finding]:
         return []
     known = {*published.keys, *_UNPUBLISHED, *_converter_keys(config)}
     groups = tuple(f"topic.creation.{group.strip()}." for group in _groups(config))
-    unknown = [key for key in config if key not in known and not key.startswith((*_PASSED_THROUGH, *groups))]
+    processors = tuple(f"{name.strip()}." for name in config.get("post.processors", "").split(",") if name.strip())
+    unknown = [key for key in config if key not in known and not key.startswith((*_PASSED_THROUGH, *groups, *processors))]
     return [Finding(key, tuple(get_close_matches(key, known))) for key in unknown]
 
 

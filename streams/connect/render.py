@@ -23,6 +23,9 @@ CLASSES: dict[SourceKind, str] = {
 }
 """The connector class of every kind of source."""
 
+RESELECT = "large"
+"""The name of the post-processor that reads large columns again, and the prefix of its keys."""
+
 PASSWORD_FILE = "owdd_source_password"  # noqa: S105 - the name of a file
 """File with the password of the connector's login, in the directory of secrets that the Connect worker sees."""
 
@@ -39,7 +42,7 @@ def connector(mapping: Mapping, kind: SourceKind, settings: Settings) -> Config:
     names = CaptureNames.of(mapping, kind)
     database = _sqlserver(mapping, names, settings) if kind == "sqlserver" else _postgres(mapping, names, settings)
     config = _connection(names, kind, settings) | database | _tables(mapping) | _VALUES | _FLOW | _signals(names, settings)
-    config |= _topics(mapping, kind, settings) | _security(kind, settings)
+    config |= _topics(mapping, kind, settings) | _security(kind, settings) | _reselected(mapping)
     return dict(sorted(config.items()))
 
 
@@ -128,6 +131,32 @@ def _tables(mapping: Mapping) -> Config:
         ),
         # The mapped key is the topic's key, also where the table has another primary key, or none.
         "message.key.columns": ";".join(f"{_pattern(*table)}:{re.escape(names[0])}" for table, names in columns.items()),
+    }
+
+
+def _reselected(mapping: Mapping) -> Config:
+    """Large columns are read again from the table when a change has no value of them: CDC keeps none if they did not change.
+
+    Nulls too: Debezium takes ``varchar(max)`` for an ordinary text, and writes null instead of its placeholder.
+    """
+    large = [
+        rf"(?:.*\.)?{_pattern(mapping.source.schema_, table)}:{re.escape(column)}"
+        for table, columns in mapping.large_columns.items()
+        for column in sorted(columns)
+    ]
+    if not large:
+        return {}
+    return {
+        "post.processors": RESELECT,
+        f"{RESELECT}.type": "io.debezium.processors.reselect.ReselectColumnsPostProcessor",
+        f"{RESELECT}.reselect.columns.include.list": ",".join(large),
+        f"{RESELECT}.reselect.unavailable.values": "true",
+        f"{RESELECT}.reselect.null.values": "true",
+        # The mapped key is the event's key, and need not be the primary key.
+        f"{RESELECT}.reselect.use.event.key": "true",
+        # "fail" would stop the connector at every row that was deleted meanwhile. Without a value the change is a null in both
+        # images, by which the stored value is kept.
+        f"{RESELECT}.reselect.error.handling.mode": "warn",
     }
 
 

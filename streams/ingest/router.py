@@ -71,7 +71,8 @@ class Router:
         """``dates`` counts dates that mean nothing, by table."""
         self._source = mapping.source
         self._dates = dates
-        self._routes = {route.reader.table: route for route in _routes(mapping, topics)}
+        # SQL Server's names do not differ in letter case only.
+        self._routes = {route.reader.table.casefold(): route for route in _routes(mapping, topics)}
 
     def route(self, event: RowEvent, caused_at: int) -> Iterator[Routed]:
         """The changes that ``event`` makes, each with its topic; ``caused_at`` is its append time in epoch milliseconds.
@@ -80,7 +81,7 @@ class Router:
             RecordError: the row cannot be read, or ``not_mapped`` if the mapping does not have its table. It may be raised
                 after some changes were returned: discard them.
         """
-        route = self._routes.get(event.table)
+        route = self._routes.get(event.table.casefold())
         if route is None:
             raise RecordError("not_mapped", "source.table is not in the mapping")
         key = route.reader.primary_key(event.key)

@@ -28,6 +28,7 @@ from streams.ingest.erasing import ErasureFlagColumn, without_erased
 from streams.ingest.poll_size import PollSize
 from streams.ingest.positions import Positions
 from streams.ingest.router import Router
+from streams.ingest.snapshot_positions import NewestPositions
 from streams.kafka import client
 from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
@@ -90,6 +91,7 @@ class Ingest:
         self._mapping = mapping
         self._topics = Topics.of(settings.app_id)
         self._router = Router(mapping, self._topics, metrics.dates_ignored)
+        self._newest = NewestPositions(metrics.unplaced_rows)
         self._producer = producer
         self._metrics = metrics
         self._clock = clock
@@ -170,7 +172,7 @@ class Ingest:
             for record in records:
                 failed = False
                 try:
-                    kinds[self._record(record, out, asked, again=again)] += 1
+                    kinds[self._record(tp, record, out, asked)] += 1
                 except RecordError as error:
                     at, attempts = origin_of(record.headers, Coordinates(tp.topic, tp.partition, record.offset))
                     letters.append(DeadLetter(at, record.key, record.value, error, "ingest", attempts + 1))
@@ -187,15 +189,17 @@ class Ingest:
             *(self._erasures.remember(digest, ErasureRequest(self._clock.now_ms(), "erp")) for digest in asked)
         )
 
-    def _record(self, record: Any, out: dict[OutputPartition, list[Change]], asked: list[bytes], *, again: bool) -> str:
+    def _record(self, place: TopicPartition, record: Any, out: dict[OutputPartition, list[Change]], asked: list[bytes]) -> str:
         event = decode(record.key, record.value, self._mapping.source.epoch)
         if isinstance(event, Tombstone):
             # The delete before it had the content; the tombstone serves log compaction only.
             return "tombstone"
         if isinstance(event, Control):
             return event.kind
-        if again:
+        if place.topic == self._topics.retries:
             event = replace(event, position=just_before(event.position))
+        else:
+            event = self._newest.placed(place, event)
         partitions = self._settings.partitions
         # All its changes are computed before any is added: a record is either processed or dead-lettered, never both.
         routed = list(self._router.route(event, record.timestamp))

@@ -48,6 +48,12 @@ class Metrics:
         )
         self.changes = Counter("owdd_changes_total", "Changes applied, by stage.", ["stage"], registry=registry)
         self.units = Counter("owdd_cycles_total", "Batches committed, by stage.", ["stage"], registry=registry)
+        self.unplaced_rows = Counter(
+            "owdd_unplaced_snapshot_rows_total",
+            "Rows of a snapshot without a place in the log. They replace nothing. Rising after CDC was off: see 'Coming back'.",
+            ["topic"],
+            registry=registry,
+        )
         self.dates_ignored = Counter(
             "owdd_dates_ignored_total",
             "Dates that mean nothing, by table: before source.first_year, or too far in the future. Many: look at the column.",

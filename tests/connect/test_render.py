@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 
 from streams.capture.reader import readers
+from streams.connect.lint import lint
 from streams.connect.render import Config, connector
 from streams.core.errors import ConfigurationError
 from streams.kafka.capture_topics import HEARTBEAT_COLUMNS, SIGNAL_COLUMNS, CaptureNames
@@ -220,3 +221,20 @@ class TestForm:
         config = connector(MAPPING, kind, settings())
         assert list(config) == sorted(config)
         assert all(isinstance(value, str) and value for value in config.values())
+
+
+class TestLargeColumns:
+    def test_a_site_without_them_has_no_post_processor(self) -> None:
+        assert not any("reselect" in value for value in connector(MAPPING, "sqlserver", settings()).values())
+
+    @pytest.mark.parametrize("database", ["", "Orderwise."])
+    def test_they_are_read_again_nulls_included(self, database: str) -> None:
+        contact = MAPPING.contact.model_copy(update={"large": frozenset({"cc_email", "cc_name"})})
+        config = connector(MAPPING.model_copy(update={"contact": contact}), "sqlserver", settings())
+        assert config["post.processors"] == "large"
+        assert config["large.reselect.null.values"] == config["large.reselect.unavailable.values"] == "true"
+        assert config["large.reselect.error.handling.mode"] == "warn"
+        assert not lint(config)
+        for column, again in {"cc_email": True, "cc_name": True, "cc_first_name": False}.items():
+            name = f"{database}dbo.customer_contact:{column}"
+            assert matches(config, "large.reselect.columns.include.list", name) == again

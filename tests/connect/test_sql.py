@@ -98,7 +98,9 @@ class TestReading:
         for statement in every_statement(rendered(name)):
             reads = isinstance(statement, exp.Select | exp.Union | exp.Use | exp.Set)
             published = isinstance(statement, exp.Anonymous) and statement.name.upper() == "RAISERROR"
-            temporary = isinstance(statement, exp.Create | exp.Insert | exp.Drop) and "#mapped" in plain(statement)
+            temporary = isinstance(statement, exp.Create | exp.Insert | exp.Drop) and re.search(
+                "#(mapped|roles)", plain(statement)
+            )
             assert reads or published or temporary, plain(statement)
             assert not (isinstance(statement, exp.Select) and statement.args.get("into")), plain(statement)
 
@@ -178,7 +180,7 @@ class TestEnable:
     @pytest.mark.parametrize("name", ["enable", "login", "rotate", "disable"])
     def test_what_cannot_be_done_twice_is_done_only_when_needed(self, name: str) -> None:
         repeatable = re.compile(
-            r"USE |SET |SELECT |DECLARE |GRANT |ALTER (?:ROLE|USER) |DROP \w+ IF EXISTS |INSERT INTO #mapped"
+            r"USE |SET |SELECT |DECLARE |GRANT |UPDATE \[owdd\]\.\[heartbeat\] |ALTER (?:ROLE|USER) |DROP \w+ IF EXISTS |INSERT INTO #mapped"
             r"|CREATE TABLE #mapped|EXECUTE sys\.sp_cdc_help_"
         )
         free = [plain(statement) for depth, statement in with_depth(rendered(name)) if depth == 0]
@@ -323,3 +325,29 @@ class TestHandbook:
     def test_it_names_every_script_and_the_numbers_in_them(self) -> None:
         assert {name for name in SCRIPTS if f"`{name}.sql`" not in self.PAGE} == set()
         assert f"keeps changes: {RETENTION_MINUTES // 1440} days" in self.PAGE
+
+
+class TestTypes:
+    def test_preflight_knows_what_the_mapping_says_of_every_column(self) -> None:
+        header = MAPPING.order.header.model_copy(update={"zoned": frozenset({"oh_datetime"})})
+        contact = MAPPING.contact.model_copy(update={"large": frozenset({"cc_email"})})
+        site = MAPPING.model_copy(update={"contact": contact, "order": MAPPING.order.model_copy(update={"header": header})})
+        written = script("preflight", site, settings())
+        assert "(N'[dbo].[customer_contact]', N'cc_email', N'address', 1, 0)" in written
+        assert "(N'[dbo].[customer_contact]', N'cc_id', N'key', 0, 0)" in written
+        assert "(N'[dbo].[order_header]', N'oh_datetime', N'value', 0, 1)" in written
+
+    def test_a_partition_may_not_be_switched_unseen(self) -> None:
+        enabled = calls(rendered("enable"), "sp_cdc_enable_table")
+        assert enabled
+        assert all(call["allow_partition_switch"] == "0" for call in enabled)
+
+    @pytest.mark.parametrize("name", ["preflight", "enable"])
+    def test_a_text_that_would_make_the_erps_write_fail_stops(self, name: str) -> None:
+        assert "max text repl size" in rendered(name)
+
+    def test_cdc_has_a_commit_before_the_connector_starts(self) -> None:
+        assert "fn_cdc_get_max_lsn() IS NULL" in rendered("preflight")
+        beats = [number for number, text in enumerate(texts("enable")) if text.startswith("UPDATE [owdd].[heartbeat]")]
+        instances = [number for number, text in enumerate(texts("enable")) if "sp_cdc_enable_table" in text]
+        assert max(beats) > max(instances)

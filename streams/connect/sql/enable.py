@@ -3,7 +3,9 @@
 from streams.connect.sql.layout import layout, stop_if, when
 from streams.connect.sql.names import (
     FILEGROUP,
+    LARGE_MAPPED,
     ROLE,
+    TEXT_REPL_LIMITED,
     CapturedTable,
     captured_tables,
     identifier,
@@ -54,6 +56,11 @@ def enable(mapping: Mapping) -> str:
         ),
         mapped_columns(mapped_tables(mapping)),
         _columns_exist(),
+        "-- A longer text in a captured column would make the write of the ERP itself fail.\n"
+        + stop_if(
+            f"EXISTS ({LARGE_MAPPED}) AND EXISTS ({TEXT_REPL_LIMITED})",
+            "A mapped column is large: first EXEC sp_configure 'max text repl size', -1; RECONFIGURE. Nothing was done.",
+        ),
         when(
             "NOT EXISTS (SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND is_cdc_enabled = 1)",
             "EXEC sys.sp_cdc_enable_db;",
@@ -79,6 +86,7 @@ def enable(mapping: Mapping) -> str:
         _own_table(HEARTBEAT, _HEARTBEAT) + "\n" + _first_beat(),
         _own_table(SIGNAL, _SIGNAL),
         *(_capture(table) for table in captured_tables(mapping)),
+        _first_commit(),
         _job("cleanup", _CLEANUP_JOB),
         _job("capture", _CAPTURE_JOB),
         "EXEC sys.sp_cdc_help_change_data_capture;\nEXEC sys.sp_cdc_help_jobs;",
@@ -91,6 +99,8 @@ def enable_table(table: CapturedTable, instance: str) -> str:
     return (
         f"EXEC sys.sp_cdc_enable_table @source_schema = {text(table.schema)}, @source_name = {text(table.table)},\n"
         f"    @capture_instance = {instance}, @role_name = {text(ROLE)}, @supports_net_changes = 0,\n"
+        # By default a partition may be switched out or in, and CDC captures nothing of its rows.
+        f"    @allow_partition_switch = 0,\n"
         f"    @filegroup_name = {text(FILEGROUP)},\n"
         f"    @captured_column_list = {text(', '.join(map(identifier, table.columns)))};"
     )
@@ -127,6 +137,14 @@ def _first_beat() -> str:
     return when(
         f"NOT EXISTS (SELECT 1 FROM {name} WHERE [id] = 1)",
         f"INSERT INTO {name} ([id], [beat]) VALUES (1, SYSUTCDATETIME());",
+    )
+
+
+def _first_commit() -> str:
+    """A commit for CDC to capture: a snapshot that begins before the first one has no position in the log."""
+    return (
+        "-- The first commit that CDC captures. Start the connector when preflight.sql shows it, some seconds later.\n"
+        f"UPDATE {qualified(SCHEMA, HEARTBEAT)} SET [beat] = SYSUTCDATETIME() WHERE [id] = 1;"
     )
 
 

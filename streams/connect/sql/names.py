@@ -93,6 +93,19 @@ def text(value: str) -> str:
     return "N'" + value.replace("'", "''") + "'"
 
 
+LARGE_MAPPED = (
+    "\n    SELECT 1 FROM #mapped AS m\n"
+    "    JOIN sys.columns AS c ON c.object_id = OBJECT_ID(m.[table]) AND c.name = m.[column]\n"
+    "    WHERE c.max_length = -1 OR TYPE_NAME(c.system_type_id) IN (N'text', N'ntext', N'image')"
+)
+"""Query of ``#mapped``: rows if a mapped column is of a large type."""
+
+TEXT_REPL_LIMITED = (
+    "\n    SELECT 1 FROM sys.configurations\n    WHERE name = N'max text repl size (B)' AND CAST(value_in_use AS bigint) <> -1"
+)
+"""Query: a row if a large value in a captured column makes the statement that writes it fail."""
+
+
 def mapped_columns(tables: Iterable[CapturedTable]) -> str:
     """A batch that fills ``#mapped ([table], [column])``, for the batches after it."""
     rows = [f"    ({text(table.name)}, {text(column)})" for table in tables for column in table.columns]

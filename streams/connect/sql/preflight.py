@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from streams.connect.sql.layout import layout, when
-from streams.connect.sql.names import ROLE, identifier, mapped_columns, mapped_tables, qualified, text
+from streams.connect.sql.names import LARGE_MAPPED, ROLE, identifier, mapped_columns, mapped_tables, qualified, text
 from streams.mapping import Mapping
 from streams.settings import Settings
 
@@ -59,12 +59,29 @@ SELECT m.[table], m.[column], t.name AS [type], c.is_computed,
     CASE
         WHEN c.column_id IS NULL THEN N'stop: not in the database'
         WHEN c.is_computed = 1 THEN N'stop: CDC stores NULL for computed columns'
-        WHEN c.max_length = -1 OR t.name IN (N'text', N'ntext', N'image') THEN N'look: old values of large columns are lost'
+        WHEN c.name <> m.[column] COLLATE Latin1_General_BIN2 THEN N'stop: the mapping must spell it ' + c.name
+        WHEN t.name IN (N'text', N'ntext', N'image') AND m.role IN (N'key', N'address')
+            THEN N'stop: CDC has no old value of this type; it cannot be a key or an address'
+        WHEN t.name IN (N'text', N'ntext', N'image') THEN N'look: CDC has no old value of this type'
+        WHEN c.max_length = -1 AND m.large = 0
+            THEN N'stop: list it under large in the mapping, and render the connector again'
+        WHEN t.name = N'datetimeoffset' AND m.zoned = 0 THEN N'stop: list it under zoned in the mapping'
+        WHEN t.name <> N'datetimeoffset' AND m.zoned = 1 THEN N'stop: listed under zoned, but it has no zone'
+        WHEN c.max_length = -1 THEN N'ok: the connector reads it again'
         ELSE N'ok'
     END AS verdict
-FROM #mapped AS m
+FROM #roles AS m
 LEFT JOIN sys.columns AS c ON c.object_id = OBJECT_ID(m.[table]) AND c.name = m.[column]
 LEFT JOIN sys.types AS t ON t.user_type_id = c.user_type_id;
+SELECT DISTINCT m.[table], QUOTENAME(OBJECT_SCHEMA_NAME(o.object_id)) + N'.' + QUOTENAME(o.name) AS spelled,
+    N'stop: topics are named by the spelling of the database; the mapping must have it' AS verdict
+FROM #mapped AS m JOIN sys.objects AS o ON o.object_id = OBJECT_ID(m.[table])
+WHERE QUOTENAME(OBJECT_SCHEMA_NAME(o.object_id)) + N'.' + QUOTENAME(o.name) <> m.[table] COLLATE Latin1_General_BIN2;
+SELECT name AS [max text repl size], value_in_use,
+    N'stop: a longer text in a captured column makes the write of the ERP fail; set it to -1 (sp_configure)' AS verdict
+FROM sys.configurations
+WHERE name = N'max text repl size (B)' AND CAST(value_in_use AS bigint) <> -1
+    AND EXISTS (__LARGE__);
 SELECT DISTINCT m.[table], N'stop: clustered columnstore' AS verdict
 FROM #mapped AS m JOIN sys.indexes AS i ON i.object_id = OBJECT_ID(m.[table]) AND i.type = 5;
 SELECT DISTINCT m.[table], N'look: no primary key, the mapped key must be unique and never null' AS verdict
@@ -81,6 +98,11 @@ WHERE NOT EXISTS (
     SELECT 1 FROM cdc.change_tables AS t JOIN cdc.captured_columns AS c ON c.object_id = t.object_id
     WHERE t.source_object_id = OBJECT_ID(m.[table]) AND c.column_name = m.[column]
 );
+SELECT OBJECT_NAME(source_object_id) AS [table], capture_instance,
+    N'look: a partition may be switched, and CDC captures nothing of its rows' AS verdict
+FROM cdc.change_tables WHERE partition_switch = 1;
+SELECT N'no commit was captured yet: wait for the first, or the snapshot has no position' AS [stop]
+WHERE sys.fn_cdc_get_max_lsn() IS NULL;
 SELECT job_type, pollinginterval, maxtrans, maxscans, retention / 1440.0 AS retention_days, threshold
 FROM msdb.dbo.cdc_jobs WHERE database_id = DB_ID();
 SELECT TOP (5) start_time, end_time, duration, error_count, latency AS latency_seconds, empty_scan_count, tran_count
@@ -97,8 +119,10 @@ def preflight(mapping: Mapping, settings: Settings) -> str:
         _SERVER,
         _DATABASE,
         _ROOM,
+        _spelling(mapping),
         mapped_columns(mapped_tables(mapping)),
-        _TABLES,
+        _roles(mapping),
+        _TABLES.replace("__LARGE__", LARGE_MAPPED),
         when(is_on, _CAPTURE),
         _rights(text(settings.source_user)),
         *_consent_words(mapping),
@@ -125,6 +149,38 @@ FROM {qualified(mapping.source.schema_, table)} WITH (NOLOCK)
 GROUP BY {word}
 ORDER BY COUNT_BIG(*) DESC;
 """
+
+
+def _spelling(mapping: Mapping) -> str:
+    """The database's name is part of every topic's name, too."""
+    name = text(mapping.source.database)
+    return (
+        "SELECT DB_NAME() AS [database], N'stop: topics are named by this spelling; the mapping must have it' AS verdict\n"
+        f"WHERE DB_NAME() <> {name} COLLATE Latin1_General_BIN2;"
+    )
+
+
+def _roles(mapping: Mapping) -> str:
+    """A batch that fills ``#roles``: every mapped column with what the mapping says of its type."""
+    addresses = {mapping.contact.email, *mapping.customer.emails, *mapping.order.detail.emails}
+    rows = []
+    for section in mapping.sections:
+        for column in mapping.columns[section.table]:
+            role = "key" if column == section.key else "address" if column in addresses else "value"
+            name = qualified(mapping.source.schema_, section.table)
+            marks = f"{int(column in section.large)}, {int(column in section.zoned)}"
+            rows.append(f"    ({text(name)}, {text(column)}, {text(role)}, {marks})")
+    return (
+        "DROP TABLE IF EXISTS #roles;\n"
+        "CREATE TABLE #roles (\n"
+        "    [table] nvarchar(300) COLLATE DATABASE_DEFAULT NOT NULL,\n"
+        "    [column] nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL,\n"
+        "    [role] nvarchar(10) COLLATE DATABASE_DEFAULT NOT NULL,\n"
+        "    [large] bit NOT NULL,\n"
+        "    [zoned] bit NOT NULL\n"
+        ");\n"
+        "INSERT INTO #roles ([table], [column], [role], [large], [zoned]) VALUES\n" + ",\n".join(rows) + ";"
+    )
 
 
 def _rights(user: str) -> str:

@@ -1,0 +1,34 @@
+"""Where a snapshot's row stands that Debezium could give no place in the log."""
+
+from aiokafka import TopicPartition
+from msgspec.structs import replace
+from prometheus_client import Counter
+
+from streams.capture.envelope import RowEvent
+from streams.capture.position import BEFORE_EVERYTHING
+
+
+class NewestPositions:
+    """The newest position of every captured partition that this process has read.
+
+    While CDC has captured no commit, ``source.commit_lsn`` of a snapshot is null: before the first start, when nothing was
+    streamed, and after CDC was taken off the database and put on again, when everything was. A key's records are all in one
+    partition and in order, and the log goes on from where it was. So such a row stands where the newest record before it stood:
+    it replaces all of them, and every later change replaces it.
+    """
+
+    def __init__(self, unplaced: Counter) -> None:
+        """``unplaced`` counts rows, by topic, before which this process has read nothing of the partition."""
+        self._unplaced = unplaced
+        self._newest: dict[TopicPartition, bytes] = {}
+
+    def placed(self, place: TopicPartition, event: RowEvent) -> RowEvent:
+        """The event, in the place of the newest one if it has none."""
+        newest = self._newest.get(place)
+        if not event.position.endswith(BEFORE_EVERYTHING):
+            self._newest[place] = event.position if newest is None else max(newest, event.position)
+            return event
+        if newest is None:
+            self._unplaced.labels(place.topic).inc()
+            return event
+        return event if newest < event.position else replace(event, position=newest)
