@@ -27,6 +27,7 @@ _OWN = commands(
     topics=("streams.cli.topics:app", "Kafka topics of the product."),
     connectors=("streams.cli.connectors:app", "The capture connector in Kafka Connect."),
     dotdigital=("streams.cli.dotdigital:app", "The Dotdigital account."),
+    lag=("streams.cli.lag:lag", "Show what each part has not processed yet, and how old it is."),
     state=("streams.cli.state:app", "State of the workers."),
     dlq=("streams.cli.dlq:app", "Dead letters and parked deliveries: list, retry, drop."),
     pause=(

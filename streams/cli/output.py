@@ -39,6 +39,12 @@ def raw(text: str) -> None:
     typer.echo(text, nl=False)
 
 
+def clear() -> None:
+    """Begin at the top of an empty screen, where standard output is a terminal."""
+    if sys.stdout.isatty():
+        console(sys.stdout).clear()
+
+
 def note(text: str) -> None:
     """A remark beside the result, on standard error."""
     typer.echo(printable_lines(text), err=True)

@@ -21,11 +21,10 @@ from streams.dotdigital import bootstrap
 from streams.dotdigital.client import DotdigitalClient, unobserved
 from streams.kafka import client
 from streams.kafka.security import KafkaConfig
-from streams.kafka.topics import agents_app, dispatch_app, ingest_group
 from streams.mapping import load_mapping
-from streams.messages.protocol import ingested, specs
-from streams.messages.topics import Topics
+from streams.messages.protocol import specs
 from streams.observability.lag import partition_lags
+from streams.operations import lag_report
 from streams.operations.topic_admin import apply_topics
 from streams.settings import Settings
 from streams.worker import Role
@@ -259,13 +258,8 @@ class LocalStack:
         Raises:
             TimeoutError: with what was still on its way.
         """
-        settings, topics = self.settings, Topics.of(self.settings.app_id)
-        kafka = KafkaConfig.of(settings)
-        groups: dict[str, list[str]] = {
-            ingest_group(settings): ingested(settings, load_mapping(self.mapping)),
-            agents_app(settings): [topics.orders, topics.buyers, topics.contacts, topics.products],
-            dispatch_app(settings): [topics.desired, topics.deliveries],
-        }
+        kafka = KafkaConfig.of(self.settings)
+        groups = lag_report.groups(self.settings, load_mapping(self.mapping))
         consumer = client.consumer(kafka)
         admin = client.admin_client(kafka)
         await consumer.start()
