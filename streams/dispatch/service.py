@@ -132,7 +132,8 @@ class Dispatch:
     async def _reach(self, client: DotdigitalClient) -> AccountTargets:
         async def reach() -> AccountTargets:
             await client.open()
-            return AccountTargets.of(self._mapping, await resolve(client, self._mapping))
+            found = await resolve(client, self._mapping)
+            return AccountTargets.of(self._mapping, found, await client.data_field_defaults())
 
         targets: AccountTargets = await AsyncRetrying(
             sleep=asyncio.sleep,

@@ -5,8 +5,9 @@ from hashlib import blake2b
 import msgspec
 
 from streams.domain import consent
-from streams.domain.consent import Consent
+from streams.domain.consent import UNSUBSCRIBED, Consent, folded_status
 from streams.domain.creation import NOT_OURS, Creation
+from streams.domain.own_deeds import is_foreign_status
 from streams.domain.versioned import version_bytes
 from streams.dotdigital.codes import DELETED_IN_DOTDIGITAL
 from streams.messages.changes import ContactObserved, DesiredContact
@@ -48,6 +49,8 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
       would not take the contact onto the list. ``place_withdrawn``: it must leave the list before its time, for the despatch
       that put it there is gone.
     * ``vanished``: the contact was there, and is gone though we did not delete it.
+    * ``touched``: the contact was seen with a status that we did not give it, so it is not ours alone. ``unsubscribed_by_us``:
+      an opt-out of ours unsubscribed it, and nobody has seen it otherwise since.
     * ``erase``: digest of the address of a person who must be erased.
     * ``repeat_call``: when the call under way is answered, what is wanted must be sent once more: an erased contact may have
       come back meanwhile, or an import may have written over what the call wrote.
@@ -83,6 +86,8 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     owed_to: tuple[str, ...] = ()
     departures: int = 0
     vanished: bool = False
+    touched: bool = False
+    unsubscribed_by_us: bool = False
 
     @property
     def known(self) -> bool:
@@ -202,6 +207,7 @@ def observe(row: ContactDeliveryState, found: ContactObserved, position: bytes) 
     if found.contact:
         # A suppression may be listed by its address alone, and says nothing of whose contact it was.
         _set_contact_id(row, found.contact)
+        _note_deed(row, found.status)
         row.creation = row.creation.seen(found.status)
     _observe_status(row, found.status, position, row.creation.ours)
     return True
@@ -263,6 +269,9 @@ def _apply_upsert(row: ContactDeliveryState, event: ContactCreated | ContactUpda
     same = row.contact in (None, event.contact) if isinstance(event, ContactUpdated) else False
     before = row.creation if same else NOT_OURS
     _set_contact_id(row, event.contact)
+    if event.import_id is None and event.opt_outs is not None and event.observed is None:
+        # What the call shows is left out where it is an echo of its own opt-out.
+        row.unsubscribed_by_us = True
     if isinstance(event, ContactCreated):
         row.creation = Creation.confirmed(event.created_as)
     elif event.import_id is None:
@@ -296,10 +305,18 @@ def _set_contact_id(row: ContactDeliveryState, contact: int | None) -> None:
         if row.code == DELETED_IN_DOTDIGITAL:
             row.parked, row.code = None, None
     if row.contact not in (None, contact):
-        row.listed = row.join_unconfirmed = False
+        row.listed = row.join_unconfirmed = row.touched = row.unsubscribed_by_us = False
         row.list_refused_at = None
         row.creation = NOT_OURS
     row.contact = contact
+
+
+def _note_deed(row: ContactDeliveryState, status: str) -> None:
+    """Before the status is taken as the contact's: whoever signs up and leaves again must not look like our own creation."""
+    created_as = row.creation.created_as
+    row.unsubscribed_by_us = row.unsubscribed_by_us and folded_status(status) == UNSUBSCRIBED
+    if created_as is not None and is_foreign_status(status, created_as, unsubscribed_by_us=row.unsubscribed_by_us):
+        row.touched = True
 
 
 def _set_consent(row: ContactDeliveryState, after: Consent) -> None:
@@ -312,6 +329,7 @@ def _set_consent(row: ContactDeliveryState, after: Consent) -> None:
 
 def _observe_call(row: ContactDeliveryState, observed: ObservedContact | None, created_as: CreatedAs | None) -> None:
     if observed is not None:
+        _note_deed(row, observed.status)
         _observe_status(row, observed.status, version_bytes(observed.updated * 1_000_000), created_as)
 
 

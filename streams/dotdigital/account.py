@@ -1,5 +1,7 @@
 """The account itself (v2): its properties, among them the endpoint of its region, and its data fields."""
 
+from typing import Any
+
 import orjson
 
 from streams.dotdigital.errors import DataError
@@ -20,6 +22,7 @@ class _Info(ApiModel):
 class _Field(ApiModel):
     name: str
     type: str
+    default_value: Any = None
 
 
 class AccountCalls(ApiGroup):
@@ -35,6 +38,12 @@ class AccountCalls(ApiGroup):
         """The account's data fields: name to type."""
         response = await self._call(Operation.LIST_DATA_FIELDS, "GET", "/v2/data-fields")
         return {row.name: row.type for row in read(response, Operation.LIST_DATA_FIELDS, list[_Field])}
+
+    async def data_field_defaults(self) -> dict[str, object]:
+        """The values that the account's data fields have by default: by name in lower case, those that have one."""
+        response = await self._call(Operation.LIST_DATA_FIELDS, "GET", "/v2/data-fields")
+        found = read(response, Operation.LIST_DATA_FIELDS, list[_Field])
+        return {row.name.casefold(): row.default_value for row in found if row.default_value not in (None, "")}
 
     async def create_data_field(self, name: str, kind: str) -> None:
         """Create a private data field; a field that exists already is left as it is."""

@@ -5,8 +5,8 @@ address, so it cannot create a contact. Any write restores a contact from the re
 contact"), so a late write can undo an erasure.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import quote
 
@@ -22,6 +22,22 @@ Status: TypeAlias = Literal["subscribed", "unsubscribed"]
 
 SUBSCRIBED: Final = "subscribed"
 UNSUBSCRIBED: Final = "unsubscribed"
+_NONE: Final = "nosubscription"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What Dotdigital shows of a contact besides its status.
+
+    ``fields`` are its data fields with their values, ``lists`` the ids of its lists. ``preferences``: it has chosen one;
+    ``consent_records``: it has some; ``channels``: it has other channels than e-mail.
+    """
+
+    fields: Mapping[str, object] = field(default_factory=dict)
+    lists: frozenset[int] = frozenset()
+    preferences: bool = False
+    consent_records: bool = False
+    channels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +45,14 @@ class Contact:
     """A contact as Dotdigital returned it.
 
     ``email_status`` is the status of its e-mail channel. It and ``email`` are lower-cased, because responses and requests use
-    different cases. ``updated`` is UTC epoch seconds, 0 if unknown.
+    different cases. ``updated`` is UTC epoch seconds, 0 if unknown. Only :meth:`ContactCalls.find` shows the ``profile``.
     """
 
     contact_id: int
     email_status: str
     email: str = ""
     updated: int = 0
+    profile: Profile = Profile()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +88,42 @@ class ContactForm(ApiModel):
         return Contact(self.contact_id, status.lower(), email, seconds(self.updated))
 
 
+class _Member(ApiModel):
+    id: int
+
+
+class _Preference(ApiModel):
+    is_opted_in: bool = False
+
+
+class _AllChannels(ApiModel):
+    email: _Channel | None = None
+    sms: _Channel | None = None
+    whats_app: _Channel | None = None
+
+
+class _WholeContact(ContactForm):
+    """The response to a look at one contact: it shows everything."""
+
+    channel_properties: _AllChannels | None = None  # type: ignore[assignment]  # the same and more
+    data_fields: dict[str, Any] | None = None
+    lists: list[_Member] | None = None
+    preferences: list[_Preference] | None = None
+    consent_records: list[dict[str, Any]] | None = None
+
+    def profile(self) -> Profile:
+        """What it shows besides its status."""
+        channels = self.channel_properties
+        others = () if channels is None else (channels.sms, channels.whats_app)
+        return Profile(
+            fields=self.data_fields or {},
+            lists=frozenset(member.id for member in self.lists or ()),
+            preferences=any(preference.is_opted_in for preference in self.preferences or ()),
+            consent_records=bool(self.consent_records),
+            channels=any((other.status or _NONE).lower() != _NONE for other in others if other is not None),
+        )
+
+
 class ContactCalls(ApiGroup):
     """Calls for one contact."""
 
@@ -80,7 +133,8 @@ class ContactCalls(ApiGroup):
             response = await self._call(Operation.GET_CONTACT, "GET", _path(email))
         except NotFoundError:
             return None
-        return _contact(response, Operation.GET_CONTACT)
+        form = read(response, Operation.GET_CONTACT, _WholeContact)
+        return replace(form.contact(), profile=form.profile())
 
     async def create(self, email: str, fields: bytes, status: Status, lists: Sequence[int] = ()) -> Contact:
         """Create a contact. The status is required: Dotdigital subscribes a new contact whose status is omitted.

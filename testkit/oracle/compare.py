@@ -34,16 +34,25 @@ def compare(
         preexisting: addresses that the account had before us. They keep their status and stay, cleared, when the rows
             no longer have them. When given, every other contact that the rows do not have must be gone; when None,
             being cleared is enough.
-        unsubscribed_there: addresses that unsubscribed in Dotdigital, and so must not be subscribed.
+        unsubscribed_there: addresses that unsubscribed in Dotdigital, and so must not be subscribed; their contacts stay,
+            cleared, when the rows no longer have them.
     """
     before = None if preexisting is None else frozenset(address.strip().lower() for address in preexisting)
+    acted = frozenset(address.strip().lower() for address in unsubscribed_there)
     if mapping.consent.mode == "external":
         # Another system creates the contacts: what has none waits, and all of them were there before us.
         before = frozenset(contact.email.strip().lower() for contact in account.by_id.values())
         expected = expected.only(before)
     return [
-        *contact_differences(expected, account, mapping, opted_in_ever=frozenset(opted_in_ever), preexisting=before),
-        *subscribed_again(account, frozenset(address.strip().lower() for address in unsubscribed_there)),
+        *contact_differences(
+            expected,
+            account,
+            mapping,
+            opted_in_ever=frozenset(opted_in_ever),
+            preexisting=before,
+            unsubscribed_there=acted,
+        ),
+        *subscribed_again(account, acted),
         *order_differences(expected, account, mapping),
         *catalogue_differences(expected, account, mapping),
         *list_differences(expected, account, mapping, before),

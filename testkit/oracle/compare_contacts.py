@@ -20,6 +20,7 @@ def contact_differences(
     *,
     opted_in_ever: frozenset[str],
     preexisting: frozenset[str] | None,
+    unsubscribed_there: frozenset[str] = frozenset(),
 ) -> list[Difference]:
     """Contacts that are missing, doubled, left over, wrong in a data field, or subscribed without leave."""
     live: dict[str, list[Actual]] = defaultdict(list)
@@ -32,7 +33,8 @@ def contact_differences(
         wanted, held = expected.contacts.get(email), live[email]
         if wanted is None:
             for contact in held:
-                found += _leftover(email, contact, mapping, preexisting)
+                theirs = None if preexisting is None else preexisting | unsubscribed_there
+                found += _leftover(email, contact, mapping, theirs)
         elif len(held) != 1:
             found.append(Difference("contact", email, "contact", "one live contact", f"{len(held)} live contacts"))
         else:
@@ -79,7 +81,7 @@ def _status(
 
 
 def _leftover(email: str, contact: Actual, mapping: Mapping, preexisting: frozenset[str] | None) -> list[Difference]:
-    """A contact whose address the rows do not have."""
+    """A contact whose address the rows do not have; it may stay, without our data, if others have had a hand in it."""
     if preexisting is not None and email not in preexisting:
         return [Difference("contact", email, "contact", "none: no row has this address", "a live contact")]
     held = _folded(contact)

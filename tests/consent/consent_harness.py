@@ -39,6 +39,7 @@ from streams.domain.contact_projection import cleared
 from streams.domain.debounce import Debounce
 from streams.domain.erasure import digester
 from streams.domain.orders import customer_key
+from streams.domain.own_deeds import OwnParts, own_fields
 from streams.domain.versioned import version_bytes
 from streams.dotdigital.bootstrap import TYPES
 from streams.dotdigital.client import DotdigitalClient, unobserved
@@ -166,7 +167,8 @@ class World:
         self.loop.run_until_complete(log.write_all(outbox.resuming()))
         failures = FailurePolicy(queue, log, self.clock, METRICS, hash_key=KEY, rng=Random(1))
         context = SenderContext(queue, OutboxRows(table), self.client, log, failures, self.clock, METRICS)
-        targets = AccountTargets(cleared(MAPPING), None, None, None, None, external=False)
+        own = OwnParts(own_fields(MAPPING.contact_fields))
+        targets = AccountTargets(cleared(MAPPING), None, None, None, None, False, own)
         self.sender = SingleCallSender(context, targets, policy, RecentBuyersList(None, policy), outbox)
         self.readback = Readback(
             self.client.for_lane(Lane.BULK),

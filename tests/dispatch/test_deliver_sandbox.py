@@ -16,6 +16,7 @@ from streams.dispatch.senders.contact_upsert import ContactUpsert, deliver_conta
 from streams.domain.consent import Consent, Signal, with_carried_refusal, with_erp_statement, with_observed_status
 from streams.domain.contact_state import ContactDeliveryState, apply_result, set_desired
 from streams.domain.creation import NOT_OURS, Creation
+from streams.domain.own_deeds import OwnParts
 from streams.domain.versioned import version_bytes
 from streams.dotdigital.client import Call, DotdigitalClient
 from streams.dotdigital.codes import DELETED_IN_DOTDIGITAL
@@ -29,6 +30,7 @@ from testkit.sandbox.store import Contact
 EMAIL = "ann+shop@example.com"
 FIELDS = b'{"FIRSTNAME":"Ann","OW_SPEND":10.10,"OW_TRADE":false}'
 CLEARED = b'{"FIRSTNAME":null,"OW_SPEND":null,"OW_TRADE":null}'
+OWN = OwnParts(frozenset({"firstname", "ow_spend", "ow_trade"}))
 V = version_bytes(1)
 NEW = ContactDeliveryState(fields=FIELDS, hash=b"h")
 SETTINGS = Settings(dotdigital_url="http://sandbox", dotdigital_user="api-user", dotdigital_password=SecretStr("password-1"))
@@ -92,7 +94,7 @@ async def send(
     records: Sequence[str] = (),
     collection: str | None = None,
 ) -> Any:
-    targets = AccountTargets(CLEARED, collection, None, None, None, external=False)
+    targets = AccountTargets(CLEARED, collection, None, None, None, False, OWN)
     upsert = ContactUpsert(TASK, row, targets, records=records)
     return await deliver_contact(client, upsert, (Checkpoints() if checkpoints is None else checkpoints).write, ManualClock())
 

@@ -1,8 +1,11 @@
 """Single contacts against the account: lists, statuses, and what the bin does. Errors: ``tests/dispatch/test_client.py``."""
 
+from dataclasses import replace
+
 import pytest
 
 from streams.dotdigital.client import DotdigitalClient
+from streams.dotdigital.contact_calls import Profile
 from streams.dotdigital.errors import ContactExistsError, DataError
 from testkit.sandbox import SandboxApp
 from tests.dotdigital.conftest import NOON, Person
@@ -15,7 +18,9 @@ async def test_a_contact_is_created_with_its_status_and_lists(client: Dotdigital
     held = box.store.find("email", ANN)
     assert held is not None and (held.id, held.lists, held.email_status) == (made.contact_id, [7], "unsubscribed")
     assert (made.email, made.email_status, made.updated) == (ANN, "unsubscribed", int(NOON.timestamp()))
-    assert await client.find(ANN) == made
+    found = await client.find(ANN)
+    assert found is not None and replace(found, profile=Profile()) == made
+    assert found.profile == Profile({"FIRSTNAME": "Ann"}, frozenset({7}))
 
 
 async def test_an_update_joins_lists_and_leaves_the_status(client: DotdigitalClient, person: Person) -> None:

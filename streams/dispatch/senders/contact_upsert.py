@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import msgspec
+import structlog
 
 from streams.core.clock import Clock
 from streams.dispatch.outbox.tasks import owner_of
@@ -17,6 +18,7 @@ from streams.domain import consent
 from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED
 from streams.domain.contact_state import ContactDeliveryState, holds_fields
 from streams.domain.creation import after_status
+from streams.domain.own_deeds import foreign_parts, is_foreign_status
 from streams.domain.versioned import version_bytes
 from streams.dotdigital.client import Api
 from streams.dotdigital.codes import DELETED_IN_DOTDIGITAL
@@ -41,6 +43,8 @@ from streams.messages.deliveries import (
     ObservedContact,
     OptOutSent,
 )
+
+log = structlog.get_logger()
 
 NOTHING = b"{}"
 """Data fields that change nothing."""
@@ -282,7 +286,7 @@ class _ContactCalls:
             await self._note_look(found)
         if found is None or not touched:
             return self._absent()
-        if created_as is not None:
+        if created_as is not None and not self._somebody_elses(found, created_as):
             await self._delete()
             return ContactDeleted(task=upsert.task, at=self.clock.now_ms(), digest=upsert.digest)
         try:
@@ -298,6 +302,19 @@ class _ContactCalls:
             contact=found.contact_id,
             opt_outs=row.opt_outs_to_send if row.opt_out_sent else None,
         )
+
+    def _somebody_elses(self, found: Contact, created_as: CreatedAs) -> bool:
+        """Whether others have had a hand in the contact since we created it: then only our data go."""
+        upsert, row = self.upsert, self.upsert.row
+        deeds = [*foreign_parts(found.profile, upsert.targets.own)]
+        # As it was created, not as that would explain what is seen now.
+        created_as = row.creation.created_as or created_as
+        ours = row.unsubscribed_by_us
+        if row.touched or is_foreign_status(found.email_status, created_as, unsubscribed_by_us=ours):
+            deeds.append("status")
+        if deeds:
+            log.info("a contact of ours stays, for others have had a hand in it", deeds=deeds)
+        return bool(deeds)
 
     async def _note_look(self, found: Contact | None) -> None:
         created_as = None if found is None else self.upsert.creation_seen(found)

@@ -1,0 +1,120 @@
+"""A contact that we created leaves Orderwise: it is deleted only if nobody else has had a hand in it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from testkit.sandbox.store import Contact
+from tests.dispatch.dispatch_harness import Site, on_site
+
+READ = {"readback_seconds": 60}
+
+
+def subscribes(contact: Contact) -> None:
+    contact.email_status = "subscribed"
+
+
+def joins_another_list(contact: Contact) -> None:
+    contact.lists.append(999)
+
+
+def consents(contact: Contact) -> None:
+    contact.consents.append({"text": "yes", "dateTimeConsented": "2026-01-01T00:00:00Z"})
+
+
+def prefers(contact: Contact) -> None:
+    contact.preferences[1] = True
+
+
+def fills_in_a_form(contact: Contact) -> None:
+    contact.data["POSTCODE"] = "AB1 2CD"
+
+
+def gives_a_telephone_number(contact: Contact) -> None:
+    contact.identifiers["mobileNumber"] = "+447700900123"
+    contact.sms_status = "subscribed"
+
+
+DEEDS = [subscribes, joins_another_list, consents, prefers, fills_in_a_form, gives_a_telephone_number]
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+@on_site()
+async def test_a_persons_own_deed_keeps_the_contact_and_only_our_data_go(site: Site, deed: Callable[[Contact], None]) -> None:
+    site.want()
+    await site.quiet()
+    site.box.store.lists.names[999] = "Theirs"
+    deed(site.contact())
+    site.want(name=None)
+    await site.quiet()
+    assert site.written()[-1].content["dataFields"]["OW_TOTAL_SPEND"] is None
+    assert site.held() is not None
+    site.want(name="Anna")
+    await site.quiet()
+    assert site.contact().data["FIRSTNAME"] == "Anna"
+    site.want(name=None)
+    await site.quiet()
+    assert site.held() is not None, "it is not ours any more"
+
+
+@on_site()
+async def test_who_unsubscribed_there_keeps_the_contact(site: Site) -> None:
+    site.want(opted=True)
+    await site.quiet()
+    site.contact().email_status = "unsubscribed"
+    site.want(name=None)
+    await site.quiet()
+    assert site.contact().email_status == "unsubscribed"
+
+
+@on_site(settings=READ)
+async def test_a_sign_up_that_a_reading_saw_counts_though_the_person_has_left_since(site: Site) -> None:
+    site.want()
+    await site.quiet()
+    await site.pass_(70)
+    contact = site.contact()
+    contact.set_email_status("subscribed", site.box.store.now())
+    contact.updated = site.box.store.now()
+    await site.pass_(130)
+    contact.set_email_status("unsubscribed", site.box.store.now())
+    contact.updated = site.box.store.now()
+    await site.restart()
+    site.want(name=None)
+    await site.quiet()
+    assert site.contact().email_status == "unsubscribed"
+
+
+@pytest.mark.parametrize("status", ["hardBounced", "softBounced"])
+@on_site()
+async def test_a_bounce_an_opt_out_of_ours_and_what_the_platform_fills_in_are_nobodys_deed(site: Site, status: str) -> None:
+    site.want(opted=True, despatched=site.now)
+    site.record("A1")
+    await site.quiet()
+    site.contact().email_status = status
+    site.contact().data |= {"LASTSUBSCRIBED": "2026-01-01T00:00:00Z", "FULLNAME": "Ann"}
+    site.want(name=None)
+    await site.quiet()
+    assert site.held() is None
+
+
+@on_site()
+async def test_a_contact_that_we_opted_out_is_ours_to_delete(site: Site) -> None:
+    site.want(opted=True)
+    await site.quiet()
+    site.want(opted=False)
+    await site.quiet()
+    assert site.contact().email_status == "unsubscribed"
+    site.want(name=None)
+    await site.quiet()
+    assert site.held() is None
+
+
+@on_site()
+async def test_an_erasure_deletes_whatever_others_have_done(site: Site) -> None:
+    site.want()
+    await site.quiet()
+    for deed in DEEDS[:1] + DEEDS[2:]:
+        deed(site.contact())
+    site.erase()
+    await site.quiet()
+    assert site.held() is None
