@@ -43,6 +43,8 @@ class OrderEdits:
             Action("order_deleted_piecemeal", 4, partial(self.delete_header_first, leave=False)),
             Action("order_header_deleted_alone", 2, partial(self.delete_header_first, leave=True)),
             Action("credited_order_deleted", 4, self.delete_credited),
+            Action("lines_inserted_anew", 4, self.insert_lines_anew),
+            Action("credited_lines_inserted_anew", 4, self.insert_credited_lines_anew),
         ]
 
     def _drawn(self) -> Order | None:
@@ -289,15 +291,40 @@ class OrderEdits:
 
     def delete_credited(self) -> bool:
         """An order is deleted although a credit note still names its lines."""
+        order = self._credited_order()
+        if order is None:
+            return False
+        self._delete(order)
+        return True
+
+    def insert_lines_anew(self) -> bool:
+        """Some clients save an edited order so: each line is deleted, and inserted again under another key."""
+        return self._insert_lines_anew(self._drawn())
+
+    def insert_credited_lines_anew(self) -> bool:
+        """As :meth:`insert_lines_anew`, although a credit note still names the lines by their former keys."""
+        return self._insert_lines_anew(self._credited_order())
+
+    def _insert_lines_anew(self, order: Order | None) -> bool:
+        if order is None or not order.lines:
+            return False
+        db = self._shop.db
+        rows = [db.delete(LINE, line) for line in order.lines]
+        order.lines = [db.new_key(LINE) for _ in rows]
+        for key, row in zip(order.lines, rows, strict=True):
+            db.insert(LINE, row | {"oli_id": key})
+        return True
+
+    def _credited_order(self) -> Order | None:
+        """An order some of whose lines a credit note names."""
         shop = self._shop
         for _ in range(50):
             key = shop.credits.draw(shop.rng)
             original = None if key is None else shop.orders[key].original
             order = None if original is None else shop.orders.get(original)
             if order is not None and order.kind == "order":
-                self._delete(order)
-                return True
-        return False
+                return order
+        return None
 
 
 def _parts(order: Order) -> list[tuple[str, int]]:

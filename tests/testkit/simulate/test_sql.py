@@ -54,7 +54,7 @@ def site(**consent: Any) -> Mapping:
 
 
 def shop(mapping: Mapping | None = None, **options: Any) -> Simulation:
-    return Simulation(SimulationConfig(mapping=mapping or site(), **{"customers": 40, "orders": 300, "live": 600} | options))
+    return Simulation(SimulationConfig(mapping=mapping or site(), **{"customers": 40, "orders": 300, "live": 1_000} | options))
 
 
 def statements(simulation: Simulation, scheme: str) -> Iterator[Statement]:
