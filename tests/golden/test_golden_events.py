@@ -294,6 +294,22 @@ class TestTypes:
             "c_varbinary_max",
         }
 
+    @EVERY_MODE
+    @pytest.mark.parametrize(("column", "number"), [("c_real", "4.323"), ("c_float", "0.1")])
+    def test_a_float_is_a_number_in_every_mode(self, mode: str, column: str, number: str) -> None:
+        assert values.decimal(after(mode, "every type")[column], column) == Decimal(number)
+
+    @EVERY_MODE
+    @pytest.mark.parametrize("column", ["c_real", "c_float"])
+    def test_a_float_that_is_no_amount_is_refused(self, mode: str, column: str) -> None:
+        assert code_of(values.decimal, after(mode, "every type at its edge")[column], column) == "decimal_out_of_range"
+
+    @READABLE
+    def test_a_column_with_a_zone_has_its_own_offset(self, mode: str) -> None:
+        at = seconds(2026, 2, 28, 10, 15, 30, zone=UTC)
+        for zoned in (True, False):
+            assert values.instant(after(mode, "every type")["c_datetimeoffset"], "column", LONDON, zoned=zoned) == at
+
     @READABLE
     def test_more_digits_than_dotdigital_holds_are_refused(self, mode: str) -> None:
         huge = after(mode, "every type at its edge")["c_decimal_38_0"]
