@@ -236,12 +236,16 @@ class Worker:
 
     def _count_held(self, indexes: list[HeldIndex]) -> None:
         # A code that no row has any more must vanish, and not stay at its last number.
-        self.metrics.held.clear()
-        self.metrics.held_age.clear()
         now = self._clock.now_ms()
-        for index in indexes:
-            for code, count in index.counts().items():
-                # Not set: orders and buyers may be held under one code.
-                self.metrics.held.labels(code).inc(count)
-            for code, since in index.oldest():
-                self.metrics.held_age.labels(code).set(max(0, now - since) / 1000)
+        for frozen, counted, age in (
+            (False, self.metrics.held, self.metrics.held_age),
+            (True, self.metrics.frozen, self.metrics.frozen_age),
+        ):
+            counted.clear()
+            age.clear()
+            for index in indexes:
+                for code, count in index.counts(frozen=frozen).items():
+                    # Not set: orders and buyers may be held under one code.
+                    counted.labels(code).inc(count)
+                for code, since in index.oldest(frozen=frozen):
+                    age.labels(code).set(max(0, now - since) / 1000)

@@ -243,7 +243,7 @@ class BuyersHandler:
             # What the account shows to others is as it was.
             only = item.named | item.changed()
         published, code = buyers.parts(key, row, pages, only)
-        row.held = self.held.update(unit, key, row.held, code)
+        row.held = self.held.update(unit, key, row.held, code, frozen=buyers.is_frozen(key, row))
         position = version_bytes(row.version)
         for address, part in published.items():
             unit.emit(

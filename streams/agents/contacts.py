@@ -65,11 +65,9 @@ class ContactsHandler:
                 continue
             row.version = next_version(row.version, unit.now_us)
             row.held = self.held.update(unit, address, row.held, contact_projection.held_code(row))
-            if row.held is None:
-                # While it is held Dotdigital keeps what it has: held is not gone.
-                wanted = contact_projection.desired(row, self._mapping)
-                position = version_bytes(row.version)
-                unit.emit(self._topics.desired, DesiredContactChange(address, 0, position, lane, caused_at, wanted))
+            wanted = contact_projection.desired(row, self._mapping)
+            position = version_bytes(row.version)
+            unit.emit(self._topics.desired, DesiredContactChange(address, 0, position, lane, caused_at, wanted))
             self._contacts.save(unit, address, row)
             self.held.persist(unit, address, row.held)
         self._metrics.changes.labels(self.name).inc(applied)

@@ -16,6 +16,7 @@ from streams.core.lanes import Lane, lane_for_fanout
 from streams.domain import line_index, orders, recipients
 from streams.domain.catalogue import Effect, written
 from streams.domain.erasure import Digest, forget_in_order
+from streams.domain.last_workable import LastWorkable
 from streams.domain.order_record import skus
 from streams.domain.versioned import Versioned, next_version, version_bytes
 from streams.engine.stage import Record
@@ -38,9 +39,15 @@ _RECORD_ONLY = (
 
 
 class StatusRow(msgspec.Struct, array_like=True, gc=False):
-    """One row of the status lookup, kept in every partition."""
+    """One row of the status lookup, kept in every partition.
+
+    ``last``: the last text that the site knows; ``lost``: the position of the version that put an unknown one, or none, in its
+    place.
+    """
 
     cell: Versioned[rows.StatusText] | None = None
+    last: str | None = None
+    lost: bytes | None = None
 
 
 class _Header(msgspec.Struct, array_like=True, gc=False):
@@ -74,7 +81,7 @@ class _Touched:
 class _Batch:
     """What one unit has touched so far, beside its writes."""
 
-    texts: dict[int, str]
+    known: orders.Statuses
     orders: dict[int, _Touched] = field(default_factory=dict)
     blocks: dict[str, line_index.LineBlock] = field(default_factory=dict)
     sweeps: Sweeps = field(default_factory=Sweeps)
@@ -96,29 +103,28 @@ class OrdersHandler:
         self._statuses = Codec("s", StatusRow)
         self._items = Items()
         self._records = RecordPublisher(mapping, topics)
-        self._texts: dict[int, dict[int, str]] = {}
+        self._known: dict[int, orders.Statuses] = {}
         self.held = HeldIndex()
         self._erased = ErasedIndex(self.name, digest, topics, metrics)
 
     def recovered(self, partition: int, table: StateTable) -> None:
         """Read the partition's status lookup, what is held, and who was erased."""
-        texts = self._texts[partition] = {}
+        known = self._known[partition] = orders.Statuses({}, {})
         for key, value in table.scan(partition, b"s"):
-            cell = self._statuses.decode(value).cell
-            if cell is not None and cell.row is not None:
-                texts[int(key[1:])] = cell.row.text
+            self._keep_in_memory(known, int(key[1:]), self._statuses.decode(value))
         self.held.recover(partition, table)
         self._erased.recover(partition, table)
 
     def revoked(self) -> None:
         """Forget what was read."""
-        self._texts.clear()
+        self._known.clear()
         self.held.clear()
         self._erased.clear()
 
     def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
         """Fold every change of ``records``, then project each touched order once."""
-        work = _Batch(dict(self._texts.get(unit.partition, {})))
+        committed = self._known.get(unit.partition, orders.Statuses({}, {}))
+        work = _Batch(orders.Statuses(dict(committed.texts), dict(committed.lost)))
         applied = stale = 0
         erasures = ErasureFilter(self._erased, unit)
         for change in erasures.filter(unpack_records(self._topics.orders, records)):
@@ -134,7 +140,7 @@ class OrdersHandler:
         for key, block in work.blocks.items():
             self._blocks.save(unit, key, block)
         # Not before: if the unit fails, its records are tried again one by one, and must find the texts as they were.
-        unit.on_commit(lambda: self._texts.__setitem__(unit.partition, work.texts))
+        unit.on_commit(lambda: self._known.__setitem__(unit.partition, work.known))
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
         return applied + stale
@@ -149,26 +155,39 @@ class OrdersHandler:
             return True
         if change.kind in _BLOCKS:
             return self._block(unit, change, work.blocks)
-        return self._order(unit, change, work.orders)
+        return self._order(unit, change, work)
 
     def _status(self, unit: UnitOfWork, change: Change, work: _Batch) -> bool:
         status = int(change.pk)
         if change.keep or not isinstance(change.row, rows.StatusText | None):
             return False
-        old = self._statuses.load(unit, str(status)).cell
-        cell, effect = written(old, change)
+        stored = self._statuses.load(unit, str(status))
+        cell, effect = written(stored.cell, change)
         if effect is Effect.STALE:
             return False
-        self._statuses.save(unit, str(status), StatusRow(cell))
-        if change.row is None:
-            work.texts.pop(status, None)
+        before = stored.cell.row.text if stored.cell is not None and stored.cell.row is not None else None
+        again = stored.cell is not None and stored.cell.position == change.position
+        text = None if change.row is None else change.row.text
+        if text in self._mapping.order.statuses:
+            new = StatusRow(cell, text)
         else:
-            work.texts[status] = change.row.text
+            new = StatusRow(cell, stored.last, stored.lost or (None if stored.last is None else change.position))
+        self._statuses.save(unit, str(status), new)
+        self._keep_in_memory(work.known, status, new)
         if effect is Effect.CHANGED:
             # A text that orders waited for is as pressing as they are; another text for what is there is not.
-            renamed = old is not None and old.row is not None and old.position != change.position
+            renamed = before is not None and not again
             work.sweeps.begin(change, Lane.BULK if renamed else change.lane)
         return True
+
+    def _keep_in_memory(self, known: orders.Statuses, status: int, row: StatusRow) -> None:
+        """Put one row of the lookup into what is kept in memory."""
+        known.texts.pop(status, None)
+        known.lost.pop(status, None)
+        if row.cell is not None and row.cell.row is not None:
+            known.texts[status] = row.cell.row.text
+        if row.lost is not None and row.last in self._mapping.order.statuses:
+            known.lost[status] = self._mapping.order.statuses[row.last], row.lost
 
     def _sweep(self, unit: UnitOfWork, work: _Batch) -> None:
         """Reach some of the orders that statuses and variants concern; what is left comes again."""
@@ -251,14 +270,14 @@ class OrdersHandler:
                 unit.emit(self._topics.orders, published)
         return True
 
-    def _order(self, unit: UnitOfWork, change: Change, touched: dict[int, _Touched]) -> bool:
+    def _order(self, unit: UnitOfWork, change: Change, work: _Batch) -> bool:
         order = int(change.key)
-        item = touched.get(order) or _Touched(self._orders.load(unit, change.key), change.lane, change.caused_at)
+        item = work.orders.get(order) or _Touched(self._orders.load(unit, change.key), change.lane, change.caused_at)
         if not self._apply(unit, order, item, change):
             return False
         item.cause(change.lane, change.caused_at)
         item.fact |= change.kind not in _RECORD_ONLY
-        touched[order] = item
+        work.orders[order] = item
         return True
 
     def _apply(self, unit: UnitOfWork, order: int, item: _Touched, change: Change) -> bool:
@@ -272,7 +291,7 @@ class OrdersHandler:
         old = orders.cell_at(item.row, change)
         if change.kind is ChangeKind.LINE and item.variants is None:
             item.variants = orders.variants(item.row)
-        if not orders.apply(item.row, change):
+        if not orders.apply(item.row, change, self._mapping):
             return False
         item.again |= old is not None and old.position == change.position
         if change.kind is ChangeKind.LINE:
@@ -303,18 +322,32 @@ class OrdersHandler:
         for line in sorted(orders.credited_lines(row, self._mapping) - row.line_replies.keys()):
             asked = LineQueryChange(line_index.block_key(line), line, b"", item.lane, item.caused_at, LineQuery(order))
             unit.emit(self._topics.orders, asked)
-        result = orders.document_state(row, work.texts, self._mapping)
-        code = result.code if isinstance(result, orders.Held) else None
-        row.held = self.held.update(unit, str(order), row.held, code)
+        result = orders.document_state(row, work.known, self._mapping)
+        self._hold(unit, order, row, result)
         live = result if isinstance(result, orders.Live) else None
         if live is not None and live.fact.credit and item.lane == Lane.LIVE:
             # A refund must stop the mail that asks for a review.
             item.lane = Lane.URGENT
         if item.variants is not None and self._mapping.products is not None:
             self._items.index(unit, order, item.variants, orders.variants(row))
-        self._publish(ChangeEmitter(unit, version_bytes(row.version), item.lane, item.caused_at), order, item, live, work.seen)
+        # Nothing follows from what is not known: what was published before stays.
+        if not isinstance(result, orders.Held) or result.withdrawn:
+            emitter = ChangeEmitter(unit, version_bytes(row.version), item.lane, item.caused_at)
+            self._publish(emitter, order, item, live, work.seen)
         self._orders.save(unit, str(order), row)
         self.held.persist(unit, str(order), row.held)
+
+    def _hold(self, unit: UnitOfWork, order: int, row: orders.OrderRow, result: orders.DocumentState) -> None:
+        """Remember whether the order is held or frozen; drop the last workable rows of one that is neither."""
+        if isinstance(result, orders.Live):
+            code, frozen = result.frozen, True
+        else:
+            code, frozen = None, False
+            if isinstance(result, orders.Held):
+                code, frozen = result.code, bool(row.buyers) and not result.withdrawn
+        row.held = self.held.update(unit, str(order), row.held, code, frozen=frozen)
+        if code is None or (row.header is not None and row.header.row is None):
+            row.last = LastWorkable()
 
     def _publish(
         self, emitter: ChangeEmitter, order: int, item: _Touched, live: orders.Live | None, seen: dict[int, VariantInfo | None]

@@ -30,9 +30,10 @@ _NAMING = (ChangeKind.VARIANT, ChangeKind.MEMBERSHIP)
 
 
 class ParentRow(msgspec.Struct, Generic[T], array_like=True, gc=False):
-    """A product or a category, kept in every partition."""
+    """A product or a category, kept in every partition; ``last``: what it was when it was deleted."""
 
     cell: Versioned[T] | None = None
+    last: T | None = None
 
 
 @dataclass(slots=True)
@@ -117,7 +118,7 @@ class ProductsHandler:
 
     def _variant(self, unit: UnitOfWork, change: Change, item: _Touched) -> Effect:
         before = catalogue.parents(item.row)
-        effect = catalogue.apply(item.row, change)
+        effect = catalogue.apply(item.row, change, self._mapping.order.default_currency)
         item.written |= effect is not Effect.STALE
         if effect is not Effect.CHANGED:
             return effect
@@ -133,11 +134,13 @@ class ProductsHandler:
         return effect
 
     def _parent(self, unit: UnitOfWork, change: Change, parents: Codec[ParentRow[Any]], sweeps: Sweeps) -> Effect:
-        old = parents.load(unit, str(change.pk)).cell
+        stored = parents.load(unit, str(change.pk))
+        old = stored.cell
         new, effect = catalogue.written(old, change)
         if effect is Effect.STALE:
             return effect
-        parents.save(unit, str(change.pk), ParentRow(new))
+        last = None if new.row is not None else (_row(stored) or stored.last)
+        parents.save(unit, str(change.pk), ParentRow(new, last))
         if effect is Effect.CHANGED:
             # A name that its variants waited for is as pressing as they are; another name for what is there is not.
             renamed = old is not None and old.row is not None and old.position != new.position
@@ -171,7 +174,6 @@ class ProductsHandler:
             published = VariantInfoChange(EVERYWHERE, variant, position, item.lane, item.caused_at, catalogue.item(row))
             unit.emit_everywhere(self._topics.orders, published)
         if item.record and self._mapping.delivery.catalogue is not None:
-            row.held = self.held.update(unit, str(variant), row.held, catalogue.held_code(row, self._mapping))
             content = self._content(unit, variant, row)
             wanted = None if content is None else DesiredRecord(content, variant)
             key = str(variant)
@@ -181,14 +183,22 @@ class ProductsHandler:
             )
 
     def _content(self, unit: UnitOfWork, variant: int, row: VariantRow) -> bytes | None:
-        product: rows.Product | None = None
+        """The catalogue record; remembers in ``row`` why there is none, or why it is not made of the newest rows."""
+        product: ParentRow[rows.Product] = ParentRow()
         categories: dict[int, rows.Category] = {}
         for kind, parent in catalogue.parents(row):
             if kind is ChangeKind.PRODUCT:
-                product = _row(self._products.load(unit, str(parent)))
+                product = self._products.load(unit, str(parent))
             elif (category := _row(self._categories.load(unit, str(parent)))) is not None:
                 categories[parent] = category
-        return catalogue.record(variant, row, product, categories, self._mapping)
+        shown = _row(product) or product.last
+        content = catalogue.record(variant, row, shown, categories, self._mapping)
+        code, frozen = catalogue.held_code(row, self._mapping), content is not None
+        if content is not None:
+            named, deleted = shown is not None and shown.name is not None, product.last is not None
+            code = catalogue.frozen_code(row, self._mapping, product_deleted=deleted, product_named=named)
+        row.held = self.held.update(unit, str(variant), row.held, code, frozen=frozen)
+        return content
 
 
 def _row(parent: ParentRow[T]) -> T | None:

@@ -4,8 +4,9 @@ A position is ``epoch`` (2 bytes) and a place in the database's log (10 bytes), 
 numbers. The epoch comes first: after a database was restored or replaced, its log starts again at lower places, and a raised
 ``source.epoch`` puts all of it after everything older.
 
-Only versions of one row are ever compared. Between equal positions the order of arrival decides: one transaction may write a
-row several times, Kafka keeps the order of a key within its partition, and a replay repeats the same rows in the same order.
+Versions of one row are compared, and, while a status text is unknown, a header with the version that took the text away.
+Between equal positions the order of arrival decides: one transaction may write a row several times, Kafka keeps the order of a
+key within its partition, and a replay repeats the same rows in the same order.
 """
 
 from collections.abc import Callable

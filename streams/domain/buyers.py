@@ -10,9 +10,18 @@ from typing import Any, Protocol
 import msgspec
 
 from streams.capture import rows
+from streams.domain.held_reason import HeldReason
 from streams.domain.order_tree import Leaf, Node, Pages, find, merge, totals_of
 from streams.domain.versioned import Versioned, is_not_older, merged
-from streams.messages.changes import AddressLeft, BuyerContribution, Change, ChangeKind, OrderFact, Totals
+from streams.messages.changes import (
+    AddressLeft,
+    BuyerContribution,
+    Change,
+    ChangeKind,
+    ContributionHeld,
+    OrderFact,
+    Totals,
+)
 
 ERASED = ""
 """Stands where a name held the address of a person who was erased: unlike a blank one, it must be emptied in Dotdigital."""
@@ -46,7 +55,7 @@ class BuyerRow(msgspec.Struct, array_like=True, gc=False):
     ``moves`` who moved, by contact row. ``paged``: the persons of a large account, with what was published to addresses,
     have pages of their own, and only those are here that somebody has read; then ``first`` is the first person with an
     address (contact row, address), None also if everybody was read, and ``unreadable`` are the contact rows whose address
-    nobody can read.
+    nobody can read. ``last_customer``: the account's row when it was deleted.
     """
 
     customer: Versioned[rows.Customer] | None = None
@@ -54,7 +63,7 @@ class BuyerRow(msgspec.Struct, array_like=True, gc=False):
     root: Node = msgspec.field(default_factory=Leaf)
     next_page: int = 1
     published_addresses: dict[str, str | None] = {}
-    held: tuple[str, int] | None = None
+    held: HeldReason | None = None
     version: int = 0
     asked: bool = False
     erased: list[bytes] = []
@@ -62,6 +71,7 @@ class BuyerRow(msgspec.Struct, array_like=True, gc=False):
     paged: bool = False
     first: tuple[int, str] | None = None
     unreadable: list[int] = []
+    last_customer: rows.Customer | None = None
 
 
 def cell_at(row: BuyerRow, change: Change) -> Versioned[Any] | None:
@@ -75,14 +85,34 @@ def apply(row: BuyerRow, change: Change) -> bool:
     if not is_not_older(old, change.position):
         return False
     if change.kind is ChangeKind.CUSTOMER:
-        row.customer = merged(old, change)
+        _apply_customer(row, merged(old, change))
         return True
-    cell: Versioned[rows.Contact] = (
-        Versioned(change.position, None) if isinstance(change.row, AddressLeft) else merged(old, change)
-    )
+    cell: Versioned[rows.Contact] = Versioned(change.position, None)
+    if not isinstance(change.row, AddressLeft):
+        cell = _with_last_address(old, merged(old, change))
     row.contacts[int(change.pk)] = cell
     _move(row, change, _emails(old), (change.row.moved_to,) if isinstance(change.row, AddressLeft) else _emails(cell))
     return True
+
+
+def _apply_customer(row: BuyerRow, new: Versioned[rows.Customer]) -> None:
+    """An account that is deleted leaves what its persons still show of it; addresses that cannot be read are not emptied."""
+    before = row.customer.row if row.customer is not None else None
+    if new.row is None:
+        row.last_customer = before or row.last_customer
+    else:
+        row.last_customer = None
+        if new.row.unreadable and before is not None:
+            new = Versioned(new.position, msgspec.structs.replace(new.row, emails=before.emails))
+    row.customer = new
+
+
+def _with_last_address(old: Versioned[rows.Contact] | None, new: Versioned[rows.Contact]) -> Versioned[rows.Contact]:
+    """A person whose address cannot be read stays at the last one that could, with the name that belonged to it."""
+    if new.row is None or not new.row.unreadable or old is None or old.row is None:
+        return new
+    last = {name: getattr(old.row, name) for name in ("emails", "first_name", "last_name")}
+    return Versioned(new.position, msgspec.structs.replace(new.row, **last))
 
 
 def addresses_concerned(row: BuyerRow, change: Change) -> set[str]:
@@ -127,11 +157,21 @@ def addresses(key: str, row: BuyerRow, totals: Totals) -> list[str]:
 
 def account_addresses(row: BuyerRow) -> list[str]:
     """The addresses of an account: those of its persons by key, else its own; of a paged account those of whom was read."""
-    if row.customer is None or row.customer.row is None:
+    if _customer(row) is None:
         return []
+    found = persons_addresses(row)
+    return found if found or row.first is not None else list(_own_addresses(row))
+
+
+def persons_addresses(row: BuyerRow) -> list[str]:
+    """The addresses that the persons of an account name, by key; of a paged account those of whom was read."""
     contacts = [cell.row for _, cell in sorted(row.contacts.items()) if cell.row is not None]
-    found = dict.fromkeys(address for contact in contacts for address in contact.emails)
-    return list(found) if found or row.first is not None else list(row.customer.row.emails)
+    return list(dict.fromkeys(address for contact in contacts for address in contact.emails))
+
+
+def _own_addresses(row: BuyerRow) -> tuple[str, ...]:
+    """Those that the account's own row names; they go with it."""
+    return row.customer.row.emails if row.customer is not None and row.customer.row is not None else ()
 
 
 def first_person(row: BuyerRow) -> tuple[int, str] | None:
@@ -144,10 +184,20 @@ def first_person(row: BuyerRow) -> tuple[int, str] | None:
 
 def default_address(row: BuyerRow) -> str | None:
     """The first of the account's addresses."""
-    if row.customer is None or row.customer.row is None:
+    if _customer(row) is None:
         return None
     first = first_person(row)
-    return first[1] if first is not None else next(iter(row.customer.row.emails), None)
+    return first[1] if first is not None else next(iter(_own_addresses(row)), None)
+
+
+def is_frozen(key: str, row: BuyerRow) -> bool:
+    """Whether the addresses of a buyer that cannot be worked out show what it was, and not nothing."""
+    return first_person(row) is not None and (is_person(key) or _customer(row) is not None)
+
+
+def _customer(row: BuyerRow) -> rows.Customer | None:
+    """The account's row, or the last one."""
+    return (row.customer.row if row.customer is not None else None) or row.last_customer
 
 
 def held_code(key: str, row: BuyerRow, totals: Totals) -> str | None:
@@ -177,22 +227,26 @@ def unreadable_persons(row: BuyerRow) -> list[int]:
 
 def parts(
     key: str, row: BuyerRow, pages: Pages, only: AbstractSet[str] | None = None
-) -> tuple[dict[str, BuyerContribution | AddressLeft], str | None]:
+) -> tuple[dict[str, BuyerContribution | ContributionHeld | AddressLeft], str | None]:
     """The contribution to every address now, those that were left included; and the code if the buyer is held.
 
     Remembers these addresses in ``row``. With ``only``, nothing has changed for others than these addresses.
     """
     totals = totals_of(row.root)
     current = addresses(key, row, totals)
+    waiting = [] if current or is_person(key) or _customer(row) is not None else persons_addresses(row)
     last = find(row.root, totals.last[1], pages) if totals.last is not None and current else None
     moved = _destinations(row)
     people = _people(row)
-    published: dict[str, BuyerContribution | AddressLeft] = {}
+    published: dict[str, BuyerContribution | ContributionHeld | AddressLeft] = {}
     for address in current if only is None else [address for address in current if address in only]:
         published[address] = _part(row, people.get(address, []), totals, last, moved.get(address, []))
         row.published_addresses[address] = None
+    for address in waiting if only is None else [address for address in waiting if address in only]:
+        published[address] = ContributionHeld(strictest({person.opted for person in people[address]}))
+        row.published_addresses[address] = None
     # Where something was ever published it must be withdrawn: otherwise that contact would keep this buyer's orders for ever.
-    gone = {**row.published_addresses, **moved}.keys() - set(current)
+    gone = {**row.published_addresses, **moved}.keys() - {*current, *waiting}
     for address in sorted(gone if only is None else gone & only):
         if address not in published:
             left = published[address] = _left(moved.get(address, []), row.published_addresses.get(address))
@@ -233,7 +287,7 @@ def _part(
 ) -> BuyerContribution:
     first_name, last_name = name_of(persons)
     answers = {person.opted for person in persons}
-    customer = row.customer.row if row.customer is not None else None
+    customer = _customer(row)
     return BuyerContribution(
         first_name=first_name,
         last_name=last_name,

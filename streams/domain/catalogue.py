@@ -14,6 +14,8 @@ import msgspec
 import orjson
 
 from streams.capture import rows
+from streams.domain.held_reason import HeldReason
+from streams.domain.last_workable import keep
 from streams.domain.money import EXACT, cents, money, total
 from streams.domain.versioned import Versioned, is_not_older, merged
 from streams.mapping import Mapping
@@ -24,14 +26,20 @@ T = TypeVar("T")
 
 
 class VariantRow(msgspec.Struct, array_like=True, gc=False):
-    """The state of one variant id: every row that names it, by primary key."""
+    """The state of one variant id: every row that names it, by primary key.
+
+    ``last``: what the variant's row said before it was deleted, or lost its SKU or name; ``last_prices``: of price rows that
+    cannot be used any more the version that could. Both stand in only where nothing newer does (``docs/delivery-rules.md`` §5).
+    """
 
     variant: Versioned[rows.Variant] | None = None
     prices: dict[int, Versioned[rows.Price]] = {}
     stocks: dict[int, Versioned[rows.Stock]] = {}
     memberships: dict[int, Versioned[rows.Membership]] = {}
     version: int = 0
-    held: tuple[str, int] | None = None
+    held: HeldReason | None = None
+    last: rows.Variant | None = None
+    last_prices: dict[int, rows.Price] = {}
 
 
 class Effect(Enum):
@@ -54,15 +62,35 @@ def written(old: Versioned[T] | None, change: Change) -> tuple[Versioned[T], Eff
     return new, Effect.KNOWN if known else Effect.CHANGED
 
 
-def apply(row: VariantRow, change: Change) -> Effect:
-    """Write one captured row into the variant."""
+def apply(row: VariantRow, change: Change, currency: int) -> Effect:
+    """Write one captured row into the variant; prices count in ``currency``."""
     if change.kind is ChangeKind.VARIANT:
-        row.variant, effect = written(row.variant, change)
+        old = row.variant
+        row.variant, effect = written(old, change)
+        if effect is not Effect.STALE:
+            row.last = _last(row.last, old.row if old is not None else None, row.variant.row)
         return effect
     cells: dict[int, Versioned[Any]] = getattr(row, _PARTS[change.kind])
     key = int(change.pk)
-    cells[key], effect = written(cells.get(key), change)
+    before = cells.get(key)
+    cells[key], effect = written(before, change)
+    if change.kind is ChangeKind.PRICE and effect is not Effect.STALE:
+        keep(row.last_prices, key, before, cells[key], lambda price: _counts(price, currency))
     return effect
+
+
+def _last(last: rows.Variant | None, old: rows.Variant | None, new: rows.Variant | None) -> rows.Variant | None:
+    """What must be remembered of former versions: nothing, while there is a row with SKU and name."""
+    if new is not None and new.code is not None and new.name is not None:
+        return None
+    if old is None:
+        return last
+    code, name = (old.code, old.name) if last is None else (old.code or last.code, old.name or last.name)
+    return msgspec.structs.replace(old, code=code, name=name)
+
+
+def _counts(price: rows.Price, currency: int) -> bool:
+    return price.currency == currency and price.amount is not None
 
 
 _PARTS = {ChangeKind.PRICE: "prices", ChangeKind.STOCK: "stocks", ChangeKind.MEMBERSHIP: "memberships"}
@@ -80,9 +108,16 @@ def parents(row: VariantRow) -> set[tuple[ChangeKind, int]]:
 
 
 def item(row: VariantRow) -> VariantInfo | None:
-    """What orders need to know of the variant; None when it does not exist."""
-    variant = row.variant.row if row.variant is not None else None
-    return None if variant is None else VariantInfo(variant.product, variant.code, variant.name)
+    """What orders need to know of the variant, or knew of one that is gone; None when it never existed."""
+    variant = _newest(row) or row.last
+    if variant is None:
+        return None
+    last = row.last or variant
+    return VariantInfo(variant.product, variant.code or last.code, variant.name or last.name)
+
+
+def _newest(row: VariantRow) -> rows.Variant | None:
+    return row.variant.row if row.variant is not None else None
 
 
 def record(
@@ -101,17 +136,17 @@ def record(
         categories: those of the category rows that it names which exist.
         mapping: the site's currencies and what it wants of the catalogue.
     """
-    catalogue, variant = mapping.delivery.catalogue, row.variant.row if row.variant is not None else None
-    if catalogue is None or variant is None or not variant.sold or variant.code is None:
+    catalogue, variant, known = mapping.delivery.catalogue, _newest(row), item(row)
+    if catalogue is None or variant is None or not variant.sold or known is None or known.sku is None:
         return None
-    name = variant.name or (product.name if product is not None else None)
+    name = variant.name or (product.name if product is not None else None) or known.name
     price = unit_price(row, mapping.order.default_currency)
     if name is None or price is None or cents(price) <= 0:
         return None
     code = product.code if product is not None else None
     fields = {
         "id": str(key),
-        "sku": variant.code,
+        "sku": known.sku,
         "name": name,
         "price": money(price),
         "currency": mapping.order.currencies[mapping.order.default_currency].code,
@@ -120,7 +155,7 @@ def record(
         "product_code": code,
         "product_name": product.name if product is not None else None,
         "categories": _named(categories),
-        **_addresses(catalogue, {"sku": variant.code, "code": code, "id": str(key)}),
+        **_addresses(catalogue, {"sku": known.sku, "code": code, "id": str(key)}),
     }
     # An empty list would fix a property's type for ever, and so would a null.
     published = {field: value for field, value in fields.items() if value is not None and value != []}
@@ -132,14 +167,31 @@ def held_code(row: VariantRow, mapping: Mapping) -> str | None:
 
     The collection demands a price, and Orderwise's 0.00 means "price on application", not that the item is free.
     """
-    variant, price = row.variant.row if row.variant is not None else None, unit_price(row, mapping.order.default_currency)
+    variant, price = _newest(row), unit_price(row, mapping.order.default_currency)
     offered = mapping.delivery.catalogue is not None and variant is not None and variant.sold
     return "price_on_application" if offered and price is not None and cents(price) <= 0 else None
 
 
+def frozen_code(row: VariantRow, mapping: Mapping, *, product_deleted: bool, product_named: bool) -> str | None:
+    """Which of the rows that a catalogue record only needs no longer says what it must, so that a former one stands in."""
+    variant = _newest(row)
+    if variant is None:
+        return None
+    if variant.code is None:
+        return "variant_without_sku"
+    if variant.name is None and not product_named:
+        return "variant_without_name"
+    if not any(_counts(price, mapping.order.default_currency) for price in _live(row.prices).values()):
+        return "variant_without_price"
+    return "product_not_loaded" if product_deleted else None
+
+
 def unit_price(row: VariantRow, currency: int) -> Decimal | None:
-    """The price of one, exact: of the price rows in ``currency`` the base one, else the one with the lowest key."""
-    found = {key: price for key, price in _live(row.prices).items() if price.currency == currency and price.amount is not None}
+    """The price of one, exact: of the price rows in ``currency`` the base one, else the one with the lowest key.
+
+    Without any that can be used, the same of those that could be.
+    """
+    found = {key: price for key, price in _live(row.prices).items() if _counts(price, currency)} or row.last_prices
     if not found:
         return None
     price = found[min(found, key=lambda key: (not found[key].base, key))]

@@ -9,12 +9,13 @@ import msgspec
 import orjson
 
 from streams.domain.buyers import ERASED, is_person, name_of, strictest
+from streams.domain.held_reason import HeldReason
 from streams.domain.money import EXACT, money
 from streams.domain.times import utc_text
 from streams.domain.totals import combined
 from streams.domain.versioned import Versioned, is_not_older
 from streams.mapping import Mapping
-from streams.messages.changes import AddressLeft, BuyerContribution, Change, DesiredContact, Totals
+from streams.messages.changes import AddressLeft, BuyerContribution, Change, ContributionHeld, DesiredContact, Totals
 
 _DAY = 86_400
 
@@ -29,15 +30,15 @@ class ContactRow(msgspec.Struct, array_like=True, gc=False):
     out, and since when.
     """
 
-    parts: dict[str, Versioned[BuyerContribution | AddressLeft]] = {}
+    parts: dict[str, Versioned[BuyerContribution | ContributionHeld | AddressLeft]] = {}
     version: int = 0
     shared: bool = False
-    held: tuple[str, int] | None = None
+    held: HeldReason | None = None
 
 
 def apply(row: ContactRow, change: Change) -> bool:
     """Write one buyer's part; False when it is older than what is there."""
-    if not isinstance(change.row, BuyerContribution | AddressLeft):
+    if not isinstance(change.row, BuyerContribution | ContributionHeld | AddressLeft):
         raise TypeError(f"a contact takes parts, not {change.kind.name}")
     buyer = str(change.pk)
     if not is_not_older(row.parts.get(buyer), change.position):
@@ -55,9 +56,13 @@ def held_code(row: ContactRow) -> str | None:
 
 
 def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:
-    """What the contact should look like now."""
+    """What the contact should look like now; held if one of its buyers cannot be worked out, or some are not here."""
+    held = [cell.row for cell in row.parts.values() if isinstance(cell.row, ContributionHeld)]
     live = {buyer: cell.row for buyer, cell in row.parts.items() if isinstance(cell.row, BuyerContribution)}
     moved_to, left_at = _departures(row)
+    if held or row.shared:
+        said = {part.opted for part in live.values()} | {part.opted for part in held}
+        return DesiredContact(None, strictest(said), moved_to, left_at=left_at, held=True)
     if not live:
         return DesiredContact(None, None, moved_to, left_at=left_at)
     totals = combined([part.totals for part in live.values()])

@@ -55,6 +55,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     * ``repeat_call``: when the call under way is answered, what is wanted must be sent once more: an erased contact may have
       come back meanwhile, or an import may have written over what the call wrote.
     * ``observed_at``: position of the newest reading.
+    * ``withdrawn``: fields and despatch of a contact that is to be removed, until it is, in case the removal is taken back.
     """
 
     position: bytes = b""
@@ -88,6 +89,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     vanished: bool = False
     touched: bool = False
     unsubscribed_by_us: bool = False
+    withdrawn: tuple[bytes, int | None] | None = None
 
     @property
     def known(self) -> bool:
@@ -165,6 +167,13 @@ def set_desired(row: ContactDeliveryState, desired: DesiredContact, position: by
         return False
     row.position = position
     _note_departures(row, desired)
+    if desired.held:
+        _hold(row, desired, position)
+        return True
+    if desired.fields is not None:
+        row.withdrawn = None
+    elif row.fields is not None:
+        row.withdrawn = row.fields, row.despatched
     row.fields, row.moved_to, row.despatched = desired.fields, desired.moved_to, desired.despatched
     _set_consent(row, consent.with_erp_statement(row.consent, desired.opted, position))
     _rehash(row)
@@ -188,6 +197,16 @@ def _note_departures(row: ContactDeliveryState, desired: DesiredContact) -> None
 def _owe(row: ContactDeliveryState, emails: tuple[str, ...]) -> None:
     row.owed_to = tuple(dict.fromkeys(emails))
     row.departures += 1
+
+
+def _hold(row: ContactDeliveryState, desired: DesiredContact, position: bytes) -> None:
+    """What was wanted last stays wanted, a removal that was not made yet is taken back, and an opt-out goes out."""
+    if row.fields is None and row.dirty and row.withdrawn is not None:
+        row.fields, row.despatched = row.withdrawn
+    row.withdrawn, row.moved_to = None, desired.moved_to
+    _set_consent(row, consent.with_erp_statement(row.consent, desired.opted, position))
+    if row.hash is not None:
+        _rehash(row)
 
 
 def carry_consent(row: ContactDeliveryState, position: bytes) -> None:
@@ -293,6 +312,7 @@ def _passed_on(row: ContactDeliveryState, opt_outs: int | None) -> bool:
 
 def _apply_removal(row: ContactDeliveryState, digest: bytes, contact: int | None, opt_outs: int | None) -> None:
     row.delivered, row.outcome_unknown, row.vanished = digest, False, False
+    row.withdrawn = None
     _set_contact_id(row, contact)
     row.creation = NOT_OURS
     row.opt_out_sent = _passed_on(row, opt_outs)

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from streams.capture import rows
 from streams.capture.addresses import mentioned
 from streams.domain.buyers import ERASED, BuyerRow, Move, is_person
+from streams.domain.last_workable import LastWorkable
 from streams.domain.orders import OrderRow
 from streams.domain.versioned import Versioned
 from streams.messages.changes import AddressLeft, BuyerContribution, Change, ChangeKind, RecipientsQuery, RecipientsReply
@@ -139,9 +140,17 @@ def forget_in_order(row: OrderRow, erased: ErasedDigests) -> bool:
 
 
 def _in_customer(cell: Versioned[rows.Customer] | None) -> Iterator[str]:
-    if cell is not None and cell.row is not None:
-        yield from cell.row.emails
-        yield from _written(cell.row.account)
+    yield from _in_account(None if cell is None else cell.row)
+
+
+def _in_account(account: rows.Customer | None) -> Iterator[str]:
+    if account is not None:
+        yield from account.emails
+        yield from _written(account.account)
+
+
+def _scrub_account(account: rows.Customer | None, erased: ErasedDigests) -> rows.Customer | None:
+    return None if account is None else _scrubbed_row(account, erased.__contains__)
 
 
 def _in_contacts(cells: dict[int, Versioned[rows.Contact]]) -> Iterator[str]:
@@ -182,6 +191,7 @@ def _kept(address: str | None, erased: ErasedDigests) -> str | None:
 
 _BUYER_FIELDS: Final[Mapping[str, _Field]] = {
     "customer": _Field(_in_customer, lambda cell, erased: None if cell is None else _scrubbed_cell(cell, erased)),
+    "last_customer": _Field(_in_account, _scrub_account),
     "contacts": _Field(_in_contacts, _without_cells),
     "published_addresses": _Field(lambda published: (*published, *published.values()), _without_published),
     "first": _Field(
@@ -192,7 +202,14 @@ _BUYER_FIELDS: Final[Mapping[str, _Field]] = {
 }
 """Where a buyer's row may hold an address."""
 
+
+def _without_last(last: LastWorkable, erased: ErasedDigests) -> LastWorkable:
+    details = {key: _scrubbed_row(detail, erased.__contains__) for key, detail in last.details.items()}
+    return replace(last, details=details)
+
+
 _ORDER_FIELDS: Final[Mapping[str, _Field]] = {
+    "last": _Field(lambda last: (detail.email for detail in last.details.values()), _without_last),
     "details": _Field(_in_details, _without_cells),
     "buyers": _Field(lambda buyers: (buyer[1:] for buyer in buyers if is_person(buyer)), _without_buyers),
     "records": _Field(

@@ -35,6 +35,12 @@ def owner(block: LineBlock, line: int) -> int | None:
     return min((order for order, cell in block.owners.get(line, {}).items() if cell.row), default=None)
 
 
+def former_owner(block: LineBlock, line: int) -> int | None:
+    """The order that had the line last, when none has it any more: what was given back of it stays given back."""
+    owners = block.owners.get(line, {})
+    return max(owners, key=lambda order: (owners[order].position, order), default=None)
+
+
 def apply(block: LineBlock, change: Change) -> list[tuple[int, LineReply]]:
     """Write one owner or one question into the block; the answers that must now be given, as (credit note, answer).
 
@@ -58,5 +64,5 @@ def apply(block: LineBlock, change: Change) -> list[tuple[int, LineReply]]:
     else:
         raise TypeError(f"a line block takes owners and questions, not {change.kind.name}")
     found = owner(block, line)
-    answer = LineReply(line, found is not None, found)
+    answer = LineReply(line, found is not None, found if found is not None else former_owner(block, line))
     return [(credit, answer) for credit in asking]

@@ -4,19 +4,21 @@ The rules are those of ``docs/contact-rules.md`` section 2; this module is their
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
 from streams.capture import rows
+from streams.domain.held_reason import HeldReason
+from streams.domain.last_workable import LastWorkable, keep, keep_header, lowest, note_unpriced, with_readable_address, workable
 from streams.domain.money import EXACT
 from streams.domain.versioned import Versioned, is_not_older, merged
 from streams.mapping import Mapping
 from streams.mapping.model import Currency
-from streams.messages.changes import Change, ChangeKind, CreditedAmount, LineReply, OrderFact
+from streams.messages.changes import Change, ChangeKind, CreditedAmount, LineReply, OrderFact, OrderStatus
 
 T = TypeVar("T")
 
@@ -36,11 +38,19 @@ class Recipient(msgspec.Struct, array_like=True, frozen=True, gc=False):
     address: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Statuses:
+    """The status lookup: folded text by id; of a text that the site no longer knows, what it meant, and its end's position."""
+
+    texts: dict[int, str]
+    lost: dict[int, tuple[OrderStatus, bytes]] = field(default_factory=dict)
+
+
 class OrderRow(msgspec.Struct, array_like=True, gc=False):
     """The state of one order id: every row that names it, and what was published to whom.
 
     ``line_replies`` holds, per credited line, whether it exists; ``buyers`` every buyer that ever got a fact of this order;
-    ``held`` the code and the epoch millisecond since when the order is held. ``owners``: per credited line, the order that
+    ``held`` why it cannot be worked out. ``owners``: per credited line, the order that
     has it; ``credited``: every order that this credit note ever gave something back; ``credits``: what credit notes give
     back of this order, by their id. ``records``: the places (recipient, key) of this order's record, the current one last;
     ``follow_up_recipient``: whom the follow-up is for, empty if it was an erased person; ``former_follow_up_recipients``:
@@ -55,7 +65,7 @@ class OrderRow(msgspec.Struct, array_like=True, gc=False):
     despatches: dict[int, Versioned[rows.Despatch]] = {}
     line_replies: dict[int, Versioned[bool]] = {}
     buyers: list[str] = []
-    held: tuple[str, int] | None = None
+    held: HeldReason | None = None
     version: int = 0
     owners: dict[int, int] = {}
     credited: list[int] = []
@@ -68,26 +78,36 @@ class OrderRow(msgspec.Struct, array_like=True, gc=False):
     former_follow_up_recipients: list[str] = []
     follow_up_delivered: bool = False
     too_large: bool = False
+    last: LastWorkable = msgspec.field(default_factory=LastWorkable)
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """An order that contributes: its fact, the key of its buyer, and its net in its own currency."""
+    """An order that contributes: its fact, the key of its buyer, and its net in its own currency.
+
+    ``frozen``: the code of the first row that no longer says what it must; its last workable version stands in for it.
+    """
 
     fact: OrderFact
     buyer: str
     net: Decimal
     currency: Currency
+    frozen: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An order that waits for something; ``code`` says for what (``docs/contact-rules.md`` section 2)."""
+    """An order that waits for something; ``code`` says for what (``docs/contact-rules.md`` section 2).
+
+    ``withdrawn``: a positive fact says that the order is gone, though some of its rows remain. Otherwise nothing is known, and
+    what was published of it stays.
+    """
 
     code: str
+    withdrawn: bool = False
 
 
-DocumentState = Live | Held | None
+DocumentState: TypeAlias = Live | Held | None
 """None: no such order, or one that marketing ignores."""
 
 
@@ -98,8 +118,11 @@ def cell_at(row: OrderRow, change: Change) -> Versioned[Any] | None:
     return _PARTS[change.kind](row).get(change.row.line if isinstance(change.row, LineReply) else change.pk)
 
 
-def apply(row: OrderRow, change: Change) -> bool:
-    """Write one captured row, answer or credit into the order; False when it is older than what is there."""
+def apply(row: OrderRow, change: Change, mapping: Mapping) -> bool:
+    """Write one captured row, answer or credit into the order; False when it is older than what is there.
+
+    A version that can no longer be worked out leaves the one before in :attr:`OrderRow.last`.
+    """
     old = cell_at(row, change)
     if not is_not_older(old, change.position):
         return False
@@ -107,12 +130,21 @@ def apply(row: OrderRow, change: Change) -> bool:
         row.too_large = True
         # Not as stale: the order must be projected once more, now as held.
         return True
-    if change.kind is ChangeKind.HEADER:
-        row.header = merged(old, change)
-    elif isinstance(change.row, LineReply):
+    if isinstance(change.row, LineReply):
         _answer(row, change.row, change.position)
-    else:
-        _PARTS[change.kind](row)[change.pk] = merged(old, change)
+        return True
+    new = merged(old, change)
+    if change.kind is ChangeKind.HEADER:
+        keep_header(row.last, old, new, mapping)
+        row.header = new
+        return True
+    if change.kind is ChangeKind.DETAIL:
+        new = with_readable_address(old, new)
+        keep(row.last.details, int(change.pk), old, new, lambda found: _currency(found, mapping) is not None)
+        note_unpriced(row.last, int(change.pk), came=old is None, priced=_currency(new.row, mapping) is not None)
+    elif change.kind is ChangeKind.TOTAL:
+        keep(row.last.totals, int(change.pk), old, new, lambda found: found.net is not None)
+    _PARTS[change.kind](row)[change.pk] = new
     return True
 
 
@@ -138,18 +170,22 @@ def _rows(row: OrderRow) -> int:
 
 def _answer(row: OrderRow, answer: LineReply, position: bytes) -> None:
     row.line_replies[answer.line] = Versioned(position, answer.exists)
-    if answer.order is None:
-        row.owners.pop(answer.line, None)
-    else:
+    if answer.order is not None:
         row.owners[answer.line] = answer.order
 
 
 def credited_lines(row: OrderRow, mapping: Mapping) -> set[int]:
-    """The lines that this document gives back; empty unless it is a credit note."""
-    header = _row(row.header)
-    if header is None or mapping.order.types.kind(header.type) != "credit":
+    """The lines that this document gives back; empty unless it is a credit note, or was one when its type was known."""
+    kinds = (mapping.order.types.kind(header.row.type) for header in _headers(row) if header.row is not None)
+    if next((kind for kind in kinds if kind is not None), None) != "credit":
         return set()
     return {cell.row.original for cell in row.lines.values() if cell.row is not None and cell.row.original is not None}
+
+
+def _headers(row: OrderRow) -> list[Versioned[rows.Header]]:
+    """The newest header, and those that may stand in for it; their positions are where they got their statuses."""
+    newest = [] if row.header is None else [Versioned(row.last.since or row.header.position, row.header.row)]
+    return [*newest, *row.last.headers]
 
 
 def variants(row: OrderRow) -> set[int]:
@@ -159,55 +195,109 @@ def variants(row: OrderRow) -> set[int]:
 
 def own_address(row: OrderRow) -> str | None:
     """The address on the order itself."""
-    detail = _lowest(row.details)
+    detail = workable(row.details, row.last.details)
     return None if detail is None else detail.email
 
 
 def account_of(row: OrderRow, mapping: Mapping) -> str | None:
-    """The key of the account that the order names, unless that is a house account."""
-    header = _row(row.header)
-    if header is None or header.customer is None or header.customer in mapping.house_accounts:
-        return None
-    return customer_key(header.customer)
+    """The key of the account that the order names, or named last, unless that is a house account."""
+    named = (header.row.customer for header in _headers(row) if header.row is not None)
+    customer = next((customer for customer in named if customer is not None), None)
+    return None if customer is None or customer in mapping.house_accounts else customer_key(customer)
 
 
-def document_state(row: OrderRow, statuses: dict[int, str], mapping: Mapping) -> DocumentState:
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The header that counts and what its status means; ``fault``: why the newest one cannot be worked out."""
+
+    header: rows.Header | None
+    status: OrderStatus | None
+    fault: str | None
+
+
+def document_state(row: OrderRow, statuses: Statuses, mapping: Mapping) -> DocumentState:
     """What the order is worth now.
 
     Args:
         row: everything known about the order id.
-        statuses: the status lookup, id to folded text.
+        statuses: the status lookup.
         mapping: the site's meaning of types, statuses, currencies and house accounts.
     """
     header = _row(row.header)
     if row.too_large or header is None:
         return _incomplete(row)
-    kind = mapping.order.types.kind(header.type)
-    if kind is None:
-        return Held("unknown_type")
-    if kind == "ignore":
+    if mapping.order.types.kind(header.type) == "ignore":
+        # Whatever else of it cannot be worked out.
         return None
-    if header.status is None or header.status not in statuses:
-        return Held("status_not_loaded")
-    status = mapping.order.statuses.get(statuses[header.status])
-    if status is None:
-        return Held("unknown_status")
-    total = _lowest(row.totals)
-    if total is None or total.net is None:
-        return Held("order_without_total")
-    detail = _lowest(row.details)
-    number = (detail.currency if detail is not None else None) or mapping.order.default_currency
-    currency = mapping.order.currencies.get(number)
-    if currency is None:
-        return Held("unknown_currency")
-    if kind == "credit" and not all(_exists(row, line) for line in credited_lines(row, mapping)):
-        return Held("credit_without_order")
+    return _worked_out(row, _head(row, statuses, mapping), mapping)
+
+
+def _worked_out(row: OrderRow, head: _Head, mapping: Mapping) -> DocumentState:
+    header, status = head.header, head.status
+    total, detail = workable(row.totals, row.last.totals), workable(row.details, row.last.details)
+    currency = _currency(detail, mapping)
+    unknown = [line for line in credited_lines(row, mapping) if not _exists(row, line)]
+    fault = _first_fault(row, head, mapping) or ("credit_without_order" if unknown else None) or head.fault
+    if header is None or status is None or total is None or total.net is None or currency is None:
+        return Held(fault or "order_without_header", withdrawn=currency is None and bool(row.last.unpriced))
+    if mapping.order.types.kind(header.type) == "ignore":
+        return None
+    if any(line not in row.owners for line in unknown):
+        # What was published before the line arrived was never true.
+        return Held(fault or "credit_without_order", withdrawn=True)
     buyer = _buyer(header, detail, mapping)
     if not isinstance(buyer, str):
-        return buyer
+        return Held(fault or buyer.code, buyer.withdrawn) if isinstance(buyer, Held) else None
+    if detail is not None and detail.unreadable and header.customer in mapping.house_accounts:
+        fault = fault or "unreadable_address"
     despatched = max((cell.row.at for cell in row.despatches.values() if cell.row and cell.row.at is not None), default=None)
-    fact = OrderFact(header.number, header.at, status, kind == "credit", EXACT.multiply(total.net, currency.rate), despatched)
-    return Live(fact, buyer, total.net, currency)
+    credit = mapping.order.types.kind(header.type) == "credit"
+    fact = OrderFact(header.number, header.at, status, credit, EXACT.multiply(total.net, currency.rate), despatched)
+    return Live(fact, buyer, total.net, currency, fault)
+
+
+def _first_fault(row: OrderRow, head: _Head, mapping: Mapping) -> str | None:
+    """The first reason, in the order of the documented table, that needs no other order."""
+    total, detail = lowest(row.totals), lowest(row.details)
+    if head.fault is not None and head.fault != "order_without_customer":
+        return head.fault
+    if total is None or total.net is None:
+        return "order_without_total"
+    if detail is None and row.last.details:
+        return "order_without_detail"
+    return "unknown_currency" if _currency(detail, mapping) is None else None
+
+
+def _head(row: OrderRow, statuses: Statuses, mapping: Mapping) -> _Head:
+    first: str | None = None
+    for cell in _headers(row):
+        status, fault = _status(cell, statuses, mapping)
+        first = first or fault
+        if status is not None and cell.row is not None and cell.row.customer is not None:
+            return _Head(cell.row, status, first)
+    return _Head(None, None, first)
+
+
+def _status(cell: Versioned[rows.Header], statuses: Statuses, mapping: Mapping) -> tuple[OrderStatus | None, str | None]:
+    """What the header's status means, and the code of what is wrong with the header.
+
+    A text that the site no longer knows still means what it meant, for a header that is older than its end.
+    """
+    header = cell.row
+    if header is None or mapping.order.types.kind(header.type) is None:
+        return None, "unknown_type"
+    text = None if header.status is None else statuses.texts.get(header.status)
+    status = None if text is None else mapping.order.statuses.get(text)
+    if status is not None:
+        return status, "order_without_customer" if header.customer is None else None
+    meant, until = (None, b"") if header.status is None else statuses.lost.get(header.status, (None, b""))
+    return meant if cell.position < until else None, "status_not_loaded" if text is None else "unknown_status"
+
+
+def _currency(detail: rows.Detail | None, mapping: Mapping) -> Currency | None:
+    """The currency that the detail names; without one the usual one."""
+    number = (detail.currency if detail is not None else None) or mapping.order.default_currency
+    return mapping.order.currencies.get(number)
 
 
 def _incomplete(row: OrderRow) -> Held | None:
@@ -215,7 +305,7 @@ def _incomplete(row: OrderRow) -> Held | None:
         return Held("order_too_large")
     parts = (row.details, row.totals, row.lines, row.despatches)
     waiting = any(cell.row is not None for cells in parts for cell in cells.values())
-    return Held("order_without_header") if waiting else None
+    return Held("order_without_header", withdrawn=row.header is not None) if waiting else None
 
 
 def _buyer(header: rows.Header, detail: rows.Detail | None, mapping: Mapping) -> str | Held | None:
@@ -228,11 +318,12 @@ def _buyer(header: rows.Header, detail: rows.Detail | None, mapping: Mapping) ->
         return customer_key(header.customer)
     if detail is not None and detail.erased:
         return None
+    if detail is not None and detail.email is not None:
+        return address_key(detail.email)
     if detail is not None and detail.unreadable:
         return Held("unreadable_address")
-    if detail is None or detail.email is None:
-        return Held("order_without_email")
-    return address_key(detail.email)
+    # An address that was emptied says that the order is nobody's; a detail that is missing says nothing.
+    return Held("order_without_email", withdrawn=detail is not None)
 
 
 def customer_key(customer: int) -> str:
@@ -257,9 +348,3 @@ def _exists(row: OrderRow, line: int) -> bool:
 
 def _row(cell: Versioned[T] | None) -> T | None:
     return None if cell is None else cell.row
-
-
-def _lowest(cells: dict[int, Versioned[T]]) -> T | None:
-    # One such row is the rule. Of several the lowest key counts, so that the order of their arrival does not matter.
-    live = [key for key, cell in cells.items() if cell.row is not None]
-    return cells[min(live)].row if live else None

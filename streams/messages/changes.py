@@ -86,7 +86,7 @@ class LineQuery(_Message, frozen=True, tag=21):
 
 
 class LineReply(_Message, frozen=True, tag=22):
-    """Whether the line that a credit note asked about exists, and in which order."""
+    """Whether the line that a credit note asked about exists, and in which order it is, or was last."""
 
     line: int
     exists: bool
@@ -159,11 +159,19 @@ class AddressLeft(_Message, frozen=True, tag=25):
     earlier: tuple[str, ...] = ()
 
 
+class ContributionHeld(_Message, frozen=True, tag=40):
+    """A buyer has the address, but cannot be worked out: what the address shows stays. Opt-outs do not wait for that."""
+
+    opted: bool | None
+
+
 class DesiredContact(_Message, frozen=True, tag=26):
     """The content that a contact should have: JSON of its data fields, or None when it should not be ours any more.
 
     ``moved_to``: where people went who had the address, and ``left_at``, as in :class:`BuyerContribution`. ``despatched``:
     when something was last despatched to it (UTC epoch seconds), which decides on the recent buyers' list.
+    ``held``: what the contact should hold cannot be worked out now, so it is neither wanted nor withdrawn: what was delivered
+    stays, but for an opt-out.
     """
 
     fields: bytes | None
@@ -171,6 +179,7 @@ class DesiredContact(_Message, frozen=True, tag=26):
     moved_to: tuple[str, ...] = ()
     despatched: int | None = None
     left_at: bytes = b""
+    held: bool = False
 
 
 class CarriedRefusal(_Message, frozen=True, tag=27):

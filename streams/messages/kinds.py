@@ -16,6 +16,7 @@ from streams.messages.changes import (
     Change,
     ChangeKind,
     ContactObserved,
+    ContributionHeld,
     CreditedAmount,
     DesiredContact,
     DesiredFollowUp,
@@ -195,10 +196,10 @@ class RecipientsReplyChange(Change, tag=ChangeKind.RECIPIENTS_REPLY.value):
 
 
 class BuyerContributionChange(Change, tag=ChangeKind.BUYER_CONTRIBUTION.value):
-    """What a buyer contributes to an address, or that it left; key: the address, pk: the buyer."""
+    """What a buyer contributes to an address, that this is not known, or that it left; key: the address, pk: the buyer."""
 
     kind: ClassVar[ChangeKind] = ChangeKind.BUYER_CONTRIBUTION
-    row: BuyerContribution | AddressLeft
+    row: BuyerContribution | ContributionHeld | AddressLeft
 
 
 class VariantInfoChange(Change, tag=ChangeKind.VARIANT_INFO.value):

@@ -80,6 +80,13 @@ class Metrics:
         )
         self.held = Gauge("owdd_held", "Documents held, by reason.", ["kind"], registry=registry)
         self.held_age = Gauge("owdd_held_oldest_seconds", "Age of the oldest held document.", ["kind"], registry=registry)
+        self.frozen = Gauge(
+            "owdd_frozen",
+            "Published documents that can no longer be worked out, by reason. Their last state stays; put the rows right.",
+            ["kind"],
+            registry=registry,
+        )
+        self.frozen_age = Gauge("owdd_frozen_oldest_seconds", "Age of the oldest frozen document.", ["kind"], registry=registry)
         self.table_rows = Gauge("owdd_table_rows", "State rows (RocksDB's estimate).", ["table"], registry=registry)
         self.table_bytes = Gauge("owdd_table_bytes", "State bytes (RocksDB's estimate).", ["table"], registry=registry)
         self.pending = Gauge("owdd_pending", "Deliveries waiting to be sent.", ["lane"], registry=registry)

@@ -68,7 +68,7 @@ def verify(
     while True:
         account = read_account(url)
         # Anew each time: the recent buyers depend on the day.
-        expected = expectation(rows.tables, site, at=datetime.now(UTC), erased=gone)
+        expected = expectation(rows.tables, site, at=datetime.now(UTC), erased=gone, history=rows.history)
         found = compare(expected, account, site, opted_in_ever=rows.opted_in_ever, preexisting=before, unsubscribed_there=left)
         if not found or time.monotonic() >= deadline:
             break
@@ -80,7 +80,7 @@ def verify(
         "catalogue": len(expected.catalogue),
         "recent_buyers": sum(due == "in" for due in expected.recent_buyers.values()),
         "follow_ups": sum(map(len, expected.follow_ups.values())),
-        "held_orders": dict(sorted(expected_held(rows.tables, site).items())),
+        "held_orders": dict(sorted(expected_held(rows.tables, site, rows.history).items())),
         "differences": len(found),
         "by_kind": dict(Counter(difference.kind for difference in found).most_common()),
         "by_field": dict(Counter(difference.field for difference in found).most_common()),

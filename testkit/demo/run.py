@@ -128,7 +128,7 @@ async def _demo(config: DemoConfig, console: Console, directory: Path) -> Report
             console.print()  # there Live leaves its last line open
         samples = await stack.scrape()
         mapping, truth = load_mapping(mapping_file), read_truth(truth_file)
-        expected = expectation(truth.tables, mapping, at=datetime.now(UTC))
+        expected = expectation(truth.tables, mapping, at=datetime.now(UTC), history=truth.history)
         account = await asyncio.to_thread(read_account, stack.settings.dotdigital_url)
         differences = compare(expected, account, mapping, opted_in_ever=truth.opted_in_ever, preexisting=())
         report = _report(samples, load, (len(expected.contacts), len(differences)), time.monotonic() - started, config.seed)

@@ -4,14 +4,13 @@ from collections import defaultdict
 from decimal import Decimal
 
 from streams.mapping import Mapping
-from testkit.oracle.order_facts import LiveOrder
-from testkit.oracle.row_reading import EXACT, Tables, reference, rows
+from testkit.oracle.order_facts import LiveOrder, line_owners
+from testkit.oracle.row_reading import EXACT, Tables
 
 
 def credited(tables: Tables, mapping: Mapping, live: list[LiveOrder]) -> dict[int, Decimal]:
     """Order id to what is given back of it, in the reporting currency, exact."""
-    names = mapping.order.line
-    owners = {int(row[names.key]): reference(row[names.order]) for row in rows(tables, names.table, names.key)}
+    owners = line_owners(tables, mapping)
     total: dict[int, Decimal] = defaultdict(Decimal)
     for credit in live:
         if credit.kind == "credit" and credit.counts:

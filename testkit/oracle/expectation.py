@@ -10,6 +10,7 @@ from testkit.oracle.erasure import without
 from testkit.oracle.expected_contacts import Expected, expected_contacts
 from testkit.oracle.expected_records import OrderRecord, order_records
 from testkit.oracle.followups import follow_ups
+from testkit.oracle.frozen import History, thawed
 from testkit.oracle.items import catalogue_records
 from testkit.oracle.lists import Membership, recent_buyers
 from testkit.oracle.row_reading import Tables
@@ -38,10 +39,12 @@ class Expectation:
         )
 
 
-def expectation(tables: Tables, mapping: Mapping, *, at: datetime, erased: Collection[str] = ()) -> Expectation:
-    """What ``tables`` demand at ``at``, but for those who were erased."""
+def expectation(
+    tables: Tables, mapping: Mapping, *, at: datetime, erased: Collection[str] = (), history: History | None = None
+) -> Expectation:
+    """What ``tables`` demand at ``at``, but for those who were erased; ``history``: former versions of rows."""
     gone = frozenset(address.strip().lower() for address in erased)
-    remaining = without(tables, mapping, gone)
+    remaining = without(thawed(tables, history or {}, mapping), mapping, gone)
     contacts = expected_contacts(remaining, mapping)
     return Expectation(
         contacts=contacts,

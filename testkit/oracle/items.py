@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from streams.mapping import Mapping
 from streams.mapping.tables import Products
+from testkit.oracle.frozen import DELETED, History, thawed
 from testkit.oracle.row_reading import EXACT, Row, Tables, flag, money, name, reference, rounded, rows, text
 
 
@@ -23,10 +24,15 @@ class Item:
 
 
 def items(tables: Tables, mapping: Mapping) -> dict[int, Item]:
-    """Every variant by id; none where no products are mapped."""
+    """Every variant by id as orders have it, deleted ones included; none where no products are mapped."""
     if mapping.products is None:
         return {}
     names = mapping.products.variant
+    return _items(tables, mapping.products, names.table) | _items(tables, mapping.products, names.table + DELETED)
+
+
+def _items(tables: Tables, products: Products, table: str) -> dict[int, Item]:
+    names = products.variant
     return {
         int(row[names.key]): Item(
             id=int(row[names.key]),
@@ -35,7 +41,7 @@ def items(tables: Tables, mapping: Mapping) -> dict[int, Item]:
             name=name(row[names.name]),
             sold=names.sold is None or row[names.sold] is None or flag(row[names.sold]),
         )
-        for row in rows(tables, names.table, names.key)
+        for row in rows(tables, table, names.key)
     }
 
 
@@ -47,7 +53,7 @@ def catalogue_records(tables: Tables, mapping: Mapping) -> dict[str, dict[str, A
     shelf = _Shelf.of(tables, products)
     currency = mapping.order.currencies[mapping.order.default_currency].code
     found: dict[str, dict[str, Any]] = {}
-    for item in items(tables, mapping).values():
+    for item in _items(tables, products, products.variant.table).values():
         product = shelf.products.get(item.product or 0)
         code = None if product is None else text(product[products.product.code])
         product_name = None if product is None else name(product[products.product.name])
@@ -72,12 +78,13 @@ def catalogue_records(tables: Tables, mapping: Mapping) -> dict[str, dict[str, A
     return found
 
 
-def priced_on_application(tables: Tables, mapping: Mapping) -> int:
+def priced_on_application(tables: Tables, mapping: Mapping, history: History | None = None) -> int:
     """How many sold variants have a price of 0.00 or less, and are not in the catalogue for it."""
     if mapping.delivery.catalogue is None or mapping.products is None:
         return 0
+    tables, table = thawed(tables, history or {}, mapping), mapping.products.variant.table
     prices = _Shelf.of(tables, mapping.products).prices
-    found = [_price(prices[item.id], mapping) for item in items(tables, mapping).values() if item.sold]
+    found = [_price(prices[item.id], mapping) for item in _items(tables, mapping.products, table).values() if item.sold]
     return sum(price is not None and rounded(price) <= 0 for price in found)
 
 

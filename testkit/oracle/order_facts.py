@@ -9,6 +9,7 @@ from typing import Any, Literal
 from streams.mapping import DocumentKind, Mapping, Status
 from streams.mapping.model import Currency
 from testkit.oracle.addresses import addresses, first_used, unreadable
+from testkit.oracle.frozen import DELETED, History, thawed
 from testkit.oracle.row_reading import EXACT, Row, Tables, instant, meaningful, money, reference, rows, text
 
 _MOST_ROWS = 5_000
@@ -68,9 +69,9 @@ class _Parts:
         return sum(len(table.get(order, ())) for table in (self.details, self.totals, self.lines, self.despatches))
 
 
-def expected_held(tables: Tables, mapping: Mapping) -> Counter[str]:
-    """How many orders are held, by code."""
-    return classified(tables, mapping)[1]
+def expected_held(tables: Tables, mapping: Mapping, history: History | None = None) -> Counter[str]:
+    """How many orders are held, by code; those that are frozen are not."""
+    return classified(thawed(tables, history or {}, mapping), mapping)[1]
 
 
 def classified(tables: Tables, mapping: Mapping) -> tuple[list[LiveOrder], Counter[str]]:
@@ -97,8 +98,15 @@ def _parts(tables: Tables, mapping: Mapping) -> _Parts:
         lines=_by_order(rows(tables, o.line.table, o.line.key), o.line.order),
         despatches=_by_order(rows(tables, o.despatch.table, o.despatch.key), o.despatch.order),
         statuses={int(row[o.status.key]): row for row in rows(tables, o.status.table, o.status.key)},
-        line_ids={int(row[o.line.key]) for row in rows(tables, o.line.table, o.line.key)},
+        line_ids=set(line_owners(tables, mapping)),
     )
+
+
+def line_owners(tables: Tables, mapping: Mapping) -> dict[int, int | None]:
+    """Line to the order that has it, or had it when it was deleted."""
+    names = mapping.order.line
+    every = [*rows(tables, names.table + DELETED, names.key), *rows(tables, names.table, names.key)]
+    return {int(row[names.key]): reference(row[names.order]) for row in every}
 
 
 def _by_order(found: list[Row], column: str) -> dict[int, list[Row]]:

@@ -8,7 +8,19 @@ import orjson
 
 from streams.mapping import Mapping
 from testkit.simulate.envelopes import NULL, UNAVAILABLE, Change, Position, TableEnvelope, change_lsn, commit_lsn
-from testkit.simulate.tables import CONTACT, CUSTOMER, ERASED, KEYS, LOB_COLUMN, OPT_IN, Row, TableNames, Value, site_names
+from testkit.simulate.tables import (
+    CONTACT,
+    CUSTOMER,
+    ERASED,
+    KEYS,
+    LINE,
+    LOB_COLUMN,
+    OPT_IN,
+    Row,
+    TableNames,
+    Value,
+    site_names,
+)
 
 # Not orjson: it keeps the kilobytes of its working buffer for as long as the result lives, and these live long.
 _encode = msgspec.json.Encoder().encode
@@ -29,6 +41,9 @@ class Database:
         self.erased_values: set[tuple[str, str]] = set()
         self._back = {table: {new: old for old, new in names.columns.items()} for table, names in self.names.items()}
         self._rows: dict[str, dict[int, bytes]] = {table: {} for table in self.tables}
+        self.former: dict[str, dict[int, list[bytes | None]]] = {table: {} for table in self.tables}
+        self._captured: set[tuple[str, int]] = set()
+        self._snapshot_taken = False
         self._next = dict.fromkeys(self.tables, 0)
         self._reserved = mapping.house_accounts
         self._commit = 0
@@ -85,6 +100,8 @@ class Database:
         if key in self._rows[table]:
             raise KeyError(f"{table} {key} exists")
         self._rows[table][key] = after = self._encoded(table, row)
+        if key in self.former[table]:
+            self.former[table][key].append(None)
         self._note_person(table, row)
         self._record(table, key, b"c", NULL, after, b"1")
 
@@ -93,6 +110,7 @@ class Database:
         row = self.row(table, key)
         before, former = self._old_image(table, key, row, values), row.get("cc_email")
         row.update(values)
+        self._keep(table, key)
         self._rows[table][key] = after = self._encoded(table, row)
         self._note_person(table, row, former)
         self._record(table, key, b"u", before, after, b"2")
@@ -100,6 +118,8 @@ class Database:
     def delete(self, table: str, key: int) -> Row:
         """Remove a row and return it: a delete event, then a tombstone. Raises KeyError."""
         row = self.row(table, key)
+        # The record of a deletion still says which order had the line; other rows are then known to be gone, and no more.
+        self._keep(table, key, seen=table == LINE and self.recording)
         self._record(table, key, b"d", self._rows[table].pop(key), NULL, b"1")
         self._tombstone(table, key)
         return row
@@ -107,6 +127,7 @@ class Database:
     def rekey(self, table: str, key: int, new: int) -> None:
         """Change a primary key: CDC logs a delete and an insert that share both LSNs."""
         row = self.row(table, key)
+        self._keep(table, key)
         self._record(table, key, b"d", self._rows[table].pop(key), NULL, b"1")
         self._tombstone(table, key)
         row[KEYS[table]] = new
@@ -115,6 +136,7 @@ class Database:
 
     def snapshot(self, at_ms: int) -> Iterator[Change]:
         """Every row as the initial snapshot reads it, table by table, with Debezium's markers."""
+        self._snapshot_taken = True
         tables = [table for table in self.tables if self._rows[table]]
         position = Position(NULL, commit_lsn(0).encode(), NULL)
         for table in tables:
@@ -139,11 +161,17 @@ class Database:
             return self._rows[table][key]
         return self._encoded(table, row | {lob: UNAVAILABLE})
 
+    def _keep(self, table: str, key: int, *, seen: bool = False) -> None:
+        """Remember a version that is written over, if it was ``seen``, or a snapshot or a change record has it."""
+        if seen or self._snapshot_taken or (table, key) in self._captured:
+            self.former[table].setdefault(key, []).append(self._rows[table][key])
+
     def _record(
         self, table: str, key: int, op: bytes, before: bytes, after: bytes, serial: bytes, *, same_change: bool = False
     ) -> None:
         if self._open is None:
             return
+        self._captured.add((table, key))
         if not self._open:
             self._commit += 1
         envelope = self.envelopes[table]

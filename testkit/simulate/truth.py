@@ -23,13 +23,15 @@ class Truth:
     """Current rows by table and key (as text), encoded as in events, under the site's names.
 
     ``opted_in_ever`` are the addresses that some version of a contact row opted in: only these may be subscribed.
-    ``erased`` are those that some version asked to be forgotten.
+    ``erased`` are those that some version asked to be forgotten. ``history``: former versions of rows that were changed or
+    deleted while changes were captured, oldest first; None stands for a deletion.
     """
 
     seed: int
     tables: dict[str, dict[str, Row]]
     opted_in_ever: list[str]
     erased: list[str] = field(default_factory=list)
+    history: dict[str, dict[str, list[Row | None]]] = field(default_factory=dict)
 
 
 def truth_of(db: Database, mapping: Mapping, seed: int) -> Truth:
@@ -37,7 +39,18 @@ def truth_of(db: Database, mapping: Mapping, seed: int) -> Truth:
     tables = {
         db.names[table].table: {str(key): orjson.loads(row) for key, row in db.encoded(table).items()} for table in db.tables
     }
-    return Truth(seed, tables, opted_in_ever(db, mapping), erased(db, mapping))
+    return Truth(seed, tables, opted_in_ever(db, mapping), erased(db, mapping), history(db))
+
+
+def history(db: Database) -> dict[str, dict[str, list[Row | None]]]:
+    """Former versions of rows, by table and key."""
+    return {
+        db.names[table].table: {
+            str(key): [None if row is None else orjson.loads(row) for row in versions] for key, versions in rows.items()
+        }
+        for table, rows in db.former.items()
+        if rows
+    }
 
 
 def opted_in_ever(db: Database, mapping: Mapping) -> list[str]:
@@ -71,7 +84,8 @@ def write_truth(db: Database, mapping: Mapping, seed: int, path: Path) -> None:
                 file.write(b'%b\n"%d":%b' % (b"," if place else b"", key, row))
             file.write(b"}")
         file.write(b'},\n"opted_in_ever":%b,\n' % orjson.dumps(opted_in_ever(db, mapping)))
-        file.write(b'"erased":%b}\n' % orjson.dumps(erased(db, mapping)))
+        file.write(b'"erased":%b,\n' % orjson.dumps(erased(db, mapping)))
+        file.write(b'"history":%b}\n' % orjson.dumps(history(db)))
 
 
 def read_truth(path: Path) -> Truth:
@@ -87,6 +101,7 @@ def read_truth(path: Path) -> Truth:
     try:
         tables: Dict[str, Dict[str, Row]] = data["tables"]
         whole = {name: dict(rows) for name, rows in tables.items()}
-        return Truth(data["seed"], whole, list(data["opted_in_ever"]), list(data.get("erased", ())))
+        said = list(data["opted_in_ever"]), list(data.get("erased", ()))
+        return Truth(data["seed"], whole, *said, dict(data.get("history", {})))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise TruthError(f"{path}: not a truth file of 'owdd simulate'") from error

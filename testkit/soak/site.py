@@ -106,7 +106,7 @@ def differences(
     """
     mapping, truth = load_mapping(running.mapping), read_truth(running.directory / "truth.json")
     account = read_account(running.settings.dotdigital_url)
-    expected = expectation(truth.tables, mapping, at=datetime.now(UTC), erased=[*truth.erased, *erased])
+    expected = expectation(truth.tables, mapping, at=datetime.now(UTC), erased=[*truth.erased, *erased], history=truth.history)
     not_tested = [name for name, found in _parts(expected, mapping).items() if not found]
     if not_tested:
         raise AssertionError(f"the shop has no {', '.join(not_tested)}: nothing was tested")

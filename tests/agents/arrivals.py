@@ -30,19 +30,24 @@ from tests.agents.pipeline import (
 
 @st.composite
 def timelines(draw: st.DrawFn) -> list[list[Step]]:
-    """Versions of each row of a small shop, oldest first."""
+    """Versions of each row of a small shop, oldest first.
+
+    Nothing that could be worked out once can not be in the end: what is frozen depends on which version of which table came
+    first, and has a property of its own.
+    """
     some = st.integers(1, 2)
     kinds = st.sampled_from([1, 1, 4, 2])
     addresses = st.lists(st.sampled_from([ANN, BOB, EVE]), unique=True, max_size=2)
     nets = st.sampled_from([None, "1", "0.505"])
-    texts = st.sampled_from([OPEN, SENT, "cancelled", "never heard of", None])
+    texts = st.sampled_from([OPEN, SENT, "cancelled"])
     found: list[list[Step]] = []
     for order in (1, 2, 3):
         customers = st.sampled_from([1, 2, HOUSE])
         numbers = st.sampled_from([f"SO{order}", f"SO{order}", f"XO{order}", None])
+        statuses = draw(st.sampled_from([some, some, st.just(3)]))
         found.append(
             [
-                draw(st.builds(partial(header, order, at=at), customers, sort=kinds, status=some, number=numbers))
+                draw(st.builds(partial(header, order, at=at), customers, sort=kinds, status=statuses, number=numbers))
                 for at in (1, 2)
             ]
         )
@@ -59,8 +64,12 @@ def timelines(draw: st.DrawFn) -> list[list[Step]]:
     found.append([returned(draw(st.integers(1, 2)), 1, "R1")])
     for pk in (1, 2):
         found.append([item(pk, draw(st.sampled_from(["X", "Y", None])), at=at) for at in range(1, draw(some) + 1)])
+    found.append([status(3, draw(st.sampled_from(["never heard of", None])))])
     for pk in (1, 2):
-        found.append([status(pk, draw(texts), at) for at in range(1, draw(some) + 1)])
+        versions = [status(pk, draw(texts), at) for at in range(2, draw(some) + 2)]
+        if draw(st.booleans()):
+            versions.insert(0, status(pk, draw(st.sampled_from(["never heard of", None])), 1))
+        found.append(versions)
         found.append([customer(pk, *draw(addresses), at=at) for at in range(1, draw(some) + 1)])
         account, versions = 1, []
         for at in range(1, draw(st.integers(1, 3)) + 1):

@@ -8,6 +8,8 @@ from decimal import Decimal
 from random import Random
 from typing import Any, cast
 
+import msgspec
+
 from streams.agents.buyers import BuyersHandler
 from streams.agents.contacts import ContactsHandler
 from streams.agents.orders import OrdersHandler
@@ -168,8 +170,11 @@ class Pipeline:
         elif change.key in self.erased:
             return
         elif isinstance(change.row, DesiredContact):
-            if change.key not in self.desired or change.position >= self.desired[change.key][0]:
-                self.desired[change.key] = (change.position, change.row)
+            known = self.desired.get(change.key)
+            if known is None or change.position >= known[0]:
+                held = change.row.held and known is not None
+                wanted = msgspec.structs.replace(known[1], opted=change.row.opted) if held and known else change.row
+                self.desired[change.key] = (change.position, wanted)
         elif change.kind is ChangeKind.DESIRED_FOLLOW_UP:
             published = self.follow_ups.setdefault(int(change.pk), {})
             if isinstance(change.row, DesiredFollowUp):

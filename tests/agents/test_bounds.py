@@ -34,7 +34,7 @@ def test_a_placeholder_address_of_very_many_accounts_is_held_and_what_was_delive
     before = pipeline.desired[EVE]
     pipeline.pump(*(customer(number, EVE) for number in range(MOST_BUYERS + 1, 3 * MOST_BUYERS)))
     assert pipeline.contacts.held.counts() == {"address_shared": 1}
-    assert pipeline.desired[EVE] == before
+    assert pipeline.desired[EVE][1] == before[1]
     size = largest(pipeline)
     pipeline.pump(*(customer(number, EVE) for number in range(3 * MOST_BUYERS, 4 * MOST_BUYERS)))
     assert largest(pipeline) == size < MAX_BYTES

@@ -9,6 +9,7 @@ from streams.ingest.router import Router
 from streams.mapping import load_mapping
 from streams.mapping.delivery import Catalogue
 from streams.messages.changes import Change, VariantInfo
+from testkit.oracle.frozen import thawed
 from testkit.oracle.items import catalogue_records, items, priced_on_application
 from testkit.simulate import Simulation, SimulationConfig
 from tests.agents.test_products import TOPICS, Stage, worked
@@ -30,7 +31,8 @@ def test_the_stage_and_the_oracle_agree_on_a_simulated_shop(seed: int) -> None:
             published = [change for topic, change in router.route(event, 0) if topic == TOPICS.products]
             steps += [published] if published else []
     stage = worked(Stage(MAPPING), steps, Random(seed), crashes=50)
-    tables = simulation.truth().tables
+    truth = simulation.truth()
+    tables = thawed(truth.tables, truth.history, MAPPING)
     records = catalogue_records(tables, MAPPING)
     assert len(records) > 15
     assert stage.content() == records

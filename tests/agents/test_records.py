@@ -181,7 +181,7 @@ def test_places_that_an_order_left_long_ago_are_forgotten(pipeline: Pipeline) ->
 
 @pytest.mark.parametrize(
     "gone",
-    [of_order(ChangeKind.HEADER, 10, 10, None, 2), header(10, sort=2, at=2), of_order(ChangeKind.TOTAL, 10, 10, None, 2)],
+    [of_order(ChangeKind.HEADER, 10, 10, None, 2), header(10, sort=2, at=2)],
 )
 def test_an_order_that_is_not_live_has_no_record(pipeline: Pipeline, gone: Step) -> None:
     assert not pipeline.pump(SHOP).pump(gone).records()

@@ -39,8 +39,8 @@ async def held(running: LocalStack) -> dict[str, int]:
 
 def expected_held_of(truth: Truth, mapping: Mapping) -> dict[str, int]:
     """Held documents by reason, as the oracle counts them; of buyers it counts none."""
-    unpriced = priced_on_application(truth.tables, mapping)
-    return dict(+(expected_held(truth.tables, mapping) + Counter(price_on_application=unpriced)))
+    unpriced = priced_on_application(truth.tables, mapping, truth.history)
+    return dict(+(expected_held(truth.tables, mapping, truth.history) + Counter(price_on_application=unpriced)))
 
 
 def of_orders(counts: dict[str, int]) -> dict[str, int]:

@@ -52,7 +52,7 @@ def member(category: int | None, pk: int = 1) -> Change:
 def held(*changes: Change) -> VariantRow:
     row = VariantRow()
     for item in changes:
-        catalogue.apply(row, item)
+        catalogue.apply(row, item, GBP)
     return row
 
 
@@ -245,34 +245,34 @@ class TestEffects:
     def test_what_is_newer_and_says_the_same_is_only_remembered(self) -> None:
         row = held(stock("5"))
         again = change(ChangeKind.STOCK, 1, rows.Stock(Decimal("5.0000")), 2)
-        assert catalogue.apply(row, again) is Effect.KNOWN
+        assert catalogue.apply(row, again, GBP) is Effect.KNOWN
         assert row.stocks[1].position == version_bytes(2)
 
     def test_what_comes_again_is_a_change_because_the_first_time_may_not_have_been_received(self) -> None:
-        assert catalogue.apply(held(stock("5")), stock("5")) is Effect.CHANGED
+        assert catalogue.apply(held(stock("5")), stock("5"), GBP) is Effect.CHANGED
 
     def test_what_is_older_is_not_written(self) -> None:
         row = held(variant(position=2))
-        assert catalogue.apply(row, variant(None, 1)) is Effect.STALE
+        assert catalogue.apply(row, variant(None, 1), GBP) is Effect.STALE
         assert catalogue.item(row) == VariantInfo(90, "KET-RED", "Kettle, red")
 
     def test_a_row_that_goes_is_a_change_and_stays_gone(self) -> None:
         row = held(variant())
-        assert catalogue.apply(row, variant(None, 2)) is Effect.CHANGED
-        assert catalogue.apply(row, variant(RED, 1)) is Effect.STALE
-        assert catalogue.item(row) is None
+        assert catalogue.apply(row, variant(None, 2), GBP) is Effect.CHANGED
+        assert catalogue.apply(row, variant(RED, 1), GBP) is Effect.STALE
+        assert row.variant is not None and row.variant.row is None
 
     def test_a_field_that_the_source_cannot_name_stays_as_it_was(self) -> None:
         row = held(variant())
         blank = rows.Variant(90, "KET-RED", None, True)
-        assert catalogue.apply(row, change(ChangeKind.VARIANT, 900, blank, 2, ("name",))) is Effect.KNOWN
+        assert catalogue.apply(row, change(ChangeKind.VARIANT, 900, blank, 2, ("name",)), GBP) is Effect.KNOWN
         assert catalogue.item(row) == VariantInfo(90, "KET-RED", "Kettle, red")
 
 
 def test_parents_are_those_that_live_rows_name() -> None:
     row = held(variant(), member(7), member(7, 2), member(8, 3), member(None, 4), change(ChangeKind.MEMBERSHIP, 3, None, 2))
     assert catalogue.parents(row) == {(ChangeKind.PRODUCT, 90), (ChangeKind.CATEGORY, 7)}
-    catalogue.apply(row, variant(None, 2))
+    catalogue.apply(row, variant(None, 2), GBP)
     assert catalogue.parents(row) == {(ChangeKind.CATEGORY, 7)}
 
 

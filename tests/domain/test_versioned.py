@@ -13,9 +13,11 @@ from streams.capture import rows
 from streams.domain import buyers, catalogue, contact_projection, line_index, orders
 from streams.domain.catalogue import Effect, VariantRow
 from streams.domain.versioned import Versioned, is_not_older, next_version, version_bytes
+from streams.mapping import load_mapping
 from streams.messages.changes import AddressLeft, BuyerContribution, Change, ChangeKind, LineOwnership, Totals
 from streams.messages.kinds import CHANGES, LineOwnershipChange
 
+MAPPING = load_mapping()
 Write = tuple[int, int | None]
 """Position and value; None deletes."""
 
@@ -33,6 +35,10 @@ class Guarded:
     pk: int | str = 1
 
 
+def apply_to_order(row: orders.OrderRow, change: Change) -> bool:
+    return orders.apply(row, change, MAPPING)
+
+
 def part(count: int) -> BuyerContribution:
     return BuyerContribution(None, None, None, False, None, Totals(orders=count), None, None)
 
@@ -41,7 +47,7 @@ def of_variant(
     name: str, kind: ChangeKind, row: Callable[[int], object], cell: Callable[[Any], Versioned[Any] | None]
 ) -> Guarded:
     def apply(state: VariantRow, change: Change) -> bool:
-        return catalogue.apply(state, change) is not Effect.STALE
+        return catalogue.apply(state, change, 1) is not Effect.STALE
 
     return Guarded(name, VariantRow, apply, kind, row, cell)
 
@@ -50,7 +56,7 @@ PLACES = [
     Guarded(
         "order header",
         orders.OrderRow,
-        orders.apply,
+        apply_to_order,
         ChangeKind.HEADER,
         lambda n: rows.Header(None, n, 1, 1, 1),
         lambda row: row.header,
@@ -58,7 +64,7 @@ PLACES = [
     Guarded(
         "order detail",
         orders.OrderRow,
-        orders.apply,
+        apply_to_order,
         ChangeKind.DETAIL,
         lambda n: rows.Detail(None, n),
         lambda row: row.details.get(1),
@@ -66,7 +72,7 @@ PLACES = [
     Guarded(
         "order total",
         orders.OrderRow,
-        orders.apply,
+        apply_to_order,
         ChangeKind.TOTAL,
         lambda n: rows.Total(Decimal(n)),
         lambda row: row.totals.get(1),
@@ -74,7 +80,7 @@ PLACES = [
     Guarded(
         "order line",
         orders.OrderRow,
-        orders.apply,
+        apply_to_order,
         ChangeKind.LINE,
         lambda n: rows.Line(n, None, None, None),
         lambda row: row.lines.get(1),
@@ -82,7 +88,7 @@ PLACES = [
     Guarded(
         "despatch",
         orders.OrderRow,
-        orders.apply,
+        apply_to_order,
         ChangeKind.DESPATCH,
         lambda n: rows.Despatch(n, None),
         lambda row: row.despatches.get(1),

@@ -109,7 +109,7 @@ def test_the_stages_and_the_oracle_agree_on_a_simulated_shop(seed: int) -> None:
     account = run(simulation, Chain(mapping), seed)
 
     truth = simulation.truth()
-    expected = expectation(truth.tables, mapping, at=USUAL_END)
+    expected = expectation(truth.tables, mapping, at=USUAL_END, history=truth.history)
     assert min(len(expected.contacts), len(expected.orders), len(expected.catalogue), len(expected.follow_ups)) > 2
     assert set(expected.recent_buyers.values()) >= {"in", "out"}
     found = compare(expected, account, mapping, opted_in_ever=truth.opted_in_ever, preexisting=())
@@ -128,6 +128,6 @@ def test_the_stages_and_the_oracle_agree_on_what_is_left_without_the_erased(seed
     account = run(simulation, Chain(mapping, erased), seed)
 
     truth = simulation.truth()
-    expected = expectation(truth.tables, mapping, at=USUAL_END, erased=erased)
+    expected = expectation(truth.tables, mapping, at=USUAL_END, erased=erased, history=truth.history)
     found = compare(expected, account, mapping, opted_in_ever=truth.opted_in_ever, preexisting=())
     assert found == [], f"seed {seed}"

@@ -1,0 +1,83 @@
+"""Which version of an order's rows counts: the newest that can be worked out (``docs/contact-rules.md``, Frozen orders).
+
+Of each row, whatever the order across tables: so rows may arrive in any order, and one answer follows.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from streams.capture import rows
+from streams.domain.versioned import Versioned
+from streams.mapping import Mapping
+
+T = TypeVar("T")
+
+_MOST_HEADERS = 4
+"""Former headers that are kept while the newest cannot be worked out: one a status, and few statuses are unknown at a time."""
+
+
+class LastWorkable(msgspec.Struct, array_like=True, gc=False):
+    """Versions of an order's rows that may stand in for newer ones which cannot be worked out.
+
+    ``headers``: former ones, the newest of each status, newest first; ``since``: where the newest header got its status, if an
+    older version of it had that already; details and totals by key, of rows whose newest version cannot. ``unpriced``:
+    details whose currency is unknown since they came, so that what was published before they did was never true.
+    """
+
+    headers: list[Versioned[rows.Header]] = []
+    since: bytes | None = None
+    details: dict[int, rows.Detail] = {}
+    totals: dict[int, rows.Total] = {}
+    unpriced: list[int] = []
+
+
+def keep_header(last: LastWorkable, old: Versioned[rows.Header] | None, new: Versioned[rows.Header], mapping: Mapping) -> None:
+    """Of each status the newest header: whether its status is known may only be learned later."""
+    if old is None or old.row is None or new.row is None:
+        last.since = None
+        return
+    before, since = old.row, last.since or old.position
+    if new.position != old.position or new.row.status != before.status:
+        last.since = since if new.row.status == before.status else None
+    same = (before.type, before.status, before.customer) == (new.row.type, new.row.status, new.row.customer)
+    if not same and mapping.order.types.kind(before.type) is not None and before.customer is not None:
+        others = [former for former in last.headers if former.row is not None and former.row.status != before.status]
+        last.headers = [Versioned(since, before), *others][:_MOST_HEADERS]
+
+
+def keep(last: dict[int, T], key: int, old: Versioned[T] | None, new: Versioned[T], usable: Callable[[T], bool]) -> None:
+    """Remember the version before one that cannot be used, until there is one that can."""
+    if new.row is not None and usable(new.row):
+        last.pop(key, None)
+    elif old is not None and old.row is not None and usable(old.row):
+        last[key] = old.row
+
+
+def note_unpriced(last: LastWorkable, key: int, *, came: bool, priced: bool) -> None:
+    """A detail that ``came`` just now, or changed; ``priced``: its currency is known."""
+    if priced or came:
+        others = [other for other in last.unpriced if other != key]
+        last.unpriced = others if priced else sorted([*others, key])
+
+
+def with_readable_address(old: Versioned[rows.Detail] | None, new: Versioned[rows.Detail]) -> Versioned[rows.Detail]:
+    """An address that cannot be read is not one that was emptied: the one before stays."""
+    if new.row is None or not new.row.unreadable or old is None or old.row is None:
+        return new
+    return Versioned(new.position, msgspec.structs.replace(new.row, email=old.row.email))
+
+
+def lowest(cells: dict[int, Versioned[T]]) -> T | None:
+    """The row that counts, in its newest version: the one with the lowest key."""
+    live = [key for key, cell in cells.items() if cell.row is not None]
+    return cells[min(live)].row if live else None
+
+
+def workable(cells: dict[int, Versioned[T]], last: dict[int, T]) -> T | None:
+    """The row that counts, in its last workable version; of deleted ones that of the lowest key."""
+    live = [key for key, cell in cells.items() if cell.row is not None]
+    if live:
+        return last.get(min(live)) or cells[min(live)].row
+    return last[min(last)] if last else None

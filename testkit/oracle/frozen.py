@@ -1,0 +1,202 @@
+"""Rows as frozen documents have them: of each row the last version with which its document could be worked out.
+
+The law: what was delivered and cannot be worked out any more keeps its last state, and only a positive fact withdraws it
+(contact rules §2a). The history of each row says which version that was; the order across tables is never looked at.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
+
+from streams.mapping import Mapping
+from streams.mapping.tables import Products
+from testkit.oracle.addresses import first_used, unreadable
+from testkit.oracle.row_reading import Row, Tables, money, reference, text
+
+History: TypeAlias = Dict[str, Dict[str, Sequence[Row | None]]]
+"""Table name to primary key (as text) to the row's former versions, oldest first; None: it was deleted."""
+
+DELETED = " (deleted)"
+"""Stands behind a table's name where rows are kept as documents that name them still have them: deleted lines of which credit
+notes give back, and variants that are deleted or lost SKU or name."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A table whose rows belong to orders; ``workable``: whether a row says what its order needs."""
+
+    table: str
+    order: str
+    workable: Callable[[Row], bool]
+
+
+def thawed(tables: Tables, history: History, mapping: Mapping) -> Tables:
+    """``tables`` in which rows that their documents cannot do with are replaced by former ones that they could."""
+    if not history:
+        return tables
+    order = mapping.order
+    found = {name: dict(table) for name, table in tables.items()}
+    _put_back(found, history, order.status.table, lambda row: _status_known(row, mapping))
+    _put_back_headers(found, history, mapping)
+    _put_back_parts(found, history, _Part(order.total.table, order.total.order, partial(_has_net, mapping=mapping)))
+    _readable(found, history, order.detail.table, order.detail.emails)
+    _put_back_parts(found, history, _Part(order.detail.table, order.detail.order, partial(_currency_known, mapping=mapping)))
+    _readable(found, history, mapping.customer.table, mapping.customer.emails)
+    _readable_persons(found, history, mapping)
+    _deleted_accounts(found, history, mapping)
+    if mapping.products is not None:
+        _put_back_goods(found, history, mapping.products, mapping.order.default_currency)
+    lines = order.line.table
+    found[lines + DELETED] = {
+        key: last
+        for key, versions in history.get(lines, {}).items()
+        if key not in found.get(lines, {}) and (last := next(filter(None, reversed(versions)), None)) is not None
+    }
+    return found
+
+
+def _put_back(found: dict[str, dict[str, Row]], history: History, table: str, workable: Callable[[Row], bool]) -> None:
+    """Every row of ``table``, deleted ones too, in its last workable version."""
+    rows = found.setdefault(table, {})
+    for key, versions in history.get(table, {}).items():
+        if key not in rows or not workable(rows[key]):
+            former = next((row for row in reversed(versions) if row is not None and workable(row)), None)
+            if former is not None:
+                rows[key] = former
+
+
+def _put_back_headers(found: dict[str, dict[str, Row]], history: History, mapping: Mapping) -> None:
+    """A header that exists, in its last workable version; its deletion is a positive fact, and so is a type that is ignored."""
+    names, statuses = mapping.order.header, found.get(mapping.order.status.table, {})
+
+    def workable(row: Row) -> bool:
+        kind, status = mapping.order.types.kind(reference(row[names.type])), reference(row[names.status])
+        if kind == "ignore":
+            return True
+        known = status is not None and str(status) in statuses and _status_known(statuses[str(status)], mapping)
+        return kind is not None and known and reference(row[names.customer]) is not None
+
+    rows = found.get(names.table, {})
+    for key, versions in history.get(names.table, {}).items():
+        if key in rows and not workable(rows[key]):
+            since = max((place + 1 for place, row in enumerate(versions) if row is None), default=0)
+            former = next((row for row in reversed(versions[since:]) if row is not None and workable(row)), None)
+            if former is not None:
+                rows[key] = former
+
+
+def _put_back_parts(found: dict[str, dict[str, Row]], history: History, part: _Part) -> None:
+    """The row that counts for each order, if it cannot be worked out, and for an order that has none left the last one."""
+    rows = found.setdefault(part.table, {})
+    living: dict[int | None, list[int]] = defaultdict(list)
+    for key, row in rows.items():
+        living[reference(row[part.order])].append(int(key))
+    counting = {order: min(keys) for order, keys in living.items()}
+    lost: dict[int, tuple[int, Row]] = {}
+    for key, versions in sorted(history.get(part.table, {}).items(), key=lambda item: int(item[0])):
+        usable = {reference(row[part.order]): row for row in versions if row is not None and part.workable(row)}
+        for order, row in usable.items():
+            if order is not None and order not in living:
+                lost.setdefault(order, (int(key), row))
+            elif counting.get(order) == int(key) and not part.workable(rows[key]):
+                rows[key] = row
+    for order, (number, row) in lost.items():
+        # Under a key of its own: the row may belong to another order by now.
+        rows[f"{number} of {order}"] = row
+
+
+def _readable(found: dict[str, dict[str, Row]], history: History, table: str, columns: tuple[str, ...]) -> None:
+    """Address columns that hold something, but no address, as they were when they could be read, unless emptied since."""
+    rows = found.get(table, {})
+    for key, versions in history.get(table, {}).items():
+        row = rows.get(key)
+        if row is None or not _unreadable(row, columns):
+            continue
+        for former in reversed(versions):
+            if former is None or not _unreadable(former, columns):
+                if former is not None:
+                    rows[key] = {**row, **{column: former[column] for column in columns}}
+                break
+
+
+def _readable_persons(found: dict[str, dict[str, Row]], history: History, mapping: Mapping) -> None:
+    """A person of an account whose address cannot be read: the last one that could, with the name that belonged to it."""
+    names = mapping.contact
+    kept = (names.email, names.first_name, names.last_name, names.full_name)
+    people = found.get(names.table, {})
+    for key, versions in history.get(names.table, {}).items():
+        row = people.get(key)
+        if row is None or not unreadable(row[names.email]) or reference(row[names.customer]) in mapping.house_accounts:
+            continue
+        for former in reversed(versions):
+            if former is None or reference(former[names.customer]) != reference(row[names.customer]):
+                break
+            if not unreadable(former[names.email]):
+                people[key] = {**row, **{column: former[column] for column in kept}}
+                break
+
+
+def _deleted_accounts(found: dict[str, dict[str, Row]], history: History, mapping: Mapping) -> None:
+    """An account whose row is gone still shows at the addresses that its persons name, and at no other."""
+    names = mapping.customer
+    rows = found.setdefault(names.table, {})
+    for key, versions in history.get(names.table, {}).items():
+        last = next((row for row in reversed(versions) if row is not None), None)
+        if key not in rows and last is not None:
+            rows[key] = {**last, **dict.fromkeys(names.emails)}
+
+
+def _put_back_goods(found: dict[str, dict[str, Row]], history: History, names: Products, currency: int) -> None:
+    """Variants with the SKU and name that they had, prices of variants that have none left, and products that are gone.
+
+    In the catalogue a product's name stands in for a variant's own one first; orders keep what they had.
+    """
+    variant, price, product = names.variant, names.price, names.product
+    _put_back(found, history, product.table, lambda _: True)
+    products = found.get(product.table, {})
+    here = found.setdefault(variant.table, {})
+    named = found.setdefault(variant.table + DELETED, {})
+    for key, versions in history.get(variant.table, {}).items():
+        former = [row for row in versions if row is not None]
+        newest = here[key] if key in here else former[-1]
+        sku, shown = (
+            next((row[column] for row in (newest, *reversed(former)) if text(row[column])), None)
+            for column in (variant.code, variant.name)
+        )
+        named[key] = {**newest, variant.code: sku, variant.name: shown}
+        if key in here:
+            parent = products.get(str(reference(newest[variant.product])))
+            other = parent is not None and text(parent[product.name]) is not None
+            here[key] = {**newest, variant.code: sku, **({} if other else {variant.name: shown})}
+
+    def counts(row: Row) -> bool:
+        return reference(row[price.currency]) == currency and money(row[price.amount]) is not None
+
+    prices = found.setdefault(price.table, {})
+    having = {reference(row[price.variant]) for row in prices.values() if counts(row)}
+    for key, versions in history.get(price.table, {}).items():
+        for row in {reference(row[price.variant]): row for row in versions if row is not None and counts(row)}.values():
+            if (owner := reference(row[price.variant])) not in having:
+                prices[f"{key} of {owner}"] = row
+
+
+def _unreadable(row: Row, columns: tuple[str, ...]) -> bool:
+    column = first_used(row, columns)
+    return column is not None and unreadable(row[column])
+
+
+def _has_net(row: Row, mapping: Mapping) -> bool:
+    return money(row[mapping.order.total.net]) is not None
+
+
+def _status_known(row: Row, mapping: Mapping) -> bool:
+    return (text(row[mapping.order.status.text]) or "").casefold() in mapping.order.statuses
+
+
+def _currency_known(row: Row, mapping: Mapping) -> bool:
+    column = mapping.order.detail.currency
+    number = None if column is None else reference(row[column])
+    return (mapping.order.default_currency if number is None else number) in mapping.order.currencies

@@ -1,0 +1,170 @@
+"""Held is not gone: what was published stays while it cannot be worked out, and only a positive fact takes it away."""
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.capture import rows
+from streams.messages.changes import ChangeKind
+from tests.agents.arrivals import shops
+from tests.agents.memory import interleaved
+from tests.agents.pipeline import (
+    ANN,
+    BOB,
+    CREDIT,
+    EVE,
+    HOUSE,
+    LOOKUP,
+    OPEN,
+    ORDER,
+    PEOPLE,
+    TOPICS,
+    Pipeline,
+    Step,
+    change,
+    detail,
+    header,
+    of_order,
+    person,
+    status,
+    total,
+)
+
+LATER, LATEST = 8, 9
+GUEST = [*header(20, HOUSE), *total(20), *detail(20, EVE)]
+HARM: dict[str, tuple[Step, str]] = {
+    "lookup word": (status(1, "no such word", LATER), "unknown_status"),
+    "lookup row": (status(1, None, LATER), "status_not_loaded"),
+    "status": (header(10, status=77, at=LATER), "status_not_loaded"),
+    "type": (header(10, sort=99, at=LATER), "unknown_type"),
+    "customer": (header(10, None, at=LATER), "order_without_customer"),
+    "total row": (of_order(ChangeKind.TOTAL, 10, 10, None, LATER), "order_without_total"),
+    "total": (of_order(ChangeKind.TOTAL, 10, 10, rows.Total(None), LATER), "order_without_total"),
+    "currency": (detail(10, None, 99, LATER), "unknown_currency"),
+}
+"""What makes order 10 impossible to work out, with the code under which it is listed."""
+
+
+@pytest.fixture
+def pipeline() -> Pipeline:
+    return Pipeline().pump(LOOKUP, PEOPLE, ORDER, detail(10, None), GUEST)
+
+
+@pytest.mark.parametrize(("harm", "code"), HARM.values(), ids=HARM)
+def test_an_order_that_can_no_longer_be_worked_out_stays_and_is_listed(pipeline: Pipeline, harm: Step, code: str) -> None:
+    before = pipeline.content(), pipeline.records()
+    pipeline.pump(harm)
+    assert (pipeline.content(), pipeline.records()) == before
+    frozen = pipeline.orders.held.counts(frozen=True)
+    assert frozen[code] == frozen.total() > 0 and not pipeline.orders.held.counts()
+    pipeline.restart()
+    assert pipeline.orders.held.counts(frozen=True) == frozen
+
+
+def test_an_order_that_never_was_worked_out_is_held_and_not_guessed(pipeline: Pipeline) -> None:
+    pipeline.pump(status(1, "no such word", LATER), header(30, at=LATEST), total(30))
+    assert pipeline.count(ANN) == 1
+    assert pipeline.orders.held.counts() == {"unknown_status": 1}
+
+
+def test_everything_is_all_right_again_when_the_word_comes_back(pipeline: Pipeline) -> None:
+    before = pipeline.content(), pipeline.records()
+    pipeline.pump(status(1, "no such word", LATER)).restart()
+    pipeline.pump(status(1, OPEN, LATEST))
+    assert (pipeline.content(), pipeline.records()) == before
+    assert not pipeline.orders.held.counts() and not pipeline.orders.held.counts(frozen=True)
+
+
+def test_a_frozen_record_moves_with_its_persons_address(pipeline: Pipeline) -> None:
+    pipeline.pump(status(1, None, LATER), detail(20, BOB, at=LATER))
+    assert (BOB, "SO20") in pipeline.records() and (EVE, "SO20") not in pipeline.records()
+    assert EVE not in pipeline.content()
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        of_order(ChangeKind.HEADER, 20, 20, None, LATEST),
+        header(20, HOUSE, sort=2, at=LATEST),
+        detail(20, None, at=LATEST),
+        detail(20, BOB, at=LATEST),
+    ],
+    ids=["header deleted", "type ignored", "address emptied", "address moved"],
+)
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_positive_fact_withdraws_a_frozen_order_too(pipeline: Pipeline, fact: Step, frozen: bool) -> None:
+    pipeline.pump(*([status(1, None, LATER)] if frozen else []), fact)
+    assert EVE not in pipeline.content()
+    assert (EVE, "SO20") not in pipeline.records()
+
+
+def test_a_frozen_credit_note_goes_on_giving_back(pipeline: Pipeline) -> None:
+    pipeline.pump(CREDIT)
+    before = pipeline.content(), pipeline.records()
+    pipeline.pump(of_order(ChangeKind.HEADER, 20, 20, rows.Header("SO20", 1_700_000_020, 1, 4, 77), LATER))
+    assert (pipeline.content(), pipeline.records()) == before
+
+
+def of_buyer(kind: ChangeKind, key: str, pk: int, row: object) -> Step:
+    return [change(TOPICS.buyers, kind, key, pk, row, LATER)]
+
+
+def test_an_account_that_is_deleted_still_shows_at_the_addresses_of_its_persons(pipeline: Pipeline) -> None:
+    pipeline.pump(person(1, 1, EVE))
+    before = pipeline.content(), pipeline.records()
+    pipeline.pump(of_buyer(ChangeKind.CUSTOMER, "c1", 1, None))
+    assert (pipeline.content(), pipeline.records()) == before
+    assert pipeline.buyers.held.counts(frozen=True) == {"customer_not_loaded": 1}
+
+
+def test_the_last_row_that_names_an_address_takes_it_away(pipeline: Pipeline) -> None:
+    assert ANN in pipeline.content()
+    pipeline.pump(of_buyer(ChangeKind.CUSTOMER, "c1", 1, None))
+    assert ANN not in pipeline.content()
+
+
+@pytest.mark.parametrize(("unreadable", "there"), [(True, True), (False, False)])
+def test_an_address_that_cannot_be_read_stays_and_one_that_was_emptied_goes(
+    pipeline: Pipeline, unreadable: bool, there: bool
+) -> None:
+    pipeline.pump(person(3, 2, "zoe@example.com"), person(4, 2, "joe@example.com"))
+    pipeline.pump(of_buyer(ChangeKind.CONTACT, "c2", 3, rows.Contact((), None, None, None, unreadable=unreadable)))
+    assert ("zoe@example.com" in pipeline.content()) is there
+    assert pipeline.buyers.held.counts(frozen=True) == ({"unreadable_address": 1} if unreadable else {})
+
+
+def test_no_freeze_holds_back_an_opt_out(pipeline: Pipeline) -> None:
+    pipeline.pump(person(3, 2, "zoe@example.com", opted=True), of_buyer(ChangeKind.CUSTOMER, "c2", 2, None))
+    pipeline.pump(of_buyer(ChangeKind.CONTACT, "c2", 3, rows.Contact((), None, None, False, unreadable=True)))
+    fields, opted = pipeline.content()["zoe@example.com"]
+    assert b"First3" in fields and opted is False
+
+
+def test_a_person_whose_next_account_is_not_here_is_neither_wanted_nor_withdrawn(pipeline: Pipeline) -> None:
+    pipeline.pump(person(3, 2, "zoe@example.com"))
+    wanted = pipeline.content()["zoe@example.com"]
+    pipeline.pump(person(3, 7, "zoe@example.com", at=LATER, opted=False))
+    assert pipeline.content()["zoe@example.com"] == (wanted[0], False)
+
+
+def _harm(random: Random, order: int, at: int) -> Step:
+    """Something that makes an order impossible to work out."""
+    gone = of_order(random.choice([ChangeKind.TOTAL, ChangeKind.DETAIL]), order, order, None, at)
+    return random.choice(
+        [gone, of_order(ChangeKind.TOTAL, order, order, rows.Total(None), at), header(order, 1, sort=99, at=at)]
+    )
+
+
+@settings(deadline=None, max_examples=60)
+@given(shops(), st.randoms(use_true_random=False), st.integers(0, 6))
+def test_no_loss_of_a_row_that_is_only_needed_takes_anything_away(
+    found: list[list[Step]], random: Random, crashes: int
+) -> None:
+    pipeline = Pipeline().pump(*interleaved(found, random))
+    before = pipeline.content(), pipeline.records()
+    words = [[status(pk, random.choice(["no such word", None]), 10), status(pk, None, 11)] for pk in (1, 2, 3)]
+    losses = [[_harm(random, order, at) for at in (10, 11)] for order in (1, 2, 3, 4)]
+    pipeline.feed(*interleaved([*words, *losses], random)).pump_badly(random, crashes)
+    assert (pipeline.content(), pipeline.records()) == before
