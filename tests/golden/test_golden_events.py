@@ -327,6 +327,27 @@ class TestTypes:
         assert after(DEFAULT, "end of time")["c_datetime2_7"] is None
 
 
+class TestTraps:
+    @READABLE
+    def test_a_wide_scale_is_the_number_without_its_zeros(self, mode: str) -> None:
+        assert values.decimal(after(mode, "traps")["c_decimal_38_20"], "column") == Decimal("12.5")
+
+    @READABLE
+    def test_the_offset_0_is_a_z(self, mode: str) -> None:
+        at = seconds(2026, 2, 28, 10, 15, 30, zone=UTC)
+        assert values.instant(after(mode, "traps")["c_datetimeoffset"], "column", LONDON, zoned=True) == at
+
+    @EVERY_MODE
+    def test_a_large_text_that_an_update_left_alone_is_null_in_both_images(self, mode: str) -> None:
+        event = row_of(mode, "update that leaves a large text alone")
+        assert ((event.before or {})["c_varchar_max"], (event.after or {})["c_varchar_max"]) == (None, None)
+
+    @EVERY_MODE
+    def test_a_large_text_that_was_cleared_has_its_old_value(self, mode: str) -> None:
+        event = row_of(mode, "update that clears a large text")
+        assert ((event.before or {})["c_varchar_max"], (event.after or {})["c_varchar_max"]) == ("long text", None)
+
+
 class TestDefaultsWithoutSchemas:
     """Bytes without a scale and numbers without a unit cannot be read, and must not be guessed."""
 

@@ -8,6 +8,7 @@ import static io.debezium.connector.sqlserver.GoldenTables.HEADER;
 import static io.debezium.connector.sqlserver.GoldenTables.LINE;
 import static io.debezium.connector.sqlserver.GoldenTables.STATUS;
 import static io.debezium.connector.sqlserver.GoldenTables.TOTAL;
+import static io.debezium.connector.sqlserver.GoldenTables.TRAPS;
 import static io.debezium.connector.sqlserver.GoldenTables.TYPES;
 
 import java.math.BigDecimal;
@@ -51,7 +52,7 @@ final class GoldenScenarios {
             scenario(GoldenScenarios::rows), scenario(GoldenScenarios::changes), scenario(GoldenScenarios::keyChange),
             scenario(GoldenScenarios::snapshot), scenario(GoldenScenarios::snapshotBeforeCdc),
             scenario(GoldenScenarios::incrementalSnapshot), scenario(GoldenScenarios::schemaChange),
-            scenario(GoldenScenarios::types), scenario(GoldenScenarios::endOfTime),
+            scenario(GoldenScenarios::types), scenario(GoldenScenarios::endOfTime), scenario(GoldenScenarios::traps),
             new Scenario(Map.of("message.key.columns", "dbo.order_header:oh_order_number"), GoldenScenarios::messageKeyChange),
             new Scenario(Map.of("provide.transaction.metadata", "true"), GoldenScenarios::transaction),
             new Scenario(Map.of("heartbeat.interval.ms", "10000"), GoldenScenarios::heartbeat),
@@ -204,6 +205,16 @@ final class GoldenScenarios {
         row[TYPES.columnWithName("c_datetime2_7").position() - 1] = Timestamp.valueOf("9999-12-31 00:00:00");
         capture.at(COMMIT, CHANGE).insert(TYPES, row);
         expect.emitted("end of time");
+    }
+
+    private static void traps(GoldenCapture capture, Names expect) throws InterruptedException {
+        discover(capture, expect, TRAPS);
+        Object[] first = { 1, decimal("12.50000000000000000000"), DateTimeOffset.valueOf(moment("10:15:30"), 0), "long text" };
+        Object[] untouched = { 1, first[1], first[2], null };
+        capture.at(COMMIT, CHANGE).insert(TRAPS, first);
+        capture.update(TRAPS, untouched, untouched);
+        capture.update(TRAPS, first, untouched);
+        expect.emitted("traps", "update that leaves a large text alone", "update that clears a large text");
     }
 
     private static Object[] everyType() {

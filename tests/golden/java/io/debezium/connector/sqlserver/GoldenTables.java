@@ -62,6 +62,10 @@ final class GoldenTables {
             "c_datetime2_3 datetime2(3)", "c_datetime2_6 datetime2(6)", "c_datetime2_7 datetime2(7)",
             "c_datetimeoffset datetimeoffset(7)", "c_nvarchar_default nvarchar(20) default (N'none')");
 
+    /** Values that are easily misread; a varchar(max) has the JDBC type that the driver reports for it. */
+    static final Table TRAPS = table("traps", "id int not null", "c_decimal_38_20 decimal(38,20)",
+            "c_datetimeoffset datetimeoffset(7)", "c_varchar_max varchar(8000)");
+
     private GoldenTables() {
     }
 
