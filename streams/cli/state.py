@@ -1,7 +1,9 @@
-"""``owdd state``: whether the state on disk is what its changelogs say."""
+"""``owdd state``: whether the state on disk is what its changelogs say, and which documents cannot be worked out."""
 
 import asyncio
 from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
 
 import typer
 
@@ -11,6 +13,7 @@ from streams.cli.exit_codes import ExitCode
 from streams.cli.groups import command_group
 from streams.cli.output import AsJson
 from streams.core.clock import SystemClock
+from streams.operations.held_documents import held_documents
 from streams.operations.state_check import Compared, check_state
 from streams.settings import Settings
 
@@ -39,6 +42,31 @@ def check(
         _show(found)
     if not all(item.equal for item in found):
         raise typer.Exit(ExitCode.CHANGES)
+
+
+@app.command()
+def held(
+    frozen: Annotated[bool, typer.Option("--frozen", help="Only documents that were published and stay as they were.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the documents that cannot be worked out, the oldest first: held ones wait, frozen ones keep their last state.
+
+    Read from the changelogs; workers may run. People are shown as keyed hashes. docs/operations.md explains the reasons.
+    """
+    settings, _ = load()
+    found = [document for document in asyncio.run(held_documents(settings)) if document.frozen or not frozen]
+    if as_json:
+        output.print_json([asdict(document) for document in found])
+        return
+    rows = [
+        (document.table, document.key, document.code, "frozen" if document.frozen else "held", _time(document.since))
+        for document in found
+    ]
+    output.print_table(("table", "document", "reason", "state", "since"), rows)
+
+
+def _time(since_ms: int) -> str:
+    return datetime.fromtimestamp(since_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 async def _all(settings: Settings) -> list[Compared]:

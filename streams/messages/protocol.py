@@ -22,7 +22,7 @@ from streams.kafka.topics import (
 )
 from streams.mapping import Mapping
 from streams.messages.changes import ChangeKind
-from streams.messages.contracts import STAGES, Participant, TopicContract
+from streams.messages.contracts import AGENTS, STAGES, Participant, TopicContract
 from streams.messages.topics import Topics
 from streams.settings import Settings
 
@@ -325,7 +325,7 @@ CHANGELOG_TOPICS: Final = tuple(
         "the state row's",
         "state row (msgpack); none for a deleted one",
         (table,),
-        (table, Participant.OPERATOR) if table is Participant.CONTACTS else (table,),
+        (table, Participant.OPERATOR) if table in AGENTS else (table,),
         CHANGELOG,
         f"changelog of table {table}",
         "The state of the stage, durable before its source is acknowledged; a worker without a data directory reads it back.",

@@ -82,7 +82,7 @@ class Metrics:
         self.held_age = Gauge("owdd_held_oldest_seconds", "Age of the oldest held document.", ["kind"], registry=registry)
         self.frozen = Gauge(
             "owdd_frozen",
-            "Published documents that can no longer be worked out, by reason. Their last state stays; put the rows right.",
+            "Published documents that can no longer be worked out, by reason. Their last state stays: see 'owdd state held'.",
             ["kind"],
             registry=registry,
         )

@@ -11,6 +11,7 @@ import httpx
 from streams.kafka import client
 from streams.kafka.security import KafkaConfig
 from streams.mapping import load_mapping
+from streams.operations.held_documents import held_documents
 from streams.worker import Role
 from testkit.demo.stack import LocalStack
 from testkit.oracle.account import Account
@@ -126,6 +127,9 @@ async def test_a_word_that_a_lookup_loses_takes_nobody_away(tmp_path: Path, brok
         assert await until(running, lambda found: sum(found.values()) == GUESTS) == {"unknown_status": GUESTS}
         await running.settled()
         assert content(read_account(running.settings.dotdigital_url)) == before
+        listed = await held_documents(running.settings)
+        assert {(one.table, one.code, one.frozen) for one in listed} == {("orders", "unknown_status", True)}
+        assert {one.key for one in listed} == {str(key) for key in range(1, GUESTS + 1)}
 
         await shop.write_word(WORD)
         await until(running, lambda found: not found)
