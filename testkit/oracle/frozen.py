@@ -41,9 +41,12 @@ def thawed(tables: Tables, history: History, mapping: Mapping) -> Tables:
     found = {name: dict(table) for name, table in tables.items()}
     _put_back(found, history, order.status.table, lambda row: _status_known(row, mapping))
     _put_back_headers(found, history, mapping)
-    _put_back_parts(found, history, _Part(order.total.table, order.total.order, partial(_has_net, mapping=mapping)))
+    headers = found.get(order.header.table, {})
+    _put_back_parts(found, history, _Part(order.total.table, order.total.order, partial(_has_net, mapping=mapping)), headers)
     _readable(found, history, order.detail.table, order.detail.emails)
-    _put_back_parts(found, history, _Part(order.detail.table, order.detail.order, partial(_currency_known, mapping=mapping)))
+    _put_back_parts(
+        found, history, _Part(order.detail.table, order.detail.order, partial(_currency_known, mapping=mapping)), headers
+    )
     _readable(found, history, mapping.customer.table, mapping.customer.emails)
     _readable_persons(found, history, mapping)
     _deleted_accounts(found, history, mapping)
@@ -88,7 +91,7 @@ def _put_back_headers(found: dict[str, dict[str, Row]], history: History, mappin
                 rows[key] = former
 
 
-def _put_back_parts(found: dict[str, dict[str, Row]], history: History, part: _Part) -> None:
+def _put_back_parts(found: dict[str, dict[str, Row]], history: History, part: _Part, headers: Dict[str, Row]) -> None:
     """The row that counts for each order, if it cannot be worked out, and for an order that has none left the last one."""
     rows = found.setdefault(part.table, {})
     living: dict[int | None, list[int]] = defaultdict(list)
@@ -99,7 +102,7 @@ def _put_back_parts(found: dict[str, dict[str, Row]], history: History, part: _P
     for key, versions in sorted(history.get(part.table, {}).items(), key=lambda item: int(item[0])):
         usable = {reference(row[part.order]): row for row in versions if row is not None and part.workable(row)}
         for order, row in usable.items():
-            if order is not None and order not in living:
+            if order is not None and order not in living and str(order) in headers:
                 lost.setdefault(order, (int(key), row))
             elif counting.get(order) == int(key) and not part.workable(rows[key]):
                 rows[key] = row
