@@ -84,7 +84,8 @@ class DeliveryEvents:
                 continue
             row = rows.look(item.task)
             if row.dirty:
-                if isinstance(row, ContactDeliveryState) and self._queue.awaits_response(item.task):
+                reported = self._imports_in_flight.is_reported(item.task, import_id)
+                if isinstance(row, ContactDeliveryState) and not reported and self._queue.awaits_response(item.task):
                     # Dotdigital may have done that call before the import wrote, though its response comes after the report.
                     rows.touch(item.task).row.repeat_call = True
             elif row.delivered not in (None, item.digest):
@@ -100,6 +101,7 @@ class DeliveryEvents:
             return
         item = rows.touch(event.task)
         overtaken = self._is_overtaken(item.row, event, lease)
+        self._imports_in_flight.report(rows.unit, event.task, lease)
         match family_of(event.task):
             case Family.CONTACT:
                 self._apply_contact_event(rows, owner_of(event.task), item.row, event)

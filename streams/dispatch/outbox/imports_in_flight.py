@@ -13,6 +13,7 @@ from uuid import uuid4
 import msgspec
 
 from streams.dispatch.outbox.delivery_queue import DeliveryQueue
+from streams.dispatch.outbox.delivery_task import Lease
 from streams.dotdigital.imports import ImportState
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec, UnitOfWork
@@ -37,13 +38,18 @@ class ImportRow(msgspec.Struct, array_like=True, gc=False):
 
 @dataclass(slots=True)
 class RunningImport:
-    """An import of this worker's partitions; ``tasks`` by partition. ``settled``: those whose outcomes were written down."""
+    """An import of this worker's partitions.
+
+    ``tasks``: by partition. ``settled``: partitions whose outcomes were written down. ``reported``: tasks whose outcome this
+    worker has read while no call was under way: a call that is now began after the import had ended.
+    """
 
     id: str
     kind: str
     at: int
     tasks: dict[int, dict[str, ImportedTask]] = field(default_factory=dict)
     settled: set[int] = field(default_factory=set)
+    reported: set[str] = field(default_factory=set)
 
     @property
     def open(self) -> dict[int, dict[str, ImportedTask]]:
@@ -93,6 +99,20 @@ class ImportsInFlight:
     def held(self, unit: UnitOfWork, import_id: str) -> list[ImportedTask]:
         """What the import has of the unit's partition."""
         return _rows.load(unit, import_id).tasks
+
+    def report(self, unit: UnitOfWork, task: str, lease: Lease | None) -> None:
+        """An outcome of a task was read; ``lease``: whose it is, an import's or another call's.
+
+        A call that is under way already has overtaken the import: of that one nobody knows when Dotdigital did it.
+        """
+        if lease is None or lease.import_id is None or self._queue.overtook(task, lease.import_id):
+            return
+        if running := self._running.get(lease.import_id):
+            unit.on_commit(partial(running.reported.add, task))
+
+    def is_reported(self, task: str, import_id: str) -> bool:
+        """Whether this worker has read the task's outcome; after a takeover nobody knows, and the answer is no."""
+        return import_id in self._running and task in self._running[import_id].reported
 
     def over(self, unit: UnitOfWork, event: ImportEnded | ImportIdVoid) -> None:
         """The import's report was written down for the unit's partition, or nothing runs under its id."""
