@@ -51,7 +51,7 @@ class Shop:
         """What the oracle finds once everything has settled."""
         await self.stack.settled()
         truth = self.simulation.truth()
-        expected = expectation(truth.tables, self.mapping, at=datetime.now(UTC))
+        expected = expectation(truth.tables, self.mapping, at=datetime.now(UTC), history=truth.history)
         assert expected.contacts, "the shop has no contacts: nothing was tested"
         account = await asyncio.to_thread(read_account, self.stack.settings.dotdigital_url)
         return compare(expected, account, self.mapping, opted_in_ever=truth.opted_in_ever, preexisting=())
