@@ -12,6 +12,9 @@ import streams
 SOURCE: Final = Path(streams.__file__).parent
 HANDBOOK: Final = SOURCE.parent / "docs" / "dead-letters.md"
 
+_ERRORS: Final = ("RecordError", "TooLargeError")
+"""The classes that carry a code."""
+
 _PARTS: Final = ("key", "value")
 """What ``part`` may be in the codes of :func:`streams.capture.envelope._load`."""
 
@@ -27,7 +30,7 @@ def raised() -> dict[str, set[str]]:
     for path in sorted(SOURCE.rglob("*.py")):
         tree = ast.parse(path.read_text("utf-8"))
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "RecordError":
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _ERRORS:
                 for code in _codes(node.args[0], tree):
                     found.setdefault(code, set()).add(path.relative_to(SOURCE).as_posix())
     return found

@@ -134,7 +134,7 @@ async def open_shop(directory: Path) -> AsyncIterator[Shop]:
             orders=700,
             live=2500,
             consent=True,
-            seed=3,
+            seed=8,
             ending=datetime.now(UTC),
         )
         simulation = Simulation(config)

@@ -65,4 +65,9 @@ async def test_who_leaves_is_cleared_and_stays(site: Site) -> None:
     await site.quiet()
     site.want(name=None)
     await site.quiet()
-    assert site.contact().data == {}
+    (cleared,) = site.calls("PATCH", CONTACT, good=True)[1:]
+    assert cleared.content["dataFields"]
+    assert set(cleared.content["dataFields"].values()) == {None}
+    # Names may be what the person typed in a form: their policy is to keep them.
+    assert "FIRSTNAME" not in cleared.content["dataFields"]
+    assert site.contact().data == {"FIRSTNAME": "Ann"}
