@@ -284,6 +284,10 @@ class LocalStack:
     async def _pending(self) -> float:
         samples = await self.scrape()
         found = [value for (name, _), value in samples.items() if name == "owdd_pending"]
+        # A removal that waits for its grant is no delivery yet.
+        found += [
+            value for (name, labels), value in samples.items() if name == "owdd_removals" and ("state", "waiting") in labels
+        ]
         # Nobody answers, or dispatch has not counted yet: that is not rest, and the error should not read as a contact.
         return sum(found) if found else inf
 

@@ -18,7 +18,11 @@ from testkit.oracle.row_reading import Tables
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What the account must hold; ``erased`` are addresses of which it must hold nothing (delivery rules §9)."""
+    """What the account must hold; ``erased`` are addresses of which it must hold nothing (delivery rules §9).
+
+    ``other`` is right as well, document by document, where it depends on the order of two tables what is frozen (contact rules
+    §2a).
+    """
 
     contacts: dict[str, Expected]
     orders: dict[str, list[OrderRecord]]
@@ -26,6 +30,7 @@ class Expectation:
     recent_buyers: dict[str, Membership]
     follow_ups: dict[str, frozenset[str]]
     erased: frozenset[str]
+    other: "Expectation | None" = None
 
     def only(self, addresses: Collection[str]) -> "Expectation":
         """What is left when contacts exist for ``addresses`` alone; the rest waits for its contact."""
@@ -36,6 +41,7 @@ class Expectation:
             orders={key: several for key, several in mine.items() if several},
             recent_buyers={email: due for email, due in self.recent_buyers.items() if email in addresses},
             follow_ups={email: numbers for email, numbers in self.follow_ups.items() if email in addresses},
+            other=self.other.only(addresses) if self.other is not None else None,
         )
 
 
@@ -44,7 +50,13 @@ def expectation(
 ) -> Expectation:
     """What ``tables`` demand at ``at``, but for those who were erased; ``history``: former versions of rows."""
     gone = frozenset(address.strip().lower() for address in erased)
-    remaining = without(thawed(tables, history or {}, mapping), mapping, gone)
+    found = _expectation(thawed(tables, history or {}, mapping), mapping, at, gone)
+    other = _expectation(thawed(tables, history or {}, mapping, statuses_lost_first=True), mapping, at, gone)
+    return found if other == found else replace(found, other=other)
+
+
+def _expectation(tables: Tables, mapping: Mapping, at: datetime, gone: frozenset[str]) -> Expectation:
+    remaining = without(tables, mapping, gone)
     contacts = expected_contacts(remaining, mapping)
     return Expectation(
         contacts=contacts,

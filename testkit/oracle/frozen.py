@@ -33,14 +33,18 @@ class _Part:
     workable: Callable[[Row], bool]
 
 
-def thawed(tables: Tables, history: History, mapping: Mapping) -> Tables:
-    """``tables`` in which rows that their documents cannot do with are replaced by former ones that they could."""
+def thawed(tables: Tables, history: History, mapping: Mapping, *, statuses_lost_first: bool = False) -> Tables:
+    """``tables`` in which rows that their documents cannot do with are replaced by former ones that they could.
+
+    With ``statuses_lost_first`` a status had lost its text before any header that has it now named it. It depends on the order
+    of two tables whether it had, so both answers are right.
+    """
     if not history:
         return tables
     order = mapping.order
     found = {name: dict(table) for name, table in tables.items()}
     _put_back(found, history, order.status.table, lambda row: _status_known(row, mapping))
-    _put_back_headers(found, history, mapping)
+    _put_back_headers(found, history, mapping, (tables if statuses_lost_first else found).get(order.status.table, {}))
     headers = found.get(order.header.table, {})
     _put_back_parts(found, history, _Part(order.total.table, order.total.order, partial(_has_net, mapping=mapping)), headers)
     _readable(found, history, order.detail.table, order.detail.emails)
@@ -71,11 +75,14 @@ def _put_back(found: dict[str, dict[str, Row]], history: History, table: str, wo
                 rows[key] = former
 
 
-def _put_back_headers(found: dict[str, dict[str, Row]], history: History, mapping: Mapping) -> None:
-    """A header that exists, in its last workable version; its deletion is a positive fact, and so is a type that is ignored."""
-    names, statuses = mapping.order.header, found.get(mapping.order.status.table, {})
+def _put_back_headers(found: dict[str, dict[str, Row]], history: History, mapping: Mapping, statuses: Dict[str, Row]) -> None:
+    """A header that exists, in its last workable version; its deletion is a positive fact, and so is a type that is ignored.
 
-    def workable(row: Row) -> bool:
+    ``statuses``: those that say something of the newest version; former ones had theirs.
+    """
+    names, all_statuses = mapping.order.header, found.get(mapping.order.status.table, {})
+
+    def workable(row: Row, statuses: Dict[str, Row] = all_statuses) -> bool:
         kind, status = mapping.order.types.kind(reference(row[names.type])), reference(row[names.status])
         if kind == "ignore":
             return True
@@ -83,12 +90,16 @@ def _put_back_headers(found: dict[str, dict[str, Row]], history: History, mappin
         return kind is not None and known and reference(row[names.customer]) is not None
 
     rows = found.get(names.table, {})
-    for key, versions in history.get(names.table, {}).items():
-        if key in rows and not workable(rows[key]):
+    for key in list(rows):
+        if not workable(rows[key], statuses):
+            versions = history.get(names.table, {}).get(key, ())
             since = max((place + 1 for place, row in enumerate(versions) if row is None), default=0)
             former = next((row for row in reversed(versions[since:]) if row is not None and workable(row)), None)
             if former is not None:
                 rows[key] = former
+            elif workable(rows[key]):
+                # It never had a status whose text was known: the order is held.
+                rows[key] = {**rows[key], names.status: None}
 
 
 def _put_back_parts(found: dict[str, dict[str, Row]], history: History, part: _Part, headers: Dict[str, Row]) -> None:
