@@ -59,13 +59,14 @@ class Detail(Row, frozen=True, tag=4):
     """The second head of an order.
 
     ``erased``: its address belonged to an erased person and was removed. ``unreadable``: the first mapped column that is not
-    empty has text which names no address for certain.
+    empty has text which names no address for certain. ``emptied``: it is unreadable, and was empty when it last was not.
     """
 
     email: str | None
     currency: int | None
     erased: bool = False
     unreadable: bool = False
+    emptied: bool = False
 
 
 class Total(Row, frozen=True, tag=5):

@@ -63,10 +63,11 @@ def note_unpriced(last: LastWorkable, key: int, *, came: bool, priced: bool) -> 
 
 
 def with_readable_address(old: Versioned[rows.Detail] | None, new: Versioned[rows.Detail]) -> Versioned[rows.Detail]:
-    """An address that cannot be read is not one that was emptied: the one before stays."""
+    """An address that cannot be read is not one that was emptied: the one before stays, or that there was none."""
     if new.row is None or not new.row.unreadable or old is None or old.row is None:
         return new
-    return Versioned(new.position, msgspec.structs.replace(new.row, email=old.row.email))
+    emptied = old.row.emptied if old.row.unreadable else old.row.email is None
+    return Versioned(new.position, msgspec.structs.replace(new.row, email=old.row.email, emptied=emptied))
 
 
 def lowest(cells: dict[int, Versioned[T]]) -> T | None:

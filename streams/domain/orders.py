@@ -321,7 +321,7 @@ def _buyer(header: rows.Header, detail: rows.Detail | None, mapping: Mapping) ->
     if detail is not None and detail.email is not None:
         return address_key(detail.email)
     if detail is not None and detail.unreadable:
-        return Held("unreadable_address")
+        return Held("unreadable_address", withdrawn=detail.emptied)
     # An address that was emptied says that the order is nobody's; a detail that is missing says nothing.
     return Held("order_without_email", withdrawn=detail is not None)
 

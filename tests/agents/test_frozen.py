@@ -100,6 +100,18 @@ def test_a_positive_fact_withdraws_a_frozen_order_too(pipeline: Pipeline, fact: 
     assert (EVE, "SO20") not in pipeline.records()
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_an_address_that_was_emptied_is_gone_whatever_is_typed_there_next(pipeline: Pipeline, together: bool) -> None:
+    emptied = detail(20, None, at=LATER)
+    unreadable = of_order(ChangeKind.DETAIL, 20, 20, rows.Detail(None, 1, unreadable=True), LATEST)
+    if together:
+        pipeline.pump([*emptied, *unreadable])
+    else:
+        pipeline.pump(emptied).pump(unreadable)
+    assert EVE not in pipeline.content()
+    assert (EVE, "SO20") not in pipeline.records()
+
+
 def test_a_frozen_credit_note_goes_on_giving_back(pipeline: Pipeline) -> None:
     pipeline.pump(CREDIT)
     before = pipeline.content(), pipeline.records()
