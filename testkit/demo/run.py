@@ -104,8 +104,8 @@ async def _demo(config: DemoConfig, console: Console, directory: Path) -> Report
         raise RuntimeError(f"{directory} is not empty: a demonstration starts from nothing")
     mapping_file, truth_file = directory / "mapping.yaml", directory / "truth.json"
     write_mapping(mapping_file)
-    # A demonstration has no patience for the bulk lane's minutes.
-    overrides = {"OWDD_BULK_QUIET": "3", "OWDD_BULK_LONGEST": "10", "OWDD_BRAKE_WAIT": "1"}
+    # A demonstration has no patience for the bulk lane's minutes, and two weeks of removals come within one.
+    overrides = {"OWDD_BULK_QUIET": "3", "OWDD_BULK_LONGEST": "10", "OWDD_BRAKE_WAIT": "1", "OWDD_BRAKE_LEAST": "1000000"}
     kind = CaptureStack if config.capture else LocalStack
     stack = kind(
         directory, mapping_file, overrides, security=config.security, progress=lambda text: console.print(f"[dim]{text}")
