@@ -147,7 +147,7 @@ class Child:
             self.check()
             if time.monotonic() > deadline:
                 raise NotDrained(f"{self.name} did not {what} within {timeout:g} s:\n{self.said(30)}")
-            time.sleep(0.01)
+            time.sleep(0.01)  # another process: its state can only be looked at again
         return self.meter.sample()[0]
 
 

@@ -72,7 +72,7 @@ def verify(
         found = compare(expected, account, site, opted_in_ever=rows.opted_in_ever, preexisting=before, unsubscribed_there=left)
         if not found or time.monotonic() >= deadline:
             break
-        time.sleep(_LOOK_AGAIN_SECONDS)
+        time.sleep(_LOOK_AGAIN_SECONDS)  # an account tells nobody when it has changed
     shown = [redacted(difference, site, None if show_personal_data else hash_key) for difference in found[:limit]]
     summary: dict[str, Any] = {
         "contacts": len(expected.contacts),

@@ -157,7 +157,7 @@ class CaptureStack(LocalStack):
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"capture is still {behind:.0f} bytes behind after {timeout:.0f} s")
                 connection.execute(_SIGN)
-                time.sleep(_SIGN_SECONDS)
+                time.sleep(_SIGN_SECONDS)  # the database tells nobody when a slot has moved on
 
     async def settled(self, timeout: float = 120.0) -> None:
         """As for any stack, once everything is captured."""

@@ -211,7 +211,7 @@ class Daemon:
             if time.monotonic() > deadline:
                 words = last_lines(read_log(self.log, log_start))
                 raise ProgramNotReady(self.title, program.pid, program.port, timeout, self.log, words)
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)  # a detached program tells nobody when it is ready
 
     def _state(self) -> _State | None:
         """What the last start or stop left; None before the first."""

@@ -34,7 +34,7 @@ def until_listening(process: subprocess.Popen[str], port_file: Path) -> None:
     while not port_file.exists():
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
-        time.sleep(0.01)
+        time.sleep(0.01)  # another process: whether its file is there can only be looked at again
 
 
 @pytest.fixture
