@@ -14,16 +14,17 @@ from streams.mapping import Mapping
 
 T = TypeVar("T")
 
-_MOST_HEADERS = 4
-"""Former headers that are kept while the newest cannot be worked out: one a status, and few statuses are unknown at a time."""
+_MOST_HEADERS = 8
+"""Former headers that are kept while the newest cannot be worked out: two a status, and few statuses are unknown at a time."""
 
 
 class LastWorkable(msgspec.Struct, array_like=True, gc=False):
     """Versions of an order's rows that may stand in for newer ones which cannot be worked out.
 
-    ``headers``: former ones, the newest of each status, newest first; ``since``: where the newest header got its status, if an
-    older version of it had that already; details and totals by key, of rows whose newest version cannot. ``unpriced``:
-    details whose currency is unknown since they came, so that what was published before they did was never true.
+    ``headers``: former ones, the newest of each status with and without a house account, newest first; ``since``: where the
+    newest header got its status, if an older version of it had that already; details and totals by key, of rows whose newest
+    version cannot. ``unpriced``: details whose currency is unknown since they came, so that what was published before they did
+    was never true.
     """
 
     headers: list[Versioned[rows.Header]] = []
@@ -34,7 +35,10 @@ class LastWorkable(msgspec.Struct, array_like=True, gc=False):
 
 
 def keep_header(last: LastWorkable, old: Versioned[rows.Header] | None, new: Versioned[rows.Header], mapping: Mapping) -> None:
-    """Of each status the newest header: whether its status is known may only be learned later."""
+    """Of each status the newest header: whether its status is known may only be learned later.
+
+    So may whether a house order says whose it is; until then one of an account stands in for it.
+    """
     if old is None or old.row is None or new.row is None:
         last.since = None
         return
@@ -43,7 +47,13 @@ def keep_header(last: LastWorkable, old: Versioned[rows.Header] | None, new: Ver
         last.since = since if new.row.status == before.status else None
     same = (before.type, before.status, before.customer) == (new.row.type, new.row.status, new.row.customer)
     if not same and mapping.order.types.kind(before.type) is not None and before.customer is not None:
-        others = [former for former in last.headers if former.row is not None and former.row.status != before.status]
+        house = before.customer in mapping.house_accounts
+        others = [
+            former
+            for former in last.headers
+            if former.row is not None
+            and (former.row.status != before.status or (former.row.customer in mapping.house_accounts) != house)
+        ]
         last.headers = [Versioned(since, before), *others][:_MOST_HEADERS]
 
 

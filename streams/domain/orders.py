@@ -201,7 +201,10 @@ def own_address(row: OrderRow) -> str | None:
 
 def account_of(row: OrderRow, mapping: Mapping) -> str | None:
     """The key of the account that the order names, or named last, unless that is a house account."""
-    named = (header.row.customer for header in _headers(row) if header.row is not None)
+    detail = workable(row.details, row.last.details)
+    named = (
+        cell.row.customer for cell in _headers(row) if cell.row is not None and not _is_anybodys(cell.row, detail, mapping)
+    )
     customer = next((customer for customer in named if customer is not None), None)
     return None if customer is None or customer in mapping.house_accounts else customer_key(customer)
 
@@ -259,7 +262,7 @@ def _worked_out(row: OrderRow, head: _Head, mapping: Mapping) -> DocumentState:
 def _first_fault(row: OrderRow, head: _Head, mapping: Mapping) -> str | None:
     """The first reason, in the order of the documented table, that needs no other order."""
     total, detail = lowest(row.totals), lowest(row.details)
-    if head.fault is not None and head.fault != "order_without_customer":
+    if head.fault not in {None, "order_without_customer", "unreadable_address"}:
         return head.fault
     if total is None or total.net is None:
         return "order_without_total"
@@ -270,12 +273,21 @@ def _first_fault(row: OrderRow, head: _Head, mapping: Mapping) -> str | None:
 
 def _head(row: OrderRow, statuses: Statuses, mapping: Mapping) -> _Head:
     first: str | None = None
+    detail = workable(row.details, row.last.details)
     for cell in _headers(row):
         status, fault = _status(cell, statuses, mapping)
-        first = first or fault
-        if status is not None and cell.row is not None and cell.row.customer is not None:
+        anybodys = cell.row is not None and _is_anybodys(cell.row, detail, mapping)
+        first = first or fault or ("unreadable_address" if anybodys else None)
+        if status is not None and cell.row is not None and cell.row.customer is not None and not anybodys:
             return _Head(cell.row, status, first)
     return _Head(None, None, first)
+
+
+def _is_anybodys(header: rows.Header, detail: rows.Detail | None, mapping: Mapping) -> bool:
+    """Whether the header says that the order is a house order, and the detail does not say whose: its address is unreadable."""
+    if header.customer not in mapping.house_accounts or detail is None or detail.erased:
+        return False
+    return detail.unreadable and detail.email is None and not detail.emptied
 
 
 def _status(cell: Versioned[rows.Header], statuses: Statuses, mapping: Mapping) -> tuple[OrderStatus | None, str | None]:
@@ -321,7 +333,8 @@ def _buyer(header: rows.Header, detail: rows.Detail | None, mapping: Mapping) ->
     if detail is not None and detail.email is not None:
         return address_key(detail.email)
     if detail is not None and detail.unreadable:
-        return Held("unreadable_address", withdrawn=detail.emptied)
+        # That of any other house order has no header here.
+        return Held("unreadable_address", withdrawn=True)
     # An address that was emptied says that the order is nobody's; a detail that is missing says nothing.
     return Held("order_without_email", withdrawn=detail is not None)
 

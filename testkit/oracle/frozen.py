@@ -44,13 +44,13 @@ def thawed(tables: Tables, history: History, mapping: Mapping, *, statuses_lost_
     order = mapping.order
     found = {name: dict(table) for name, table in tables.items()}
     _put_back(found, history, order.status.table, lambda row: _status_known(row, mapping))
-    _put_back_headers(found, history, mapping, (tables if statuses_lost_first else found).get(order.status.table, {}))
     headers = found.get(order.header.table, {})
-    _put_back_parts(found, history, _Part(order.total.table, order.total.order, partial(_has_net, mapping=mapping)), headers)
     _readable(found, history, order.detail.table, order.detail.emails)
     _put_back_parts(
         found, history, _Part(order.detail.table, order.detail.order, partial(_currency_known, mapping=mapping)), headers
     )
+    _put_back_headers(found, history, mapping, (tables if statuses_lost_first else found).get(order.status.table, {}))
+    _put_back_parts(found, history, _Part(order.total.table, order.total.order, partial(_has_net, mapping=mapping)), headers)
     _readable(found, history, mapping.customer.table, mapping.customer.emails)
     _readable_persons(found, history, mapping)
     _deleted_accounts(found, history, mapping)
@@ -81,25 +81,39 @@ def _put_back_headers(found: dict[str, dict[str, Row]], history: History, mappin
     ``statuses``: those that say something of the newest version; former ones had theirs.
     """
     names, all_statuses = mapping.order.header, found.get(mapping.order.status.table, {})
+    anybodys = _orders_of_anybody(found, mapping)
 
-    def workable(row: Row, statuses: Dict[str, Row] = all_statuses) -> bool:
+    def workable(key: str, row: Row, statuses: Dict[str, Row] = all_statuses) -> bool:
         kind, status = mapping.order.types.kind(reference(row[names.type])), reference(row[names.status])
         if kind == "ignore":
             return True
         known = status is not None and str(status) in statuses and _status_known(statuses[str(status)], mapping)
-        return kind is not None and known and reference(row[names.customer]) is not None
+        customer = reference(row[names.customer])
+        named = customer is not None and not (customer in mapping.house_accounts and int(key) in anybodys)
+        return kind is not None and known and named
 
     rows = found.get(names.table, {})
     for key in list(rows):
-        if not workable(rows[key], statuses):
+        if not workable(key, rows[key], statuses):
             versions = history.get(names.table, {}).get(key, ())
             since = max((place + 1 for place, row in enumerate(versions) if row is None), default=0)
-            former = next((row for row in reversed(versions[since:]) if row is not None and workable(row)), None)
+            former = next((row for row in reversed(versions[since:]) if row is not None and workable(key, row)), None)
             if former is not None:
                 rows[key] = former
-            elif workable(rows[key]):
+            elif workable(key, rows[key]):
                 # It never had a status whose text was known: the order is held.
                 rows[key] = {**rows[key], names.status: None}
+
+
+def _orders_of_anybody(found: dict[str, dict[str, Row]], mapping: Mapping) -> set[int | None]:
+    """Orders whose detail has text where an address belongs, and no address: if they are house orders, nobody knows whose."""
+    names = mapping.order.detail
+    counting: dict[int | None, tuple[int, Row]] = {}
+    for key, row in found.get(names.table, {}).items():
+        order, number = reference(row[names.order]), int(key.partition(" ")[0])
+        if order not in counting or number < counting[order][0]:
+            counting[order] = number, row
+    return {order for order, (_, row) in counting.items() if _unreadable(row, names.emails)}
 
 
 def _put_back_parts(found: dict[str, dict[str, Row]], history: History, part: _Part, headers: Dict[str, Row]) -> None:

@@ -112,6 +112,21 @@ def test_an_address_that_was_emptied_is_gone_whatever_is_typed_there_next(pipeli
     assert (EVE, "SO20") not in pipeline.records()
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_an_account_s_order_that_becomes_one_of_nobody_knows_whom_stays_with_the_account(
+    pipeline: Pipeline, together: bool
+) -> None:
+    unreadable = of_order(ChangeKind.DETAIL, 11, 11, rows.Detail(None, 1, unreadable=True), 1)
+    steps = [header(11), total(11), unreadable, header(11, HOUSE, at=LATER), header(11, HOUSE, status=2, at=LATEST)]
+    for batch in [steps] if together else [[step] for step in steps]:
+        pipeline.pump(*batch)
+    assert pipeline.count(ANN) == 2
+    assert (ANN, "SO11") in pipeline.records()
+    assert pipeline.orders.held.counts(frozen=True) == {"unreadable_address": 1}
+    pipeline.pump(detail(11, BOB, at=LATEST))
+    assert (BOB, "SO11") in pipeline.records() and (ANN, "SO11") not in pipeline.records()
+
+
 def test_a_frozen_credit_note_goes_on_giving_back(pipeline: Pipeline) -> None:
     pipeline.pump(CREDIT)
     before = pipeline.content(), pipeline.records()
