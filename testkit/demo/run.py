@@ -24,6 +24,7 @@ from testkit.demo.quantiles import quantile
 from testkit.demo.stack import LocalStack, Samples
 from testkit.local_services.broker_security import Security
 from testkit.oracle import compare, expectation
+from testkit.oracle.redaction import redacted
 from testkit.oracle.sandbox import read_account
 from testkit.simulate import read_truth
 
@@ -60,6 +61,7 @@ class DemoConfig:
 class Report:
     """What came of it; the content of the report. ``skipped`` are changes that came again behind a newer one.
 
+    ``found``: every difference, with keyed hashes in place of what identifies a person.
     ``latency_seconds`` is of everything, ``everyday_seconds`` of the changes after the first load, which took
     ``load_seconds`` and brought ``load_events``; None where there was no such phase.
     """
@@ -67,6 +69,7 @@ class Report:
     converged: bool
     contacts: int
     differences: int
+    found: list[dict[str, Any]]
     events: int
     skipped: int
     calls: int
@@ -131,8 +134,10 @@ async def _demo(config: DemoConfig, console: Console, directory: Path) -> Report
         expected = expectation(truth.tables, mapping, at=datetime.now(UTC), history=truth.history)
         account = await asyncio.to_thread(read_account, stack.settings.dotdigital_url)
         differences = compare(expected, account, mapping, opted_in_ever=truth.opted_in_ever, preexisting=())
-        report = _report(samples, load, (len(expected.contacts), len(differences)), time.monotonic() - started, config.seed)
-    config.report.write_bytes(orjson.dumps(asdict(report), option=orjson.OPT_INDENT_2))
+        hash_key = stack.settings.hash_key.get_secret_value().encode()
+        found = [redacted(difference, mapping, hash_key) for difference in differences]
+        report = _report(samples, load, len(expected.contacts), found, time.monotonic() - started, config.seed)
+    config.report.write_bytes(orjson.dumps(asdict(report), option=orjson.OPT_INDENT_2, default=str))
     return report
 
 
@@ -204,13 +209,13 @@ def _table(samples: Samples, seconds: float) -> Table:
     return table
 
 
-def _report(samples: Samples, load: _Load, counts: tuple[int, int], seconds: float, seed: int) -> Report:
-    contacts, differences = counts
+def _report(samples: Samples, load: _Load, contacts: int, found: list[dict[str, Any]], seconds: float, seed: int) -> Report:
     before = load.samples
     return Report(
-        converged=differences == 0,
+        converged=not found,
         contacts=contacts,
-        differences=differences,
+        differences=len(found),
+        found=found,
         events=int(_total(samples, "owdd_records_total")),
         skipped=int(_total(samples, "owdd_stale_changes_total")),
         calls=int(_total(samples, "owdd_dotdigital_call_seconds_count")),
