@@ -40,8 +40,8 @@ def _command(purpose: str, usual: DemoConfig, rated: str) -> Callable[..., None]
     ) -> None:
         if usual.capture and kafka_security != usual.security:
             raise ConfigurationError("demo-cdc runs over plain text only: its Connect worker has no credentials for Kafka")
-        size = DemoConfig(customers, orders, house_share, rate, seed, report=report, directory=directory, capture=usual.capture)
-        _run(replace(size, security=kafka_security), as_json)
+        size = replace(usual, customers=customers, orders=orders, house_share=house_share, rate=rate, seed=seed)
+        _run(replace(size, report=report, directory=directory, security=kafka_security), as_json)
 
     command.__doc__ = f"{purpose}\n\nExit code 0: Dotdigital equals the oracle's answer; 2: it does not."
     return command

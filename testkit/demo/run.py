@@ -34,7 +34,7 @@ _EVERYDAY_RATE = 20
 """Records a second: more than nearly any shop makes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DemoConfig:
     """How large the demonstration is; with ``capture`` the shop writes to a database, and ``rate`` is in commits.
 
@@ -46,7 +46,7 @@ class DemoConfig:
     orders: int = 10_000
     house_share: float = 0.3
     rate: int = 2000
-    everyday: int = 300
+    everyday: int = 60
     seed: int = 1
     duplicates: float = 0.02
     replays: int = 2

@@ -138,7 +138,9 @@ def test_a_command_fails_with_one_sentence_and_no_secret(scram: BrokerInfo, comm
 
 @pytest.mark.parametrize("security", ["sasl_ssl", "mtls"])
 async def test_the_whole_pipeline_works_over_tls(security: Security, tmp_path: Path) -> None:
-    config = DemoConfig(30, 80, security=security, report=tmp_path / "report.json", directory=tmp_path / "demo")
+    config = DemoConfig(
+        customers=30, orders=80, security=security, report=tmp_path / "report.json", directory=tmp_path / "demo"
+    )
     report = await demo(config, Console(file=StringIO()))
     assert (report.converged, report.differences) == (True, 0)
     assert report.contacts > 0
