@@ -1,0 +1,63 @@
+"""Contact rules §2a, Frozen orders: rows count in their last workable version, and either answer is right where both may be."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from testkit.oracle import Expectation, compare, expectation
+from testkit.oracle.frozen import History
+
+from .made_account import account_of
+from .made_rows import HOUSE, Row, contact, customer, detail, header, order, site, tables, total
+
+NOW = datetime(2026, 1, 20, tzinfo=UTC)
+ANN = "ann@example.com"
+SITE = site()
+OPEN = 10
+"""A status that is deleted by now."""
+
+
+def wanted(*rows: Row | list[Row], history: History) -> Expectation:
+    return expectation(tables(customer(10), contact(1, 10, ANN), *rows), SITE, at=NOW, history=history)
+
+
+def moved_to_a_status_that_is_gone() -> Expectation:
+    return wanted(
+        order(5, 10, oh_os_id=OPEN),
+        history={
+            "order_header": {"5": [header(5, 10)]},
+            "order_status": {str(OPEN): [{"os_id": OPEN, "os_description": "Awaiting despatch"}]},
+        },
+    )
+
+
+def test_either_answer_is_right_where_the_order_of_two_tables_decides() -> None:
+    expected = moved_to_a_status_that_is_gone()
+    assert expected.other is not None
+    answers = [expected, expected.other]
+    assert [answer.orders["SO-5"][0].content["order_status"] for answer in answers] == ["open", "completed"]
+    for answer in answers:
+        assert compare(expected, account_of(answer, SITE), SITE) == []
+
+
+def test_a_third_answer_is_a_difference() -> None:
+    expected = moved_to_a_status_that_is_gone()
+    (record,) = expected.orders["SO-5"]
+    wrong = replace(expected, orders={"SO-5": [replace(record, content=record.content | {"order_status": "cancelled"})]})
+    assert [(one.kind, one.field, one.key) for one in compare(expected, account_of(wrong, SITE), SITE)] == [
+        ("record", "order_status", "SO-5")
+    ]
+
+
+def test_without_a_choice_there_is_one_answer() -> None:
+    assert wanted(order(5, 10), history={"order_header": {"5": [header(5, 10)]}}).other is None
+
+
+@pytest.mark.parametrize(("email", "count"), [("tel. 07700 900443", 1), (None, 0)])
+def test_a_house_order_of_nobody_knows_whom_stays_with_its_account_and_one_that_is_nobodys_does_not(
+    email: str | None, count: int
+) -> None:
+    rows = [header(5, HOUSE), detail(5, 5, ohd_delivery_email=email), total(5, 5, "10.0000")]
+    expected = wanted(rows, history={"order_header": {"5": [header(5, 10)]}})
+    assert expected.contacts[ANN].fields["OW_ORDER_COUNT"] == count
