@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 SHORT ?= build/soak.jsonl
+PROCESSES ?= 4
 BIN := $(VENV)/bin
 BARE := env -i PATH="$$PATH" HOME="$$HOME" OWDD_SECRETS_DIR=/nonexistent
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
@@ -15,7 +16,7 @@ demo-cdc: $(VENV)/.installed ## the same behind real capture: the shop writes SQ
 	$(BIN)/owdd demo-cdc $(DEMO)
 
 test: $(VENV)/.installed ## all tests, on a real broker, in processes that share it: most of the time they wait
-	$(BIN)/python -m pytest -q -n 4 --dist loadscope --no-loadscope-reorder $(TESTS)
+	$(BIN)/python -m pytest -q -n $(PROCESSES) --dist loadscope --no-loadscope-reorder $(TESTS)
 
 consent: $(VENV)/.installed ## random actions of all parties on consent, 100,000 steps against the sandbox
 	OWDD_CONSENT_STEPS=100000 $(BIN)/python -m pytest -q --timeout 3600 tests/consent

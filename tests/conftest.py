@@ -67,7 +67,8 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     directory = shared / "kafka"
     with (shared / "kafka.users").open("w") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
-        kafka.start(directory)
+        # All tests' topics are in it at once.
+        kafka.start(directory, heap="1g")
         try:
             yield directory
         finally:

@@ -11,7 +11,7 @@ from streams.kafka import client
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import TopicSpec
 
-_LISTED_SECONDS = 30.0
+_LISTED_SECONDS = 120.0
 
 
 async def apply_topics(kafka: KafkaConfig, wanted: list[TopicSpec], *, execute: bool) -> list[dict[str, Any]]:
@@ -50,7 +50,8 @@ async def _until_listed(admin: AIOKafkaAdminClient, created: set[str]) -> None:
     """
 
     async def unlisted() -> set[str]:
-        return created - set(await admin.list_topics())
+        # Not list_topics: that is every topic of a cluster which others may use too.
+        return {item["topic"] for item in await admin.describe_topics(sorted(created)) if item["error_code"]}
 
     waiting = AsyncRetrying(retry=retry_if_result(bool), wait=wait_fixed(0.05), stop=stop_after_delay(_LISTED_SECONDS))
     try:

@@ -138,7 +138,7 @@ class CaptureStack(LocalStack):
         await self.capture()
         await super().simulate([*arguments, *target, "--part", Part.LIVE])
 
-    async def captured(self, timeout: float = 60.0) -> None:  # the caller's patience, not a cancellation
+    async def captured(self, timeout: float = 180.0) -> None:  # the caller's patience, not a cancellation
         """Wait until everything that is committed now is in Kafka.
 
         Debezium confirms a place of the log only after Kafka has acknowledged what stood before it. It moves on only with
@@ -159,7 +159,7 @@ class CaptureStack(LocalStack):
                 connection.execute(_SIGN)
                 time.sleep(_SIGN_SECONDS)  # the database tells nobody when a slot has moved on
 
-    async def settled(self, timeout: float = 120.0) -> None:
+    async def settled(self, timeout: float = 300.0) -> None:
         """As for any stack, once everything is captured."""
         await self.captured(timeout)
         await super().settled(timeout)

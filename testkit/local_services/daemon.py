@@ -25,7 +25,7 @@ from testkit.local_services.java import end, is_running, last_lines, read_log, s
 from testkit.local_services.ports import HOST, choose_port
 from testkit.local_services.start_errors import DirectoryUnusable, PortTaken, ProgramDied, ProgramNotReady, ProgramNotStopped
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 STOP_SECONDS = 30.0
 
 Condition: TypeAlias = Literal["running", "stopped", "stale"]

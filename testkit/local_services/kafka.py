@@ -40,7 +40,13 @@ from testkit.local_services.daemon import (
 from testkit.local_services.jars import Progress, pom, resolve, silent
 from testkit.local_services.java import NO_OPTIMISING_COMPILER, find_java, jvm_options, last_lines
 from testkit.local_services.ports import HOST, free_port
-from testkit.local_services.properties import Listener, logging_option, server_properties
+from testkit.local_services.properties import (
+    BROKER_SESSION_SECONDS,
+    REVIVED_SESSION_SECONDS,
+    Listener,
+    logging_option,
+    server_properties,
+)
 from testkit.local_services.start_errors import SecurityFixed, StorageFormatFailed
 
 _ANSWER_MS = 2_000
@@ -112,6 +118,7 @@ def start(  # noqa: PLR0913 - the options of a local program, all but one with a
     Raises any ``RuntimeUnavailableError``, and leaves no broker of its own behind then.
     """
     daemon = _daemon(data_dir)
+    killed = daemon.status()[0] == "stale"
 
     def configure(chosen: int) -> Command:
         java = find_java()
@@ -123,7 +130,13 @@ def start(  # noqa: PLR0913 - the options of a local program, all but one with a
         config.touch(0o600)
         storage = daemon.directory / "storage"
         properties = server_properties(
-            storage, chosen, controller_port, listeners, chosen_security.protocol, chosen_security.properties()
+            storage,
+            chosen,
+            controller_port,
+            listeners,
+            chosen_security.protocol,
+            chosen_security.properties(),
+            REVIVED_SESSION_SECONDS if killed else BROKER_SESSION_SECONDS,
         )
         config.write_text(properties)
         options = [*jvm_options(heap, short_lived), daemon.marker, logging_option(daemon.directory)]

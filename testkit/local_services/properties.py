@@ -34,13 +34,19 @@ share.coordinator.state.topic.num.partitions=4
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 
-# After a SIGKILL the controller refuses the new broker until the session of the dead one ends: 9 s by default.
+# A broker whose heartbeat is late is fenced: its partitions have no leader, and metadata answers leave its topics out.
 broker.heartbeat.interval.ms=300
-broker.session.timeout.ms=2000
+broker.session.timeout.ms={session_ms}
 
 # About 600,000 keys in one pass, in an eighth of the memory of the default.
 log.cleaner.dedupe.buffer.size=16777216
 """
+
+BROKER_SESSION_SECONDS = 30.0
+"""How late a broker's heartbeat may be: alone on its node it is only ever late because the machine is busy."""
+
+REVIVED_SESSION_SECONDS = 6.0
+"""For a broker that is started again after a SIGKILL: the controller refuses it until the session of the dead one ends."""
 
 IDENTITY_HEADER = "X-Owdd-Worker"
 """The header by which a Connect worker says which one it is."""
@@ -127,6 +133,7 @@ def server_properties(
     listeners: Sequence[Listener] = (),
     protocol: str = "PLAINTEXT",
     more: Mapping[str, str] | None = None,
+    session_seconds: float = BROKER_SESSION_SECONDS,
 ) -> str:
     """``server.properties`` of a node that is broker and controller in one; clients come to its port by ``protocol``."""
     text = _SERVER_PROPERTIES.format(
@@ -135,6 +142,7 @@ def server_properties(
         protocol=protocol,
         controller_port=controller_port,
         storage=_escaped(storage),
+        session_ms=round(session_seconds * 1000),
         listening="".join(f",{each.name}://{HOST}:{each.port}" for each in listeners),
         advertised="".join(f",{each.name}://{HOST}:{each.advertised}" for each in listeners),
         protocols="".join(f",{each.name}:PLAINTEXT" for each in listeners),

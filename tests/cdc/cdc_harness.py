@@ -26,6 +26,7 @@ from testkit.oracle.sandbox import read_account
 from testkit.simulate import Simulation, SimulationConfig
 from testkit.simulate.sql_runner import SqlRunner
 from tests.convergence.convergence_harness import QUICK
+from tests.patience import PATIENCE
 
 WORKER = "worker"
 
@@ -111,7 +112,7 @@ class Shop:
             async with self.stack.client() as client:
                 running = await client.config(self.stack.connector)
             await send(KafkaConfig.of(settings), snapshot_signal(running, self.mapping, self.mapping.tables, signal_id))
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 async for record in notifications:
                     said = orjson.loads(record.value)
                     if (said["aggregate_type"], said["type"]) == ("Incremental Snapshot", "COMPLETED"):

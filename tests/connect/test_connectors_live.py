@@ -24,6 +24,7 @@ from streams.observability.metrics import Metrics
 from streams.operations.topic_admin import apply_topics
 from testkit.local_services import postgres
 from tests.connect.conftest import MAPPING, CommandResult, Site
+from tests.patience import PATIENCE
 
 NAMES = CaptureNames.of(MAPPING, "postgres")
 ORDER_STATUS = MAPPING.topic(MAPPING.order.status.table)
@@ -64,7 +65,7 @@ def read(site: Site, topic: str, wanted: Callable[[dict[str, Any]], bool]) -> di
 
     async def look() -> dict[str, Any]:
         consumer = AIOKafkaConsumer(topic, bootstrap_servers=site.settings.kafka_bootstrap, auto_offset_reset="earliest")
-        async with asyncio.timeout(60), consumer:
+        async with asyncio.timeout(PATIENCE), consumer:
             async for record in consumer:
                 found: dict[str, Any] = json.loads(record.value or b"null") or {}
                 if found and wanted(found):
@@ -241,7 +242,7 @@ async def test_the_guard_sees_the_living_and_restarts_the_dead(site: Site, appli
         return metrics.registry.get_sample_value(name, {"connector": NAMES.connector, **labels})
 
     async def seen(client: ConnectClient, name: str, wanted: Callable[[float | None], bool], **labels: str) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while not wanted(value(name, **labels)):
                 await guard.check(client)
 

@@ -15,6 +15,7 @@ from streams.observability.metrics import Metrics
 from streams.worker import Role
 from testkit.demo.stack import LocalStack, Samples
 from tests.connect.conftest import MAPPING, Site
+from tests.patience import PATIENCE
 
 NAME = "orderwise-postgres"
 
@@ -31,7 +32,7 @@ def value(samples: Samples, metric: str, **labels: str) -> float | None:
 
 
 async def until(stack: LocalStack, condition: Callable[[Samples], bool]) -> Samples:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while not condition(samples := await stack.scrape()):
             await asyncio.sleep(0.2)
     return samples
@@ -70,7 +71,7 @@ async def test_of_two_ingest_workers_one_leads_and_the_other_takes_over(site: Si
             running = [asyncio.create_task(ingest.run()) for ingest in both]
 
             async def leaders(wanted: int) -> list[Ingest]:
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(PATIENCE):
                     while len(found := [ingest for ingest in both if ingest.leads()]) != wanted or not found[0].ready:
                         await asyncio.sleep(0.05)
                 return found

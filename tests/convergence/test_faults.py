@@ -53,7 +53,7 @@ async def test_a_shop_converges_through_replays_faults_and_kills(tmp_path: Path,
             await running.kill("worker")
         await feeding
         refused |= await clicks(running, rng)
-        await running.settled(240)
+        await running.settled()
 
         differences, truth, mapping = verdict(running, unsubscribed_there=refused)
         assert lasting(differences) == [], f"seed {seed}"

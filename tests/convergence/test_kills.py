@@ -30,7 +30,7 @@ async def test_killing_every_worker_again_and_again_loses_nothing(tmp_path: Path
             await asyncio.sleep(rng.uniform(0.5, 3.0))
             await running.kill(victim.value)
         await feeding
-        await running.settled(180)
+        await running.settled()
 
         differences, *_ = verdict(running)
         assert lasting(differences) == [], f"seed {seed}"
@@ -50,7 +50,7 @@ async def test_two_workers_share_the_partitions_and_one_may_die_for_good(tmp_pat
             lost.process.kill()
             await asyncio.to_thread(lost.process.wait)
         await feeding
-        await running.settled(180)
+        await running.settled()
 
         differences, *_ = verdict(running)
         assert lasting(differences) == []
@@ -80,7 +80,7 @@ async def test_a_broker_that_dies_and_returns_loses_nothing(tmp_path: Path) -> N
             if worker.process.poll() is not None:
                 # Crash-only: a worker that could not write ends, and its supervisor starts it again.
                 await running.start_worker(*worker.roles, name=name)
-        await running.settled(180)
+        await running.settled()
 
         differences, *_ = verdict(running)
         assert lasting(differences) == []

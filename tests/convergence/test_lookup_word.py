@@ -21,6 +21,7 @@ from testkit.simulate.database import Database
 from testkit.simulate.envelopes import Change, sent
 from testkit.simulate.tables import DETAIL, HEADER, STATUS, TOTAL
 from tests.convergence.convergence_harness import stack
+from tests.patience import PATIENCE
 
 GUESTS = 200
 HOUSE, WORD = 1, "Dispatched"
@@ -100,7 +101,7 @@ async def frozen(running: LocalStack) -> dict[str, int]:
 
 
 async def until(running: LocalStack, condition: Callable[[dict[str, int]], bool]) -> dict[str, int]:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while not condition(found := await frozen(running)):
             await asyncio.sleep(0.1)
     return found

@@ -12,6 +12,7 @@ from streams.worker import Role
 from testkit.demo.stack import LocalStack
 from tests.convergence.convergence_harness import lasting, simulate, stack, verdict
 from tests.convergence.test_state_recovery import caught_up, compared
+from tests.patience import PATIENCE
 
 _PAUSES = 4
 
@@ -31,7 +32,7 @@ async def test_a_worker_that_wakes_up_after_it_was_replaced_changes_nothing(tmp_
             await pause(running, ("one", "two")[number % 2], 8 + rng.uniform(0, 3))
         await feeding
         await revived(running)
-        await running.settled(180)
+        await running.settled()
 
         differences, *_ = verdict(running)
         assert lasting(differences) == []
@@ -58,7 +59,7 @@ async def revived(running: LocalStack) -> None:
 
     A worker that finds out that it was replaced ends, and it may find out late.
     """
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE):
         for name in running.workers:
             while not await ready(running, name):
                 worker = running.workers[name]

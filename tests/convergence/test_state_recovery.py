@@ -18,6 +18,7 @@ from streams.operations.state_check import Compared, check_state
 from streams.worker import Role
 from testkit.demo.stack import LocalStack
 from tests.convergence.convergence_harness import simulate, stack
+from tests.patience import PATIENCE
 
 _TABLES = ("orders", "buyers", "contacts")
 _KEYS, _VERSIONS, _PARTITIONS = 10_000, 4, 4
@@ -79,7 +80,7 @@ async def caught_up(running: LocalStack) -> None:
     settings, names = running.settings, Topics.of(running.settings.app_id)
     topics: list[str] = [names.orders, names.buyers, names.contacts, names.products]
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
-    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap) as consumer, asyncio.timeout(120):
+    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap) as consumer, asyncio.timeout(PATIENCE):
         await admin.start()
         while any(item.behind for item in (await partition_lags(agents_app(settings), topics, consumer, admin)).values()):
             await asyncio.sleep(0.2)

@@ -24,6 +24,7 @@ from streams.worker import Role
 from testkit.demo.stack import LocalStack
 from testkit.oracle.sandbox import read_account
 from testkit.soak.site import Site, open_site
+from tests.patience import PATIENCE
 
 PEOPLE = [f"p{number:03}@example.com" for number in range(60)]
 GONE = PEOPLE[:30]
@@ -68,7 +69,7 @@ async def metric(running: LocalStack, name: str, **labels: str) -> float:
 
 
 async def until(running: LocalStack, people: set[str]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while await asyncio.to_thread(there, running) != people:
             await asyncio.sleep(0.2)
 
@@ -85,7 +86,7 @@ async def test_a_mass_removal_waits_for_a_person_whatever_happens_to_the_workers
 
         await want(running, 2, GONE, None)
         await running.kill("one")
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(PATIENCE):
             while not (found := (await owdd(running, "removals", "show"))[1]) or found[0]["removals"] < len(GONE):
                 await asyncio.sleep(0.2)
         assert (found[0]["kind"], found[0]["removals"], found[0]["others"]) == ("contacts", 30, 30)
@@ -93,7 +94,7 @@ async def test_a_mass_removal_waits_for_a_person_whatever_happens_to_the_workers
         await want(running, 2, PEOPLE[40:], b'{"FIRSTNAME":"Bea"}')
         await running.ready(running.workers["one"])
         # Everything else goes on. The log is never at rest here: while removals are held, the brake counts time in it.
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while await asyncio.to_thread(named, running, "Bea") != set(PEOPLE[40:]):
                 await asyncio.sleep(0.2)
         assert there(running) == set(PEOPLE)
@@ -116,13 +117,13 @@ async def test_a_pause_reaches_a_worker_that_runs_and_one_that_starts(tmp_path: 
         await want(running, 1, PEOPLE[:2], b'{"FIRSTNAME":"Ann"}')
         await until(running, set(PEOPLE[:2]))
         assert (await owdd(running, "pause", "--operator", "kim"))[0] == 0
-        async with httpx.AsyncClient() as http, asyncio.timeout(30):
+        async with httpx.AsyncClient() as http, asyncio.timeout(PATIENCE):
             while "kim" not in (await http.get(f"{worker.url}/health/ready")).text:
                 await asyncio.sleep(0.1)
         await want(running, 2, PEOPLE[2:4], b'{"FIRSTNAME":"Ann"}')
         await running.kill("one")
         await running.ready(running.workers["one"])
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while await metric(running, "owdd_pending", lane="live") < 2:
                 await asyncio.sleep(0.1)
         assert await metric(running, "owdd_paused") == 1

@@ -22,6 +22,7 @@ from streams.settings import Settings
 from testkit.local_services import kafka
 from tests.cut_logs import cut
 from tests.engine.workers import PARTITIONS, Worker, create_topics, held, logged, until
+from tests.patience import PATIENCE
 
 # Faust and mode are full of deprecated asyncio calls; they are not ours to mend.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -126,7 +127,7 @@ async def watching(settings: Settings, topic: str) -> AsyncIterator["asyncio.Tas
         progress.done(record, Bookmark.at(record.offset, record.timestamp, record.key, record.value))
     watch = asyncio.create_task(LogWatch(config, progress).run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await progress.looked_at.wait()
             yield watch
     finally:

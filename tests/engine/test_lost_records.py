@@ -16,6 +16,7 @@ from streams.kafka.trimming import Trimmer
 from streams.settings import Settings
 from testkit.local_services import kafka
 from tests.engine.workers import PARTITIONS, Worker, create_topics, held, until
+from tests.patience import PATIENCE
 
 # Faust and mode are full of deprecated asyncio calls; they are not ours to mend.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -56,7 +57,7 @@ async def test_a_stage_does_not_go_on_behind_records_that_nobody_has_read(
         await admin.close()
         await worker.app.start()
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 await worker.app._crashed.wait()
             assert isinstance(worker.app.crash_reason, LostRecordsError)
             assert f"{worker.topic}/0" in str(worker.app.crash_reason)

@@ -16,6 +16,7 @@ from streams.settings import Settings
 from testkit.local_services import kafka
 from tests.engine.changelogs import Log
 from tests.engine.workers import PARTITIONS, Keeping, Worker, create_topics, held, logged, stranger, until
+from tests.patience import PATIENCE
 
 # Faust and mode are full of deprecated asyncio calls; they are not ours to mend.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -87,7 +88,7 @@ async def test_what_an_outdated_worker_wrote_is_superseded(
         if not idle:
             await worker.feed((b"d", b"new"))
             await until(lambda: worker.row(b"d") == b"new")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while await logged(worker) != held(worker):
                 await asyncio.sleep(0.05)
         assert [worker.row(key) for key in (b"a", b"b", b"c")] == [b"new", b"new", None]
@@ -103,7 +104,7 @@ async def test_a_worker_that_was_replaced_ends_and_writes_nothing(settings: Sett
         await until(lambda: worker.row(b"a") == b"old")
         await stranger(worker, worker.table.log(0).epoch + 1, (b"a", b"new"))
         await worker.feed((b"a", b"outdated"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await worker.app._crashed.wait()
         assert isinstance(worker.app.crash_reason, OutdatedWorkerError)
     store = Store(tmp_path / "fresh.db")
@@ -158,7 +159,7 @@ async def test_a_missing_changelog_is_named(settings: Settings, tmp_path: Path) 
     async with worker.producer:
         await worker.app.start()
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 await worker.app._crashed.wait()
             assert "owdd topics apply" in str(worker.app.crash_reason)
         finally:

@@ -19,6 +19,7 @@ from streams.kafka.security import KafkaConfig
 from streams.settings import Settings
 from testkit.local_services import kafka
 from tests.engine.changelogs import Log, numbered, rows
+from tests.patience import PATIENCE
 
 Fetched = dict[Any, list[Any]]
 
@@ -236,7 +237,7 @@ async def test_gaps_of_compaction_are_the_logs_own(settings: Settings, producer:
         await log.append(numbered(0, 2000, b"old"))
         await asyncio.sleep(0.1)  # a segment is closed by its age
     end = await log.append(numbered(1000, 2000, b"new"))
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE):
         while (await fresh(log, store))[0].records > 4000:
             await asyncio.sleep(1)
     assert store.note.offset == end

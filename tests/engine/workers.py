@@ -24,6 +24,7 @@ from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
 from tests.engine.changelogs import rows
+from tests.patience import PATIENCE
 
 PARTITIONS = 4
 
@@ -102,7 +103,7 @@ class Worker:
         return self.table.get(partition, key)
 
 
-async def until(met: Callable[[], bool], seconds: float = 60) -> None:
+async def until(met: Callable[[], bool], seconds: float = PATIENCE) -> None:
     async with asyncio.timeout(seconds):
         while not met():
             await asyncio.sleep(0.01)

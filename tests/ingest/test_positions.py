@@ -21,6 +21,7 @@ from streams.observability.lag import ConsumedOffsets
 from streams.operations.topic_admin import apply_topics
 from streams.settings import Settings
 from testkit.local_services import kafka
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ async def test_what_a_transaction_took_back_and_its_marker_are_no_lag(settings: 
         await producer.begin_transaction()
         await producer.send_and_wait(topic, b"taken back")
         await producer.abort_transaction()
-    async with Reading.of(settings, topic) as reading, asyncio.timeout(20):
+    async with Reading.of(settings, topic) as reading, asyncio.timeout(PATIENCE):
         assert await reading.poll(100) == list(range(60))
         while reading.progress.next[reading.place] < 62:
             assert not await reading.consumer.getmany(timeout_ms=100)
@@ -114,11 +115,11 @@ async def test_partitions_that_are_added_to_a_captured_topic_are_read_within_sec
         admin = admin_client(KafkaConfig.of(settings))
         await admin.start()
         await admin.create_partitions({topic: NewPartitions(total_count=2)})
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while len((await admin.describe_topics([topic]))[0]["partitions"]) < 2:
                 await asyncio.sleep(0.05)
         await admin.close()
         async with BatchProducer(settings) as producer:
             await producer.send(topic, 1, [(b"new", b"row")])
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             assert await reading.poll(100) == [0]

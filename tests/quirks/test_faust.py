@@ -21,6 +21,7 @@ from streams.kafka.fetcher import PromptFetcher
 from streams.kafka.producer import BatchProducer
 from streams.settings import Settings
 from testkit.local_services import kafka
+from tests.patience import PATIENCE
 
 # Faust and mode are full of deprecated asyncio calls; they are not ours to mend.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -78,14 +79,14 @@ class Probe:
     async def running(self) -> AsyncIterator[None]:
         await self.app.start()
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 await until(lambda: self.app.tables.actives_ready)
             yield
         finally:
             await self.app.stop()
 
     async def next(self) -> Any:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             return await self.events.get()
 
     async def done(self) -> bytes:
@@ -172,7 +173,7 @@ async def test_partitions_of_one_number_go_to_one_worker(settings: Settings, nam
     topics = topic, f"{topic}-more"
     await create(settings, *topics, partitions=4)
     first, second = (Probe(settings, app_id, *topics) for _ in range(2))
-    async with first.running(), second.running(), asyncio.timeout(60):
+    async with first.running(), second.running(), asyncio.timeout(PATIENCE):
         await until(lambda: all(len(probe.app.consumer.assignment()) == 4 for probe in (first, second)))
         for probe in (first, second):
             of_topic = [{place.partition for place in probe.app.consumer.assignment() if place.topic == one} for one in topics]
@@ -188,7 +189,7 @@ async def test_partitions_are_revoked_before_the_generation_changes_and_assigned
     async with first.running():
         generation = first.app.consumer_generation_id
         assert first.generations[-1] == ("assigned", generation)
-        async with second.running(), asyncio.timeout(30):
+        async with second.running(), asyncio.timeout(PATIENCE):
             await until(lambda: len(first.app.consumer.assignment()) == 1)
             await until(lambda: first.generations[-1][0] == "assigned")
         changes = first.generations[first.generations.index(("assigned", generation)) + 1 :]
@@ -254,7 +255,7 @@ async def test_a_delivery_that_waits_for_room_ends_with_the_worker(settings: Set
     stuck, room = Probe(settings, app_id, topic), 2**20
     stuck.app.transport.in_flight = InFlight(room)
     stuck.gate.clear()
-    async with stuck.running(), asyncio.timeout(30):
+    async with stuck.running(), asyncio.timeout(PATIENCE):
         await until(lambda: stuck.app.transport.in_flight.bytes > room - 3_000)
     assert not await committed(settings, app_id, topic)
 
@@ -270,7 +271,7 @@ async def test_what_is_not_acknowledged_is_bounded_in_bytes(settings: Settings, 
     async with BatchProducer(settings) as producer:
         await producer.send(topic, 0, [(b"k", bytes(large)) for _ in range(count)])
     probe = Probe(settings, app_id, topic)
-    async with probe.running(), asyncio.timeout(30):
+    async with probe.running(), asyncio.timeout(PATIENCE):
         most = MOST_BYTES // large
         await until(lambda: probe.app.transport.in_flight.bytes > MOST_BYTES - 2 * large)
         # Delivery goes on as soon as something is acknowledged, and at no other time.
@@ -329,7 +330,7 @@ async def test_records_that_expired_unread_end_the_worker(settings: Settings, na
     await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=15)})
     await admin.close()
     second = Probe(settings, app_id, topic)
-    async with second.running(), asyncio.timeout(30):
+    async with second.running(), asyncio.timeout(PATIENCE):
         await second.app._crashed.wait()
         assert isinstance(second.app.crash_reason, LostRecordsError) and second.events.empty()
     assert await committed(settings, app_id, topic) == 10
@@ -341,7 +342,7 @@ async def test_what_a_transaction_took_back_is_not_delivered_and_its_markers_are
     app_id, topic = names
     await create(settings, topic)
     probe = Probe(settings, app_id, topic)
-    async with probe.running(), asyncio.timeout(30):
+    async with probe.running(), asyncio.timeout(PATIENCE):
         for value, holds in ((b"kept", True), (b"taken back", False), (b"kept too", True), (b"taken back", False)):
             await transact(settings, topic, value, holds=holds)
         for value in (b"kept", b"kept too"):
