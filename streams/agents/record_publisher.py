@@ -85,9 +85,13 @@ class RecordPublisher:
             if shown is None or whose is None or shown.fact.number is None
             else (whose, order_record.key(shown.fact.number))
         )
-        left = DesiredRecord(b"", order, moved=place is not None)
+        if shown is not None and place is not None and not row.records:
+            # Releases up to 0.2 may have stored it under another key, and a rebuild does not remember that.
+            row.records = [(place[0], order_record.former_key(shown.fact.number or ""))]
         for former in row.records:
             if former != place:
+                successor = place[1] if place is not None and former[0] == place[0] else ""
+                left = DesiredRecord(b"", order, moved=place is not None, successor=successor)
                 emitter.emit(self._topics.desired, DesiredRecordChange, *former, left)
         if shown is not None and place is not None:
             row.records = [*(former for former in row.records if former != place), place][-_PLACES:]

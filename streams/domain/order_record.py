@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from decimal import ROUND_HALF_UP, Decimal
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -18,11 +19,22 @@ Items = Mapping[int, VariantInfo]
 """What is known of variants, by id."""
 
 _LONGEST = 1000
+_PLAIN = re.compile(r"[A-Za-z0-9-]+")
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def key(number: str) -> str:
-    """The key of an order's record: its number, without what a key or the path of a call may not contain."""
+    """The key of an order's record: its number, or what is left of it where a key may not contain all of it.
+
+    Numbers that only differ in such characters stay apart by a hash. A plain number has no ``_``, so it is no other one's key.
+    """
+    if _PLAIN.fullmatch(number):
+        return number
+    return f"{former_key(number)}_{sha256(number.encode()).hexdigest()[:8]}"
+
+
+def former_key(number: str) -> str:
+    """The key under which releases up to 0.2 stored the record."""
     return _UNFIT.sub("_", number)
 
 

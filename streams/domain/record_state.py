@@ -15,6 +15,8 @@ _encode = msgspec.msgpack.Encoder().encode
 
 KEY_CLASH = "KeyExistingForDifferentContact"
 """Dotdigital's code for a record whose key belongs to another contact."""
+MOST_FORMER = 8
+"""Former keys that wait for one record; an order remembers no more of its places."""
 GONE = b"gone"
 """The digest of a record that must not exist."""
 
@@ -33,7 +35,8 @@ class RecordDeliveryState(msgspec.Struct, array_like=True, gc=False):
 
     ``hash`` is the digest of the desired content, ``delivered`` and ``parked`` those that Dotdigital took or refused last;
     ``source`` is the order or variant that can publish ``content`` again. ``outcome_unknown``: a call was made and its outcome
-    is not known. ``moved``: the record must go because its source has another one now.
+    is not known. ``moved``: the record must go because its source has another one now. ``successor``: the key of that one, if
+    it is at the same contact, and must be stored before this one goes; ``former``: the keys that wait for this one.
     """
 
     position: bytes = b""
@@ -46,6 +49,8 @@ class RecordDeliveryState(msgspec.Struct, array_like=True, gc=False):
     outcome_unknown: bool = False
     wait: WaitState = msgspec.field(default_factory=WaitState)
     moved: bool = False
+    successor: str = ""
+    former: tuple[str, ...] = ()
 
     @property
     def dirty(self) -> bool:
@@ -100,12 +105,18 @@ def set_desired_record(row: RecordDeliveryState, wanted: DesiredRecord | None, p
     if position < row.position or (others and not content):
         return False
     row.position, row.source, row.moved = position, source, wanted is not None and wanted.moved
+    row.successor = "" if wanted is None else wanted.successor
     row.hash = digest_of(content) if content else GONE
     if row.hash != row.parked or row.code == KEY_CLASH:
         # Its order speaks again, perhaps because the key is free by now.
         row.parked, row.code = None, None
     row.content = content if content and (row.dirty or row.parked is not None) else None
     return True
+
+
+def note_former(row: RecordDeliveryState, key: str) -> None:
+    """The record under ``key`` goes once this one is stored."""
+    row.former = (*(one for one in row.former if one != key), key)[-MOST_FORMER:]
 
 
 def apply_record_result(row: RecordDeliveryState, event: TaskEvent) -> None:

@@ -234,12 +234,13 @@ class DesiredRecord(_Message, frozen=True, tag=32):
     """An insight record as it should be: its JSON, and the id (order or variant) that can be asked to publish it again.
 
     Without content the record must not exist, as far as that source is concerned; ``moved``: the source has another one now, at
-    another contact or under another key.
+    another contact or under another key. ``successor``: the new key, if the contact is the same.
     """
 
     content: bytes
     source: int
     moved: bool = False
+    successor: str = ""
 
 
 class DesiredFollowUp(_Message, frozen=True, tag=33):

@@ -1,5 +1,6 @@
 """The insight records of orders (delivery rules §4)."""
 
+import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -49,7 +50,10 @@ def order_records(tables: Tables, mapping: Mapping) -> dict[str, list[OrderRecor
 
 
 def _key(number: str) -> str:
-    return "".join(sign if sign.isascii() and (sign.isalnum() or sign in "_-") else "_" for sign in number)
+    if all(sign.isascii() and (sign.isalnum() or sign == "-") for sign in number):
+        return number
+    cleaned = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "_-") else "_" for sign in number)
+    return f"{cleaned}_{hashlib.sha256(number.encode()).hexdigest()[:8]}"
 
 
 def _content(order: LiveOrder, given_back: Decimal, sold: dict[int, Item]) -> dict[str, Any]:

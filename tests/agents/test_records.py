@@ -162,6 +162,19 @@ def test_a_record_follows_the_orders_number(pipeline: Pipeline) -> None:
     assert not pipeline.pump(header(10, number=None, at=3)).records()
 
 
+def test_numbers_that_look_the_same_in_a_key_have_a_record_each(pipeline: Pipeline) -> None:
+    eleven = header(11, number="WEB 1001") + total(11)
+    pipeline.pump(SHOP, header(10, number="WEB/1001", at=2), eleven)
+    found = {key: pipeline.record(*place)["id"] for place in pipeline.records() for key in place[1:]}
+    assert found == {"WEB_1001_439526a7": "WEB/1001", "WEB_1001_dca1cf71": "WEB 1001"}
+
+
+def test_a_record_under_the_key_of_an_older_release_goes_when_the_new_one_is_there(pipeline: Pipeline) -> None:
+    pipeline.pump(SHOP, header(10, number="WEB/1001", at=2))
+    left = pipeline.published[ANN, "WEB_1001"]
+    assert (left.content, left.moved, left.successor) == (None, True, "WEB_1001_439526a7")
+
+
 def test_a_number_that_another_order_has_by_now_is_not_taken_from_it(pipeline: Pipeline) -> None:
     pipeline.pump(SHOP).pump(header(10, number="A", at=3)).pump(header(11, number="SO10", at=3), total(11, at=3))
     assert pipeline.records().keys() >= {(ANN, "A"), (ANN, "SO10")}

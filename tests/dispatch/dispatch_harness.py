@@ -237,10 +237,11 @@ class Site:
         """An order should have that record; None: none."""
         self.publish(self.change(ChangeKind.DESIRED_RECORD, email, key, self._wanted(key, status), lane))
 
-    def move_record(self, key: str, email: str = ANN, lane: Lane = Lane.LIVE) -> None:
-        """An order has its record elsewhere from now on."""
+    def move_record(self, key: str, email: str = ANN, lane: Lane = Lane.LIVE, successor: str = "") -> None:
+        """An order has its record elsewhere from now on, at the same contact if ``successor`` is its new key."""
         source = int("".join(filter(str.isdigit, key)) or 0)
-        self.publish(self.change(ChangeKind.DESIRED_RECORD, email, key, DesiredRecord(b"", source, moved=True), lane))
+        row = DesiredRecord(b"", source, moved=True, successor=successor)
+        self.publish(self.change(ChangeKind.DESIRED_RECORD, email, key, row, lane))
 
     def item(self, variant: int, name: str | None = "Saw", lane: Lane = Lane.LIVE) -> None:
         """A variant should have that catalogue record."""

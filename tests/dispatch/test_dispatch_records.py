@@ -44,6 +44,19 @@ async def test_a_record_is_replaced_and_removed(site: Site) -> None:
 
 
 @on_site()
+async def test_a_record_shows_under_its_old_key_until_it_is_stored_under_the_new_one(site: Site) -> None:
+    site.want()
+    site.record("A1")
+    await site.quiet()
+    site.box.faults.update({"next": ["http_503"]})
+    site.move_record("A1", successor="A1-B")
+    site.record("A1-B")
+    await site.quiet()
+    assert site.records() == {"A1-B": "open"}
+    assert [call.method for call in site.calls(route=RECORD)] == ["PUT", "PUT", "PUT", "DELETE"]
+
+
+@on_site()
 async def test_a_record_that_was_never_there_is_not_removed(site: Site) -> None:
     site.want()
     site.record("A1", None)

@@ -49,6 +49,17 @@ def given_back(amount: str) -> OrderRow:
     return OrderRow(credits={5: Versioned(AT, CreditedAmount(Decimal(amount), T)), 6: Versioned(AT, None)})
 
 
+@pytest.mark.parametrize("number", ["SO10", "WEB-1001", "a"])
+def test_a_plain_number_is_the_key(number: str) -> None:
+    assert order_record.key(number) == number
+
+
+def test_numbers_that_a_key_cannot_hold_stay_apart() -> None:
+    keys = [order_record.key(number) for number in ("WEB-1001", "WEB/1001", "WEB 1001", "WEB_1001", "WEB\u20131001")]
+    assert keys[:3] == ["WEB-1001", "WEB_1001_439526a7", "WEB_1001_dca1cf71"]
+    assert len(set(keys)) == 5 and all(order_record.former_key(key) == key for key in keys)
+
+
 def test_what_is_none_is_left_out() -> None:
     assert shown(OrderRow()) == {
         "id": "SO1",

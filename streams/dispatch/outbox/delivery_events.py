@@ -11,7 +11,7 @@ from streams.dispatch.outbox.partitions import OwnedPartitions
 from streams.dispatch.outbox.planner import Planner
 from streams.dispatch.outbox.rows import AnyWaitState, TouchedRows, follow_contact, wait_of
 from streams.dispatch.outbox.site_policy import SitePolicy
-from streams.dispatch.outbox.tasks import Family, family_of, owner_of, part_of
+from streams.dispatch.outbox.tasks import Family, family_of, owner_of, part_of, task_of
 from streams.domain import contact_state, record_state
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.record_state import RecordDeliveryState
@@ -110,7 +110,7 @@ class DeliveryEvents:
                 if isinstance(event, FollowUpDelivered):
                     self._publish_follow_up_delivered(rows.unit, event.task, item.row.wait)
             case _:
-                record_state.apply_record_result(item.row, event)
+                self._apply_record_event(rows, item.row, event)
         if isinstance(event, Checkpoint):
             # The call goes on, and so does its lease.
             return
@@ -143,6 +143,13 @@ class DeliveryEvents:
         if row.repeat_call and row.erase is None and not isinstance(event, Checkpoint) and _lease_of(event) == CALL:
             row.repeat_call, row.outcome_unknown = False, True
         follow_contact(rows, email, before, row.contact)
+
+    @staticmethod
+    def _apply_record_event(rows: TouchedRows, row: RecordDeliveryState, event: TaskEvent) -> None:
+        record_state.apply_record_result(row, event)
+        for key in row.former if isinstance(event, RecordStored) else ():
+            # From now on it may be removed: saving it makes its task.
+            rows.touch(task_of(Family.RECORD, owner_of(event.task), key))
 
     def _publish_follow_up_delivered(self, unit: UnitOfWork, key: str, wait: AnyWaitState) -> None:
         """Let the credit note's owner know, so that its next recipient does not get it again."""

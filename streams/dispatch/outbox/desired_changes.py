@@ -112,6 +112,9 @@ class DesiredChanges:
         self._flag_unknown_outcome(rows, task, row)
         if not record_state.set_desired_record(row, wanted, change.position):
             return False
+        if row.successor:
+            successor = rows.touch(task_of(Family.RECORD, change.key, row.successor)).row
+            record_state.note_former(successor, str(change.pk))
         if row.dirty:
             self._note_change(rows, row.wait, Lane(change.lane), change.caused_at, was_dirty=was_dirty)
         return True

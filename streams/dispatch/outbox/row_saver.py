@@ -81,6 +81,10 @@ class RowSaver:
         partition, now = rows.unit.partition, rows.unit.now_ms
         if isinstance(row, ContactDeliveryState):
             return self._planner.contact_task(key, partition, row, now)
+        successor = row.successor if isinstance(row, RecordDeliveryState) else ""
+        if successor and rows.look(task_of(Family.RECORD, owner_of(key), successor)).delivered is None:
+            # Until its order shows under the new key it shows under the old one.
+            return None
         catalogue = family_of(key) is Family.CATALOGUE
         known = catalogue or rows.look(task_of(Family.CONTACT, owner_of(key))).known
         task = self._planner.part_task(key, partition, row, contact_known=known)

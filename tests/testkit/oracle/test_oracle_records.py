@@ -104,6 +104,16 @@ def test_every_property_of_one_order() -> None:
     }
 
 
+def test_numbers_that_a_key_cannot_hold_have_a_hash() -> None:
+    rows = [order(key, 10, oh_order_number=number) for key, number in enumerate(("WEB-1001", " WEB/1001 ", "WEB 1001"), 5)]
+    found = order_records(tables(PEOPLE, *rows), site())
+    assert {key: one.content["id"] for key, (one,) in found.items()} == {
+        "WEB-1001": "WEB-1001",
+        "WEB_1001_439526a7": "WEB/1001",
+        "WEB_1001_dca1cf71": "WEB 1001",
+    }
+
+
 def test_what_is_none_is_left_out() -> None:
     assert record(plain()).keys() == {
         "id", "order_status", "purchase_date", "currency", "order_subtotal", "refund_total", "order_total",
