@@ -48,6 +48,7 @@ bench-delivery: $(VENV)/.bench ## calls per delivered change against an offline 
 
 docs: $(VENV)/.installed ## write the generated documents, and the connector's files for the default mapping
 	$(BIN)/owdd config reference > docs/configuration.md
+	$(BIN)/owdd config metrics > docs/metrics.md
 	$(BIN)/owdd topics architecture > docs/architecture.md
 	$(BIN)/owdd dotdigital codes > docs/dotdigital-codes.md
 	$(BARE) $(BIN)/owdd connectors render --out connectors

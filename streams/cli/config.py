@@ -10,6 +10,7 @@ from streams.cli.common import load
 from streams.cli.groups import command_group
 from streams.cli.output import AsJson
 from streams.mapping import Mapping
+from streams.observability.metrics_page import metrics_page
 from streams.settings import Settings
 
 app = command_group("Settings and mapping.")
@@ -49,6 +50,12 @@ def schema(
 def reference() -> None:
     """Print the configuration reference, ``docs/configuration.md``."""
     output.raw(reference_page())
+
+
+@app.command()
+def metrics() -> None:
+    """Print the reference of metrics, ``docs/metrics.md``."""
+    output.raw(metrics_page())
 
 
 def reference_page() -> str:

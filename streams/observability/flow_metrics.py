@@ -1,0 +1,73 @@
+"""Metrics of workers, and of how fast changes come through."""
+
+from typing import Final
+
+from streams.observability.definitions import CounterOf, GaugeOf, HistogramOf
+
+CHANGE_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
+"""From an urgent change (well below a second) to a backfill (an hour and more)."""
+
+
+class WorkerMetrics:
+    """Workers."""
+
+    role = GaugeOf(
+        name="owdd_role",
+        unit="flag",
+        labels=("role",),
+        meaning="1 for each role that this process runs.",
+        action="Missing for a role: nobody does its work.",
+    )
+    ready = GaugeOf(
+        name="owdd_ready",
+        unit="flag",
+        labels=("part",),
+        meaning="1 while the part is ready.",
+        action="0 for long: it cannot get its state back.",
+    )
+    loop_lag = GaugeOf(
+        name="owdd_loop_lag_seconds",
+        unit="seconds",
+        meaning="Delay of the event loop.",
+        action="High: the worker is overloaded.",
+    )
+    units = CounterOf(name="owdd_cycles_total", unit="events", labels=("stage",), meaning="Batches committed, by stage.")
+
+
+class FlowMetrics:
+    """Lag and freshness."""
+
+    lag_records = GaugeOf(
+        name="owdd_consumer_lag_records",
+        unit="records",
+        labels=("group", "topic"),
+        meaning="Records not yet processed.",
+        action="Rising: add workers.",
+    )
+    lag_seconds = GaugeOf(
+        name="owdd_consumer_lag_seconds",
+        unit="seconds",
+        labels=("group", "topic"),
+        meaning="Age of the oldest unprocessed record.",
+    )
+    latency = HistogramOf(
+        name="owdd_change_to_delivery_seconds",
+        unit="seconds",
+        labels=("lane",),
+        buckets=CHANGE_SECONDS,
+        meaning="From the change's append to Kafka to Dotdigital's response.",
+    )
+    changes = CounterOf(name="owdd_changes_total", unit="changes", labels=("stage",), meaning="Changes applied, by stage.")
+    skipped = CounterOf(
+        name="owdd_stale_changes_total",
+        unit="changes",
+        labels=("stage",),
+        meaning="Changes skipped because the stored state is newer.",
+    )
+    outdated = CounterOf(
+        name="owdd_outdated_records_total",
+        unit="records",
+        labels=("stage",),
+        meaning="Records left out: a worker emitted them after it had been replaced.",
+        action="Rising: workers are stopped and continued.",
+    )

@@ -1,0 +1,56 @@
+"""Metrics of the joins' state, and of what could not go on."""
+
+from streams.observability.definitions import CounterOf, GaugeOf
+
+
+class StateMetrics:
+    """Joins and state."""
+
+    table_rows = GaugeOf(name="owdd_table_rows", unit="rows", labels=("table",), meaning="State rows (RocksDB's estimate).")
+    table_bytes = GaugeOf(name="owdd_table_bytes", unit="bytes", labels=("table",), meaning="State bytes (RocksDB's estimate).")
+
+
+class SetAsideMetrics:
+    """Set aside."""
+
+    held = GaugeOf(name="owdd_held", unit="documents", labels=("kind",), meaning="Documents held, by reason.")
+    held_age = GaugeOf(
+        name="owdd_held_oldest_seconds", unit="seconds", labels=("kind",), meaning="Age of the oldest held document, by reason."
+    )
+    frozen = GaugeOf(
+        name="owdd_frozen",
+        unit="documents",
+        labels=("kind",),
+        meaning="Published documents that can no longer be worked out, by reason. Their last state stays.",
+        action="Above 0: see 'owdd state held'.",
+    )
+    frozen_age = GaugeOf(
+        name="owdd_frozen_oldest_seconds",
+        unit="seconds",
+        labels=("kind",),
+        meaning="Age of the oldest frozen document, by reason.",
+    )
+    removals = GaugeOf(
+        name="owdd_removals",
+        unit="removals",
+        labels=("kind", "state"),
+        meaning="Removals that are not made yet, by kind and state.",
+        action="'held' above 0: a mass removal waits for a person, see 'owdd removals show'.",
+    )
+    dead_letters = CounterOf(
+        name="owdd_dead_letters_total",
+        unit="records",
+        labels=("stage", "code"),
+        meaning="Records dead-lettered.",
+        action="Look them up by code.",
+    )
+    parked = CounterOf(
+        name="owdd_parked_total", unit="deliveries", labels=("code",), meaning="Deliveries that Dotdigital rejected, by code."
+    )
+    erased = CounterOf(
+        name="owdd_erased_changes_total",
+        unit="changes",
+        labels=("stage",),
+        meaning="Changes that named an erased person, and were emptied or dropped.",
+        action="Rising: the ERP still contains the person.",
+    )
