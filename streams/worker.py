@@ -38,6 +38,7 @@ from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import agents_app, dispatch_app, ingest_group
 from streams.kafka.trimming import Trimmer
 from streams.mapping import Mapping
+from streams.messages.audit_log import AuditLog
 from streams.messages.protocol import ingested, kept_after_reading_ms
 from streams.messages.topics import Topics
 from streams.observability.health import Health, serve
@@ -218,6 +219,7 @@ class Worker:
             producer,
             partitions=self._settings.partitions,
             dead_letters=self._topics.dead_letters,
+            audit=AuditLog.of(self._settings, producer),
             breaker=Breaker(self._settings.breaker_window, self._settings.breaker_share),
             hash_key=self._hash_key,
             clock=self._clock,

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -14,6 +13,7 @@ from streams.cli.exit_codes import ExitCode
 from streams.cli.groups import command_group
 from streams.cli.options import with_options
 from streams.cli.output import AsJson, Execute
+from streams.cli.times import shown_time
 from streams.core.clock import SystemClock
 from streams.core.errors import ConfigurationError
 from streams.core.text import printable
@@ -49,10 +49,19 @@ def list_entries(
     settings, _ = load()
     entries = asyncio.run(_entries(DeadLetterStore(settings), filters.selection(settings, limit), closed=everything))
     if as_json:
-        output.print_json([entry.facts() | {"at": _time(entry.at)} for entry in entries])
+        output.print_json([entry.facts() | {"at": shown_time(entry.at)} for entry in entries])
         return
     rows = [
-        (entry.position, _time(entry.at), entry.stage, entry.origin, entry.code, entry.reason, entry.attempts, entry.outcome)
+        (
+            entry.position,
+            shown_time(entry.at),
+            entry.stage,
+            entry.origin,
+            entry.code,
+            entry.reason,
+            entry.attempts,
+            entry.outcome,
+        )
         for entry in entries
     ]
     output.print_table(_COLUMNS, rows)
@@ -69,7 +78,7 @@ def show(
     """Show one entry, and with --show-personal-data its content."""
     settings, _ = load()
     entry, record = asyncio.run(DeadLetterStore(settings).record(Position.parse(place)))
-    facts = entry.facts() | {"at": _time(entry.at)}
+    facts = entry.facts() | {"at": shown_time(entry.at)}
     if show_personal_data:
         facts |= {name: _content(getattr(record, name)) for name in ("key", "value")}
     if as_json:
@@ -166,19 +175,9 @@ async def _done(
     erased = ErasureFeed(KafkaConfig.of(settings), topics.erasures, settings.partitions, digest)
     async with BatchProducer(settings) as producer, erased:
         acting = DeadLetterActions(
-            DeadLetterStore(settings),
-            producer,
-            erased,
-            topics,
-            settings.partitions,
-            operator=operator,
-            clock=SystemClock(),
+            settings, DeadLetterStore(settings), producer, erased, operator=operator, clock=SystemClock()
         )
         return await acting.act(action, entries, rate=rate, progress=progress)
-
-
-def _time(millis: int) -> str:
-    return datetime.fromtimestamp(millis / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _content(data: bytes | None) -> str | None:

@@ -1,12 +1,11 @@
 """The options by which ``owdd dlq list``, ``retry`` and ``drop`` choose entries, checked before Kafka is asked."""
 
-import re
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from typing import Annotated, get_args
 
 import typer
 
+from streams.cli.times import age_ms, millis
 from streams.core.clock import SystemClock
 from streams.core.errors import ConfigurationError
 from streams.dispatch.outbox.parked import ParkedTask
@@ -16,8 +15,6 @@ from streams.settings import Settings
 
 STAGES = (INGEST_STAGE, "orders", "buyers", "contacts", "products", "outbox", *get_args(ParkedTask))
 """The stages that dead-letter records, and the kinds of delivery that are parked."""
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +47,13 @@ class Filters:
         if self.stage not in (None, *STAGES):
             raise ConfigurationError(f"it must be one of {', '.join(STAGES)}", where=f"--stage {self.stage}")
         hash_key = settings.hash_key.get_secret_value().encode()
-        ends = [end for end in (_millis(self.until), _old(self.age)) if end is not None]
+        ends = [end for end in (millis(self.until), _old(self.age)) if end is not None]
         return Filter(
             kind=_kind(self.kind),
             stage=self.stage,
             code=self.code,
             keys=None if self.key is None else key_hashes(self.key, hash_key),
-            since=_millis(self.since),
+            since=millis(self.since),
             until=min(ends, default=None),
             limit=limit,
         )
@@ -72,19 +69,4 @@ def _kind(text: str | None) -> EntryKind | None:
 
 
 def _old(age: str | None) -> int | None:
-    if age is None:
-        return None
-    found = re.fullmatch(r"(\d{1,9})([smhd])", age)
-    if found is None:
-        raise ConfigurationError("write it as 90s, 30m, 12h or 7d", where=f"--age {age}")
-    return SystemClock().now_ms() - int(found[1]) * _UNITS[found[2]] * 1000
-
-
-def _millis(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigurationError("not a time; write it as 2026-11-23T14:00", where=text) from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    return None if age is None else SystemClock().now_ms() - age_ms(age, "--age")

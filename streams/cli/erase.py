@@ -21,8 +21,8 @@ from streams.core.files import write_private
 from streams.domain.erasure import Digest, digester
 from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
-from streams.messages.audit import ErasureRequested, write_audit
-from streams.messages.changes import partition_of
+from streams.messages.audit import ErasureRequested
+from streams.messages.audit_log import AuditLog
 from streams.messages.erasure_requests import ErasureRequest, ErasureRequests
 from streams.messages.topics import Topics
 from streams.operations.erasure_preview import ErasurePreview, preview
@@ -76,12 +76,12 @@ async def _erase(settings: Settings, persons: list[str], digest: Digest, by: str
         BatchProducer(settings) as producer,
         receipts(KafkaConfig.of(settings), topics.audit, partitions) as answers,
     ):
-        erasures, requests = ErasureRequests(producer, topics, partitions), []
+        erasures, audit = ErasureRequests(producer, topics, partitions), AuditLog.of(settings, producer)
+        requests = []
         for address in persons:
             mark, now = digest(address), SystemClock().now_ms()
             request = ErasureRequested(now, by, mark.hex())
-            key = request.digest.encode()
-            await producer.send_one(topics.audit, partition_of(request.digest, partitions), key, write_audit(request))
+            await audit.write(request, request.digest.encode())
             await erasures.remember(mark, ErasureRequest(now, by))
             await erasures.start(address, mark, now)
             requests.append(request)

@@ -11,6 +11,7 @@ from streams.cli.common import load, operator_name
 from streams.cli.output import AsJson
 from streams.core.clock import SystemClock
 from streams.kafka.producer import BatchProducer
+from streams.messages.audit_log import AuditLog
 from streams.messages.topics import Topics
 from streams.messages.write_control import WriteControl
 from streams.operations.write_pause import WritePause, current_control
@@ -46,9 +47,8 @@ def resume(operator: Operator = None, as_json: AsJson = False) -> None:
 async def _set(settings: Settings, operator: str, *, paused: bool, everything: bool) -> WriteControl:
     async with BatchProducer(settings) as producer:
         topics = Topics.of(settings.app_id)
-        return await WritePause(producer, topics, settings.partitions, operator, SystemClock()).set(
-            paused=paused, everything=everything
-        )
+        pause = WritePause(producer, AuditLog.of(settings, producer), topics, operator, SystemClock())
+        return await pause.set(paused=paused, everything=everything)
 
 
 def _print(control: WriteControl, *, as_json: bool) -> None:

@@ -1,7 +1,6 @@
 """``owdd removals``: mass removals that the brake holds, and a person's decision on them."""
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -11,8 +10,10 @@ from streams.cli.common import load, operator_name
 from streams.cli.exit_codes import ExitCode
 from streams.cli.groups import command_group
 from streams.cli.output import AsJson, Execute
+from streams.cli.times import shown_time
 from streams.core.clock import SystemClock
 from streams.kafka.producer import BatchProducer
+from streams.messages.audit_log import AuditLog
 from streams.messages.dead_letters import keyed_hash
 from streams.messages.removals import Decision, HeldRemovals, RemovalKind
 from streams.messages.topics import Topics
@@ -79,7 +80,8 @@ def _decide(decision: Decision, kind: RemovalKind | None, operator: str | None, 
 async def _send(settings: Settings, found: list[HeldRemovals], decision: Decision, operator: str) -> None:
     async with BatchProducer(settings) as producer:
         topics = Topics.of(settings.app_id)
-        decisions = RemovalDecisions(producer, topics, settings.partitions, operator, SystemClock())
+        audit = AuditLog.of(settings, producer)
+        decisions = RemovalDecisions(producer, audit, topics, settings.partitions, operator, SystemClock())
         for held in found:
             await decisions.decide(held, decision)
 
@@ -89,13 +91,9 @@ def _facts(settings: Settings, held: HeldRemovals, *, personal: bool) -> dict[st
     examples = [name if personal else keyed_hash(name.encode(), hash_key) for name in held.examples]
     return {
         "kind": held.kind,
-        "since": _time(held.since),
-        "at": _time(held.at),
+        "since": shown_time(held.since),
+        "at": shown_time(held.at),
         "removals": held.count,
         "others": held.present,
         "examples": examples,
     }
-
-
-def _time(millis: int) -> str:
-    return datetime.fromtimestamp(millis / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

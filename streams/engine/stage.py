@@ -30,6 +30,7 @@ from streams.engine.store_errors import StoreError
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.kafka.producer import BatchProducer, HeadedRecord, Headers
+from streams.messages.audit_log import AuditLog
 from streams.messages.changes import split
 from streams.messages.dead_letters import Coordinates, DeadLetter, origin_of
 from streams.observability.lag import ConsumedOffsets
@@ -100,6 +101,7 @@ class Stage:
         *,
         partitions: int,
         dead_letters: str,
+        audit: AuditLog,
         breaker: Breaker,
         hash_key: bytes,
         clock: Clock,
@@ -114,6 +116,7 @@ class Stage:
         self._producer = producer
         self._partitions = partitions
         self._dead_letters = dead_letters
+        self._audit = audit
         self._breaker = breaker
         self._hash_key = hash_key
         self._clock = clock
@@ -299,7 +302,13 @@ class Stage:
             for place, records in unit.outputs():
                 headers = headers or writer_headers(self.table.log(unit.partition))
                 merged[place].extend((key, value, headers) for key, value in records)
-        return [self._producer.append(topic, partition, records) for (topic, partition), records in merged.items()]
+        return [self._send(topic, partition, records) for (topic, partition), records in merged.items()]
+
+    async def _send(self, topic: str, partition: int, records: list[HeadedRecord]) -> None:
+        if topic == self._audit.topic:
+            await self._audit.append(partition, [(key, value) for key, value, _ in records])
+        else:
+            await self._producer.append(topic, partition, records)
 
     async def suspend(self) -> None:
         """Partitions may go to another worker: finish the work in hand, begin none, and forget what is kept in memory."""

@@ -1,4 +1,7 @@
-"""The audit topic: what operators did, and what was erased where. It outlives everything it speaks of, and names no person."""
+"""The audit topic: what operators did, and what was erased where. It outlives everything it speaks of, and names no person.
+
+Entries are appended by :class:`streams.messages.audit_log.AuditLog` alone, each as a link of its writer's chain.
+"""
 
 from typing import Literal, TypeAlias
 
@@ -57,7 +60,29 @@ class WritesControlled(msgspec.Struct, frozen=True, gc=False, tag="controlled", 
     everything: bool
 
 
-Entry: TypeAlias = OperatorAction | ErasureRequested | ErasureResult | RemovalsDecided | WritesControlled
+class TrailCheckpoint(msgspec.Struct, frozen=True, gc=False, tag="checkpoint", tag_field="what"):
+    """An operator has sealed the trail as it was, and perhaps let its oldest part be deleted.
+
+    Attributes:
+        at: when (epoch ms).
+        by: who.
+        begins: the first offset that stays, by partition.
+        ends: the offset behind the last sealed entry, by partition.
+        count: how many entries are sealed.
+        digest: the keyed digest of the sealed entries' links.
+        problems: how many problems the operator accepted with it.
+    """
+
+    at: int
+    by: str
+    begins: dict[int, int]
+    ends: dict[int, int]
+    count: int
+    digest: str
+    problems: int = 0
+
+
+Entry: TypeAlias = OperatorAction | ErasureRequested | ErasureResult | RemovalsDecided | WritesControlled | TrailCheckpoint
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Entry).decode

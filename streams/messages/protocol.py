@@ -27,7 +27,7 @@ from streams.messages.topics import Topics
 from streams.settings import Settings
 
 _LARGEST = str(4 * 2**20)
-_WEEK, _MONTH, _YEARS = str(7 * DAY_MS), str(30 * DAY_MS), str(5 * 365 * DAY_MS)
+_WEEK, _MONTH = str(7 * DAY_MS), str(30 * DAY_MS)
 BROKERS_TIME: Final = {"message.timestamp.type": "LogAppendTime"}
 """Records of ours carry the time of the broker: it refuses those of a worker whose clock is an hour ahead."""
 _UNTIL_READ = BROKERS_TIME | {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
@@ -209,13 +209,15 @@ OWN_TOPICS: Final = (
     ),
     TopicContract(
         "audit",
-        "digest in hex, dead-letter code, kind of removal, `writes`, or none",
-        "`OperatorAction`, `ErasureRequested`, `ErasureResult`, `RemovalsDecided` or `WritesControlled` (JSON)",
+        "digest in hex, dead-letter code, kind of removal, `writes`, `checkpoint`, or none",
+        "`OperatorAction`, `ErasureRequested`, `ErasureResult`, `RemovalsDecided`, `WritesControlled` or `TrailCheckpoint`"
+        " (JSON); the link of its writer's chain in a header",
         (Participant.ORDERS, Participant.BUYERS, Participant.CONTACTS, Participant.OUTBOX, Participant.OPERATOR),
         (Participant.OPERATOR,),
-        BROKERS_TIME | {"cleanup.policy": "delete", "retention.ms": _YEARS},
+        BROKERS_TIME | KEPT_FOR_EVER,
         "actions of operators, and results of erasures",
-        "Proof of each erasure, and the memory of which dead letters are done with; it outlives both, and names nobody.",
+        "Proof of each erasure, and the memory of which dead letters are done with; it outlives both, and names nobody. Only"
+        " `owdd trail checkpoint` deletes entries.",
         "the writing stage's partition; of operators CRC-32 of the key",
     ),
     TopicContract(

@@ -20,13 +20,15 @@ from streams.dispatch.outbox.parked import read_parked
 from streams.domain.erasure import scrubbed
 from streams.ingest.erased_addresses import ErasureFeed
 from streams.kafka.producer import BatchProducer
-from streams.messages.audit import OperatorAction, write_audit
+from streams.messages.audit import OperatorAction
+from streams.messages.audit_log import AuditLog
 from streams.messages.changes import Change, ChangeKind, partition_of
 from streams.messages.dead_letters import origin_headers
 from streams.messages.kinds import UnparkChange
 from streams.messages.topics import Topics
 from streams.operations.dlq_entry import INGEST_STAGE, DeadLetterEntry
 from streams.operations.dlq_store import DeadLetterStore
+from streams.settings import Settings
 
 Action: TypeAlias = Literal["retry", "drop"]
 ProgressCallback: TypeAlias = Callable[[int], None]
@@ -41,20 +43,20 @@ class DeadLetterActions:
 
     def __init__(
         self,
+        settings: Settings,
         store: DeadLetterStore,
         producer: BatchProducer,
         erased: ErasureFeed,
-        topics: Topics,
-        partitions: int,
         *,
         operator: str,
         clock: Clock,
     ) -> None:
         self._store = store
         self._producer = producer
+        self._audit = AuditLog.of(settings, producer)
         self._erased = erased
-        self._topics = topics
-        self._partitions = partitions
+        self._topics = Topics.of(settings.app_id)
+        self._partitions = settings.partitions
         self._operator = operator
         self._clock = clock
         self._done: dict[str, list[str]] = defaultdict(list)
@@ -82,9 +84,9 @@ class DeadLetterActions:
                 count += 1
                 progress(count)
                 if count % _AUDITED_AT_ONCE == 0:
-                    await self._audit(action)
+                    await self._record(action)
         finally:
-            await self._audit(action)
+            await self._record(action)
         return count
 
     async def _retry(self, entry: DeadLetterEntry, record: Any) -> bool:
@@ -127,9 +129,8 @@ class DeadLetterActions:
         known = origin is not None and origin.topic in own and origin.partition < self._partitions
         return (origin.topic, origin.partition) if origin is not None and known else None
 
-    async def _audit(self, action: Action) -> None:
+    async def _record(self, action: Action) -> None:
         for code, places in self._done.items():
             entry = OperatorAction(self._clock.now_ms(), self._operator, action, code, len(places), places)
-            place = partition_of(code, self._partitions)
-            await self._producer.send_one(self._topics.audit, place, code.encode(), write_audit(entry))
+            await self._audit.write(entry, code.encode())
         self._done.clear()

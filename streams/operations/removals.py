@@ -7,8 +7,9 @@ from streams.core.lanes import Lane
 from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import read_topic
 from streams.kafka.security import KafkaConfig
-from streams.messages.audit import RemovalsDecided, write_audit
-from streams.messages.changes import EVERYWHERE, partition_of
+from streams.messages.audit import RemovalsDecided
+from streams.messages.audit_log import AuditLog
+from streams.messages.changes import EVERYWHERE
 from streams.messages.kinds import RemovalDecisionChange
 from streams.messages.removals import BRAKE_PARTITION, Decision, HeldRemovals, RemovalDecision, RemovalKind, read_held
 from streams.messages.topics import Topics
@@ -33,6 +34,7 @@ class RemovalDecisions:
     """Decides for the person ``operator``."""
 
     producer: BatchProducer
+    audit: AuditLog
     topics: Topics
     partitions: int
     operator: str
@@ -44,10 +46,9 @@ class RemovalDecisions:
         Raises:
             aiokafka.errors.KafkaError: the broker did not acknowledge; it may be repeated.
         """
-        now, kind = self.clock.now_ms(), held.kind.encode()
+        now = self.clock.now_ms()
         entry = RemovalsDecided(now, self.operator, decision, held.kind, held.count)
-        place = partition_of(held.kind, self.partitions)
-        await self.producer.send_one(self.topics.audit, place, kind, write_audit(entry))
+        await self.audit.write(entry, held.kind.encode())
         row = RemovalDecision(held.kind, decision == "release", held.upto)
         change = RemovalDecisionChange(EVERYWHERE, held.kind, b"", Lane.URGENT, now, row)
         value = self.topics.desired.pack([change])

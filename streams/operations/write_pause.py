@@ -6,8 +6,8 @@ from streams.core.clock import Clock
 from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import read_topic
 from streams.kafka.security import KafkaConfig
-from streams.messages.audit import WritesControlled, write_audit
-from streams.messages.changes import partition_of
+from streams.messages.audit import WritesControlled
+from streams.messages.audit_log import AuditLog
 from streams.messages.topics import Topics
 from streams.messages.write_control import KEY, PARTITION, RUNNING, WriteControl, read_control, write_control
 from streams.settings import Settings
@@ -30,8 +30,8 @@ class WritePause:
     """Pauses and resumes for the person ``operator``."""
 
     producer: BatchProducer
+    audit: AuditLog
     topics: Topics
-    partitions: int
     operator: str
     clock: Clock
 
@@ -43,7 +43,6 @@ class WritePause:
         """
         control = WriteControl(self.clock.now_ms(), self.operator, paused, everything)
         entry = WritesControlled(control.at, control.by, "pause" if paused else "resume", everything)
-        place = partition_of(KEY.decode(), self.partitions)
-        await self.producer.send_one(self.topics.audit, place, KEY, write_audit(entry))
+        await self.audit.write(entry, KEY)
         await self.producer.send_one(self.topics.controls, PARTITION, KEY, write_control(control))
         return control

@@ -21,6 +21,7 @@ from streams.engine.stage import Stage
 from streams.engine.store import StorePosition
 from streams.engine.table import StateTable
 from streams.kafka.producer import Appended, BatchProducer
+from streams.messages.audit_log import AuditLog
 from streams.messages.changes import ChangeKind, DesiredContact, pack
 from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
@@ -243,6 +244,7 @@ async def test_what_is_reported_is_remembered_before_it_is_reported() -> None:
         cast(BatchProducer, appends),
         partitions=1,
         dead_letters="dead",
+        audit=AuditLog(cast(BatchProducer, appends), "audit", 1, b"k"),
         breaker=Breaker(500, 0.9),
         hash_key=b"k",
         clock=ManualClock(),

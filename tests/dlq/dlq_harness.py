@@ -65,7 +65,7 @@ class LetterBox:
         digest = digester(self.settings.digest_key)
         erased = ErasureFeed(KafkaConfig.of(self.settings), self.topics.erasures, PARTITIONS, digest)
         actions = DeadLetterActions(
-            DeadLetterStore(self.settings), self.producer, erased, self.topics, PARTITIONS, operator="ops", clock=self.clock
+            self.settings, DeadLetterStore(self.settings), self.producer, erased, operator="ops", clock=self.clock
         )
         return await actions.act(action, entries, rate=rate, progress=lambda _: None)
 

@@ -19,6 +19,7 @@ from streams.messages.topics import Topics
 from streams.operations.dlq_actions import DeadLetterActions
 from streams.operations.dlq_entry import DeadLetterEntry, Position
 from streams.operations.dlq_store import DeadLetterStore
+from streams.settings import Settings
 from tests.wire import unpack
 
 TOPICS = Topics.of("owdd")
@@ -36,6 +37,9 @@ class Sent:
         self, topic: str, partition: int, key: bytes | None, value: bytes, headers: Sequence[tuple[str, bytes]] = ()
     ) -> None:
         self.values.setdefault(topic, []).append(value)
+
+    async def append(self, topic: str, _partition: int, entries: Iterable[tuple[bytes, bytes, Any]]) -> None:
+        self.values.setdefault(topic, []).extend(value for _, value, _ in entries)
 
 
 def change(kind: ChangeKind, key: str, row: object) -> Change:
@@ -62,7 +66,7 @@ async def retried(topic: str, value: bytes, *gone: str) -> tuple[int, list[bytes
         erased.add(erased.digest(address))
     entry = DeadLetterEntry(PLACE, 0, "a stage", "cannot_apply", "", 1, "", Coordinates(topic, 0, 5))
     store, producer = cast(DeadLetterStore, SimpleNamespace(records=records)), cast(BatchProducer, sent)
-    actions = DeadLetterActions(store, producer, erased, TOPICS, 1, operator="ops", clock=ManualClock())
+    actions = DeadLetterActions(Settings(partitions=1), store, producer, erased, operator="ops", clock=ManualClock())
     done = await actions.act("retry", [entry], rate=1000, progress=lambda _: None)
     return done, sent.values.get(topic, [])
 

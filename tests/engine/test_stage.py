@@ -20,6 +20,7 @@ from streams.engine.store_errors import StoreError
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.kafka.producer import BatchProducer
+from streams.messages.audit_log import AuditLog
 from streams.messages.dead_letters import Coordinates, origin_headers
 from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
@@ -85,6 +86,7 @@ class Bench:
             cast(BatchProducer, self),
             partitions=1,
             dead_letters="letters",
+            audit=AuditLog(cast(BatchProducer, self), "audit", 1, b"k"),
             breaker=Breaker(10, 0.9),
             hash_key=b"k",
             clock=ManualClock(),
@@ -198,6 +200,7 @@ async def test_a_change_that_makes_a_row_too_large_is_dead_lettered_and_its_neig
         cast(BatchProducer, SimpleNamespace(send_one=send_one)),
         partitions=1,
         dead_letters="letters",
+        audit=AuditLog(cast(BatchProducer, None), "audit", 1, b"k"),
         breaker=Breaker(10, 0.9),
         hash_key=b"k",
         clock=ManualClock(),

@@ -20,6 +20,7 @@ from streams.engine.unit_of_work import UnitOfWork
 from streams.kafka.producer import BatchProducer, KeyValue
 from streams.kafka.reader import read_topic
 from streams.kafka.security import KafkaConfig
+from streams.messages.audit_log import AuditLog
 from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
@@ -72,6 +73,7 @@ class Worker:
             self.producer,
             partitions=PARTITIONS,
             dead_letters="dead",
+            audit=AuditLog(self.producer, "audit", PARTITIONS, b"k"),
             breaker=Breaker(500, 0.9),
             hash_key=b"k",
             clock=SystemClock(),
