@@ -159,15 +159,16 @@ def _contact(table: mapped.Contact, consent: ConsentRule, erasure: Erasure | Non
     return TableReader(table.table, table.key, (table.customer, table.email), read, fields)
 
 
-def _instant(row: dict[str, Any], column: str, table: mapped.Section, zone: tzinfo) -> int | None:
-    return values.instant(column_of(row, column), column, zone, zoned=column in table.zoned)
+def _instant(table: mapped.Section, column: str, zone: tzinfo) -> Callable[[dict[str, Any]], int | None]:
+    zoned = column in table.zoned
+    return lambda row: values.instant(column_of(row, column), column, zone, zoned=zoned)
 
 
 def _header(table: mapped.Header, mapping: Mapping) -> TableReader:
-    zone = mapping.source.zone
+    instant = _instant(table, table.at, mapping.source.zone)
 
     def read(row: dict[str, Any]) -> rows.Header:
-        at = _instant(row, table.at, table, zone)
+        at = instant(row)
         # An order without a date can be neither counted nor shown, so it is dead-lettered.
         if at is None:
             raise RecordError("null_not_allowed", f"{table.at} is null")
@@ -213,11 +214,11 @@ def _line(table: mapped.Line) -> TableReader:
 
 
 def _despatch(table: mapped.Despatch, mapping: Mapping) -> TableReader:
-    zone = mapping.source.zone
+    instant = _instant(table, table.at, mapping.source.zone)
 
     def read(row: dict[str, Any]) -> rows.Despatch:
         return rows.Despatch(
-            at=_instant(row, table.at, table, zone),
+            at=instant(row),
             consignment=values.text(column_of(row, table.consignment), table.consignment),
         )
 
@@ -303,12 +304,12 @@ def _membership(table: mapped.Membership) -> TableReader:
 
 
 def _return(table: mapped.Return, mapping: Mapping) -> TableReader:
-    zone = mapping.source.zone
+    instant = _instant(table, table.at, mapping.source.zone)
 
     def read(row: dict[str, Any]) -> rows.Return:
         return rows.Return(
             number=values.text(column_of(row, table.number), table.number),
-            at=_instant(row, table.at, table, zone),
+            at=instant(row),
         )
 
     return TableReader(table.table, table.key, (table.order,), read, {"number": (table.number,)})

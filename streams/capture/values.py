@@ -17,6 +17,8 @@ _INT64 = 2**63
 # A whole number may come from a numeric column with decimal places, all of them zero.
 _INTEGER = re.compile(r"\s*(-?[0-9]{1,19})(?:\.0+)?\s*")
 _DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_ORDINARY = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?")
+"""Numbers within all bounds: nearly every one that is captured."""
 _MOST_DIGITS = 38
 _WHOLE_DIGITS = 18
 _TRIMMING = Context(prec=10 * _MOST_DIGITS)
@@ -59,6 +61,8 @@ def decimal(value: Any, column: str) -> Decimal | None:
             SQL Server's widest decimal, or than Dotdigital holds before the point.
     """
     if type(value) is str:
+        if _ORDINARY.fullmatch(value):
+            return Decimal(value)
         if not _DECIMAL.fullmatch(value):
             raise RecordError("bad_decimal", f"{column}: not a decimal; is decimal.handling.mode 'string'?")
         return _bounded(Decimal(value), column)

@@ -46,6 +46,8 @@ from streams.messages.topics import ChangeTopic, Topics
 
 C = TypeVar("C", bound=Change)
 
+_DATED = (Header, Despatch, Return)
+
 Parents: TypeAlias = Callable[[dict[str, Any], int], tuple[str, ...]]
 Routed: TypeAlias = tuple[ChangeTopic[Any], Change]
 """A change with the topic that carries it; :class:`Route` saw to it that they belong together."""
@@ -71,8 +73,9 @@ class Router:
         """``dates`` counts dates that mean nothing, by table."""
         self._source = mapping.source
         self._dates = dates
+        routes = {route.reader.table: route for route in _routes(mapping, topics)}
         # SQL Server's names do not differ in letter case only.
-        self._routes = {route.reader.table.casefold(): route for route in _routes(mapping, topics)}
+        self._routes = {table.casefold(): route for table, route in routes.items()} | routes
 
     def route(self, event: RowEvent, caused_at: int) -> Iterator[Routed]:
         """The changes that ``event`` makes, each with its topic; ``caused_at`` is its append time in epoch milliseconds.
@@ -81,7 +84,7 @@ class Router:
             RecordError: the row cannot be read, or ``not_mapped`` if the mapping does not have its table. It may be raised
                 after some changes were returned: discard them.
         """
-        route = self._routes.get(event.table.casefold())
+        route = self._routes.get(event.table) or self._routes.get(event.table.casefold())
         if route is None:
             raise RecordError("not_mapped", "source.table is not in the mapping")
         key = route.reader.primary_key(event.key)
@@ -99,13 +102,15 @@ class Router:
             now = route.parents(after, key)
             for parent in now:
                 yield route.topic, route.change(parent, key, event.position, lane, caused_at, row, image.keep)
+        if event.before is None:
+            return
         gone = AddressLeft(row.emails[0]) if isinstance(row, Contact) and row.emails else None
         for parent in self._former(route, event.before, after, key):
             yield route.topic, route.change(parent, key, event.position, lane, caused_at, gone)
 
     def _dated(self, event: RowEvent, caused_at: int, row: CapturedRow) -> CapturedRow:
         """The row, without a date that means nothing."""
-        if not isinstance(row, Header | Despatch | Return) or row.at is None:
+        if not isinstance(row, _DATED) or row.at is None:
             return row
         if self._source.is_meaningful(row.at, (event.at or caused_at) // 1000):
             return row
@@ -114,9 +119,7 @@ class Router:
         return replace(row, dated=False) if isinstance(row, Header) else replace(row, at=None)
 
     @staticmethod
-    def _former(route: Route[Any], before: dict[str, Any] | None, after: dict[str, Any] | None, key: int) -> Iterator[str]:
-        if before is None:
-            return
+    def _former(route: Route[Any], before: dict[str, Any], after: dict[str, Any] | None, key: int) -> Iterator[str]:
         # The usual case, decided without reading the old row: no column that routes has changed.
         if after is not None and all(before.get(name) == after.get(name) for name in route.reader.routing):
             return

@@ -6,6 +6,7 @@ Attribute names mirror the keys of ``mapping.yaml``; ``default.yaml`` beside thi
 import re
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -65,8 +66,11 @@ class Source(MappingPart):
 
     def is_meaningful(self, at: int, changed_at: int) -> bool:
         """Whether ``at`` says when something happened; ``changed_at`` is the time of its change, both in UTC epoch seconds."""
-        first = datetime(self.first_year, 1, 1, tzinfo=self.zone).timestamp()
-        return first <= at <= changed_at + self.future_days * 86_400
+        return self._first_instant <= at <= changed_at + self.future_days * 86_400
+
+    @cached_property
+    def _first_instant(self) -> float:
+        return datetime(self.first_year, 1, 1, tzinfo=self.zone).timestamp()
 
     @property
     def zone(self) -> ZoneInfo:
