@@ -22,7 +22,7 @@ from streams.core.clock import Clock
 from streams.core.errors import RecordError, TooLargeError
 from streams.engine.breaker import Breaker
 from streams.engine.changelog import LogMovedOnError
-from streams.engine.fence import is_outdated, writer_headers
+from streams.engine.fence import in_force, writer_headers
 from streams.engine.linger import Linger
 from streams.engine.opening import Opener
 from streams.engine.store import StorePosition
@@ -258,7 +258,7 @@ class Stage:
         return UnitOfWork(partition, self._partitions, self.table, now_us)
 
     def _handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
-        current = [record for record in records if not is_outdated(unit, record.headers)]
+        current = in_force(unit, records)
         if outdated := len(records) - len(current):
             self._metrics.outdated.labels(self._handler.name).inc(outdated)
             log.warning("records of an outdated worker left out", stage=self._handler.name, records=outdated)
@@ -279,21 +279,27 @@ class Stage:
         log.error("record dead-lettered", stage=self._handler.name, code=error.code, detail=error.detail, at=str(at))
 
     async def _commit(self, units: Sequence[UnitOfWork]) -> None:
-        """Make units durable: the changelog, the outputs, the local state, what is kept in memory.
+        """Make units durable: the changelog, the outputs, what is written last, the local state, what is kept in memory.
 
         In that order: what was published must be remembered, or a replay cannot withdraw it (from a buyer that an order left).
         """
-        written = (self.table.append(unit.partition, unit.writes) for unit in units)
-        # All are waited for, also when one fails: no append may still be under way when the worker ends or begins anew.
-        notes = await asyncio.gather(*written, return_exceptions=True)
-        if failed := [note for note in notes if isinstance(note, BaseException)]:
-            raise failed[0]
+        notes = await self._append({unit.partition: unit.writes for unit in units})
         await asyncio.gather(*self._sends(units))
-        for unit, note in zip(units, notes, strict=True):
-            if isinstance(note, StorePosition):
-                self.table.write(unit.partition, unit.writes, note)
+        notes |= await self._append({unit.partition: unit.last_writes for unit in units})
+        for unit in units:
+            if unit.partition in notes:
+                self.table.write(unit.partition, unit.writes | unit.last_writes, notes[unit.partition])
             for effect in unit.after:
                 effect()
+
+    async def _append(self, writes: Mapping[int, dict[bytes, bytes | None]]) -> dict[int, StorePosition]:
+        """Append rows to the changelogs of their partitions; what each is to be noted with."""
+        appended = {partition: self.table.append(partition, rows) for partition, rows in writes.items() if rows}
+        # All are waited for, also when one fails: no append may still be under way when the worker ends or begins anew.
+        notes = await asyncio.gather(*appended.values(), return_exceptions=True)
+        if failed := [note for note in notes if isinstance(note, BaseException)]:
+            raise failed[0]
+        return {partition: note for partition, note in zip(appended, notes, strict=True) if isinstance(note, StorePosition)}
 
     def _sends(self, units: Sequence[UnitOfWork]) -> list[Any]:
         merged: dict[tuple[str, int], list[HeadedRecord]] = defaultdict(list)

@@ -41,6 +41,7 @@ class UnitOfWork:
         self.partition = partition
         self.now_us = now_us
         self.writes: dict[bytes, bytes | None] = {}
+        self.last_writes: dict[bytes, bytes | None] = {}
         self.after: list[Callable[[], None]] = []
         self._partitions = partitions
         self._state = state
@@ -56,11 +57,21 @@ class UnitOfWork:
 
     def get(self, key: bytes) -> bytes | None:
         """The value of a state row, this unit's writes included."""
-        return self.writes[key] if key in self.writes else self._state.get(self.partition, key)
+        for written in (self.last_writes, self.writes):
+            if key in written:
+                return written[key]
+        return self._state.get(self.partition, key)
 
     def put(self, key: bytes, value: bytes | None) -> None:
         """Write a state row; None deletes it. Rows reach the changelog in the order of their first write."""
         self.writes[key] = value
+
+    def put_last(self, key: bytes, value: bytes | None) -> None:
+        """Write a state row, but not before everything that the unit sends is acknowledged.
+
+        For what keeps records from being handled again: if the worker ends before that, they must be.
+        """
+        self.last_writes[key] = value
 
     def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """State rows by prefix, those behind ``after``, as committed before this unit."""

@@ -1,6 +1,6 @@
 """The state of one stage in memory, and steps in any order."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
@@ -25,8 +25,8 @@ class Rows:
     def assigned(self) -> set[int]:
         return {0}
 
-    def write(self, unit: UnitOfWork) -> None:
-        for key, value in unit.writes.items():
+    def write(self, writes: Mapping[bytes, bytes | None]) -> None:
+        for key, value in writes.items():
             if value is None:
                 self.rows.pop(key, None)
             else:
@@ -34,7 +34,7 @@ class Rows:
 
     def commit(self, unit: UnitOfWork) -> None:
         """Write, and let happen what only a written unit may cause."""
-        self.write(unit)
+        self.write(unit.writes | unit.last_writes)
         for effect in unit.after:
             effect()
 

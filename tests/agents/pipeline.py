@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -19,9 +20,12 @@ from streams.domain.erasure import digester
 from streams.domain.orders import address_key
 from streams.domain.record_state import RecordDeliveryState, set_desired_record
 from streams.domain.versioned import version_bytes
+from streams.engine.changelog import Changelog
+from streams.engine.fence import in_force, writer_headers
 from streams.engine.stage import Handler, Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
+from streams.kafka.producer import Headers
 from streams.mapping import Mapping, load_mapping
 from streams.mapping.delivery import Delivery, RefundEvent
 from streams.mapping.model import Currency
@@ -47,6 +51,7 @@ HOUSE = 900
 STAGES: tuple[str, ...] = (TOPICS.orders, TOPICS.buyers, TOPICS.contacts)
 ANN, BOB, EVE = "ann@example.com", "bob@example.com", "eve@example.com"
 OPEN, SENT = "awaiting despatch", "dispatched"
+CRASHES = ("in changelog", "before outputs", "after outputs", "before acknowledgement")
 MOST_CYCLES = 400
 """More than any of the small shops here needs; a chain that talks to itself has no end."""
 
@@ -87,11 +92,13 @@ class Pipeline:
         self.traces: list[Entry] = []
         self.erased: set[str] = set()
         self.clock = ManualClock()
+        self.epoch = 0
         self.restart()
 
     def restart(self) -> None:
-        """New handlers, which know only what the state tells."""
+        """New handlers, which know only what the state tells, of a worker that is in charge from now on."""
         metrics = Metrics()
+        self.epoch += 1
         self.orders = OrdersHandler(self._mapping, TOPICS, metrics, DIGEST)
         self.buyers = BuyersHandler(TOPICS, metrics, DIGEST)
         self.contacts = ContactsHandler(self._mapping, TOPICS, metrics, DIGEST)
@@ -119,12 +126,12 @@ class Pipeline:
     def pump_badly(self, random: Random, crashes: int) -> None:
         """As :meth:`pump`, in batches of any size, stages in any order, with crashes.
 
-        A crash leaves a beginning of the changelog and no output, all of the changelog and no output, or everything but the
-        acknowledgement.
+        A crash leaves a beginning of the changelog and no output, all of the changelog but what is written last and no output,
+        everything but what is written last, or everything but the acknowledgement.
         """
         while waiting := [topic for topic in STAGES if self.queues[topic]]:
             topic = random.choice(waiting)
-            crash = random.choice(["in changelog", "before outputs", "after outputs", *[None] * 6]) if crashes > 0 else None
+            crash = random.choice([*CRASHES, *[None] * 6]) if crashes > 0 else None
             batch = self.cycle(topic, random.randint(1, 4), crash, random)
             if crash is not None:
                 crashes -= 1
@@ -135,18 +142,21 @@ class Pipeline:
         batch = [self.queues[topic].popleft() for _ in range(min(most, len(self.queues[topic])))]
         self.clock.advance(0.001)
         unit = UnitOfWork(0, 1, self.state[topic], self.clock.now_us())
-        self.handlers[topic].handle(unit, batch)
+        self.handlers[topic].handle(unit, in_force(unit, batch))
         if crash == "in changelog" and random is not None:
             kept = random.randint(0, len(unit.writes))
             unit.writes = dict(list(unit.writes.items())[:kept])
             unit.after.clear()
+        if crash not in {None, "before acknowledgement"}:
+            unit.last_writes.clear()
         self.state[topic].commit(unit)
-        if crash in {None, "after outputs"}:
+        if crash in {None, "after outputs", "before acknowledgement"}:
+            headers = writer_headers(cast(Changelog, SimpleNamespace(topic=topic, partition=0, epoch=self.epoch)))
             for (target, _), records in unit.outputs():
-                self._append(target, [value for _, value in records if value is not None])
+                self._append(target, [value for _, value in records if value is not None], headers)
         return batch
 
-    def _append(self, topic: str, values: Sequence[bytes]) -> None:
+    def _append(self, topic: str, values: Sequence[bytes], headers: Headers) -> None:
         if topic == TOPICS.audit:
             self.traces.extend(read_audit(value) for value in values)
             return
@@ -156,7 +166,7 @@ class Pipeline:
         self.counts.update(change.kind for change in changes)
         self.facts.extend(change for change in changes if change.kind is ChangeKind.ORDER_FACT)
         if topic in self.queues:
-            self.queues[topic].extend(Record(topic, 0, None, value) for value in values)
+            self.queues[topic].extend(Record(topic, 0, None, value, headers) for value in values)
             return
         for change in changes:
             self._want(change)

@@ -225,7 +225,16 @@ class Appends:
         return StorePosition()
 
 
-async def test_what_is_reported_is_remembered_before_it_is_reported() -> None:
+@pytest.mark.parametrize(
+    ("headers", "done"),
+    [
+        (None, ["changelog", TOPICS.contacts, "table", "ack"]),
+        ([("writer", b"orders/0/5")], ["changelog", TOPICS.contacts, "changelog", "table", "ack"]),
+    ],
+)
+async def test_what_is_reported_is_remembered_before_it_is_reported_and_whose_successor_was_seen_after_it(
+    headers: list[tuple[str, bytes]] | None, done: list[str]
+) -> None:
     appends, state = Appends(), Rows()
 
     def ignored(*_: object, **__: object) -> Any:
@@ -252,10 +261,10 @@ async def test_what_is_reported_is_remembered_before_it_is_reported() -> None:
         progress=ConsumedOffsets("group", [TOPICS.buyers]),
     )
     place = SimpleNamespace(topic=TOPICS.buyers, partition=0)
-    message = SimpleNamespace(**vars(place), tp=place, offset=0, key=None, headers=None, timestamp=0.0, generation_id=1)
+    message = SimpleNamespace(**vars(place), tp=place, offset=0, key=None, headers=headers, timestamp=0.0, generation_id=1)
     message.value = pack([customer(1, ANN)[0][1]])
     stage._stream = SimpleNamespace(ack=lambda _: appends.append("ack", 0, ()))
     stage.resume({0})
     await stage.opened(0)
     await stage._cycle([SimpleNamespace(message=message)])
-    assert appends.done == ["changelog", TOPICS.contacts, "table", "ack"]
+    assert appends.done == done

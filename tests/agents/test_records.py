@@ -157,6 +157,20 @@ def test_a_question_that_a_crash_swallowed_is_asked_again_though_an_old_word_arr
     assert pipeline.records().keys() == {(EVE, "SO10")}
 
 
+def test_what_an_earlier_worker_published_counts_when_a_crash_swallowed_what_follows_from_it(pipeline: Pipeline) -> None:
+    pipeline.pump(LOOKUP, customer(1, ANN), customer(2, BOB))
+    pipeline.feed(header(10, 1) + total(10)).cycle(TOPICS.orders, 2)
+    pipeline.restart()
+    pipeline.feed(header(20, 2) + total(20)).cycle(TOPICS.orders, 2)
+    again = pipeline.cycle(TOPICS.buyers, 9, "before outputs")
+    assert len({str(record.headers) for record in again}) == 2, "two workers published what was read"
+    pipeline.queues[TOPICS.buyers].extend(again)
+    pipeline.restart()
+    pipeline.pump()
+    assert pipeline.records().keys() == {(ANN, "SO10"), (BOB, "SO20")}
+    assert (pipeline.count(ANN), pipeline.count(BOB)) == (1, 1)
+
+
 def test_a_record_follows_the_orders_number(pipeline: Pipeline) -> None:
     assert pipeline.pump(SHOP).pump(header(10, number="SO10-A", at=2)).records().keys() == {(ANN, "SO10-A")}
     assert not pipeline.pump(header(10, number=None, at=3)).records()

@@ -220,12 +220,13 @@ class World:
             count += end - start
             unit = UnitOfWork(0, 1, state, self.clock.now_us())
             self.handlers[name].handle(unit, [Record(topic, at, b"", self.log[topic][at]) for at in range(start, end)])
-            state.write(unit)
+            state.write(unit.writes)
             if lose_outputs:
                 self.start()
                 return count
             for (out, _), entries in unit.outputs():
                 self.log[out] += [value for _, value in entries]
+            state.write(unit.last_writes)
             for effect in unit.after:
                 effect()
             state.read[topic] = end

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import cast
 
 from streams.engine.changelog import Changelog
-from streams.engine.fence import is_outdated, writer_headers
+from streams.engine.fence import in_force, is_outdated, writer_headers
 from streams.engine.unit_of_work import UnitOfWork
 from tests.agents.memory import Rows
 
@@ -21,6 +21,14 @@ def test_what_comes_with_a_lower_epoch_than_was_seen_is_outdated() -> None:
     later = UnitOfWork(0, 1, state, 0)
     assert is_outdated(later, headers(6)), "after a restart too"
     assert not later.writes
+
+
+def test_a_record_that_came_first_is_in_force_again_when_the_unit_ended_before_its_outputs() -> None:
+    state, records = Rows(), [SimpleNamespace(headers=headers(epoch)) for epoch in (5, 7, 5)]
+    unit = UnitOfWork(0, 1, state, 0)
+    assert in_force(unit, records) == records[:2]
+    state.write(unit.writes)
+    assert in_force(UnitOfWork(0, 1, state, 0), records) == records[:2]
 
 
 def test_other_writers_are_other_matters() -> None:
