@@ -30,12 +30,13 @@ from streams.engine.breaker import Breaker
 from streams.engine.opening import Opener
 from streams.engine.stage import Handler, Stage
 from streams.engine.table import StateTable
+from streams.ingest.captured_topics import CapturedTopicsWatch
 from streams.ingest.worker import Ingest
 from streams.kafka import client
 from streams.kafka.continuity import LogWatch
 from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
-from streams.kafka.topics import agents_app, dispatch_app, ingest_group
+from streams.kafka.topics import agents_app, captured, dispatch_app, ingest_group
 from streams.kafka.trimming import Trimmer
 from streams.mapping import Mapping
 from streams.messages.audit_log import AuditLog
@@ -138,7 +139,10 @@ class Worker:
             progress = ConsumedOffsets(ingest_group(self._settings), ingested(self._settings, self._mapping))
             ingest = Ingest(self._settings, self._mapping, producer, self.metrics, self._clock, progress)
             parts.tasks.append((Role.INGEST, ingest.run()))
-            parts.tasks.append(("ingest log watch", LogWatch(KafkaConfig.of(self._settings), progress).run()))
+            kafka = KafkaConfig.of(self._settings)
+            parts.tasks.append(("ingest log watch", LogWatch(kafka, progress).run()))
+            watch = CapturedTopicsWatch(kafka, captured(self._mapping), self.metrics)
+            parts.tasks.append(("captured topics watch", watch.run()))
             parts.tasks.append(("ingest trimmer", self._trimmer(progress).run()))
             parts.progress.append(progress)
             parts.stopping.append(ingest.stop)

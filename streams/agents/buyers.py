@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from streams.agents.change_tally import ChangeTally
 from streams.agents.emitter import unpack_records
 from streams.agents.erasure_filter import ErasedIndex, ErasureFilter
 from streams.agents.held import HeldIndex
@@ -133,19 +134,16 @@ class BuyersHandler:
     def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
         """Fold every change, then project each touched buyer once."""
         touched: dict[str, _Touched] = {}
-        applied = stale = 0
+        tally = ChangeTally(self._metrics, self.name)
         erasures = ErasureFilter(self._erased, unit)
         for change in erasures.filter(unpack_records(self._topics.buyers, records)):
             done = self._fold(unit, change, touched)
-            applied += done
-            stale += not done
+            tally.count(change, applied=done)
         if erasures.requests:
             self._forget(unit, erasures, touched)
         for key, item in touched.items():
             self._project(unit, key, item)
-        self._metrics.changes.labels(self.name).inc(applied)
-        self._metrics.skipped.labels(self.name).inc(stale)
-        return applied + stale
+        return tally.show()
 
     def _forget(self, unit: UnitOfWork, erasures: ErasureFilter, touched: dict[str, _Touched]) -> None:
         """Take the erased out of every buyer of the partition; who bought under nothing but their address goes whole."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from streams.agents.change_tally import ChangeTally
 from streams.agents.emitter import unpack_records
 from streams.agents.erasure_filter import ErasedIndex, ErasureFilter
 from streams.agents.held import HeldIndex
@@ -44,7 +45,7 @@ class ContactsHandler:
     def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
         """Fold every part, then merge each touched contact once."""
         touched: dict[str, tuple[contact_projection.ContactRow, int, int]] = {}
-        applied = stale = 0
+        tally = ChangeTally(self._metrics, self.name)
         erasures = ErasureFilter(self._erased, unit)
         for change in erasures.filter(unpack_records(self._topics.contacts, records)):
             row, lane, caused_at = touched.get(change.key) or (
@@ -52,11 +53,10 @@ class ContactsHandler:
                 change.lane,
                 change.caused_at,
             )
-            if contact_projection.apply(row, change):
+            applied = contact_projection.apply(row, change)
+            tally.count(change, applied=applied)
+            if applied:
                 touched[change.key] = (row, min(lane, change.lane), min(caused_at, change.caused_at))
-                applied += 1
-            else:
-                stale += 1
         if erasures.requests:
             self._forget(unit, erasures)
         for address, (row, lane, caused_at) in touched.items():
@@ -70,9 +70,7 @@ class ContactsHandler:
             unit.emit(self._topics.desired, DesiredContactChange(address, 0, position, lane, caused_at, wanted))
             self._contacts.save(unit, address, row)
             self.held.persist(unit, address, row.held)
-        self._metrics.changes.labels(self.name).inc(applied)
-        self._metrics.skipped.labels(self.name).inc(stale)
-        return applied + stale
+        return tally.show()
 
     def _forget(self, unit: UnitOfWork, erasures: ErasureFilter) -> None:
         """Drop the contacts of the erased, and pass on that everybody must forget them."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from streams.agents.change_tally import ChangeTally
 from streams.agents.emitter import ChangeEmitter, unpack_records
 from streams.agents.erasure_filter import ErasedIndex, ErasureFilter
 from streams.agents.held import HeldIndex
@@ -125,12 +126,11 @@ class OrdersHandler:
         """Fold every change of ``records``, then project each touched order once."""
         committed = self._known.get(unit.partition, orders.Statuses({}, {}))
         work = _Batch(orders.Statuses(dict(committed.texts), dict(committed.lost)))
-        applied = stale = 0
+        tally = ChangeTally(self._metrics, self.name)
         erasures = ErasureFilter(self._erased, unit)
         for change in erasures.filter(unpack_records(self._topics.orders, records)):
             done = self._fold(unit, change, work)
-            applied += done
-            stale += not done
+            tally.count(change, applied=done)
         # Before the projections: the orders that it reaches are projected in this unit too.
         self._sweep(unit, work)
         if erasures.requests:
@@ -141,9 +141,7 @@ class OrdersHandler:
             self._blocks.save(unit, key, block)
         # Not before: if the unit fails, its records are tried again one by one, and must find the texts as they were.
         unit.on_commit(lambda: self._known.__setitem__(unit.partition, work.known))
-        self._metrics.changes.labels(self.name).inc(applied)
-        self._metrics.skipped.labels(self.name).inc(stale)
-        return applied + stale
+        return tally.show()
 
     def _fold(self, unit: UnitOfWork, change: Change, work: _Batch) -> bool:
         if change.kind is ChangeKind.STATUS:

@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from streams.agents.change_tally import ChangeTally
 from streams.agents.emitter import unpack_records
 from streams.agents.held import HeldIndex
 from streams.agents.sweeps import Slice, Sweeps, one_by_one
@@ -78,13 +79,10 @@ class ProductsHandler:
     def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
         """Fold every change of ``records``, then project each variant of which somebody must hear once."""
         touched: dict[int, _Touched] = {}
-        applied = stale = 0
+        tally = ChangeTally(self._metrics, self.name)
         sweeps = Sweeps()
         for change in unpack_records(self._topics.products, records):
-            if self._apply(unit, change, touched, sweeps) is Effect.STALE:
-                stale += 1
-            else:
-                applied += 1
+            tally.count(change, applied=self._apply(unit, change, touched, sweeps) is not Effect.STALE)
         self._sweep(unit, sweeps, touched)
         for variant, item in touched.items():
             if item.record or item.item:
@@ -92,9 +90,7 @@ class ProductsHandler:
             if item.written:
                 self._variants.save(unit, str(variant), item.row)
                 self.held.persist(unit, str(variant), item.row.held)
-        self._metrics.changes.labels(self.name).inc(applied)
-        self._metrics.skipped.labels(self.name).inc(stale)
-        return applied + stale
+        return tally.show()
 
     def _apply(self, unit: UnitOfWork, change: Change, touched: dict[int, _Touched], sweeps: Sweeps) -> Effect:
         if isinstance(change, SweepChange):

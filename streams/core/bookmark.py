@@ -5,7 +5,7 @@ and then grow past the offset where a reader stopped. An offset alone does not s
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 _DIGESTED = 1024
@@ -14,11 +14,15 @@ _DIGESTED = 1024
 
 @dataclass(frozen=True, slots=True)
 class Bookmark:
-    """One record of a log: where it stands, when it was appended (UTC epoch milliseconds), and a checksum of what it says."""
+    """One record of a log: where it stands, when it was appended (UTC epoch milliseconds), and a checksum of what it says.
+
+    ``newest`` is no part of the record: the highest position of a row version up to there, where the reader keeps it.
+    """
 
     offset: int
     timestamp_ms: int
     digest: int
+    newest: bytes = field(default=b"", compare=False)
 
     @classmethod
     def at(cls, offset: int, timestamp_ms: int, key: bytes | None, value: bytes | None) -> Self:
@@ -28,13 +32,13 @@ class Bookmark:
 
     def encode(self) -> str:
         """As it is committed beside an offset."""
-        return f"{self.offset}:{self.timestamp_ms}:{self.digest:x}"
+        return f"{self.offset}:{self.timestamp_ms}:{self.digest:x}" + (f":{self.newest.hex()}" if self.newest else "")
 
     @classmethod
     def decode(cls, text: str) -> Self | None:
         """What :meth:`encode` made; None for anything else, as older versions and other programs commit it."""
         try:
-            offset, timestamp_ms, digest = text.split(":")
-            return cls(int(offset), int(timestamp_ms), int(digest, 16))
+            offset, timestamp_ms, digest, *newest = text.split(":", 3)
+            return cls(int(offset), int(timestamp_ms), int(digest, 16), bytes.fromhex("".join(newest)))
         except ValueError:
             return None

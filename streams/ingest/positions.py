@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -9,6 +10,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from streams.core.bookmark import Bookmark
+from streams.ingest.snapshot_positions import NewestPositions
 from streams.kafka.continuity import group_offsets
 from streams.kafka.security import KafkaConfig
 from streams.observability.lag import ConsumedOffsets
@@ -17,10 +19,13 @@ from streams.observability.lag import ConsumedOffsets
 class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
     """The positions of one consumer of a group, in what was assigned to it."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, kafka: KafkaConfig, progress: ConsumedOffsets) -> None:
+    def __init__(
+        self, consumer: AIOKafkaConsumer, kafka: KafkaConfig, progress: ConsumedOffsets, newest: NewestPositions
+    ) -> None:
         self._consumer = consumer
         self._kafka = kafka
         self._progress = progress
+        self._newest = newest
         self._found: set[TopicPartition] = set()
         self._uncommitted: dict[TopicPartition, int] = {}
 
@@ -40,8 +45,12 @@ class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
         """
         new = self._consumer.assignment() - self._found
         moved = set()
-        for place, at in (await group_offsets(self._kafka, self._progress.group, new)).items() if new else ():
+        known = await group_offsets(self._kafka, self._progress.group, new) if new else {}
+        for place in new - known.keys():
+            self._newest.begin(place, b"")
+        for place, at in known.items():
             self._progress.begin(place, at.offset, at.bookmark)
+            self._newest.begin(place, b"" if at.bookmark is None else at.bookmark.newest)
             if at.cut:
                 moved.add(place)
                 with contextlib.suppress(IllegalStateError):  # it has gone to another worker
@@ -51,7 +60,8 @@ class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
 
     def finished(self, place: TopicPartition, record: Any) -> None:
         """Everything up to ``record`` is done, and its consequences are durable."""
-        self._progress.done(place, Bookmark.at(record.offset, record.timestamp, record.key, record.value))
+        bookmark = Bookmark.at(record.offset, record.timestamp, record.key, record.value)
+        self._progress.done(place, replace(bookmark, newest=self._newest.newest(place)))
         self._uncommitted[place] = record.offset + 1
 
     async def idle(self) -> None:

@@ -117,7 +117,7 @@ class Ingest:
         """
         kafka, session_ms = KafkaConfig.of(self._settings), int(self._settings.session_timeout * 1000)
         consumer = captured_consumer(kafka, ingest_group(self._settings), session_ms)
-        positions = Positions(consumer, kafka, self._progress)
+        positions = Positions(consumer, kafka, self._progress, self._newest)
         consumer.subscribe(ingested(self._settings, self._mapping), listener=positions)
         async with self._erased, consumer:
             self._assigned = consumer.assignment

@@ -16,8 +16,22 @@ class CaptureMetrics:
         name="owdd_unplaced_snapshot_rows_total",
         unit="rows",
         labels=("topic",),
-        meaning="Rows of a snapshot without a place in the log. They replace nothing.",
-        action="Rising after CDC was off: see 'Coming back'.",
+        meaning="Rows of a snapshot without a place in the log. They count as older than any change.",
+        action="Beside owdd_stale_snapshot_rows_total: these tables must be read again.",
+    )
+    stale_snapshot_rows = CounterOf(
+        name="owdd_stale_snapshot_rows_total",
+        unit="rows",
+        labels=("stage",),
+        meaning="Rows of a snapshot skipped because the stored state is newer.",
+        action="Many: positions in the log went back, see 'Coming back'.",
+    )
+    captured_records = GaugeOf(
+        name="owdd_captured_records",
+        unit="records",
+        labels=("topic",),
+        meaning="Records that a captured topic has received.",
+        action="0 while others fill: its table is empty, or is not captured.",
     )
     dates_ignored = CounterOf(
         name="owdd_dates_ignored_total",

@@ -6,11 +6,12 @@ Checked here is what would otherwise do harm in silence (another partition count
 
 import resource
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from streams.core.errors import ConfigurationError
 from streams.engine.store import MOST_FILES
+from streams.ingest.captured_topics import check_spelling
 from streams.kafka import client
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import TopicSpec, capture_specs, captured
@@ -74,7 +75,7 @@ async def check_topics(settings: Settings, mapping: Mapping, *, captured_too: bo
     ``captured_too``: the captured ones must exist as well. Their partition count is free: rows are shared out again by key.
 
     Raises:
-        ConfigurationError: topics are missing, or have other partitions.
+        ConfigurationError: topics are missing, have other partitions, or are spelt otherwise than in the mapping.
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     capture = {spec.name for spec in capture_specs(settings, mapping, settings.source_kind)}
@@ -83,13 +84,12 @@ async def check_topics(settings: Settings, mapping: Mapping, *, captured_too: bo
     await admin.start()
     try:
         existing = set(await admin.list_topics())
+        if captured_too:
+            check_spelling(captured(mapping), existing)
         needed = [*(spec.name for spec in ours), *(captured(mapping) if captured_too else ())]
         if missing := [name for name in needed if name not in existing]:
             remedy = "Run 'owdd topics apply --execute'"
             raise ConfigurationError(f"topics are missing: {_some(missing)}", where="Kafka", remedy=remedy)
-        if captured_too and (other := misspelt(captured(mapping), existing)):
-            remedy = "Spell database, schema and tables in the mapping as the database does"
-            raise ConfigurationError(f"captured topics differ in letter case: {_some(other)}", where="Kafka", remedy=remedy)
         described = await admin.describe_topics([spec.name for spec in ours])
     finally:
         await admin.close()
@@ -97,16 +97,6 @@ async def check_topics(settings: Settings, mapping: Mapping, *, captured_too: bo
     if other := list(_differing(ours, counts)):
         remedy = "Set it to the count that the topics have; only a new OWDD_APP_ID can begin with another"
         raise ConfigurationError(f"is {settings.partitions}, but {_some(other)}", where="OWDD_PARTITIONS", remedy=remedy)
-
-
-def misspelt(mapped: Iterable[str], existing: Iterable[str]) -> list[str]:
-    """Existing topics that differ from a mapped one in letter case only.
-
-    SQL Server's names have the spelling with which they were created, whatever the case in a query, and Debezium names its
-    topics by it. The mapped topic then stays empty.
-    """
-    spelled = {name.casefold(): name for name in mapped}
-    return sorted(name for name in existing if spelled.get(name.casefold(), name) != name)
 
 
 def _differing(wanted: list[TopicSpec], counts: dict[str, int]) -> Iterator[str]:

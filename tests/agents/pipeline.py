@@ -97,7 +97,7 @@ class Pipeline:
 
     def restart(self) -> None:
         """New handlers, which know only what the state tells, of a worker that is in charge from now on."""
-        metrics = Metrics()
+        metrics = self.metrics = Metrics()
         self.epoch += 1
         self.orders = OrdersHandler(self._mapping, TOPICS, metrics, DIGEST)
         self.buyers = BuyersHandler(TOPICS, metrics, DIGEST)

@@ -9,9 +9,11 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewPartitions
+from prometheus_client import Counter
 
 from streams.core.bookmark import Bookmark
 from streams.ingest.positions import Positions
+from streams.ingest.snapshot_positions import NewestPositions
 from streams.ingest.worker import captured_consumer
 from streams.kafka.client import admin_client
 from streams.kafka.producer import BatchProducer
@@ -49,7 +51,8 @@ class Reading:
         self.place = TopicPartition(topic, 0)
         self.consumer = captured_consumer(kafka_config, f"{topic}-group", 6_000)
         self.progress = ConsumedOffsets(f"{topic}-group", [topic])
-        self.positions = Positions(self.consumer, kafka_config, self.progress)
+        self.newest = NewestPositions(Counter("unplaced", "", ["topic"], registry=None))
+        self.positions = Positions(self.consumer, kafka_config, self.progress, self.newest)
         self.consumer.subscribe([topic], listener=self.positions)
 
     @classmethod
@@ -76,6 +79,23 @@ async def test_ingest_goes_on_where_it_stopped(settings: Settings, topic: str) -
         await reading.positions.commit()
     async with Reading.of(settings, topic) as reading:
         assert await reading.poll(50) == list(range(50, 60))
+
+
+async def test_the_newest_position_is_that_of_the_offset_where_it_goes_on(settings: Settings, topic: str) -> None:
+    earlier, later, place = b"\0" * 11 + b"\5", b"\0" * 11 + b"\7", TopicPartition(topic, 0)
+    async with Reading.of(settings, topic) as reading:
+        reading.newest.begin(place, earlier)
+        await reading.poll(20)
+        assert reading.newest.newest(place) == b"", "nothing was committed, so nothing of the partition was read"
+        reading.newest.begin(place, earlier)
+        await reading.poll(20)
+        await reading.positions.commit()
+        reading.newest.begin(place, later)
+        await reading.poll(20)
+    async with Reading.of(settings, topic) as reading:
+        reading.newest.begin(place, later)
+        assert await reading.poll(20) == list(range(40, 60))
+        assert reading.newest.newest(place) == earlier, "what was read and not committed is read again"
 
 
 async def test_a_captured_topic_that_shrank_and_grew_is_read_again(settings: Settings, topic: str) -> None:

@@ -21,7 +21,7 @@ from streams.kafka.security import KafkaConfig
 from streams.mapping import load_mapping
 from streams.messages.protocol import specs
 from streams.messages.topics import Topics
-from streams.operations.start_checks import check_open_files, misspelt
+from streams.operations.start_checks import check_open_files
 from streams.operations.topic_admin import apply_topics
 from streams.settings import Settings, unknown_variables
 from testkit.local_services import kafka
@@ -150,11 +150,3 @@ async def test_topics_with_other_partitions(settings: Settings) -> None:
 def test_a_variable_that_is_no_setting_is_named_with_the_nearest() -> None:
     found = unknown_variables({"OWDD_PARTITION": "8", "OWDD_PARTITIONS": "8", "OWDD_SOURCE_ANY": "", "HOME": "", "OWDD_QQ": ""})
     assert found == {"OWDD_PARTITION": "OWDD_PARTITIONS", "OWDD_QQ": None}
-
-
-def test_a_topic_that_differs_in_letter_case_is_found() -> None:
-    mapped = ["ow.Orderwise.dbo.order_header", "ow.Orderwise.dbo.order_status"]
-    assert misspelt(mapped, [*mapped, "ow.ORDERWISE.dbo.Order_Header", "ow.Orderwise.dbo.other"]) == [
-        "ow.ORDERWISE.dbo.Order_Header"
-    ]
-    assert misspelt(mapped, mapped) == []
