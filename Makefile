@@ -77,7 +77,7 @@ lock: $(VENV)/.installed ## resolve the dependencies again
 	$(COMPILE) pyproject.toml --extra testkit -c requirements/bench.lock -o requirements/testkit.lock
 	$(COMPILE) requirements/java.in -o requirements/java.lock
 	$(COMPILE) requirements/audit.in -o requirements/audit.lock
-	$(BIN)/python -m testkit.jar_locks connectors/runtime/*/pom.xml tests/golden/pom.xml
+	$(BIN)/python -m testkit.jar_locks connectors/runtime/*/pom.xml tests/*/pom.xml
 	$(COMPILE) --group build -c requirements/bench.lock -o requirements/build.lock
 
 clean: ## remove what the other targets made

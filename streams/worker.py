@@ -42,9 +42,12 @@ from streams.mapping import Mapping
 from streams.messages.audit_log import AuditLog
 from streams.messages.protocol import ingested, kept_after_reading_ms
 from streams.messages.topics import Topics
+from streams.observability.backlog import BACKLOG_CONSUMER, BacklogReader
 from streams.observability.health import Health, serve
-from streams.observability.lag import ConsumedOffsets, LagProbe
+from streams.observability.lag import ConsumedOffsets
+from streams.observability.lag_probe import LagProbe
 from streams.observability.metrics import Metrics
+from streams.operations.lag_report import groups
 from streams.settings import Settings
 
 log = structlog.get_logger()
@@ -67,7 +70,6 @@ class _Parts:
 
     tasks: list[tuple[str, Coroutine[Any, Any, None]]] = field(default_factory=list)
     apps: list[faust.App] = field(default_factory=list)
-    progress: list[ConsumedOffsets] = field(default_factory=list)
     stopping: list[Callable[[], None]] = field(default_factory=list)
 
 
@@ -97,8 +99,8 @@ class Worker:
         async with BatchProducer(self._settings) as producer:
             parts = self._build(producer)
             kafka = KafkaConfig.of(self._settings)
-            ends = client.consumer(kafka, isolation_level="read_committed")
-            probe = LagProbe(ends, client.admin_client(kafka), parts.progress, self.metrics, self._clock)
+            backlogs = BacklogReader(client.consumer(kafka, **BACKLOG_CONSUMER), client.admin_client(kafka))
+            probe = LagProbe(backlogs, groups(self._settings, self._mapping), self.metrics, self._clock)
             parts.tasks.append(("lag probe", probe.run()))
             parts.tasks.append(("loop watch", self._health.watch()))
             parts.tasks.append(("health", serve(self._health, self._settings.metrics_host, self._settings.metrics_port)))
@@ -144,7 +146,6 @@ class Worker:
             watch = CapturedTopicsWatch(kafka, captured(self._mapping), self.metrics)
             parts.tasks.append(("captured topics watch", watch.run()))
             parts.tasks.append(("ingest trimmer", self._trimmer(progress).run()))
-            parts.progress.append(progress)
             parts.stopping.append(ingest.stop)
             self._health.check(Role.INGEST, lambda: ingest.ready)
             if self._settings.connect_url:
@@ -195,7 +196,6 @@ class Worker:
         parts.tasks.append((f"{role} changelog watch", opener.watch()))
         parts.tasks.append((f"{role} log watch", LogWatch(kafka, progress).run()))
         parts.tasks.append((f"{role} trimmer", self._trimmer(progress).run()))
-        parts.progress.append(progress)
         self._health.check(role, lambda: bool(not app.rebalancing and app.tables.actives_ready and opener.ready))
         return app, opener, progress
 

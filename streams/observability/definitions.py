@@ -34,6 +34,7 @@ LABELS: Final = {
     "listing": "listing of Dotdigital's contacts",
     "operation": "call of the Dotdigital client",
     "outcome": "how a delivery ended",
+    "partition": "partition of the topic",
     "part": "part of a worker, or of a connector",
     "reason": "why a call is repeated",
     "role": "`ingest`, `agents` or `dispatch`",
@@ -62,6 +63,7 @@ class Definition(Generic[M]):
         labels: names of its labels, each one of :data:`LABELS`.
         meaning: what a value says.
         action: what to do when it is bad; "" where nothing follows from this metric alone.
+        shared: every worker measures the same thing, at the broker: take the maximum over workers, not the sum.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Definition(Generic[M]):
     labels: tuple[str, ...] = ()
     meaning: str
     action: str = ""
+    shared: bool = False
 
     type: ClassVar[str]
 

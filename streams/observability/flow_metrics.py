@@ -40,15 +40,33 @@ class FlowMetrics:
     lag_records = GaugeOf(
         name="owdd_consumer_lag_records",
         unit="records",
-        labels=("group", "topic"),
-        meaning="Records not yet processed.",
+        labels=("group", "topic", "partition"),
+        meaning="Records not yet processed, whether the group's readers run or not.",
         action="Rising: add workers.",
+        shared=True,
     )
     lag_seconds = GaugeOf(
         name="owdd_consumer_lag_seconds",
         unit="seconds",
+        labels=("group", "topic", "partition"),
+        meaning="Age of the oldest unprocessed record; 0 where none waits.",
+        action="Old: see the runbook of OwddLagOld.",
+        shared=True,
+    )
+    end_offset = GaugeOf(
+        name="owdd_consumer_end_offset",
+        unit="records",
         labels=("group", "topic"),
-        meaning="Age of the oldest unprocessed record.",
+        meaning="Next offset of the topic, all partitions added up. Its rate is what is produced.",
+        shared=True,
+    )
+    group_offset = GaugeOf(
+        name="owdd_consumer_offset",
+        unit="records",
+        labels=("group", "topic"),
+        meaning="Next offset of the group, all partitions added up. Its rate is what is consumed.",
+        action="Level while records wait: nobody reads, or a record is stuck.",
+        shared=True,
     )
     latency = HistogramOf(
         name="owdd_change_to_delivery_seconds",

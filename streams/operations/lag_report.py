@@ -1,18 +1,10 @@
-"""How far each group is behind, asked of the broker alone: also right while no worker runs.
+"""How far each group is behind, asked of the broker alone: also right while no worker runs."""
 
-The age is exact: it is that of the record at the committed offset, which is read. So transaction markers at the end of a log
-are no lag, and a topic on which nothing happens is not old.
-"""
-
-import asyncio
 import time
 from dataclasses import dataclass
-from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
-from aiokafka.structs import ConsumerRecord
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from streams.kafka import client
@@ -21,12 +13,10 @@ from streams.kafka.topics import agents_app, dispatch_app, ingest_group
 from streams.mapping import Mapping
 from streams.messages.protocol import ingested
 from streams.messages.topics import Topics
-from streams.observability.lag import partition_lags
+from streams.observability.backlog import BACKLOG_CONSUMER, BacklogReader
 from streams.settings import Settings
 
 _FIRST_GROUP_SECONDS = 30.0
-_LOOK_SECONDS = 10.0
-"""A record that waits is fetched at once; what is not here by then is a broker that does not give it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +67,18 @@ async def lag_report(settings: Settings, mapping: Mapping) -> list[TopicLag]:
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     kafka = KafkaConfig.of(settings)
-    consumer = client.consumer(kafka, enable_auto_commit=False, isolation_level="read_committed")
+    consumer = client.consumer(kafka, **BACKLOG_CONSUMER)
     admin = client.admin_client(kafka)
     await consumer.start()
     try:
         await admin.start()
         try:
             wanted = groups(settings, mapping)
+            reader = BacklogReader(consumer, admin)
             members = await _members(admin, list(wanted))
             found = []
             for group, topics in wanted.items():
-                found += await _of_group(group, topics, members[group], consumer, admin)
+                found += await _of_group(group, topics, members[group], reader)
             return found
         finally:
             await admin.close()
@@ -104,39 +95,13 @@ async def _members(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, in
     return counts
 
 
-async def _of_group(
-    group: str, topics: list[str], members: int, consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient
-) -> list[TopicLag]:
-    lags = await partition_lags(group, topics, consumer, admin)
-    waiting = {place: max(lag.committed, lag.begin) for place, lag in lags.items() if lag.behind}
-    oldest = await _first_records(consumer, waiting, {place: lags[place].end for place in waiting})
+async def _of_group(group: str, topics: list[str], members: int, reader: BacklogReader) -> list[TopicLag]:
+    backlogs = await reader.measure(group, topics)
     now = time.time()
     found = []
-    for topic in dict.fromkeys(place.topic for place in lags):
-        places = [place for place in oldest if place.topic == topic]
-        records = sum(lags[place].end - oldest[place].offset for place in places)
-        seconds = max((now - oldest[place].timestamp / 1000 for place in places), default=0.0)
-        found.append(TopicLag(group, members, topic, records, round(max(0.0, seconds), 1), len(places)))
-    return found
-
-
-async def _first_records(
-    consumer: AIOKafkaConsumer, starts: dict[TopicPartition, int], ends: dict[TopicPartition, int]
-) -> dict[TopicPartition, ConsumerRecord[Any, Any]]:
-    """The first record of each partition at its start or behind it; none where only markers are left."""
-    found: dict[TopicPartition, ConsumerRecord[Any, Any]] = {}
-    looking = set(starts)
-    if not looking:
-        return found
-    consumer.assign(list(looking))
-    for place in looking:
-        consumer.seek(place, starts[place])
-    deadline = asyncio.get_running_loop().time() + _LOOK_SECONDS
-    while looking and asyncio.get_running_loop().time() < deadline:
-        for place, records in (await consumer.getmany(*looking, timeout_ms=250)).items():
-            found[place] = records[0]
-        looking -= found.keys()
-        looking = {place for place in looking if await consumer.position(place) < ends[place]}
-    if looking:
-        raise TimeoutError(f"Kafka gives no record of {len(looking)} partitions in which some wait")
+    for topic in dict.fromkeys(place.topic for place in backlogs):
+        waiting = [backlog for place, backlog in backlogs.items() if place.topic == topic and backlog.records]
+        records = sum(backlog.records for backlog in waiting)
+        seconds = max((backlog.seconds(now) for backlog in waiting), default=0.0)
+        found.append(TopicLag(group, members, topic, records, round(seconds, 1), len(waiting)))
     return found

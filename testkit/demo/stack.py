@@ -25,6 +25,7 @@ from streams.kafka.security import KafkaConfig
 from streams.mapping import load_mapping
 from streams.messages.protocol import specs
 from streams.observability.lag import partition_lags
+from streams.observability.metrics import GROUPS, definitions
 from streams.operations import lag_report
 from streams.operations.topic_admin import apply_topics
 from streams.settings import Settings
@@ -37,6 +38,7 @@ from testkit.local_services.ports import free_port
 Samples: TypeAlias = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 """Metric samples by name and sorted labels."""
 
+_SHARED = {metric.name for group in GROUPS for _, metric in definitions(group) if metric.shared}
 _USER, _PASSWORD = "demo@apiconnector.example", "demo-password"
 _START_SECONDS = 180.0
 
@@ -239,7 +241,7 @@ class LocalStack:
             raise RuntimeError(f"the simulator ended with code {code}; its last lines:\n{_tail(log_file)}")
 
     async def scrape(self) -> Samples:
-        """All metrics of all workers, samples of equal name and labels added up."""
+        """All metrics of all workers: samples of equal name and labels added up, or the largest where all measure the same."""
         found: Samples = {}
         async with httpx.AsyncClient(timeout=5.0) as http:
             for worker in list(self.workers.values()):
@@ -250,7 +252,8 @@ class LocalStack:
                 for family in text_string_to_metric_families(text):
                     for sample in family.samples:
                         key = (sample.name, tuple(sorted(sample.labels.items())))
-                        found[key] = found.get(key, 0.0) + sample.value
+                        before = found.get(key, 0.0)
+                        found[key] = max(before, sample.value) if sample.name in _SHARED else before + sample.value
         return found
 
     async def settled(self, timeout: float = 300.0) -> None:  # the caller's patience, not a cancellation
