@@ -194,7 +194,7 @@ class BuyersHandler:
         row, contact = item.row, change.kind is ChangeKind.CONTACT
         if item.persons is not None:
             if contact:
-                item.persons.read_for(int(change.pk), change.row.emails if isinstance(change.row, Contact) else ())
+                item.persons.read_for(int(change.pk), change.row.named if isinstance(change.row, Contact) else ())
             else:
                 item.persons.read_all()
         old, default = buyers.cell_at(row, change), buyers.default_address(row)

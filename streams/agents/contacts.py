@@ -64,7 +64,7 @@ class ContactsHandler:
                 # Its row was deleted above, and saving it now would bring the person back.
                 continue
             row.version = next_version(row.version, unit.now_us)
-            row.held = self.held.update(unit, address, row.held, contact_projection.held_code(row))
+            row.held = self.held.update(unit, address, row.held, contact_projection.held_code(row, self._mapping))
             wanted = contact_projection.desired(row, self._mapping)
             position = version_bytes(row.version)
             unit.emit(self._topics.desired, DesiredContactChange(address, 0, position, lane, caused_at, wanted))

@@ -64,7 +64,7 @@ class PersonPages:
             return
         self._person(pk)
         cell, move = self._row.contacts.get(pk), self._row.moves.get(pk)
-        emails = cell.row.emails if cell is not None and cell.row is not None else ()
+        emails = cell.row.named if cell is not None and cell.row is not None else ()
         for address in {*named, *emails, *(move.left if move is not None else ())}:
             self.read_address(address)
 
@@ -171,7 +171,7 @@ def _named(row: BuyerRow) -> set[str]:
 def _named_by(row: BuyerRow, pk: int) -> set[str]:
     """The addresses that a contact row names or has left."""
     cell, move = row.contacts.get(pk), row.moves.get(pk)
-    emails = cell.row.emails if cell is not None and cell.row is not None else ()
+    emails = cell.row.named if cell is not None and cell.row is not None else ()
     return {*emails, *(move.left if move is not None else ())}
 
 

@@ -15,7 +15,7 @@ from streams.capture.rows import CapturedRow
 from streams.core.errors import RecordError
 from streams.mapping import Mapping
 from streams.mapping import tables as mapped
-from streams.mapping.model import ConsentRule, Erasure
+from streams.mapping.exclusions import Exclusions
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,10 @@ def readers(mapping: Mapping) -> dict[str, TableReader]:
     """The reader of every mapped table, by table name."""
     order = mapping.order
     found = [
-        _customer(mapping.customer),
-        _contact(mapping.contact, mapping.consent, mapping.erasure),
+        _customer(mapping.customer, mapping.exclude),
+        _contact(mapping),
         _header(order.header, mapping),
-        _detail(order.detail),
+        _detail(order.detail, mapping.exclude),
         _total(order.total),
         _line(order.line),
         _despatch(order.despatch, mapping),
@@ -102,17 +102,29 @@ def listed(value: Any) -> str | None:
     return None if value is None else str(value).strip().casefold()
 
 
-def _customer(table: mapped.Customer) -> TableReader:
+def _included(found: tuple[str, ...], exclude: Exclusions) -> tuple[str, ...]:
+    return tuple(address for address in found if not exclude.excludes(address))
+
+
+def _customer(table: mapped.Customer, exclude: Exclusions) -> TableReader:
+    def excluded(row: dict[str, Any]) -> bool:
+        if exclude.accounts and values.integer(column_of(row, table.key), table.key) in exclude.accounts:
+            return True
+        return table.type is not None and listed(column_of(row, table.type)) in exclude.customer_types
+
     def read(row: dict[str, Any]) -> rows.Customer:
         found = _first_addresses(row, table.emails)
         return rows.Customer(
             account=values.text(column_of(row, table.account), table.account),
             trade=values.flag(column_of(row, table.trade), table.trade),
-            emails=found.found,
+            emails=_included(found.found, exclude),
             unreadable=found.unreadable,
+            excluded=excluded(row),
         )
 
     fields = {"account": (table.account,), "trade": (table.trade,), "emails": table.emails, "unreadable": table.emails}
+    if table.type is not None:
+        fields["excluded"] = (table.type,)
     return TableReader(table.table, table.key, (), read, fields)
 
 
@@ -126,7 +138,9 @@ def _name(row: dict[str, Any], table: mapped.Contact) -> tuple[str | None, str |
     return first, last
 
 
-def _contact(table: mapped.Contact, consent: ConsentRule, erasure: Erasure | None) -> TableReader:
+def _contact(mapping: Mapping) -> TableReader:
+    table, consent, erasure, exclude = mapping.contact, mapping.consent, mapping.erasure, mapping.exclude
+
     def opted(row: dict[str, Any]) -> bool | None:
         if consent.mode != "column" or consent.column is None:
             return None
@@ -138,16 +152,29 @@ def _contact(table: mapped.Contact, consent: ConsentRule, erasure: Erasure | Non
     def erased(row: dict[str, Any]) -> bool:
         return erasure is not None and listed(column_of(row, erasure.column)) in erasure.erased
 
+    def included(row: dict[str, Any], found: tuple[str, ...]) -> tuple[str, ...]:
+        if exclude.accounts and values.reference(column_of(row, table.customer), table.customer) in exclude.accounts:
+            return ()
+        return _included(found, exclude)
+
     def read(row: dict[str, Any]) -> rows.Contact:
         first, last = _name(row, table)
         email = address_field(column_of(row, table.email), table.email)
         if email.unreadable:
             # The person may be one who was erased: without an address nobody could find the name again.
             first = last = None
-        return rows.Contact(email.found, first, last, opted(row), erased(row), email.unreadable)
+        emails = included(row, email.found)
+        excluded = tuple(address for address in email.found if address not in emails)
+        return rows.Contact(emails, first, last, opted(row), erased(row), email.unreadable, excluded)
 
-    fields = {
+    return TableReader(table.table, table.key, (table.customer, table.email), read, _contact_fields(mapping))
+
+
+def _contact_fields(mapping: Mapping) -> dict[str, tuple[str, ...]]:
+    table, consent, erasure = mapping.contact, mapping.consent, mapping.erasure
+    fields: dict[str, tuple[str, ...]] = {
         "emails": (table.email,),
+        "excluded": (table.email,),
         "unreadable": (table.email,),
         "first_name": (table.first_name, table.last_name, table.full_name),
         "last_name": (table.last_name, table.first_name, table.full_name),
@@ -156,7 +183,7 @@ def _contact(table: mapped.Contact, consent: ConsentRule, erasure: Erasure | Non
         fields["opted"] = (consent.column,)
     if erasure is not None:
         fields["erased"] = (erasure.column,)
-    return TableReader(table.table, table.key, (table.customer, table.email), read, fields)
+    return fields
 
 
 def _instant(table: mapped.Section, column: str, zone: tzinfo) -> Callable[[dict[str, Any]], int | None]:
@@ -178,19 +205,26 @@ def _header(table: mapped.Header, mapping: Mapping) -> TableReader:
             customer=values.reference(column_of(row, table.customer), table.customer),
             type=values.reference(column_of(row, table.type), table.type),
             status=values.reference(column_of(row, table.status), table.status),
+            excluded=table.channel is not None and listed(column_of(row, table.channel)) in mapping.exclude.channels,
         )
 
-    return TableReader(table.table, table.key, (table.key,), read, {"number": (table.number,)})
+    fields: dict[str, tuple[str, ...]] = {"number": (table.number,)}
+    if table.channel is not None:
+        fields["excluded"] = (table.channel,)
+    return TableReader(table.table, table.key, (table.key,), read, fields)
 
 
-def _detail(table: mapped.Detail) -> TableReader:
+def _detail(table: mapped.Detail, exclude: Exclusions) -> TableReader:
     def read(row: dict[str, Any]) -> rows.Detail:
         currency = table.currency and values.reference(column_of(row, table.currency), table.currency)
         found = _first_addresses(row, table.emails)
         email = next(iter(found.found), None)
-        return rows.Detail(email=email, currency=currency or None, unreadable=found.unreadable)
+        excluded = email is not None and exclude.excludes(email)
+        return rows.Detail(
+            email=None if excluded else email, currency=currency or None, unreadable=found.unreadable, excluded=excluded
+        )
 
-    fields = dict.fromkeys(("email", "erased", "unreadable"), table.emails)
+    fields = dict.fromkeys(("email", "erased", "unreadable", "excluded"), table.emails)
     return TableReader(table.table, table.key, (table.order,), read, fields)
 
 

@@ -20,20 +20,23 @@ class Row(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="_ta
 class Customer(Row, frozen=True, tag=1):
     """An account. ``emails`` are the addresses of the first mapped column that is not empty.
 
-    ``unreadable``: that column has text which names no address for certain (:mod:`streams.capture.addresses`).
+    ``unreadable``: that column has text which names no address for certain (:mod:`streams.capture.addresses`). ``excluded``:
+    the mapping excludes the account.
     """
 
     account: str | None
     trade: bool
     emails: tuple[str, ...]
     unreadable: bool = False
+    excluded: bool = False
 
 
 class Contact(Row, frozen=True, tag=2):
     """A person under an account. ``opted`` is the mapped consent: True in, False out, None unknown.
 
     ``erased``: the mapped column of the ERP requests the erasure of the person. ``unreadable``: the field has text which names
-    no address for certain; it is not known whose row this is, so it has no name either.
+    no address for certain; it is not known whose row this is, so it has no name either. ``excluded``: addresses of the field
+    that the mapping excludes; they are not among ``emails``.
     """
 
     emails: tuple[str, ...]
@@ -42,10 +45,19 @@ class Contact(Row, frozen=True, tag=2):
     opted: bool | None
     erased: bool = False
     unreadable: bool = False
+    excluded: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Every address of the field, those that are excluded last."""
+        return (*self.emails, *self.excluded)
 
 
 class Header(Row, frozen=True, tag=3):
-    """The head of an order, credit note or quote. ``dated``: its date says when it was placed; 1900-01-01 does not."""
+    """The head of an order, credit note or quote.
+
+    ``dated``: its date says when it was placed; 1900-01-01 does not. ``excluded``: the mapping excludes its channel.
+    """
 
     number: str | None
     at: int
@@ -53,6 +65,7 @@ class Header(Row, frozen=True, tag=3):
     type: int | None
     status: int | None
     dated: bool = True
+    excluded: bool = False
 
 
 class Detail(Row, frozen=True, tag=4):
@@ -60,6 +73,7 @@ class Detail(Row, frozen=True, tag=4):
 
     ``erased``: its address belonged to an erased person and was removed. ``unreadable``: the first mapped column that is not
     empty has text which names no address for certain. ``emptied``: it is unreadable, and was empty when it last was not.
+    ``excluded``: the mapping excludes its address, which was left out.
     """
 
     email: str | None
@@ -67,6 +81,7 @@ class Detail(Row, frozen=True, tag=4):
     erased: bool = False
     unreadable: bool = False
     emptied: bool = False
+    excluded: bool = False
 
 
 class Total(Row, frozen=True, tag=5):

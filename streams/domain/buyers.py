@@ -1,11 +1,11 @@
 """One buyer: an account with its persons, or a person known only by the address on house orders.
 
-Turns a buyer into one :class:`Part` per address (``docs/contact-rules.md`` section 3).
+Turns a buyer into one :class:`AnyContribution` per address (``docs/contact-rules.md`` section 3).
 """
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -18,10 +18,14 @@ from streams.messages.changes import (
     BuyerContribution,
     Change,
     ChangeKind,
+    ContributionExcluded,
     ContributionHeld,
     OrderFact,
     Totals,
 )
+
+AnyContribution: TypeAlias = BuyerContribution | ContributionHeld | ContributionExcluded | AddressLeft
+"""What a buyer publishes to an address."""
 
 ERASED = ""
 """Stands where a name held the address of a person who was erased: unlike a blank one, it must be emptied in Dotdigital."""
@@ -111,7 +115,7 @@ def _with_last_address(old: Versioned[rows.Contact] | None, new: Versioned[rows.
     """A person whose address cannot be read stays at the last one that could, with the name that belonged to it."""
     if new.row is None or not new.row.unreadable or old is None or old.row is None:
         return new
-    last = {name: getattr(old.row, name) for name in ("emails", "first_name", "last_name")}
+    last = {name: getattr(old.row, name) for name in ("emails", "excluded", "first_name", "last_name")}
     return Versioned(new.position, msgspec.structs.replace(new.row, **last))
 
 
@@ -122,7 +126,7 @@ def addresses_concerned(row: BuyerRow, change: Change) -> set[str]:
 
 
 def _emails(cell: Versioned[rows.Contact] | None) -> tuple[str, ...]:
-    return cell.row.emails if cell is not None and cell.row is not None else ()
+    return cell.row.named if cell is not None and cell.row is not None else ()
 
 
 def _move(row: BuyerRow, change: Change, had: tuple[str, ...], has: tuple[str | None, ...]) -> None:
@@ -152,12 +156,13 @@ def addresses(key: str, row: BuyerRow, totals: Totals) -> list[str]:
     """The addresses to which this buyer belongs now, in a stable order."""
     if not is_person(key):
         return account_addresses(row)
-    return [key[1:]] if totals.live or any(cell.row is not None for cell in row.contacts.values()) else []
+    here = (key[1:] in cell.row.emails for cell in row.contacts.values() if cell.row is not None)
+    return [key[1:]] if totals.live or any(here) else []
 
 
 def account_addresses(row: BuyerRow) -> list[str]:
     """The addresses of an account: those of its persons by key, else its own; of a paged account those of whom was read."""
-    if _customer(row) is None:
+    if _customer(row) is None or _is_excluded(row):
         return []
     found = persons_addresses(row)
     return found if found or row.first is not None else list(_own_addresses(row))
@@ -184,7 +189,7 @@ def first_person(row: BuyerRow) -> tuple[int, str] | None:
 
 def default_address(row: BuyerRow) -> str | None:
     """The first of the account's addresses."""
-    if _customer(row) is None:
+    if _customer(row) is None or _is_excluded(row):
         return None
     first = first_person(row)
     return first[1] if first is not None else next(iter(_own_addresses(row)), None)
@@ -200,8 +205,16 @@ def _customer(row: BuyerRow) -> rows.Customer | None:
     return (row.customer.row if row.customer is not None else None) or row.last_customer
 
 
+def _is_excluded(row: BuyerRow) -> bool:
+    """Whether the mapping excludes the account."""
+    customer = _customer(row)
+    return customer is not None and customer.excluded
+
+
 def held_code(key: str, row: BuyerRow, totals: Totals) -> str | None:
     """Why a buyer's rows wait, if they do: an address is unreadable, or orders and persons are here without their account."""
+    if _is_excluded(row):
+        return None
     if _unreadable(row):
         return "unreadable_address"
     if is_person(key) or (row.customer is not None and row.customer.row is not None):
@@ -227,31 +240,61 @@ def unreadable_persons(row: BuyerRow) -> list[int]:
 
 def parts(
     key: str, row: BuyerRow, pages: Pages, only: AbstractSet[str] | None = None
-) -> tuple[dict[str, BuyerContribution | ContributionHeld | AddressLeft], str | None]:
+) -> tuple[dict[str, AnyContribution], str | None]:
     """The contribution to every address now, those that were left included; and the code if the buyer is held.
 
     Remembers these addresses in ``row``. With ``only``, nothing has changed for others than these addresses.
     """
     totals = totals_of(row.root)
     current = addresses(key, row, totals)
+    excluded = [address for address in _excluded_addresses(key, row) if address not in current]
     waiting = [] if current or is_person(key) or _customer(row) is not None else persons_addresses(row)
     last = find(row.root, totals.last[1], pages) if totals.last is not None and current else None
     moved = _destinations(row)
-    people = _people(row)
-    published: dict[str, BuyerContribution | ContributionHeld | AddressLeft] = {}
-    for address in current if only is None else [address for address in current if address in only]:
-        published[address] = _part(row, people.get(address, []), totals, last, moved.get(address, []))
+    people, answers = _people(row), _excluded_answers(row)
+    published: dict[str, AnyContribution] = {}
+    for address in _among(current, only):
+        part = _part(row, people.get(address, []), totals, last, moved.get(address, []))
+        # An exclusion holds back no opt-out, and no more than that counts of it.
+        out = False in answers.get(address, ())
+        published[address] = msgspec.structs.replace(part, opted=False) if out else part
         row.published_addresses[address] = None
-    for address in waiting if only is None else [address for address in waiting if address in only]:
+    for address in _among(waiting, only):
         published[address] = ContributionHeld(strictest({person.opted for person in people[address]}))
         row.published_addresses[address] = None
+    for address in _among(excluded, only):
+        said = {person.opted for person in people.get(address, ())} | answers.get(address, set())
+        published[address] = ContributionExcluded(strictest(said))
+        row.published_addresses[address] = None
     # Where something was ever published it must be withdrawn: otherwise that contact would keep this buyer's orders for ever.
-    gone = {**row.published_addresses, **moved}.keys() - {*current, *waiting}
-    for address in sorted(gone if only is None else gone & only):
+    gone = {**row.published_addresses, **moved}.keys() - {*current, *waiting, *excluded}
+    for address in _among(sorted(gone), only):
         if address not in published:
             left = published[address] = _left(moved.get(address, []), row.published_addresses.get(address))
             row.published_addresses[address] = left.moved_to
     return published, held_code(key, row, totals)
+
+
+def _among(found: list[str], only: AbstractSet[str] | None) -> list[str]:
+    return found if only is None else [address for address in found if address in only]
+
+
+def _excluded_addresses(key: str, row: BuyerRow) -> list[str]:
+    """Addresses of persons that have no contact because the mapping excludes them, or the whole account."""
+    people = (cell.row for _, cell in sorted(row.contacts.items()) if cell.row is not None)
+    every = _is_excluded(row)
+    found = dict.fromkeys(address for person in people for address in (person.named if every else person.excluded))
+    return [address for address in found if not is_person(key) or address == key[1:]]
+
+
+def _excluded_answers(row: BuyerRow) -> dict[str, set[bool | None]]:
+    """The consent of those whose address is excluded."""
+    found: dict[str, set[bool | None]] = {}
+    for cell in row.contacts.values():
+        if cell.row is not None:
+            for address in cell.row.excluded:
+                found.setdefault(address, set()).add(cell.row.opted)
+    return found
 
 
 def _destinations(row: BuyerRow) -> dict[str, list[tuple[bytes, str]]]:

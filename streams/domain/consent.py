@@ -143,6 +143,11 @@ def opted_out(consent: Consent) -> bool:
     return consent.erp.signal is Signal.OUT or consent.carried > consent.lifted
 
 
+def erp_opts_out(consent: Consent) -> bool:
+    """Whether the ERP says out now."""
+    return consent.erp.signal is Signal.OUT
+
+
 def must_send_opt_out(consent: Consent, status: str | None, *, sent: bool) -> bool:
     """Whether the next call must unsubscribe the contact; a pending one too.
 

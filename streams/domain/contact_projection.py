@@ -8,14 +8,22 @@ from typing import Any
 import msgspec
 import orjson
 
-from streams.domain.buyers import ERASED, is_person, name_of, strictest
+from streams.domain.buyers import ERASED, AnyContribution, is_person, name_of, strictest
 from streams.domain.held_reason import HeldReason
 from streams.domain.money import EXACT, money
 from streams.domain.times import utc_text
 from streams.domain.totals import combined
 from streams.domain.versioned import Versioned, is_not_older
 from streams.mapping import Mapping
-from streams.messages.changes import AddressLeft, BuyerContribution, Change, ContributionHeld, DesiredContact, Totals
+from streams.messages.changes import (
+    AddressLeft,
+    BuyerContribution,
+    Change,
+    ContributionExcluded,
+    ContributionHeld,
+    DesiredContact,
+    Totals,
+)
 
 _DAY = 86_400
 
@@ -30,7 +38,7 @@ class ContactRow(msgspec.Struct, array_like=True, gc=False):
     out, and since when.
     """
 
-    parts: dict[str, Versioned[BuyerContribution | ContributionHeld | AddressLeft]] = {}
+    parts: dict[str, Versioned[AnyContribution]] = {}
     version: int = 0
     shared: bool = False
     held: HeldReason | None = None
@@ -38,7 +46,7 @@ class ContactRow(msgspec.Struct, array_like=True, gc=False):
 
 def apply(row: ContactRow, change: Change) -> bool:
     """Write one buyer's part; False when it is older than what is there."""
-    if not isinstance(change.row, BuyerContribution | ContributionHeld | AddressLeft):
+    if not isinstance(change.row, AnyContribution):
         raise TypeError(f"a contact takes parts, not {change.kind.name}")
     buyer = str(change.pk)
     if not is_not_older(row.parts.get(buyer), change.position):
@@ -50,9 +58,11 @@ def apply(row: ContactRow, change: Change) -> bool:
     return True
 
 
-def held_code(row: ContactRow) -> str | None:
+def held_code(row: ContactRow, mapping: Mapping) -> str | None:
     """Why the contact cannot be worked out; then what was delivered of it stays."""
-    return "address_shared" if row.shared else None
+    accounts = sum(isinstance(cell.row, BuyerContribution) and not is_person(buyer) for buyer, cell in row.parts.items())
+    # An address of many accounts is a shop's placeholder: its contact would be one person with everybody's spend.
+    return "address_shared" if row.shared or accounts >= mapping.exclude.shared_by else None
 
 
 def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:
@@ -60,17 +70,20 @@ def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:
     held = [cell.row for cell in row.parts.values() if isinstance(cell.row, ContributionHeld)]
     live = {buyer: cell.row for buyer, cell in row.parts.items() if isinstance(cell.row, BuyerContribution)}
     moved_to, left_at = _departures(row)
-    if held or row.shared:
-        said = {part.opted for part in live.values()} | {part.opted for part in held}
+    said = {part.opted for part in live.values()} | {part.opted for part in held}
+    if any(isinstance(cell.row, ContributionExcluded) and cell.row.opted is False for cell in row.parts.values()):
+        # An exclusion holds back no opt-out, and no more than that counts of it.
+        said.add(False)
+    if held or held_code(row, mapping) is not None:
         return DesiredContact(None, strictest(said), moved_to, left_at=left_at, held=True)
     if not live:
-        return DesiredContact(None, None, moved_to, left_at=left_at)
+        return DesiredContact(None, strictest(said), moved_to, left_at=left_at)
     totals = combined([part.totals for part in live.values()])
     # Sorted: the outbox compares digests, so equal fields must be equal bytes.
     fields = orjson.dumps(merged(live, totals, mapping), option=orjson.OPT_SORT_KEYS)
     return DesiredContact(
         fields,
-        strictest({part.opted for part in live.values()}),
+        strictest(said),
         moved_to,
         totals.despatched,
         left_at,

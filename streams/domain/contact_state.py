@@ -103,7 +103,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
             return True
         if self.refused:
             return False
-        if self.erase is not None:
+        if self.erase is not None or self.opt_out_alone:
             return True
         if self.hash is None:
             return False
@@ -118,11 +118,19 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     @property
     def insistent(self) -> bool:
         """Whether Dotdigital refused an opt-out or an erasure, which nobody may give up."""
-        return self.refused and (self.erase is not None or (self.must_send_opt_out and self.fields is not None and self.known))
+        opt_out = self.opt_out_alone or (self.must_send_opt_out and self.fields is not None and self.known)
+        return self.refused and (self.erase is not None or opt_out)
+
+    @property
+    def opt_out_alone(self) -> bool:
+        """Whether Orderwise opts out a contact that is not wanted, or not yet, because of an exclusion or a shared address."""
+        return self.fields is None and self.known and consent.erp_opts_out(self.consent) and self.must_send_opt_out
 
     @property
     def desired_digest(self) -> bytes | None:
         """Identifies what is wanted: the content, or that the person be forgotten."""
+        if self.erase is None and self.hash is None and self.opt_out_alone:
+            return b"out"
         return self.hash if self.erase is None else self.erase
 
     @property
@@ -276,6 +284,7 @@ def _apply_checkpoint(row: ContactDeliveryState, event: Checkpoint) -> None:
             row.creation = row.creation.withdrawn(event.attempted_before)
         case OptOutSent():
             row.opt_out_sent = row.opt_out_sent or _passed_on(row, event.opt_outs)
+            row.unsubscribed_by_us = row.unsubscribed_by_us or event.unsubscribed
         case ContactLooked():
             _observe_call(row, event.observed, event.created_as)
             if event.departures == row.departures:

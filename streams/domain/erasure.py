@@ -64,10 +64,10 @@ def _person(buyer: str) -> set[str]:
 def _scrubbed_row(row: T, erased: Erased) -> T:
     match row:
         case rows.Contact():
-            emails = _others(row.emails, erased)
-            known = bool(emails) or not row.emails
+            emails, excluded = _others(row.emails, erased), _others(row.excluded, erased)
+            known = bool(emails or excluded) or not row.named
             first, last = (_name(name, erased) if known else None for name in (row.first_name, row.last_name))
-            return _with(row, emails=emails, first_name=first, last_name=last)
+            return _with(row, emails=emails, first_name=first, last_name=last, excluded=excluded)
         case rows.Customer():
             return _with(row, account=_text(row.account, erased), emails=_others(row.emails, erased))
         case rows.Detail(email=str(email)) if erased(email):
@@ -155,7 +155,7 @@ def _scrub_account(account: rows.Customer | None, erased: ErasedDigests) -> rows
 
 def _in_contacts(cells: dict[int, Versioned[rows.Contact]]) -> Iterator[str]:
     for person in (cell.row for cell in cells.values() if cell.row is not None):
-        yield from person.emails
+        yield from person.named
         # Names are searched too: people type addresses where a name belongs.
         yield from (address for text in (person.first_name, person.last_name) for address in _written(text))
 

@@ -45,7 +45,7 @@ def keep_header(last: LastWorkable, old: Versioned[rows.Header] | None, new: Ver
     before, since = old.row, last.since or old.position
     if new.position != old.position or new.row.status != before.status:
         last.since = since if new.row.status == before.status else None
-    same = (before.type, before.status, before.customer) == (new.row.type, new.row.status, new.row.customer)
+    same = _says(before) == _says(new.row)
     if not same and mapping.order.types.kind(before.type) is not None and before.customer is not None:
         house = before.customer in mapping.house_accounts
         others = [
@@ -55,6 +55,10 @@ def keep_header(last: LastWorkable, old: Versioned[rows.Header] | None, new: Ver
             and (former.row.status != before.status or (former.row.customer in mapping.house_accounts) != house)
         ]
         last.headers = [Versioned(since, before), *others][:_MOST_HEADERS]
+
+
+def _says(header: rows.Header) -> tuple[object, ...]:
+    return header.type, header.status, header.customer, header.excluded
 
 
 def keep(last: dict[int, T], key: int, old: Versioned[T] | None, new: Versioned[T], usable: Callable[[T], bool]) -> None:
@@ -76,8 +80,10 @@ def with_readable_address(old: Versioned[rows.Detail] | None, new: Versioned[row
     """An address that cannot be read is not one that was emptied: the one before stays, or that there was none."""
     if new.row is None or not new.row.unreadable or old is None or old.row is None:
         return new
-    emptied = old.row.emptied if old.row.unreadable else old.row.email is None
-    return Versioned(new.position, msgspec.structs.replace(new.row, email=old.row.email, emptied=emptied))
+    before = old.row
+    emptied = before.emptied if before.unreadable else before.email is None and not before.excluded
+    kept = msgspec.structs.replace(new.row, email=before.email, emptied=emptied, excluded=before.excluded)
+    return Versioned(new.position, kept)
 
 
 def lowest(cells: dict[int, Versioned[T]]) -> T | None:

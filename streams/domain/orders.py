@@ -229,7 +229,7 @@ def document_state(row: OrderRow, statuses: Statuses, mapping: Mapping) -> Docum
     header = _row(row.header)
     if row.too_large or header is None:
         return _incomplete(row)
-    if mapping.order.types.kind(header.type) == "ignore":
+    if _is_ignored(header, mapping):
         # Whatever else of it cannot be worked out.
         return None
     return _worked_out(row, _head(row, statuses, mapping), mapping)
@@ -243,7 +243,7 @@ def _worked_out(row: OrderRow, head: _Head, mapping: Mapping) -> DocumentState:
     fault = _first_fault(row, head, mapping) or ("credit_without_order" if unknown else None) or head.fault
     if header is None or status is None or total is None or total.net is None or currency is None:
         return Held(fault or "order_without_header", withdrawn=currency is None and bool(row.last.unpriced))
-    if mapping.order.types.kind(header.type) == "ignore":
+    if _is_ignored(header, mapping):
         return None
     if any(line not in row.owners for line in unknown):
         # What was published before the line arrived was never true.
@@ -257,6 +257,12 @@ def _worked_out(row: OrderRow, head: _Head, mapping: Mapping) -> DocumentState:
     credit = mapping.order.types.kind(header.type) == "credit"
     fact = OrderFact(header.number, header.at, status, credit, EXACT.multiply(total.net, currency.rate), despatched)
     return Live(fact, buyer, total.net, currency, fault)
+
+
+def _is_ignored(header: rows.Header, mapping: Mapping) -> bool:
+    """Whether the mapping says that the order is none of ours: its type, its channel, or the house account that it is on."""
+    house = header.customer in mapping.house_accounts and header.customer in mapping.exclude.accounts
+    return header.excluded or house or mapping.order.types.kind(header.type) == "ignore"
 
 
 def _first_fault(row: OrderRow, head: _Head, mapping: Mapping) -> str | None:
@@ -285,7 +291,7 @@ def _head(row: OrderRow, statuses: Statuses, mapping: Mapping) -> _Head:
 
 def _is_anybodys(header: rows.Header, detail: rows.Detail | None, mapping: Mapping) -> bool:
     """Whether the header says that the order is a house order, and the detail does not say whose: its address is unreadable."""
-    if header.customer not in mapping.house_accounts or detail is None or detail.erased:
+    if header.customer not in mapping.house_accounts or detail is None or detail.erased or detail.excluded:
         return False
     return detail.unreadable and detail.email is None and not detail.emptied
 
@@ -321,14 +327,14 @@ def _incomplete(row: OrderRow) -> Held | None:
 
 
 def _buyer(header: rows.Header, detail: rows.Detail | None, mapping: Mapping) -> str | Held | None:
-    """The buyer's key; None for a person who must be forgotten."""
+    """The buyer's key; None for a person who must be forgotten, or whom the mapping excludes."""
     if not header.dated:
         return Held("order_without_date")
     if header.customer is None:
         return Held("order_without_customer")
     if header.customer not in mapping.house_accounts:
         return customer_key(header.customer)
-    if detail is not None and detail.erased:
+    if detail is not None and (detail.erased or detail.excluded):
         return None
     if detail is not None and detail.email is not None:
         return address_key(detail.email)

@@ -43,7 +43,7 @@ class ErasureFlagColumn:
         if column in image.missing and (event.after[column] == UNAVAILABLE or not self._flagged(event.before)):
             raise RecordError("address_unavailable", f"{column} is not available, and the row requests an erasure")
         former = address_field((event.before or {}).get(column), column).found
-        return tuple(dict.fromkeys((*row.emails, *former)))
+        return tuple(dict.fromkeys((*row.named, *former)))
 
     def _flagged(self, before: dict[str, Any] | None) -> bool:
         """Whether the row requested the erasure before this change; then it had its address."""

@@ -104,7 +104,7 @@ class Router:
                 yield route.topic, route.change(parent, key, event.position, lane, caused_at, row, image.keep)
         if event.before is None:
             return
-        gone = AddressLeft(row.emails[0]) if isinstance(row, Contact) and row.emails else None
+        gone = AddressLeft(row.named[0]) if isinstance(row, Contact) and row.named else None
         for parent in self._former(route, event.before, after, key):
             yield route.topic, route.change(parent, key, event.position, lane, caused_at, gone)
 

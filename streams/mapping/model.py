@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from streams.mapping.delivery import Delivery
+from streams.mapping.exclusions import Exclusions
 from streams.mapping.parts import Identifier, MappingPart, folded, texts
 from streams.mapping.tables import (
     Contact,
@@ -198,6 +199,7 @@ class Mapping(MappingPart):
     customer: Customer
     contact: Contact
     house_accounts: frozenset[int] = frozenset()
+    exclude: Exclusions = Exclusions()
     consent: ConsentRule = ConsentRule()
     order: Order
     returns: Return | None = None
@@ -254,6 +256,14 @@ class Mapping(MappingPart):
         """The data fields that keep what Dotdigital has where Orderwise has no value: by default names, which people type."""
         policies = {"first_name": "keep", "last_name": "keep"} | self.blank_fields
         return frozenset(getattr(self.contact_fields, value) for value, policy in policies.items() if policy == "keep")
+
+    @model_validator(mode="after")
+    def _exclusions_mapped(self) -> Self:
+        if self.exclude.customer_types and self.customer.type is None:
+            raise ValueError("exclude.customer_types needs customer.type, the column of the account's type")
+        if self.exclude.channels and self.order.header.channel is None:
+            raise ValueError("exclude.channels needs order.header.channel, the column of the order's channel")
+        return self
 
     @model_validator(mode="after")
     def _blanks_known(self) -> Self:

@@ -25,11 +25,12 @@ class Section(MappingPart):
 
 
 class Customer(Section):
-    """The account table."""
+    """The account table. ``type``: a column by which accounts can be excluded."""
 
     account: Identifier
     trade: Identifier
     emails: tuple[Identifier, ...] = ()
+    type: Identifier | None = None
 
 
 class Contact(Section):
@@ -43,13 +44,14 @@ class Contact(Section):
 
 
 class Header(Section):
-    """The order's head: one row per order, credit note or quote."""
+    """The order's head: one row per order, credit note or quote. ``channel``: a column by which orders can be excluded."""
 
     number: Identifier
     at: Identifier
     customer: Identifier
     type: Identifier
     status: Identifier
+    channel: Identifier | None = None
 
 
 class Detail(Section):

@@ -165,6 +165,12 @@ class ContributionHeld(_Message, frozen=True, tag=40):
     opted: bool | None
 
 
+class ContributionExcluded(_Message, frozen=True, tag=41):
+    """A buyer has the address, but the mapping excludes one or the other: it shows nothing. Opt-outs count all the same."""
+
+    opted: bool | None
+
+
 class DesiredContact(_Message, frozen=True, tag=26):
     """The content that a contact should have: JSON of its data fields, or None when it should not be ours any more.
 

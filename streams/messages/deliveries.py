@@ -83,9 +83,10 @@ class CreationWithdrawn(_TaskEvent, kw_only=True, frozen=True, tag="creation-wit
 
 
 class OptOutSent(_TaskEvent, kw_only=True, frozen=True, tag="opt-out-sent"):
-    """Opt-outs were passed on beside data that Dotdigital refused."""
+    """Opt-outs were passed on without data, or beside data that Dotdigital refused; ``unsubscribed``: the call did it."""
 
     opt_outs: int
+    unsubscribed: bool = False
 
 
 class ContactLooked(_TaskEvent, kw_only=True, frozen=True, tag="looked"):

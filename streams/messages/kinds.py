@@ -16,6 +16,7 @@ from streams.messages.changes import (
     Change,
     ChangeKind,
     ContactObserved,
+    ContributionExcluded,
     ContributionHeld,
     CreditedAmount,
     DesiredContact,
@@ -199,7 +200,7 @@ class BuyerContributionChange(Change, tag=ChangeKind.BUYER_CONTRIBUTION.value):
     """What a buyer contributes to an address, that this is not known, or that it left; key: the address, pk: the buyer."""
 
     kind: ClassVar[ChangeKind] = ChangeKind.BUYER_CONTRIBUTION
-    row: BuyerContribution | ContributionHeld | AddressLeft
+    row: BuyerContribution | ContributionHeld | ContributionExcluded | AddressLeft
 
 
 class VariantInfoChange(Change, tag=ChangeKind.VARIANT_INFO.value):

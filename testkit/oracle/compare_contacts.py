@@ -31,10 +31,15 @@ def contact_differences(
     found: list[Difference] = []
     for email in sorted((expected.contacts.keys() | live.keys()) - expected.erased):
         wanted, held = expected.contacts.get(email), live[email]
-        if wanted is None:
+        if email in expected.shared and wanted is not None:
+            for contact in held:
+                found += _status(email, wanted, contact, mapping, opted_in_ever, preexisting or frozenset())
+        elif wanted is None:
             for contact in held:
                 theirs = None if preexisting is None else preexisting | unsubscribed_there
                 found += _leftover(email, contact, mapping, theirs)
+                if email in expected.opted_out and contact.status == "subscribed":
+                    found.append(Difference("consent", email, "status", "not subscribed: the rows opt out", contact.status))
         elif len(held) != 1:
             found.append(Difference("contact", email, "contact", "one live contact", f"{len(held)} live contacts"))
         else:

@@ -22,7 +22,7 @@ def list_differences(
     for contact in account.by_id.values():
         email = contact.email.strip().lower()
         due, member = expected.recent_buyers.get(email, "out"), number in contact.lists
-        if email in expected.erased or due == "either" or (due == "in") == member:
+        if email in expected.erased | expected.shared or due == "either" or (due == "in") == member:
             continue
         if due == "in" or (preexisting is not None and email not in preexisting):
             yield Difference("list", email, "member", due == "in", member, str(wanted.list))

@@ -7,7 +7,8 @@ from typing import Any
 
 from streams.mapping import Mapping
 from testkit.oracle.erasure import without
-from testkit.oracle.expected_contacts import Expected, expected_contacts
+from testkit.oracle.exclusions import opted_out_regardless, shared_addresses, without_excluded
+from testkit.oracle.expected_contacts import Expected, customer_addresses, expected_contacts
 from testkit.oracle.expected_records import OrderRecord, order_records
 from testkit.oracle.followups import follow_ups
 from testkit.oracle.frozen import History, thawed
@@ -20,6 +21,8 @@ from testkit.oracle.row_reading import Tables
 class Expectation:
     """What the account must hold; ``erased`` are addresses of which it must hold nothing (delivery rules §9).
 
+    ``shared`` are addresses of many accounts: what they hold depends on what was delivered before they were. ``opted_out``:
+    addresses that rows opt out, though the mapping excludes them.
     ``other`` is right as well, document by document, where it depends on the order of two tables what is frozen (contact rules
     §2a).
     """
@@ -30,6 +33,8 @@ class Expectation:
     recent_buyers: dict[str, Membership]
     follow_ups: dict[str, frozenset[str]]
     erased: frozenset[str]
+    shared: frozenset[str] = frozenset()
+    opted_out: frozenset[str] = frozenset()
     other: "Expectation | None" = None
 
     def only(self, addresses: Collection[str]) -> "Expectation":
@@ -56,8 +61,12 @@ def expectation(
 
 
 def _expectation(tables: Tables, mapping: Mapping, at: datetime, gone: frozenset[str]) -> Expectation:
-    remaining = without(tables, mapping, gone)
-    contacts = expected_contacts(remaining, mapping)
+    known = without(tables, mapping, gone)
+    remaining, out = without_excluded(known, mapping), opted_out_regardless(known, mapping)
+    contacts = {
+        email: replace(found, consent="out") if email in out else found
+        for email, found in expected_contacts(remaining, mapping).items()
+    }
     return Expectation(
         contacts=contacts,
         orders=order_records(remaining, mapping),
@@ -65,4 +74,6 @@ def _expectation(tables: Tables, mapping: Mapping, at: datetime, gone: frozenset
         recent_buyers=recent_buyers(contacts, mapping, at),
         follow_ups=follow_ups(remaining, mapping, contacts),
         erased=gone,
+        shared=shared_addresses(customer_addresses(remaining, mapping).values(), mapping),
+        opted_out=out,
     )

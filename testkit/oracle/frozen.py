@@ -14,6 +14,7 @@ from typing import TypeAlias
 from streams.mapping import Mapping
 from streams.mapping.tables import Products
 from testkit.oracle.addresses import first_used, unreadable
+from testkit.oracle.exclusions import excluded_order
 from testkit.oracle.row_reading import Row, Tables, money, reference, text
 
 History: TypeAlias = Dict[str, Dict[str, Sequence[Row | None]]]
@@ -85,7 +86,7 @@ def _put_back_headers(found: dict[str, dict[str, Row]], history: History, mappin
 
     def workable(key: str, row: Row, statuses: Dict[str, Row] = all_statuses) -> bool:
         kind, status = mapping.order.types.kind(reference(row[names.type])), reference(row[names.status])
-        if kind == "ignore":
+        if kind == "ignore" or excluded_order(row, mapping):
             return True
         known = status is not None and str(status) in statuses and _status_known(statuses[str(status)], mapping)
         customer = reference(row[names.customer])

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from streams.mapping import DocumentKind, Mapping, Status
 from streams.mapping.model import Currency
 from testkit.oracle.addresses import addresses, first_used, unreadable
+from testkit.oracle.exclusions import excluded_order
 from testkit.oracle.frozen import DELETED, History, thawed
 from testkit.oracle.row_reading import EXACT, Row, Tables, instant, meaningful, money, reference, rows, text
 
@@ -127,6 +128,8 @@ def _judged(order: int, parts: _Parts, mapping: Mapping) -> LiveOrder | str:  # 
     detail = next(iter(parts.details.get(order, [])), None)
     total = next(iter(parts.totals.get(order, [])), None)
 
+    if excluded_order(header, mapping):
+        return "ignored"
     kind: DocumentKind | None = o.types.kind(reference(header[o.header.type]))
     if kind is None:
         return "unknown_type"

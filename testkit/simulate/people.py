@@ -37,6 +37,11 @@ DOMAINS = (
     "inbox.example.net",
 )
 INTERNATIONAL_DOMAIN = "bücher.example"
+RELAY_DOMAIN = "marketplace.amazon.example"
+_ONE_RELAYED_IN = 40
+"""So many people have one whose address is a marketplace's relay."""
+PLACEHOLDER = "orders@shop.example.org"
+"""What the shop types where it does not know an account's address."""
 
 _ASCII = str.maketrans("éëíłøü", "eeilou", "'")
 _NOTHING = ("n/a", "none", "TBC", "-", "no email", "@", "unknown@", "@example.com", "refused", " ")
@@ -58,6 +63,8 @@ def person(rng: random.Random, number: int) -> Person:
         local, domain = f"{first}.{last}{number}".lower().replace("'", ""), INTERNATIONAL_DOMAIN
     else:
         local, domain = f"{first}.{last}{number}".lower().translate(_ASCII), rng.choice(DOMAINS)
+        if number % _ONE_RELAYED_IN == 0:
+            domain = RELAY_DOMAIN
     return Person(first, last, f"{local}@{domain}")
 
 

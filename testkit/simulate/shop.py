@@ -20,6 +20,8 @@ from testkit.simulate.tables import CONTACT, CUSTOMER, DESPATCH, DETAIL, HEADER,
 
 Kind = Literal["order", "credit", "quote"]
 _RECENT = 50
+_ONE_UNKNOWN_IN = 4
+"""So many accounts without a person's address have the placeholder."""
 
 
 @dataclass(slots=True)
@@ -173,6 +175,9 @@ class Shop:
             statement, invoice = (None, self.email_field(account.person.email))
             if chance < 0.08:
                 statement, invoice = self.email_field(account.person.email), self.person().email
+            if key % _ONE_UNKNOWN_IN == 0:
+                self.seen["email_placeholder"] += 1
+                statement = people.PLACEHOLDER
             contact_count = rng.randint(0, 1)
         elif trade:
             statement = f"accounts{key}@example.com"

@@ -29,7 +29,7 @@ def kept(event: RowEvent, **large: frozenset[str]) -> tuple[str, ...]:
     ("table", "column", "fields"),
     [
         ("customer_detail", "cd_ow_account", {"account"}),
-        ("customer_contact", "cc_email", {"emails", "unreadable"}),
+        ("customer_contact", "cc_email", {"emails", "excluded", "unreadable"}),
         ("order_header", "oh_order_number", {"number"}),
         ("delivery_header", "dh_consignment_number", {"consignment"}),
         ("order_status", "os_description", {"text"}),

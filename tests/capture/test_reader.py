@@ -38,6 +38,41 @@ def of_products(part: str, **columns: Any) -> TableReader:
     return readers(MAPPING.model_copy(update={"products": products}))[section.table]
 
 
+class TestExclusions:
+    def test_an_excluded_address_stands_apart_and_keeps_its_person(self) -> None:
+        row = read("customer_contact", cc_email="ann@bright.co.uk; x1@marketplace.amazon.co.uk")
+        assert row == rows.Contact(("ann@bright.co.uk",), "Ann", "Lee", None, excluded=("x1@marketplace.amazon.co.uk",))
+
+    def test_of_an_account_and_an_order_it_is_left_out(self) -> None:
+        assert read("customer_detail", cd_statement_email="noreply@bright.co.uk") == rows.Customer("BRI001", True, ())
+        detail = read("order_header_detail", ohd_delivery_email="noreply@bright.co.uk", ohd_invoice_email="ann@bright.co.uk")
+        assert detail == rows.Detail(None, 1, excluded=True)
+
+    def test_accounts_by_id_and_by_type_and_orders_by_channel(self) -> None:
+        exclude = MAPPING.exclude.model_copy(
+            update={"accounts": frozenset({7}), "customer_types": frozenset({"staff"}), "channels": frozenset({"4"})}
+        )
+        header = MAPPING.order.header.model_copy(update={"channel": "oh_channel"})
+        sections = {
+            "exclude": exclude,
+            "customer": MAPPING.customer.model_copy(update={"type": "cd_type"}),
+            "order": MAPPING.order.model_copy(update={"header": header}),
+        }
+        found = readers(MAPPING.model_copy(update=sections))
+
+        def excluded(table: str, **columns: Any) -> object:
+            row = found[table].read(ROWS[table] | columns)
+            assert isinstance(row, rows.Customer | rows.Header | rows.Contact)
+            return row.excluded
+
+        assert excluded("customer_detail", cd_id=7, cd_type=None) is True
+        assert excluded("customer_detail", cd_id=8, cd_type=" Staff") is True
+        assert excluded("customer_detail", cd_id=8, cd_type="trade") is False
+        assert excluded("customer_contact", cc_customer_id=7) == ("ann@bright.co.uk",)
+        assert excluded("order_header", oh_channel=4) is True
+        assert excluded("order_header", oh_channel=None) is False
+
+
 class TestTables:
     def test_every_mapped_table_has_a_reader(self) -> None:
         assert READERS.keys() == ROWS.keys()

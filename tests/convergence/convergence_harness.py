@@ -44,6 +44,6 @@ def expected_held_of(truth: Truth, mapping: Mapping) -> dict[str, int]:
 
 
 def of_orders(counts: dict[str, int]) -> dict[str, int]:
-    """Held documents without those reasons for which a buyer may be held too: the oracle counts no buyers."""
-    buyers = {"customer_not_loaded", "contact_without_customer", "unreadable_address"}
-    return {code: count for code, count in counts.items() if code not in buyers}
+    """Held documents without those reasons for which a buyer or a contact may be held: the oracle counts orders."""
+    others = {"customer_not_loaded", "contact_without_customer", "unreadable_address", "address_shared"}
+    return {code: count for code, count in counts.items() if code not in others}

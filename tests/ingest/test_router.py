@@ -341,7 +341,7 @@ class TestLanes:
 class TestUnavailableColumns:
     def test_their_fields_are_empty_and_named(self) -> None:
         (change,) = routed(event("customer_contact", before={"cc_email": UNAVAILABLE}, after={"cc_email": UNAVAILABLE}))
-        assert change.keep == ("emails", "unreadable")
+        assert change.keep == ("emails", "excluded", "unreadable")
         assert change.row == rows.Contact((), "Ann", "Lee", None)
 
     def test_an_unmapped_one_is_no_matter(self) -> None:

@@ -48,7 +48,7 @@ class Planner:
             alone = row.fields is None or row.erase is not None or opt_out or row.owed_to or row.vanished
             work = Work.ALONE if alone else Work.EXISTING if row.known else Work.NEW
             # A refusal and an erasure wait for no import; a contact that only leaves must not be brought back by one.
-            overtakes = row.erase is not None or (row.fields is not None and opt_out)
+            overtakes = row.erase is not None or row.opt_out_alone or (row.fields is not None and opt_out)
             return DeliveryTask(key, partition, row.due, Lane(row.lane), work, overtakes=overtakes)
         if row.listed or row.join_unconfirmed:
             leaves_at = self._policy.listed_until(row) * 1000

@@ -27,6 +27,9 @@ def removal_kind(key: str, row: Any) -> RemovalKind | None:
     time.
     """
     match row:
+        case ContactDeliveryState() if row.opt_out_alone:
+            # Before the contact leaves, if it does: the brake must not hold back the opt-out.
+            return None
         case ContactDeliveryState() if row.erase is None and row.fields is None and row.dirty:
             ours = row.known or row.delivered is not None or row.outcome_unknown or row.creation.ours is not None
             return RemovalKind.CONTACTS if ours and not row.moved_to else None

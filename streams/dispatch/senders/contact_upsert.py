@@ -121,17 +121,18 @@ async def deliver_contact(api: Api, upsert: ContactUpsert, checkpoint: WriteChec
         return msgspec.structs.replace(event, list_refusal=refusal)
 
 
-async def send_opt_out(api: Api, email: str, row: ContactDeliveryState) -> bool:
-    """Send an opt-out and nothing else; False if there is no such contact.
+async def send_opt_out(api: Api, email: str, row: ContactDeliveryState) -> bool | None:
+    """Send an opt-out and nothing else; False if the contact is refused already, None if there is none.
 
     Raises:
         DotdigitalError: as the client raises; it may be repeated.
     """
     found = await api.find(email)
     if found is None:
+        return None
+    if not consent.must_send_opt_out(row.consent, found.email_status, sent=row.opt_out_sent):
         return False
-    if consent.must_send_opt_out(row.consent, found.email_status, sent=row.opt_out_sent):
-        await api.update_by_id(found.contact_id, NOTHING, status=UNSUBSCRIBED)
+    await api.update_by_id(found.contact_id, NOTHING, status=UNSUBSCRIBED)
     return True
 
 
@@ -244,7 +245,8 @@ class _ContactCalls:
             if tighten:
                 # The opt-out goes out even when the data cannot.
                 await self.api.update_by_id(found.contact_id, NOTHING, status=status)
-                await self.checkpoint(OptOutSent(task=upsert.task, at=self.clock.now_ms(), opt_outs=row.opt_outs))
+                now = self.clock.now_ms()
+                await self.checkpoint(OptOutSent(task=upsert.task, at=now, opt_outs=row.opt_outs, unsubscribed=True))
             raise
         return self._updated(contact, upsert.creation_seen(contact), opt_out_now=tighten)
 

@@ -25,6 +25,7 @@ from streams.messages.deliveries import (
     Checkpoint,
     ContactCreated,
     ContactLooked,
+    ContactMissing,
     ContactUpdated,
     CreationAttempted,
     CreationWithdrawn,
@@ -126,7 +127,7 @@ class SingleCallSender:
         await self._context.log.write(task.partition, ListLeft(task=task.key, at=self._clock.now_ms()))
 
     async def _deliver(self, task: DeliveryTask, row: ContactDeliveryState, api: Api, join: int | None) -> None:
-        if row.erase is None and (row.insistent or self._queue.blockers.writes.paused):
+        if row.erase is None and (row.insistent or row.opt_out_alone or self._queue.blockers.writes.paused):
             await self._opt_out(task, row, api)
             return
         email, leaving = owner_of(task.key), row.fields is None or row.erase is not None
@@ -145,10 +146,15 @@ class SingleCallSender:
         await self._context.log.write(task.partition, event)
 
     async def _opt_out(self, task: DeliveryTask, row: ContactDeliveryState, api: Api) -> None:
-        """An opt-out goes out without the data: they wait, for writes are paused, or were refused."""
+        """An opt-out goes out without the data: they wait, for writes are paused, or were refused, or there are none."""
         now = self._clock.now_ms()
-        if row.must_send_opt_out and await send_opt_out(api, owner_of(task.key), row):
-            await self._context.log.write(task.partition, OptOutSent(task=task.key, at=now, opt_outs=row.opt_outs))
+        done = await send_opt_out(api, owner_of(task.key), row) if row.must_send_opt_out else None
+        if done is not None:
+            sent = OptOutSent(task=task.key, at=now, opt_outs=row.opt_outs, unsubscribed=done)
+            await self._context.log.write(task.partition, sent)
+        elif row.opt_out_alone:
+            await self._context.log.write(task.partition, ContactMissing(task=task.key, at=now))
+            return
         # Until what was written down is read the task still looks like an opt-out.
         self._queue.give_back(task, now + _UNREAD_MS)
 

@@ -1,0 +1,149 @@
+"""Who is excluded, from the captured row to the desired contact: no contact and no record, but every opt-out."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from streams.capture import rows
+from streams.messages.changes import ChangeKind
+from tests.agents.pipeline import (
+    ANN,
+    BOB,
+    EVE,
+    HOUSE,
+    LOOKUP,
+    MAPPING,
+    ORDER,
+    TOPICS,
+    Pipeline,
+    Step,
+    change,
+    customer,
+    detail,
+    header,
+    house_person,
+    of_order,
+    person,
+    total,
+)
+
+
+def excluding(step: Step, **fields: Any) -> Step:
+    """The same row, as ingest reads it under a mapping that excludes something of it."""
+    return [(topic, type(one)(one.key, one.pk, one.position, 1, 0, _with(one.row, fields))) for topic, one in step]
+
+
+def _with(row: Any, fields: dict[str, Any]) -> Any:
+    return None if row is None else replace(row, **fields)
+
+
+def relayed(pk: int, account: int, *emails: str, at: int = 1, opted: bool | None = None) -> Step:
+    """A person all of whose addresses are excluded."""
+    return excluding(person(pk, account, *emails, at=at, opted=opted), emails=(), excluded=emails)
+
+
+def opted(pipeline: Pipeline, email: str) -> bool | None:
+    return pipeline.desired[email][1].opted
+
+
+def test_an_excluded_address_has_no_contact_and_the_others_of_the_account_keep_everything() -> None:
+    pipeline = Pipeline().pump(LOOKUP, customer(1), relayed(1, 1, EVE), person(2, 1, ANN), ORDER)
+    assert pipeline.content().keys() == {ANN}
+    assert pipeline.count(ANN) == 1
+    assert pipeline.records().keys() == {(ANN, "SO10")}
+
+
+@pytest.mark.parametrize("said", [True, False, None])
+def test_of_its_consent_only_an_opt_out_counts(said: bool | None) -> None:
+    pipeline = Pipeline().pump(customer(1), relayed(1, 1, EVE, opted=said))
+    assert not pipeline.content()
+    assert opted(pipeline, EVE) is (False if said is False else None)
+    shared = Pipeline().pump(customer(1), relayed(1, 1, EVE, opted=said), customer(2), person(2, 2, EVE))
+    assert opted(shared, EVE) is (False if said is False else None)
+
+
+def test_an_exclusion_that_comes_later_withdraws_and_is_no_move() -> None:
+    pipeline = Pipeline().pump(customer(1), person(1, 1, ANN, BOB))
+    pipeline.pump(excluding(person(1, 1, BOB, at=2), excluded=(ANN,)))
+    assert pipeline.content().keys() == {BOB}
+    assert pipeline.desired[ANN][1].moved_to == ()
+    pipeline.pump(person(1, 1, ANN, BOB, at=3))
+    assert pipeline.content().keys() == {ANN, BOB}
+
+
+def test_an_excluded_account_shows_nothing_and_gets_no_record() -> None:
+    pipeline = Pipeline().pump(LOOKUP, customer(1), person(1, 1, ANN, opted=False), ORDER)
+    assert pipeline.content().keys() == {ANN}
+    pipeline.pump(excluding(customer(1, at=2), excluded=True))
+    assert not pipeline.content()
+    assert not pipeline.records()
+    assert opted(pipeline, ANN) is False
+    pipeline.pump(customer(1, at=3))
+    assert pipeline.records().keys() == {(ANN, "SO10")}
+
+
+def test_a_deleted_account_stays_excluded() -> None:
+    pipeline = Pipeline().pump(excluding(customer(1), excluded=True), person(1, 1, ANN))
+    pipeline.pump([change(TOPICS.buyers, ChangeKind.CUSTOMER, "c1", 1, None, 2)])
+    assert not pipeline.content()
+
+
+def test_an_order_of_an_excluded_channel_counts_nowhere() -> None:
+    pipeline = Pipeline().pump(LOOKUP, customer(1, ANN), ORDER, header(11), total(11))
+    assert pipeline.count(ANN) == 2
+    pipeline.pump(excluding(header(11, at=2), excluded=True))
+    assert pipeline.count(ANN) == 1
+    assert pipeline.records().keys() == {(ANN, "SO10")}
+    assert not pipeline.orders.held.counts()
+
+
+def test_a_channel_that_is_excluded_withdraws_even_what_cannot_be_worked_out() -> None:
+    pipeline = Pipeline().pump(LOOKUP, customer(1, ANN), ORDER)
+    pipeline.pump(excluding(header(10, at=2, status=77), excluded=True))
+    assert pipeline.count(ANN) == 0
+    assert not pipeline.orders.held.counts(frozen=True)
+
+
+def test_a_house_order_of_an_excluded_address_is_nobodys_and_not_held() -> None:
+    excluded = of_order(ChangeKind.DETAIL, 10, 10, rows.Detail(None, 1, excluded=True))
+    pipeline = Pipeline().pump(LOOKUP, header(10, HOUSE), total(10), excluded)
+    assert not pipeline.content()
+    assert not pipeline.orders.held.counts()
+    pipeline.pump(of_order(ChangeKind.DETAIL, 10, 10, rows.Detail(None, 1, unreadable=True), 2))
+    assert not pipeline.orders.held.counts(), "what cannot be read stays excluded"
+
+
+def test_a_house_account_that_is_excluded_has_neither_orders_nor_persons() -> None:
+    exclude = MAPPING.exclude.model_copy(update={"accounts": frozenset({HOUSE})})
+    pipeline = Pipeline(MAPPING.model_copy(update={"exclude": exclude}))
+    guest = house_person(1, ANN)
+    pipeline.pump(LOOKUP, header(10, HOUSE), total(10), detail(10, ANN), excluding(guest, emails=(), excluded=(ANN,)))
+    assert not pipeline.content()
+    assert not pipeline.records()
+
+
+def accounts(count: int, email: str, at: int = 1) -> Step:
+    return [entry for number in range(1, count + 1) for entry in customer(number, email, at=at)]
+
+
+def test_an_address_of_five_accounts_is_held_and_of_four_it_is_one_person() -> None:
+    pipeline = Pipeline().pump(accounts(5, EVE))
+    assert pipeline.contacts.held.counts() == {"address_shared": 1}
+    pipeline.pump(customer(5, BOB, at=2))
+    assert not pipeline.contacts.held.counts()
+    assert pipeline.content().keys() == {EVE, BOB}
+
+
+def test_an_address_that_becomes_shared_keeps_what_was_delivered_but_for_an_opt_out() -> None:
+    pipeline = Pipeline().pump(accounts(4, EVE))
+    before = pipeline.desired[EVE][1].fields
+    pipeline.pump(customer(5), person(1, 5, EVE, opted=False))
+    assert (pipeline.desired[EVE][1].fields, opted(pipeline, EVE)) == (before, False)
+
+
+def test_guests_with_one_address_are_one_person_however_many() -> None:
+    steps = [step for number in range(10, 20) for step in (header(number, HOUSE), total(number), detail(number, ANN))]
+    pipeline = Pipeline().pump(LOOKUP, *steps)
+    assert not pipeline.contacts.held.counts()
+    assert pipeline.count(ANN) == 10
