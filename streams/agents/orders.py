@@ -344,7 +344,8 @@ class OrdersHandler:
             if isinstance(result, orders.Held):
                 code, frozen = result.code, bool(row.buyers) and not result.withdrawn
         row.held = self.held.update(unit, str(order), row.held, code, frozen=frozen)
-        if code is None or (row.header is not None and row.header.row is None):
+        # Without a header nothing was worked out yet: what came and went before it counts when it comes.
+        if row.header is not None and (code is None or row.header.row is None):
             row.last = LastWorkable()
 
     def _publish(

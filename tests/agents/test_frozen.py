@@ -1,5 +1,6 @@
 """Held is not gone: what was published stays while it cannot be worked out, and only a positive fact takes it away."""
 
+from itertools import permutations
 from random import Random
 
 import pytest
@@ -150,6 +151,31 @@ def test_the_last_row_that_names_an_address_takes_it_away(pipeline: Pipeline) ->
     assert ANN in pipeline.content()
     pipeline.pump(of_buyer(ChangeKind.CUSTOMER, "c1", 1, None))
     assert ANN not in pipeline.content()
+
+
+LOST: dict[str, Step] = {
+    "total row": of_order(ChangeKind.TOTAL, 30, 30, None, LATER),
+    "total": of_order(ChangeKind.TOTAL, 30, 30, rows.Total(None), LATER),
+    "detail row": of_order(ChangeKind.DETAIL, 30, 30, None, LATER),
+}
+
+
+@pytest.mark.parametrize("customer", [1, HOUSE])
+@pytest.mark.parametrize("lost", LOST.values(), ids=LOST)
+def test_a_row_that_is_lost_before_the_rest_of_its_order_came_counts_as_if_it_were_lost_after(
+    lost: Step, customer: int
+) -> None:
+    of_it = [header(30, customer), total(30), detail(30, EVE)]
+    former = next(step for step in of_it if step[0][1].kind is lost[0][1].kind)
+    arrivals = [steps for steps in permutations([*of_it, lost]) if steps.index(former) < steps.index(lost)]
+    found = []
+    for steps in arrivals:
+        pipeline = Pipeline().pump(LOOKUP, PEOPLE)
+        for step in steps:
+            pipeline.pump(step)
+        found.append((pipeline.content(), pipeline.records(), pipeline.orders.held.counts(frozen=True)))
+    assert all(each == found[0] for each in found)
+    assert "SO30" in {key for _, key in found[0][1]}
 
 
 @pytest.mark.parametrize(("unreadable", "there"), [(True, True), (False, False)])
