@@ -35,6 +35,7 @@ from streams.ingest.worker import Ingest
 from streams.kafka import client
 from streams.kafka.continuity import LogWatch
 from streams.kafka.producer import BatchProducer
+from streams.kafka.reader import reader
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import agents_app, captured, dispatch_app, ingest_group
 from streams.kafka.trimming import Trimmer
@@ -47,7 +48,9 @@ from streams.observability.health import Health, serve
 from streams.observability.lag import ConsumedOffsets
 from streams.observability.lag_probe import LagProbe
 from streams.observability.metrics import Metrics
+from streams.operations import trouble_class
 from streams.operations.lag_report import groups
+from streams.operations.set_aside_watch import SetAsideWatch
 from streams.settings import Settings
 
 log = structlog.get_logger()
@@ -102,6 +105,8 @@ class Worker:
             backlogs = BacklogReader(client.consumer(kafka, **BACKLOG_CONSUMER), client.admin_client(kafka))
             probe = LagProbe(backlogs, groups(self._settings, self._mapping), self.metrics, self._clock)
             parts.tasks.append(("lag probe", probe.run()))
+            watch = SetAsideWatch(self._settings, reader(kafka), self.metrics)
+            parts.tasks.append(("set aside watch", watch.run()))
             parts.tasks.append(("loop watch", self._health.watch()))
             parts.tasks.append(("health", serve(self._health, self._settings.metrics_host, self._settings.metrics_port)))
             await self._until(stop, parts)
@@ -252,6 +257,6 @@ class Worker:
             for index in indexes:
                 for code, count in index.counts(frozen=frozen).items():
                     # Not set: orders and buyers may be held under one code.
-                    counted.labels(code).inc(count)
+                    counted.labels(code, trouble_class.of_held(code)).inc(count)
                 for code, since in index.oldest(frozen=frozen):
                     age.labels(code).set(max(0, now - since) / 1000)

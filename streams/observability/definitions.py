@@ -26,6 +26,8 @@ Unit: TypeAlias = Literal[
 """What a value counts or measures; ``flag`` is 0 or 1, unless the meaning says otherwise."""
 
 LABELS: Final = {
+    "cause": "code or reason for which something is set aside, or the kind of removal",
+    "class": "whose matter it is: `data`, `connectivity`, `configuration` or `waiting`",
     "code": "code of a failure: [dead letters](dead-letters.md), [Dotdigital](dotdigital-codes.md)",
     "connector": "the connector's name in Kafka Connect",
     "group": "consumer group: ingest, agents or dispatch of one application",

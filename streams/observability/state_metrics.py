@@ -13,14 +13,29 @@ class StateMetrics:
 class SetAsideMetrics:
     """Set aside."""
 
-    held = GaugeOf(name="owdd_held", unit="documents", labels=("kind",), meaning="Documents held, by reason.")
+    set_aside = GaugeOf(
+        name="owdd_set_aside",
+        unit="records",
+        labels=("kind", "cause", "class"),
+        meaning="What is set aside now: open dead letters (`dead_letter`), parked deliveries (`parked`), removals held back "
+        "(`removals`). Read from the topics, so a restart changes nothing.",
+        action="'owdd dlq list' and 'owdd removals show' list them; the class says whose matter it is.",
+        shared=True,
+    )
+    held = GaugeOf(
+        name="owdd_held",
+        unit="documents",
+        labels=("kind", "class"),
+        meaning="Documents held now, by reason.",
+        action="'owdd state held' lists them.",
+    )
     held_age = GaugeOf(
         name="owdd_held_oldest_seconds", unit="seconds", labels=("kind",), meaning="Age of the oldest held document, by reason."
     )
     frozen = GaugeOf(
         name="owdd_frozen",
         unit="documents",
-        labels=("kind",),
+        labels=("kind", "class"),
         meaning="Published documents that can no longer be worked out, by reason. Their last state stays.",
         action="Above 0: see 'owdd state held'.",
     )
@@ -41,11 +56,14 @@ class SetAsideMetrics:
         name="owdd_dead_letters_total",
         unit="records",
         labels=("stage", "code"),
-        meaning="Records dead-lettered.",
+        meaning="Records dead-lettered since the process began; owdd_set_aside says how many are open.",
         action="Look them up by code.",
     )
     parked = CounterOf(
-        name="owdd_parked_total", unit="deliveries", labels=("code",), meaning="Deliveries that Dotdigital rejected, by code."
+        name="owdd_parked_total",
+        unit="deliveries",
+        labels=("code",),
+        meaning="Deliveries that Dotdigital rejected since the process began; owdd_set_aside says how many are parked.",
     )
     erased = CounterOf(
         name="owdd_erased_changes_total",

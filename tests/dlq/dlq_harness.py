@@ -14,6 +14,7 @@ from streams.ingest.erased_addresses import ErasureFeed
 from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import read_topic
 from streams.kafka.security import KafkaConfig
+from streams.kafka.topics import tables
 from streams.mapping import load_mapping
 from streams.messages.changes import partition_of
 from streams.messages.dead_letters import Coordinates, DeadLetter
@@ -78,7 +79,7 @@ async def letter_box(broker: Path, name: str) -> AsyncIterator[LetterBox]:
     running = kafka.status(broker).broker
     assert running is not None
     settings = Settings(kafka_bootstrap=running.bootstrap, app_id=name, partitions=PARTITIONS)
-    names = {*asdict(Topics.of(name)).values(), CAPTURED}
+    names = {*asdict(Topics.of(name)).values(), *tables(settings).values(), CAPTURED}
     wanted = [spec for spec in specs(settings, MAPPING) if spec.name in names]
     await apply_topics(KafkaConfig(running.bootstrap), wanted, execute=True)
     async with BatchProducer(settings) as producer:
