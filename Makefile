@@ -50,6 +50,7 @@ docs: $(VENV)/.installed ## write the generated documents, and the connector's f
 	$(BIN)/owdd config reference > docs/configuration.md
 	$(BIN)/owdd config metrics > docs/metrics.md
 	$(BIN)/owdd topics architecture > docs/architecture.md
+	$(BIN)/python -m tests.operations.wrong_setups
 	$(BIN)/owdd dotdigital codes > docs/dotdigital-codes.md
 	$(BARE) $(BIN)/owdd connectors render --out connectors
 	$(BARE) $(BIN)/owdd connectors sql --out connectors/sql

@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from streams.core.errors import ConfigurationError
-
-_SECRETS = Path(os.environ.get("OWDD_SECRETS_DIR", "/run/secrets"))
 
 _DIRECTORY = r"^/[A-Za-z0-9._/-]+$"
 _ADDRESS = r"^(https?://([A-Za-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?)?$"
@@ -42,7 +40,6 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="OWDD_",
         env_ignore_empty=True,
-        secrets_dir=_SECRETS if _SECRETS.is_dir() else None,
         extra="ignore",
         frozen=True,
     )
@@ -158,16 +155,20 @@ class Settings(BaseSettings):
     hash_key: SecretStr = Field(SecretStr("owdd"), description="Key of the hash that replaces an e-mail in logs")
     erasure_key: SecretStr = Field(
         SecretStr(""),
-        description="Key of the digest by which an erased e-mail is recognised; empty: OWDD_HASH_KEY. Never change it: with "
-        "another key, erased people are not recognised and come back",
+        description="Key of the digest by which an erased e-mail is recognised; empty: OWDD_HASH_KEY. To change it, see "
+        "docs/operations.md#keys",
+    )
+    former_erasure_keys: SecretStr = Field(
+        SecretStr(""), description="Erasure keys before this one, one a line, the oldest first; they are needed for ever"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level of the log records shown")
     log_json: bool = Field(False, description="Write the log as JSON lines")
 
     @property
-    def digest_key(self) -> bytes:
-        """The key of the digests of erased e-mails."""
-        return (self.erasure_key.get_secret_value() or self.hash_key.get_secret_value()).encode()
+    def erasure_keys(self) -> tuple[bytes, ...]:
+        """The keys of the digests of erased e-mails, the one in use last."""
+        current = self.erasure_key.get_secret_value() or self.hash_key.get_secret_value()
+        return tuple(key.encode() for key in (*self.former_erasure_keys.get_secret_value().splitlines(), current))
 
 
 _OTHERS = {
@@ -200,9 +201,27 @@ def load_settings() -> Settings:
     Raises:
         ConfigurationError: a value is wrong; the message names each variable, never a secret's value.
     """
+    secrets = Path(os.environ.get("OWDD_SECRETS_DIR", "/run/secrets"))
     try:
-        return Settings()
+        return Settings(_secrets_dir=secrets if secrets.is_dir() else None)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
-        lines = [f"OWDD_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in problems]
-        raise ConfigurationError("\n".join(lines)) from error
+        found = [(f"OWDD_{'_'.join(str(part) for part in item['loc']).upper()}", item["msg"]) for item in problems]
+        if len(found) == 1:
+            raise ConfigurationError(found[0][1], where=found[0][0]) from error
+        raise ConfigurationError("\n".join(f"{name}: {problem}" for name, problem in found)) from error
+    except SettingsError as error:
+        raise _unreadable(error, secrets) from None
+    except OSError as error:
+        raise ConfigurationError(f"a secret cannot be read: {error.strerror}", where=str(secrets), remedy=_RIGHTS) from None
+
+
+_RIGHTS = "Give this user the right to read it, or write it anew"
+
+
+def _unreadable(error: SettingsError, secrets: Path) -> ConfigurationError:
+    # pydantic names the field in its text only.
+    name = next((name for name in Settings.model_fields if f'"{name}"' in str(error)), "")
+    if "SecretsSettingsSource" in str(error):
+        return ConfigurationError("is not UTF-8 text", where=str(secrets / f"owdd_{name}"), remedy=_RIGHTS)
+    return ConfigurationError("is not JSON", where=f"OWDD_{name.upper()}", remedy="Write it as one JSON object")

@@ -24,7 +24,7 @@ from streams.connect.guard import CaptureGuard
 from streams.core.clock import SystemClock
 from streams.dispatch.control_feed import KafkaControlFeed
 from streams.dispatch.service import Dispatch
-from streams.domain.erasure import digester
+from streams.domain.digester import Digester
 from streams.engine.app import crash_of, create_app
 from streams.engine.breaker import Breaker
 from streams.engine.opening import Opener
@@ -165,7 +165,7 @@ class Worker:
 
     def _build_agents(self, parts: _Parts, producer: BatchProducer) -> None:
         app, opener, progress = self._app(parts, producer, agents_app(self._settings), Role.AGENTS)
-        digest = digester(self._settings.digest_key)
+        digest = Digester(*self._settings.erasure_keys)
         orders = OrdersHandler(self._mapping, self._topics, self.metrics, digest)
         buyers = BuyersHandler(self._topics, self.metrics, digest)
         contacts = ContactsHandler(self._mapping, self._topics, self.metrics, digest)
@@ -188,6 +188,7 @@ class Worker:
         topics = [self._topics.desired, self._topics.deliveries]
         table = self._stage(parts, app, opener, progress, producer, dispatch.outbox, topics)
         parts.tasks.append(("senders", dispatch.run(table, producer, controls)))
+        self._health.check("dotdigital", lambda: dispatch.ready)
         self._health.remark("dispatch", lambda: dispatch.remark)
         self._health.before_scrape(dispatch.update_gauges)
 

@@ -201,6 +201,7 @@ class TestSecrets:
             "connect_password",
             "dotdigital_password",
             "erasure_key",
+            "former_erasure_keys",
             "hash_key",
             "kafka_key",
             "kafka_key_password",

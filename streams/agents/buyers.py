@@ -13,7 +13,8 @@ from streams.capture.rows import Contact
 from streams.core.lanes import Lane
 from streams.domain import buyers
 from streams.domain.buyers import is_person
-from streams.domain.erasure import Digest, forget_in_buyer
+from streams.domain.digester import Digester
+from streams.domain.erasure import forget_in_buyer
 from streams.domain.order_tree import Branch, Leaf, Node
 from streams.domain.orders import address_key
 from streams.domain.versioned import Versioned, next_version, version_bytes
@@ -113,7 +114,7 @@ class BuyersHandler:
 
     name = "buyers"
 
-    def __init__(self, topics: Topics, metrics: Metrics, digest: Digest) -> None:
+    def __init__(self, topics: Topics, metrics: Metrics, digest: Digester) -> None:
         self._topics = topics
         self._metrics = metrics
         self._buyers = Codec("b", buyers.BuyerRow)

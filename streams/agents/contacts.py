@@ -7,7 +7,7 @@ from streams.agents.emitter import unpack_records
 from streams.agents.erasure_filter import ErasedIndex, ErasureFilter
 from streams.agents.held import HeldIndex
 from streams.domain import contact_projection
-from streams.domain.erasure import Digest
+from streams.domain.digester import Digester
 from streams.domain.versioned import next_version, version_bytes
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
@@ -24,7 +24,7 @@ class ContactsHandler:
 
     name = "contacts"
 
-    def __init__(self, mapping: Mapping, topics: Topics, metrics: Metrics, digest: Digest) -> None:
+    def __init__(self, mapping: Mapping, topics: Topics, metrics: Metrics, digest: Digester) -> None:
         self._mapping = mapping
         self._topics = topics
         self._metrics = metrics

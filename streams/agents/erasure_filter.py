@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from streams.domain.buyers import is_person
-from streams.domain.erasure import Digest, scrubbed
+from streams.domain.digester import Digester
+from streams.domain.erasure import scrubbed
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.messages.audit import ErasureResult, write_audit
@@ -26,7 +27,7 @@ PREFIX = b"x"
 class ErasedIndex:
     """Digests of the erased, by partition."""
 
-    def __init__(self, stage: str, digest: Digest, topics: Topics, metrics: Metrics) -> None:
+    def __init__(self, stage: str, digest: Digester, topics: Topics, metrics: Metrics) -> None:
         self.stage = stage
         self.digest = digest
         self.audit = topics.audit
@@ -34,8 +35,15 @@ class ErasedIndex:
         self._known: dict[int, frozenset[bytes]] = {}
 
     def recover(self, partition: int, table: StateTable) -> None:
-        """Read the digests of one partition."""
-        self._known[partition] = frozenset(key[len(PREFIX) :] for key, _ in table.scan(partition, PREFIX))
+        """Read the digests of one partition.
+
+        Raises:
+            ConfigurationError: one was made with a key that this worker does not have.
+        """
+        rows = list(table.scan(partition, PREFIX))
+        for key_id in {value for _, value in rows}:
+            self.digest.age(key_id.decode())
+        self._known[partition] = frozenset(key[len(PREFIX) :] for key, _ in rows)
 
     def clear(self) -> None:
         """Forget everything in memory."""
@@ -68,7 +76,7 @@ class ErasureFilter:
 
     def erased(self, address: str) -> bool:
         """Whether the address is one of somebody who must be forgotten."""
-        return bool(self._known) and self._index.digest(address) in self._known
+        return bool(self._known) and self._index.digest.known_in(address, self._known)
 
     def filter(self, changes: Iterable[C]) -> Iterator[C]:
         """What remains of ``changes``; erasures themselves are noted and end here."""
@@ -108,9 +116,10 @@ class ErasureFilter:
 
     def _note(self, change: ErasureChange) -> None:
         address = change.key if change.key != EVERYWHERE else str(change.pk)
+        self._index.digest.require(address, change.row.digest)
         digest = self._index.digest(address)
         self.requests[address], self.digests[address] = change, digest
         # First of all writes: after a crash no row may be without its erasure.
-        self._unit.put(PREFIX + digest, b"")
+        self._unit.put(PREFIX + digest, self._index.digest.key_id.encode())
         self._known = known = self._known | {digest}
         self._unit.on_commit(lambda: self._index.remember(self._unit.partition, known))

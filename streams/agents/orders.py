@@ -16,7 +16,8 @@ from streams.capture import rows
 from streams.core.lanes import Lane, lane_for_fanout
 from streams.domain import line_index, orders, recipients
 from streams.domain.catalogue import Effect, written
-from streams.domain.erasure import Digest, forget_in_order
+from streams.domain.digester import Digester
+from streams.domain.erasure import forget_in_order
 from streams.domain.last_workable import LastWorkable
 from streams.domain.order_record import skus
 from streams.domain.versioned import Versioned, next_version, version_bytes
@@ -94,7 +95,7 @@ class OrdersHandler:
 
     name = "orders"
 
-    def __init__(self, mapping: Mapping, topics: Topics, metrics: Metrics, digest: Digest) -> None:
+    def __init__(self, mapping: Mapping, topics: Topics, metrics: Metrics, digest: Digester) -> None:
         self._mapping = mapping
         self._topics = topics
         self._metrics = metrics

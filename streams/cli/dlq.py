@@ -17,7 +17,7 @@ from streams.cli.times import shown_time
 from streams.core.clock import SystemClock
 from streams.core.errors import ConfigurationError
 from streams.core.text import printable
-from streams.domain.erasure import digester
+from streams.domain.digester import Digester
 from streams.dotdigital.codes import CODES
 from streams.ingest.erased_addresses import ErasureFeed
 from streams.kafka.producer import BatchProducer
@@ -171,7 +171,7 @@ async def _done(
     progress: dlq_actions.ProgressCallback,
 ) -> int:
     topics = Topics.of(settings.app_id)
-    digest = digester(settings.digest_key)
+    digest = Digester(*settings.erasure_keys)
     erased = ErasureFeed(KafkaConfig.of(settings), topics.erasures, settings.partitions, digest)
     async with BatchProducer(settings) as producer, erased:
         acting = DeadLetterActions(

@@ -18,7 +18,7 @@ from streams.cli.output import AsJson
 from streams.core.clock import SystemClock
 from streams.core.errors import OwddError
 from streams.core.files import write_private
-from streams.domain.erasure import Digest, digester
+from streams.domain.digester import Digester
 from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
 from streams.messages.audit import ErasureRequested
@@ -51,7 +51,7 @@ def erase(
     """
     settings, _ = load()
     persons = _persons(email, email_file)
-    digest = digester(settings.digest_key)
+    digest = Digester(*settings.erasure_keys)
     if not execute:
         _show(asyncio.run(preview(settings, persons, digest)), as_json=as_json)
         raise typer.Exit(ExitCode.CHANGES)
@@ -70,7 +70,7 @@ def erase(
         raise typer.Exit(ExitCode.UNFINISHED)
 
 
-async def _erase(settings: Settings, persons: list[str], digest: Digest, by: str, patience: float) -> list[Receipt]:
+async def _erase(settings: Settings, persons: list[str], digest: Digester, by: str, patience: float) -> list[Receipt]:
     topics, partitions = Topics.of(settings.app_id), settings.partitions
     async with (
         BatchProducer(settings) as producer,
@@ -82,7 +82,7 @@ async def _erase(settings: Settings, persons: list[str], digest: Digest, by: str
             mark, now = digest(address), SystemClock().now_ms()
             request = ErasureRequested(now, by, mark.hex())
             await audit.write(request, request.digest.encode())
-            await erasures.remember(mark, ErasureRequest(now, by))
+            await erasures.remember(mark, ErasureRequest(now, by, digest.key_id))
             await erasures.start(address, mark, now)
             requests.append(request)
         return await answers.wait(requests, patience)

@@ -9,16 +9,20 @@ import typer
 
 from streams.cli import output
 from streams.cli.common import load
+from streams.core.clock import SystemClock
 from streams.engine.data_dir import locked_data_dir, own_data_dir
 from streams.kafka.event_loop import new_event_loop
+from streams.mapping import Mapping
 from streams.observability.logs import configure
+from streams.operations.site_setup import check_setup
 from streams.operations.start_checks import check_open_files, check_settings, check_topics
-from streams.settings import unknown_variables
+from streams.settings import Settings, unknown_variables
 from streams.worker import Role, Worker
 
 
 def run(
     only: Annotated[list[Role] | None, typer.Option("--only", help="Run only this part; may be repeated.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="If the worker does not start, print why as JSON.")] = False,  # noqa: ARG001 - the group reads it
 ) -> None:
     """Run ingest, agents and dispatch until SIGTERM."""
     settings, mapping = load()
@@ -33,8 +37,13 @@ def run(
         check_open_files(settings.partitions)
     with (locked_data_dir if settings.data_shared else own_data_dir)(settings.data_dir) as directory:
         settings = settings.model_copy(update={"data_dir": directory})
-        asyncio.run(check_topics(settings, mapping, captured_too=Role.INGEST in roles))
+        asyncio.run(_check_cluster(settings, mapping, captured_too=Role.INGEST in roles))
         _work(Worker(settings, mapping, roles))
+
+
+async def _check_cluster(settings: Settings, mapping: Mapping, *, captured_too: bool) -> None:
+    await check_topics(settings, mapping, captured_too=captured_too)
+    await check_setup(settings, mapping, SystemClock())
 
 
 def _work(worker: Worker) -> None:

@@ -11,9 +11,10 @@ from streams.cli import output
 from streams.cli.common import load
 from streams.cli.exit_codes import ExitCode
 from streams.cli.groups import command_group
-from streams.cli.output import AsJson
+from streams.cli.output import AsJson, Execute
 from streams.core.clock import SystemClock
 from streams.operations.held_documents import held_documents
+from streams.operations.site_setup import adopt_mapping, changed_mapping
 from streams.operations.state_check import Compared, check_state
 from streams.settings import Settings
 
@@ -63,6 +64,28 @@ def held(
         for document in found
     ]
     output.print_table(("table", "document", "reason", "state", "since"), rows)
+
+
+@app.command()
+def adopt(
+    execute: Execute = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let workers go on with state that was built with another mapping, without a rebuild.
+
+    Rows stay as the old mapping read them until Orderwise changes them. Exit code 2: the mapping changed, and --execute was
+    not given.
+    """
+    settings, mapping = load()
+    changed = asyncio.run(changed_mapping(settings, mapping))
+    if changed and execute:
+        asyncio.run(adopt_mapping(settings, mapping, SystemClock()))
+    if as_json:
+        output.print_json({"changed": changed, "executed": execute})
+    else:
+        output.line(f"changed: {', '.join(changed)}" if changed else "State was built with this mapping.")
+    if changed and not execute:
+        raise typer.Exit(ExitCode.CHANGES)
 
 
 def _time(since_ms: int) -> str:

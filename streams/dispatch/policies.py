@@ -7,12 +7,18 @@ from streams.dispatch.senders.routing import RoutingPolicy
 from streams.domain.brake import BrakeLimits
 from streams.domain.debounce import Debounce, Window
 from streams.dotdigital.client import ClientConfig
+from streams.dotdigital.region import check_destination
 from streams.dotdigital.tiers import Tier
 from streams.settings import Settings
 
 
 def client_config(settings: Settings) -> ClientConfig:
-    """The account to call, and how."""
+    """The account to call, and how.
+
+    Raises:
+        ConfigurationError: the credentials would go to somebody who must not have them.
+    """
+    check_destination(settings.dotdigital_url, settings.dotdigital_user)
     return ClientConfig(
         url=settings.dotdigital_url,
         user=settings.dotdigital_user,

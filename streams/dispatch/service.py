@@ -28,6 +28,7 @@ from streams.dispatch.outbox.tasks import Work
 from streams.dispatch.policies import brake_policy, budget_policy, client_config, debounce_policy, routing_policy
 from streams.dispatch.rate_limit.limiter import RateLimiter
 from streams.dispatch.rate_limit.partition_share import PartitionShare
+from streams.dispatch.reachability import Reachability
 from streams.dispatch.readback import Readback, ReadbackTopic, ReadbackTurn
 from streams.dispatch.senders.account_targets import AccountTargets
 from streams.dispatch.senders.context import SenderContext
@@ -39,7 +40,7 @@ from streams.dispatch.senders.imports import ImportParts, ImportPolicy, ImportSe
 from streams.dispatch.senders.readback_freshness import ReadbackFreshness
 from streams.dispatch.senders.recent_buyers import RecentBuyersList
 from streams.dispatch.senders.single_calls import SingleCallSender
-from streams.domain.erasure import digester
+from streams.domain.digester import Digester
 from streams.domain.times import utc_text
 from streams.dotdigital.bootstrap import resolve
 from streams.dotdigital.client import DotdigitalClient
@@ -69,7 +70,8 @@ class Dispatch:
         self._rng = rng or Random()  # jitter, not a secret
         self._topics = Topics.of(settings.app_id)
         self._hash_key = settings.hash_key.get_secret_value().encode()
-        self._policy = SitePolicy.of(mapping, digester(settings.digest_key), self._hash_key)
+        self._policy = SitePolicy.of(mapping, Digester(*settings.erasure_keys), self._hash_key)
+        self._reachability = Reachability(settings.dotdigital_url, clock, metrics)
         self._gauges: list[Callable[[], None]] = []
         self.queue = DeliveryQueue(clock)
         self.imports_in_flight = ImportsInFlight(self.queue)
@@ -121,8 +123,17 @@ class Dispatch:
             logger.critical("writes to Dotdigital are paused", by=control.by, everything=control.everything)
 
     @property
+    def ready(self) -> bool:
+        """Whether Dotdigital does not refuse our credentials: a worker that it lets in should be preferred."""
+        return self._reachability.let_in
+
+    @property
     def remark(self) -> str | None:
         """What a person should know who asks whether the worker is ready; None: nothing."""
+        return "; ".join(filter(None, (self._pause, self._reachability.remark))) or None
+
+    @property
+    def _pause(self) -> str | None:
         writes = self.queue.blockers.writes
         if not writes.paused:
             return None
@@ -196,6 +207,7 @@ class Dispatch:
 
     def _observe(self, call: Call) -> None:
         self._metrics.calls.labels(call.operation, call.status).observe(call.seconds)
+        self._reachability.record(call)
 
 
 def _log_not_ready(state: RetryCallState) -> None:

@@ -6,7 +6,6 @@ rules serve ingest, before a row enters our topics, and every stage, for what wa
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, Final, TypeAlias, TypeVar
 
 from msgspec.structs import replace
@@ -22,8 +21,6 @@ from streams.messages.changes import AddressLeft, BuyerContribution, Change, Cha
 T = TypeVar("T")
 C = TypeVar("C", bound=Change)
 
-Digest: TypeAlias = Callable[[str], bytes]
-"""The digest of a normalised address."""
 Erased: TypeAlias = Callable[[str], bool]
 """Whether a normalised address is one of a person who must be forgotten."""
 ErasedDigests: TypeAlias = Mapping[str, bytes]
@@ -31,15 +28,6 @@ ErasedDigests: TypeAlias = Mapping[str, bytes]
 
 NOBODY = ""
 """Stands where the address of one who must be forgotten was remembered, and another's must not take its place."""
-
-
-def digester(key: bytes) -> Digest:
-    """The digest under ``key``; too long to be guessed back, too keyed to be looked up."""
-
-    def digest(address: str) -> bytes:
-        return blake2b(address.encode(), key=key[:64], digest_size=16).digest()
-
-    return digest
 
 
 def scrubbed(change: C, erased: Erased) -> C | None:

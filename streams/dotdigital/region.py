@@ -5,9 +5,11 @@ Source: developer.dotdigital.com, "API endpoints".
 
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 
+from streams.core.errors import ConfigurationError
 from streams.dotdigital.account import AccountCalls
 from streams.dotdigital.errors import AccessError
 from streams.dotdigital.tiers import Operation
@@ -19,6 +21,31 @@ GLOBAL_URL: Final = "https://r1-api.dotdigital.com"
 """Answers account-info for the accounts of every region."""
 
 _OURS: Final = (".dotdigital.com", ".dotmailer.com")
+_REAL_USERS: Final = "@apiconnector.com"
+"""Every API user ends so ("Creating an API user" in Dotdigital's help)."""
+_NOBODY: Final = ".example"
+"""A domain that nobody can have (RFC 2606); the users of sandboxes have it."""
+
+
+def check_destination(url: str, user: str) -> None:
+    """Credentials go to Dotdigital's hosts over TLS, and a sandbox gets its own. Without TLS it is a sandbox.
+
+    Raises:
+        ConfigurationError: ``url`` is somebody else's, or ``user`` belongs to the other side.
+    """
+    sandbox = urlsplit(url).scheme == "http"
+    if not sandbox and url != AUTO and not (urlsplit(url).hostname or "").endswith(_OURS):
+        remedy = "Set it to the endpoint of the account's region, or to auto"
+        raise ConfigurationError("is not a host of Dotdigital", where="OWDD_DOTDIGITAL_URL", remedy=remedy)
+    if sandbox and user.strip().endswith(_REAL_USERS):
+        remedy = "Set OWDD_DOTDIGITAL_URL to auto, or a user of the sandbox's own"
+        reason = "belongs to a real account, and OWDD_DOTDIGITAL_URL is a sandbox"
+        raise ConfigurationError(reason, where="OWDD_DOTDIGITAL_USER", remedy=remedy)
+    if not sandbox and user.strip().endswith(_NOBODY):
+        remedy = "Set it to the account's API user"
+        raise ConfigurationError(
+            "belongs to a sandbox, and OWDD_DOTDIGITAL_URL does not", where="OWDD_DOTDIGITAL_USER", remedy=remedy
+        )
 
 
 async def discover(calls: AccountCalls, asked: str = GLOBAL_URL) -> str:

@@ -5,11 +5,11 @@ the directory, and not the name, says whose it is, so that a new container takes
 """
 
 import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import TextIO
 
 from streams.core.errors import ConfigurationError, RefusedError
 
@@ -22,11 +22,17 @@ def locked_data_dir(shared: Path) -> Iterator[Path]:
 
     The system frees the directory of a process that dies, however it dies. Containers must run on one machine:
     locks do not reach over network file systems.
+
+    Raises:
+        ConfigurationError: it cannot be made or written, or it was one worker's own.
     """
+    if (shared / "lock").exists():
+        remedy = "Set OWDD_DATA_SHARED=false, or give the replicas another directory"
+        raise ConfigurationError(f"{shared} holds the state of one worker", where=_SETTING, remedy=remedy)
     for number in count():
         slot = shared / str(number)
         _prepare(slot)
-        with (slot / "lock").open("w") as handle:
+        with _lock_of(slot) as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -47,7 +53,7 @@ def own_data_dir(directory: Path) -> Iterator[Path]:
     if (directory / "0" / "lock").exists():
         remedy = "Set OWDD_DATA_SHARED=true, or give this worker another directory"
         raise ConfigurationError(f"{directory} holds the directories of replicas that share it", where=_SETTING, remedy=remedy)
-    with (directory / "lock").open("w") as handle:
+    with _lock_of(directory) as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -63,6 +69,11 @@ def _prepare(directory: Path) -> None:
     except OSError as error:
         why = f"{directory} cannot be made: {error.strerror}"
         raise ConfigurationError(why, where=_SETTING, remedy="Name a directory that this user may write") from None
-    if not os.access(directory, os.W_OK | os.X_OK):
+
+
+def _lock_of(directory: Path) -> TextIO:
+    try:
+        return (directory / "lock").open("w")
+    except OSError as error:
         remedy = "Give it to the user that runs the worker, or name another"
-        raise ConfigurationError(f"{directory} cannot be written", where=_SETTING, remedy=remedy)
+        raise ConfigurationError(f"{directory} cannot be written: {error.strerror}", where=_SETTING, remedy=remedy) from None

@@ -19,7 +19,7 @@ import structlog
 
 from streams.core.bookmark import Bookmark
 from streams.core.clock import Clock
-from streams.core.errors import RecordError, TooLargeError
+from streams.core.errors import ConfigurationError, RecordError, TooLargeError
 from streams.engine.breaker import Breaker
 from streams.engine.changelog import LogMovedOnError
 from streams.engine.fence import in_force, writer_headers
@@ -41,8 +41,8 @@ log = structlog.get_logger()
 _MOST_RECORDS = 256
 _MOST_BYTES = 2 * 2**20
 
-_NOT_THE_RECORD = StoreError, OSError, MemoryError
-"""Errors that say nothing of the record in hand: the disk or the machine fails, and would fail for the next one."""
+_NOT_THE_RECORD = StoreError, OSError, MemoryError, ConfigurationError
+"""Errors that say nothing of the record in hand: disk, machine or set-up fails, and would fail for the next one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,22 +2,24 @@
 
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiokafka import TopicPartition
 
-from streams.domain.erasure import Digest
+from streams.domain.digester import Digester
 from streams.kafka.reader import read_to_end, reader
 from streams.kafka.security import KafkaConfig
+from streams.messages.erasure_requests import read_erasure_request
 
 
 class ErasureFeed:
     """Follows topic ``erasures`` without a consumer group, because every process needs all its partitions.
 
     Use it as a context manager: entering reads the topic to its end, so that no row of an erased person passes at the start.
+    Entering raises as :meth:`refresh` does.
     """
 
-    def __init__(self, kafka: KafkaConfig, topic: str, partitions: int, digest: Digest) -> None:
+    def __init__(self, kafka: KafkaConfig, topic: str, partitions: int, digest: Digester) -> None:
         self._kafka = kafka
         self._places = [TopicPartition(topic, partition) for partition in range(partitions)]
         self._known: set[bytes] = set()
@@ -28,7 +30,7 @@ class ErasureFeed:
         async with AsyncExitStack() as stack:
             self._consumer = await stack.enter_async_context(reader(self._kafka))
             async for record in read_to_end(self._consumer, self._places):
-                self._known.add(record.key)
+                self._take(record)
             self._stack = stack.pop_all()
         return self
 
@@ -42,9 +44,19 @@ class ErasureFeed:
 
         Raises:
             aiokafka.errors.KafkaError: the broker does not answer.
+            ConfigurationError: somebody was erased under a key that this process does not have.
         """
         for records in (await self._consumer.getmany(timeout_ms=0)).values():
-            self._known.update(record.key for record in records)
+            for record in records:
+                self._take(record)
+
+    def _take(self, record: Any) -> None:
+        if record.value is None:
+            # Re-keyed: the digest under the newer key stands in its place.
+            self._known.discard(record.key)
+            return
+        self.digest.age(read_erasure_request(record.value).key_id)
+        self._known.add(record.key)
 
     def add(self, digest: bytes) -> None:
         """Add an erasure that this process has just requested, so that it applies before the topic returns it."""
@@ -57,4 +69,4 @@ class ErasureFeed:
     def erased(self, address: str) -> bool:
         """Whether the address belongs to an erased person."""
         # A digest costs a keyed hash for every address; without erasures there is none to compute.
-        return bool(self._known) and self.digest(address) in self._known
+        return bool(self._known) and self.digest.known_in(address, self._known)

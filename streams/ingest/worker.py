@@ -18,7 +18,7 @@ from streams.capture.envelope import Control, Tombstone, decode
 from streams.capture.position import just_before
 from streams.core.clock import Clock
 from streams.core.errors import RecordError
-from streams.domain.erasure import digester
+from streams.domain.digester import Digester
 from streams.engine.breaker import Breaker
 from streams.engine.linger import Linger
 from streams.engine.unit_of_work import packed
@@ -102,7 +102,7 @@ class Ingest:
         self._consent_words = ConsentWords(mapping, metrics)
         self._erasures = ErasureRequests(producer, self._topics, settings.partitions)
         self._erased = ErasureFeed(
-            KafkaConfig.of(settings), self._topics.erasures, settings.partitions, digester(settings.digest_key)
+            KafkaConfig.of(settings), self._topics.erasures, settings.partitions, Digester(*settings.erasure_keys)
         )
         self._assigned: Callable[[], set[TopicPartition]] = set
         self.ready = False
@@ -186,7 +186,10 @@ class Ingest:
         # The digest last, after the erasure itself was acknowledged: once a digest is known, the same flag starts no erasure,
         # so a crash between the two must leave it unknown.
         await asyncio.gather(
-            *(self._erasures.remember(digest, ErasureRequest(self._clock.now_ms(), "erp")) for digest in asked)
+            *(
+                self._erasures.remember(digest, ErasureRequest(self._clock.now_ms(), "erp", self._erased.digest.key_id))
+                for digest in asked
+            )
         )
 
     def _record(self, place: TopicPartition, record: Any, out: dict[OutputPartition, list[Change]], asked: list[bytes]) -> str:

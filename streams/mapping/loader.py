@@ -49,7 +49,8 @@ def load_mapping(path: Path | None = None) -> Mapping:
     try:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise MappingError(f"{file}: cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise MappingError(f"cannot be read: {reason}", where=str(file), remedy="Set OWDD_MAPPING to the site's file") from None
     try:
         # Composed a second time for the line numbers, which the loaded values no longer have.
         root = yaml.compose(text, Loader=_Loader)

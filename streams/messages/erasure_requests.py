@@ -10,10 +10,14 @@ from streams.messages.topics import Topics
 
 
 class ErasureRequest(msgspec.Struct, frozen=True, gc=False):
-    """Value of a record of topic ``erasures``, whose key is the digest: when it was asked for, and by whom."""
+    """Value of a record of topic ``erasures``, whose key is the digest: when it was asked for, and by whom.
+
+    ``key_id`` names the key that made the digest; releases before ids wrote none.
+    """
 
     at: int
     by: str
+    key_id: str = ""
 
 
 _encode = msgspec.json.Encoder().encode

@@ -186,6 +186,17 @@ OWN_TOPICS: Final = (
         "partition 0",
     ),
     TopicContract(
+        "setup",
+        "`state-v` and the version, or `erasure-key`",
+        "`StateSetup` or `KeySetup` (JSON)",
+        (Participant.INGEST, *STAGES, Participant.OPERATOR),
+        (Participant.INGEST, *STAGES, Participant.OPERATOR),
+        BROKERS_TIME | {"cleanup.policy": "compact"},
+        "what state was built with: mapping, formats, erasure key",
+        "State read with another mapping, format or key would be wrong in silence; a worker compares before it starts.",
+        "partition 0",
+    ),
+    TopicContract(
         "removals",
         "kind of removal",
         "`HeldRemovals` (JSON)",

@@ -88,6 +88,7 @@ class Topics:
     audit: str
     removals: str
     controls: str
+    setup: str
 
     @property
     def between_stages(self) -> tuple[ChangeTopic[Any], ...]:
@@ -115,4 +116,5 @@ class Topics:
             audit=f"{app_id}.audit",
             removals=f"{app_id}.removals",
             controls=f"{app_id}.controls",
+            setup=f"{app_id}.setup",
         )

@@ -36,6 +36,13 @@ class DeliveryMetrics:
 class DotdigitalMetrics:
     """Dotdigital and its budget."""
 
+    dotdigital_up = GaugeOf(
+        name="owdd_dotdigital_up",
+        unit="flag",
+        labels=("endpoint",),
+        meaning="1 while Dotdigital answers and lets us in.",
+        action="0: `/health/ready` says why.",
+    )
     calls = HistogramOf(
         name="owdd_dotdigital_call_seconds",
         unit="seconds",

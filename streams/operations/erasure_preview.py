@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from streams.domain.contact_projection import ContactRow
-from streams.domain.erasure import Digest
+from streams.domain.digester import Digester
 from streams.engine.unit_of_work import Codec
 from streams.kafka.reader import read_topic
 from streams.kafka.security import KafkaConfig
@@ -29,7 +29,7 @@ class ErasurePreview:
     asked: ErasureRequest | None
 
 
-async def preview(settings: Settings, addresses: Iterable[str], digest: Digest) -> list[ErasurePreview]:
+async def preview(settings: Settings, addresses: Iterable[str], digest: Digester) -> list[ErasurePreview]:
     """The content of the contacts stage and of the topic of erasures for ``addresses``.
 
     Raises:
@@ -37,7 +37,10 @@ async def preview(settings: Settings, addresses: Iterable[str], digest: Digest) 
     """
     asked: dict[bytes, ErasureRequest] = {}
     async for record in read_topic(KafkaConfig.of(settings), Topics.of(settings.app_id).erasures, range(settings.partitions)):
-        asked[record.key] = read_erasure_request(record.value)
+        if record.value is None:
+            asked.pop(record.key, None)
+        else:
+            asked[record.key] = read_erasure_request(record.value)
     wanted: dict[int, list[str]] = defaultdict(list)
     for address in addresses:
         wanted[partition_of(address, settings.partitions)].append(address)
@@ -46,10 +49,9 @@ async def preview(settings: Settings, addresses: Iterable[str], digest: Digest) 
     for partition, here in wanted.items():
         buyers = await _buyers(settings, partition, here)
         for address in here:
-            mark = digest(address)
-            found.append(
-                ErasurePreview(keyed_hash(address.encode(), hash_key), mark.hex(), buyers.get(address, 0), asked.get(mark))
-            )
+            before = next((asked[mark] for mark in digest.all(address) if mark in asked), None)
+            name = keyed_hash(address.encode(), hash_key)
+            found.append(ErasurePreview(name, digest(address).hex(), buyers.get(address, 0), before))
     return found
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from streams.core.errors import ConfigurationError
+from streams.dotdigital.region import check_destination
 from streams.engine.store import MOST_FILES
 from streams.ingest.captured_topics import check_spelling
 from streams.kafka import client
@@ -26,11 +27,13 @@ _SHOWN = 3
 
 
 def check_settings(settings: Settings) -> None:
-    """Keys and ports.
+    """Keys, credentials and ports.
 
     Raises:
-        ConfigurationError: real contacts would be hashed with the shipped key, or the port of metrics is taken.
+        ConfigurationError: real contacts would be hashed with the shipped key, credentials would go to somebody who must not
+            have them, or the port of metrics is taken.
     """
+    check_destination(settings.dotdigital_url, settings.dotdigital_user)
     shipped = Settings.model_fields["hash_key"].default.get_secret_value()
     # Dotdigital itself speaks TLS only: without it the other side is a sandbox.
     real = settings.dotdigital_url == "auto" or urlsplit(settings.dotdigital_url).scheme == "https"

@@ -16,7 +16,7 @@ from streams.agents.contacts import ContactsHandler
 from streams.agents.orders import OrdersHandler
 from streams.capture import rows
 from streams.core.clock import ManualClock
-from streams.domain.erasure import digester
+from streams.domain.digester import Digester
 from streams.domain.orders import address_key
 from streams.domain.record_state import RecordDeliveryState, set_desired_record
 from streams.domain.versioned import version_bytes
@@ -71,7 +71,7 @@ def site() -> Mapping:
 
 
 MAPPING = site()
-DIGEST = digester(b"a key of its own")
+DIGEST = Digester(b"a key of its own")
 
 Step = list[tuple[str, Change]]
 """The changes that one version of one captured row makes."""

@@ -37,7 +37,7 @@ from streams.dispatch.senders.recent_buyers import RecentBuyersList
 from streams.dispatch.senders.single_calls import SingleCallSender
 from streams.domain.contact_projection import cleared
 from streams.domain.debounce import Debounce
-from streams.domain.erasure import digester
+from streams.domain.digester import Digester
 from streams.domain.orders import customer_key
 from streams.domain.own_deeds import OwnParts, own_fields
 from streams.domain.versioned import version_bytes
@@ -144,7 +144,7 @@ class World:
         self.persons: dict[int, dict[str, Any] | None] = {}
         self.version = 0
         self.appends_left: int | None = None
-        self.digest = digester(KEY)
+        self.digest = Digester(KEY)
         self.loop = asyncio.new_event_loop()
         self.start()
 

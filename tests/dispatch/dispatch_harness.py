@@ -21,7 +21,7 @@ from streams.core.lanes import Lane
 from streams.dispatch.outbox.parked import Parked, read_parked
 from streams.dispatch.outbox.tasks import Family, task_of
 from streams.dispatch.service import Dispatch
-from streams.domain.erasure import digester
+from streams.domain.digester import Digester
 from streams.domain.versioned import version_bytes
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import packed
@@ -165,7 +165,7 @@ class Site:
         self.line = Line(self.box, clock)
         self.topics = Topics.of(self.settings.app_id)
         self.broker = Broker()
-        self.digest = digester(self.settings.digest_key)
+        self.digest = Digester(*self.settings.erasure_keys)
         self.metrics = Metrics()
         self._directory = directory
         self._version = 0

@@ -16,6 +16,7 @@ from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Family, Work, task_of
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.debounce import Debounce
+from streams.domain.digester import Digester
 from streams.domain.versioned import version_bytes
 from streams.dotdigital.imports import ImportState
 from streams.engine.stage import Record
@@ -43,12 +44,13 @@ TOPICS = Topics.of("t")
 EMAIL = "a@example.com"
 CONTACT = task_of(Family.CONTACT, EMAIL)
 DAYS = 30
+DIGEST = Digester(b"k")
 ALWAYS = BulkWindows((), ZoneInfo("UTC"))
 A, B = b'{"FIRSTNAME":"A"}', b'{"FIRSTNAME":"B"}'
 
 
 def handler(queue: DeliveryQueue) -> OutboxHandler:
-    policy = SitePolicy(DAYS * 86_400, external=False, digest=str.encode, hash_key=b"k", windows=ALWAYS)
+    policy = SitePolicy(DAYS * 86_400, external=False, digest=DIGEST, hash_key=b"k", windows=ALWAYS)
     return OutboxHandler(TOPICS, policy, Debounce(), queue, ImportsInFlight(queue), Metrics(), None)
 
 
@@ -73,7 +75,7 @@ class Outbox:
         return Record(TOPICS.desired, 0, None, pack([change]))
 
     def erased(self) -> Record:
-        change = ErasureChange(EMAIL, 0, b"", Lane.URGENT, self.clock.now_ms(), EraseAddress(EMAIL.encode()))
+        change = ErasureChange(EMAIL, 0, b"", Lane.URGENT, self.clock.now_ms(), EraseAddress(DIGEST(EMAIL)))
         return Record(TOPICS.desired, 0, None, pack([change]))
 
     def wanted(

@@ -24,7 +24,7 @@ from streams.dotdigital.errors import (
 )
 from streams.settings import Settings
 
-URL = "https://dotdigital.test"
+URL = "https://r1-api.dotdigital.com"
 EMAIL = "ann.o'hara+x/y#z@example.com"
 QUOTED = "ann.o%27hara%2Bx%2Fy%23z%40example.com"
 FIELDS = b'{"FIRSTNAME":"Ann","OW_TOTAL_SPEND":10.10}'

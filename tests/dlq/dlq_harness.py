@@ -9,7 +9,7 @@ from typing import Any
 from streams.core.clock import ManualClock
 from streams.core.errors import RecordError
 from streams.dispatch.outbox.parked import Parked, parked_record
-from streams.domain.erasure import digester
+from streams.domain.digester import Digester
 from streams.ingest.erased_addresses import ErasureFeed
 from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import read_topic
@@ -63,7 +63,7 @@ class LetterBox:
         return await DeadLetterStore(self.settings).entries(Filter(**filters), closed=closed)
 
     async def act(self, action: Action, entries: Sequence[DeadLetterEntry], rate: float = 1000.0) -> int:
-        digest = digester(self.settings.digest_key)
+        digest = Digester(*self.settings.erasure_keys)
         erased = ErasureFeed(KafkaConfig.of(self.settings), self.topics.erasures, PARTITIONS, digest)
         actions = DeadLetterActions(
             self.settings, DeadLetterStore(self.settings), self.producer, erased, operator="ops", clock=self.clock

@@ -8,7 +8,7 @@ import pytest
 
 from streams.capture import rows
 from streams.core.clock import ManualClock
-from streams.domain.erasure import digester
+from streams.domain.digester import Digester
 from streams.ingest.erased_addresses import ErasureFeed
 from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
@@ -61,7 +61,7 @@ async def retried(topic: str, value: bytes, *gone: str) -> tuple[int, list[bytes
         for place in places:
             yield place, SimpleNamespace(key=None, value=value)
 
-    erased, sent = ErasureFeed(KafkaConfig(""), TOPICS.erasures, 1, digester(b"k")), Sent()
+    erased, sent = ErasureFeed(KafkaConfig(""), TOPICS.erasures, 1, Digester(b"k")), Sent()
     for address in gone:
         erased.add(erased.digest(address))
     entry = DeadLetterEntry(PLACE, 0, "a stage", "cannot_apply", "", 1, "", Coordinates(topic, 0, 5))

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from streams.capture import rows
 from streams.domain import erasure
 from streams.domain.buyers import ERASED, BuyerRow, Move
-from streams.domain.erasure import NOBODY, digester, forget_in_buyer, forget_in_order, scrubbed
+from streams.domain.erasure import NOBODY, forget_in_buyer, forget_in_order, scrubbed
 from streams.domain.orders import OrderRow, Recipient
 from streams.domain.versioned import Versioned
 from streams.messages.changes import (
@@ -105,13 +105,6 @@ def test_whoever_names_nobody_erased_passes_untouched(kind: ChangeKind, key: str
 
 def test_what_an_erased_buyer_says_of_another_address_is_dropped() -> None:
     assert remains(replace(change(ChangeKind.BUYER_CONTRIBUTION, BOB, AddressLeft(None)), pk=f"e{ANN}")) is None
-
-
-def test_a_digest_is_of_one_address_under_one_key() -> None:
-    digest = digester(b"key")
-    assert digest(ANN) == digester(b"key")(ANN)
-    assert len({digest(ANN), digest(BOB), digester(b"other")(ANN)}) == 3
-    assert len(digester(b"k" * 100)(ANN)) == 16
 
 
 def cell(row: Any) -> Versioned[Any]:

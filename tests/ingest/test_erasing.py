@@ -7,7 +7,7 @@ from prometheus_client import Counter
 
 from streams.capture.envelope import UNAVAILABLE, RowEvent
 from streams.core.errors import RecordError
-from streams.domain.erasure import digester
+from streams.domain.digester import Digester
 from streams.ingest.erased_addresses import ErasureFeed
 from streams.ingest.erasing import ErasureFlagColumn, without_erased
 from streams.kafka.security import KafkaConfig
@@ -67,7 +67,7 @@ def test_nothing_else_asks(happened: RowEvent, mapping: Any) -> None:
 
 
 def test_what_names_the_erased_is_emptied_or_dropped_and_counted() -> None:
-    known = ErasureFeed(KafkaConfig(""), "erasures", 1, digester(b"k"))
+    known = ErasureFeed(KafkaConfig(""), "erasures", 1, Digester(b"k"))
     emptied = Counter("emptied", "", registry=None)
     changes = [(Topics.of("t").buyers, ContactRowChange(f"e{email}", 1, b"", 1, 0, None)) for email in (ANN, BOB)]
     assert (list(without_erased(changes, known, emptied)), bool(known)) == (changes, False)

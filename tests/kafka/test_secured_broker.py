@@ -26,6 +26,7 @@ from testkit.local_services import kafka
 from testkit.local_services.broker_security import USER, BrokerSecurity, Security
 from testkit.local_services.kafka import BrokerInfo
 from testkit.local_services.start_errors import SecurityFixed
+from tests.operations.wrong_setups import TABLE, check
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +119,15 @@ async def test_a_host_without_the_hostname_check(scram: BrokerInfo) -> None:
     unchecked = Tls(str(scram.security.ca), hostname_check=False)
     async with client.consumer(replace(scram.kafka_config, bootstrap=f"localhost:{scram.port}", tls=unchecked)) as consumer:
         assert isinstance(await consumer.topics(), set)
+
+
+@pytest.mark.parametrize("needs", ["scram", "mtls"])
+def test_a_worker_refuses_as_the_table_of_wrong_set_ups_has_it(
+    needs: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    (setup,) = [setup for setup in TABLE if setup.needs == needs]
+    broker: BrokerInfo = request.getfixturevalue({"scram": "scram", "mtls": "mutual"}[needs])
+    check(setup, tmp_path, broker.environment)
 
 
 @pytest.mark.parametrize("command", [["topics", "apply"], ["run", "--only", "agents"]])

@@ -1,77 +1,126 @@
 """A worker that is set up wrongly does not start: one sentence, the setting or place, and what to do.
 
-``docs/operations.md`` has a table of these set-ups; a row that is missing there, or says something else, fails here.
+The set-ups are in ``wrong_setups.py``; those that need a secured broker are made in ``tests/kafka``.
 """
 
-import os
+import asyncio
 import resource
-import socket
 import stat
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from streams.cli.exit_codes import ExitCode
+from streams.core.clock import SystemClock
 from streams.engine.data_dir import own_data_dir
+from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
 from streams.mapping import load_mapping
+from streams.mapping.fingerprint import fingerprint
 from streams.messages.protocol import specs
+from streams.messages.site_setup import FORMATS, PARTITION, StateSetup, state_key, write_setup
 from streams.messages.topics import Topics
+from streams.operations.site_setup import adopt_mapping, changed_mapping, check_setup
 from streams.operations.start_checks import check_open_files
 from streams.operations.topic_admin import apply_topics
 from streams.settings import Settings, unknown_variables
 from testkit.local_services import kafka
-
-OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
-SECRET = "k" * 32
+from tests.operations.wrong_setups import OPERATIONS, TABLE, WrongSetup, check, page_with_table
 
 
-def start(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """``owdd run`` until it refuses."""
-    return start_by([sys.executable, "-m", "streams", "run", *arguments], environment)
+def those_that_need(*needs: str) -> pytest.MarkDecorator:
+    """The set-ups of the table that need one of these."""
+    rows = [setup for setup in TABLE if setup.needs in needs]
+    return pytest.mark.parametrize("setup", rows, ids=[setup.title for setup in rows])
 
 
-def start_by(command: list[str], environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    """``command`` with the settings in ``environment`` and none of this process: other tests leave theirs here."""
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("OWDD_")}
-    settings = {"OWDD_SECRETS_DIR": "/nonexistent", "OWDD_METRICS_PORT": "0"} | environment
-    return subprocess.run(command, env=bare | settings, capture_output=True, text=True, timeout=60, check=False)
+@those_that_need("nothing")
+def test_a_worker_refuses(setup: WrongSetup, tmp_path: Path) -> None:
+    check(setup, tmp_path)
 
 
-def refused(done: "subprocess.CompletedProcess[str]", code: ExitCode, **shown: object) -> None:
-    """It ended with ``code`` and one line, which the operations page has; ``shown`` are the values in it."""
-    assert done.returncode == code, done.stderr
-    assert (done.stdout, done.stderr.count("\n")) == ("", 1), done.stderr
-    line = done.stderr.removeprefix("error: ").rstrip("\n")
-    for name, value in shown.items():
-        assert str(value) in line
-        line = line.replace(str(value), f"<{name}>")
-    assert f"| {code.name} | {line} |" in OPERATIONS, f"the table of wrong set-ups lacks:\n| … | {code.name} | {line} |"
+@pytest.fixture(scope="module")
+def site(broker: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of a site without topics."""
+    running = kafka.status(broker).broker
+    assert running is not None
+    data = tmp_path_factory.mktemp("site")
+    app_id = f"start-{uuid4().hex[:8]}"
+    return Settings(kafka_bootstrap=running.bootstrap, app_id=app_id, partitions=2, data_dir=data, erasure_key="in use")
 
 
-def test_a_wrong_value(tmp_path: Path) -> None:
-    refused(start({"OWDD_PARTITIONS": "0", "OWDD_DATA_DIR": str(tmp_path)}), ExitCode.INVALID)
+def environment(settings: Settings) -> dict[str, str]:
+    return {
+        "OWDD_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        "OWDD_APP_ID": settings.app_id,
+        "OWDD_PARTITIONS": str(settings.partitions),
+        "OWDD_ERASURE_KEY": settings.erasure_key.get_secret_value(),
+    }
 
 
-def test_the_shipped_key_for_real_contacts(tmp_path: Path) -> None:
-    refused(start({"OWDD_DOTDIGITAL_URL": "auto", "OWDD_DATA_DIR": str(tmp_path)}), ExitCode.INVALID)
+@those_that_need("broker")
+def test_a_worker_refuses_a_broker_without_topics(setup: WrongSetup, site: Settings, tmp_path: Path) -> None:
+    check(setup, tmp_path, environment(site))
 
 
-def test_a_port_that_is_taken(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        done = start({"OWDD_METRICS_PORT": str(port), "OWDD_DATA_DIR": str(tmp_path)})
-    refused(done, ExitCode.INVALID, port=port)
+@pytest.fixture(scope="module")
+def topics(site: Settings) -> Settings:
+    """The same site with its topics, for any version of its state."""
+    ours = [
+        spec
+        for version in (1, 2, 3)
+        for spec in specs(site.model_copy(update={"app_version": version}), load_mapping())
+        if spec.name.startswith(site.app_id)
+    ]
+    asyncio.run(apply_topics(KafkaConfig.of(site), list({spec.name: spec for spec in ours}.values()), execute=True))
+    return site
 
 
-def test_too_few_open_files(tmp_path: Path) -> None:
-    script = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300)); from streams.cli import app; app(['run'])"
-    environment = {"OWDD_DATA_DIR": str(tmp_path), "OWDD_PARTITIONS": "8"}
-    refused(start_by([sys.executable, "-c", script], environment), ExitCode.INVALID)
+@those_that_need("topics")
+def test_a_worker_refuses_topics(setup: WrongSetup, topics: Settings, tmp_path: Path) -> None:
+    check(setup, tmp_path, environment(topics))
+
+
+@pytest.fixture(scope="module")
+def state(topics: Settings) -> Settings:
+    """The same site with state: of this release, of an older one and of a newer one."""
+    asyncio.run(_build_state(topics))
+    return topics
+
+
+async def _build_state(topics: Settings) -> None:
+    await check_setup(topics, load_mapping(), SystemClock())
+    others = {2: ("0.1.0", {"state": 0}), 3: ("9.0.0", {"outbox": FORMATS["outbox"] + 1})}
+    async with BatchProducer(topics) as producer:
+        for version, (release, formats) in others.items():
+            setup = StateSetup(at=0, release=release, formats=FORMATS | formats, mapping=fingerprint(load_mapping()))
+            await producer.send_one(Topics.of(topics.app_id).setup, PARTITION, state_key(version), write_setup(setup))
+
+
+@those_that_need("state")
+def test_a_worker_refuses_state(setup: WrongSetup, state: Settings, tmp_path: Path) -> None:
+    hash_key_only = {"OWDD_ERASURE_KEY": ""} if "hash key" in setup.title else {}
+    check(setup, tmp_path, environment(state) | hash_key_only)
+
+
+def test_the_operations_page_has_the_table() -> None:
+    assert OPERATIONS.read_text("utf-8") == page_with_table(), "run make docs"
+
+
+def test_there_are_thirty_of_them() -> None:
+    assert len({setup.title for setup in TABLE}) == len(TABLE) >= 30
+
+
+async def test_a_changed_mapping_is_adopted_by_a_person(topics: Settings) -> None:
+    before, clock = load_mapping(), SystemClock()
+    other = topics.model_copy(update={"app_version": 3, "app_id": topics.app_id})
+    await adopt_mapping(other, before, clock)
+    await check_setup(other, before.model_copy(update={"exclude_days": 5}), clock)
+    now = before.model_copy(update={"house_accounts": frozenset({7})})
+    assert await changed_mapping(other, now) == ["house_accounts"]
+    await adopt_mapping(other, now, clock)
+    await check_setup(other, now, clock)
+    assert await changed_mapping(other, now) == []
 
 
 def test_a_soft_limit_is_raised() -> None:
@@ -84,67 +133,9 @@ def test_a_soft_limit_is_raised() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def a_file(directory: Path) -> None:
-    (directory / "data").write_text("")
-
-
-def replicas(directory: Path) -> None:
-    (directory / "data" / "0").mkdir(parents=True)
-    (directory / "data" / "0" / "lock").write_text("")
-
-
-@pytest.mark.parametrize("make", [a_file, replicas])
-def test_a_data_directory_in_the_wrong_form(make: Callable[[Path], None], tmp_path: Path) -> None:
-    make(tmp_path)
-    refused(start({"OWDD_DATA_DIR": str(tmp_path / "data")}), ExitCode.INVALID, directory=tmp_path / "data")
-
-
-def test_a_data_directory_in_use(tmp_path: Path) -> None:
-    with own_data_dir(tmp_path / "data"):
-        refused(start({"OWDD_DATA_DIR": str(tmp_path / "data")}), ExitCode.REFUSED, directory=tmp_path / "data")
-
-
 def test_a_data_directory_is_its_owners_only(tmp_path: Path) -> None:
     with own_data_dir(tmp_path / "data") as directory:
         assert stat.S_IMODE(directory.stat().st_mode) == 0o700
-
-
-def test_a_broker_that_is_away(tmp_path: Path) -> None:
-    done = start({"OWDD_KAFKA_BOOTSTRAP": "127.0.0.1:1", "OWDD_DATA_DIR": str(tmp_path)})
-    assert done.returncode == ExitCode.UNREACHABLE, done.stderr
-    assert "OWDD_KAFKA_BOOTSTRAP" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-@pytest.fixture
-def settings(broker: Path, tmp_path: Path) -> Settings:
-    running = kafka.status(broker).broker
-    assert running is not None
-    return Settings(kafka_bootstrap=running.bootstrap, app_id=f"start-{uuid4().hex[:8]}", partitions=2, data_dir=tmp_path)
-
-
-def environment(settings: Settings, partitions: int) -> dict[str, str]:
-    return {
-        "OWDD_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
-        "OWDD_APP_ID": settings.app_id,
-        "OWDD_PARTITIONS": str(partitions),
-        "OWDD_DATA_DIR": str(settings.data_dir),
-    }
-
-
-def test_topics_that_are_missing(settings: Settings) -> None:
-    names = Topics.of(settings.app_id)
-    done = start(environment(settings, 2), "--only=agents")
-    refused(done, ExitCode.INVALID, topics=f"{names.orders}, {names.buyers}, {names.contacts}")
-
-
-async def test_topics_with_other_partitions(settings: Settings) -> None:
-    ours = [spec for spec in specs(settings, load_mapping()) if spec.name.startswith(settings.app_id)]
-    await apply_topics(KafkaConfig.of(settings), ours, execute=True)
-    names = Topics.of(settings.app_id)
-    done = start(environment(settings, 4), "--only=agents")
-    topics = ", ".join(f"{name} has 2" for name in (names.orders, names.buyers, names.contacts))
-    refused(done, ExitCode.INVALID, topics=topics)
 
 
 def test_a_variable_that_is_no_setting_is_named_with_the_nearest() -> None:

@@ -30,7 +30,7 @@ class Erasures:
         row.repeat_call = row.erase is not None
         row.erase, row.parked, row.code = digest, None, None
         self._planner.note_change(row, Lane.URGENT, caused_at, was_dirty=False, now_ms=unit.now_ms)
-        self._tombstones.put(unit, digest)
+        self._tombstones.put(unit, email, digest)
         for task in rows.parts(email):
             rows.touched.pop(task, None)
             self._saver.unschedule(rows, task)

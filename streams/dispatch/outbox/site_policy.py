@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from streams.core.lanes import Lane
 from streams.domain.contact_state import ContactDeliveryState
-from streams.domain.erasure import Digest
+from streams.domain.digester import Digester
 from streams.mapping import Mapping
 from streams.mapping.bulk_windows import BulkWindows
 
@@ -22,12 +22,12 @@ class SitePolicy:
 
     listed_for: int | None
     external: bool
-    digest: Digest
+    digest: Digester
     hash_key: bytes
     windows: BulkWindows
 
     @classmethod
-    def of(cls, mapping: Mapping, digest: Digest, hash_key: bytes) -> "SitePolicy":
+    def of(cls, mapping: Mapping, digest: Digester, hash_key: bytes) -> "SitePolicy":
         """What the mapping says of it."""
         recent = mapping.delivery.recent_buyers
         windows = BulkWindows.parse(mapping.delivery.bulk_windows, mapping.source.zone)

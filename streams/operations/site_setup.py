@@ -1,0 +1,140 @@
+"""Compares what state was built with, as topic ``setup`` has it, with what this process would go on with."""
+
+from collections.abc import Iterable
+from importlib.metadata import version
+from itertools import islice
+
+import structlog
+
+from streams.core.clock import Clock
+from streams.core.errors import ConfigurationError, RefusedError
+from streams.domain.digester import Digester
+from streams.kafka.producer import BatchProducer
+from streams.kafka.reader import read_topic
+from streams.kafka.security import KafkaConfig
+from streams.mapping import Mapping
+from streams.mapping.fingerprint import changed_keys, fingerprint, needs_rebuild
+from streams.messages.site_setup import (
+    ERASURE_KEY,
+    FORMATS,
+    PARTITION,
+    KeySetup,
+    StateSetup,
+    read_key_setup,
+    read_state_setup,
+    state_key,
+    write_setup,
+)
+from streams.messages.topics import Topics
+from streams.settings import Settings
+
+log = structlog.get_logger()
+
+_SHOWN = 3
+
+
+async def check_setup(settings: Settings, mapping: Mapping, clock: Clock) -> None:
+    """Let the process go on with the state that is there, and note what it goes on with.
+
+    Raises:
+        RefusedError: state was built with another mapping, or in another format.
+        ConfigurationError: erasures were made with a key that this process does not have.
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    found = await _records(settings)
+    before, now = _state_of(found, settings), _state_now(mapping, clock)
+    digester = Digester(*settings.erasure_keys)
+    key = read_key_setup(found[ERASURE_KEY]) if ERASURE_KEY in found else None
+    if before is not None:
+        _check_formats(before)
+        _check_mapping(settings, before, now)
+    if key is not None:
+        _check_key(settings, key, digester)
+    news: list[tuple[bytes, bytes]] = []
+    if before is None or (before.mapping, before.formats) != (now.mapping, now.formats):
+        news.append((state_key(settings.app_version), write_setup(now)))
+    if key is None or key.id != digester.key_id:
+        news.append((ERASURE_KEY, write_setup(KeySetup(clock.now_ms(), digester.key_id))))
+    if news:
+        await _write(settings, news)
+
+
+async def changed_mapping(settings: Settings, mapping: Mapping) -> list[str]:
+    """The keys of the mapping on which stored rows depend, and that changed since.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    before = _state_of(await _records(settings), settings)
+    return [] if before is None else _rebuilt_for(before.mapping, fingerprint(mapping))
+
+
+async def adopt_mapping(settings: Settings, mapping: Mapping, clock: Clock) -> None:
+    """Let workers go on with state that was built with another mapping.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    await _write(settings, [(state_key(settings.app_version), write_setup(_state_now(mapping, clock)))])
+
+
+async def _records(settings: Settings) -> dict[bytes, bytes]:
+    topic = Topics.of(settings.app_id).setup
+    return {record.key: record.value async for record in read_topic(KafkaConfig.of(settings), topic, [PARTITION])}
+
+
+def _state_of(found: dict[bytes, bytes], settings: Settings) -> StateSetup | None:
+    value = found.get(state_key(settings.app_version))
+    return None if value is None else read_state_setup(value)
+
+
+def _state_now(mapping: Mapping, clock: Clock) -> StateSetup:
+    return StateSetup(at=clock.now_ms(), release=version("owdd"), formats=FORMATS, mapping=fingerprint(mapping))
+
+
+async def _write(settings: Settings, news: list[tuple[bytes, bytes]]) -> None:
+    topic = Topics.of(settings.app_id).setup
+    async with BatchProducer(settings) as producer:
+        for key, value in news:
+            await producer.send_one(topic, PARTITION, key, value)
+    log.info("set-up noted", keys=[key.decode() for key, _ in news])
+
+
+def _check_formats(before: StateSetup) -> None:
+    other = sorted(name for name, number in before.formats.items() if FORMATS.get(name) != number)
+    if not other:
+        return
+    newer = any(before.formats[name] > FORMATS.get(name, 0) for name in other)
+    remedy = f"Run owdd {before.release} or a later release" if newer else _REBUILD
+    reason = f"state was written by owdd {before.release}, in another format ({', '.join(other)})"
+    raise RefusedError(reason, where="Kafka", remedy=remedy)
+
+
+def _check_key(settings: Settings, key: KeySetup, digester: Digester) -> None:
+    if key.id in digester.key_ids:
+        return
+    where = "OWDD_ERASURE_KEY" if settings.erasure_key.get_secret_value() else "OWDD_ERASURE_KEY (empty: OWDD_HASH_KEY)"
+    remedy = "Set it to that key; to change it, add the old one to OWDD_FORMER_ERASURE_KEYS"
+    raise ConfigurationError(f"is not the key {key.id} by which erased people are recognised", where=where, remedy=remedy)
+
+
+def _check_mapping(settings: Settings, before: StateSetup, now: StateSetup) -> None:
+    if not (changed := _rebuilt_for(before.mapping, now.mapping)):
+        return
+    file = f"OWDD_MAPPING {settings.mapping}" if settings.mapping else "OWDD_MAPPING"
+    reason = f"state was built with another mapping: {_some(changed)} changed"
+    remedy = f"{_REBUILD}; or take the change back; 'owdd state adopt' goes on with rows as the old mapping read them"
+    raise RefusedError(reason, where=file, remedy=remedy)
+
+
+_REBUILD = "Rebuild: 'owdd topics clear --execute', a higher OWDD_APP_VERSION, 'owdd topics apply --execute'"
+
+
+def _rebuilt_for(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    return [key for key in changed_keys(before, now) if needs_rebuild(key)]
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+    return ", ".join(islice(listed, _SHOWN)) + more

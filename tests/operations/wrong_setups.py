@@ -1,0 +1,506 @@
+"""The table of wrong set-ups: how each is made, and the one message with which the worker refuses to start.
+
+``docs/operations.md`` has it too: ``python -m tests.operations.wrong_setups`` writes it there (``make docs``).
+"""
+
+import multiprocessing
+import os
+import re
+import resource
+import signal
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import orjson
+import yaml
+
+from streams.cli import app
+from streams.cli.exit_codes import ExitCode
+from streams.engine.data_dir import locked_data_dir, own_data_dir
+from streams.mapping import DEFAULT
+
+Values: TypeAlias = dict[str, str]
+"""What stands for ``<name>`` in environment and message."""
+Make: TypeAlias = Callable[[Path], AbstractContextManager[Values]]
+"""Makes the surroundings of a set-up in an empty directory."""
+Needs: TypeAlias = Literal["nothing", "scram", "mtls", "broker", "topics", "state"]
+"""What must be there first: a broker (secured so), the topics, state that a worker built with the shipped mapping."""
+
+
+def _nothing(_: Path) -> AbstractContextManager[Values]:
+    return nullcontext({})
+
+
+@dataclass(frozen=True, slots=True)
+class WrongSetup:
+    """One row. In ``message`` a ``<name>`` without a value stands for any text."""
+
+    title: str
+    code: ExitCode
+    message: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ("run",)
+    make: Make = _nothing
+    needs: Needs = "nothing"
+    open_files: int | None = None
+    interrupt_when: str = ""
+
+
+def mapping(change: Callable[[dict[str, Any]], None]) -> Make:
+    """A changed copy of the shipped mapping, as ``<directory>/mapping.yaml``."""
+
+    @contextmanager
+    def made(directory: Path) -> Iterator[Values]:
+        data = yaml.safe_load(DEFAULT.read_text("utf-8"))
+        change(data)
+        (directory / "mapping.yaml").write_text(yaml.safe_dump(data), "utf-8")
+        yield {}
+
+    return made
+
+
+def file(name: str, content: bytes) -> Make:
+    """A file."""
+
+    @contextmanager
+    def made(directory: Path) -> Iterator[Values]:
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_bytes(content)
+        yield {}
+
+    return made
+
+
+@contextmanager
+def _port_taken(_: Path) -> Iterator[Values]:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        yield {"port": str(taken.getsockname()[1])}
+
+
+@contextmanager
+def _silent_server(_: Path) -> Iterator[Values]:
+    """Takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield {"server": f"127.0.0.1:{server.getsockname()[1]}"}
+
+
+@contextmanager
+def _in_use(directory: Path) -> Iterator[Values]:
+    with own_data_dir(directory / "data"):
+        yield {}
+
+
+@contextmanager
+def _replicas(directory: Path) -> Iterator[Values]:
+    with locked_data_dir(directory / "data"):
+        pass
+    yield {}
+
+
+@contextmanager
+def _one_workers(directory: Path) -> Iterator[Values]:
+    with own_data_dir(directory / "data"):
+        pass
+    yield {}
+
+
+_MAPPED = {"OWDD_MAPPING": "<directory>/mapping.yaml"}
+_REAL = {"OWDD_DOTDIGITAL_URL": "auto", "OWDD_DOTDIGITAL_USER": "apiuser-1@apiconnector.com", "OWDD_HASH_KEY": "k" * 32}
+_SASL = {"OWDD_KAFKA_PROTOCOL": "SASL_SSL"}
+_REBUILD = "Rebuild: 'owdd topics clear --execute', a higher OWDD_APP_VERSION, 'owdd topics apply --execute'"
+INVALID, REFUSED, UNREACHABLE = ExitCode.INVALID, ExitCode.REFUSED, ExitCode.UNREACHABLE
+
+TABLE = (
+    WrongSetup(
+        "a setting has a wrong value",
+        INVALID,
+        "OWDD_PARTITIONS: Input should be greater than or equal to 1",
+        {"OWDD_PARTITIONS": "0"},
+    ),
+    WrongSetup(
+        "a setting has none of its words",
+        INVALID,
+        "OWDD_KAFKA_PROTOCOL: Input should be 'PLAINTEXT', 'SSL', 'SASL_PLAINTEXT' or 'SASL_SSL'",
+        {"OWDD_KAFKA_PROTOCOL": "TLS"},
+    ),
+    WrongSetup(
+        "a setting is not JSON",
+        INVALID,
+        "OWDD_TOPIC_CONFIG: is not JSON. Write it as one JSON object",
+        {"OWDD_TOPIC_CONFIG": "retention.ms=1"},
+    ),
+    WrongSetup(
+        "a secret file is not text",
+        INVALID,
+        "<directory>/secrets/owdd_hash_key: is not UTF-8 text. Give this user the right to read it, or write it anew",
+        {"OWDD_SECRETS_DIR": "<directory>/secrets"},
+        make=file("secrets/owdd_hash_key", b"\xff\xfe"),
+    ),
+    WrongSetup(
+        "the env file is missing",
+        INVALID,
+        "owdd: Invalid value for '--env-file' (env var: 'OWDD_ENV_FILE'): file '<directory>/none' does not exist. See 'owdd --help'.",
+        arguments=("--env-file", "<directory>/none", "run"),
+    ),
+    WrongSetup(
+        "`--only` names no part",
+        INVALID,
+        "owdd run: Invalid value for '--only': Value error, 'agent' is not one of 'ingest', 'agents', 'dispatch'. See 'owdd run "
+        "--help'.",
+        arguments=("run", "--only=agent"),
+    ),
+    WrongSetup(
+        "the mapping is missing",
+        INVALID,
+        "<directory>/mapping.yaml: cannot be read: No such file or directory. Set OWDD_MAPPING to the site's file",
+        _MAPPED,
+    ),
+    WrongSetup(
+        "the mapping is not YAML",
+        INVALID,
+        "<directory>/mapping.yaml:<line>: not valid YAML: mapping values are not allowed here",
+        _MAPPED,
+        make=file("mapping.yaml", b"version: 1\n  source: x\n"),
+    ),
+    WrongSetup(
+        "the mapping has a misspelt key",
+        INVALID,
+        "<directory>/mapping.yaml:<line>: exclude_day: Extra inputs are not permitted",
+        _MAPPED,
+        make=mapping(lambda data: data.update(exclude_day=data.pop("exclude_days", 30))),
+    ),
+    WrongSetup(
+        "the mapping lists an order type as two kinds",
+        INVALID,
+        "<directory>/mapping.yaml:<line>: order.types: Value error, order types [1] are listed twice",
+        _MAPPED,
+        make=mapping(lambda data: data["order"].update(types={"order": [1], "credit": [1]})),
+    ),
+    WrongSetup(
+        "the mapping gives a status a kind that there is not",
+        INVALID,
+        "<directory>/mapping.yaml:<line>: order.statuses.new: Input should be 'open', 'held', 'part_despatched', 'despatched', "
+        "'completed' or 'cancelled'",
+        _MAPPED,
+        make=mapping(lambda data: data["order"]["statuses"].update(new="opened")),
+    ),
+    WrongSetup(
+        "the mapping's consent has no column",
+        INVALID,
+        "<directory>/mapping.yaml:<line>: consent: Value error, consent.mode is 'column', so consent.column must name a column of "
+        "the contact table",
+        _MAPPED,
+        make=mapping(lambda data: data.update(consent={"mode": "column"})),
+    ),
+    WrongSetup(
+        "the mapping's time zone is unknown",
+        INVALID,
+        "<directory>/mapping.yaml:<line>: source: Value error, unknown time zone 'Europe/Londen'; use an IANA name such as "
+        "Europe/London",
+        _MAPPED,
+        make=mapping(lambda data: data["source"].update(timezone="Europe/Londen")),
+    ),
+    WrongSetup(
+        "the shipped key is used for real contacts",
+        INVALID,
+        "OWDD_HASH_KEY: is as shipped, and Dotdigital is not the sandbox. Set a secret of your own before the first start, for "
+        "anybody can reverse hashes made with this one",
+        _REAL | {"OWDD_HASH_KEY": "owdd"},
+    ),
+    WrongSetup(
+        "the sandbox would get a real account's credentials",
+        INVALID,
+        "OWDD_DOTDIGITAL_USER: belongs to a real account, and OWDD_DOTDIGITAL_URL is a sandbox. Set OWDD_DOTDIGITAL_URL to auto, or "
+        "a user of the sandbox's own",
+        _REAL | {"OWDD_DOTDIGITAL_URL": "http://127.0.0.1:8100"},
+    ),
+    WrongSetup(
+        "Dotdigital would get a sandbox's credentials",
+        INVALID,
+        "OWDD_DOTDIGITAL_USER: belongs to a sandbox, and OWDD_DOTDIGITAL_URL does not. Set it to the account's API user",
+        _REAL | {"OWDD_DOTDIGITAL_USER": "sandbox@apiconnector.example"},
+    ),
+    WrongSetup(
+        "somebody else would get the credentials",
+        INVALID,
+        "OWDD_DOTDIGITAL_URL: is not a host of Dotdigital. Set it to the endpoint of the account's region, or to auto",
+        _REAL | {"OWDD_DOTDIGITAL_URL": "https://r1-api.dotdigital.com.example"},
+    ),
+    WrongSetup(
+        "the port of `/metrics` is taken",
+        INVALID,
+        "OWDD_METRICS_PORT: cannot listen on 127.0.0.1:<port>: Address already in use. Set another port (0 picks a free one), or "
+        "another OWDD_METRICS_HOST",
+        {"OWDD_METRICS_PORT": "<port>"},
+        make=_port_taken,
+    ),
+    WrongSetup(
+        "the address of `/metrics` is another machine's",
+        INVALID,
+        "OWDD_METRICS_PORT: cannot listen on 203.0.113.1:0: Cannot assign requested address. Set another port (0 picks a free one), "
+        "or another OWDD_METRICS_HOST",
+        {"OWDD_METRICS_HOST": "203.0.113.1"},
+    ),
+    WrongSetup(
+        "too few open files for 8 partitions",
+        INVALID,
+        "OWDD_PARTITIONS: 8 partitions may need 3080 open files, and the limit is 300. Raise the limit (ulimit -n 3080; LimitNOFILE "
+        "of systemd; ulimits.nofile of Compose)",
+        {"OWDD_PARTITIONS": "8"},
+        open_files=300,
+    ),
+    WrongSetup(
+        "the data directory is a file",
+        INVALID,
+        "OWDD_DATA_DIR: <directory>/data cannot be made: File exists. Name a directory that this user may write",
+        make=file("data", b""),
+    ),
+    WrongSetup(
+        "the data directory cannot be written",
+        INVALID,
+        "OWDD_DATA_DIR: /proc/self/fdinfo cannot be written: No such file or directory. Give it to the user that runs the worker, "
+        "or name another",
+        {"OWDD_DATA_DIR": "/proc/self/fdinfo"},
+    ),
+    WrongSetup(
+        "the data directory is one that replicas share",
+        INVALID,
+        "OWDD_DATA_DIR: <directory>/data holds the directories of replicas that share it. Set OWDD_DATA_SHARED=true, or give this "
+        "worker another directory",
+        make=_replicas,
+    ),
+    WrongSetup(
+        "the shared data directory is one worker's own",
+        INVALID,
+        "OWDD_DATA_DIR: <directory>/data holds the state of one worker. Set OWDD_DATA_SHARED=false, or give the replicas another "
+        "directory",
+        {"OWDD_DATA_SHARED": "true"},
+        make=_one_workers,
+    ),
+    WrongSetup(
+        "another worker uses the data directory",
+        REFUSED,
+        "OWDD_DATA_DIR: another process uses <directory>/data. Stop that process, or give each worker a directory of its own",
+        make=_in_use,
+    ),
+    WrongSetup(
+        "Kafka: login without user",
+        INVALID,
+        "OWDD_KAFKA_PROTOCOL=SASL_SSL with OWDD_KAFKA_SASL_MECHANISM=SCRAM-SHA-512 needs OWDD_KAFKA_USER and OWDD_KAFKA_PASSWORD",
+        _SASL,
+    ),
+    WrongSetup(
+        "Kafka: tokens without a function that fetches them",
+        INVALID,
+        "OWDD_KAFKA_OAUTH_HOOK: 'site_tokens:token' cannot be imported (No module named 'site_tokens'); write it module:function",
+        _SASL | {"OWDD_KAFKA_SASL_MECHANISM": "OAUTHBEARER", "OWDD_KAFKA_OAUTH_HOOK": "site_tokens:token"},
+    ),
+    WrongSetup(
+        "Kafka: a certificate without its key",
+        INVALID,
+        "a client certificate needs both OWDD_KAFKA_CERTIFICATE and OWDD_KAFKA_KEY: set the other one, or neither",
+        {"OWDD_KAFKA_PROTOCOL": "SSL", "OWDD_KAFKA_CERTIFICATE": "<directory>/client.pem"},
+    ),
+    WrongSetup(
+        "Kafka: the CA is missing",
+        INVALID,
+        "OWDD_KAFKA_CA: not usable (No such file or directory); give the path of a PEM file, or its text (docs/kafka-security.md)",
+        {"OWDD_KAFKA_PROTOCOL": "SSL", "OWDD_KAFKA_CA": "<directory>/ca.pem"},
+    ),
+    WrongSetup(
+        "Kafka is not there",
+        UNREACHABLE,
+        "Kafka at 127.0.0.1:1: no program listens; check OWDD_KAFKA_BOOTSTRAP, and that the broker runs",
+        {"OWDD_KAFKA_BOOTSTRAP": "127.0.0.1:1"},
+    ),
+    WrongSetup(
+        "Kafka: the password is wrong",
+        UNREACHABLE,
+        "Kafka at <server>: the broker refuses our credentials; check OWDD_KAFKA_USER and OWDD_KAFKA_PASSWORD, and "
+        "OWDD_KAFKA_SASL_MECHANISM",
+        {"OWDD_KAFKA_PASSWORD": "a-wrong-one"},
+        needs="scram",
+    ),
+    WrongSetup(
+        "Kafka: the client certificate is missing",
+        UNREACHABLE,
+        "Kafka at <server>: the connection was closed while we introduced ourselves; check OWDD_KAFKA_PROTOCOL, and "
+        "OWDD_KAFKA_CERTIFICATE and OWDD_KAFKA_KEY if the broker asks for a client certificate",
+        {"OWDD_KAFKA_CERTIFICATE": "", "OWDD_KAFKA_KEY": ""},
+        needs="mtls",
+    ),
+    WrongSetup(
+        "Ctrl-C while the worker waits for Kafka",
+        ExitCode.INTERRUPTED,
+        "interrupted",
+        {"OWDD_KAFKA_BOOTSTRAP": "<server>"},
+        make=_silent_server,
+        interrupt_when="<server>",
+    ),
+    WrongSetup(
+        "topics are missing",
+        INVALID,
+        "Kafka: topics are missing: <topics> and <count> more. Run 'owdd topics apply --execute'",
+        arguments=("run", "--only=agents"),
+        needs="broker",
+    ),
+    WrongSetup(
+        "captured topics are missing",
+        INVALID,
+        "Kafka: topics are missing: <topics> and <count> more. Run 'owdd topics apply --execute'",
+        _MAPPED,
+        make=mapping(lambda data: data["source"].update(topic_prefix="another")),
+        needs="topics",
+    ),
+    WrongSetup(
+        "topics have another partition count",
+        INVALID,
+        "OWDD_PARTITIONS: is 4, but <topics> and <count> more. Set it to the count that the topics have; only a new OWDD_APP_ID can "
+        "begin with another",
+        {"OWDD_PARTITIONS": "4"},
+        ("run", "--only=agents"),
+        needs="topics",
+    ),
+    WrongSetup(
+        "state was built with another mapping",
+        REFUSED,
+        "OWDD_MAPPING <directory>/mapping.yaml: state was built with another mapping: house_accounts, products.category.key, products.category.name and <count> more "
+        f"changed. {_REBUILD}; or take the change back; 'owdd state adopt' goes on with rows as the old mapping read them",
+        _MAPPED,
+        ("run", "--only=agents"),
+        mapping(lambda data: data.update(house_accounts=[7], products=None)),
+        "state",
+    ),
+    WrongSetup(
+        "state was written by an older release, in another format",
+        REFUSED,
+        f"Kafka: state was written by owdd 0.1.0, in another format (state). {_REBUILD}",
+        {"OWDD_APP_VERSION": "2"},
+        ("run", "--only=agents"),
+        needs="state",
+    ),
+    WrongSetup(
+        "state was written by a newer release, in another format",
+        REFUSED,
+        "Kafka: state was written by owdd 9.0.0, in another format (outbox). Run owdd 9.0.0 or a later release",
+        {"OWDD_APP_VERSION": "3"},
+        ("run", "--only=agents"),
+        needs="state",
+    ),
+    WrongSetup(
+        "the erasure key is not the one in use",
+        INVALID,
+        "OWDD_ERASURE_KEY: is not the key <id> by which erased people are recognised. Set it to that key; to change it, add the old "
+        "one to OWDD_FORMER_ERASURE_KEYS",
+        {"OWDD_ERASURE_KEY": "another"},
+        ("run", "--only=agents"),
+        needs="state",
+    ),
+    WrongSetup(
+        "the hash key was changed, and it is the erasure key too",
+        INVALID,
+        "OWDD_ERASURE_KEY (empty: OWDD_HASH_KEY): is not the key <id> by which erased people are recognised. Set it to that key; to "
+        "change it, add the old one to OWDD_FORMER_ERASURE_KEYS",
+        {"OWDD_HASH_KEY": "another"},
+        ("run", "--only=agents"),
+        needs="state",
+    ),
+)
+
+
+def check(setup: WrongSetup, directory: Path, surroundings: Mapping[str, str] | None = None) -> None:
+    """Make the set-up and start it: one message, its code, no trace, and the same as JSON."""
+    with setup.make(directory) as made:
+        values = {"directory": str(directory)} | made
+        environment = {name: _filled(text, values) for name, text in setup.environment.items()}
+        arguments = [_filled(text, values) for text in setup.arguments]
+        waits_at = _filled(setup.interrupt_when, values)
+        code, out, err = _start(arguments, _bare(directory) | dict(surroundings or {}) | environment, setup, waits_at)
+    assert (code, err) == (setup.code, ""), (out, err)
+    (line,) = out.splitlines()
+    shown = orjson.loads(line)
+    assert re.fullmatch(_pattern(setup.message, values), shown["message"]), shown["message"]
+    assert shown["exit"] == setup.code.name
+    for part in ("where", "remedy"):
+        assert shown.get(part, "") in shown["message"]
+
+
+def _bare(directory: Path) -> dict[str, str]:
+    """The environment of a new site, without this process's own settings: other tests leave theirs there."""
+    rest = {name: value for name, value in os.environ.items() if not name.startswith("OWDD_")}
+    return rest | {
+        "OWDD_SECRETS_DIR": str(directory / "no-secrets"),
+        "OWDD_METRICS_PORT": "0",
+        "OWDD_DATA_DIR": str(directory / "data"),
+        # Not the broker that may run here by chance.
+        "OWDD_KAFKA_BOOTSTRAP": "127.0.0.1:1",
+    }
+
+
+_fork = multiprocessing.get_context("forkserver")
+# Imported once for all set-ups: it is most of a start.
+_fork.set_forkserver_preload(["streams.cli.run"])
+
+
+def _start(arguments: list[str], environment: dict[str, str], setup: WrongSetup, waits_at: str) -> tuple[int | None, str, str]:
+    with tempfile.TemporaryDirectory() as directory:
+        out, err = Path(directory) / "out", Path(directory) / "err"
+        process = _fork.Process(target=_owdd, args=(arguments, environment, setup.open_files, out, err))
+        process.start()
+        if waits_at and process.pid is not None:
+            _await_connection(process.pid, waits_at)
+            os.kill(process.pid, signal.SIGINT)
+        process.join(timeout=120)
+        return process.exitcode, out.read_text(), err.read_text()
+
+
+def _owdd(arguments: list[str], environment: dict[str, str], open_files: int | None, out: Path, err: Path) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    for number, target in ((1, out), (2, err)):
+        os.dup2(os.open(target, os.O_WRONLY | os.O_CREAT), number)
+    if open_files is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
+    app([*arguments, "--json"], prog_name="owdd")
+
+
+def _await_connection(pid: int, server: str) -> None:
+    """Until the process is connected to ``server``, as the system's table of its connections says."""
+    port = f":{int(server.rpartition(':')[2]):04X}"
+    while not any(port in line.split()[2] for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]):
+        os.sched_yield()
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    return re.sub(r"<(\w+)>", lambda found: values.get(found[1], found[0]), text)
+
+
+def _pattern(message: str, values: Mapping[str, str]) -> str:
+    parts = re.split(r"<(\w+)>", message)
+    named = [re.escape(values[part]) if part in values else ".+" for part in parts[1::2]]
+    fixed = list(map(re.escape, parts[::2]))
+    return "".join(text for pair in zip(fixed, [*named, ""], strict=True) for text in pair)
+
+
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+_HEAD = "| set-up | code | message |\n|---|---|---|\n"
+
+
+def table() -> str:
+    """The table as ``docs/operations.md`` has it."""
+    return _HEAD + "".join(f"| {setup.title} | {setup.code.name} | {setup.message} |\n" for setup in TABLE)
+
+
+def page_with_table() -> str:
+    """``docs/operations.md`` with the table as it is here."""
+    before, _, rest = OPERATIONS.read_text("utf-8").partition(_HEAD)
+    return before + table() + rest[re.match(r"(\|.*\n)*", rest).end() :]  # type: ignore[union-attr]  # it may match nothing
+
+
+if __name__ == "__main__":
+    OPERATIONS.write_text(page_with_table(), "utf-8")
