@@ -14,7 +14,7 @@ from streams.cli.groups import command_group
 from streams.cli.output import AsJson, Execute
 from streams.core.clock import SystemClock
 from streams.operations.held_documents import held_documents
-from streams.operations.site_setup import adopt_mapping, changed_mapping
+from streams.operations.site_setup import accept_mapping, changed_mapping
 from streams.operations.state_check import Compared, check_state
 from streams.settings import Settings
 
@@ -67,7 +67,7 @@ def held(
 
 
 @app.command()
-def adopt(
+def accept(
     execute: Execute = False,
     as_json: AsJson = False,
 ) -> None:
@@ -79,7 +79,7 @@ def adopt(
     settings, mapping = load()
     changed = asyncio.run(changed_mapping(settings, mapping))
     if changed and execute:
-        asyncio.run(adopt_mapping(settings, mapping, SystemClock()))
+        asyncio.run(accept_mapping(settings, mapping, SystemClock()))
     if as_json:
         output.print_json({"changed": changed, "executed": execute})
     else:

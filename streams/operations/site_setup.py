@@ -50,13 +50,13 @@ async def check_setup(settings: Settings, mapping: Mapping, clock: Clock) -> Non
         _check_mapping(settings, before, now)
     if key is not None:
         _check_key(settings, key, digester)
-    news: list[tuple[bytes, bytes]] = []
+    entries: list[tuple[bytes, bytes]] = []
     if before is None or (before.mapping, before.formats) != (now.mapping, now.formats):
-        news.append((state_key(settings.app_version), write_setup(now)))
+        entries.append((state_key(settings.app_version), write_setup(now)))
     if key is None or key.id != digester.key_id:
-        news.append((ERASURE_KEY, write_setup(KeySetup(clock.now_ms(), digester.key_id))))
-    if news:
-        await _write(settings, news)
+        entries.append((ERASURE_KEY, write_setup(KeySetup(clock.now_ms(), digester.key_id))))
+    if entries:
+        await _write(settings, entries)
 
 
 async def changed_mapping(settings: Settings, mapping: Mapping) -> list[str]:
@@ -69,7 +69,7 @@ async def changed_mapping(settings: Settings, mapping: Mapping) -> list[str]:
     return [] if before is None else _rebuilt_for(before.mapping, fingerprint(mapping))
 
 
-async def adopt_mapping(settings: Settings, mapping: Mapping, clock: Clock) -> None:
+async def accept_mapping(settings: Settings, mapping: Mapping, clock: Clock) -> None:
     """Let workers go on with state that was built with another mapping.
 
     Raises:
@@ -92,12 +92,12 @@ def _state_now(mapping: Mapping, clock: Clock) -> StateSetup:
     return StateSetup(at=clock.now_ms(), release=version("owdd"), formats=FORMATS, mapping=fingerprint(mapping))
 
 
-async def _write(settings: Settings, news: list[tuple[bytes, bytes]]) -> None:
+async def _write(settings: Settings, entries: list[tuple[bytes, bytes]]) -> None:
     topic = Topics.of(settings.app_id).setup
     async with BatchProducer(settings) as producer:
-        for key, value in news:
+        for key, value in entries:
             await producer.send_one(topic, PARTITION, key, value)
-    log.info("set-up noted", keys=[key.decode() for key, _ in news])
+    log.info("set-up noted", keys=[key.decode() for key, _ in entries])
 
 
 def _check_formats(before: StateSetup) -> None:
@@ -123,7 +123,7 @@ def _check_mapping(settings: Settings, before: StateSetup, now: StateSetup) -> N
         return
     file = f"OWDD_MAPPING {settings.mapping}" if settings.mapping else "OWDD_MAPPING"
     reason = f"state was built with another mapping: {_some(changed)} changed"
-    remedy = f"{_REBUILD}; or take the change back; 'owdd state adopt' goes on with rows as the old mapping read them"
+    remedy = f"{_REBUILD}; or take the change back; 'owdd state accept' goes on with rows as the old mapping read them"
     raise RefusedError(reason, where=file, remedy=remedy)
 
 

@@ -20,7 +20,7 @@ from streams.mapping.fingerprint import fingerprint
 from streams.messages.protocol import specs
 from streams.messages.site_setup import FORMATS, PARTITION, StateSetup, state_key, write_setup
 from streams.messages.topics import Topics
-from streams.operations.site_setup import adopt_mapping, changed_mapping, check_setup
+from streams.operations.site_setup import accept_mapping, changed_mapping, check_setup
 from streams.operations.start_checks import check_open_files
 from streams.operations.topic_admin import apply_topics
 from streams.settings import Settings, unknown_variables
@@ -111,14 +111,14 @@ def test_there_are_thirty_of_them() -> None:
     assert len({setup.title for setup in TABLE}) == len(TABLE) >= 30
 
 
-async def test_a_changed_mapping_is_adopted_by_a_person(topics: Settings) -> None:
+async def test_a_changed_mapping_is_accepted_by_a_person(topics: Settings) -> None:
     before, clock = load_mapping(), SystemClock()
     other = topics.model_copy(update={"app_version": 3, "app_id": topics.app_id})
-    await adopt_mapping(other, before, clock)
+    await accept_mapping(other, before, clock)
     await check_setup(other, before.model_copy(update={"exclude_days": 5}), clock)
     now = before.model_copy(update={"house_accounts": frozenset({7})})
     assert await changed_mapping(other, now) == ["house_accounts"]
-    await adopt_mapping(other, now, clock)
+    await accept_mapping(other, now, clock)
     await check_setup(other, now, clock)
     assert await changed_mapping(other, now) == []
 

@@ -370,7 +370,7 @@ TABLE = (
         "state was built with another mapping",
         REFUSED,
         "OWDD_MAPPING <directory>/mapping.yaml: state was built with another mapping: house_accounts, products.category.key, products.category.name and <count> more "
-        f"changed. {_REBUILD}; or take the change back; 'owdd state adopt' goes on with rows as the old mapping read them",
+        f"changed. {_REBUILD}; or take the change back; 'owdd state accept' goes on with rows as the old mapping read them",
         _MAPPED,
         ("run", "--only=agents"),
         mapping(lambda data: data.update(house_accounts=[7], products=None)),
