@@ -26,7 +26,7 @@ class AuditLog:
     @classmethod
     def of(cls, settings: Settings, producer: BatchProducer) -> Self:
         """The audit topic that ``settings`` name."""
-        return cls(producer, Topics.of(settings.app_id).audit, settings.partitions, settings.digest_key)
+        return cls(producer, Topics.of(settings.app_id).audit, settings.partitions, settings.erasure_keys[-1])
 
     async def write(self, entry: Entry, key: bytes) -> None:
         """Append one entry, to the partition of its ``key``.

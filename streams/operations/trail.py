@@ -86,12 +86,12 @@ async def verify_trail(settings: Settings) -> tuple[Trail, list[TrailProblem]]:
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     trail = await read_trail(settings)
-    found = problems(trail, settings.digest_key)
+    found = problems(trail, settings.erasure_keys)
     if found:
         # Partitions are not read in one moment: of entries that are written meanwhile, a later one may come without an earlier
         # one. Such a gap is closed at the second look.
         trail, before = await read_trail(settings), set(found)
-        found = [problem for problem in problems(trail, settings.digest_key) if problem in before]
+        found = [problem for problem in problems(trail, settings.erasure_keys) if problem in before]
     return trail, found
 
 
@@ -105,21 +105,22 @@ def _record(record: Any) -> TrailRecord:
     )
 
 
-def problems(trail: Trail, key: bytes) -> list[TrailProblem]:
-    """Everything that is wrong with the trail; nothing, if it is whole."""
-    sound = {record.place for record in trail.records if record.link is not None and _is_genuine(record, record.link, key)}
+def problems(trail: Trail, keys: Sequence[bytes]) -> list[TrailProblem]:
+    """Everything that is wrong with the trail; nothing, if it is whole. ``keys``: the one in use and those before it."""
+    sound = {record.place for record in trail.records if record.link is not None and _is_genuine(record, record.link, keys)}
     sealed = _newest_checkpoint(trail, sound)
     begins = trail.begins if sealed is None else sealed.begins
     kept = [record for record in trail.records if record.offset >= begins.get(record.partition, 0)]
     found = [*_of_records(kept, sound)]
     if sealed is not None:
-        found += _of_checkpoint(trail, sealed, key)
+        found += _of_checkpoint(trail, sealed, keys)
     found += _of_chains([record for record in kept if record.place in sound], sealed)
     return found
 
 
-def _is_genuine(record: TrailRecord, link: Link, key: bytes) -> bool:
-    return link.digest == link_digest(key, (link.writer, link.sequence, link.previous), record.key, record.value)
+def _is_genuine(record: TrailRecord, link: Link, keys: Sequence[bytes]) -> bool:
+    place = (link.writer, link.sequence, link.previous)
+    return any(link.digest == link_digest(key, place, record.key, record.value) for key in keys)
 
 
 def _of_records(records: Sequence[TrailRecord], sound: set[str]) -> Iterator[TrailProblem]:
@@ -145,11 +146,11 @@ def _is_sealed(record: TrailRecord, sealed: TrailCheckpoint | None) -> bool:
     return begin <= record.offset < end
 
 
-def _of_checkpoint(trail: Trail, sealed: TrailCheckpoint, key: bytes) -> Iterator[TrailProblem]:
+def _of_checkpoint(trail: Trail, sealed: TrailCheckpoint, keys: Sequence[bytes]) -> Iterator[TrailProblem]:
     for partition, begin in sorted(trail.begins.items()):
         if begin > sealed.begins.get(partition, 0):
             yield TrailProblem("cut_without_checkpoint", f"{partition}@{begin}")
-    if seal_of(trail, sealed.begins, sealed.ends, key) != (sealed.count, sealed.digest):
+    if (sealed.count, sealed.digest) not in (seal_of(trail, sealed.begins, sealed.ends, key) for key in keys):
         yield TrailProblem("sealed_part_changed", "")
 
 
@@ -213,8 +214,7 @@ class Checkpoints:
         Raises:
             aiokafka.errors.KafkaError: the broker did not acknowledge; it may be repeated.
         """
-        key = self.settings.digest_key
-        count, digest = seal_of(trail, begins, trail.ends, key)
+        count, digest = seal_of(trail, begins, trail.ends, self.settings.erasure_keys[-1])
         entry = TrailCheckpoint(at, self.operator, dict(begins), dict(trail.ends), count, digest, len(found))
         # First the seal, then the cut: a trail that is cut without one cannot be told from one that somebody has shortened.
         await AuditLog.of(self.settings, self.producer).write(entry, CHECKPOINT_KEY)

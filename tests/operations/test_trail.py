@@ -36,6 +36,7 @@ class Topic:
         self.records: list[TrailRecord] = []
         self.begins = dict.fromkeys(range(PARTITIONS), 0)
         self.refusing = False
+        self.keys = [KEY]
 
     async def append(self, _topic: str, partition: int, entries: Iterable[HeadedRecord]) -> None:
         if self.refusing:
@@ -50,7 +51,7 @@ class Topic:
         self.records.append(TrailRecord(partition, offset, len(self.records), key, value, link_of(headers), entry))
 
     def writer(self) -> AuditLog:
-        return AuditLog(cast(BatchProducer, self), "audit", PARTITIONS, KEY)
+        return AuditLog(cast(BatchProducer, self), "audit", PARTITIONS, self.keys[-1])
 
     @property
     def trail(self) -> Trail:
@@ -60,7 +61,7 @@ class Topic:
         return Trail(tuple(self.records), dict(self.begins), ends)
 
     def found(self) -> list[tuple[str, str]]:
-        return [(problem.code, problem.place) for problem in problems(self.trail, KEY)]
+        return [(problem.code, problem.place) for problem in problems(self.trail, self.keys)]
 
     async def seal(self, begins: dict[int, int] | None = None) -> None:
         trail = self.trail
@@ -91,6 +92,15 @@ async def topic() -> Topic:
             await writer.append(number % 2, [result(number)])
     assert made.found() == []
     return made
+
+
+async def test_entries_and_seals_under_a_former_key_stay_good(topic: Topic) -> None:
+    await topic.seal()
+    topic.keys.append(b"a newer key")
+    await topic.writer().append(0, [result(0)])
+    assert topic.found() == []
+    topic.keys = topic.keys[1:]
+    assert ("altered", "0@0") in topic.found()
 
 
 def test_an_entry_that_was_changed_is_found(topic: Topic) -> None:
