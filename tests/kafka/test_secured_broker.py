@@ -26,7 +26,8 @@ from testkit.local_services import kafka
 from testkit.local_services.broker_security import USER, BrokerSecurity, Security
 from testkit.local_services.kafka import BrokerInfo
 from testkit.local_services.start_errors import SecurityFixed
-from tests.operations.wrong_setups import TABLE, check
+from tests.operations.setup_starts import check
+from tests.operations.wrong_setups import TABLE
 
 
 @pytest.fixture(scope="module")

@@ -3,111 +3,11 @@
 ``docs/operations.md`` has it too: ``python -m tests.operations.wrong_setups`` writes it there (``make docs``).
 """
 
-import multiprocessing
-import os
 import re
-import resource
-import signal
-import socket
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
 
-import orjson
-import yaml
-
-from streams.cli import app
 from streams.cli.exit_codes import ExitCode
-from streams.engine.data_dir import locked_data_dir, own_data_dir
-from streams.mapping import DEFAULT
-
-Values: TypeAlias = dict[str, str]
-"""What stands for ``<name>`` in environment and message."""
-Make: TypeAlias = Callable[[Path], AbstractContextManager[Values]]
-"""Makes the surroundings of a set-up in an empty directory."""
-Needs: TypeAlias = Literal["nothing", "scram", "mtls", "broker", "topics", "state"]
-"""What must be there first: a broker (secured so), the topics, state that a worker built with the shipped mapping."""
-
-
-def _nothing(_: Path) -> AbstractContextManager[Values]:
-    return nullcontext({})
-
-
-@dataclass(frozen=True, slots=True)
-class WrongSetup:
-    """One row. In ``message`` a ``<name>`` without a value stands for any text."""
-
-    title: str
-    code: ExitCode
-    message: str
-    environment: Mapping[str, str] = field(default_factory=dict)
-    arguments: tuple[str, ...] = ("run",)
-    make: Make = _nothing
-    needs: Needs = "nothing"
-    open_files: int | None = None
-    interrupt_when: str = ""
-
-
-def mapping(change: Callable[[dict[str, Any]], None]) -> Make:
-    """A changed copy of the shipped mapping, as ``<directory>/mapping.yaml``."""
-
-    @contextmanager
-    def made(directory: Path) -> Iterator[Values]:
-        data = yaml.safe_load(DEFAULT.read_text("utf-8"))
-        change(data)
-        (directory / "mapping.yaml").write_text(yaml.safe_dump(data), "utf-8")
-        yield {}
-
-    return made
-
-
-def file(name: str, content: bytes) -> Make:
-    """A file."""
-
-    @contextmanager
-    def made(directory: Path) -> Iterator[Values]:
-        (directory / name).parent.mkdir(parents=True, exist_ok=True)
-        (directory / name).write_bytes(content)
-        yield {}
-
-    return made
-
-
-@contextmanager
-def _port_taken(_: Path) -> Iterator[Values]:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        yield {"port": str(taken.getsockname()[1])}
-
-
-@contextmanager
-def _silent_server(_: Path) -> Iterator[Values]:
-    """Takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield {"server": f"127.0.0.1:{server.getsockname()[1]}"}
-
-
-@contextmanager
-def _in_use(directory: Path) -> Iterator[Values]:
-    with own_data_dir(directory / "data"):
-        yield {}
-
-
-@contextmanager
-def _replicas(directory: Path) -> Iterator[Values]:
-    with locked_data_dir(directory / "data"):
-        pass
-    yield {}
-
-
-@contextmanager
-def _one_workers(directory: Path) -> Iterator[Values]:
-    with own_data_dir(directory / "data"):
-        pass
-    yield {}
-
+from tests.operations.setup_starts import WrongSetup, file, in_use, mapping, one_workers, port_taken, replicas, silent_server
 
 _MAPPED = {"OWDD_MAPPING": "<directory>/mapping.yaml"}
 _REAL = {"OWDD_DOTDIGITAL_URL": "auto", "OWDD_DOTDIGITAL_USER": "apiuser-1@apiconnector.com", "OWDD_HASH_KEY": "k" * 32}
@@ -237,7 +137,7 @@ TABLE = (
         "OWDD_METRICS_PORT: cannot listen on 127.0.0.1:<port>: Address already in use. Set another port (0 picks a free one), or "
         "another OWDD_METRICS_HOST",
         {"OWDD_METRICS_PORT": "<port>"},
-        make=_port_taken,
+        make=port_taken,
     ),
     WrongSetup(
         "the address of `/metrics` is another machine's",
@@ -272,7 +172,7 @@ TABLE = (
         INVALID,
         "OWDD_DATA_DIR: <directory>/data holds the directories of replicas that share it. Set OWDD_DATA_SHARED=true, or give this "
         "worker another directory",
-        make=_replicas,
+        make=replicas,
     ),
     WrongSetup(
         "the shared data directory is one worker's own",
@@ -280,13 +180,13 @@ TABLE = (
         "OWDD_DATA_DIR: <directory>/data holds the state of one worker. Set OWDD_DATA_SHARED=false, or give the replicas another "
         "directory",
         {"OWDD_DATA_SHARED": "true"},
-        make=_one_workers,
+        make=one_workers,
     ),
     WrongSetup(
         "another worker uses the data directory",
         REFUSED,
         "OWDD_DATA_DIR: another process uses <directory>/data. Stop that process, or give each worker a directory of its own",
-        make=_in_use,
+        make=in_use,
     ),
     WrongSetup(
         "Kafka: login without user",
@@ -339,7 +239,7 @@ TABLE = (
         ExitCode.INTERRUPTED,
         "interrupted",
         {"OWDD_KAFKA_BOOTSTRAP": "<server>"},
-        make=_silent_server,
+        make=silent_server,
         interrupt_when="<server>",
     ),
     WrongSetup(
@@ -411,80 +311,6 @@ TABLE = (
         needs="state",
     ),
 )
-
-
-def check(setup: WrongSetup, directory: Path, surroundings: Mapping[str, str] | None = None) -> None:
-    """Make the set-up and start it: one message, its code, no trace, and the same as JSON."""
-    with setup.make(directory) as made:
-        values = {"directory": str(directory)} | made
-        environment = {name: _filled(text, values) for name, text in setup.environment.items()}
-        arguments = [_filled(text, values) for text in setup.arguments]
-        waits_at = _filled(setup.interrupt_when, values)
-        code, out, err = _start(arguments, _bare(directory) | dict(surroundings or {}) | environment, setup, waits_at)
-    assert (code, err) == (setup.code, ""), (out, err)
-    (line,) = out.splitlines()
-    shown = orjson.loads(line)
-    assert re.fullmatch(_pattern(setup.message, values), shown["message"]), shown["message"]
-    assert shown["exit"] == setup.code.name
-    for part in ("where", "remedy"):
-        assert shown.get(part, "") in shown["message"]
-
-
-def _bare(directory: Path) -> dict[str, str]:
-    """The environment of a new site, without this process's own settings: other tests leave theirs there."""
-    rest = {name: value for name, value in os.environ.items() if not name.startswith("OWDD_")}
-    return rest | {
-        "OWDD_SECRETS_DIR": str(directory / "no-secrets"),
-        "OWDD_METRICS_PORT": "0",
-        "OWDD_DATA_DIR": str(directory / "data"),
-        # Not the broker that may run here by chance.
-        "OWDD_KAFKA_BOOTSTRAP": "127.0.0.1:1",
-    }
-
-
-_fork = multiprocessing.get_context("forkserver")
-# Imported once for all set-ups: it is most of a start.
-_fork.set_forkserver_preload(["streams.cli.run"])
-
-
-def _start(arguments: list[str], environment: dict[str, str], setup: WrongSetup, waits_at: str) -> tuple[int | None, str, str]:
-    with tempfile.TemporaryDirectory() as directory:
-        out, err = Path(directory) / "out", Path(directory) / "err"
-        process = _fork.Process(target=_owdd, args=(arguments, environment, setup.open_files, out, err))
-        process.start()
-        if waits_at and process.pid is not None:
-            _await_connection(process.pid, waits_at)
-            os.kill(process.pid, signal.SIGINT)
-        process.join(timeout=120)
-        return process.exitcode, out.read_text(), err.read_text()
-
-
-def _owdd(arguments: list[str], environment: dict[str, str], open_files: int | None, out: Path, err: Path) -> None:
-    os.environ.clear()
-    os.environ.update(environment)
-    for number, target in ((1, out), (2, err)):
-        os.dup2(os.open(target, os.O_WRONLY | os.O_CREAT), number)
-    if open_files is not None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
-    app([*arguments, "--json"], prog_name="owdd")
-
-
-def _await_connection(pid: int, server: str) -> None:
-    """Until the process is connected to ``server``, as the system's table of its connections says."""
-    port = f":{int(server.rpartition(':')[2]):04X}"
-    while not any(port in line.split()[2] for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]):
-        os.sched_yield()
-
-
-def _filled(text: str, values: Mapping[str, str]) -> str:
-    return re.sub(r"<(\w+)>", lambda found: values.get(found[1], found[0]), text)
-
-
-def _pattern(message: str, values: Mapping[str, str]) -> str:
-    parts = re.split(r"<(\w+)>", message)
-    named = [re.escape(values[part]) if part in values else ".+" for part in parts[1::2]]
-    fixed = list(map(re.escape, parts[::2]))
-    return "".join(text for pair in zip(fixed, [*named, ""], strict=True) for text in pair)
 
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
