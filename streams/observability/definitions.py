@@ -30,6 +30,7 @@ LABELS: Final = {
     "class": "whose matter it is: `data`, `connectivity`, `configuration` or `waiting`",
     "code": "code of a failure: [dead letters](dead-letters.md), [Dotdigital](dotdigital-codes.md)",
     "connector": "the connector's name in Kafka Connect",
+    "endpoint": "Dotdigital's address, as `OWDD_DOTDIGITAL_URL` has it",
     "group": "consumer group: ingest, agents or dispatch of one application",
     "kind": "kind of record, document, delivery or removal, as the meaning says",
     "lane": "`urgent`, `live` or `bulk`",
