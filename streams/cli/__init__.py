@@ -37,6 +37,7 @@ _OWN = commands(
     resume=("streams.cli.pause:resume", "Let writes to Dotdigital go on; what waited is sent."),
     removals=("streams.cli.removals:app", "Mass removals that are held back: show, release, discard."),
     trail=("streams.cli.trail:app", "The audit trail: show, verify, seal."),
+    keys=("streams.cli.keys:app", "Erasure keys: how many erasures each has, and the change to another one."),
     erase=(
         "streams.cli.erase:erase",
         "Erase a person everywhere, for ever: in Dotdigital, in our state, and in later changes. It cannot be undone.",

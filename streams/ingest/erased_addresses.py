@@ -52,8 +52,7 @@ class ErasureFeed:
 
     def _take(self, record: Any) -> None:
         if record.value is None:
-            # Re-keyed: the digest under the newer key stands in its place.
-            self._known.discard(record.key)
+            # Re-keyed. The digest under the newer key is in another partition, and may come later: this one stays known.
             return
         self.digest.age(read_erasure_request(record.value).key_id)
         self._known.add(record.key)

@@ -60,6 +60,15 @@ class WritesControlled(msgspec.Struct, frozen=True, gc=False, tag="controlled", 
     everything: bool
 
 
+class ErasuresRekeyed(msgspec.Struct, frozen=True, gc=False, tag="rekeyed", tag_field="what"):
+    """An operator brought ``count`` erasures under the key ``key_id``; entries before it have digests under former keys."""
+
+    at: int
+    by: str
+    key_id: str
+    count: int
+
+
 class TrailCheckpoint(msgspec.Struct, frozen=True, gc=False, tag="checkpoint", tag_field="what"):
     """An operator has sealed the trail as it was, and perhaps let its oldest part be deleted.
 
@@ -82,7 +91,9 @@ class TrailCheckpoint(msgspec.Struct, frozen=True, gc=False, tag="checkpoint", t
     problems: int = 0
 
 
-Entry: TypeAlias = OperatorAction | ErasureRequested | ErasureResult | RemovalsDecided | WritesControlled | TrailCheckpoint
+Entry: TypeAlias = (
+    OperatorAction | ErasureRequested | ErasureResult | ErasuresRekeyed | RemovalsDecided | WritesControlled | TrailCheckpoint
+)
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Entry).decode

@@ -147,6 +147,10 @@ class LocalStack:
         await _until(published, "the sandbox did not start", self._sandbox, self.directory / "sandbox.log")
         return port_file.read_text().strip()
 
+    def reconfigure(self, variables: Environment[str, str]) -> None:
+        """Give every process that is started from now on more ``OWDD_*`` variables."""
+        self._environment |= variables
+
     async def start_worker(self, *roles: Role, name: str | None = None, wait: bool = True) -> WorkerProcess:
         """Start one worker with some roles; the same name again takes up the same state directory.
 
