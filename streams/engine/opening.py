@@ -121,14 +121,15 @@ class Opener:
             self._opening = asyncio.create_task(self._open_or_crash(), name=f"{self._app.conf.id} recovery")
 
     async def watch(self) -> None:
-        """Look every second whether the changelogs end where this worker left them. Work for ever.
+        """Look every second whether this worker takes part in its group, and the changelogs end where it left them.
 
         Raises:
-            aiokafka.errors.KafkaError: the broker cannot be reached at the start.
+            aiokafka.errors.KafkaError: it takes part no more, or the broker cannot be reached at the start.
         """
         async with changelog_reader(self._kafka) as reader:
             while True:
                 await asyncio.sleep(_WATCH_SECONDS)
+                self._app.consumer.check_membership()
                 # While the broker is away nobody else writes either.
                 with suppress(KafkaError):
                     await self._look(reader)

@@ -8,7 +8,15 @@ that let about 250 records a second through, whatever the backlog (both measured
 
 Faust loses records around a rebalance: it empties the queues of its agents when it resumes the flow, after it went back to
 what was committed, and holds what is missing for compacted. Here nothing is delivered in between, and each partition of a
-stage must go on where it stopped: what looks like a hole is asked for again (docs/measured.md).
+stage must go on where it stopped: what looks like a hole is asked for again (docs/measured.md). Nor is anything delivered while
+nobody knows where partitions stopped: a search that a new rebalance overtook does not end that one, and a search that Faust
+gave up ends the worker.
+
+Faust commits what is done behind a hole if nothing was committed before, or if the hole is one record wide. Here a commit goes
+on where the one before it ended, or not at all.
+
+Faust never asks whether its consumer still belongs to the group. aiokafka's coordination ends with some errors, and waits for
+somebody to take note of others; the worker would go on for ever, and none of its commits would be accepted. Here it ends.
 
 Faust bounds its queues in records. Here what is delivered and not acknowledged is bounded in bytes
 (:mod:`streams.engine.in_flight`).
@@ -21,7 +29,7 @@ from typing import Any, ClassVar
 
 import faust
 import structlog
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, KafkaTimeoutError
 from faust.transport.drivers import aiokafka as driver
 
 from streams.engine.in_flight import InFlight
@@ -59,18 +67,60 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
     """Delivers what follows, of partitions whose state is open.
 
     ``_next`` is the offset that a partition goes on with, ``_holes`` what it went on with instead when it was last asked.
+    ``_commit_from`` is the offset at which its next commit goes on. ``_revocations`` counts rebalances, ``_found_after`` is
+    their number when :meth:`perform_seek` last found where all partitions stopped.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._next: dict[Any, int] = {}
         self._holes: dict[Any, tuple[int, int]] = {}
+        self._commit_from: dict[Any, int] = {}
+        self._revocations = self._found_after = 0
+        self._rebalancing = False
 
     def _new_consumer_thread(self) -> Any:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
+    def check_membership(self) -> None:
+        """Whether the consumer still takes part in its group.
+
+        Raises:
+            aiokafka.errors.KafkaError: it does not, and will not again.
+        """
+        coordinator = getattr(self._thread._consumer, "_coordinator", None)
+        if coordinator is None:
+            return
+        if coordinator._coordination_task.done() and not coordinator._closing.done():
+            coordinator._coordination_task.result()
+        if coordinator._pending_exception is not None:
+            raise coordinator._pending_exception
+
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        """A rebalance begins."""
+        self._revocations += 1
+        self._rebalancing = True
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: Any, generation_id: int = 0) -> None:
+        """A rebalance gave this worker its partitions; Faust looks where they stopped, and resumes the flow."""
+        await super().on_partitions_assigned(assigned, generation_id)
+        self._rebalancing = False
+
+    def resume_flow(self) -> None:
+        """Deliver again, if it is known where each partition goes on.
+
+        Raises:
+            KafkaTimeoutError: it is not known, and Faust has given up asking.
+        """
+        if self._found_after == self._revocations or not self.assignment():
+            super().resume_flow()
+        elif not self._rebalancing:
+            raise KafkaTimeoutError(f"{self.app.conf.id}: the broker did not say where its group stopped")
+
     async def perform_seek(self) -> None:
         """Go back to what was committed, or else to the beginning; nothing is delivered until Faust resumes the flow."""
+        revocations = self._revocations
         self.stop_flow()
         await super().perform_seek()
         places = {place for place in self.assignment() if not self._is_changelog_tp(place)}
@@ -81,15 +131,17 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
         # aiokafka stays where it is if nothing was committed yet.
         await self.seek_wait(moved | begin)
         self._next = {place: self._committed_offset[place] or begin[place] for place in places}
+        self._commit_from = dict(self._next)
         self._holes.clear()
         self.transport.in_flight.forget()
         self.pause_partitions(places & self.transport.closed)
+        self._found_after = revocations
 
     def go_on_at(self, place: Any, offset: int) -> None:
         """Deliver from ``offset`` on once the partition is opened, although more was committed: its log was cut."""
         self.transport.moved[place] = offset
         self._committed_offset[place] = offset or None
-        self._next[place] = offset
+        self._next[place] = self._commit_from[place] = offset
 
     async def open_partitions(self, places: set[Any]) -> None:
         """Deliver what ``places`` hold: the state that it changes is there."""
@@ -141,6 +193,16 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
         self.transport.in_flight.release(message)
         return bool(super().ack(message))
 
+    def _new_offset(self, place: Any) -> int | None:
+        """Up to where everything is done; None if that is not further than what was done before."""
+        first = self._commit_from.get(place)
+        if first is None or not (first in self._acked_index[place] or self._gap[place].overlaps(first)):
+            return None
+        offset: int | None = super()._new_offset(place)
+        if offset is not None:
+            self._commit_from[place] = max(first, offset)
+        return offset
+
     async def _pass_over(self) -> None:
         """Nothing came, and nothing is under way: what the consumer has passed holds nothing for us, and is finished.
 
@@ -158,6 +220,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
                 await self.seek_wait({place: hole[0]})
         if passed:
             self._next |= passed
+            self._commit_from |= passed
             self._committed_offset.update(passed)
             self.transport.passed(passed)
             await self._commit(passed)
@@ -175,7 +238,9 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
             await self.app.crash(LostRecordsError({place: begin - hole[0]}))
             return False
         # The log's own: markers of transactions, or what they took back.
-        await self._add_gap(place, hole[0], offset - 1)
+        # Not by Faust's method, which leaves out the first of them.
+        self._gap[place].addi(hole[0], offset)
+        self._gap[place].merge_overlaps()
         return True
 
 

@@ -11,6 +11,7 @@ import faust
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from streams.engine.app import create_app
@@ -361,6 +362,24 @@ async def transact(settings: Settings, topic: str, value: bytes, *, holds: bool)
         await producer.begin_transaction()
         await producer.send_and_wait(topic, value, b"k")
         await (producer.commit_transaction() if holds else producer.abort_transaction())
+
+
+async def test_a_consumer_whose_coordination_ended_is_noticed(settings: Settings, names: tuple[str, str]) -> None:
+    app_id, topic = names
+    await create(settings, topic)
+    probe = Probe(settings, app_id, topic)
+    async with probe.running():
+        consumer = probe.app.consumer
+        consumer.check_membership()
+        inner = consumer._thread._consumer
+        # What a broker without brokers in its metadata, as one is that has just come back, does to a consumer that looks for it.
+        inner._client.get_random_node = lambda: None
+        consumer._thread.thread_loop.call_soon_threadsafe(inner._coordinator.coordinator_dead)
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(KafkaError):
+                while True:
+                    consumer.check_membership()
+                    await asyncio.sleep(0.01)
 
 
 def test_the_version_is_the_one_that_was_examined() -> None:
