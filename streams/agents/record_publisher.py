@@ -7,6 +7,7 @@ from streams.agents.emitter import ChangeEmitter
 from streams.domain import order_record
 from streams.domain.credits import shares
 from streams.domain.erasure import NOBODY
+from streams.domain.money import cents
 from streams.domain.orders import Live, OrderRow, own_address
 from streams.domain.recipients import recipient, unsure
 from streams.mapping import Mapping
@@ -25,8 +26,7 @@ class RecordPublisher:
 
     def __init__(self, mapping: Mapping, topics: Topics) -> None:
         self._orders = mapping.delivery.orders
-        follow_up = mapping.delivery.follow_up
-        self._since = None if follow_up is None else follow_up.since.timestamp()
+        self._follow_ups = mapping.delivery.follow_up
         self._topics = topics
 
     def publish_credits(self, emitter: ChangeEmitter, credit: int, row: OrderRow, live: Live | None) -> None:
@@ -56,7 +56,7 @@ class RecordPublisher:
         shown = live if live is not None and self._shown(live) else None
         if shown is not None and (unsure(row, shown) or (again and row.recipient is not None)):
             emitter.emit(self._topics.buyers, RecipientsQueryChange, shown.buyer, order, RecipientsQuery(own_address(row)))
-        if self._since is not None:
+        if self._follow_ups is not None:
             self._follow_up(emitter, order, row, shown if shown is not None and shown.fact.credit else None)
         if self._orders is not None:
             self._record(emitter, order, row, None if shown is None or shown.fact.credit else shown, items, self._orders)
@@ -67,7 +67,13 @@ class RecordPublisher:
         if fact.number is None:
             return False
         if fact.credit:
-            return self._since is not None and fact.counts and fact.at >= self._since
+            wanted = self._follow_ups
+            return (
+                wanted is not None
+                and fact.counts
+                and fact.at >= wanted.since.timestamp()
+                and cents(fact.net) >= wanted.smallest
+            )
         return self._orders is not None
 
     def _record(

@@ -33,7 +33,7 @@ from streams.dispatch.readback import Readback, ReadbackTopic, ReadbackTurn
 from streams.dispatch.senders.account_targets import AccountTargets
 from streams.dispatch.senders.context import SenderContext
 from streams.dispatch.senders.failures import FailurePolicy
-from streams.dispatch.senders.follow_ups import FollowUpSender
+from streams.dispatch.senders.follow_ups import FollowUpSender, ReportPolicy
 from streams.dispatch.senders.import_batch import BatchBuilder
 from streams.dispatch.senders.import_reports import ImportReports
 from streams.dispatch.senders.imports import ImportParts, ImportPolicy, ImportSender
@@ -174,7 +174,9 @@ class Dispatch:
             group.create_task(single_calls.run(settings.dispatch_connections))
             group.create_task(imports.run())
             if targets.follow_up is not None:
-                group.create_task(FollowUpSender(context, limiter.enrolments, targets.follow_up).run())
+                reports = ReportPolicy(settings.import_poll, settings.import_patience)
+                sender = FollowUpSender(context, limiter.enrolments, targets.follow_up, self._policy, reports)
+                group.create_task(sender.run())
 
     async def _resume(self, log: DeliveryLog) -> None:
         """Write the fences of partitions that were taken over behind everything that was answered before."""

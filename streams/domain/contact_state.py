@@ -55,6 +55,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     * ``repeat_call``: when the call under way is answered, what is wanted must be sent once more: an erased contact may have
       come back meanwhile, or an import may have written over what the call wrote.
     * ``observed_at``: position of the newest reading.
+    * ``created_at``: when we created the contact first (epoch s), even if it was deleted by hand since; 0: others did.
     * ``withdrawn``: fields and despatch of a contact that is to be removed, until it is, in case the removal is taken back.
     """
 
@@ -90,6 +91,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     touched: bool = False
     unsubscribed_by_us: bool = False
     withdrawn: tuple[bytes, int | None] | None = None
+    created_at: int = 0
 
     @property
     def known(self) -> bool:
@@ -300,6 +302,8 @@ def _apply_upsert(row: ContactDeliveryState, event: ContactCreated | ContactUpda
     if event.import_id is None and event.opt_outs is not None and event.observed is None:
         # What the call shows is left out where it is an echo of its own opt-out.
         row.unsubscribed_by_us = True
+    if event.created_as is not None and not row.created_at:
+        row.created_at = event.at // 1000
     if isinstance(event, ContactCreated):
         row.creation = Creation.confirmed(event.created_as)
     elif event.import_id is None:
@@ -321,7 +325,7 @@ def _passed_on(row: ContactDeliveryState, opt_outs: int | None) -> bool:
 
 def _apply_removal(row: ContactDeliveryState, digest: bytes, contact: int | None, opt_outs: int | None) -> None:
     row.delivered, row.outcome_unknown, row.vanished = digest, False, False
-    row.withdrawn = None
+    row.withdrawn, row.created_at = None, 0
     _set_contact_id(row, contact)
     row.creation = NOT_OURS
     row.opt_out_sent = _passed_on(row, opt_outs)

@@ -9,7 +9,7 @@ from hashlib import blake2b
 import msgspec
 
 from streams.messages.changes import DesiredFollowUp, DesiredRecord
-from streams.messages.deliveries import FollowUpDelivered, RecordRemoved, RecordStored, TaskEvent, TaskParked
+from streams.messages.deliveries import FollowUpAccepted, FollowUpDelivered, RecordRemoved, RecordStored, TaskEvent, TaskParked
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -161,7 +161,7 @@ def apply_follow_up_result(row: FollowUpDeliveryState, event: TaskEvent) -> None
         TypeError: a follow-up does not have that outcome.
     """
     match event:
-        case FollowUpDelivered():
+        case FollowUpAccepted() | FollowUpDelivered():
             row.done = True
         case TaskParked():
             if row.desired is not None and event.digest == digest_of_follow_up(row.desired):

@@ -241,8 +241,11 @@ REASONS: Final[dict[str, Code]] = {
     "InconsistentTypes": Code(_DATA, "a property has several types in one record"),
     "TooManyDistinctKeyValuePairs": Code(_DATA, "the collection has too many properties"),
     "KeyExistingForDifferentContact": Code(_DATA, "the record's key belongs to another contact: delete it there first"),
+    # contacts of an enrolment, in Dotdigital's spelling
+    "Unsubcribed": Code(_DATA, "the contact cannot be mailed, so no programme takes it: leave it"),
+    "AlreadyInProgram": Code(_DATA, "the contact is on the programme already"),
 }
-"""Codes of import reports: of a whole import, and of its rows."""
+"""Codes of reports: of a whole import, of its rows, and of the contacts of an enrolment."""
 
 DELETED_IN_DOTDIGITAL: Final = "deleted_in_dotdigital"
 """Our own code, for a contact that we delivered and that is gone: no call may create it again before a person says so."""

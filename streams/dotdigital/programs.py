@@ -1,5 +1,7 @@
 """Programmes and enrolments (v2). An account has 20 enrolment calls an hour over all programmes, so each should be full."""
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -35,8 +37,13 @@ class _Program(ApiModel):
     status: str | None = None
 
 
+ALREADY_ENROLLED: Final = "AlreadyInProgram"
+"""The fault of a contact that is on the programme: it is what was wanted."""
+
+
 class _Enrolment(ApiModel):
     id: str
+    status: str | None = None
 
 
 class ProgramCalls(ApiGroup):
@@ -61,3 +68,23 @@ class ProgramCalls(ApiGroup):
         """
         body = orjson.dumps({"programId": program_id, "contacts": list(contact_ids)})
         return read(await self._call(Operation.ENROL, "POST", "/v2/programs/enrolments", body), Operation.ENROL, _Enrolment).id
+
+    async def enrolment_finished(self, enrolment_id: str) -> bool:
+        """Whether an enrolment is worked off.
+
+        Raises:
+            NotFoundError: Dotdigital does not have the enrolment.
+        """
+        response = await self._call(Operation.ENROLMENT, "GET", f"/v2/programs/enrolments/{enrolment_id}")
+        return (read(response, Operation.ENROLMENT, _Enrolment).status or "").casefold() == "finished"
+
+    async def enrolment_faults(self, enrolment_id: str) -> dict[int, str]:
+        """The contacts that a finished enrolment did not enrol, each with Dotdigital's reason.
+
+        Raises:
+            NotFoundError: Dotdigital does not have the enrolment.
+        """
+        path = f"/v2/programs/enrolments/{enrolment_id}/report-faults"
+        response = await self._call(Operation.ENROLMENT_FAULTS, "GET", path)
+        rows = csv.DictReader(io.StringIO(response.content.decode("utf-8-sig", "replace")))
+        return {int(row["Id"]): row.get("Reason") or "unknown" for row in rows if (row.get("Id") or "").isdigit()}

@@ -65,6 +65,8 @@ class Operation(StrEnum):
 
     LIST_PROGRAMS = "list-programs", Tier.MEDIUM
     ENROL = "enrol", Tier.LOW
+    ENROLMENT = "enrolment", Tier.UNLIMITED
+    ENROLMENT_FAULTS = "enrolment-faults", Tier.UNLIMITED
 
     IMPORT_EVENTS = "import-events", Tier.LOW
 

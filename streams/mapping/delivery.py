@@ -1,6 +1,7 @@
 """The deliveries besides contacts (orders, catalogue, list, follow-ups), and their names in Dotdigital."""
 
 import re
+from decimal import Decimal
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -54,23 +55,30 @@ class RecentBuyers(MappingPart):
     days: Annotated[int, Field(ge=1, le=3650)] = 30
 
 
-class RefundEvent(MappingPart):
-    """A custom event for every credit note dated ``since`` or later.
+class _FollowUp(MappingPart):
+    """Which credit notes have a follow-up: dated ``since`` or later, not older than ``most_days``, of ``smallest`` or more.
 
     ``since`` has no default: the first snapshot would otherwise send a follow-up for every credit note of all years.
+    ``smallest`` is in the reporting currency.
     """
+
+    since: AwareDatetime
+    most_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    smallest: Annotated[Decimal, Field(gt=0, decimal_places=2)] = Decimal("0.01")
+
+
+class RefundEvent(_FollowUp):
+    """A custom event for every such credit note."""
 
     kind: Literal["event"]
     type: Annotated[str, StringConstraints(min_length=1, max_length=80)] = "refund"
-    since: AwareDatetime
 
 
-class RefundEnrolment(MappingPart):
-    """An enrolment in a programme for every credit note dated ``since`` or later."""
+class RefundEnrolment(_FollowUp):
+    """An enrolment in a programme for every such credit note."""
 
     kind: Literal["enrolment"]
     program: Annotated[int, Field(gt=0)]
-    since: AwareDatetime
 
 
 def _window(line: str) -> str:

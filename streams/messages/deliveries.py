@@ -178,8 +178,12 @@ class RecordRemoved(_TaskEvent, kw_only=True, frozen=True, tag="removed"):
     """An insight record is gone."""
 
 
+class FollowUpAccepted(_TaskEvent, kw_only=True, frozen=True, tag="accepted"):
+    """Dotdigital accepted an event, of which it gives no report; it is never sent again."""
+
+
 class FollowUpDelivered(_TaskEvent, kw_only=True, frozen=True, tag="delivered"):
-    """Dotdigital took a follow-up; it is never sent again."""
+    """The report of an enrolment says that the contact is on the programme; it is never enrolled again for that."""
 
 
 class TaskParked(_TaskEvent, kw_only=True, frozen=True, tag="parked"):
@@ -220,7 +224,9 @@ ContactDelivered: TypeAlias = (
 Checkpoint: TypeAlias = CreationAttempted | CreationWithdrawn | OptOutSent | ContactLooked
 """What must be durable although the delivery has not ended."""
 RecordDelivered: TypeAlias = RecordStored | RecordRemoved
-TaskEvent: TypeAlias = ContactDelivered | Checkpoint | RecordDelivered | ListLeft | FollowUpDelivered | TaskParked
+FollowUpDone: TypeAlias = FollowUpAccepted | FollowUpDelivered
+"""How the delivery of a follow-up can end for good."""
+TaskEvent: TypeAlias = ContactDelivered | Checkpoint | RecordDelivered | ListLeft | FollowUpDone | TaskParked
 ImportEvent: TypeAlias = ImportStarted | ImportEnded | ImportIdVoid
 DeliveryEvent: TypeAlias = TaskEvent | ImportEvent | PartitionResumed
 

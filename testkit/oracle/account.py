@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Actual:
-    """One contact as the account has it; ``fields`` holds its data fields, absent where empty."""
+    """One contact as the account has it; ``fields`` holds its data fields, absent where empty; ``created``: when it was."""
 
     email: str
     status: str | None
@@ -15,6 +16,7 @@ class Actual:
     binned: bool = False
     id: int = 0
     lists: tuple[int, ...] = ()
+    created: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,6 @@ def _differences(
         *order_differences(expected, account, mapping),
         *catalogue_differences(expected, account, mapping),
         *list_differences(expected, account, mapping, before),
-        *follow_up_differences(expected, account, mapping),
+        *follow_up_differences(expected, account, mapping, before),
         *erasure_differences(expected, account, mapping),
     ]

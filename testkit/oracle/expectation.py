@@ -22,7 +22,7 @@ class Expectation:
     """What the account must hold; ``erased`` are addresses of which it must hold nothing (delivery rules §9).
 
     ``shared`` are addresses of many accounts: what they hold depends on what was delivered before they were. ``opted_out``:
-    addresses that rows opt out, though the mapping excludes them.
+    addresses that rows opt out, though the mapping excludes them. ``at``: the instant.
     ``other`` is right as well, document by document, where it depends on the order of two tables what is frozen (contact rules
     §2a).
     """
@@ -31,8 +31,9 @@ class Expectation:
     orders: dict[str, list[OrderRecord]]
     catalogue: dict[str, dict[str, Any]]
     recent_buyers: dict[str, Membership]
-    follow_ups: dict[str, frozenset[str]]
+    follow_ups: dict[str, dict[str, datetime]]
     erased: frozenset[str]
+    at: datetime
     shared: frozenset[str] = frozenset()
     opted_out: frozenset[str] = frozenset()
     other: "Expectation | None" = None
@@ -76,4 +77,5 @@ def _expectation(tables: Tables, mapping: Mapping, at: datetime, gone: frozenset
         erased=gone,
         shared=shared_addresses(customer_addresses(remaining, mapping).values(), mapping),
         opted_out=out,
+        at=at,
     )

@@ -2,24 +2,28 @@
 
 from collections import defaultdict
 from collections.abc import Collection
+from datetime import datetime
 
 from streams.mapping import Mapping
 from testkit.oracle.order_facts import classified
 from testkit.oracle.recipients import recipients
-from testkit.oracle.row_reading import Tables
+from testkit.oracle.row_reading import Tables, rounded
 
 
-def follow_ups(tables: Tables, mapping: Mapping, contacts: Collection[str]) -> dict[str, frozenset[str]]:
-    """Address to the numbers of its credit notes that must be delivered; ``contacts``: the addresses that have a contact."""
+def follow_ups(tables: Tables, mapping: Mapping, contacts: Collection[str]) -> dict[str, dict[str, datetime]]:
+    """Address to its credit notes that have a follow-up while they are young enough: their numbers, and when they were made.
+
+    ``contacts``: the addresses that have a contact.
+    """
     wanted = mapping.delivery.follow_up
     if wanted is None:
         return {}
     live, _ = classified(tables, mapping)
     owners = recipients(tables, mapping, live)
-    found: dict[str, set[str]] = defaultdict(set)
+    found: dict[str, dict[str, datetime]] = defaultdict(dict)
     for credit in live:
-        due = credit.kind == "credit" and credit.counts and credit.at is not None and credit.at >= wanted.since
-        owner = owners.get(credit.id)
-        if due and owner in contacts and owner is not None and credit.number is not None:
-            found[owner].add(credit.number)
-    return {owner: frozenset(numbers) for owner, numbers in found.items()}
+        due = credit.kind == "credit" and credit.counts and rounded(credit.net) >= wanted.smallest
+        owner, at = owners.get(credit.id), credit.at
+        if due and at is not None and at >= wanted.since and owner in contacts and owner is not None and credit.number:
+            found[owner][credit.number] = at
+    return dict(found)

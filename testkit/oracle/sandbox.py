@@ -8,6 +8,7 @@ import httpx
 
 from streams.core.errors import OwddError
 from testkit.oracle.account import Account, Actual, Collection, Event, Record
+from testkit.oracle.difference import instant
 
 ADMIN = "/_sandbox/"
 _TIMEOUT_S = 120.0
@@ -60,6 +61,7 @@ def _contact(contact: dict[str, Any]) -> Actual:
         binned=bool(contact["binned"]),
         id=contact["contactId"],
         lists=tuple(contact["lists"]),
+        created=instant(contact["created"]),
     )
 
 

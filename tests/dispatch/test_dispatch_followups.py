@@ -1,6 +1,7 @@
 """Follow-ups: Dotdigital is told of each credit note once and for ever, many in one call, within the hour's allowance."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from streams.dispatch.outbox.tasks import Family, task_of
 from streams.dispatch.rate_limit.limiter import RateLimiter
 from streams.dotdigital.tiers import Tier
 from streams.mapping.delivery import RefundEnrolment, RefundEvent
+from streams.messages.changes import ChangeKind, DesiredFollowUp
+from streams.messages.deliveries import FollowUpAccepted, FollowUpDelivered, read_event
 from testkit.sandbox.store import Store
-from tests.dispatch.dispatch_harness import ANN, BOB, Site, on_site
+from tests.dispatch.dispatch_harness import ANN, BOB, DAY, Site, on_site
 
 EVENTS, ENROL = "/events/v3/import", "/v2/programs/enrolments"
 PROGRAM = 12
@@ -43,11 +46,26 @@ async def people(site: Site, count: int) -> list[str]:
     return emails
 
 
+def credit_of(site: Site, number: int, at: int, email: str = ANN) -> None:
+    """A credit note that was made at ``at`` (epoch seconds)."""
+    row = DesiredFollowUp(f"C{number}", at, Decimal("9.5"), "GBP")
+    site.publish(site.change(ChangeKind.DESIRED_FOLLOW_UP, email, number, row))
+
+
+def outcomes(site: Site) -> set[str]:
+    """What became of the follow-ups, by the name of the outcome."""
+    events = map(read_event, site.broker.published[site.topics.deliveries])
+    found = (event for event in events if isinstance(event, FollowUpAccepted | FollowUpDelivered))
+    return {event.outcome for event in found}
+
+
 @on_site(delivery=EVENT)
 async def test_a_credit_note_is_an_event_once(site: Site) -> None:
     site.want()
+    await site.quiet()
     site.credit(1)
     await site.quiet()
+    assert outcomes(site) == {"accepted"}, "an event has no report"
     (event,) = site.box.store.events
     assert (event["contactId"], event["type"], event["id"]) == (site.contact().id, "refund", "C1")
     assert event["eventData"] == {"credit_note": "C1", "amount": 9.5, "currency": "GBP"}
@@ -56,6 +74,7 @@ async def test_a_credit_note_is_an_event_once(site: Site) -> None:
 @on_site(delivery=EVENT)
 async def test_a_replay_reports_nothing(site: Site) -> None:
     site.want()
+    await site.quiet()
     site.credit(1)
     await site.quiet()
     site.credit(1)
@@ -67,13 +86,39 @@ async def test_a_replay_reports_nothing(site: Site) -> None:
 
 
 @on_site(delivery=EVENT)
-async def test_it_waits_for_its_contact(site: Site) -> None:
+async def test_only_what_was_made_after_the_person_was_a_contact_counts(site: Site) -> None:
     site.credit(1)
     await site.pass_(60)
     assert not site.calls(route=EVENTS)
     site.want()
     await site.quiet()
+    site.credit(2)
+    await site.quiet()
+    assert published(site) == ["C2"]
+
+
+@on_site(delivery=EVENT)
+async def test_of_a_contact_that_was_there_before_us_the_age_alone_counts(site: Site) -> None:
+    site.found(site.box.store.create({"email": ANN}))
+    credit_of(site, 1, site.now - 29 * DAY)
+    credit_of(site, 2, site.now - 31 * DAY)
+    await site.until(lambda: published(site))
+    await site.quiet()
     assert published(site) == ["C1"]
+
+
+@on_site(delivery=EVENT)
+async def test_one_that_becomes_too_old_while_it_waits_is_not_sent(site: Site) -> None:
+    site.found(site.box.store.create({"email": ANN}))
+    await site.quiet()
+    site.line.refuses, site.line.code = b"/events/", "ERROR_SYSTEM_SERVICETEMPORARILYUNAVAILABLE"
+    credit_of(site, 1, site.now - 30 * DAY + 60)
+    await site.until(lambda: site.calls("POST", EVENTS))
+    await site.pass_(60)
+    site.line.refuses = None
+    await site.quiet()
+    await site.pass_(300)
+    assert not published(site)
 
 
 @on_site(delivery=EVENT)
@@ -188,10 +233,35 @@ async def test_two_credit_notes_of_one_person_are_one_enrolment(site: Site) -> N
     site.credit(1, email)
     site.credit(2, email)
     await site.quiet()
+    assert outcomes(site) == {"delivered"}, "its report says so"
     (call,) = site.calls("POST", ENROL)
     assert call.content["contacts"] == [site.contact(email).id]
     await site.pass_(60)
     assert enrolled(site) == {site.contact(email).id}
+
+
+@on_site(delivery=ENROLMENT, started=False)
+async def test_who_is_refused_is_parked_with_the_code_of_the_report(site: Site) -> None:
+    emails = await people(site, 3)
+    for number, email in enumerate(emails):
+        if number:
+            site.contact(email).email_status = "subscribed"
+        site.credit(number, email)
+    await site.quiet()
+    assert enrolled(site) == {site.contact(email).id for email in emails[1:]}
+    assert site.open_parked() == {task_of(Family.FOLLOW_UP, emails[0], 0): "Unsubcribed"}
+
+
+@on_site(delivery=ENROLMENT, started=False)
+async def test_a_worker_that_ends_before_the_report_enrols_nobody_twice_and_ends_the_task(site: Site) -> None:
+    (email,) = await people(site, 1)
+    site.contact(email).email_status = "subscribed"
+    site.credit(1, email)
+    await site.until(lambda: site.calls("POST", ENROL, good=True))
+    assert not outcomes(site), "nothing is done before its report says so"
+    await site.restart()
+    await site.until(lambda: outcomes(site))
+    assert enrolled(site) == {site.contact(email).id} and not site.open_parked()
 
 
 @on_site(delivery=ENROLMENT, started=False)
@@ -219,7 +289,8 @@ async def test_who_was_deleted_by_hand_keeps_nobody_from_being_enrolled(site: Si
         site.credit(number, email)
     await site.create_again(emails[1])
     named = {number for call in site.calls("POST", ENROL, good=True) for number in call.content["contacts"]}
-    assert named == {site.contact(email).id for email in emails} and not site.open_parked()
+    assert named == {site.contact(email).id for email in emails}
+    assert set(site.open_parked().values()) == {"Unsubcribed"}, "nobody of them is subscribed"
 
 
 @on_site(delivery=ENROLMENT, started=False)

@@ -49,8 +49,9 @@ JsonContainsNestedArray JsonKeyTooLong JsonKeyInvalidCharacters JsonValueTooLong
 JsonNumberValueTooLarge JsonDoesNotMatchSchema JsonContainsDashUnderscoreClash MissingCollection InconsistentTypes
 TooManyDistinctKeyValuePairs ContactPhoneNumberDoesNotExist InvalidContactIdentifierType KeyExistingForDifferentContact
 ContactCustomIdentifierValueDoesNotExist RejectedByWatchdog ExceedsAllowedContactLimit
+Unsubcribed AlreadyInProgram
 """
-"""Failure codes of contact imports, failure reasons of insight imports, and their ends."""
+"""Failure codes of contact imports, failure reasons of insight imports, and their ends; faults of enrolments."""
 
 ALL = (
     [f"{service}:{name}" for service, names in DOCUMENTED.items() for name in names.split()]

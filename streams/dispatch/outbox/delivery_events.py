@@ -23,6 +23,7 @@ from streams.messages.deliveries import (
     ContactMissing,
     ContactUpdated,
     DeliveryEvent,
+    FollowUpAccepted,
     FollowUpDelivered,
     ImportEnded,
     ImportIdVoid,
@@ -107,7 +108,7 @@ class DeliveryEvents:
                 self._apply_contact_event(rows, owner_of(event.task), item.row, event)
             case Family.FOLLOW_UP:
                 record_state.apply_follow_up_result(item.row, event)
-                if isinstance(event, FollowUpDelivered):
+                if isinstance(event, FollowUpAccepted | FollowUpDelivered):
                     self._publish_follow_up_delivered(rows.unit, event.task, item.row.wait)
             case _:
                 self._apply_record_event(rows, item.row, event)

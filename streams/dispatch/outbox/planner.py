@@ -6,11 +6,11 @@ from streams.core.lanes import Lane
 from streams.dispatch.outbox.delivery_task import DeliveryTask
 from streams.dispatch.outbox.rows import AnyWaitState
 from streams.dispatch.outbox.site_policy import SitePolicy
-from streams.dispatch.outbox.tasks import Family, Work, family_of
+from streams.dispatch.outbox.tasks import Work, family_of
 from streams.domain.consent import SUBSCRIBED
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.debounce import Debounce
-from streams.domain.record_state import GONE, RecordDeliveryState
+from streams.domain.record_state import GONE, FollowUpDeliveryState, RecordDeliveryState
 
 
 class Planner:
@@ -55,14 +55,18 @@ class Planner:
             return DeliveryTask(key, partition, leaves_at, Lane.LIVE, Work.LIST, timer=True)
         return None
 
-    @staticmethod
-    def part_task(key: str, partition: int, row: Any, *, contact_known: bool) -> DeliveryTask | None:
-        """What must be done for a record, a catalogue item or a follow-up whose content is there; None: nothing.
+    def part_task(
+        self, key: str, partition: int, row: Any, contact: ContactDeliveryState | None, now_ms: int
+    ) -> DeliveryTask | None:
+        """What must be done for a record, a catalogue item (without ``contact``) or a follow-up; None: nothing.
 
         What belongs to a contact waits, unscheduled, until the contact exists.
         """
         family = family_of(key)
-        if not row.dirty or not (contact_known or family is Family.CATALOGUE):
+        if not row.dirty or (contact is not None and not contact.known):
+            return None
+        follow_up = isinstance(row, FollowUpDeliveryState)
+        if follow_up and not (contact and self._policy.follows_up(row.desired, contact, now_ms / 1000)):
             return None
         work = Work(family.label)
         if isinstance(row, RecordDeliveryState) and row.hash == GONE:

@@ -86,8 +86,8 @@ class RowSaver:
             # Until its order shows under the new key it shows under the old one.
             return None
         catalogue = family_of(key) is Family.CATALOGUE
-        known = catalogue or rows.look(task_of(Family.CONTACT, owner_of(key))).known
-        task = self._planner.part_task(key, partition, row, contact_known=known)
+        contact = None if catalogue else rows.look(task_of(Family.CONTACT, owner_of(key)))
+        task = self._planner.part_task(key, partition, row, contact, now)
         if task is not None and isinstance(row, RecordDeliveryState) and row.content_missing:
             self._request_resend(rows.unit, key, row)
             return None

@@ -7,6 +7,7 @@ from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.digester import Digester
 from streams.mapping import Mapping
 from streams.mapping.bulk_windows import BulkWindows
+from streams.messages.changes import DesiredFollowUp
 
 _DAY = 86_400
 
@@ -17,7 +18,8 @@ class SitePolicy:
 
     ``listed_for``: how long after a despatch a contact is a recent buyer, in seconds; None: no list. ``external``: another
     system owns consent and creates contacts. ``digest``: the keyed digest of an address; ``hash_key``: of the hash by which
-    the owner of a parked delivery is known. ``windows``: when bulk may be sent.
+    the owner of a parked delivery is known. ``windows``: when bulk may be sent. ``follow_up_age``: how old a credit note with a
+    follow-up may be, in seconds; None: however old.
     """
 
     listed_for: int | None
@@ -25,13 +27,16 @@ class SitePolicy:
     digest: Digester
     hash_key: bytes
     windows: BulkWindows
+    follow_up_age: int | None = None
 
     @classmethod
     def of(cls, mapping: Mapping, digest: Digester, hash_key: bytes) -> "SitePolicy":
         """What the mapping says of it."""
         recent = mapping.delivery.recent_buyers
         windows = BulkWindows.parse(mapping.delivery.bulk_windows, mapping.source.zone)
-        return cls(recent.days * _DAY if recent else None, mapping.consent.mode == "external", digest, hash_key, windows)
+        follow_up = mapping.delivery.follow_up
+        age = None if follow_up is None else follow_up.most_days * _DAY
+        return cls(recent.days * _DAY if recent else None, mapping.consent.mode == "external", digest, hash_key, windows, age)
 
     def listed_until(self, row: ContactDeliveryState) -> int:
         """Until when the contact is a recent buyer (epoch seconds); 0: it is none."""
@@ -47,6 +52,12 @@ class SitePolicy:
     def leaves(self, row: ContactDeliveryState, now_s: float) -> bool:
         """Whether the contact must be taken off the list."""
         return (row.listed or row.join_unconfirmed) and self.listed_until(row) <= now_s
+
+    def follows_up(self, wanted: DesiredFollowUp | None, contact: ContactDeliveryState, now_s: float) -> bool:
+        """Whether a credit note has a follow-up: the person was a contact when it was made, and it is not too old."""
+        if wanted is None or not contact.known or wanted.at < contact.created_at:
+            return False
+        return self.follow_up_age is None or wanted.at >= now_s - self.follow_up_age
 
     def leaves_first(self, row: ContactDeliveryState, now_ms: int) -> bool:
         """Whether the contact must be taken off the list before a window opens for its data."""

@@ -168,6 +168,16 @@ def test_a_refund_is_reported_once() -> None:
     assert differences(replace(RIGHT, events=(replace(event, contact=101), Event(100, "refund", "CN-1")))) == []
 
 
+def test_an_old_refund_and_one_from_before_the_contact_have_no_event() -> None:
+    silent = replace(RIGHT, events=())
+    later = datetime(2026, 2, 9, 0, 11, tzinfo=UTC)
+    assert compare(replace(WANTED, at=later), silent, SITE, preexisting=()) == []
+    assert compare(WANTED, with_contact(silent, ANN, created=NOW), SITE, preexisting=()) == []
+    early = with_contact(RIGHT, ANN, created=NOW)
+    assert differences(early) == [("follow-up", ANN, "event", "CN-7")]
+    assert differences(early, preexisting={ANN}) == [], "the contact was there before us, nobody knows since when"
+
+
 def test_an_enrolment_needs_somebody_who_can_be_mailed() -> None:
     expected = expectation(TABLES, ENROLLING, at=NOW)
     silent = account_of(expected, ENROLLING)

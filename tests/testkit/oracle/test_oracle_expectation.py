@@ -39,6 +39,11 @@ def expected(*rows: Rows, mapping: Mapping | None = None, erased: tuple[str, ...
     return expectation(tables(*rows), mapping or site(), at=NOW, erased=erased)
 
 
+def numbers(found: Expectation) -> dict[str, set[str]]:
+    """The numbers of the credit notes that have a follow-up, by address."""
+    return {email: set(notes) for email, notes in found.follow_ups.items()}
+
+
 @pytest.mark.parametrize(
     ("left", "membership"),
     [
@@ -80,20 +85,21 @@ def test_the_days_are_the_sites_and_the_list_may_be_unwanted() -> None:
 )
 def test_a_credit_that_counts_is_reported_from_its_day_on(changes: dict[str, Any], published: bool) -> None:
     note = credit(7, 10, **({"oh_datetime": "2026-01-20T00:00:00Z", "oh_order_number": " CN-7 "} | changes))
-    assert expected(PEOPLE, note, mapping=FOLLOWING_UP).follow_ups == ({ANN: {"CN-7"}} if published else {})
+    assert numbers(expected(PEOPLE, note, mapping=FOLLOWING_UP)) == ({ANN: {"CN-7"}} if published else {})
 
 
 def test_a_credit_is_reported_to_its_recipient() -> None:
     notes = [credit(7, 10, email=BOB, oh_datetime=iso(NOW)), credit(8, HOUSE, email=CAT, oh_datetime=iso(NOW))]
-    assert expected(PEOPLE, notes, mapping=FOLLOWING_UP).follow_ups == {BOB: {"CN-7"}, CAT: {"CN-8"}}
-    assert expected(customer(10), notes[0], mapping=FOLLOWING_UP).follow_ups == {}
+    assert numbers(expected(PEOPLE, notes, mapping=FOLLOWING_UP)) == {BOB: {"CN-7"}, CAT: {"CN-8"}}
+    assert numbers(expected(customer(10), notes[0], mapping=FOLLOWING_UP)) == {}
 
 
 def test_orders_are_not_reported_and_nothing_is_unless_asked_for() -> None:
-    assert expected(PEOPLE, order(5, 10, oh_datetime=iso(NOW)), mapping=FOLLOWING_UP).follow_ups == {}
-    assert expected(PEOPLE, credit(7, 10, oh_datetime=iso(NOW))).follow_ups == {}
+    assert numbers(expected(PEOPLE, order(5, 10, oh_datetime=iso(NOW)), mapping=FOLLOWING_UP)) == {}
+    assert numbers(expected(PEOPLE, credit(7, 10, oh_datetime=iso(NOW)))) == {}
+    assert numbers(expected(PEOPLE, credit(7, 10, "0.0040", oh_datetime=iso(NOW)), mapping=FOLLOWING_UP)) == {}
     enrolling = delivering(follow_up=RefundEnrolment(kind="enrolment", program=3, since=datetime(2026, 1, 1, tzinfo=UTC)))
-    assert expected(PEOPLE, credit(7, 10, oh_datetime=iso(NOW)), mapping=enrolling).follow_ups == {ANN: {"CN-7"}}
+    assert numbers(expected(PEOPLE, credit(7, 10, oh_datetime=iso(NOW)), mapping=enrolling)) == {ANN: {"CN-7"}}
 
 
 def test_nothing_is_expected_of_an_erased_address() -> None:
@@ -103,7 +109,7 @@ def test_nothing_is_expected_of_an_erased_address() -> None:
     # The account's other addresses keep the account's totals, its orders and its refunds.
     assert found.contacts[BOB].fields["OW_ORDER_COUNT"] == 1
     assert found.orders["SO-5"][0].owner == BOB
-    assert found.follow_ups == {BOB: {"CN-7"}}
+    assert numbers(found) == {BOB: {"CN-7"}}
     assert expected(*rows, mapping=FOLLOWING_UP, erased=(ANN, BOB)).orders == {}
 
 
