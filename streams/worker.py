@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+from zlib import crc32
 
 import faust
 import structlog
@@ -142,6 +143,7 @@ class Worker:
         parts = _Parts()
         for role in self._roles:
             self.metrics.role.labels(role).set(1)
+        self.metrics.mapping.labels(f"{crc32(self._mapping.model_dump_json().encode()):08x}").set(1)
         if Role.INGEST in self._roles:
             progress = ConsumedOffsets(ingest_group(self._settings), ingested(self._settings, self._mapping))
             ingest = Ingest(self._settings, self._mapping, producer, self.metrics, self._clock, progress)

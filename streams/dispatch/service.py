@@ -53,6 +53,7 @@ from streams.mapping import Mapping
 from streams.messages.removals import RemovalKind
 from streams.messages.topics import Topics
 from streams.messages.write_control import WriteControl
+from streams.observability.freshness import age_seconds
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
 
@@ -200,6 +201,9 @@ class Dispatch:
         counts = self.queue.counts()
         for lane in Lane:
             self._metrics.pending.labels(lane.name.lower()).set(counts[lane])
+        now = self._clock.now_ms()
+        for lane, at in self.queue.oldest_causes():
+            self._metrics.oldest_undelivered.labels(lane.name.lower()).set(age_seconds(at, now) or 0.0)
         removals = self.queue.removal_counts()
         for kind in RemovalKind:
             for state in RemovalState:

@@ -14,7 +14,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec.structs import replace
 
-from streams.capture.envelope import Control, Tombstone, decode
+from streams.capture.envelope import Control, RowEvent, Tombstone, decode
 from streams.capture.position import just_before
 from streams.core.clock import Clock
 from streams.core.errors import RecordError
@@ -27,7 +27,7 @@ from streams.ingest.erased_addresses import ErasureFeed
 from streams.ingest.erasing import ErasureFlagColumn, without_erased
 from streams.ingest.poll_size import PollSize
 from streams.ingest.positions import Positions
-from streams.ingest.router import Router
+from streams.ingest.router import Routed, Router
 from streams.ingest.snapshot_positions import NewestPositions
 from streams.kafka import client
 from streams.kafka.producer import BatchProducer
@@ -39,12 +39,16 @@ from streams.messages.dead_letters import Coordinates, DeadLetter, origin_of
 from streams.messages.erasure_requests import ErasureRequest, ErasureRequests, erasure_of
 from streams.messages.protocol import ingested
 from streams.messages.topics import ChangeTopic, Topics
+from streams.observability.freshness import observe_step
 from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
 
 OutputPartition: TypeAlias = tuple[ChangeTopic[Any], int]
 """A topic between stages and a partition of it."""
+
+_Passed: TypeAlias = tuple[RowEvent, int, list[Routed]]
+"""A captured row, when it was appended to Kafka (epoch ms), and what followed from it."""
 
 log = structlog.get_logger()
 
@@ -105,6 +109,7 @@ class Ingest:
             KafkaConfig.of(settings), self._topics.erasures, settings.partitions, Digester(*settings.erasure_keys)
         )
         self._assigned: Callable[[], set[TopicPartition]] = set
+        self._last: _Passed | None = None
         self.ready = False
         self._stopping = False
 
@@ -163,6 +168,7 @@ class Ingest:
     async def _poll(self, polled: dict[TopicPartition, list[Any]]) -> None:
         out: dict[OutputPartition, list[Change]] = defaultdict(list)
         letters: list[DeadLetter] = []
+        self._last = None
         asked: list[bytes] = []
         for tp, records in polled.items():
             kinds: Counter[str] = Counter()
@@ -183,6 +189,7 @@ class Ingest:
                 self._metrics.records.labels(tp.topic, kind).inc(count)
         sends = [self._producer.send(topic, partition, packed(topic, changes)) for (topic, partition), changes in out.items()]
         await asyncio.gather(*sends, *(self._dead_letter(letter) for letter in letters))
+        self._observe(self._last)
         # The digest last, after the erasure itself was acknowledged: once a digest is known, the same flag starts no erasure,
         # so a crash between the two must leave it unknown.
         await asyncio.gather(
@@ -191,6 +198,12 @@ class Ingest:
                 for digest in asked
             )
         )
+
+    def _observe(self, last: _Passed | None) -> None:
+        if last is not None and (routed := last[2]):
+            event, appended_at, lane = *last[:2], routed[-1][1].lane
+            observe_step(self._metrics, "captured", lane, event.at, appended_at)
+            observe_step(self._metrics, "ingested", lane, appended_at, self._clock.now_ms())
 
     def _record(self, place: TopicPartition, record: Any, out: dict[OutputPartition, list[Change]], asked: list[bytes]) -> str:
         event = decode(record.key, record.value, self._mapping.source.epoch)
@@ -216,6 +229,7 @@ class Ingest:
             everywhere = change.key == EVERYWHERE
             for partition in range(partitions) if everywhere else (partition_of(change.key, partitions),):
                 out[topic, partition].append(change)
+        self._last = event, record.timestamp, routed
         return event.op if routed else "unrouted"
 
     def _erase(self, address: str, caused_at: int, out: dict[OutputPartition, list[Change]], asked: list[bytes]) -> None:

@@ -41,6 +41,8 @@ LABELS: Final = {
     "part": "part of a worker, or of a connector",
     "reason": "why a call is repeated",
     "role": "`ingest`, `agents` or `dispatch`",
+    "step": "`captured`, `ingested`, `joined`, `requested`: how far a change has come",
+    "digest": "digest of the mapping in force",
     "sign": "which heartbeat: `row` or `connector`",
     "stage": "stage of the pipeline",
     "state": "state of an import or a removal",

@@ -25,6 +25,13 @@ class WorkerMetrics:
         meaning="1 while the part is ready.",
         action="0 for long: it cannot get its state back.",
     )
+    mapping = GaugeOf(
+        name="owdd_mapping",
+        unit="flag",
+        labels=("digest",),
+        meaning="1 for the mapping in force. Two at once: workers have different mappings.",
+        action="Two for long: restart those with the old one.",
+    )
     loop_lag = GaugeOf(
         name="owdd_loop_lag_seconds",
         unit="seconds",
@@ -74,6 +81,23 @@ class FlowMetrics:
         labels=("lane",),
         buckets=CHANGE_SECONDS,
         meaning="From the change's append to Kafka to Dotdigital's response.",
+    )
+    change_step = HistogramOf(
+        name="owdd_change_step_seconds",
+        unit="seconds",
+        labels=("step", "lane"),
+        buckets=CHANGE_SECONDS,
+        meaning="Age of a change when a step was done, of one change of each batch: `captured` counts from the commit in the "
+        "database to Kafka, the others from there. Times that are nonsense are left out.",
+        action="The step whose age jumps is the one to look at.",
+    )
+    oldest_undelivered = GaugeOf(
+        name="owdd_oldest_undelivered_seconds",
+        unit="seconds",
+        labels=("lane",),
+        meaning="Age of the oldest change that waits for its delivery, removals excepted; 0: none waits.",
+        action="Urgent or live above a minute: calls fail, or the budget is used up.",
+        shared=True,
     )
     changes = CounterOf(name="owdd_changes_total", unit="changes", labels=("stage",), meaning="Changes applied, by stage.")
     skipped = CounterOf(

@@ -1,25 +1,30 @@
-"""The dashboard, as its file says."""
+"""The dashboards, as their files say."""
 
 import json
 import re
 from dataclasses import dataclass
 from typing import Any
 
+from testkit.dashboards.board import VARIABLES
 from tests.stack.conftest import ROOT
 
-FILE = ROOT / "grafana" / "dashboards" / "lag-and-flow.json"
+DIRECTORY = ROOT / "grafana" / "dashboards"
+FILES = sorted(DIRECTORY.glob("*.json"))
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """One expression of one panel."""
+class Shown:
+    """One expression of one panel, alert or rule."""
 
-    panel: str
+    where: str
     expression: str
 
     def over(self, interval: str) -> str:
-        """The expression with Grafana's variable filled in."""
-        return self.expression.replace("$__rate_interval", interval)
+        """The expression with Grafana's variables filled in: everything of everybody."""
+        filled = self.expression.replace("$__rate_interval", interval)
+        for name in VARIABLES:
+            filled = filled.replace(f"${name}", ".*")
+        return filled
 
     @property
     def metrics(self) -> set[str]:
@@ -27,17 +32,25 @@ class Query:
         return set(re.findall(r"\bowdd_\w+", self.expression))
 
 
-def dashboard() -> dict[str, Any]:
-    """All of it."""
-    found: dict[str, Any] = json.loads(FILE.read_text("utf-8"))
-    return found
+def dashboards() -> list[dict[str, Any]]:
+    """All of them."""
+    return [json.loads(file.read_text("utf-8")) for file in FILES]
 
 
-def panels() -> list[dict[str, Any]]:
-    """What shows data: all panels but the rows' headings."""
-    return [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
+def panels() -> list[tuple[str, dict[str, Any]]]:
+    """What shows data, with the title of its dashboard: all panels but the rows' headings."""
+    return [(board["title"], panel) for board in dashboards() for panel in board["panels"] if panel["type"] != "row"]
 
 
-def queries() -> list[Query]:
-    """Every expression."""
-    return [Query(panel["title"], target["expr"]) for panel in panels() for target in panel["targets"]]
+def queries() -> list[Shown]:
+    """Every expression of every panel."""
+    return [Shown(f"{board}: {panel['title']}", target["expr"]) for board, panel in panels() for target in panel["targets"]]
+
+
+def events() -> list[Shown]:
+    """Every expression of every annotation."""
+    return [
+        Shown(f"{board['title']}: {event['name']}", event["expr"])
+        for board in dashboards()
+        for event in board["annotations"]["list"]
+    ]

@@ -1,4 +1,4 @@
-"""Prometheus' configuration and every expression of the dashboard, judged by Prometheus itself beside a worker at work."""
+"""Prometheus' configuration and every expression of panels, rules and alerts, judged by Prometheus beside a worker at work."""
 
 import asyncio
 import json
@@ -24,10 +24,13 @@ from testkit.local_services.ports import free_port
 from tests.capture.records import CUSTOMER, encoded, message
 from tests.convergence.convergence_harness import simulate, stack
 from tests.stack.conftest import ROOT, PrometheusPrograms
-from tests.stack.dashboard import Query, queries
+from tests.stack.dashboard import Shown, events, queries
+from tests.stack.test_alerts import RULES, rules
 
 CONFIG = ROOT / "grafana" / "prometheus.yml"
 PATIENCE = 80.0
+SOMETIMES = {"owdd:consumer_drain_seconds"}
+"""There while a backlog shrinks; a panel shows the same, and 0 otherwise."""
 
 
 class _Connect(BaseHTTPRequestHandler):
@@ -93,7 +96,8 @@ async def test_every_panel_shows_data_while_a_worker_works_and_things_go_wrong(
         with prometheus(prometheus_programs, tmp_path, worker.port) as url:
             async with asyncio.TaskGroup() as group:
                 group.create_task(bad_day(running))
-                await all_show_data(url, queries())
+                await all_show_data(url, [*queries(), *recorded()])
+            await every_expression_is_sound(url)
         metrics = httpx.get(f"{worker.url}/metrics").text
         assert (tmp_path / "state" / worker.name / "0" / "watched-agents-v1").is_dir()
     done = subprocess.run(
@@ -136,7 +140,9 @@ def prometheus(programs: PrometheusPrograms, directory: Path, worker: int) -> It
     config["global"] |= {"scrape_interval": "1s", "scrape_timeout": "1s"}
     job = next(job for job in config["scrape_configs"] if job["job_name"] == "owdd")
     del job["dns_sd_configs"], job["relabel_configs"]
-    job["static_configs"] = [{"targets": [f"127.0.0.1:{worker}"], "labels": {"role": "all"}}]
+    labels = {"role": "all", "environment": "test"}
+    job["static_configs"] = [{"targets": [f"127.0.0.1:{worker}"], "labels": labels}]
+    config["rule_files"] = [str(rules_every_second(directory))]
     config["scrape_configs"] = [job]
     (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
     address = f"127.0.0.1:{free_port()}"
@@ -155,7 +161,39 @@ def prometheus(programs: PrometheusPrograms, directory: Path, worker: int) -> It
         process.wait(10)
 
 
-async def all_show_data(url: str, wanted: list[Query]) -> None:
+def rules_every_second(directory: Path) -> Path:
+    """The rules, evaluated so often that the test need not wait for them."""
+    found = yaml.safe_load(RULES.read_text())
+    for group in found["groups"]:
+        group["interval"] = "1s"
+    (directory / "rules.yml").write_text(yaml.safe_dump(found))
+    return directory / "rules.yml"
+
+
+def recorded() -> list[Shown]:
+    """What the recording rules make."""
+    return [Shown(f"rule {rule['record']}", rule["record"]) for rule in rules("record") if rule["record"] not in SOMETIMES]
+
+
+async def every_expression_is_sound(url: str) -> None:
+    """Prometheus has evaluated every rule, alert and annotation; every gauge and histogram in them is there."""
+    async with httpx.AsyncClient(base_url=url) as api:
+        groups = (await api.get("/api/v1/rules")).json()["data"]["groups"]
+        found = [rule for group in groups for rule in group["rules"]]
+        assert {rule["name"] for rule in found} == {
+            rule.get("alert") or rule["record"] for rule in [*rules("alert"), *rules("record")]
+        }
+        assert [(rule["name"], rule["lastError"]) for rule in found if rule["health"] != "ok"] == []
+        for event in events():
+            answer = await api.get("/api/v1/query", params={"query": event.over("30s")})
+            assert answer.is_success, f"{event.where}: {answer.text}"
+        names = set((await api.get("/api/v1/label/__name__/values")).json()["data"])
+        wanted = {name for rule in found for name in Shown(rule["name"], rule["query"]).metrics}
+        # A counter of what goes wrong begins with the first such event.
+        assert {name for name in wanted - names if not name.endswith("_total")} == set()
+
+
+async def all_show_data(url: str, wanted: list[Shown]) -> None:
     """Wait until each query has shown a number, not necessarily all at once.
 
     Raises:
@@ -166,11 +204,11 @@ async def all_show_data(url: str, wanted: list[Query]) -> None:
     async with httpx.AsyncClient(base_url=url) as api:
         while missing:
             missing -= {query for query in missing if await shows_data(api, query)}
-            assert loop.time() < deadline, f"no data: {sorted(f'{query.panel}: {query.expression}' for query in missing)}"
+            assert loop.time() < deadline, f"no data: {sorted(f'{query.where}: {query.expression}' for query in missing)}"
             await asyncio.sleep(0.5)
 
 
-async def shows_data(api: httpx.AsyncClient, query: Query) -> bool:
+async def shows_data(api: httpx.AsyncClient, query: Shown) -> bool:
     """Whether Prometheus answers with at least one number now.
 
     Raises:
@@ -182,5 +220,5 @@ async def shows_data(api: httpx.AsyncClient, query: Query) -> bool:
         return False
     if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
         return False
-    assert answer.is_success, f"{query.panel}: {answer.text}"
+    assert answer.is_success, f"{query.where}: {answer.text}"
     return any(math.isfinite(float(sample["value"][1])) for sample in answer.json()["data"]["result"])

@@ -8,7 +8,7 @@ transitions are in :mod:`streams.dispatch.outbox.delivery_task`.
 import asyncio
 import heapq
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 
@@ -16,6 +16,7 @@ from streams.core.clock import Clock
 from streams.core.lanes import Lane
 from streams.dispatch.outbox.blockers import Blockers, Grant, RemovalState
 from streams.dispatch.outbox.delivery_task import CALL, Blocker, DeliveryTask, Lease, QueueKey, Removal, TaskState, state_of
+from streams.dispatch.outbox.oldest_causes import OldestCauses
 from streams.dispatch.outbox.tasks import SINGLY, ApiArea, Work, owner_of
 from streams.messages.deliveries import CreatedAs
 from streams.messages.removals import RemovalKind
@@ -33,6 +34,7 @@ class DeliveryQueue:
         self._removals: dict[str, DeliveryTask] = {}
         self._heaps: dict[QueueKey, list[tuple[int, str]]] = {(lane, work): [] for lane in Lane for work in Work}
         self._waiting: Counter[QueueKey] = Counter()
+        self._causes = OldestCauses(self._tasks)
         self.blockers = Blockers()
 
     def now_ms(self) -> int:
@@ -47,13 +49,15 @@ class DeliveryQueue:
         if task is None:
             task = self._tasks[wanted.key] = wanted
             self._count(task, 1)
+            self._causes.note(task)
         else:
             self._count(task, -1)
             if wanted.overtakes and task.lease not in (None, CALL):
                 # An opt-out or an erasure goes out beside the import that has the task.
                 task.lease = None
             task.due, task.lane, task.timer, task.overtakes = wanted.due, wanted.lane, wanted.timer, wanted.overtakes
-            task.removal = wanted.removal
+            task.removal, task.caused_at = wanted.removal, wanted.caused_at
+            self._causes.note(task)
             # What an import could not do stays alone until there is an outcome: a second import would fail like the first.
             task.work = task.work if task.failures and task.work is wanted.work.alone else wanted.work
             self._count(task, 1)
@@ -130,6 +134,7 @@ class DeliveryQueue:
         self._tasks.clear()
         self._removals.clear()
         self._waiting.clear()
+        self._causes.clear()
         self.blockers.clear()
         for heap in self._heaps.values():
             heap.clear()
@@ -289,6 +294,10 @@ class DeliveryQueue:
             if not task.timer and self.blockers.removal_state(task) in (RemovalState.HELD, RemovalState.DISCARDED):
                 found[task.lane] -= 1
         return found
+
+    def oldest_causes(self) -> Iterator[tuple[Lane, int | None]]:
+        """Every lane, and when its oldest undelivered change was appended to Kafka (epoch ms); None: there is none."""
+        return self._causes.oldest()
 
     def due(self, key: QueueKey, most: int) -> int:
         """How many tasks are due in a queue, counted up to ``most``."""

@@ -129,6 +129,7 @@ class _Stored(NamedTuple):
     timer: bool
     overtakes: bool
     removal: Removal | None = None
+    caused_at: int = 0
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -140,7 +141,8 @@ class DeliveryTask:
     """A task that must be done. Only the queue changes it.
 
     ``due``: when (epoch ms). ``timer``: nothing waits to be sent, but something must be done at ``due``. ``overtakes``: no
-    import holds it up. ``removal``: the brake may hold it up. ``failures`` are those in a row, ``missing`` those of them that
+    import holds it up. ``removal``: the brake may hold it up. ``caused_at``: when its oldest change was appended to Kafka
+    (epoch ms; 0: unknown). ``failures`` are those in a row, ``missing`` those of them that
     lacked something, ``tries`` those that were answered otherwise about the task, ``tried_since`` the first of these (epoch
     ms). ``deferred``: it waits for the API, not for itself. ``unread_attempt``: the status with which an unanswered call may
     have created the contact; its row will say so too, but not at once.
@@ -154,6 +156,7 @@ class DeliveryTask:
     timer: bool = False
     overtakes: bool = False
     removal: Removal | None = None
+    caused_at: int = 0
     lease: Lease | None = None
     failures: int = 0
     missing: int = 0
@@ -166,11 +169,12 @@ class DeliveryTask:
     def stored(cls, key: str, partition: int, value: bytes) -> "DeliveryTask":
         """The task that :meth:`encode` wrote."""
         row = _decode(value)
-        return cls(key, partition, row.due, Lane(row.lane), Work(row.work), row.timer, row.overtakes, row.removal)
+        lane, work = Lane(row.lane), Work(row.work)
+        return cls(key, partition, row.due, lane, work, row.timer, row.overtakes, row.removal, row.caused_at)
 
     def encode(self) -> bytes:
         """What of the task must outlive the worker."""
-        return _encode(_Stored(self.due, self.lane, self.work, self.timer, self.overtakes, self.removal))
+        return _encode(_Stored(self.due, self.lane, self.work, self.timer, self.overtakes, self.removal, self.caused_at))
 
     @property
     def queue_key(self) -> QueueKey:

@@ -29,6 +29,7 @@ from streams.engine.unit_of_work import UnitOfWork
 from streams.messages.changes import Change, ChangeKind
 from streams.messages.deliveries import ImportEnded, ImportIdVoid, PartitionResumed, read_event
 from streams.messages.topics import Topics
+from streams.observability.freshness import observe_step
 from streams.observability.metrics import Metrics
 
 _OF_THE_BRAKE = frozenset(
@@ -38,6 +39,16 @@ _OF_THE_BRAKE = frozenset(
         ChangeKind.REMOVAL_TICK,
         ChangeKind.REMOVAL_RULING,
         ChangeKind.REMOVAL_DECISION,
+    }
+)
+
+
+_OF_THE_JOINS = frozenset(
+    {
+        ChangeKind.DESIRED_CONTACT,
+        ChangeKind.DESIRED_RECORD,
+        ChangeKind.DESIRED_CATALOGUE,
+        ChangeKind.DESIRED_FOLLOW_UP,
     }
 )
 
@@ -122,6 +133,7 @@ class OutboxHandler:
         """Fold changes and delivery events in order."""
         rows = TouchedRows(unit, self._removals.unit(unit))
         applied = stale = 0
+        last: Change | None = None
         over: list[ImportEnded | ImportIdVoid] = []
         for record in records:
             if record.topic == self._topics.deliveries:
@@ -135,12 +147,15 @@ class OutboxHandler:
                 done = self._fold(rows, change)
                 applied += done
                 stale += not done
+                last = change if change.kind in _OF_THE_JOINS else last
         for key, item in rows.touched.items():
             self._saver.save(rows, key, item)
         rows.removals.finish()
         for ended in over:
             # After what its report said: what is still with the import then was not done.
             self._imports_in_flight.over(unit, ended)
+        if last is not None:
+            observe_step(self._metrics, "joined", last.lane, last.caused_at, unit.now_ms)
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
         return applied + stale

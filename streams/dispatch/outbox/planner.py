@@ -49,7 +49,7 @@ class Planner:
             work = Work.ALONE if alone else Work.EXISTING if row.known else Work.NEW
             # A refusal and an erasure wait for no import; a contact that only leaves must not be brought back by one.
             overtakes = row.erase is not None or row.opt_out_alone or (row.fields is not None and opt_out)
-            return DeliveryTask(key, partition, row.due, Lane(row.lane), work, overtakes=overtakes)
+            return DeliveryTask(key, partition, row.due, Lane(row.lane), work, overtakes=overtakes, caused_at=row.caused_at)
         if row.listed or row.join_unconfirmed:
             leaves_at = self._policy.listed_until(row) * 1000
             return DeliveryTask(key, partition, leaves_at, Lane.LIVE, Work.LIST, timer=True)
@@ -71,4 +71,4 @@ class Planner:
         work = Work(family.label)
         if isinstance(row, RecordDeliveryState) and row.hash == GONE:
             work = work.alone
-        return DeliveryTask(key, partition, row.wait.due, Lane(row.wait.lane), work)
+        return DeliveryTask(key, partition, row.wait.due, Lane(row.wait.lane), work, caused_at=row.wait.caused_at)

@@ -33,6 +33,7 @@ from streams.messages.deliveries import (
     ImportIdVoid,
     ImportStarted,
 )
+from streams.observability.freshness import observe_step
 
 log = structlog.get_logger()
 
@@ -162,6 +163,8 @@ class ImportSender:
                 now, most = self._clock.now_ms() / 1000, self._policy.routing.import_most
                 batch = self._parts.builder.build(tasks, work, now, most)
                 if batch:
+                    oldest = min(tasks, key=lambda task: task.caused_at)
+                    observe_step(self._context.metrics, "requested", key[0], oldest.caused_at, self._clock.now_ms())
                     await self._submit(key, batch)
         finally:
             # From here on the poll counts it, once Kafka has shown that it runs.

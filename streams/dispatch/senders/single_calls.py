@@ -35,6 +35,7 @@ from streams.messages.deliveries import (
     RecordRemoved,
     RecordStored,
 )
+from streams.observability.freshness import observe_step
 
 log = structlog.get_logger()
 
@@ -80,11 +81,13 @@ class SingleCallSender:
     async def _work(self, lanes: tuple[Lane, ...]) -> None:
         while True:
             task = await self._queue.take(lanes)
-            self._context.metrics.in_flight.inc()
+            metrics = self._context.metrics
+            observe_step(metrics, "requested", task.lane, task.caused_at, self._context.clock.now_ms())
+            metrics.in_flight.inc()
             try:
                 await self._send(task)
             finally:
-                self._context.metrics.in_flight.dec()
+                metrics.in_flight.dec()
 
     async def _send(self, task: DeliveryTask) -> None:
         row = self._rows.get(task.key, task.partition)

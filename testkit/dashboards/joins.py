@@ -1,0 +1,88 @@
+"""*Joins and state*: what waits for other rows, and how large is the state?"""
+
+from typing import Final
+
+from testkit.dashboards.board import Board, Panel, Query, Row
+
+JOINS: Final = Board(
+    uid="owdd-joins",
+    title="Joins and state",
+    description="What waits for other rows, what can no longer be worked out, and the workers' state.",
+    rows=(
+        Row(
+            "Documents that wait",
+            (
+                Panel(
+                    title="Held documents, by reason",
+                    description=(
+                        "They wait instead of being guessed. unknown_*: add the value to the mapping and rebuild. "
+                        "*_not_loaded and *_without_*: rows that have not arrived, normal for seconds."
+                    ),
+                    unit="short",
+                    queries=(Query("sum by (kind) (owdd_held) or vector(0)", "{{kind}}"),),
+                    width=12,
+                    alert="OwddHeldUnknownWord",
+                ),
+                Panel(
+                    title="Oldest held document, by reason",
+                    description=(
+                        "How long the oldest has waited. Hours: a table is not captured, or the row is gone from Orderwise."
+                    ),
+                    unit="s",
+                    queries=(Query("max by (kind) (owdd_held_oldest_seconds) or vector(0)", "{{kind}}"),),
+                    width=12,
+                    alert="OwddHeldOld",
+                ),
+                Panel(
+                    title="Frozen documents, by reason",
+                    description=(
+                        "Published before, and no longer to be worked out: their last state stays in Dotdigital. owdd state "
+                        "held --frozen lists them."
+                    ),
+                    unit="short",
+                    queries=(Query("sum by (kind) (owdd_frozen) or vector(0)", "{{kind}}"),),
+                    width=12,
+                    alert="OwddFrozen",
+                ),
+                Panel(
+                    title="Oldest frozen document, by reason",
+                    description="How long the oldest has been frozen. Days: nobody has corrected the rows; see the runbook.",
+                    unit="s",
+                    queries=(Query("max by (kind) (owdd_frozen_oldest_seconds) or vector(0)", "{{kind}}"),),
+                    width=12,
+                    alert="OwddFrozen",
+                ),
+            ),
+        ),
+        Row(
+            "State of the workers",
+            (
+                Panel(
+                    title="State rows, by table",
+                    description=(
+                        "As RocksDB estimates them. A fall to zero without a rebuild: a directory was lost, and is being read "
+                        "again from the changelog."
+                    ),
+                    unit="short",
+                    queries=(Query("sum by (table) (owdd_table_rows)", "{{table}}"),),
+                ),
+                Panel(
+                    title="State on disk, by table",
+                    description="Nearing the disk's size: move it to a larger one; a worker that cannot write ends itself.",
+                    unit="bytes",
+                    queries=(Query("sum by (table) (owdd_table_bytes)", "{{table}}"),),
+                ),
+                Panel(
+                    title="Parts that recover, by worker",
+                    description=(
+                        "1 while a part waits for its partitions or reads its state again. For more than ten minutes: look at "
+                        "the worker's log."
+                    ),
+                    unit="none",
+                    queries=(Query("1 - min by (instance, part) (owdd_ready)", "{{instance}} {{part}}"),),
+                    alert="OwddNotReady",
+                ),
+            ),
+        ),
+    ),
+)
