@@ -171,6 +171,14 @@ def holds_fields(row: ContactDeliveryState) -> bool:
     return not row.outcome_unknown and row.delivered in (_digest(row.fields, out=False), _digest(row.fields, out=True))
 
 
+def sent_last(row: ContactDeliveryState) -> bytes | None:
+    """The data fields that Dotdigital took last of a contact that is to be removed; None: that is not certain."""
+    if row.withdrawn is None or row.outcome_unknown:
+        return None
+    fields = row.withdrawn[0]
+    return fields if row.delivered in (_digest(fields, out=False), _digest(fields, out=True)) else None
+
+
 def set_desired(row: ContactDeliveryState, desired: DesiredContact, position: bytes) -> bool:
     """Write the desired content into the row; False when it is older than what is there."""
     if position < row.position:

@@ -3,9 +3,11 @@
 ``docs/delivery-rules.md`` section 13. In doubt something is somebody else's.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
+
+import orjson
 
 from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED, folded_status
 from streams.dotdigital.contact_calls import Profile
@@ -43,6 +45,19 @@ def is_foreign_status(status: str, created_as: CreatedAs, *, unsubscribed_by_us:
     if unsubscribed_by_us:
         ours.add(UNSUBSCRIBED)
     return folded_status(status) not in ours
+
+
+def has_signed_up(profile: Profile, status: str, created_as: CreatedAs | None) -> bool:
+    """Whether the contact shows a sign-up that is not of our making: then what it says of the person may be the person's."""
+    listening = folded_status(status) in (SUBSCRIBED, "pendingoptin")
+    return profile.consent_records or (listening and created_as != SUBSCRIBED)
+
+
+def still_as_sent(profile: Profile, sent: bytes | None, names: Collection[str]) -> Iterator[str]:
+    """Those of the data fields ``names`` that hold what we sent last; ``sent`` is the JSON of that, None if it is not known."""
+    ours = {} if sent is None else orjson.loads(sent)
+    shown = {name.casefold(): value for name, value in profile.fields.items()}
+    return (name for name in names if ours.get(name) not in (None, "") and shown.get(name.casefold()) == ours[name])
 
 
 def foreign_parts(profile: Profile, ours: OwnParts) -> Iterator[str]:

@@ -14,8 +14,8 @@ from streams.mapping.delivery import RefundEnrolment, RefundEvent
 class AccountTargets:
     """What is delivered besides data fields; None: not at all.
 
-    ``cleared`` is the content that empties every data field of ours; ``list_id`` that of the recent buyers' list; ``own``: what
-    of a contact may be ours.
+    ``cleared`` is the content that empties every data field of ours but those of ``kept``, which people fill too; ``list_id``
+    that of the recent buyers' list; ``own``: what of a contact may be ours.
     """
 
     cleared: bytes
@@ -25,6 +25,7 @@ class AccountTargets:
     follow_up: RefundEvent | RefundEnrolment | None
     external: bool
     own: OwnParts
+    kept: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, mapping: Mapping, targets: Targets, defaults: ReadOnly[str, object]) -> "AccountTargets":
@@ -38,4 +39,5 @@ class AccountTargets:
             follow_up=mapping.delivery.follow_up,
             external=mapping.consent.mode == "external",
             own=OwnParts(own_fields(mapping.contact_fields), lists, defaults),
+            kept=mapping.kept_fields,
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import msgspec
+import orjson
 import structlog
 
 from streams.core.clock import Clock
@@ -16,9 +17,9 @@ from streams.dispatch.outbox.tasks import owner_of
 from streams.dispatch.senders.account_targets import AccountTargets
 from streams.domain import consent
 from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED
-from streams.domain.contact_state import ContactDeliveryState, holds_fields
+from streams.domain.contact_state import ContactDeliveryState, holds_fields, sent_last
 from streams.domain.creation import after_status
-from streams.domain.own_deeds import foreign_parts, is_foreign_status
+from streams.domain.own_deeds import foreign_parts, has_signed_up, is_foreign_status, still_as_sent
 from streams.domain.versioned import version_bytes
 from streams.dotdigital.client import Api
 from streams.dotdigital.codes import DELETED_IN_DOTDIGITAL
@@ -292,7 +293,7 @@ class _ContactCalls:
             await self._delete()
             return ContactDeleted(task=upsert.task, at=self.clock.now_ms(), digest=upsert.digest)
         try:
-            await self.api.update_by_id(found.contact_id, upsert.targets.cleared)
+            await self.api.update_by_id(found.contact_id, self._emptied(found))
         except DataError:
             if await self.api.find(upsert.email) is None:
                 return self._absent()
@@ -304,6 +305,14 @@ class _ContactCalls:
             contact=found.contact_id,
             opt_outs=row.opt_outs_to_send if row.opt_out_sent else None,
         )
+
+    def _emptied(self, found: Contact) -> bytes:
+        """The content that empties our data fields; of those that people fill too only what is certainly ours."""
+        upsert, row = self.upsert, self.upsert.row
+        if row.touched or has_signed_up(found.profile, found.email_status, row.creation.created_as):
+            return upsert.targets.cleared
+        ours = dict.fromkeys(still_as_sent(found.profile, sent_last(row), upsert.targets.kept))
+        return orjson.dumps(orjson.loads(upsert.targets.cleared) | ours, option=orjson.OPT_SORT_KEYS)
 
     def _somebody_elses(self, found: Contact, created_as: CreatedAs) -> bool:
         """Whether others have had a hand in the contact since we created it: then only our data go."""
