@@ -239,13 +239,13 @@ def _worked_out(row: OrderRow, head: _Head, mapping: Mapping) -> DocumentState:
     header, status = head.header, head.status
     total, detail = workable(row.totals, row.last.totals), workable(row.details, row.last.details)
     currency = _currency(detail, mapping)
-    unknown = [line for line in credited_lines(row, mapping) if not _exists(row, line)]
+    unknown = [line for line in credited_lines(row, mapping) if not _is_known(row, line)]
     fault = _first_fault(row, head, mapping) or ("credit_without_order" if unknown else None) or head.fault
     if header is None or status is None or total is None or total.net is None or currency is None:
         return Held(fault or "order_without_header", withdrawn=currency is None and bool(row.last.unpriced))
     if _is_ignored(header, mapping):
         return None
-    if any(line not in row.owners for line in unknown):
+    if unknown:
         # What was published before the line arrived was never true.
         return Held(fault or "credit_without_order", withdrawn=True)
     buyer = _buyer(header, detail, mapping)
@@ -360,9 +360,10 @@ def unknown_key(contact: int) -> str:
     return f"u{contact}"
 
 
-def _exists(row: OrderRow, line: int) -> bool:
+def _is_known(row: OrderRow, line: int) -> bool:
+    """Whether an order has the line, or had it: an ERP edits an order by deleting its lines and inserting them anew."""
     answer = row.line_replies.get(line)
-    return answer is not None and answer.row is True
+    return line in row.owners or (answer is not None and answer.row is True)
 
 
 def _row(cell: Versioned[T] | None) -> T | None:

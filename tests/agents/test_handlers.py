@@ -96,7 +96,7 @@ def test_a_credit_note_still_counts_when_its_line_goes(pipeline: Pipeline) -> No
     pipeline.pump(LOOKUP, PEOPLE, ORDER, CREDIT)
     pipeline.pump(of_order(ChangeKind.LINE, 10, 100, None, 2))
     assert pipeline.contact(ANN)["OW_REFUND_COUNT"] == 1
-    assert pipeline.orders.held.counts(frozen=True) == {"credit_without_order": 1}
+    assert pipeline.orders.held.counts() == pipeline.orders.held.counts(frozen=True) == {}
 
 
 def test_a_credited_line_may_move_to_another_order(pipeline: Pipeline) -> None:
