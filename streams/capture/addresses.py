@@ -72,8 +72,13 @@ class AddressField(NamedTuple):
         return not self.found and not self.unreadable
 
 
-def address_field(value: Any, column: str) -> AddressField:
+def address_field(value: Any, column: str, no_address: frozenset[str] = frozenset()) -> AddressField:
     """Read an e-mail field.
+
+    Args:
+        value: the column's JSON value.
+        column: its name.
+        no_address: the texts by which people say that there is no address, as :func:`as_word` writes them: an empty field.
 
     Raises:
         RecordError: ``bad_text``.
@@ -82,7 +87,13 @@ def address_field(value: Any, column: str) -> AddressField:
         return AddressField()
     if type(value) is not str:
         raise RecordError("bad_text", f"{column}: not text")
-    return _field(value)
+    field = _field(value)
+    return AddressField() if field.unreadable and as_word(value) in no_address else field
+
+
+def as_word(text: str) -> str:
+    """A text as it is compared with the words of the mapping: in lower case, without what may stand around it."""
+    return " ".join(_visible(text).casefold().split()).strip(_WRAPPING).removesuffix(".")
 
 
 def mentioned(text: str) -> frozenset[str]:

@@ -10,7 +10,7 @@ from datetime import tzinfo
 from typing import Any
 
 from streams.capture import rows, values
-from streams.capture.addresses import AddressField, address_field
+from streams.capture.addresses import AddressField, address_field, as_word
 from streams.capture.rows import CapturedRow
 from streams.core.errors import RecordError
 from streams.mapping import Mapping
@@ -63,10 +63,10 @@ def readers(mapping: Mapping) -> dict[str, TableReader]:
     """The reader of every mapped table, by table name."""
     order = mapping.order
     found = [
-        _customer(mapping.customer, mapping.exclude),
+        _customer(mapping),
         _contact(mapping),
         _header(order.header, mapping),
-        _detail(order.detail, mapping.exclude),
+        _detail(mapping),
         _total(order.total),
         _line(order.line),
         _despatch(order.despatch, mapping),
@@ -91,9 +91,14 @@ def column_of(row: dict[str, Any], column: str) -> Any:
         raise RecordError("column_missing", f"{column} is mapped, but not in the row; is it captured?") from None
 
 
-def _first_addresses(row: dict[str, Any], columns: tuple[str, ...]) -> AddressField:
+def words_for_no_address(mapping: Mapping) -> frozenset[str]:
+    """The mapping's texts that say that there is no address, as :func:`address_field` takes them."""
+    return frozenset(map(as_word, mapping.no_address))
+
+
+def _first_addresses(row: dict[str, Any], columns: tuple[str, ...], no_address: frozenset[str]) -> AddressField:
     """The first field that is not empty. The next one may name somebody else, so it does not stand in for an unreadable one."""
-    found = (address_field(column_of(row, column), column) for column in columns)
+    found = (address_field(column_of(row, column), column, no_address) for column in columns)
     return next((one for one in found if not one.empty), AddressField())
 
 
@@ -106,14 +111,16 @@ def _included(found: tuple[str, ...], exclude: Exclusions) -> tuple[str, ...]:
     return tuple(address for address in found if not exclude.excludes(address))
 
 
-def _customer(table: mapped.Customer, exclude: Exclusions) -> TableReader:
+def _customer(mapping: Mapping) -> TableReader:
+    table, exclude, no_address = mapping.customer, mapping.exclude, words_for_no_address(mapping)
+
     def excluded(row: dict[str, Any]) -> bool:
         if exclude.accounts and values.integer(column_of(row, table.key), table.key) in exclude.accounts:
             return True
         return table.type is not None and listed(column_of(row, table.type)) in exclude.customer_types
 
     def read(row: dict[str, Any]) -> rows.Customer:
-        found = _first_addresses(row, table.emails)
+        found = _first_addresses(row, table.emails, no_address)
         return rows.Customer(
             account=values.text(column_of(row, table.account), table.account),
             trade=values.flag(column_of(row, table.trade), table.trade),
@@ -140,6 +147,7 @@ def _name(row: dict[str, Any], table: mapped.Contact) -> tuple[str | None, str |
 
 def _contact(mapping: Mapping) -> TableReader:
     table, consent, erasure, exclude = mapping.contact, mapping.consent, mapping.erasure, mapping.exclude
+    no_address = words_for_no_address(mapping)
 
     def opted(row: dict[str, Any]) -> bool | None:
         if consent.mode != "column" or consent.column is None:
@@ -159,7 +167,7 @@ def _contact(mapping: Mapping) -> TableReader:
 
     def read(row: dict[str, Any]) -> rows.Contact:
         first, last = _name(row, table)
-        email = address_field(column_of(row, table.email), table.email)
+        email = address_field(column_of(row, table.email), table.email, no_address)
         if email.unreadable:
             # The person may be one who was erased: without an address nobody could find the name again.
             first = last = None
@@ -214,10 +222,12 @@ def _header(table: mapped.Header, mapping: Mapping) -> TableReader:
     return TableReader(table.table, table.key, (table.key,), read, fields)
 
 
-def _detail(table: mapped.Detail, exclude: Exclusions) -> TableReader:
+def _detail(mapping: Mapping) -> TableReader:
+    table, exclude, no_address = mapping.order.detail, mapping.exclude, words_for_no_address(mapping)
+
     def read(row: dict[str, Any]) -> rows.Detail:
         currency = table.currency and values.reference(column_of(row, table.currency), table.currency)
-        found = _first_addresses(row, table.emails)
+        found = _first_addresses(row, table.emails, no_address)
         email = next(iter(found.found), None)
         excluded = email is not None and exclude.excludes(email)
         return rows.Detail(

@@ -14,6 +14,8 @@ from typing import Any
 from streams.core.errors import RecordError
 
 _INT64 = 2**63
+# Beyond it a float is one of several whole numbers.
+_EXACT_FLOAT = 2**53
 # A whole number may come from a numeric column with decimal places, all of them zero.
 _INTEGER = re.compile(r"\s*(-?[0-9]{1,19})(?:\.0+)?\s*")
 _DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
@@ -29,7 +31,7 @@ _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]
 
 
 def integer(value: Any, column: str) -> int | None:
-    """A whole number of at most 64 bits. Its column may be an integer, a numeric of any scale, or text.
+    """A whole number of at most 64 bits. Its column may be an integer, a numeric of any scale, a float, or text.
 
     Raises:
         RecordError: ``bad_integer`` or ``integer_out_of_range``.
@@ -42,6 +44,8 @@ def integer(value: Any, column: str) -> int | None:
         return None
     if type(value) is str and (written := _INTEGER.fullmatch(value)):
         return integer(int(written[1]), column)
+    if type(value) is float and value.is_integer() and abs(value) <= _EXACT_FLOAT:
+        return int(value)
     raise RecordError("bad_integer", f"{column}: not a whole number")
 
 
@@ -157,7 +161,7 @@ def flag(value: Any, column: str) -> bool:
     """A bit, or what sites store in columns of other types: 1, 0, -1, also as decimals, and the usual words; null is False."""
     if value is None or type(value) is bool:
         return bool(value)
-    if type(value) is int and value in (1, 0, -1):
+    if type(value) in (int, float) and value in (1, 0, -1):
         return bool(value)
     if type(value) is str:
         word = value.strip().casefold()

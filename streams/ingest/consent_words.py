@@ -23,7 +23,7 @@ class ConsentWords:
 
     def __init__(self, mapping: Mapping, metrics: Metrics) -> None:
         rule = mapping.consent
-        self._table = mapping.contact.table
+        self._table = mapping.contact.table.casefold()
         self._column = rule.column if rule.mode == "column" else None
         self._known = rule.opted_in | rule.opted_out
         self._metrics = metrics
@@ -31,7 +31,7 @@ class ConsentWords:
 
     def note(self, event: RowEvent) -> None:
         """Count the row's word if the mapping does not know it; no value at all is no word."""
-        if self._column is None or event.table != self._table or event.after is None:
+        if self._column is None or event.table.casefold() != self._table or event.after is None:
             return
         value = column_of(event.after, self._column)
         word = None if value == UNAVAILABLE else listed(value)

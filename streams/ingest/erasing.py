@@ -32,7 +32,7 @@ class ErasureFlagColumn:
             RecordError: the row cannot be read; ``address_unavailable`` if the captured change has no address,
                 ``unreadable_address`` if it has text that names none.
         """
-        if self._reader is None or event.table != self._contact.table or event.after is None:
+        if self._reader is None or event.table.casefold() != self._contact.table.casefold() or event.after is None:
             return ()
         image, column = after_image(event, self._reader), self._contact.email
         row = self._reader.read(image.columns)

@@ -16,7 +16,7 @@ from streams.capture import values
 from streams.capture.addresses import address_field
 from streams.capture.envelope import UNAVAILABLE, RowEvent
 from streams.capture.images import after_image
-from streams.capture.reader import TableReader, column_of, readers
+from streams.capture.reader import TableReader, column_of, readers, words_for_no_address
 from streams.capture.rows import CapturedRow, Contact, Despatch, Header, Return
 from streams.core.errors import RecordError
 from streams.core.lanes import Lane
@@ -161,7 +161,7 @@ def _named_by(column: str) -> Parents:
 
 def _routes(mapping: Mapping, topics: Topics) -> Iterator[Route[Any]]:
     found = readers(mapping)
-    order, house = mapping.order, mapping.house_accounts
+    order, house, no_address = mapping.order, mapping.house_accounts, words_for_no_address(mapping)
 
     def of_contact(row: dict[str, Any], key: int) -> tuple[str, ...]:
         contact = mapping.contact
@@ -176,7 +176,7 @@ def _routes(mapping: Mapping, topics: Topics) -> Iterator[Route[Any]]:
             raise RecordError(
                 "address_unavailable", f"{contact.email} decides whose row this is, and the change does not tell it"
             )
-        field = address_field(email, contact.email)
+        field = address_field(email, contact.email, no_address)
         return (unknown_key(key),) if field.unreadable else tuple(address_key(address) for address in field.found)
 
     def of_customer(_: dict[str, Any], key: int) -> tuple[str, ...]:

@@ -200,6 +200,7 @@ class Mapping(MappingPart):
     contact: Contact
     house_accounts: frozenset[int] = frozenset()
     exclude: Exclusions = Exclusions()
+    no_address: Annotated[frozenset[str], BeforeValidator(texts)] = frozenset()
     consent: ConsentRule = ConsentRule()
     order: Order
     returns: Return | None = None
@@ -263,6 +264,12 @@ class Mapping(MappingPart):
             raise ValueError("exclude.customer_types needs customer.type, the column of the account's type")
         if self.exclude.channels and self.order.header.channel is None:
             raise ValueError("exclude.channels needs order.header.channel, the column of the order's channel")
+        return self
+
+    @model_validator(mode="after")
+    def _no_address_is_none(self) -> Self:
+        if addresses := sorted(word for word in self.no_address if "@" in word):
+            raise ValueError(f"no_address lists texts that say that there is no address; {addresses} may be some")
         return self
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ from streams.mapping import Mapping
 from streams.mapping.tables import Products
 from testkit.oracle.addresses import first_used, unreadable
 from testkit.oracle.exclusions import excluded_order
+from testkit.oracle.no_address import emptied, emptied_versions
 from testkit.oracle.row_reading import Row, Tables, money, reference, text
 
 History: TypeAlias = Dict[str, Dict[str, Sequence[Row | None]]]
@@ -40,6 +41,7 @@ def thawed(tables: Tables, history: History, mapping: Mapping, *, statuses_lost_
     With ``statuses_lost_first`` a status had lost its text before any header that has it now named it. It depends on the order
     of two tables whether it had, so both answers are right.
     """
+    tables, history = emptied(tables, mapping), emptied_versions(history, mapping)
     if not history:
         return tables
     order = mapping.order

@@ -60,6 +60,7 @@ class Site:
         """The content of its ``mapping.yaml``."""
         data: dict[str, Any] = yaml.safe_load(DEFAULT.read_text("utf-8"))
         data["house_accounts"] = [1]
+        data["no_address"] = ["N/A", "none", "-", "no email"]
         data["source"]["topic_prefix"] = self.name
         data["order"]["currencies"][2] = {"code": "EUR", "rate": "0.8537"}
         data["returns"] = RETURNS

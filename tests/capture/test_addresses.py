@@ -42,6 +42,19 @@ class TestFields:
     def test_text_without_an_address_is_not_empty(self, field: str) -> None:
         assert address_field(field, "column") == UNREADABLE
 
+    @pytest.mark.parametrize("field", ["n/a", " N/A ", "N/A.", "(n/a)", "NO  E-Mail", "no\u00a0e-mail", "\u200bn/a", "ｎ／ａ"])
+    def test_a_site_may_say_which_texts_mean_that_there_is_none(self, field: str) -> None:
+        words = frozenset({"n/a", "no e-mail"})
+        assert address_field(field, "column", words).empty
+        assert address_field(field, "column") == UNREADABLE
+
+    @pytest.mark.parametrize("field", ["n/a; ann@", "none", "n / a", "no e-mail, ask", "n/a n/a"])
+    def test_other_texts_do_not(self, field: str) -> None:
+        assert address_field(field, "column", frozenset({"n/a", "no e-mail"})) == UNREADABLE
+
+    def test_an_address_is_no_such_text(self) -> None:
+        assert found("none@example.com") == list(address_field("none@example.com", "column", frozenset({"none"})).found)
+
     @pytest.mark.parametrize(
         "field",
         [

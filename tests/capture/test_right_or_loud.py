@@ -3,6 +3,7 @@
 The values are made from a truth, written as a column of some type would show it; what is read must be that truth.
 """
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -12,14 +13,17 @@ from hypothesis import strategies as st
 
 from streams.capture import values
 from streams.capture.addresses import address_field
-from streams.capture.envelope import RowEvent, decode
+from streams.capture.envelope import UNAVAILABLE, RowEvent, decode
 from streams.capture.images import after_image
 from streams.capture.reader import readers
 from streams.core.errors import RecordError
+from streams.ingest.router import Router
 from streams.mapping import load_mapping
+from streams.messages.topics import Topics
 from tests.capture.records import ROWS, encoded, key, message
 
 READERS = readers(load_mapping())
+ROUTER = Router(load_mapping(), Topics.of("owdd"))
 LONDON = ZoneInfo("Europe/London")
 
 decimals = st.decimals(-(10**18) + 1, 10**18 - 1, allow_nan=False, places=6)
@@ -48,6 +52,18 @@ def test_a_float_is_its_shortest_text_or_refused(number: float) -> None:
 @given(st.integers(-(2**63), 2**63 - 1), st.sampled_from(["{}", " {} ", "{}.0", "{}.0000"]))
 def test_a_whole_number_is_itself_in_every_spelling(number: int, spelling: str) -> None:
     assert values.integer(spelling.format(number), "column") == values.integer(number, "column") == number
+
+
+@settings(deadline=None)
+@given(st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**60), 2**60).map(float)))
+def test_a_float_is_the_whole_number_that_it_is_or_refused(number: float) -> None:
+    try:
+        read = values.integer(number, "column")
+    except RecordError as error:
+        assert error.code == "bad_integer"
+        assert number != int(number) or abs(number) > 2**53
+    else:
+        assert read == number
 
 
 @settings(deadline=None)
@@ -106,3 +122,29 @@ def test_a_contact_has_the_written_addresses_or_is_unreadable_or_keeps_what_it_h
 def test_an_unmapped_column_changes_nothing(columns: dict[str, object]) -> None:
     reader = READERS["customer_contact"]
     assert reader.read(ROWS["customer_contact"] | columns) == reader.read(ROWS["customer_contact"])
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8)
+    | st.just(UNAVAILABLE),
+    lambda inside: st.lists(inside, max_size=2) | st.dictionaries(st.text(max_size=4), inside, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.sampled_from(sorted(ROWS)), st.data())
+def test_whatever_stood_there_before_a_sound_row_is_read_as_it_is(table: str, data: st.DataObject) -> None:
+    columns = st.dictionaries(st.sampled_from(sorted(ROWS[table])), anything).map(lambda odd: ROWS[table] | odd)
+    before = data.draw(columns | anything)
+    value = json.dumps(message(table, "u", None, ROWS[table]) | {"before": before}).encode()
+    event = decode(key(table), value)
+    assert isinstance(event, RowEvent)
+    reader = READERS[table]
+    assert reader.read(after_image(event, reader).columns) == reader.read(ROWS[table])
+    (_, first), *_ = ROUTER.route(event, 0)
+    assert first.row == reader.read(ROWS[table])

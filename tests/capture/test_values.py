@@ -40,6 +40,9 @@ class TestIntegers:
             ("0042", 42),
             ("42.0000", 42),
             ("-7.0", -7),
+            (42.0, 42),
+            (-0.0, 0),
+            (-(2.0**53), -(2**53)),
         ],
     )
     def test_whole_numbers_and_their_text_are_read(self, value: object, number: int) -> None:
@@ -55,7 +58,8 @@ class TestIntegers:
         "value",
         [
             True,
-            1.0,
+            1.5,
+            2.0**53 + 2,
             1e30,
             "",
             " ",
@@ -340,18 +344,18 @@ class TestNames:
 
 class TestFlags:
     @pytest.mark.parametrize(
-        "value", [True, 1, -1, "1", "-1", "1.0000", "true", "True", " TRUE ", "t", "T", "Yes", "yes ", "y", "Y", "on"]
+        "value", [True, 1, -1, 1.0, "1", "-1", "1.0000", "true", "True", " TRUE ", "t", "T", "Yes", "yes ", "y", "Y", "on"]
     )
     def test_true_is_written_in_many_ways(self, value: object) -> None:
         assert values.flag(value, "column") is True
 
     @pytest.mark.parametrize(
-        "value", [None, False, 0, "0", "-0", "0.00", "false", "False ", "f", "F", "No", "no", "n", "N ", "off"]
+        "value", [None, False, 0, 0.0, "0", "-0", "0.00", "false", "False ", "f", "F", "No", "no", "n", "N ", "off"]
     )
     def test_so_is_false_and_null_is_false(self, value: object) -> None:
         assert values.flag(value, "column") is False
 
-    @pytest.mark.parametrize("value", [2, -2, 1.0, "", " ", "2", "0.5", "yeah", "none", "null", "x", [], {}], ids=repr)
+    @pytest.mark.parametrize("value", [2, -2, 0.5, "", " ", "2", "0.5", "yeah", "none", "null", "x", [], {}], ids=repr)
     def test_anything_else_is_refused(self, value: Any) -> None:
         assert code(lambda: values.flag(value, "column")) == "bad_flag"
 

@@ -318,6 +318,15 @@ def test_a_marked_column_is_one_that_is_mapped(key: str) -> None:
     assert Mapping.model_validate(data).columns == load_mapping().columns
 
 
+def test_a_text_that_may_be_an_address_says_not_that_there_is_none() -> None:
+    data = load_mapping().model_dump(by_alias=True)
+    data["no_address"] = ["N/A", "none@example.com"]
+    with pytest.raises(ValueError, match=r"none@example\.com.*may be some"):
+        Mapping.model_validate(data)
+    data["no_address"] = ["N/A", " None "]
+    assert Mapping.model_validate(data).no_address == {"n/a", "none"}
+
+
 def test_a_key_cannot_be_a_large_column() -> None:
     data = load_mapping().model_dump(by_alias=True)
     data["contact"]["large"] = ["cc_id"]

@@ -1,9 +1,12 @@
 """Contact rules §3 and §4: who the buyers are, what they say about their addresses, and what the contact becomes."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
+
+from testkit.oracle import expectation
 
 from .made_rows import (
     CANCELLED,
@@ -17,6 +20,7 @@ from .made_rows import (
     fields,
     order,
     site,
+    tables,
     with_consent,
 )
 
@@ -271,3 +275,10 @@ def test_consent_rows_of_other_customers_do_not_speak() -> None:
         [contact(2, 99, ANN, cc_marketing_opt_in=False)],
     ]
     assert contacts(*rows, mapping=with_consent())[ANN].consent == "in"
+
+
+@pytest.mark.parametrize(("words", "shown"), [({"n/a"}, {BOB}), (set(), set())])
+def test_a_text_that_says_that_there_is_no_address_is_an_empty_field(words: set[str], shown: set[str]) -> None:
+    mapping = site().model_copy(update={"no_address": frozenset(words)})
+    made = tables(customer(10, cd_statement_email="N/A.", cd_invoice_email=BOB), contact(1, 10, "(n/a)"))
+    assert set(expectation(made, mapping, at=datetime(2026, 1, 1, tzinfo=UTC)).contacts) == shown
