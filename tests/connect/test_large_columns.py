@@ -5,7 +5,7 @@ lacks an untouched ``varchar(max)``. Only what compaction leaves of a key is loo
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
@@ -36,14 +36,17 @@ KEY = 77_000_001
 
 
 @pytest.fixture
-def database(site: Site) -> psycopg.Connection[Any]:
+def database(site: Site) -> Iterator[psycopg.Connection[Any]]:
     """A contact whose name is large, and whose former values are in no log."""
-    connection = psycopg.connect(site.server.url(MAPPING.source.database), password=site.password, autocommit=True)
-    connection.execute(f"ALTER TABLE dbo.{TABLE} ALTER cc_name TYPE text, ALTER cc_name SET STORAGE EXTERNAL")
-    connection.execute(f"ALTER TABLE dbo.{TABLE} REPLICA IDENTITY DEFAULT")
-    columns = "cc_id, cc_customer_id, cc_name, cc_email"
-    connection.execute(f"INSERT INTO dbo.{TABLE} ({columns}) VALUES (%s, 1, %s, %s)", (KEY, FULL_NAME, "ann@example.com"))
-    return connection
+    url = site.server.url(MAPPING.source.database)
+    with psycopg.connect(url, password=site.password, autocommit=True) as connection:
+        connection.execute(f"ALTER TABLE dbo.{TABLE} ALTER cc_name TYPE text, ALTER cc_name SET STORAGE EXTERNAL")
+        connection.execute(f"ALTER TABLE dbo.{TABLE} REPLICA IDENTITY DEFAULT")
+        columns = "cc_id, cc_customer_id, cc_name, cc_email"
+        connection.execute(f"INSERT INTO dbo.{TABLE} ({columns}) VALUES (%s, 1, %s, %s)", (KEY, FULL_NAME, "ann@example.com"))
+        yield connection
+        connection.execute(f"DELETE FROM dbo.{TABLE} WHERE cc_id = %s", (KEY,))
+        connection.execute(f"ALTER TABLE dbo.{TABLE} REPLICA IDENTITY FULL")
 
 
 @pytest.fixture
@@ -80,7 +83,7 @@ async def test_an_untouched_large_column_is_read_again(site: Site, running: None
     event = await last_record(site, "u")
     assert event.before is None, "the log has no former value"
     assert event.after is not None
-    assert event.after["cc_name"] == FULL_NAME.strip() or event.after["cc_name"] == FULL_NAME
+    assert event.after["cc_name"] == FULL_NAME
     reader = readers(MAPPING)[TABLE]
     image = after_image(event, reader)
     assert not image.keep

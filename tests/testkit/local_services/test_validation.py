@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from streams.connect.render import CLASSES, Config, connector
-from streams.mapping import load_mapping
+from streams.mapping import Mapping, load_mapping
 from streams.settings import Settings, SourceKind
 from testkit.local_services.connect import WorkerInfo
 from testkit.local_services.ports import free_port
@@ -34,7 +34,12 @@ def wrong(found: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
     return {name: value["errors"] for name, value in found.items() if value["errors"]}
 
 
-def rendered(kind: SourceKind, worker: WorkerInfo) -> Config:
+SITE = load_mapping()
+LARGE = SITE.model_copy(update={"contact": SITE.contact.model_copy(update={"large": frozenset({"cc_email", "cc_name"})})})
+"""With columns that the connector reads again."""
+
+
+def rendered(kind: SourceKind, worker: WorkerInfo, mapping: Mapping = SITE) -> Config:
     """As for a site whose database nobody answers for."""
     settings = Settings(
         source_host="127.0.0.1",
@@ -43,12 +48,13 @@ def rendered(kind: SourceKind, worker: WorkerInfo) -> Config:
         dotdigital_user="",
         dotdigital_password="",
     )
-    return connector(load_mapping(), kind, settings) | (QUICK if kind == "sqlserver" else {})
+    return connector(mapping, kind, settings) | (QUICK if kind == "sqlserver" else {})
 
 
+@pytest.mark.parametrize("mapping", [SITE, LARGE], ids=["default", "large columns"])
 @pytest.mark.parametrize("kind", ["sqlserver", "postgres"])
-def test_only_the_missing_database_is_wrong_with_what_we_render(kind: SourceKind, worker: WorkerInfo) -> None:
-    assert wrong(validate(worker, rendered(kind, worker))).keys() == {"database.hostname"}
+def test_only_the_missing_database_is_wrong_with_what_we_render(kind: SourceKind, mapping: Mapping, worker: WorkerInfo) -> None:
+    assert wrong(validate(worker, rendered(kind, worker, mapping))).keys() == {"database.hostname"}
 
 
 def test_only_the_missing_database_is_wrong_with_the_committed_file(worker: WorkerInfo) -> None:
