@@ -28,6 +28,7 @@ _IDLE_MS = 250
 _PATIENCE = 30.0
 _WATCH_SECONDS = 1.0
 _INTERRUPTED_SECONDS = 1.0
+_COMPARED_EVERY = 3
 
 
 class LogCutError(OwddError):
@@ -132,12 +133,18 @@ async def _before_the_cut(consumer: AIOKafkaConsumer, place: TopicPartition, at:
 
 
 class LogWatch:
-    """Looks every second whether the logs of a group's topics still hold what this worker has finished."""
+    """Looks every second whether the logs of a group's topics still hold what this worker has finished.
+
+    A log that is made anew may have as many records as before by the next look, and the worker may have gone on in it. So what
+    is compared is not the last record that was finished, but the one that was the last when the log was compared before.
+    """
 
     def __init__(self, kafka: KafkaConfig, progress: ConsumedOffsets) -> None:
         self._kafka = kafka
         self._progress = progress
         self._interrupted = False
+        self._looks = 0
+        self._compared: dict[TopicPartition, Bookmark] = {}
 
     async def run(self) -> None:
         """Watch for ever.
@@ -161,13 +168,22 @@ class LogWatch:
                     self._interrupted = loop.time() - asked > _INTERRUPTED_SECONDS and not self._interrupted
 
     async def _look(self, consumer: AIOKafkaConsumer) -> None:
-        """One look at the ends; after an interruption also at the records before the offsets."""
-        known = {place: GroupOffset(offset, self._progress.bookmark(place)) for place, offset in self._progress.next.items()}
+        """One look at the ends; now and then, and after an interruption, also at the records before the offsets."""
+        offsets = dict(self._progress.next)
+        marks = {place: mark for place in offsets if (mark := self._progress.bookmark(place)) is not None}
+        compared = {place: self._compared.get(place, mark) for place, mark in marks.items()}
+        known = {place: GroupOffset(offset, compared.get(place)) for place, offset in offsets.items()}
+        self._looks += 1
         if self._interrupted:
             cut = await cut_logs(consumer, known)
+            compared = marks
         else:
             ends = await consumer.end_offsets(list(known)) if known else {}
             cut = {place for place, end in ends.items() if end < known[place].offset}
+            if not cut and self._looks % _COMPARED_EVERY == 0:
+                cut = await cut_logs(consumer, {place: known[place] for place in await _suspects(consumer, compared)})
+                compared = marks
+        self._compared = compared
         if cut:
             remedy = (
                 "Start this worker again: it reads again what may be new. Records that nobody had read may be lost: "
@@ -176,6 +192,21 @@ class LogWatch:
             where = ", ".join(map(_named, sorted(cut)))
             message = "does not hold what was read from it: it lost its tail, or was made anew"
             raise LogCutError(message, where=where, remedy=remedy)
+
+
+async def _suspects(consumer: AIOKafkaConsumer, marks: Mapping[TopicPartition, Bookmark]) -> set[TopicPartition]:
+    """The partitions that may not hold the marked record any more; all others surely do.
+
+    The broker finds the first record that is as young as the marked one in its index. In another log that is a younger one.
+    Reading the record itself costs a fetch, so that is left to the partitions that are found here.
+    """
+    since = {place: max(0, mark.timestamp_ms) for place, mark in marks.items()}
+    found = await consumer.offsets_for_times(since) if since else {}
+    return {
+        place
+        for place, mark in marks.items()
+        if (first := found[place]) is None or first.offset > mark.offset or first.timestamp > mark.timestamp_ms
+    }
 
 
 def _named(place: TopicPartition) -> str:

@@ -90,13 +90,13 @@ async def test_a_log_that_is_cut_or_made_anew_under_a_worker_is_noticed_within_s
     await apply_topics(config, list(specs.values()), execute=True)
     for name in specs:
         await produce(settings, name, READ)
-    async with watching(settings, whole) as unharmed:
-        async with watching(settings, anew) as watch:
+    async with watching(settings, Watched(whole)) as unharmed:
+        async with watching(settings, Watched(anew)) as watch:
             await delete(settings, anew)
             await apply_topics(config, [specs[anew]], execute=True)
             with pytest.raises(LogCutError, match=f"{anew}/0.*Start this worker again"):
                 await watch
-        async with watching(settings, grown) as watch:
+        async with watching(settings, Watched(grown)) as watch:
             kafka.kill(own_broker)
             cut(own_broker, grown, 0, LEFT)
             await asyncio.to_thread(kafka.start, own_broker, short_lived=True)
@@ -107,12 +107,37 @@ async def test_a_log_that_is_cut_or_made_anew_under_a_worker_is_noticed_within_s
         assert not unharmed.done()
 
 
-class Watched(ConsumedOffsets):
-    """Progress that knows when it was looked at."""
+@pytest.mark.parametrize("more", [0, 5], ids=["as many records", "more records"])
+@pytest.mark.parametrize("read_on", [False, True], ids=["at rest", "reading on"])
+async def test_a_log_that_is_made_anew_between_two_looks_is_noticed(settings: Settings, more: int, read_on: bool) -> None:
+    anew, config = f"anew-{uuid4().hex[:8]}", KafkaConfig.of(settings)
+    spec = TopicSpec(anew, 1, 1, "watched")
+    await apply_topics(config, [spec], execute=True)
+    await produce(settings, anew, READ)
+    progress = Watched(anew)
+    async with watching(settings, progress) as watch:
+        await delete(settings, anew)
+        await apply_topics(config, [spec], execute=True)
+        async with BatchProducer(settings) as producer:
+            await producer.send(anew, 0, [(b"%d" % number, b"new") for number in range(READ + more)])
+        if read_on:
+            # The last record that is finished is one of the new log.
+            await progress.finish(config)
+        with pytest.raises(LogCutError, match=f"{anew}/0"):
+            await watch
 
-    def __init__(self, group: str, topics: list[str]) -> None:
-        super().__init__(group, topics)
+
+class Watched(ConsumedOffsets):
+    """Progress in one topic, that knows when it was looked at."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(topic, [topic])
         self.looked_at = asyncio.Event()
+
+    async def finish(self, config: KafkaConfig) -> None:
+        """Everything in its topic is done."""
+        async for record in read_topic(config, self.group, [0]):
+            self.done(record, Bookmark.at(record.offset, record.timestamp, record.key, record.value))
 
     def bookmark(self, place: TopicPartition) -> Bookmark | None:
         self.looked_at.set()
@@ -120,11 +145,10 @@ class Watched(ConsumedOffsets):
 
 
 @asynccontextmanager
-async def watching(settings: Settings, topic: str) -> AsyncIterator["asyncio.Task[None]"]:
-    """The watch of a worker that has finished all of ``topic``; for 20 s."""
-    config, progress = KafkaConfig.of(settings), Watched(topic, [topic])
-    async for record in read_topic(config, topic, [0]):
-        progress.done(record, Bookmark.at(record.offset, record.timestamp, record.key, record.value))
+async def watching(settings: Settings, progress: Watched) -> AsyncIterator["asyncio.Task[None]"]:
+    """The watch of a worker that has finished all of a topic."""
+    config = KafkaConfig.of(settings)
+    await progress.finish(config)
     watch = asyncio.create_task(LogWatch(config, progress).run())
     try:
         async with asyncio.timeout(PATIENCE):
