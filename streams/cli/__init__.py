@@ -38,6 +38,7 @@ _OWN = commands(
     removals=("streams.cli.removals:app", "Mass removals that are held back: show, release, discard."),
     trail=("streams.cli.trail:app", "The audit trail: show, verify, seal."),
     keys=("streams.cli.keys:app", "Erasure keys: how many erasures each has, and the change to another one."),
+    backup=("streams.cli.backup:app", "Backups of what cannot be computed again: write, verify, restore."),
     erase=(
         "streams.cli.erase:erase",
         "Erase a person everywhere, for ever: in Dotdigital, in our state, and in later changes. It cannot be undone.",
