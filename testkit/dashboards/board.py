@@ -16,7 +16,9 @@ VARIABLES: Final = {
 }
 """The variables of every board, each with the metric that knows its values. A selector names those that a metric has."""
 
-_SELECTOR: Final = re.compile(r"\b(?P<name>up|(?:owdd|process)_\w+)(?:\{(?P<given>[^}]*)\})?")
+_SELECTOR: Final = re.compile(
+    r"\b(?P<name>up|(?:owdd|process|debezium|kafka_(?:server|controller|connect|request))_\w+)(?:\{(?P<given>[^}]*)\})?"
+)
 _OF_HISTOGRAM: Final = re.compile(r"_(bucket|count|sum)$")
 
 
@@ -34,7 +36,9 @@ class Query:
 
 def _narrowed(found: re.Match[str]) -> str:
     name, given = found["name"], found["given"]
-    labels = ("environment", "instance", *_LABELS.get(_OF_HISTOGRAM.sub("", name), ()))
+    # Connect and Kafka are other instances than the workers.
+    own = ("environment",) if name.startswith(("debezium", "kafka")) else ("environment", "instance")
+    labels = (*own, *_LABELS.get(_OF_HISTOGRAM.sub("", name), ()))
     selectors = [given] if given else []
     selectors += [f'{label}=~"${label}"' for label in VARIABLES if label in labels]
     return f"{name}{{{', '.join(selectors)}}}"

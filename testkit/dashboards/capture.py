@@ -75,6 +75,94 @@ CAPTURE: Final = Board(
             ),
         ),
         Row(
+            "Debezium, as it sees itself",
+            (
+                Panel(
+                    title="Behind the database",
+                    description=(
+                        "Time between a commit and its processing. Minutes: a long transaction, or too little processor time. "
+                        "Empty without the JMX exporter."
+                    ),
+                    unit="s",
+                    queries=(
+                        Query(
+                            "max by (connector, context) (debezium_behind_source_seconds >= 0) or vector(0)",
+                            "{{connector}} {{context}}",
+                        ),
+                        Query(
+                            "max by (connector, context) (debezium_since_last_event_seconds)",
+                            "{{connector}} {{context}} last event",
+                        ),
+                    ),
+                    limits=(300,),
+                    alert="OwddDebeziumBehind",
+                ),
+                Panel(
+                    title="Free places in the queue",
+                    description=(
+                        "Between the connector and Kafka, of all. 0 for long: Kafka takes less than the database gives."
+                    ),
+                    unit="percentunit",
+                    queries=(
+                        Query(
+                            "min by (connector, context) (debezium_queue_remaining_records / debezium_queue_capacity_records)",
+                            "{{connector}} {{context}}",
+                        ),
+                    ),
+                    limits=(0.05,),
+                    low_is_bad=True,
+                    alert="OwddDebeziumQueueFull",
+                ),
+                Panel(
+                    title="Connected to the database",
+                    description=(
+                        "1: connected. 0 for minutes: database, login or network; owdd connectors status shows the error."
+                    ),
+                    unit="none",
+                    queries=(Query("min by (connector) (debezium_connected)", "{{connector}}"),),
+                    limits=(1,),
+                    low_is_bad=True,
+                    alert="OwddDebeziumDisconnected",
+                ),
+                Panel(
+                    title="Events of the database",
+                    description=(
+                        "A second, and those that could not be processed. Errors above 0: Connect's log names table and cause."
+                    ),
+                    unit="ops",
+                    queries=(
+                        Query(
+                            "sum by (connector, context) (rate(debezium_events_total[$__rate_interval]))",
+                            "{{connector}} {{context}}",
+                        ),
+                        Query(
+                            "sum by (connector) (rate(debezium_erroneous_events_total[$__rate_interval]))",
+                            "{{connector}} errors",
+                        ),
+                    ),
+                    alert="OwddDebeziumEventErrors",
+                ),
+                Panel(
+                    title="Tables of a snapshot",
+                    description=(
+                        "All, and those still to be read. Level for hours: a large table, or a lock; look at the database."
+                    ),
+                    unit="none",
+                    queries=(Query("max by (connector, which) (debezium_snapshot_tables)", "{{connector}} {{which}}"),),
+                ),
+                Panel(
+                    title="State of the tasks, and of Kafka",
+                    description="Tasks by state, and partitions without a leader. Offline above 0: a broker is down.",
+                    unit="none",
+                    queries=(
+                        Query("sum by (status) (kafka_connect_task_status)", "{{status}}"),
+                        Query("max(kafka_controller_offline_partitions) or vector(0)", "partitions offline"),
+                    ),
+                    alert="OwddKafkaPartitionsOffline",
+                ),
+            ),
+        ),
+        Row(
             "The rows",
             (
                 Panel(

@@ -31,6 +31,7 @@ from testkit.local_services.daemon import (
 )
 from testkit.local_services.jars import Progress, pom, resolve, silent
 from testkit.local_services.java import find_java, jvm_options
+from testkit.local_services.jmx import jmx_agent
 from testkit.local_services.ports import HOST
 from testkit.local_services.properties import IDENTITY_HEADER, logging_option, worker_properties
 from testkit.local_services.start_errors import KafkaUnreachable, RunsOtherwise
@@ -79,6 +80,7 @@ def start(  # noqa: PLR0913 - the options of a local program, all but one with a
     *,
     group: str = GROUP,
     secrets: Path | None = None,
+    metrics: int | None = None,
     heap: str = "512m",
     short_lived: bool = False,
     timeout: float = START_SECONDS,
@@ -89,7 +91,7 @@ def start(  # noqa: PLR0913 - the options of a local program, all but one with a
     Does nothing when it runs already with the same settings. ``bootstrap`` is Kafka's ``host:port``; ``port`` the REST
     API's, chosen when None: the last one if it is free, else any. Workers of one ``group`` share connectors. Connectors may
     refer to files below ``secrets``, the subdirectory of that name when None, and to the variables ``OWDD_SOURCE_...`` of
-    this process.
+    this process. ``metrics`` is the port on which it shows its metrics to Prometheus, and Debezium's; None: it does not.
     ``heap``, ``short_lived`` and ``timeout`` as for ``kafka.start``.
 
     Raises any ``RuntimeUnavailableError``, and leaves no worker of its own behind then.
@@ -106,7 +108,8 @@ def start(  # noqa: PLR0913 - the options of a local program, all but one with a
         secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
         config = daemon.directory / "worker.properties"
         config.write_text(worker_properties(bootstrap, plugins, chosen, group=group, secrets=secrets, identity=identity))
-        options = [*jvm_options(heap, short_lived), daemon.marker, logging_option(daemon.directory)]
+        agent = jmx_agent("connect", metrics, progress)
+        options = [*jvm_options(heap, short_lived), *agent, daemon.marker, logging_option(daemon.directory)]
         return Command([java.program, "-cp", f"{jars}/*", *options, _MAIN, config], identity)
 
     program, already = daemon.start(configure, port, timeout, progress)

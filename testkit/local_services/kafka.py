@@ -39,6 +39,7 @@ from testkit.local_services.daemon import (
 )
 from testkit.local_services.jars import Progress, pom, resolve, silent
 from testkit.local_services.java import NO_OPTIMISING_COMPILER, find_java, jvm_options, last_lines
+from testkit.local_services.jmx import jmx_agent
 from testkit.local_services.ports import HOST, free_port
 from testkit.local_services.properties import (
     BROKER_SESSION_SECONDS,
@@ -104,6 +105,7 @@ def start(  # noqa: PLR0913 - the options of a local program, all but one with a
     short_lived: bool = False,
     listeners: Sequence[Listener] = (),
     security: Security | None = None,
+    metrics: int | None = None,
     timeout: float = START_SECONDS,
     progress: Progress = silent,
     preferred: int | None = None,
@@ -114,6 +116,7 @@ def start(  # noqa: PLR0913 - the options of a local program, all but one with a
     is free, else any. ``heap`` is in the JVM's notation. ``short_lived`` leaves out the optimising compiler: about a second
     faster to start, and slower under load. ``listeners`` are further addresses, in plain text. ``security`` is fixed by the
     first start: None is the choice made then, at first plain text.
+    ``metrics`` is the port on which it shows its metrics to Prometheus; None: it does not.
     ``timeout`` is in seconds, without the time that fetching the jars takes.
     Raises any ``RuntimeUnavailableError``, and leaves no broker of its own behind then.
     """
@@ -139,7 +142,8 @@ def start(  # noqa: PLR0913 - the options of a local program, all but one with a
             REVIVED_SESSION_SECONDS if killed else BROKER_SESSION_SECONDS,
         )
         config.write_text(properties)
-        options = [*jvm_options(heap, short_lived), daemon.marker, logging_option(daemon.directory)]
+        agent = jmx_agent("kafka", metrics, progress)
+        options = [*jvm_options(heap, short_lived), *agent, daemon.marker, logging_option(daemon.directory)]
         return Command([*base, *options, "kafka.Kafka", config], cluster_id)
 
     program, already = daemon.start(configure, port, timeout, progress, preferred)

@@ -18,6 +18,7 @@ from streams.connect.render import PASSWORD_FILE, connector
 from streams.mapping import load_mapping
 from streams.settings import Settings, SourceKind
 from testkit.local_services import connect, kafka, postgres
+from testkit.local_services.ports import free_port
 from testkit.simulate.sql_dialects import DIALECTS
 from testkit.simulate.sql_writer import Sql
 
@@ -40,6 +41,7 @@ class Site:
     directory: Path
     environment: dict[str, str]
     server: postgres.PostgresInfo
+    jvm_metrics: str
 
     @property
     def password(self) -> str:
@@ -77,7 +79,8 @@ def site(broker: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
         secrets = directory / "secrets"
         secrets.mkdir()
         (secrets / PASSWORD_FILE).write_text(server.password)
-        worker = connect.start(directory / "connect", running.bootstrap, secrets=secrets, short_lived=True)
+        metrics = free_port()
+        worker = connect.start(directory / "connect", running.bootstrap, secrets=secrets, metrics=metrics, short_lived=True)
         environment = {
             "OWDD_CONNECT_URL": worker.url,
             "OWDD_CONNECT_CREDENTIALS": str(secrets),
@@ -89,7 +92,7 @@ def site(broker: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
             "OWDD_SOURCE_USER": postgres.USER,
         }
         assert not environment.keys() & os.environ.keys()
-        yield Site(directory, environment, server)
+        yield Site(directory, environment, server, f"http://127.0.0.1:{metrics}/metrics")
     finally:
         connect.stop(directory / "connect")
         postgres.stop(directory / "postgres")

@@ -221,7 +221,7 @@ class TestConfinement:
             *("sqlserver", "orderwise", "seed", "simulator"),
             "connect",
         }
-        assert {name for name, there in networks.items() if "watch" in there} == {*WORKERS, "prometheus", "grafana"}
+        assert {name for name, there in networks.items() if "watch" in there} == {*WORKERS, "connect", "prometheus", "grafana"}
         assert {name for name, there in networks.items() if len(there) > 1} == {"connect", *WORKERS}
 
     def test_the_database_has_no_way_out(self, compose: dict[str, Any]) -> None:

@@ -27,22 +27,49 @@ from tests.stack.conftest import ROOT, PrometheusPrograms
 from tests.stack.dashboard import Shown, events, queries
 from tests.stack.test_alerts import RULES, rules
 
+OF_DEBEZIUM = (
+    "debezium_behind_source_seconds",
+    "debezium_since_last_event_seconds",
+    "debezium_queue_remaining_records",
+    "debezium_queue_capacity_records",
+    "debezium_events_total",
+    "debezium_erroneous_events_total",
+)
 CONFIG = ROOT / "grafana" / "prometheus.yml"
 PATIENCE = 80.0
 SOMETIMES = {"owdd:consumer_drain_seconds"}
 """There while a backlog shrinks; a panel shows the same, and 0 otherwise."""
 
 
+LABELS = 'connector="sql_server", server="ow"'
+JMX = "\n".join(
+    [
+        *(f'{name}{{{LABELS}, context="streaming"}} 1' for name in OF_DEBEZIUM),
+        f"debezium_connected{{{LABELS}}} 1",
+        f'debezium_snapshot_tables{{{LABELS}, which="TotalTableCount"}} 1',
+        'kafka_connect_task_status{connector="orderwise-sqlserver", task="0", status="running"} 1',
+        "kafka_controller_offline_partitions 0",
+        "",
+    ]
+)
+"""As the JMX exporter shows Connect and Kafka; tests/connect/test_jmx.py sees that it does."""
+
+
 class _Connect(BaseHTTPRequestHandler):
     """Kafka Connect with one connector that runs, and a task of it that has failed."""
 
     def do_GET(self) -> None:
+        if self.path == "/metrics":
+            self._send(JMX.encode())
+            return
         part = {"state": "RUNNING", "worker_id": "w:8083"}
         answers = {
             "status": {"name": "orderwise-sqlserver", "connector": part, "tasks": [part | {"id": 0, "state": "FAILED"}]},
             "offsets": {"offsets": [{"partition": {"server": "ow"}, "offset": {"commit_lsn": "1"}}]},
         }
-        body = json.dumps(answers[self.path.rsplit("/", 1)[1]]).encode()
+        self._send(json.dumps(answers[self.path.rsplit("/", 1)[1]]).encode())
+
+    def _send(self, body: bytes) -> None:
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -93,7 +120,7 @@ async def test_every_panel_shows_data_while_a_worker_works_and_things_go_wrong(
         worker = await running.start_worker(*Role)
         # Too late for the guard's first look, which cannot see it, and in time for the second.
         probe.write_text(json.dumps({"oldest": str(now - timedelta(days=7)), "at": str(now)}))
-        with prometheus(prometheus_programs, tmp_path, worker.port) as url:
+        with prometheus(prometheus_programs, tmp_path, worker.port, connect) as url:
             async with asyncio.TaskGroup() as group:
                 group.create_task(bad_day(running))
                 await all_show_data(url, [*queries(), *recorded()])
@@ -134,7 +161,7 @@ async def send(running: LocalStack, table: str, value: bytes, key: bytes) -> Non
 
 
 @contextmanager
-def prometheus(programs: PrometheusPrograms, directory: Path, worker: int) -> Iterator[str]:
+def prometheus(programs: PrometheusPrograms, directory: Path, worker: int, connect: str) -> Iterator[str]:
     """The real one, with the stack's configuration, except that it looks every second and finds its worker without DNS."""
     config = yaml.safe_load(CONFIG.read_text())
     config["global"] |= {"scrape_interval": "1s", "scrape_timeout": "1s"}
@@ -143,7 +170,9 @@ def prometheus(programs: PrometheusPrograms, directory: Path, worker: int) -> It
     labels = {"role": "all", "environment": "test"}
     job["static_configs"] = [{"targets": [f"127.0.0.1:{worker}"], "labels": labels}]
     config["rule_files"] = [str(rules_every_second(directory))]
-    config["scrape_configs"] = [job]
+    jmx = next(job for job in config["scrape_configs"] if job["job_name"] == "connect")
+    jmx["static_configs"][0]["targets"] = [connect.removeprefix("http://")]
+    config["scrape_configs"] = [job, jmx]
     (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
     address = f"127.0.0.1:{free_port()}"
     options = {
