@@ -67,7 +67,10 @@ class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
     async def idle(self) -> None:
         """Nothing waits: what the consumer passed over holds no records, as markers of transactions do not."""
         for place in self._found & self._consumer.assignment():
-            position = await self._consumer.position(place)
+            try:
+                position = await self._consumer.position(place)
+            except IllegalStateError:  # it has gone to another worker
+                continue
             if position > self._progress.next.get(place, 0):
                 self._progress.passed({place: position})
                 self._uncommitted[place] = position

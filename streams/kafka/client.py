@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError
 
-from streams.kafka import fetcher
+from streams.kafka import fetcher, group_answers
 from streams.kafka.access import why_refused
 from streams.kafka.security import KafkaConfig
 
@@ -63,10 +63,12 @@ class _Producer(_Explained, AIOKafkaProducer):  # type: ignore[misc]  # as above
 
 
 class _AdminClient(_Explained, AIOKafkaAdminClient):  # type: ignore[misc]  # as above
-    pass
+    async def _send_request(self, request: Any, node_id: int | None = None) -> Any:
+        return group_answers.checked(request, await super()._send_request(request, node_id))
 
 
 # Said by ``start`` in full, with the remedy; the line comes from nowhere else.
 logging.getLogger("aiokafka").addFilter(lambda record: not str(record.msg).startswith('Unable connect to "%s:%s"'))
 
 fetcher.install()
+group_answers.install()

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.structs import OffsetAndMetadata
 
 from streams.core.bookmark import Bookmark
 from streams.core.errors import OwddError
@@ -26,6 +28,7 @@ _READ_AGAIN_MS = 86_400_000
 """Records that were appended so long before the last one read are read again: clocks differ, and may be set back."""
 _IDLE_MS = 250
 _PATIENCE = 30.0
+_RETRY_SECONDS = 0.1
 _WATCH_SECONDS = 1.0
 _INTERRUPTED_SECONDS = 1.0
 _COMPARED_EVERY = 3
@@ -67,7 +70,7 @@ async def group_offsets(
     admin = client.admin_client(kafka)
     await admin.start()
     try:
-        committed = await admin.list_consumer_group_offsets(group, partitions=list(places)) if places else {}
+        committed = await _committed(admin, group, places) if places else {}
     finally:
         await admin.close()
     found = {
@@ -81,6 +84,25 @@ async def group_offsets(
             raise LostRecordsError(lost)
         cut = await cut_logs(consumer, found)
         return found | {place: await _before_the_cut(consumer, place, found[place]) for place in cut}
+
+
+async def _committed(
+    admin: AIOKafkaAdminClient, group: str, places: Collection[TopicPartition]
+) -> dict[TopicPartition, OffsetAndMetadata]:
+    """What the group committed; a coordinator that moves, as after every restart of a broker, is waited for."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _PATIENCE
+    while True:
+        try:
+            found: dict[TopicPartition, OffsetAndMetadata] = await admin.list_consumer_group_offsets(
+                group, partitions=list(places)
+            )
+        except KafkaError as error:
+            if not error.retriable or loop.time() > until:
+                raise
+            await asyncio.sleep(_RETRY_SECONDS)
+        else:
+            return found
 
 
 async def cut_logs(consumer: AIOKafkaConsumer, found: Mapping[TopicPartition, GroupOffset]) -> set[TopicPartition]:
