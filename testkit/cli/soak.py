@@ -14,8 +14,11 @@ from streams.cli.exit_codes import ExitCode
 from streams.core.errors import ConfigurationError, OwddError
 from testkit.soak.journal import Journal, Result, commit_of
 from testkit.soak.play import Outcome, ground, play
-from testkit.soak.scenario import SCENARIOS, Run, Scenario, runs
+from testkit.soak.scenario import SCENARIOS, Fault, Run, Scenario, runs
 from testkit.soak.table import render, write
+
+_SHORT_SESSION = 2.0
+"""Seconds: shorter than a stall of the broker, and than those that starvation alone makes."""
 
 
 def soak(
@@ -60,7 +63,8 @@ async def _play_all(scenarios: list[Scenario], first: int, seeds: int, journal: 
     wrong = 0
     directory = Path(tempfile.mkdtemp(prefix="owdd-soak-"))
     try:
-        async with ground(directory / "kafka") as on:
+        stalls = any(Fault.BROKER_STALL in run.scenario.faults for run in todo)
+        async with ground(directory / "kafka", session=_SHORT_SESSION if stalls else None) as on:
             for run in todo:
                 place = directory / run.name
                 place.mkdir()

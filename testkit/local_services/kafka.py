@@ -106,6 +106,7 @@ def start(  # noqa: PLR0913 - the options of a local program, all but one with a
     listeners: Sequence[Listener] = (),
     security: Security | None = None,
     metrics: int | None = None,
+    session_seconds: float | None = None,
     timeout: float = START_SECONDS,
     progress: Progress = silent,
     preferred: int | None = None,
@@ -116,7 +117,8 @@ def start(  # noqa: PLR0913 - the options of a local program, all but one with a
     is free, else any. ``heap`` is in the JVM's notation. ``short_lived`` leaves out the optimising compiler: about a second
     faster to start, and slower under load. ``listeners`` are further addresses, in plain text. ``security`` is fixed by the
     first start: None is the choice made then, at first plain text.
-    ``metrics`` is the port on which it shows its metrics to Prometheus; None: it does not.
+    ``metrics`` is the port on which it shows its metrics to Prometheus; None: it does not. ``session_seconds`` is how late its
+    heartbeat may be before its own controller takes it for gone.
     ``timeout`` is in seconds, without the time that fetching the jars takes.
     Raises any ``RuntimeUnavailableError``, and leaves no broker of its own behind then.
     """
@@ -139,7 +141,7 @@ def start(  # noqa: PLR0913 - the options of a local program, all but one with a
             listeners,
             chosen_security.protocol,
             chosen_security.properties(),
-            REVIVED_SESSION_SECONDS if killed else BROKER_SESSION_SECONDS,
+            session_seconds or (REVIVED_SESSION_SECONDS if killed else BROKER_SESSION_SECONDS),
         )
         config.write_text(properties)
         agent = jmx_agent("kafka", metrics, progress)

@@ -21,15 +21,25 @@ from testkit.soak.proxy import Proxy
 from testkit.soak.scenario import Fault
 
 _BUSY = "while True: pass"
+_SUPERVISOR_SECONDS = 0.1
+_REVIVAL_SECONDS = 180.0
+_OF_THE_BROKER = (Fault.BROKER_KILL, Fault.BROKER_STALL)
 
 
 @dataclass
 class Ground:
-    """The broker that runs are played on, with a proxy for each role between them."""
+    """The broker that runs are played on, with a proxy for each role between them; its session in seconds, or the usual one."""
 
     broker: Path
     listeners: tuple[Listener, ...]
     proxies: dict[Role, Proxy]
+    session: float | None = None
+
+    async def start(self) -> None:
+        """Start the broker, at first or again."""
+        await asyncio.to_thread(
+            kafka.start, self.broker, short_lived=True, listeners=self.listeners, session_seconds=self.session
+        )
 
     def bootstrap(self, role: Role) -> str:
         """How workers of ``role`` reach the broker: through their proxy."""
@@ -70,13 +80,13 @@ class Scene:
                 for worker in list(self.stack.workers.values()):
                     if worker.process.poll() is not None:
                         await self.stack.start_worker(*worker.roles, name=worker.name, wait=False)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(_SUPERVISOR_SECONDS)
 
     async def harm(self, fault: Fault) -> None:
         """Do it to a victim that is drawn by lot, and return once the fault is over (not: once it is mended)."""
         victim = self.rng.choice(self._least_harmed(fault))
         await _FAULTS[fault](self, Role(victim))
-        self.done[f"{fault.name}:{'broker' if fault is Fault.BROKER_KILL else victim}"] += 1
+        self.done[f"{fault.name}:{'broker' if fault in _OF_THE_BROKER else victim}"] += 1
 
     def _least_harmed(self, fault: Fault) -> list[str]:
         """The roles that had the fault least often, so that none is spared."""
@@ -111,7 +121,33 @@ class Scene:
         """SIGKILL the broker, and start it again a moment later."""
         await asyncio.to_thread(kafka.kill, self.ground.broker)
         await asyncio.sleep(self.rng.uniform(0, 2))
-        await asyncio.to_thread(kafka.start, self.ground.broker, short_lived=True, listeners=self.ground.listeners)
+        await self.ground.start()
+
+    async def stall_broker(self, _: Role) -> None:
+        """SIGSTOP the broker. Its own controller then finds that it was gone: leaders and coordinators move away, and back."""
+        broker = kafka.status(self.ground.broker).broker
+        if broker is not None:
+            os.kill(broker.pid, signal.SIGSTOP)
+            try:
+                await asyncio.sleep(self.rng.uniform(3, 6))
+            finally:
+                os.kill(broker.pid, signal.SIGCONT)
+
+    async def revived(self) -> None:
+        """Wait until every worker is ready, while the supervisor starts what ends.
+
+        Raises:
+            TimeoutError: one of them is not.
+        """
+        async with asyncio.timeout(_REVIVAL_SECONDS):
+            for role in Role:
+                while True:
+                    try:
+                        await self.stack.ready(self.stack.workers[role])
+                    except RuntimeError:
+                        await asyncio.sleep(_SUPERVISOR_SECONDS)
+                    else:
+                        break
 
     async def _stopped(self, role: Role, seconds: float) -> None:
         worker = self.stack.workers[role]
@@ -125,6 +161,7 @@ class Scene:
 _FAULTS: dict[Fault, Callable[[Scene, Role], Awaitable[None]]] = {
     Fault.KILL: Scene.kill,
     Fault.BROKER_KILL: Scene.kill_broker,
+    Fault.BROKER_STALL: Scene.stall_broker,
     Fault.PAUSE: Scene.pause,
     Fault.STALL: Scene.stall,
     Fault.PARTITION: Scene.partition,

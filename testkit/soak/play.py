@@ -58,20 +58,21 @@ class Outcome:
 
 
 @asynccontextmanager
-async def ground(directory: Path) -> AsyncIterator[Ground]:
-    """A broker with a listener for each role, and a proxy before each."""
+async def ground(directory: Path, *, session: float | None = None) -> AsyncIterator[Ground]:
+    """A broker with a listener for each role, and a proxy before each; its session in seconds, or the usual one."""
     ports: set[int] = set()
     while len(ports) < 2 * len(Role):
         ports.add(free_port())
     pairs = list(zip(*[iter(sorted(ports))] * 2, strict=True))
     listeners = tuple(Listener(role.name, own, proxied) for role, (own, proxied) in zip(Role, pairs, strict=True))
     async with AsyncExitStack() as stack:
-        await asyncio.to_thread(kafka.start, directory, short_lived=True, listeners=listeners)
+        proxies: dict[Role, Proxy] = {}
+        made = Ground(directory, listeners, proxies, session)
+        await made.start()
         stack.push_async_callback(asyncio.to_thread, kafka.stop, directory)
-        proxies = {}
         for role, listener in zip(Role, listeners, strict=True):
             proxies[role] = await stack.enter_async_context(Proxy(listener.advertised, listener.port))
-        yield Ground(directory, listeners, proxies)
+        yield made
 
 
 async def play(run: Run, on: Ground, directory: Path) -> Outcome:
@@ -89,8 +90,10 @@ async def play(run: Run, on: Ground, directory: Path) -> Outcome:
     async with open_site(directory, on.broker, site) as running:
         scene = Scene(running, on, rng)
         try:
-            await _play(run, scene, consent=site.consent)
-            await running.settled(_PATIENCE)
+            async with scene.supervised():
+                await _play(run, scene, consent=site.consent)
+                await scene.revived()
+                await running.settled(_PATIENCE)
             _check_ground(on)
         except (RuntimeError, TimeoutError) as error:
             return _outcome(scene, started, error=f"{type(error).__name__}: {error}")
@@ -135,16 +138,10 @@ async def _play(run: Run, scene: Scene, *, consent: bool) -> None:
             )
         )
         try:
-            async with scene.supervised():
-                await _harm(run, scene, feeding)
-                await feeding
+            await _harm(run, scene, feeding)
+            await feeding
         finally:
             feeding.cancel()
-    # The supervisor is gone: what it could not start any more is started here.
-    for worker in list(scene.stack.workers.values()):
-        if worker.process.poll() is not None:
-            worker = await scene.stack.start_worker(*worker.roles, name=worker.name, wait=False)
-        await scene.stack.ready(worker)
 
 
 async def _harm(run: Run, scene: Scene, feeding: asyncio.Task[None]) -> None:

@@ -10,6 +10,7 @@ class Fault(StrEnum):
 
     KILL = "kill -9 of a worker"
     BROKER_KILL = "kill -9 of the broker"
+    BROKER_STALL = "broker stopped for 3 to 6 s, past its session"
     PAUSE = "pause of a worker past its session"
     STALL = "worker stopped for 1 to 3 s"
     PARTITION = "network partition between a worker and the broker"
@@ -39,11 +40,13 @@ SCENARIOS = {
         Scenario("replays", (), 0, shuffled=True),
         Scenario("kills", (Fault.KILL,), 9),
         Scenario("broker-kills", (Fault.BROKER_KILL,), 2),
+        Scenario("broker-stalls", (Fault.BROKER_STALL,), 4),
         Scenario("pauses", (Fault.PAUSE,), 3),
         Scenario("partitions", (Fault.PARTITION,), 3),
         Scenario("state-lost", (Fault.STATE_LOST,), 3),
         Scenario("starved", (Fault.STALL,), 6, starved=True),
         Scenario("starved-kills", (Fault.STALL, Fault.KILL), 6, starved=True),
+        Scenario("storms", (Fault.BROKER_STALL, Fault.KILL, Fault.BROKER_STALL, Fault.PAUSE), 8, starved=True, shuffled=True),
         Scenario("mixed", (Fault.KILL, Fault.PARTITION, Fault.PAUSE, Fault.BROKER_KILL, Fault.STALL, Fault.STATE_LOST), 6),
     )
 }
