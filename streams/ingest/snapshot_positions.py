@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from prometheus_client import Counter
 
 from streams.capture.envelope import RowEvent
-from streams.capture.position import BEFORE_EVERYTHING
+from streams.capture.position import BEFORE_EVERYTHING, just_before
 
 
 class NewestPositions:
@@ -46,3 +46,13 @@ class NewestPositions:
             self._unplaced.labels(place.topic).inc()
             return event
         return event if newest < event.position else replace(event, position=newest)
+
+
+def retried(event: RowEvent, newest: bytes) -> RowEvent:
+    """A dead-lettered event that is read again, where it stands among the versions of its row.
+
+    ``newest`` is the newest position of its partition when it was set aside: the place of a snapshot's row that has none.
+    """
+    if event.position.endswith(BEFORE_EVERYTHING):
+        return replace(event, position=max(newest, event.position))
+    return replace(event, position=just_before(event.position))

@@ -12,10 +12,8 @@ from typing import Any, TypeAlias
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from msgspec.structs import replace
 
 from streams.capture.envelope import Control, RowEvent, Tombstone, decode
-from streams.capture.position import just_before
 from streams.core.clock import Clock
 from streams.core.errors import RecordError
 from streams.domain.digester import Digester
@@ -28,7 +26,7 @@ from streams.ingest.erasing import ErasureFlagColumn, without_erased
 from streams.ingest.poll_size import PollSize
 from streams.ingest.positions import Positions
 from streams.ingest.router import Routed, Router
-from streams.ingest.snapshot_positions import NewestPositions
+from streams.ingest.snapshot_positions import NewestPositions, retried
 from streams.kafka import client
 from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
@@ -180,7 +178,8 @@ class Ingest:
                 try:
                     kinds[self._record(tp, record, out, asked)] += 1
                 except RecordError as error:
-                    at, attempts = origin_of(record.headers, Coordinates(tp.topic, tp.partition, record.offset))
+                    here = Coordinates(tp.topic, tp.partition, record.offset, self._newest.newest(tp))
+                    at, attempts = origin_of(record.headers, here)
                     letters.append(DeadLetter(at, record.key, record.value, error, "ingest", attempts + 1))
                     failed = True
                 if breaker is not None:
@@ -213,7 +212,8 @@ class Ingest:
         if isinstance(event, Control):
             return event.kind
         if place.topic == self._topics.retries:
-            event = replace(event, position=just_before(event.position))
+            origin, _ = origin_of(record.headers, Coordinates(place.topic, place.partition, record.offset))
+            event = retried(event, origin.newest)
         else:
             event = self._newest.placed(place, event)
         partitions = self._settings.partitions

@@ -8,7 +8,7 @@ again, its next letter says so too.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -19,11 +19,12 @@ Headers: TypeAlias = list[tuple[str, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Coordinates:
-    """Where a record stands in Kafka."""
+    """Where a record stands in Kafka; ``newest``: the newest position of a row version up to there, if its reader knows it."""
 
     topic: str
     partition: int
     offset: int
+    newest: bytes = b""
 
     def __str__(self) -> str:
         return f"{self.topic}/{self.partition}@{self.offset}"
@@ -46,9 +47,7 @@ class DeadLetter:
             "code": self.error.code,
             "reason": self.error.detail,
             "stage": self.stage,
-            "topic": self.at.topic,
-            "partition": str(self.at.partition),
-            "offset": str(self.at.offset),
+            **_place(self.at),
             "key-hash": keyed_hash(self.key or b"", hash_key),
             "attempts": str(self.attempts),
         }
@@ -57,8 +56,20 @@ class DeadLetter:
 
 def origin_headers(at: Coordinates, attempts: int) -> Headers:
     """The headers of a record that is tried again: where it stood first, and how often it has failed."""
-    facts = {"topic": at.topic, "partition": str(at.partition), "offset": str(at.offset), "attempts": str(attempts)}
-    return [(name, text.encode()) for name, text in facts.items()]
+    return [(name, text.encode()) for name, text in (_place(at) | {"attempts": str(attempts)}).items()]
+
+
+def _place(at: Coordinates) -> dict[str, str]:
+    place = {"topic": at.topic, "partition": str(at.partition), "offset": str(at.offset)}
+    return place | ({"newest": at.newest.hex()} if at.newest else {})
+
+
+def newest_position(facts: Mapping[str, str]) -> bytes:
+    """``newest`` of the coordinates that headers name; empty if they do not, or are another program's."""
+    try:
+        return bytes.fromhex(facts.get("newest", ""))
+    except ValueError:
+        return b""
 
 
 def origin_of(headers: Iterable[tuple[str, bytes]] | None, here: Coordinates) -> tuple[Coordinates, int]:
@@ -66,7 +77,8 @@ def origin_of(headers: Iterable[tuple[str, bytes]] | None, here: Coordinates) ->
     facts = {name: (value or b"").decode(errors="replace") for name, value in headers or ()}
     if not {"topic", "partition", "offset", "attempts"} <= facts.keys():
         return here, 0
-    return Coordinates(facts["topic"], int(facts["partition"]), int(facts["offset"])), int(facts["attempts"])
+    place = Coordinates(facts["topic"], int(facts["partition"]), int(facts["offset"]), newest_position(facts))
+    return place, int(facts["attempts"])
 
 
 def keyed_hash(data: bytes, hash_key: bytes) -> str:

@@ -15,7 +15,7 @@ import orjson
 from streams.core.errors import OwddError
 from streams.dispatch.outbox.parked import Parked
 from streams.messages.changes import heads
-from streams.messages.dead_letters import Coordinates
+from streams.messages.dead_letters import Coordinates, newest_position
 
 EntryKind: TypeAlias = Literal["ingest", "delivery"]
 KINDS: tuple[EntryKind, ...] = get_args(EntryKind)
@@ -90,7 +90,9 @@ def dead_letter_entry(record: Any) -> DeadLetterEntry:
         reason=facts.get("reason", ""),
         attempts=number["attempts"] or 1,
         key_hash=facts.get("key-hash", ""),
-        origin=Coordinates(facts["topic"], number["partition"], number["offset"]) if facts.get("topic") else None,
+        origin=Coordinates(facts["topic"], number["partition"], number["offset"], newest_position(facts))
+        if facts.get("topic")
+        else None,
     )
 
 

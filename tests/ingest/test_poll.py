@@ -15,7 +15,7 @@ from streams.kafka.producer import BatchProducer
 from streams.mapping import load_mapping
 from streams.mapping.model import Erasure
 from streams.messages.changes import ChangeKind, EraseAddress
-from streams.messages.dead_letters import Coordinates, origin_headers
+from streams.messages.dead_letters import Coordinates, origin_headers, origin_of
 from streams.messages.topics import Topics
 from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
@@ -94,6 +94,24 @@ async def test_what_is_tried_again_stands_just_before_what_its_transaction_wrote
     await ingest(sent)._poll({TopicPartition(topic, 0): [record(person(ANN, asks=False, lsn="00000001:00000001:0004"))]})
     (published,) = [change for value in sent.values[TOPICS.buyers] for change in unpack(value)]
     assert published.position == bytes.fromhex(f"0000 00000001 00000001 {lsn:04x}")
+
+
+async def test_a_row_without_a_place_is_tried_again_where_it_stood() -> None:
+    sent, place = Sent(), TopicPartition(CONTACTS, 0)
+    streamed = record(person(ANN, asks=False, lsn="00000001:00000001:0004"))
+    spoilt = person(None, asks=False).replace(b'"00000001:00000001:0001"', b"null").replace(b'"false"', b'"true"')
+    working = ingest(sent)
+    await working._poll({place: [streamed, record(spoilt.replace(b'"cc_email":null', b'"cc_email":5'), 1)]})
+    (headers,) = sent.headers
+    origin, attempts = origin_of(headers.items(), Coordinates("", 0, 0))
+    assert origin == Coordinates(CONTACTS, 0, 1, bytes.fromhex("0000 00000001 00000001 0004"))
+
+    sent.values.clear()
+    later = record(person(ANN, asks=False, lsn="00000001:00000001:0009"), 2)
+    await working._poll({place: [later]})
+    await ingest(sent)._poll({TopicPartition(TOPICS.retries, 0): [record(spoilt, 0, origin_headers(origin, attempts))]})
+    after, again = [change for value in sent.values[TOPICS.buyers] for change in unpack(value)]
+    assert again.position == origin.newest < after.position
 
 
 async def test_a_flag_starts_the_erasure_before_it_is_remembered_and_only_once() -> None:
