@@ -75,9 +75,9 @@ def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:
         # An exclusion holds back no opt-out, and no more than that counts of it.
         said.add(False)
     if held or held_code(row, mapping) is not None:
-        return DesiredContact(None, strictest(said), moved_to, left_at=left_at, held=True)
+        return DesiredContact(None, strictest(said), moved_to, left_at=left_at, held=True, words=mapping.consent.words)
     if not live:
-        return DesiredContact(None, strictest(said), moved_to, left_at=left_at)
+        return DesiredContact(None, strictest(said), moved_to, left_at=left_at, words=mapping.consent.words)
     totals = combined([part.totals for part in live.values()])
     # Sorted: the outbox compares digests, so equal fields must be equal bytes.
     fields = orjson.dumps(merged(live, totals, mapping), option=orjson.OPT_SORT_KEYS)
@@ -87,6 +87,7 @@ def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:
         moved_to,
         totals.despatched,
         left_at,
+        words=mapping.consent.words,
     )
 
 

@@ -8,26 +8,10 @@ from streams.domain import consent
 from streams.domain.consent import UNSUBSCRIBED, Consent, folded_status
 from streams.domain.creation import NOT_OURS, Creation
 from streams.domain.own_deeds import is_foreign_status
-from streams.domain.versioned import version_bytes
 from streams.dotdigital.codes import DELETED_IN_DOTDIGITAL
 from streams.messages.changes import ContactObserved, DesiredContact
 from streams.messages.deliveries import (
-    Checkpoint,
-    ContactAbsent,
-    ContactCleared,
-    ContactCreated,
-    ContactDeleted,
-    ContactLooked,
-    ContactMissing,
-    ContactUpdated,
     CreatedAs,
-    CreationAttempted,
-    CreationWithdrawn,
-    ListLeft,
-    ObservedContact,
-    OptOutSent,
-    TaskEvent,
-    TaskParked,
 )
 
 
@@ -56,6 +40,8 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
       come back meanwhile, or an import may have written over what the call wrote.
     * ``observed_at``: position of the newest reading.
     * ``created_at``: when we created the contact first (epoch s), even if it was deleted by hand since; 0: others did.
+    * ``words``: the word list by which the ERP's consent was read last. ``out_by_words``: position of an opt-out that a change
+      of it has brought, and that waits for the brake; ``out_number`` is its number there.
     * ``withdrawn``: fields and despatch of a contact that is to be removed, until it is, in case the removal is taken back.
     """
 
@@ -92,6 +78,9 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     unsubscribed_by_us: bool = False
     withdrawn: tuple[bytes, int | None] | None = None
     created_at: int = 0
+    words: int = 0
+    out_by_words: bytes = b""
+    out_number: int = 0
 
     @property
     def known(self) -> bool:
@@ -120,8 +109,8 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     @property
     def insistent(self) -> bool:
         """Whether Dotdigital refused an opt-out or an erasure, which nobody may give up."""
-        opt_out = self.opt_out_alone or (self.must_send_opt_out and self.fields is not None and self.known)
-        return self.refused and (self.erase is not None or opt_out)
+        with_data = self.must_send_opt_out and self.fields is not None and self.known
+        return self.refused and (self.erase is not None or with_data or self.opt_out_alone or self.out_by_words != b"")
 
     @property
     def opt_out_alone(self) -> bool:
@@ -157,7 +146,8 @@ def _digest(fields: bytes | None, *, out: bool) -> bytes:
     return digest.digest()
 
 
-def _rehash(row: ContactDeliveryState) -> None:
+def rehash(row: ContactDeliveryState) -> None:
+    """Work out the digest of what is wanted; other content than was refused is tried anew."""
     row.hash = _hash(row)
     if row.code == DELETED_IN_DOTDIGITAL and row.fields is not None:
         # Whatever Orderwise says of a contact that somebody deleted, it is for a person to have it created again.
@@ -193,8 +183,8 @@ def set_desired(row: ContactDeliveryState, desired: DesiredContact, position: by
     elif row.fields is not None:
         row.withdrawn = row.fields, row.despatched
     row.fields, row.moved_to, row.despatched = desired.fields, desired.moved_to, desired.despatched
-    _set_consent(row, consent.with_erp_statement(row.consent, desired.opted, position))
-    _rehash(row)
+    _note_erp(row, desired, position)
+    rehash(row)
     return True
 
 
@@ -222,18 +212,29 @@ def _hold(row: ContactDeliveryState, desired: DesiredContact, position: bytes) -
     if row.fields is None and row.dirty and row.withdrawn is not None:
         row.fields, row.despatched = row.withdrawn
     row.withdrawn, row.moved_to = None, desired.moved_to
-    _set_consent(row, consent.with_erp_statement(row.consent, desired.opted, position))
+    _note_erp(row, desired, position)
     if row.hash is not None:
-        _rehash(row)
+        rehash(row)
+
+
+def _note_erp(row: ContactDeliveryState, desired: DesiredContact, position: bytes) -> None:
+    """Take the ERP's statement; an opt-out that another word list has brought waits, for nobody may have meant it."""
+    reread = bool(row.out_by_words) or row.words not in (0, desired.words)
+    row.words = desired.words
+    if desired.opted is False and reread and row.known and not consent.erp_opts_out(row.consent):
+        row.out_by_words = position
+        return
+    row.out_by_words = b""
+    set_consent(row, consent.with_erp_statement(row.consent, desired.opted, position))
 
 
 def carry_consent(row: ContactDeliveryState, position: bytes) -> None:
     """A refusal at the person's former address applies here too, and where the person went from here."""
     if position > row.consent.carried and row.moved_to:
         _owe(row, (*row.owed_to, row.moved_to[-1]))
-    _set_consent(row, consent.with_carried_refusal(row.consent, position))
+    set_consent(row, consent.with_carried_refusal(row.consent, position))
     if row.hash is not None:
-        _rehash(row)
+        rehash(row)
 
 
 def observe(row: ContactDeliveryState, found: ContactObserved, position: bytes) -> bool:
@@ -243,103 +244,14 @@ def observe(row: ContactDeliveryState, found: ContactObserved, position: bytes) 
     row.observed_at = position
     if found.contact:
         # A suppression may be listed by its address alone, and says nothing of whose contact it was.
-        _set_contact_id(row, found.contact)
-        _note_deed(row, found.status)
+        set_contact_id(row, found.contact)
+        note_deed(row, found.status)
         row.creation = row.creation.seen(found.status)
-    _observe_status(row, found.status, position, row.creation.ours)
+    observe_status(row, found.status, position, row.creation.ours)
     return True
 
 
-def apply_result(row: ContactDeliveryState, event: TaskEvent) -> None:
-    """Write a delivery event into the row; it stays dirty when the event answers other content than is wanted now.
-
-    Raises:
-        TypeError: a row does not outlive that outcome (an erasure), or a contact does not have it.
-    """
-    match event:
-        case CreationAttempted() | CreationWithdrawn() | OptOutSent() | ContactLooked():
-            _apply_checkpoint(row, event)
-        case ContactCreated() | ContactUpdated():
-            _apply_upsert(row, event)
-        case ContactCleared():
-            _apply_removal(row, event.digest, event.contact, event.opt_outs)
-        case ContactDeleted() | ContactAbsent():
-            _apply_removal(row, event.digest, None, None)
-        case ContactMissing():
-            row.vanished = row.vanished or row.known
-            _set_contact_id(row, None)
-            row.creation, row.outcome_unknown = NOT_OURS, True
-        case ListLeft():
-            row.listed = row.join_unconfirmed = row.place_withdrawn = False
-        case TaskParked(code=code) if code == DELETED_IN_DOTDIGITAL:
-            _set_contact_id(row, None)
-            row.vanished, row.creation, row.delivered, row.outcome_unknown = True, NOT_OURS, None, False
-            row.owed_to = ()
-            row.parked, row.code = row.desired_digest, code
-        case TaskParked():
-            # Nobody can look at an address that Dotdigital refuses, and nobody is there.
-            row.owed_to = ()
-            # The refusal of content that nobody wants any more parks nothing.
-            if event.digest == row.desired_digest:
-                row.parked, row.code = row.desired_digest, event.code
-        case _:
-            raise TypeError(f"the row of a contact cannot be {event.outcome}")
-
-
-def _apply_checkpoint(row: ContactDeliveryState, event: Checkpoint) -> None:
-    match event:
-        case CreationAttempted():
-            row.creation = row.creation.attempted(event.created_as)
-        case CreationWithdrawn():
-            row.creation = row.creation.withdrawn(event.attempted_before)
-        case OptOutSent():
-            row.opt_out_sent = row.opt_out_sent or _passed_on(row, event.opt_outs)
-            row.unsubscribed_by_us = row.unsubscribed_by_us or event.unsubscribed
-        case ContactLooked():
-            _observe_call(row, event.observed, event.created_as)
-            if event.departures == row.departures:
-                row.owed_to = ()
-
-
-def _apply_upsert(row: ContactDeliveryState, event: ContactCreated | ContactUpdated) -> None:
-    _observe_call(row, event.observed, event.created_as)
-    row.delivered, row.outcome_unknown = event.digest, False
-    same = row.contact in (None, event.contact) if isinstance(event, ContactUpdated) else False
-    before = row.creation if same else NOT_OURS
-    _set_contact_id(row, event.contact)
-    if event.import_id is None and event.opt_outs is not None and event.observed is None:
-        # What the call shows is left out where it is an echo of its own opt-out.
-        row.unsubscribed_by_us = True
-    if event.created_as is not None and not row.created_at:
-        row.created_at = event.at // 1000
-    if isinstance(event, ContactCreated):
-        row.creation = Creation.confirmed(event.created_as)
-    elif event.import_id is None:
-        row.creation = before.settled(event.created_as)
-    else:
-        row.creation = before.imported_over(event.attempted_before)
-    if event.joined:
-        row.listed, row.join_unconfirmed = True, False
-    if event.list_refusal is not None and not event.list_refusal.whole_list:
-        row.list_refused_at = event.list_refusal.despatched
-    # A single call beside an import may have passed the opt-out on meanwhile, and the import's report does not know of it.
-    row.opt_out_sent = _passed_on(row, event.opt_outs) or (event.import_id is not None and row.opt_out_sent)
-
-
-def _passed_on(row: ContactDeliveryState, opt_outs: int | None) -> bool:
-    """Whether a call that passed on so many opt-outs passed on all that there are."""
-    return opt_outs == row.opt_outs and consent.opted_out(row.consent)
-
-
-def _apply_removal(row: ContactDeliveryState, digest: bytes, contact: int | None, opt_outs: int | None) -> None:
-    row.delivered, row.outcome_unknown, row.vanished = digest, False, False
-    row.withdrawn, row.created_at = None, 0
-    _set_contact_id(row, contact)
-    row.creation = NOT_OURS
-    row.opt_out_sent = _passed_on(row, opt_outs)
-
-
-def _set_contact_id(row: ContactDeliveryState, contact: int | None) -> None:
+def set_contact_id(row: ContactDeliveryState, contact: int | None) -> None:
     """Another id is another contact: it is on no list of ours, and not of our making."""
     if contact is not None:
         row.vanished = False
@@ -352,7 +264,7 @@ def _set_contact_id(row: ContactDeliveryState, contact: int | None) -> None:
     row.contact = contact
 
 
-def _note_deed(row: ContactDeliveryState, status: str) -> None:
+def note_deed(row: ContactDeliveryState, status: str) -> None:
     """Before the status is taken as the contact's: whoever signs up and leaves again must not look like our own creation."""
     created_as = row.creation.created_as
     row.unsubscribed_by_us = row.unsubscribed_by_us and folded_status(status) == UNSUBSCRIBED
@@ -360,7 +272,8 @@ def _note_deed(row: ContactDeliveryState, status: str) -> None:
         row.touched = True
 
 
-def _set_consent(row: ContactDeliveryState, after: Consent) -> None:
+def set_consent(row: ContactDeliveryState, after: Consent) -> None:
+    """Take what is said of consent now; an opt-out more must be passed on."""
     if consent.opted_out_anew(row.consent, after):
         row.opt_outs += 1
         row.opt_out_sent = False
@@ -368,11 +281,6 @@ def _set_consent(row: ContactDeliveryState, after: Consent) -> None:
     row.consent = after
 
 
-def _observe_call(row: ContactDeliveryState, observed: ObservedContact | None, created_as: CreatedAs | None) -> None:
-    if observed is not None:
-        _note_deed(row, observed.status)
-        _observe_status(row, observed.status, version_bytes(observed.updated * 1_000_000), created_as)
-
-
-def _observe_status(row: ContactDeliveryState, status: str, updated: bytes, created_as: CreatedAs | None) -> None:
+def observe_status(row: ContactDeliveryState, status: str, updated: bytes, created_as: CreatedAs | None) -> None:
+    """Take the status that Dotdigital shows."""
     row.consent = consent.with_observed_status(row.consent, status, updated, created_as, opt_outs_sent=row.opt_out_sent)

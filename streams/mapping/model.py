@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Literal, Self
+from zlib import crc32
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
@@ -97,6 +98,12 @@ class ConsentRule(MappingPart):
         if both := self.opted_in & self.opted_out:
             raise ValueError(f"consent values {sorted(both)} are in both opted_in and opted_out")
         return self
+
+    @cached_property
+    def words(self) -> int:
+        """Identifies the rule: another one may read an opt-out where nobody has changed the row."""
+        rule = (self.mode, self.column, sorted(self.opted_in), sorted(self.opted_out))
+        return crc32(repr(rule).encode()) or 1
 
 
 class OrderTypes(MappingPart):

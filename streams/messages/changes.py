@@ -177,7 +177,7 @@ class DesiredContact(_Message, frozen=True, tag=26):
     ``moved_to``: where people went who had the address, and ``left_at``, as in :class:`BuyerContribution`. ``despatched``:
     when something was last despatched to it (UTC epoch seconds), which decides on the recent buyers' list.
     ``held``: what the contact should hold cannot be worked out now, so it is neither wanted nor withdrawn: what was delivered
-    stays, but for an opt-out.
+    stays, but for an opt-out. ``words`` identifies the word list by which ``opted`` was read; 0: not known.
     """
 
     fields: bytes | None
@@ -186,6 +186,7 @@ class DesiredContact(_Message, frozen=True, tag=26):
     despatched: int | None = None
     left_at: bytes = b""
     held: bool = False
+    words: int = 0
 
 
 class CarriedRefusal(_Message, frozen=True, tag=27):

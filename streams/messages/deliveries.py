@@ -89,6 +89,12 @@ class OptOutSent(_TaskEvent, kw_only=True, frozen=True, tag="opt-out-sent"):
     unsubscribed: bool = False
 
 
+class ContactOptedOut(_TaskEvent, kw_only=True, frozen=True, tag="opted-out"):
+    """An opt-out that comes from a changed word list was granted and passed on; ``unsubscribed``: the call did it."""
+
+    unsubscribed: bool = False
+
+
 class ContactLooked(_TaskEvent, kw_only=True, frozen=True, tag="looked"):
     """Written before a contact goes, and when people left it: what it shows, and how we created it if we did.
 
@@ -218,7 +224,14 @@ class PartitionResumed(_Event, kw_only=True, frozen=True, tag="partition-resumed
 
 
 ContactDelivered: TypeAlias = (
-    ContactCreated | ContactUpdated | ContactCleared | ContactDeleted | ContactAbsent | ContactErased | ContactMissing
+    ContactCreated
+    | ContactUpdated
+    | ContactOptedOut
+    | ContactCleared
+    | ContactDeleted
+    | ContactAbsent
+    | ContactErased
+    | ContactMissing
 )
 """How the delivery of a contact can end."""
 Checkpoint: TypeAlias = CreationAttempted | CreationWithdrawn | OptOutSent | ContactLooked

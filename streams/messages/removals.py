@@ -1,6 +1,7 @@
 """Removals and the brake on them: what partitions of the outbox and the owner of partition 0 say to each other.
 
-A *removal* takes something from Dotdigital that we delivered, because Orderwise no longer gives it. Every partition numbers its
+A *removal* takes something from Dotdigital that we delivered, because Orderwise no longer gives it; so does an opt-out that
+comes from a changed word list, for it cannot be taken back. Every partition numbers its
 removals by kind, from 1 on; a grant is one number for each kind: everything up to it may go. The rules are in
 ``docs/delivery-rules.md``.
 """
@@ -21,6 +22,8 @@ class RemovalKind(StrEnum):
     RECORDS = "records"
     CATALOGUE = "catalogue"
     LIST = "list"
+    OPT_OUTS = "opt-outs"
+    """Not what a row says, but what a changed word list of the mapping makes of it."""
 
 
 class MinuteCount(msgspec.Struct, array_like=True, frozen=True, gc=False):

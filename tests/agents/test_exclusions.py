@@ -123,6 +123,11 @@ def test_a_house_account_that_is_excluded_has_neither_orders_nor_persons() -> No
     assert not pipeline.records()
 
 
+def test_every_statement_says_by_which_word_list_it_was_read() -> None:
+    pipeline = Pipeline().pump(customer(1), relayed(1, 1, EVE, opted=False), person(2, 1, ANN), accounts(5, BOB))
+    assert {row.words for _, row in pipeline.desired.values()} == {MAPPING.consent.words}
+
+
 def accounts(count: int, email: str, at: int = 1) -> Step:
     return [entry for number in range(1, count + 1) for entry in customer(number, email, at=at)]
 

@@ -14,7 +14,8 @@ from streams.dispatch.policies import client_config
 from streams.dispatch.senders.account_targets import AccountTargets
 from streams.dispatch.senders.contact_upsert import ContactUpsert, deliver_contact
 from streams.domain.consent import Consent, Signal, with_carried_refusal, with_erp_statement, with_observed_status
-from streams.domain.contact_state import ContactDeliveryState, apply_result, set_desired
+from streams.domain.contact_outcomes import apply_result
+from streams.domain.contact_state import ContactDeliveryState, set_desired
 from streams.domain.creation import NOT_OURS, Creation
 from streams.domain.own_deeds import OwnParts
 from streams.domain.versioned import version_bytes

@@ -9,7 +9,8 @@ import pytest
 
 from streams.domain import creation
 from streams.domain.consent import UNSUBSCRIBED, Signal
-from streams.domain.contact_state import ContactDeliveryState, apply_result, observe
+from streams.domain.contact_outcomes import apply_result
+from streams.domain.contact_state import ContactDeliveryState, observe
 from streams.domain.creation import NOT_OURS, Creation
 from streams.domain.versioned import version_bytes
 from streams.messages.changes import ContactObserved

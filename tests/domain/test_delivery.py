@@ -5,7 +5,8 @@ from typing import Any, Final
 import pytest
 
 from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED, Signal, creation_status
-from streams.domain.contact_state import ContactDeliveryState, apply_result, carry_consent, observe, set_desired
+from streams.domain.contact_outcomes import apply_result
+from streams.domain.contact_state import ContactDeliveryState, carry_consent, observe, set_desired
 from streams.domain.creation import Creation
 from streams.domain.versioned import version_bytes
 from streams.messages.changes import ContactObserved, DesiredContact

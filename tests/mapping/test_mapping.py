@@ -48,6 +48,14 @@ class TestDefault:
     def test_it_opts_nobody_in(self) -> None:
         assert load_mapping().consent.mode == "none"
 
+    def test_its_word_list_is_known_by_another_number_when_it_changes(self) -> None:
+        rule = load_mapping().consent
+        others = [
+            rule.model_copy(update=change) for change in ({"mode": "column", "column": "a"}, {"opted_out": frozenset("n")})
+        ]
+        assert len({rule.words, *(other.words for other in others)}) == 3
+        assert load_mapping().consent.words == rule.words != 0
+
     def test_its_money_is_exact(self) -> None:
         assert load_mapping().order.currencies[1].rate == Decimal(1)
 

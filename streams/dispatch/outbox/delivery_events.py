@@ -12,7 +12,7 @@ from streams.dispatch.outbox.planner import Planner
 from streams.dispatch.outbox.rows import AnyWaitState, TouchedRows, follow_contact, wait_of
 from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Family, family_of, owner_of, part_of, task_of
-from streams.domain import contact_state, record_state
+from streams.domain import contact_outcomes, record_state
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.record_state import RecordDeliveryState
 from streams.engine.unit_of_work import UnitOfWork
@@ -140,7 +140,7 @@ class DeliveryEvents:
             self._erasures.done(rows, email, event.at)
             return
         before = row.contact
-        contact_state.apply_result(row, event)
+        contact_outcomes.apply_result(row, event)
         if row.repeat_call and row.erase is None and not isinstance(event, Checkpoint) and _lease_of(event) == CALL:
             row.repeat_call, row.outcome_unknown = False, True
         follow_contact(rows, email, before, row.contact)

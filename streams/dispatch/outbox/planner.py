@@ -41,7 +41,8 @@ class Planner:
         """What must be done for a contact; None: nothing."""
         # In mode external a contact that is not there waits for a reading to find it.
         deliverable = row.known or row.erase is not None or not self._policy.external
-        wanted = deliverable and (row.dirty or row.insistent or (row.known and self._policy.joins(row, now_ms / 1000)))
+        insistent = row.insistent and not row.out_by_words
+        wanted = deliverable and (row.dirty or insistent or (row.known and self._policy.joins(row, now_ms / 1000)))
         if wanted and not self._policy.leaves_first(row, now_ms):
             opt_out = row.must_send_opt_out and (row.known or row.creation.ours == SUBSCRIBED)
             # An import would create a contact that somebody deleted.
@@ -50,6 +51,8 @@ class Planner:
             # A refusal and an erasure wait for no import; a contact that only leaves must not be brought back by one.
             overtakes = row.erase is not None or row.opt_out_alone or (row.fields is not None and opt_out)
             return DeliveryTask(key, partition, row.due, Lane(row.lane), work, overtakes=overtakes, caused_at=row.caused_at)
+        if row.out_by_words and row.known:
+            return DeliveryTask(key, partition, row.due, Lane.URGENT, Work.ALONE, overtakes=True)
         if row.listed or row.join_unconfirmed:
             leaves_at = self._policy.listed_until(row) * 1000
             return DeliveryTask(key, partition, leaves_at, Lane.LIVE, Work.LIST, timer=True)

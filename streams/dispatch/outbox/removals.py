@@ -16,10 +16,19 @@ from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dispatch.outbox.delivery_task import DeliveryTask, Removal
 from streams.dispatch.outbox.removal_kinds import present_in, removal_kind
 from streams.domain import brake
+from streams.domain.contact_state import ContactDeliveryState
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.messages.changes import Change, ChangeKind
-from streams.messages.deliveries import ContactAbsent, ContactCleared, ContactDeleted, ListLeft, RecordRemoved, TaskEvent
+from streams.messages.deliveries import (
+    ContactAbsent,
+    ContactCleared,
+    ContactDeleted,
+    ContactOptedOut,
+    ListLeft,
+    RecordRemoved,
+    TaskEvent,
+)
 from streams.messages.kinds import RemovalTallyChange
 from streams.messages.removals import (
     BRAKE_PARTITION,
@@ -135,6 +144,14 @@ class UnitRemovals:
         for kind in {*present} ^ {*present_in(key, row)}:
             self._add(kind, -1 if kind in present else 1)
         before, wanted = self._queue.removal_of(key), None if task is None else removal_kind(key, row)
+        if isinstance(row, ContactDeliveryState):
+            self._saved_opt_out(row, outcome)
+        if before is not None and before.kind is RemovalKind.OPT_OUTS:
+            before = None
+        if task is not None and wanted is RemovalKind.OPT_OUTS:
+            task.removal = Removal(wanted, row.out_number)
+            self._report = self._report or row.out_number > self.row.tally(wanted).granted
+            return
         if before is not None and wanted is not before.kind and not isinstance(outcome, _MADE):
             self._set(before.kind, brake.take_back(self.row.tally(before.kind), before.number))
         if task is None or wanted is None:
@@ -145,6 +162,17 @@ class UnitRemovals:
         task.removal = before
         # Also if it was counted before: after a crash in between nobody may have been asked.
         self._report = self._report or before.number > self.row.tally(wanted).granted
+
+    def _saved_opt_out(self, row: ContactDeliveryState, outcome: TaskEvent | None) -> None:
+        """An opt-out by a changed word list keeps its number while data go first: what was decided of it holds."""
+        kind = RemovalKind.OPT_OUTS
+        if row.out_by_words and not row.out_number:
+            self._set(kind, brake.ask(self.row.tally(kind), self._minute))
+            row.out_number = self.row.tally(kind).last
+        elif row.out_number and not row.out_by_words:
+            if not isinstance(outcome, ContactOptedOut):
+                self._set(kind, brake.take_back(self.row.tally(kind), row.out_number))
+            row.out_number = 0
 
     def forgotten(self, key: str, present: Iterable[RemovalKind] = ()) -> None:
         """The task is dropped without an outcome, and with ``present`` what its row showed."""

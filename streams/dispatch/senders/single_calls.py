@@ -13,9 +13,10 @@ from streams.dispatch.outbox.handler import ReadbackState
 from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Family, family_of, owner_of, part_of, task_of
 from streams.dispatch.senders.account_targets import AccountTargets
-from streams.dispatch.senders.contact_upsert import ContactUpsert, deliver_contact, refusal_follows, send_opt_out
+from streams.dispatch.senders.contact_upsert import NOTHING, ContactUpsert, deliver_contact, refusal_follows, send_opt_out
 from streams.dispatch.senders.context import SenderContext
 from streams.dispatch.senders.recent_buyers import RecentBuyersList
+from streams.domain import consent
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.record_state import GONE, RecordDeliveryState
 from streams.dotdigital.client import Api
@@ -26,6 +27,7 @@ from streams.messages.deliveries import (
     ContactCreated,
     ContactLooked,
     ContactMissing,
+    ContactOptedOut,
     ContactUpdated,
     CreationAttempted,
     CreationWithdrawn,
@@ -111,6 +113,8 @@ class SingleCallSender:
         leaves = self._policy.leaves(row, now) and (task.timer or not row.dirty)
         if leaves and list_id is not None and row.contact is not None:
             await self._leave(task, row.contact, api, list_id)
+        elif row.out_by_words and not row.dirty:
+            await self._opt_out_by_words(task, row, api)
         elif row.dirty or row.insistent or join is not None:
             await self._deliver(task, row, api, join)
         elif row.listed and (until := self._policy.listed_until(row)) > now:
@@ -160,6 +164,19 @@ class SingleCallSender:
             return
         # Until what was written down is read the task still looks like an opt-out.
         self._queue.give_back(task, now + _UNREAD_MS)
+
+    async def _opt_out_by_words(self, task: DeliveryTask, row: ContactDeliveryState, api: Api) -> None:
+        """An opt-out that comes from a changed word list, and that the brake has granted."""
+        now = self._clock.now_ms()
+        found = await api.find(owner_of(task.key))
+        if found is None:
+            await self._context.log.write(task.partition, ContactMissing(task=task.key, at=now))
+            return
+        if not (refused_already := consent.refused(found.email_status)):
+            await api.update_by_id(found.contact_id, NOTHING, status=consent.UNSUBSCRIBED)
+        event = ContactOptedOut(task=task.key, at=now, unsubscribed=not refused_already)
+        self._context.count_delivered(row, Family.CONTACT, event.outcome)
+        await self._context.log.write(task.partition, event)
 
     async def _checkpoint(self, task: DeliveryTask, row: ContactDeliveryState, event: Checkpoint) -> None:
         """Write down what must be known even if there is no response."""

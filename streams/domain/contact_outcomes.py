@@ -1,0 +1,146 @@
+"""What delivery events make of a contact's row: every way in which an attempt to deliver it can end.
+
+The row and what is desired of it are in :mod:`streams.domain.contact_state`.
+"""
+
+from streams.domain import consent
+from streams.domain.contact_state import (
+    ContactDeliveryState,
+    note_deed,
+    observe_status,
+    rehash,
+    set_consent,
+    set_contact_id,
+)
+from streams.domain.creation import NOT_OURS, Creation
+from streams.domain.versioned import version_bytes
+from streams.dotdigital.codes import DELETED_IN_DOTDIGITAL
+from streams.messages.deliveries import (
+    Checkpoint,
+    ContactAbsent,
+    ContactCleared,
+    ContactCreated,
+    ContactDeleted,
+    ContactLooked,
+    ContactMissing,
+    ContactOptedOut,
+    ContactUpdated,
+    CreatedAs,
+    CreationAttempted,
+    CreationWithdrawn,
+    ListLeft,
+    ObservedContact,
+    OptOutSent,
+    TaskEvent,
+    TaskParked,
+)
+
+
+def apply_result(row: ContactDeliveryState, event: TaskEvent) -> None:
+    """Write a delivery event into the row; it stays dirty when the event answers other content than is wanted now.
+
+    Raises:
+        TypeError: a row does not outlive that outcome (an erasure), or a contact does not have it.
+    """
+    match event:
+        case CreationAttempted() | CreationWithdrawn() | OptOutSent() | ContactLooked():
+            _apply_checkpoint(row, event)
+        case ContactCreated() | ContactUpdated():
+            _apply_upsert(row, event)
+        case ContactOptedOut():
+            _opt_out_by_words(row, event)
+        case ContactCleared() | ContactDeleted() | ContactAbsent():
+            _apply_removal(row, event)
+        case ContactMissing():
+            row.vanished = row.vanished or row.known
+            set_contact_id(row, None)
+            row.creation, row.outcome_unknown = NOT_OURS, True
+        case ListLeft():
+            row.listed = row.join_unconfirmed = row.place_withdrawn = False
+        case TaskParked():
+            _apply_parked(row, event)
+        case _:
+            raise TypeError(f"the row of a contact cannot be {event.outcome}")
+
+
+def _apply_parked(row: ContactDeliveryState, event: TaskParked) -> None:
+    # Nobody can look at an address that Dotdigital refuses, and nobody is there.
+    row.owed_to = ()
+    if event.code == DELETED_IN_DOTDIGITAL:
+        set_contact_id(row, None)
+        row.vanished, row.creation, row.delivered, row.outcome_unknown = True, NOT_OURS, None, False
+    elif event.digest != row.desired_digest:
+        # The refusal of content that nobody wants any more parks nothing.
+        return
+    row.parked, row.code = row.desired_digest, event.code
+
+
+def _apply_checkpoint(row: ContactDeliveryState, event: Checkpoint) -> None:
+    match event:
+        case CreationAttempted():
+            row.creation = row.creation.attempted(event.created_as)
+        case CreationWithdrawn():
+            row.creation = row.creation.withdrawn(event.attempted_before)
+        case OptOutSent():
+            row.opt_out_sent = row.opt_out_sent or _passed_on(row, event.opt_outs)
+            row.unsubscribed_by_us = row.unsubscribed_by_us or event.unsubscribed
+        case ContactLooked():
+            _observe_call(row, event.observed, event.created_as)
+            if event.departures == row.departures:
+                row.owed_to = ()
+
+
+def _apply_upsert(row: ContactDeliveryState, event: ContactCreated | ContactUpdated) -> None:
+    _observe_call(row, event.observed, event.created_as)
+    row.delivered, row.outcome_unknown = event.digest, False
+    same = row.contact in (None, event.contact) if isinstance(event, ContactUpdated) else False
+    before = row.creation if same else NOT_OURS
+    set_contact_id(row, event.contact)
+    if event.import_id is None and event.opt_outs is not None and event.observed is None:
+        # What the call shows is left out where it is an echo of its own opt-out.
+        row.unsubscribed_by_us = True
+    if event.created_as is not None and not row.created_at:
+        row.created_at = event.at // 1000
+    if isinstance(event, ContactCreated):
+        row.creation = Creation.confirmed(event.created_as)
+    elif event.import_id is None:
+        row.creation = before.settled(event.created_as)
+    else:
+        row.creation = before.imported_over(event.attempted_before)
+    if event.joined:
+        row.listed, row.join_unconfirmed = True, False
+    if event.list_refusal is not None and not event.list_refusal.whole_list:
+        row.list_refused_at = event.list_refusal.despatched
+    # A single call beside an import may have passed the opt-out on meanwhile, and the import's report does not know of it.
+    row.opt_out_sent = _passed_on(row, event.opt_outs) or (event.import_id is not None and row.opt_out_sent)
+
+
+def _passed_on(row: ContactDeliveryState, opt_outs: int | None) -> bool:
+    """Whether a call that passed on so many opt-outs passed on all that there are."""
+    return opt_outs == row.opt_outs and consent.opted_out(row.consent)
+
+
+def _apply_removal(row: ContactDeliveryState, event: ContactCleared | ContactDeleted | ContactAbsent) -> None:
+    row.delivered, row.outcome_unknown, row.vanished = event.digest, False, False
+    row.withdrawn, row.created_at = None, 0
+    set_contact_id(row, event.contact if isinstance(event, ContactCleared) else None)
+    row.creation = NOT_OURS
+    row.opt_out_sent = isinstance(event, ContactCleared) and _passed_on(row, event.opt_outs)
+
+
+def _observe_call(row: ContactDeliveryState, observed: ObservedContact | None, created_as: CreatedAs | None) -> None:
+    if observed is not None:
+        note_deed(row, observed.status)
+        observe_status(row, observed.status, version_bytes(observed.updated * 1_000_000), created_as)
+
+
+def _opt_out_by_words(row: ContactDeliveryState, event: ContactOptedOut) -> None:
+    """The opt-out is passed on: from now on it is the ERP's statement like any other."""
+    holds = row.delivered is not None and row.delivered == row.hash
+    set_consent(row, consent.with_erp_statement(row.consent, False, row.out_by_words or row.position))
+    row.out_by_words, row.opt_out_sent = b"", True
+    row.unsubscribed_by_us = row.unsubscribed_by_us or event.unsubscribed
+    if row.hash is not None:
+        rehash(row)
+        # The data are as they were.
+        row.delivered = row.hash if holds else row.delivered

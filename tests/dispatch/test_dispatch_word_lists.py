@@ -1,0 +1,123 @@
+"""Opt-outs that a changed word list of the mapping brings wait for the brake; those that a row says never do."""
+
+import orjson
+
+from streams.messages.changes import ChangeKind, DesiredContact
+from streams.messages.removals import RemovalKind
+from tests.dispatch.dispatch_harness import Site, on_site
+from tests.dispatch.test_brake import FEW, LOTS, MANY, MINUTE, decide, shown
+
+OLD, NEW = 1, 2
+
+
+def said(site: Site, email: str, opted: bool | None, words: int, name: str = "Ann") -> None:
+    """What Orderwise says of a contact, read by that word list."""
+    wanted = DesiredContact(orjson.dumps({"FIRSTNAME": name}), opted, words=words)
+    site.publish(site.change(ChangeKind.DESIRED_CONTACT, email, 0, wanted))
+
+
+def out(site: Site, emails: list[str]) -> int:
+    """How many of them are unsubscribed."""
+    return sum(site.contact(email).email_status == "unsubscribed" for email in emails)
+
+
+async def subscribed(site: Site) -> None:
+    """Many contacts, all of them opted in by the old list."""
+    for email in MANY:
+        said(site, email, True, OLD)
+    await site.quiet()
+    assert not out(site, MANY)
+
+
+@on_site(settings=MINUTE)
+async def test_a_changed_list_that_opts_many_out_is_held_and_their_data_go_on(site: Site) -> None:
+    await subscribed(site)
+    for email in LOTS:
+        said(site, email, False, NEW)
+    await site.until(lambda: shown(site))
+    await site.pass_(3600)
+    assert not out(site, MANY)
+    assert (shown(site)[RemovalKind.OPT_OUTS].count, shown(site)[RemovalKind.OPT_OUTS].present) == (len(LOTS), 29)
+    said(site, LOTS[0], False, NEW, name="Anna")
+    await site.until(lambda: site.contact(LOTS[0]).data["FIRSTNAME"] == "Anna")
+    await site.pass_(300)
+    assert not out(site, MANY), "the data do not let the opt-out slip through"
+    decide(site, RemovalKind.OPT_OUTS, released=True)
+    await site.until(lambda: out(site, LOTS) == len(LOTS))
+    site.forget_calls()
+    await site.pass_(300)
+    assert not site.written(), "said once"
+
+
+@on_site(settings=MINUTE)
+async def test_few_go_by_themselves(site: Site) -> None:
+    await subscribed(site)
+    for email in FEW:
+        said(site, email, False, NEW)
+    await site.pass_(30)
+    assert not out(site, FEW)
+    await site.until(lambda: out(site, FEW) == len(FEW))
+
+
+@on_site(settings=MINUTE)
+async def test_what_a_row_says_is_never_held(site: Site) -> None:
+    await subscribed(site)
+    for email in LOTS:
+        said(site, email, False, OLD)
+    await site.pass_(10)
+    assert out(site, LOTS) == len(LOTS)
+    assert not shown(site)
+
+
+@on_site(settings=MINUTE)
+async def test_a_person_who_opts_out_while_the_list_is_held_waits_for_nobody(site: Site) -> None:
+    await subscribed(site)
+    for email in LOTS:
+        said(site, email, False, NEW)
+    said(site, MANY[40], True, NEW)
+    await site.until(lambda: shown(site))
+    said(site, MANY[40], False, NEW)
+    await site.until(lambda: out(site, [MANY[40]]) == 1)
+    assert not out(site, LOTS)
+
+
+@on_site(settings=MINUTE)
+async def test_a_list_that_is_put_right_discards_them_by_itself(site: Site) -> None:
+    await subscribed(site)
+    for email in LOTS:
+        said(site, email, False, NEW)
+    await site.until(lambda: shown(site))
+    for email in LOTS:
+        said(site, email, True, OLD)
+    await site.until(lambda: not shown(site))
+    await site.pass_(300)
+    assert not out(site, MANY)
+
+
+@on_site(settings=MINUTE)
+async def test_what_a_person_discarded_stays_discarded_whatever_data_follow(site: Site) -> None:
+    await subscribed(site)
+    for email in LOTS:
+        said(site, email, False, NEW)
+    await site.until(lambda: shown(site))
+    decide(site, RemovalKind.OPT_OUTS, released=False)
+    await site.until(lambda: not shown(site))
+    await site.restart()
+    said(site, LOTS[0], False, NEW, name="Anna")
+    await site.until(lambda: site.contact(LOTS[0]).data["FIRSTNAME"] == "Anna")
+    await site.pass_(600)
+    assert not out(site, MANY)
+
+
+@on_site(settings=MINUTE)
+async def test_the_first_reading_of_a_contact_is_no_change_of_the_list(site: Site) -> None:
+    for email in LOTS:
+        said(site, email, None, NEW)
+    await site.quiet()
+    for email in LOTS:
+        said(site, email, True, NEW)
+        site.contact(email).email_status = "subscribed"
+    for email in LOTS:
+        said(site, email, False, NEW)
+    await site.until(lambda: out(site, LOTS) == len(LOTS))
+    assert not shown(site)
