@@ -69,6 +69,14 @@ class ErasuresRekeyed(msgspec.Struct, frozen=True, gc=False, tag="rekeyed", tag_
     count: int
 
 
+class PersonExported(msgspec.Struct, frozen=True, gc=False, tag="exported", tag_field="what"):
+    """An operator exported all that we hold of a person; ``digest`` in hex."""
+
+    at: int
+    by: str
+    digest: str
+
+
 class TrailCheckpoint(msgspec.Struct, frozen=True, gc=False, tag="checkpoint", tag_field="what"):
     """An operator has sealed the trail as it was, and perhaps let its oldest part be deleted.
 
@@ -92,7 +100,14 @@ class TrailCheckpoint(msgspec.Struct, frozen=True, gc=False, tag="checkpoint", t
 
 
 Entry: TypeAlias = (
-    OperatorAction | ErasureRequested | ErasureResult | ErasuresRekeyed | RemovalsDecided | WritesControlled | TrailCheckpoint
+    OperatorAction
+    | ErasureRequested
+    | ErasureResult
+    | ErasuresRekeyed
+    | PersonExported
+    | RemovalsDecided
+    | WritesControlled
+    | TrailCheckpoint
 )
 
 _encode = msgspec.json.Encoder().encode

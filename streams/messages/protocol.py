@@ -221,8 +221,8 @@ OWN_TOPICS: Final = (
     TopicContract(
         "audit",
         "digest in hex, dead-letter code, kind of removal, key id, `writes`, `checkpoint`, or none",
-        "`OperatorAction`, `ErasureRequested`, `ErasureResult`, `ErasuresRekeyed`, `RemovalsDecided`, `WritesControlled` or"
-        " `TrailCheckpoint` (JSON); the link of its writer's chain in a header",
+        "`OperatorAction`, `ErasureRequested`, `ErasureResult`, `ErasuresRekeyed`, `PersonExported`,"
+        " `RemovalsDecided`, `WritesControlled` or `TrailCheckpoint` (JSON); the link of its writer's chain in a header",
         (Participant.ORDERS, Participant.BUYERS, Participant.CONTACTS, Participant.OUTBOX, Participant.OPERATOR),
         (Participant.OPERATOR,),
         BROKERS_TIME | KEPT_FOR_EVER,

@@ -1,5 +1,6 @@
 """The whole way on a real broker: erased by command or by the ERP, a person is gone and does not come back."""
 
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,13 @@ async def test_an_erased_person_is_gone_from_everything_and_does_not_come_back(t
         await running.settled()
         assert contacts(running) == {ANN, BOB}
 
+        export = await exported(running, tmp_path / "ann.json")
+        assert BOB not in str(export)
+        assert export["orderwise"].keys() == {"erase.Orderwise.dbo.customer_contact"}
+        assert export["state"].keys() == {"contacts", "outbox"}
+        assert export["topics"].keys() >= {str(Topics.of("erase").contacts), Topics.of("erase").deliveries}
+        assert [entry["what"] for entry in export["audit"]] == ["exported"]
+
         shown = await owdd(running, "erase", "--email", f" {ANN.upper()}")
         assert shown.exit_code == ExitCode.CHANGES
         assert "1 buyers have the address; not requested before" in shown.output
@@ -91,6 +99,22 @@ async def test_an_erased_person_is_gone_from_everything_and_does_not_come_back(t
             (),
         ]
         assert contacts(running) == {BOB}
+
+        export = await exported(running, tmp_path / "after.json")
+        assert {entry["what"] for entry in export["audit"]} == {"exported", "requested", "erased"}
+        assert Topics.of("erase").erasures in export["topics"]
+        assert export["state"] == {}
+
+
+async def exported(running: LocalStack, file: Path) -> dict[str, Any]:
+    """The export of ANN."""
+    done = await owdd(running, "person", "export", ANN, "--file", str(file), "--operator", "dpo")
+    assert done.exit_code == 0, done.output
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    again = await owdd(running, "person", "export", ANN, "--file", str(file))
+    assert (again.exit_code, ANN in again.output) == (ExitCode.INVALID, False)
+    found: dict[str, Any] = orjson.loads(file.read_bytes())
+    return found
 
 
 async def test_the_erps_flag_erases_too(tmp_path: Path, broker: Path) -> None:
