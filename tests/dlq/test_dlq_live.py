@@ -68,6 +68,8 @@ async def test_a_record_that_can_be_read_now_is_processed_like_any_other(tmp_pat
         (entry,) = await listed(running, 1)
         assert entry["code"] == "column_missing"
         (tmp_path / "mapping.yaml").write_text(mapping, "utf-8")
+        # No row was stored as the first one says.
+        assert (await owdd(running, "state", "accept", "--execute")).exit_code == 0
         await running.kill("ingest")
         assert (await owdd(running, "dlq", "retry", "--execute")).exit_code == 0
         while not (published := await changes(running, "mended")):
