@@ -16,7 +16,8 @@ ERASURE_KEY: Final = b"erasure-key"
 FORMATS: Final = {"mapping": 1, "changes": 1, "state": 1, "outbox": 1}
 """The formats that this release writes: the mapping's, that of packed changes between stages, and those of state rows.
 
-Raise a number when what is written can no longer be read by the release before.
+Raise a number when what an earlier release wrote can no longer be read, or it cannot read what this one writes
+(``tests/upgrade`` notices the first).
 """
 
 

@@ -1,0 +1,1 @@
+"""State and topics as released versions wrote them."""
