@@ -32,13 +32,14 @@ from streams.engine.opening import Opener
 from streams.engine.stage import Handler, Stage
 from streams.engine.table import StateTable
 from streams.ingest.captured_topics import CapturedTopicsWatch
+from streams.ingest.replays import Replays
 from streams.ingest.worker import Ingest
 from streams.kafka import client
 from streams.kafka.continuity import LogWatch
 from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import reader
 from streams.kafka.security import KafkaConfig
-from streams.kafka.topics import agents_app, captured, dispatch_app, ingest_group
+from streams.kafka.topics import agents_app, captured, dispatch_app, ingest_group, replay_group
 from streams.kafka.trimming import Trimmer
 from streams.mapping import Mapping
 from streams.messages.audit_log import AuditLog
@@ -155,6 +156,7 @@ class Worker:
             parts.tasks.append(("ingest trimmer", self._trimmer(progress).run()))
             parts.stopping.append(ingest.stop)
             self._health.check(Role.INGEST, lambda: ingest.ready)
+            self._build_replays(parts, producer)
             if self._settings.connect_url:
                 guard = CaptureGuard(self._settings, self._mapping, self.metrics, self._clock, ingest.leads)
                 parts.tasks.append(("capture guard", guard.run()))
@@ -164,6 +166,14 @@ class Worker:
         if Role.DISPATCH in self._roles:
             self._build_dispatch(parts, producer)
         return parts
+
+    def _build_replays(self, parts: _Parts, producer: BatchProducer) -> None:
+        progress = ConsumedOffsets(replay_group(self._settings), [self._topics.replays])
+        replays = Replays(self._settings, self._mapping, producer, self.metrics, self._clock, progress)
+        parts.tasks.append(("replays", replays.run()))
+        parts.tasks.append(("replay log watch", LogWatch(KafkaConfig.of(self._settings), progress).run()))
+        parts.tasks.append(("replay trimmer", self._trimmer(progress).run()))
+        parts.stopping.append(replays.stop)
 
     def _build_agents(self, parts: _Parts, producer: BatchProducer) -> None:
         app, opener, progress = self._app(parts, producer, agents_app(self._settings), Role.AGENTS)

@@ -10,6 +10,7 @@ from streams.kafka.client import consumer as new_consumer
 from streams.kafka.security import KafkaConfig
 
 _IDLE_MS = 250
+_SHORT_WAIT_MS = 20
 _LARGEST_FETCH = 4 * 2**20
 """Bytes for each partition and fetch; four times aiokafka's default, because whole topics are read."""
 
@@ -17,6 +18,38 @@ _LARGEST_FETCH = 4 * 2**20
 def reader(kafka: KafkaConfig) -> AIOKafkaConsumer:
     """A consumer that belongs to no group and commits nothing."""
     return new_consumer(kafka, enable_auto_commit=False, max_partition_fetch_bytes=_LARGEST_FETCH)
+
+
+def committed_reader(kafka: KafkaConfig) -> AIOKafkaConsumer:
+    """As :func:`reader`, without the records of transactions that are open or were aborted."""
+    return new_consumer(
+        kafka,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=_LARGEST_FETCH,
+        # It reads spans, which end before the log does; a question about offsets waits behind a fetch that waits.
+        fetch_max_wait_ms=_SHORT_WAIT_MS,
+    )
+
+
+async def read_span(consumer: AIOKafkaConsumer, place: TopicPartition, begin: int, end: int) -> AsyncIterator[Any]:
+    """The records of ``place`` at offsets from ``begin`` to before ``end``, those that the log still has.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    if begin >= end:
+        return
+    begins = await consumer.beginning_offsets([place])
+    consumer.assign([place])
+    consumer.seek(place, max(begin, begins[place]))
+    while await consumer.position(place) < end:
+        for records in (await consumer.getmany(timeout_ms=_IDLE_MS)).values():
+            for record in records:
+                if record.offset < end:
+                    yield record
+    # Or it would be fetched on, and hold up the next question.
+    consumer.pause(place)
 
 
 async def read_to_end(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> AsyncIterator[Any]:

@@ -78,6 +78,11 @@ def ingest_group(settings: Settings) -> str:
     return f"{settings.app_id}-ingest-v{settings.app_version}"
 
 
+def replay_group(settings: Settings) -> str:
+    """The consumer group of ingest's replays."""
+    return f"{settings.app_id}-replay-v{settings.app_version}"
+
+
 def tables(settings: Settings) -> dict[str, str]:
     """Changelog topic of every table, by table name (``<app id>-<table>-changelog``)."""
     agents, dispatch = agents_app(settings), dispatch_app(settings)

@@ -77,6 +77,20 @@ class PersonExported(msgspec.Struct, frozen=True, gc=False, tag="exported", tag_
     digest: str
 
 
+class ReplaySteered(msgspec.Struct, frozen=True, gc=False, tag="replayed", tag_field="what"):
+    """An operator has started, paused, resumed or cancelled a replay, or it is done.
+
+    ``rows`` were selected, and so many ``sent`` to be read again until then.
+    """
+
+    at: int
+    by: str
+    action: Literal["start", "pause", "resume", "cancel", "done"]
+    run: str
+    rows: int = 0
+    sent: int = 0
+
+
 class TrailCheckpoint(msgspec.Struct, frozen=True, gc=False, tag="checkpoint", tag_field="what"):
     """An operator has sealed the trail as it was, and perhaps let its oldest part be deleted.
 
@@ -107,6 +121,7 @@ Entry: TypeAlias = (
     | PersonExported
     | RemovalsDecided
     | WritesControlled
+    | ReplaySteered
     | TrailCheckpoint
 )
 

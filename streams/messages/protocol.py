@@ -9,8 +9,6 @@ from collections.abc import Mapping as ReadOnly
 from typing import Final
 
 from streams.kafka.topics import (
-    CAPTURED_ROWS,
-    CHANGE_TOPIC,
     DAY_MS,
     KEPT_FOR_EVER,
     LARGEST_CAPTURED,
@@ -220,9 +218,8 @@ OWN_TOPICS: Final = (
     ),
     TopicContract(
         "audit",
-        "digest in hex, dead-letter code, kind of removal, key id, `writes`, `checkpoint`, or none",
-        "`OperatorAction`, `ErasureRequested`, `ErasureResult`, `ErasuresRekeyed`, `PersonExported`,"
-        " `RemovalsDecided`, `WritesControlled` or `TrailCheckpoint` (JSON); the link of its writer's chain in a header",
+        "digest in hex, dead-letter code, kind of removal, key id, replay, `writes`, `checkpoint`, or none",
+        "an entry of `streams/messages/audit.py` (JSON); the link of its writer's chain in a header",
         (Participant.ORDERS, Participant.BUYERS, Participant.CONTACTS, Participant.OUTBOX, Participant.OPERATOR),
         (Participant.OPERATOR,),
         BROKERS_TIME | KEPT_FOR_EVER,
@@ -244,6 +241,30 @@ OWN_TOPICS: Final = (
         kept_days=_KEPT_DAYS,
     ),
     TopicContract(
+        "replays",
+        "the run's id",
+        "`ReplayRequest` (JSON): places of captured records",
+        (Participant.OPERATOR,),
+        (Participant.INGEST,),
+        _UNTIL_READ,
+        "captured records to be read again, by their places",
+        "Written into its own topic again, a record would be the newest of its key. A request names it, and ingest reads it"
+        " back.",
+        "CRC-32 of captured topic and partition",
+        kept_days=_KEPT_DAYS,
+    ),
+    TopicContract(
+        "replay_runs",
+        "the run's id; with `/steering` behind it, what is wanted of the run",
+        "`ReplayRun` or `ReplaySteering` (JSON)",
+        (Participant.OPERATOR,),
+        (Participant.OPERATOR,),
+        BROKERS_TIME | {"cleanup.policy": "compact"},
+        "replays, and how far each is",
+        "A run goes on after its process has died, and is paused or cancelled from another one.",
+        "partition 0",
+    ),
+    TopicContract(
         "dead_letters",
         "the record's own",
         "the record's own value; code, reason and coordinates in headers",
@@ -256,81 +277,6 @@ OWN_TOPICS: Final = (
     ),
 )
 """The topics that ``Topics`` names, as ``<app id>.<name>``."""
-
-_ONE = "one partition"
-CAPTURE_TOPICS: Final = (
-    TopicContract(
-        "<prefix>.<database>.<schema>.<table>",
-        "the row's primary key (JSON)",
-        "Debezium envelope (JSON)",
-        (Participant.CONNECTOR,),
-        (Participant.INGEST,),
-        CAPTURED_ROWS,
-        "captured rows, keyed by primary key",
-        "One per mapped table: the source of everything else. A rebuild begins with them.",
-        "Kafka's own, by key",
-    ),
-    *(
-        TopicContract(name, key, "Debezium's (JSON)", producers, consumers, config, purpose, why, _ONE)
-        for name, key, producers, consumers, config, purpose, why in (
-            (
-                "<prefix>.<database>.owdd.heartbeat",
-                "the row's primary key",
-                (Participant.CONNECTOR,),
-                (Participant.GUARD,),
-                CHANGE_TOPIC,
-                "the database's heartbeat, through its change log",
-                "Tells a quiet shop from a capture that stopped.",
-            ),
-            (
-                "__debezium-heartbeat.<prefix>",
-                "server name",
-                (Participant.CONNECTOR,),
-                (Participant.GUARD,),
-                CHANGE_TOPIC,
-                "the connector's heartbeat",
-                "The connector commits its offset with it while no row changes, and the guard sees that it runs.",
-            ),
-            (
-                "<prefix>",
-                "database name",
-                (Participant.CONNECTOR,),
-                (),
-                CHANGE_TOPIC,
-                "changed tables",
-                "The connector writes it; for people who look for a changed table.",
-            ),
-            (
-                "<prefix>.notifications",
-                "none",
-                (Participant.CONNECTOR,),
-                (),
-                CHANGE_TOPIC,
-                "the connector's notifications",
-                "For people: progress of snapshots, and capture instances that changed.",
-            ),
-            (
-                "<prefix>.signals",
-                "the prefix",
-                (Participant.OPERATOR,),
-                (Participant.CONNECTOR,),
-                CHANGE_TOPIC,
-                "signals to the connector",
-                "`owdd connectors snapshot` asks for incremental snapshots.",
-            ),
-            (
-                "<prefix>.schema-history",
-                "none",
-                (Participant.CONNECTOR,),
-                (Participant.CONNECTOR,),
-                KEPT_FOR_EVER,
-                "the connector's schema history",
-                "Lost or shortened, the connector cannot start.",
-            ),
-        )
-    ),
-)
-"""The topics between the source database and ingest; ``<prefix>`` is ``source.topic_prefix`` of the mapping."""
 
 CHANGELOG_TOPICS: Final = tuple(
     TopicContract(

@@ -89,6 +89,8 @@ class Topics:
     removals: str
     controls: str
     setup: str
+    replays: str
+    replay_runs: str
 
     @property
     def between_stages(self) -> tuple[ChangeTopic[Any], ...]:
@@ -117,4 +119,6 @@ class Topics:
             removals=f"{app_id}.removals",
             controls=f"{app_id}.controls",
             setup=f"{app_id}.setup",
+            replays=f"{app_id}.replays",
+            replay_runs=f"{app_id}.replay-runs",
         )

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
 from streams.dispatch.outbox import delivery_task
+from streams.messages.capture_protocol import CAPTURE_TOPICS
 from streams.messages.contracts import Participant, TopicContract
 from streams.messages.loops import LOOPS
-from streams.messages.protocol import CAPTURE_TOPICS, CHANGELOG_TOPICS, OWN_TOPICS
+from streams.messages.protocol import CHANGELOG_TOPICS, OWN_TOPICS
 from streams.messages.topics import Topics
 from streams.operations.walk import MODULES_THAT_RUN, WALK, shapes_on_the_way, topics_on_the_way
 
@@ -57,6 +58,7 @@ def _diagram() -> Iterator[str]:
     yield '    outbox -- "parked" --> operator["operator (owdd)"]'
     yield '    ingest -. "dead_letters" .-> operator'
     yield '    operator -. "retries" .-> ingest'
+    yield '    operator -. "replays" .-> ingest'
     yield '    operator -. "erasures" .-> ingest'
     yield "```"
 

@@ -9,7 +9,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from streams.kafka import client
 from streams.kafka.security import KafkaConfig
-from streams.kafka.topics import agents_app, dispatch_app, ingest_group
+from streams.kafka.topics import agents_app, dispatch_app, ingest_group, replay_group
 from streams.mapping import Mapping
 from streams.messages.protocol import ingested
 from streams.messages.topics import Topics
@@ -48,6 +48,7 @@ def groups(settings: Settings, mapping: Mapping) -> dict[str, list[str]]:
         agents.append(topics.products)
     return {
         ingest_group(settings): ingested(settings, mapping),
+        replay_group(settings): [topics.replays],
         agents_app(settings): agents,
         dispatch_app(settings): [topics.desired, topics.deliveries],
     }

@@ -16,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from streams.kafka import client
 from streams.kafka.reader import reader
 from streams.kafka.security import KafkaConfig
-from streams.kafka.topics import agents_app, captured, dispatch_app, ingest_group
+from streams.kafka.topics import agents_app, captured, dispatch_app, ingest_group, replay_group
 from streams.mapping import Mapping
 from streams.messages.protocol import ingested
 from streams.messages.topics import Topics
@@ -67,6 +67,7 @@ async def reread(settings: Settings, mapping: Mapping, *, execute: bool, deliver
 def _groups(settings: Settings, mapping: Mapping) -> Iterator[tuple[str, list[str]]]:
     names = Topics.of(settings.app_id)
     yield ingest_group(settings), ingested(settings, mapping)
+    yield replay_group(settings), [names.replays]
     yield agents_app(settings), [names.orders, names.buyers, names.contacts, names.products]
     yield dispatch_app(settings), [names.desired, names.deliveries]
 

@@ -1,6 +1,8 @@
 """A captured row, and the command line beside a stack."""
 
 import asyncio
+import sys
+from asyncio.subprocess import PIPE, Process
 from typing import Any
 
 import orjson
@@ -35,6 +37,12 @@ async def owdd(running: LocalStack, *arguments: str) -> Result:
     """Run a command beside the workers."""
     environment = {name: value for name, value in running.environment.items() if name.startswith("OWDD_")}
     return await asyncio.to_thread(CliRunner().invoke, app, list(arguments), env=environment)
+
+
+async def start(running: LocalStack, *arguments: str) -> Process:
+    """A command in a process of its own, which may be killed."""
+    command = (sys.executable, "-m", "streams", *arguments)
+    return await asyncio.create_subprocess_exec(*command, env=running.environment, stdout=PIPE, stderr=PIPE)
 
 
 async def listed(running: LocalStack, count: int, *options: str) -> list[dict[str, Any]]:

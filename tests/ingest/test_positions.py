@@ -12,9 +12,9 @@ from aiokafka.admin import NewPartitions
 from prometheus_client import Counter
 
 from streams.core.bookmark import Bookmark
+from streams.ingest.captured import captured_consumer
 from streams.ingest.positions import Positions
 from streams.ingest.snapshot_positions import NewestPositions
-from streams.ingest.worker import captured_consumer
 from streams.kafka.client import admin_client
 from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig

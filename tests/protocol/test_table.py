@@ -9,10 +9,11 @@ import pytest
 from streams.core.errors import RecordError
 from streams.kafka.topics import capture_specs, tables
 from streams.mapping import load_mapping
+from streams.messages.capture_protocol import CAPTURE_TOPICS
 from streams.messages.changes import ChangeKind
 from streams.messages.kinds import CHANGES
 from streams.messages.loops import LOOPS
-from streams.messages.protocol import CAPTURE_TOPICS, CHANGELOG_TOPICS, OWN_TOPICS, contract_of, specs
+from streams.messages.protocol import CHANGELOG_TOPICS, OWN_TOPICS, contract_of, specs
 from streams.messages.topics import ChangeTopic, Topics
 from streams.settings import Settings
 from tests.wire import unpack

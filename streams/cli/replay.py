@@ -1,0 +1,214 @@
+"""``owdd replay``: captured rows through ingest once more."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated, Any
+from uuid import uuid4
+
+import typer
+from msgspec.structs import replace
+
+from streams.cli import output
+from streams.cli.common import load, operator_name
+from streams.cli.exit_codes import ExitCode
+from streams.cli.groups import command_group
+from streams.cli.options import with_options
+from streams.cli.output import AsJson, Execute
+from streams.cli.replay_filters import ReplayFilters
+from streams.cli.times import shown_time
+from streams.core.clock import SystemClock
+from streams.core.errors import ConfigurationError, RefusedError
+from streams.kafka.producer import BatchProducer
+from streams.mapping import Mapping
+from streams.messages.dead_letters import keyed_hash
+from streams.messages.replays import ReplayRun, ReplaySelection, Steering
+from streams.operations.replay_process import ReplayProcess, ReplayTools
+from streams.operations.replay_runs import KnownRun, ReplayRuns, known_run, known_runs
+from streams.operations.replay_scan import Scan, Scanner
+from streams.settings import Settings
+
+app = command_group("Captured rows once more: select, send through ingest again, pause, resume.")
+
+Run = Annotated[str, typer.Argument(help="The replay's id, as 'status' prints it.")]
+Operator = Annotated[str | None, typer.Option("--operator", help="Your name, for the audit trail. Default: the system's user.")]
+Timeout = Annotated[float, typer.Option(min=1, help="Longest wait for ingest at the end, in seconds.")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    settings: Settings
+    mapping: Mapping
+
+
+@app.command()
+@with_options(ReplayFilters, "filters")
+def records(
+    filters: ReplayFilters,
+    everything: Annotated[bool, typer.Option("--all", help="Without any filter: every captured row.")] = False,
+    show: Annotated[int, typer.Option(min=0, max=1_000, help="Show so many of the records, the first.")] = 10,
+    show_personal_data: Annotated[
+        bool, typer.Option("--show-personal-data", help="Print keys of rows, not their keyed hashes.")
+    ] = False,
+    rate: Annotated[float, typer.Option(min=0.1, max=100_000, help="At most this many rows a second.")] = 500.0,
+    timeout: Timeout = 300.0,
+    operator: Operator = None,
+    execute: Execute = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read rows again from the captured topics, in the bulk lane; what Dotdigital has already is not sent again.
+
+    Of each selected row the newest version is read. Exit code 2: there are rows, and --execute was not given; 7: the replay was
+    paused, or ingest has not read everything yet.
+    """
+    if not (filters.given or everything):
+        raise ConfigurationError("it needs a filter", where="owdd replay records", remedy="Add --table or another, or --all")
+    site = _Site(*load())
+    selection = filters.selection(site.settings)
+    scan = asyncio.run(_scan(site, selection, show))
+    if not execute:
+        _print_scan(site.settings, scan, personal=show_personal_data, as_json=as_json)
+        if scan.rows:
+            raise typer.Exit(ExitCode.CHANGES)
+        return
+    now = SystemClock().now_ms()
+    run = ReplayRun(id=uuid4().hex[:8], by=operator_name(operator), began=now, selection=selection, rate=rate, rows=scan.rows)
+    _end(*asyncio.run(_work(site, run, scan, timeout)), as_json=as_json)
+
+
+@app.command()
+def status(run: Annotated[str | None, typer.Argument(help="Only this replay.")] = None, as_json: AsJson = False) -> None:
+    """Show the replays of the last three months, the oldest first."""
+    settings, _ = load()
+    found = asyncio.run(known_runs(settings))
+    now = SystemClock().now_ms()
+    facts = [_facts(known, now) for name, known in found.items() if run in (None, name)]
+    if as_json:
+        output.print_json(facts)
+        return
+    columns = ("id", "state", "by", "began", "rows", "sent", "rate", "seconds_left")
+    output.print_table(columns, [tuple(fact[name] for name in columns) for fact in facts])
+
+
+@app.command()
+def pause(run: Run, operator: Operator = None, as_json: AsJson = False) -> None:
+    """Have a replay end within seconds; it can be resumed."""
+    _steer(run, "pause", operator, as_json=as_json)
+
+
+@app.command()
+def cancel(run: Run, operator: Operator = None, as_json: AsJson = False) -> None:
+    """End a replay for good. What ingest was asked for already is still read: it does no harm."""
+    _steer(run, "cancel", operator, as_json=as_json)
+
+
+@app.command()
+def resume(
+    run: Run,
+    rate: Annotated[
+        float | None, typer.Option(min=0.1, max=100_000, help="Rows a second from now on. Default: as before.")
+    ] = None,
+    timeout: Timeout = 300.0,
+    operator: Operator = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go on with a replay that was paused, or whose process has died."""
+    site = _Site(*load())
+    known = asyncio.run(known_run(site.settings, run))
+    if known.is_alive(SystemClock().now_ms()):
+        raise RefusedError(f"a process works on replay {run}", remedy="Pause it there, or wait half a minute if it has died")
+    scan = asyncio.run(_scan(site, known.run.selection, 0))
+    going_on = known.run if rate is None else replace(known.run, rate=rate)
+    _end(*asyncio.run(_work(site, going_on, scan, timeout, operator_name(operator))), as_json=as_json)
+
+
+async def _scan(site: _Site, selection: ReplaySelection, examples: int) -> Scan:
+    with output.progress("reading the captured topics") as shown:
+        scanner = Scanner(site.settings, site.mapping, selection, examples)
+        return await scanner.run(lambda read, total: shown(f"read {read:,} of {total:,} captured records"))
+
+
+async def _work(
+    site: _Site, run: ReplayRun, scan: Scan, timeout: float, resumed_by: str | None = None
+) -> tuple[ReplayRun, bool]:
+    """Work on a new run, or on one that somebody resumes."""
+    settings = site.settings
+    async with BatchProducer(settings) as producer:
+        clock = SystemClock()
+        runs = ReplayRuns(settings, producer, clock)
+        if resumed_by is None:
+            await runs.record(run, "start", run.by)
+            await runs.forget_old([*(await known_runs(settings)).values()])
+        else:
+            await runs.steer(run, "run", resumed_by)
+        run = replace(run, state="running", rows=scan.rows)
+        await runs.save(run)
+        with output.counting(f"replay {run.id}", scan.rows) as counted:
+            process = ReplayProcess(ReplayTools(settings, producer, runs, clock), run, scan, counted)
+            answered = await process.work(timeout)
+        return process.run, answered
+
+
+def _end(run: ReplayRun, answered: bool, *, as_json: bool) -> None:
+    finished = answered and run.state == "done"
+    if as_json:
+        output.print_json({"id": run.id, "state": run.state, "rows": run.rows, "sent": run.sent})
+    elif finished:
+        output.line(f"replay {run.id}: {run.sent:,} rows were read again.")
+    elif answered:
+        output.line(f"replay {run.id} is {run.state} after {run.sent:,} rows. 'owdd replay resume {run.id}' goes on with it.")
+    else:
+        output.line(f"replay {run.id}: ingest has not read all {run.sent:,} rows yet. Do the workers run?")
+    if not finished and run.state != "cancelled":
+        raise typer.Exit(ExitCode.UNFINISHED)
+
+
+def _steer(run: str, wanted: Steering, operator: str | None, *, as_json: bool) -> None:
+    settings, _ = load()
+    asyncio.run(_steered(settings, run, wanted, operator_name(operator)))
+    if as_json:
+        output.print_json({"id": run, "wanted": wanted})
+    else:
+        output.line(f"replay {run}: {wanted} was asked for.")
+
+
+async def _steered(settings: Settings, run: str, wanted: Steering, by: str) -> None:
+    known, clock = await known_run(settings, run), SystemClock()
+    async with BatchProducer(settings) as producer:
+        await ReplayRuns(settings, producer, clock).steer(known.run, wanted, by)
+
+
+def _facts(known: KnownRun, now: int) -> dict[str, Any]:
+    run = known.run
+    state: str = run.state
+    if state == "running" and not known.is_alive(now):
+        state = "interrupted"
+    return {
+        "id": run.id,
+        "state": state,
+        "wanted": known.wanted,
+        "by": run.by,
+        "began": shown_time(run.began),
+        "rows": run.rows,
+        "sent": run.sent,
+        "rate": run.rate,
+        "seconds_left": round(max(0, run.rows - run.sent) / run.rate) if state == "running" else None,
+    }
+
+
+def _print_scan(settings: Settings, scan: Scan, *, personal: bool, as_json: bool) -> None:
+    hash_key = settings.hash_key.get_secret_value().encode()
+    examples = [
+        {
+            "place": f"{record.topic}/{record.partition}@{record.offset}",
+            "at": shown_time(record.timestamp),
+            "row": record.key.decode(errors="backslashreplace") if personal else keyed_hash(record.key, hash_key),
+        }
+        for record in scan.examples
+    ]
+    if as_json:
+        output.print_json({"rows": scan.rows, "records": dict(sorted(scan.records.items())), "first": examples})
+        return
+    for topic, count in sorted(scan.records.items()):
+        output.line(f"{count:,} × {topic}")
+    output.print_table(("record", "appended", "row"), [tuple(example.values()) for example in examples])
+    output.line(f"{scan.rows:,} rows; nothing was done. Add --execute to read them again." if scan.rows else "No row.")
