@@ -29,6 +29,8 @@ _OWN = commands(
     dotdigital=("streams.cli.dotdigital:app", "The Dotdigital account."),
     lag=("streams.cli.lag:lag", "Show what each part has not processed yet, and how old it is."),
     state=("streams.cli.state:app", "State of the workers."),
+    doctor=("streams.cli.doctor:doctor", "Look at everything that a deployment needs: ok, warn or fail, with the fix."),
+    audit=("streams.cli.audit:audit", "Look for what is wrong in the ERP's data, in the captured topics alone."),
     dlq=("streams.cli.dlq:app", "Dead letters and parked deliveries: list, retry, drop."),
     pause=(
         "streams.cli.pause:pause",

@@ -1,0 +1,93 @@
+"""Kafka: whether it lets us in, whether the topics are as they should be, and whether anybody reads them."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from streams.core.errors import OwddError
+from streams.ingest.captured_topics import check_spelling
+from streams.kafka import client
+from streams.kafka.security import KafkaConfig
+from streams.kafka.topics import captured
+from streams.messages.protocol import specs
+from streams.operations.doctor.findings import Finding, Patient, failed, ok
+from streams.operations.lag_report import lag_report
+from streams.operations.site_setup import changed_mapping
+from streams.operations.topic_admin import apply_topics
+
+_SHOWN = 4
+_LOSES = ("cleanup.policy", "retention.ms", "retention.bytes", "min.compaction.lag.ms", "partitions")
+"""Differences by which records are lost, or a worker refuses to start."""
+
+
+async def broker(patient: Patient) -> AsyncIterator[Finding]:
+    """What the broker says; everything else that needs it comes after."""
+    settings = patient.settings
+    admin = client.admin_client(KafkaConfig.of(settings))
+    await admin.start()
+    try:
+        existing = set(await admin.list_topics())
+        brokers = len((await admin.describe_cluster())["brokers"])
+    finally:
+        await admin.close()
+    yield ok("broker", f"{settings.kafka_bootstrap} lets us in ({settings.kafka_protocol})")
+    if settings.replication < min(3, brokers):
+        fix = "Set it to 3 before the topics are made; kafka-reassign-partitions changes existing ones"
+        yield Finding("replication", "warn", f"OWDD_REPLICATION is {settings.replication}, with {brokers} brokers", fix)
+    try:
+        check_spelling(captured(patient.mapping), existing)
+    except OwddError as error:
+        yield failed("captured topics", error)
+    for finding in _topics(await apply_topics(KafkaConfig.of(settings), [*specs(settings, patient.mapping)], execute=False)):
+        yield finding
+
+
+def _topics(plan: list[dict[str, Any]]) -> Iterator[Finding]:
+    missing = [item["topic"] for item in plan if item["action"] == "create"]
+    if missing:
+        text = f"{len(missing)} topics are missing: {_some(missing)}"
+        yield Finding("topics", "fail", text, "Create them", "owdd topics apply --execute")
+    for item in plan:
+        for difference in item["differences"]:
+            dangerous = difference.startswith(_LOSES)
+            if difference.startswith("partitions"):
+                fix, command = "Set OWDD_PARTITIONS to what the topics have; only a new OWDD_APP_ID can begin with another", ""
+            else:
+                wanted = difference.partition(": ")[0]
+                fix, command = "Set it as specified", _alter(item["topic"], wanted, item["config"].get(wanted, ""))
+            yield Finding("topics", "fail" if dangerous else "warn", f"{item['topic']}: {difference}", fix, command)
+    if all(item["action"] == "ok" for item in plan):
+        yield ok("topics", f"{len(plan)} are as specified")
+
+
+def _alter(topic: str, name: str, value: str) -> str:
+    return f"kafka-configs --alter --topic {topic} --add-config {name}={value}"
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
+
+
+async def state(patient: Patient) -> AsyncIterator[Finding]:
+    """Whether the state was built with this mapping."""
+    changed = await changed_mapping(patient.settings, patient.mapping)
+    if changed:
+        fix = "Rebuild, or accept the mapping where the old rows are right under it (docs/operations.md#changing-the-mapping)"
+        yield Finding("mapping", "fail", f"state was built with another mapping: {_some(changed)} changed", fix)
+    else:
+        yield ok("mapping", "state was built with it, or there is none yet")
+
+
+async def readers(patient: Patient) -> AsyncIterator[Finding]:
+    """Whether workers are in their groups."""
+    members: dict[str, int] = {}
+    behind: dict[str, int] = {}
+    for lag in await lag_report(patient.settings, patient.mapping):
+        members[lag.group] = lag.members
+        behind[lag.group] = behind.get(lag.group, 0) + lag.records
+    for group, count in members.items():
+        if not count:
+            fix = "Start workers; a rebuild or a changed OWDD_APP_VERSION makes new groups"
+            text = f"nobody is in group {group}, and {behind[group]:,} records wait"
+            yield Finding("workers", "warn", text, fix, "owdd run")
+    if all(members.values()):
+        yield ok("workers", f"every group has members; {sum(behind.values()):,} records wait")
