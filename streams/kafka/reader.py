@@ -6,6 +6,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams.kafka.client import admin_client
 from streams.kafka.client import consumer as new_consumer
 from streams.kafka.security import KafkaConfig
 
@@ -50,6 +51,21 @@ async def read_span(consumer: AIOKafkaConsumer, place: TopicPartition, begin: in
                     yield record
     # Or it would be fetched on, and hold up the next question.
     consumer.pause(place)
+
+
+async def partitions_of(kafka: KafkaConfig, topics: Iterable[str]) -> dict[str, list[int]]:
+    """The partitions of each topic; none of one that does not exist.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    admin = admin_client(kafka)
+    await admin.start()
+    try:
+        described = await admin.describe_topics(list(topics))
+    finally:
+        await admin.close()
+    return {item["topic"]: sorted(part["partition"] for part in item["partitions"]) for item in described}
 
 
 async def read_to_end(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> AsyncIterator[Any]:

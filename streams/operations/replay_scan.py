@@ -12,8 +12,7 @@ from typing import Any, TypeAlias
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.core.errors import ConfigurationError, RefusedError
-from streams.kafka import client
-from streams.kafka.reader import committed_reader, read_span
+from streams.kafka.reader import committed_reader, partitions_of, read_span
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import captured
 from streams.mapping import Mapping
@@ -103,7 +102,7 @@ class Scanner:
 
     async def _spans(self, consumer: AIOKafkaConsumer) -> AsyncIterator[tuple[TopicPartition, int, int]]:
         """What to read of each partition: from the first record that may match to the end, where newer versions are."""
-        for topic, numbers in (await _partitions(KafkaConfig.of(self._settings), self._topics)).items():
+        for topic, numbers in (await partitions_of(KafkaConfig.of(self._settings), self._topics)).items():
             places = [TopicPartition(topic, number) for number in numbers if self._selection.partition in (None, number)]
             if not places:
                 continue
@@ -147,16 +146,6 @@ class Scanner:
             for entry in entries
             if entry.origin is not None and (not codes or entry.code in codes)
         }
-
-
-async def _partitions(kafka: KafkaConfig, topics: list[str]) -> dict[str, list[int]]:
-    admin = client.admin_client(kafka)
-    await admin.start()
-    try:
-        described = await admin.describe_topics(topics)
-    finally:
-        await admin.close()
-    return {item["topic"]: sorted(part["partition"] for part in item["partitions"]) for item in described}
 
 
 def selected_topics(mapping: Mapping, selection: ReplaySelection) -> list[str]:
