@@ -44,7 +44,8 @@ class _Touched:
     """A buyer in work.
 
     ``rows``: a customer or contact row changed; ``again``: one came again, so what followed from it may be lost. ``was``: of
-    addresses whether they were the account's before, and ``default`` which was its first. ``named``: the addresses that contact
+    addresses whether they were the account's before, and ``default`` which was its first; ``moved``: contact rows that name
+    other addresses. ``named``: the addresses that contact
     rows named or name, ``everybody`` if something else changed. ``queries`` and ``sweeps``: orders that ask, by order, and what
     is left of earlier changes.
     """
@@ -57,6 +58,7 @@ class _Touched:
     again: bool = False
     everybody: bool = False
     was: dict[str, bool] = field(default_factory=dict)
+    moved: set[int] = field(default_factory=set)
     default: str | None = None
     named: set[str] = field(default_factory=set)
     queries: dict[int, RecipientsQueryChange] = field(default_factory=dict)
@@ -67,6 +69,12 @@ class _Touched:
         """Have every person of the account in its row."""
         if self.persons is not None:
             self.persons.read_all()
+
+    def address_of(self, contact: int) -> str | None:
+        """The address of a person of the account; reads the page that has it."""
+        if self.persons is not None:
+            self.persons.read_person(contact)
+        return buyers.address_of(self.row, contact)
 
     def changed(self) -> set[str]:
         """The addresses that came to or went from the account."""
@@ -118,7 +126,7 @@ class BuyersHandler:
         self._topics = topics
         self._metrics = metrics
         self._buyers = Codec("b", buyers.BuyerRow)
-        self._recipients = OrderRecipients(topics)
+        self._recipients = OrderRecipients(topics, lambda unit, rest: unit.emit(topics.buyers, rest))
         self.held = HeldIndex()
         self._erased = ErasedIndex(self.name, digest, topics, metrics)
 
@@ -199,6 +207,7 @@ class BuyersHandler:
             else:
                 item.persons.read_all()
         old, default = buyers.cell_at(row, change), buyers.default_address(row)
+        first = buyers.address_of(row, int(change.pk)) if contact else None
         before = dict.fromkeys(buyers.account_addresses(row), True)
         named = buyers.addresses_concerned(row, change) if contact else set()
         if not buyers.apply(row, change):
@@ -210,6 +219,8 @@ class BuyersHandler:
         for address in (*named, *buyers.account_addresses(row)):
             item.was.setdefault(address, False)
         item.again |= old is not None and old.position == change.position
+        if contact and buyers.address_of(row, int(change.pk)) != first:
+            item.moved.add(int(change.pk))
         item.named |= named
         item.everybody |= not contact
         return True
@@ -257,11 +268,11 @@ class BuyersHandler:
             return
         if item.rows and row.asked:
             other = buyers.default_address(row) != item.default
-            every = [RecipientsSweep(())] if item.again else concerned(item.changed(), default=other)
+            every = [RecipientsSweep(())] if item.again else concerned(item.changed(), item.moved, default=other)
             item.sweeps += [RecipientsSweepChange(key, 0, b"", item.lane, item.caused_at, sweep) for sweep in every]
         self._read_for_answers(item)
         addresses, default = buyers.account_addresses(row), buyers.default_address(row)
-        account = Account(key, addresses, default, version_bytes(row.version))
+        account = Account(key, addresses, default, version_bytes(row.version), item.address_of)
         for sweep in item.sweeps:
             self._recipients.sweep(unit, account, sweep)
         for query in item.queries.values():

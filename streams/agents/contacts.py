@@ -1,11 +1,14 @@
-"""Contacts agent: buyers' parts by e-mail address in, desired contacts out."""
+"""Contacts agent: buyers' parts by e-mail address in, desired contacts out; orders learn whether anybody has an address."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+from streams.agents import order_recipients
 from streams.agents.change_tally import ChangeTally
 from streams.agents.emitter import unpack_records
 from streams.agents.erasure_filter import ErasedIndex, ErasureFilter
 from streams.agents.held import HeldIndex
+from streams.agents.order_recipients import Account, OrderRecipients
 from streams.domain import contact_projection
 from streams.domain.digester import Digester
 from streams.domain.versioned import next_version, version_bytes
@@ -13,10 +16,27 @@ from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec, UnitOfWork
 from streams.mapping import Mapping
-from streams.messages.changes import EVERYWHERE
-from streams.messages.kinds import DesiredContactChange, ErasureChange
+from streams.messages.changes import EVERYWHERE, Change, RecipientsSweep
+from streams.messages.kinds import DesiredContactChange, ErasureChange, RecipientsQueryChange, RecipientsSweepChange
 from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
+
+
+@dataclass(slots=True)
+class _Touched:
+    """A contact in work.
+
+    ``parts``: a buyer's part came; ``again``: one came again, so what followed from it may be lost. ``queries`` and ``sweeps``:
+    orders that ask, by order, and what is left of earlier changes.
+    """
+
+    row: contact_projection.ContactRow
+    lane: int
+    caused_at: int
+    parts: bool = False
+    again: bool = False
+    queries: dict[int, RecipientsQueryChange] = field(default_factory=dict)
+    sweeps: list[RecipientsSweepChange] = field(default_factory=list)
 
 
 class ContactsHandler:
@@ -29,6 +49,7 @@ class ContactsHandler:
         self._topics = topics
         self._metrics = metrics
         self._contacts = Codec("c", contact_projection.ContactRow)
+        self._recipients = OrderRecipients(topics, lambda unit, rest: unit.emit(topics.contacts, rest))
         self.held = HeldIndex()
         self._erased = ErasedIndex(self.name, digest, topics, metrics)
 
@@ -43,34 +64,66 @@ class ContactsHandler:
         self._erased.clear()
 
     def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
-        """Fold every part, then merge each touched contact once."""
-        touched: dict[str, tuple[contact_projection.ContactRow, int, int]] = {}
+        """Fold every part, then merge each touched contact once, and answer the orders that ask."""
+        touched: dict[str, _Touched] = {}
         tally = ChangeTally(self._metrics, self.name)
         erasures = ErasureFilter(self._erased, unit)
         for change in erasures.filter(unpack_records(self._topics.contacts, records)):
-            row, lane, caused_at = touched.get(change.key) or (
-                self._contacts.load(unit, change.key),
-                change.lane,
-                change.caused_at,
-            )
-            applied = contact_projection.apply(row, change)
-            tally.count(change, applied=applied)
-            if applied:
-                touched[change.key] = (row, min(lane, change.lane), min(caused_at, change.caused_at))
+            tally.count(change, applied=self._fold(unit, change, touched))
         if erasures.requests:
             self._forget(unit, erasures)
-        for address, (row, lane, caused_at) in touched.items():
-            if address in erasures.requests:
-                # Its row was deleted above, and saving it now would bring the person back.
-                continue
+        for address, item in touched.items():
+            if address not in erasures.requests:
+                # Those rows were deleted above, and saving them now would bring the person back.
+                self._project(unit, address, item)
+        return tally.show()
+
+    def _fold(self, unit: UnitOfWork, change: Change, touched: dict[str, _Touched]) -> bool:
+        item = touched.get(change.key)
+        if item is None:
+            item = _Touched(self._contacts.load(unit, change.key), change.lane, change.caused_at)
+        if isinstance(change, RecipientsQueryChange):
+            if change.row.own != change.key:
+                # The address is that of an erased person.
+                return False
+            item.queries[int(change.pk)] = change
+        elif isinstance(change, RecipientsSweepChange):
+            item.sweeps.append(change)
+        else:
+            old = item.row.parts.get(str(change.pk))
+            if not contact_projection.apply(item.row, change):
+                return False
+            item.parts, item.again = True, item.again or (old is not None and old.position == change.position)
+        touched[change.key] = item
+        item.lane, item.caused_at = min(item.lane, change.lane), min(item.caused_at, change.caused_at)
+        return True
+
+    def _project(self, unit: UnitOfWork, address: str, item: _Touched) -> None:
+        row = item.row
+        if item.parts:
             row.version = next_version(row.version, unit.now_us)
             row.held = self.held.update(unit, address, row.held, contact_projection.held_code(row, self._mapping))
             wanted = contact_projection.desired(row, self._mapping)
             position = version_bytes(row.version)
-            unit.emit(self._topics.desired, DesiredContactChange(address, 0, position, lane, caused_at, wanted))
-            self._contacts.save(unit, address, row)
-            self.held.persist(unit, address, row.held)
-        return tally.show()
+            unit.emit(self._topics.desired, DesiredContactChange(address, 0, position, item.lane, item.caused_at, wanted))
+            projected = row.projected if wanted.held else wanted.fields is not None
+            if row.asked and (item.again or projected != row.projected):
+                sweep = RecipientsSweep(())
+                item.sweeps.append(RecipientsSweepChange(address, 0, b"", item.lane, item.caused_at, sweep))
+            row.projected = projected
+        self._answer_orders(unit, address, item)
+        self._contacts.save(unit, address, row)
+        self.held.persist(unit, address, row.held)
+
+    def _answer_orders(self, unit: UnitOfWork, address: str, item: _Touched) -> None:
+        """Answer the orders that have the address on them: it is theirs if anybody has it."""
+        row = item.row
+        contact = Account(address, (address,) if row.projected else (), None, version_bytes(row.version))
+        for sweep in item.sweeps:
+            self._recipients.sweep(unit, contact, sweep)
+        for query in item.queries.values():
+            self._recipients.answer(unit, contact, query)
+        row.asked = row.asked or bool(item.queries)
 
     def _forget(self, unit: UnitOfWork, erasures: ErasureFilter) -> None:
         """Drop the contacts of the erased, and pass on that everybody must forget them."""
@@ -80,6 +133,7 @@ class ContactsHandler:
             if unit.get(key) is not None:
                 erasures.count([erasures.digests[address]])
             unit.put(key, None)
+            order_recipients.forget(unit, address)
             published = ErasureChange(EVERYWHERE, address, b"", change.lane, change.caused_at, change.row)
             unit.emit_everywhere(self._topics.orders, published)
             unit.emit_everywhere(self._topics.buyers, published)

@@ -33,11 +33,16 @@ from streams.observability.metrics import Metrics
 _BLOCKS = (ChangeKind.LINE_OWNERSHIP, ChangeKind.LINE_QUERY)
 _RECORD_ONLY = (
     ChangeKind.RECIPIENTS_REPLY,
+    ChangeKind.ORDER_RECIPIENT,
     ChangeKind.CREDITED_AMOUNT,
     ChangeKind.RESEND_REQUEST,
     ChangeKind.FOLLOW_UP_DELIVERED,
 )
 """What changes only the order's record. Its buyer needs no fact of it; in reply to the buyer's own it would be a loop."""
+
+
+_UNPLACED = " recipient"
+"""Behind an order's id: its record is counted as held, beside the order itself, which may be frozen."""
 
 
 class StatusRow(msgspec.Struct, array_like=True, gc=False):
@@ -285,8 +290,8 @@ class OrdersHandler:
         if change.kind is ChangeKind.FOLLOW_UP_DELIVERED:
             item.row.follow_up_delivered = True
             return True
-        if change.kind is ChangeKind.RECIPIENTS_REPLY:
-            return recipients.apply(item.row, change, self._mapping)
+        if change.kind in (ChangeKind.RECIPIENTS_REPLY, ChangeKind.ORDER_RECIPIENT):
+            return recipients.apply(item.row, change)
         old = orders.cell_at(item.row, change)
         if change.kind is ChangeKind.LINE and item.variants is None:
             item.variants = orders.variants(item.row)
@@ -333,8 +338,11 @@ class OrdersHandler:
         if not isinstance(result, orders.Held) or result.withdrawn:
             emitter = ChangeEmitter(unit, version_bytes(row.version), item.lane, item.caused_at)
             self._publish(emitter, order, item, live, work.seen)
+            code = "recipient_unknown" if self._records.is_strangers(row, live) else None
+            row.unplaced = self.held.update(unit, f"{order}{_UNPLACED}", row.unplaced, code)
         self._orders.save(unit, str(order), row)
         self.held.persist(unit, str(order), row.held)
+        self.held.persist(unit, f"{order}{_UNPLACED}", row.unplaced)
 
     def _hold(self, unit: UnitOfWork, order: int, row: orders.OrderRow, result: orders.DocumentState) -> None:
         """Remember whether the order is held or frozen; drop the last workable rows of one that is neither."""

@@ -62,7 +62,7 @@ class PersonPages:
             # Another first person, or none, makes a difference that only all of them show.
             self.read_all()
             return
-        self._person(pk)
+        self.read_person(pk)
         cell, move = self._row.contacts.get(pk), self._row.moves.get(pk)
         emails = cell.row.named if cell is not None and cell.row is not None else ()
         for address in {*named, *emails, *(move.left if move is not None else ())}:
@@ -77,7 +77,7 @@ class PersonPages:
         if address in page.published:
             self._row.published_addresses[address] = page.published[address]
         for pk in page.people.get(address, ()):
-            self._person(pk)
+            self.read_person(pk)
 
     def read_all(self) -> None:
         """Read every page."""
@@ -146,7 +146,8 @@ class PersonPages:
         elif (after := codec.encode(page)) != before:
             self._unit.put(codec.key(name), after)
 
-    def _person(self, pk: int) -> None:
+    def read_person(self, pk: int) -> None:
+        """Read one contact row, and nobody else who has its addresses."""
         if not self._whole and pk not in self._known_persons:
             self._put(pk, _persons.load(self._unit, self._of_person(pk)))
 

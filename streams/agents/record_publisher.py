@@ -4,16 +4,21 @@ The part of the orders agent that speaks to the outbox (``docs/delivery-rules.md
 """
 
 from streams.agents.emitter import ChangeEmitter
-from streams.domain import order_record
+from streams.domain import order_record, recipients
 from streams.domain.credits import shares
 from streams.domain.erasure import NOBODY
 from streams.domain.money import cents
 from streams.domain.orders import Live, OrderRow, own_address
-from streams.domain.recipients import recipient, unsure
 from streams.mapping import Mapping
 from streams.mapping.delivery import OrderRecords
-from streams.messages.changes import CreditedAmount, DesiredFollowUp, DesiredRecord, RecipientsQuery
-from streams.messages.kinds import CreditedAmountChange, DesiredFollowUpChange, DesiredRecordChange, RecipientsQueryChange
+from streams.messages.changes import CreditedAmount, DesiredFollowUp, DesiredRecord, OrderRecipient, RecipientsQuery
+from streams.messages.kinds import (
+    CreditedAmountChange,
+    DesiredFollowUpChange,
+    DesiredRecordChange,
+    OrderRecipientChange,
+    RecipientsQueryChange,
+)
 from streams.messages.topics import Topics
 
 _PLACES = 8
@@ -30,8 +35,9 @@ class RecordPublisher:
         self._topics = topics
 
     def publish_credits(self, emitter: ChangeEmitter, credit: int, row: OrderRow, live: Live | None) -> None:
-        """Tell every order what a credit note gives back of it, and those of which it gives nothing any more."""
-        given = shares(row, live) if live is not None and self._orders is not None else {}
+        """Publish to every order what a credit note gives back of it, and that of others it gives nothing any more."""
+        wanted = self._orders is not None or self._follow_ups is not None
+        given = shares(row, live) if live is not None and wanted else {}
         row.credited.extend(given.keys() - set(row.credited))
         for order in row.credited:
             published = CreditedAmount(given[order], live.fact.at) if live is not None and order in given else None
@@ -40,7 +46,7 @@ class RecordPublisher:
     def publish(
         self, emitter: ChangeEmitter, order: int, row: OrderRow, live: Live | None, items: order_record.Items, *, again: bool
     ) -> None:
-        """Publish the record or the follow-up, and ask the buyer when it is not known whose they are.
+        """Publish the record or the follow-up, and ask whose they are when it is not known.
 
         Args:
             emitter: where the changes go in this unit.
@@ -48,18 +54,28 @@ class RecordPublisher:
             row: its state, which remembers what was published.
             live: what it is worth, if it is live.
             items: the variants of its lines.
-            again: a change came again, so what followed from it may be lost: the buyer is asked in any case.
+            again: a change came again, so what followed from it may be lost: it is asked and published in any case.
         """
-        if row.recipient is not None and (live is None or live.buyer != row.recipient.buyer):
-            # Who is not the buyer does not say when its addresses change.
-            row.recipient = None
-        shown = live if live is not None and self._shown(live) else None
-        if shown is not None and (unsure(row, shown) or (again and row.recipient is not None)):
-            emitter.emit(self._topics.buyers, RecipientsQueryChange, shown.buyer, order, RecipientsQuery(own_address(row)))
+        recipients.forget_replies(row, live)
+        placed = live if live is not None and self._placed(row, live) else None
+        if placed is not None:
+            self._ask(emitter, order, row, placed, again=again)
+            if recipients.waiting(row, placed):
+                # Whatever shows to somebody stays until it is known whose it is.
+                return
+        shown = placed if placed is not None and self._shown(placed) else None
         if self._follow_ups is not None:
             self._follow_up(emitter, order, row, shown if shown is not None and shown.fact.credit else None)
+            whose = None if placed is None else recipients.recipient(row, placed)
+            self._inform_credits(emitter, order, row, whose, again=again)
         if self._orders is not None:
             self._record(emitter, order, row, None if shown is None or shown.fact.credit else shown, items, self._orders)
+
+    def is_strangers(self, row: OrderRow, live: Live | None) -> bool:
+        """Whether there is no record because the address on the order is nobody's."""
+        if live is None or live.fact.credit or self._orders is None or not self._shown(live):
+            return False
+        return recipients.is_strangers(row, live)
 
     def _shown(self, live: Live) -> bool:
         """Whether the document itself goes to Dotdigital."""
@@ -76,6 +92,29 @@ class RecordPublisher:
             )
         return self._orders is not None
 
+    def _placed(self, row: OrderRow, live: Live) -> bool:
+        """Whether it matters whom the document belongs to: it is shown, or given back by a credit note that may be."""
+        credited = any(cell.row is not None for cell in row.credits.values())
+        return self._shown(live) or (self._follow_ups is not None and credited and not live.fact.credit)
+
+    def _ask(self, emitter: ChangeEmitter, order: int, row: OrderRow, live: Live, *, again: bool) -> None:
+        known, asked = row.recipient, recipients.question(row, live)
+        if asked is not None and (recipients.unsure(row, live) or again):
+            known.question = asked
+            query = RecipientsQuery(own_address(row), asked.contact)
+            emitter.emit(self._topics.buyers, RecipientsQueryChange, live.buyer, order, query)
+        address = None if asked is None else recipients.doubtful_address(row)
+        if address is not None and not recipients.unsure(row, live) and (known.own is None or again):
+            emitter.emit(self._topics.contacts, RecipientsQueryChange, address, order, RecipientsQuery(address))
+
+    def _inform_credits(self, emitter: ChangeEmitter, order: int, row: OrderRow, whose: str | None, *, again: bool) -> None:
+        """Publish to the credit notes whom the order belongs to, once and whenever that changes."""
+        digest = recipients.group_of(whose)
+        for credit, cell in row.credits.items():
+            if cell.row is not None and (again or row.recipient.informed.get(credit) != digest):
+                row.recipient.informed[credit] = digest
+                emitter.emit(self._topics.orders, OrderRecipientChange, str(credit), order, OrderRecipient(whose))
+
     def _record(
         self,
         emitter: ChangeEmitter,
@@ -85,7 +124,7 @@ class RecordPublisher:
         items: order_record.Items,
         wanted: OrderRecords,
     ) -> None:
-        whose = None if shown is None else recipient(row, shown)
+        whose = None if shown is None else recipients.recipient(row, shown)
         place = (
             None
             if shown is None or whose is None or shown.fact.number is None
@@ -108,7 +147,7 @@ class RecordPublisher:
         """The recipient may change until Dotdigital has the follow-up; that of an erased person goes to nobody else."""
         if row.follow_up_recipient == NOBODY:
             return
-        whose = None if row.follow_up_delivered or shown is None else recipient(row, shown)
+        whose = None if row.follow_up_delivered or shown is None else recipients.recipient(row, shown)
         if row.follow_up_recipient is not None and row.follow_up_recipient not in (whose, *row.former_follow_up_recipients):
             row.former_follow_up_recipients = [*row.former_follow_up_recipients, row.follow_up_recipient][-_PLACES:]
         row.follow_up_recipient = whose

@@ -214,6 +214,7 @@ def _header(table: mapped.Header, mapping: Mapping) -> TableReader:
             type=values.reference(column_of(row, table.type), table.type),
             status=values.reference(column_of(row, table.status), table.status),
             excluded=table.channel is not None and listed(column_of(row, table.channel)) in mapping.exclude.channels,
+            contact=None if table.contact is None else values.reference(column_of(row, table.contact), table.contact),
         )
 
     fields: dict[str, tuple[str, ...]] = {"number": (table.number,)}

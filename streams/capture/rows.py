@@ -57,6 +57,7 @@ class Header(Row, frozen=True, tag=3):
     """The head of an order, credit note or quote.
 
     ``dated``: its date says when it was placed; 1900-01-01 does not. ``excluded``: the mapping excludes its channel.
+    ``contact``: the contact row of the person who ordered.
     """
 
     number: str | None
@@ -66,6 +67,7 @@ class Header(Row, frozen=True, tag=3):
     status: int | None
     dated: bool = True
     excluded: bool = False
+    contact: int | None = None
 
 
 class Detail(Row, frozen=True, tag=4):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from streams.core.clock import Clock
 from streams.core.lanes import Lane
 from streams.kafka.producer import BatchProducer
-from streams.messages.kinds import RemovalTickChange
+from streams.messages.removal_kinds import RemovalTickChange
 from streams.messages.removals import BRAKE_PARTITION, RemovalTick
 from streams.messages.topics import Topics
 

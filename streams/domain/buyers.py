@@ -195,6 +195,12 @@ def default_address(row: BuyerRow) -> str | None:
     return first[1] if first is not None else next(iter(_own_addresses(row)), None)
 
 
+def address_of(row: BuyerRow, contact: int) -> str | None:
+    """The first address of a person of the account, by contact row."""
+    cell = row.contacts.get(contact)
+    return next(iter(_emails(cell)), None) if _customer(row) is not None else None
+
+
 def is_frozen(key: str, row: BuyerRow) -> bool:
     """Whether the addresses of a buyer that cannot be worked out show what it was, and not nothing."""
     return first_person(row) is not None and (is_person(key) or _customer(row) is not None)

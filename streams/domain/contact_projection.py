@@ -35,13 +35,15 @@ class ContactRow(msgspec.Struct, array_like=True, gc=False):
     """The state of one address: what each buyer says about it.
 
     ``shared``: more buyers than :data:`MOST_BUYERS` had the address, and some are not here. ``held``: why it is not worked
-    out, and since when.
+    out, and since when. ``projected``: the contact should exist; ``asked``: an order with the address has asked for that.
     """
 
     parts: dict[str, Versioned[AnyContribution]] = {}
     version: int = 0
     shared: bool = False
     held: HeldReason | None = None
+    projected: bool = False
+    asked: bool = False
 
 
 def apply(row: ContactRow, change: Change) -> bool:

@@ -15,8 +15,17 @@ from streams.capture.addresses import mentioned
 from streams.domain.buyers import ERASED, BuyerRow, Move, is_person
 from streams.domain.last_workable import LastWorkable
 from streams.domain.orders import OrderRow
+from streams.domain.recipient_state import RecipientState
 from streams.domain.versioned import Versioned
-from streams.messages.changes import AddressLeft, BuyerContribution, Change, ChangeKind, RecipientsQuery, RecipientsReply
+from streams.messages.changes import (
+    AddressLeft,
+    BuyerContribution,
+    Change,
+    ChangeKind,
+    OrderRecipient,
+    RecipientsQuery,
+    RecipientsReply,
+)
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Change)
@@ -61,8 +70,8 @@ def _scrubbed_row(row: T, erased: Erased) -> T:
         case rows.Detail(email=str(email)) if erased(email):
             return replace(row, email=None, erased=True)
         case RecipientsQuery(own=str(own)) if erased(own):
-            return replace(row, own=None)
-        case RecipientsReply(address=str(address)) if erased(address):
+            return replace(row, own=ERASED)
+        case RecipientsReply(address=str(address)) | OrderRecipient(address=str(address)) if erased(address):
             return replace(row, address=None)
         case BuyerContribution():
             first, last = (_name(name, erased) for name in (row.first_name, row.last_name))
@@ -196,6 +205,22 @@ def _without_last(last: LastWorkable, erased: ErasedDigests) -> LastWorkable:
     return replace(last, details=details)
 
 
+def _in_recipient(known: RecipientState) -> Iterator[str | None]:
+    yield known.own.address if known.own is not None else None
+    yield known.reply.address if known.reply is not None else None
+    yield from (cell.row.address for cell in known.orders.values() if cell.row is not None)
+
+
+def _without_recipient(known: RecipientState, erased: ErasedDigests) -> RecipientState:
+    own, reply = known.own, known.reply
+    return replace(
+        known,
+        own=None if own is None or own.address in erased else own,
+        reply=None if reply is None else replace(reply, address=_kept(reply.address, erased)),
+        orders=_without_cells(known.orders, erased),
+    )
+
+
 _ORDER_FIELDS: Final[Mapping[str, _Field]] = {
     "last": _Field(lambda last: (detail.email for detail in last.details.values()), _without_last),
     "details": _Field(_in_details, _without_cells),
@@ -210,12 +235,7 @@ _ORDER_FIELDS: Final[Mapping[str, _Field]] = {
         lambda addresses: addresses,
         lambda addresses, erased: [address for address in addresses if address not in erased],
     ),
-    "recipient": _Field(
-        lambda known: () if known is None else (known.own, known.address),
-        lambda known, erased: (
-            None if known is None else replace(known, own=_kept(known.own, erased), address=_kept(known.address, erased))
-        ),
-    ),
+    "recipient": _Field(_in_recipient, _without_recipient),
 }
 """Where an order's row may hold an address."""
 

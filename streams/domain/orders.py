@@ -12,9 +12,11 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 
 from streams.capture import rows
+from streams.domain.buyers import ERASED
 from streams.domain.held_reason import HeldReason
 from streams.domain.last_workable import LastWorkable, keep, keep_header, lowest, note_unpriced, with_readable_address, workable
 from streams.domain.money import EXACT
+from streams.domain.recipient_state import RecipientState
 from streams.domain.versioned import Versioned, is_not_older, merged
 from streams.mapping import Mapping
 from streams.mapping.model import Currency
@@ -24,18 +26,6 @@ T = TypeVar("T")
 
 MOST_ROWS = 5_000
 """Rows of one order that are remembered, deleted ones included; its record of 5,000 lines has about half a megabyte."""
-
-
-class Recipient(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Whom an order belongs to by its buyer's word (at ``position``), as long as the order's own address is ``own``.
-
-    It is the choice, not the list that it was made from: a large account's addresses would stand in each of its orders.
-    """
-
-    buyer: str
-    position: bytes
-    own: str | None
-    address: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +45,7 @@ class OrderRow(msgspec.Struct, array_like=True, gc=False):
     back of this order, by their id. ``records``: the places (recipient, key) of this order's record, the current one last;
     ``follow_up_recipient``: whom the follow-up is for, empty if it was an erased person; ``former_follow_up_recipients``:
     whom before; ``follow_up_delivered``: Dotdigital has it. ``erased``: digests of those who were taken out of this row.
-    ``too_large``: there were more rows than :data:`MOST_ROWS`, and some are not here.
+    ``too_large``: there were more rows than :data:`MOST_ROWS`, and some are not here. ``unplaced``: its record is nobody's.
     """
 
     header: Versioned[rows.Header] | None = None
@@ -71,7 +61,7 @@ class OrderRow(msgspec.Struct, array_like=True, gc=False):
     credited: list[int] = []
     credits: dict[int, Versioned[CreditedAmount]] = {}
     returns: dict[int, Versioned[rows.Return]] = {}
-    recipient: Recipient | None = None
+    recipient: RecipientState = msgspec.field(default_factory=RecipientState)
     records: list[tuple[str, str]] = []
     follow_up_recipient: str | None = None
     erased: list[bytes] = []
@@ -79,6 +69,7 @@ class OrderRow(msgspec.Struct, array_like=True, gc=False):
     follow_up_delivered: bool = False
     too_large: bool = False
     last: LastWorkable = msgspec.field(default_factory=LastWorkable)
+    unplaced: HeldReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +77,7 @@ class Live:
     """An order that contributes: its fact, the key of its buyer, and its net in its own currency.
 
     ``frozen``: the code of the first row that no longer says what it must; its last workable version stands in for it.
+    ``contact``: the contact row of the person who ordered.
     """
 
     fact: OrderFact
@@ -93,6 +85,7 @@ class Live:
     net: Decimal
     currency: Currency
     frozen: str | None = None
+    contact: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,19 +187,11 @@ def variants(row: OrderRow) -> set[int]:
 
 
 def own_address(row: OrderRow) -> str | None:
-    """The address on the order itself."""
+    """The address on the order itself; :data:`ERASED` if it was that of an erased person, whose place nobody takes."""
     detail = workable(row.details, row.last.details)
-    return None if detail is None else detail.email
-
-
-def account_of(row: OrderRow, mapping: Mapping) -> str | None:
-    """The key of the account that the order names, or named last, unless that is a house account."""
-    detail = workable(row.details, row.last.details)
-    named = (
-        cell.row.customer for cell in _headers(row) if cell.row is not None and not _is_anybodys(cell.row, detail, mapping)
-    )
-    customer = next((customer for customer in named if customer is not None), None)
-    return None if customer is None or customer in mapping.house_accounts else customer_key(customer)
+    if detail is None:
+        return None
+    return ERASED if detail.erased else detail.email
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +241,7 @@ def _worked_out(row: OrderRow, head: _Head, mapping: Mapping) -> DocumentState:
     despatched = max((cell.row.at for cell in row.despatches.values() if cell.row and cell.row.at is not None), default=None)
     credit = mapping.order.types.kind(header.type) == "credit"
     fact = OrderFact(header.number, header.at, status, credit, EXACT.multiply(total.net, currency.rate), despatched)
-    return Live(fact, buyer, total.net, currency, fault)
+    return Live(fact, buyer, total.net, currency, fault, header.contact)
 
 
 def _is_ignored(header: rows.Header, mapping: Mapping) -> bool:

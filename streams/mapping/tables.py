@@ -44,7 +44,10 @@ class Contact(Section):
 
 
 class Header(Section):
-    """The order's head: one row per order, credit note or quote. ``channel``: a column by which orders can be excluded."""
+    """The order's head: one row per order, credit note or quote.
+
+    ``channel``: a column by which orders can be excluded. ``contact``: the contact row of the person who ordered.
+    """
 
     number: Identifier
     at: Identifier
@@ -52,6 +55,7 @@ class Header(Section):
     type: Identifier
     status: Identifier
     channel: Identifier | None = None
+    contact: Identifier | None = None
 
 
 class Detail(Section):

@@ -61,6 +61,7 @@ class ChangeKind(IntEnum):
     FOLLOW_UP_DELIVERED = 35
     SWEEP = 36
     RECIPIENTS_SWEEP = 37
+    ORDER_RECIPIENT = 38
     REMOVAL_TALLY = 50
     REMOVAL_QUERY = 51
     REMOVAL_TICK = 52
@@ -202,32 +203,46 @@ class VariantInfo(_Message, frozen=True, tag=28):
 
 
 class RecipientsQuery(_Message, frozen=True, tag=29):
-    """An order asks its buyer whom its record belongs to, now and whenever that changes; ``own``: the address on it."""
+    """An order asks whom its record belongs to, now and whenever that changes.
+
+    Of its buyer, and of the contact of the address that is on it. ``own``: that address; it is empty if it was an erased
+    person's. ``contact``: the contact row of the person who ordered.
+    """
 
     own: str | None
+    contact: int | None = None
 
 
 class RecipientsReply(_Message, frozen=True, tag=38):
-    """Whom an order's record belongs to, if the address on it is of ``group`` (:func:`streams.domain.recipients.group_of`)."""
+    """Whom an order's record belongs to, if it asked with an own address of ``group`` and with that ``contact``.
+
+    ``stranger``: the address on the order is not the account's. A contact replies with its own address, if anybody has it.
+    """
 
     group: str
     address: str | None
+    contact: int | None = None
+    stranger: bool = False
 
 
 class RecipientsSweep(_Message, frozen=True, tag=39):
-    """What is left of a change of an account's addresses: the orders behind ``after`` that have not learnt of it.
+    """What is left of a change of addresses: the orders behind ``after`` that have not learnt of it.
 
     Attributes:
-        groups: those of the orders concerned, by the address on them; empty: all.
+        groups: those of the orders concerned, by the address on them or by the person who ordered; empty: all.
         after: the last order that was reached, with its group.
         reached: how many orders were reached so far.
-        strangers: only those whose own address is not the account's.
     """
 
     groups: tuple[str, ...]
     after: str = ""
     reached: int = 0
-    strangers: bool = False
+
+
+class OrderRecipient(_Message, frozen=True, tag=41):
+    """Whom the record of an order belongs to, for the credit notes that give it back."""
+
+    address: str | None
 
 
 class CreditedAmount(_Message, frozen=True, tag=31):

@@ -8,7 +8,6 @@ the row that belongs to it, and nothing else; that costs nothing per change. On 
 from typing import ClassVar, Final, TypeAlias, get_args
 
 from streams.capture import rows
-from streams.messages import removals
 from streams.messages.changes import (
     AddressLeft,
     BuyerContribution,
@@ -27,12 +26,20 @@ from streams.messages.changes import (
     LineQuery,
     LineReply,
     OrderFact,
+    OrderRecipient,
     ReadbackWatermark,
     RecipientsQuery,
     RecipientsReply,
     RecipientsSweep,
     Sweep,
     VariantInfo,
+)
+from streams.messages.removal_kinds import (
+    RemovalDecisionChange,
+    RemovalQueryChange,
+    RemovalRulingChange,
+    RemovalTallyChange,
+    RemovalTickChange,
 )
 
 # Captured rows, by ingest. ``pk`` is the row's primary key and ``position`` that of the row version; None is a deleted row, or
@@ -183,17 +190,24 @@ class OrderFactChange(Change, tag=ChangeKind.ORDER_FACT.value):
 
 
 class RecipientsQueryChange(Change, tag=ChangeKind.RECIPIENTS_QUERY.value):
-    """An order asks its buyer for the addresses; key: the buyer, pk: the order."""
+    """An order asks its buyer, or the contact of its own address; key: the buyer, or the address, pk: the order."""
 
     kind: ClassVar[ChangeKind] = ChangeKind.RECIPIENTS_QUERY
     row: RecipientsQuery
 
 
 class RecipientsReplyChange(Change, tag=ChangeKind.RECIPIENTS_REPLY.value):
-    """The reply to an order's question; key: the order, pk: the buyer."""
+    """The reply to an order's question; key: the order, pk: the buyer, or the address."""
 
     kind: ClassVar[ChangeKind] = ChangeKind.RECIPIENTS_REPLY
     row: RecipientsReply
+
+
+class OrderRecipientChange(Change, tag=ChangeKind.ORDER_RECIPIENT.value):
+    """Whom an order belongs to; key: a credit note that gives it back, pk: the order."""
+
+    kind: ClassVar[ChangeKind] = ChangeKind.ORDER_RECIPIENT
+    row: OrderRecipient
 
 
 class BuyerContributionChange(Change, tag=ChangeKind.BUYER_CONTRIBUTION.value):
@@ -295,45 +309,10 @@ class SweepChange(Change, tag=ChangeKind.SWEEP.value):
 
 
 class RecipientsSweepChange(Change, tag=ChangeKind.RECIPIENTS_SWEEP.value):
-    """The rest of a change of an account's addresses that concerns many orders; key: the buyer, pk: 0."""
+    """The rest of a change of addresses that concerns many orders; key: the buyer, or the address, pk: 0."""
 
     kind: ClassVar[ChangeKind] = ChangeKind.RECIPIENTS_SWEEP
     row: RecipientsSweep
-
-
-class RemovalTallyChange(Change, tag=ChangeKind.REMOVAL_TALLY.value):
-    """How many removals a partition asks for; key and pk: the partition."""
-
-    kind: ClassVar[ChangeKind] = ChangeKind.REMOVAL_TALLY
-    row: removals.RemovalTally
-
-
-class RemovalQueryChange(Change, tag=ChangeKind.REMOVAL_QUERY.value):
-    """Every partition is asked for its tally; pk: the round."""
-
-    kind: ClassVar[ChangeKind] = ChangeKind.REMOVAL_QUERY
-    row: removals.RemovalQuery
-
-
-class RemovalTickChange(Change, tag=ChangeKind.REMOVAL_TICK.value):
-    """A round's wait is over; in partition 0, pk: the round."""
-
-    kind: ClassVar[ChangeKind] = ChangeKind.REMOVAL_TICK
-    row: removals.RemovalTick
-
-
-class RemovalRulingChange(Change, tag=ChangeKind.REMOVAL_RULING.value):
-    """What is granted to a partition; key and pk: the partition."""
-
-    kind: ClassVar[ChangeKind] = ChangeKind.REMOVAL_RULING
-    row: removals.RemovalRuling
-
-
-class RemovalDecisionChange(Change, tag=ChangeKind.REMOVAL_DECISION.value):
-    """A person's decision on held removals, in every partition; pk: the kind of removal."""
-
-    kind: ClassVar[ChangeKind] = ChangeKind.REMOVAL_DECISION
-    row: removals.RemovalDecision
 
 
 OrderChange: TypeAlias = (
@@ -349,6 +328,7 @@ OrderChange: TypeAlias = (
     | LineReplyChange
     | CreditedAmountChange
     | RecipientsReplyChange
+    | OrderRecipientChange
     | VariantInfoChange
     | ResendRequestChange
     | FollowUpDeliveredChange
@@ -358,7 +338,7 @@ OrderChange: TypeAlias = (
 BuyerChange: TypeAlias = (
     CustomerRowChange | ContactRowChange | OrderFactChange | RecipientsQueryChange | RecipientsSweepChange | ErasureChange
 )
-ContactChange: TypeAlias = BuyerContributionChange | ErasureChange
+ContactChange: TypeAlias = BuyerContributionChange | RecipientsQueryChange | RecipientsSweepChange | ErasureChange
 ProductChange: TypeAlias = (
     ProductRowChange
     | VariantRowChange

@@ -43,12 +43,16 @@ LOOPS: Final = (
         (
             Step(Participant.ORDERS, "buyers", ChangeKind.RECIPIENTS_QUERY),
             Step(Participant.BUYERS, "orders", ChangeKind.RECIPIENTS_REPLY),
+            Step(Participant.ORDERS, "contacts", ChangeKind.RECIPIENTS_QUERY),
+            Step(Participant.CONTACTS, "orders", ChangeKind.RECIPIENTS_REPLY),
         ),
-        "An account's order names no address, so its record cannot be addressed without its buyer. Without the reply to every"
-        " live order, records would stay with an address that the account has given up.",
-        "order row, query, reply, desired record: 3 after the row. The reply notes the address for which it was given, so the"
-        " order does not ask again. A row that changes the addresses is answered once to each order that it concerns: those"
-        " with an address that came or went, and if the account's first address changed those whose own is not the account's.",
+        "Whom an account's order belongs to depends on the account's addresses, and if the one on the order is none of them, on"
+        " whether anybody has it. Without the reply to every live order, records would stay with an address that the account"
+        " has given up, or show to somebody who did not order.",
+        "order row, query, reply, second query, reply, desired record: 5 after the row. A reply notes the question that it"
+        " answers, so the order does not ask again. A row that changes addresses is answered once to each order that it"
+        " concerns: those with an address that came or went, those whose ordering person has another one, and if the account's"
+        " first address changed those without an address of their own.",
     ),
     Loop(
         "line ownership",
@@ -59,16 +63,19 @@ LOOPS: Final = (
         ),
         "A credit note names the lines that it gives back, never their order. An index by line is the only common key; without"
         " it a credit note whose order was deleted, or has not arrived, would count.",
-        "line row, ownership, reply, credited amount, recipients query, reply, desired record: 6 after the row. A reply never"
-        " asks: the index is written by lines and questions alone, and a question is asked once per line.",
+        "line row, ownership, reply, credited amount, and then as an order row: 8 after the row. A reply never asks: the index"
+        " is written by lines and questions alone, and a question is asked once per line.",
     ),
     Loop(
         "credited lines",
-        (Step(Participant.ORDERS, "orders", ChangeKind.CREDITED_AMOUNT),),
-        "The record of an order shows its net total after refunds, which only its credit notes know. It is a message, not a"
-        " question: the order replies nothing.",
-        "total row of the credit note, credited amount, desired record: 2 after the row, 4 when the order must ask its buyer"
-        " first. It ends at the order, which never writes to its credit notes.",
+        (
+            Step(Participant.ORDERS, "orders", ChangeKind.CREDITED_AMOUNT),
+            Step(Participant.ORDERS, "orders", ChangeKind.ORDER_RECIPIENT),
+        ),
+        "The record of an order shows its net total after refunds, which only its credit notes know. They follow up with the"
+        " person whom the order belongs to, which only the order knows.",
+        "total row of the credit note, credited amount, the order's recipient, desired follow-up: 3 after the row, 7 when the"
+        " order must ask first. A credit note that learns of a recipient publishes no amount, so it ends there.",
     ),
     Loop(
         "resend",
@@ -97,6 +104,7 @@ LOOPS: Final = (
             Step(Participant.ORDERS, "orders", ChangeKind.SWEEP),
             Step(Participant.PRODUCTS, "products", ChangeKind.SWEEP),
             Step(Participant.BUYERS, "buyers", ChangeKind.RECIPIENTS_SWEEP),
+            Step(Participant.CONTACTS, "contacts", ChangeKind.RECIPIENTS_SWEEP),
         ),
         "A status, variant, product, category or account may concern any number of rows. They are worked off in slices;"
         " what is left waits behind the changes that came meanwhile, so an urgent one is not held up, and survives a crash.",

@@ -79,7 +79,8 @@ OWN_TOPICS: Final = (
             ChangeKind.LINE_QUERY: (Participant.ORDERS,),
             ChangeKind.LINE_REPLY: (Participant.ORDERS,),
             ChangeKind.CREDITED_AMOUNT: (Participant.ORDERS,),
-            ChangeKind.RECIPIENTS_REPLY: (Participant.BUYERS,),
+            ChangeKind.RECIPIENTS_REPLY: (Participant.BUYERS, Participant.CONTACTS),
+            ChangeKind.ORDER_RECIPIENT: (Participant.ORDERS,),
             ChangeKind.VARIANT_INFO: (Participant.PRODUCTS,),
             ChangeKind.RESEND_REQUEST: (Participant.OUTBOX,),
             ChangeKind.FOLLOW_UP_DELIVERED: (Participant.OUTBOX,),
@@ -108,7 +109,12 @@ OWN_TOPICS: Final = (
         "buyers' projections by e-mail",
         "Several buyers may have one address, and Dotdigital has one contact for it. Erasures begin here, because they are"
         " about an address.",
-        {ChangeKind.BUYER_CONTRIBUTION: (Participant.BUYERS,), ChangeKind.ERASURE: (Participant.INGEST, Participant.OPERATOR)},
+        {
+            ChangeKind.BUYER_CONTRIBUTION: (Participant.BUYERS,),
+            ChangeKind.RECIPIENTS_QUERY: (Participant.ORDERS,),
+            ChangeKind.RECIPIENTS_SWEEP: (Participant.CONTACTS,),
+            ChangeKind.ERASURE: (Participant.INGEST, Participant.OPERATOR),
+        },
     ),
     _between_stages(
         "products",

@@ -10,7 +10,7 @@ from streams.kafka.security import KafkaConfig
 from streams.messages.audit import RemovalsDecided
 from streams.messages.audit_log import AuditLog
 from streams.messages.changes import EVERYWHERE
-from streams.messages.kinds import RemovalDecisionChange
+from streams.messages.removal_kinds import RemovalDecisionChange
 from streams.messages.removals import BRAKE_PARTITION, Decision, HeldRemovals, RemovalDecision, RemovalKind, read_held
 from streams.messages.topics import Topics
 from streams.settings import Settings

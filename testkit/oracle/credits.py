@@ -19,6 +19,12 @@ def credited(tables: Tables, mapping: Mapping, live: list[LiveOrder]) -> dict[in
     return dict(total)
 
 
+def credited_orders(credit: LiveOrder, owners: dict[int, int | None]) -> set[int]:
+    """The orders of which a credit note gives something back."""
+    found = {owners.get(line.original) for line in credit.lines if line.original is not None}
+    return {order for order in found if order is not None}
+
+
 def shares(credit: LiveOrder, owners: dict[int, int | None]) -> dict[int, Decimal]:
     """What one credit note gives back of each order, in its own currency; ``owners``: line to the order that has it."""
     found: dict[int, Decimal] = defaultdict(Decimal)

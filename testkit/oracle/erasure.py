@@ -9,6 +9,7 @@ from typing import Any
 
 from streams.mapping import Mapping
 from testkit.oracle.addresses import addresses, first_used
+from testkit.oracle.order_facts import ERASED
 from testkit.oracle.row_reading import Row, Tables
 
 
@@ -43,4 +44,4 @@ def _others(field: Any, erased: Collection[str]) -> Any:
 def _unless_erased(field: Any, erased: Collection[str]) -> Any:
     """The first address, which is the only one that an order looks at."""
     first = next(iter(addresses(field)), field)
-    return None if first in erased else first
+    return ERASED if first in erased else first

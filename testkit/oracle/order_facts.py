@@ -15,6 +15,9 @@ from testkit.oracle.row_reading import EXACT, Row, Tables, instant, meaningful, 
 
 _MOST_ROWS = 5_000
 
+ERASED = "(erased)"
+"""Stands in the address column of an order that named an erased person: it is no address, and nobody takes its place."""
+
 
 @dataclass(frozen=True, slots=True)
 class OrderLine:
@@ -41,11 +44,13 @@ class LiveOrder:
     address: str | None
     """The order's own e-mail; only for an order of a house account."""
     own: str | None
-    """The order's own e-mail, whoever the customer is."""
+    """The order's own e-mail, whoever the customer is; :data:`ERASED` if it was an erased person's."""
     amount: Decimal
     """The net in its own currency."""
     currency: Currency
     lines: tuple[OrderLine, ...]
+    contact: int | None = None
+    """The contact row of the person who ordered."""
 
     @property
     def counts(self) -> bool:
@@ -184,7 +189,8 @@ def _judged(order: int, parts: _Parts, mapping: Mapping) -> LiveOrder | str:  # 
         despatched=max((at for at in despatched if at is not None), default=None),
         customer=customer,
         address=own if customer in mapping.house_accounts else None,
-        own=own,
+        own=ERASED if field == ERASED else own,
+        contact=None if o.header.contact is None else reference(header[o.header.contact]),
         amount=net,
         currency=currency,
         lines=tuple(_line(row, mapping) for row in parts.lines.get(order, [])),

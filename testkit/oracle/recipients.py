@@ -1,19 +1,64 @@
 """Whose contact a live order or credit note belongs to (delivery rules §2)."""
 
 from streams.mapping import Mapping
-from testkit.oracle.expected_contacts import customer_addresses
-from testkit.oracle.order_facts import LiveOrder
-from testkit.oracle.row_reading import Tables
+from testkit.oracle.addresses import addresses
+from testkit.oracle.credits import credited_orders
+from testkit.oracle.exclusions import without_excluded
+from testkit.oracle.expected_contacts import customer_addresses, expected_contacts
+from testkit.oracle.frozen import History, thawed
+from testkit.oracle.order_facts import LiveOrder, classified, line_owners
+from testkit.oracle.row_reading import Tables, reference, rows
 
 
 def recipients(tables: Tables, mapping: Mapping, live: list[LiveOrder]) -> dict[int, str]:
     """The address of every live document that has one, by its id."""
-    of_customers = customer_addresses(tables, mapping)
-    found = {order.id: _recipient(order, of_customers.get(order.customer, [])) for order in live}
-    return {order: address for order, address in found.items() if address is not None}
+    found = {order.id: address for order, address in _of_themselves(tables, mapping, live).items() if address is not None}
+    owners, kinds = line_owners(tables, mapping), {order.id: order.kind for order in live}
+    for credit in live:
+        given_back = credited_orders(credit, owners) if credit.kind == "credit" else set()
+        if given_back:
+            found.pop(credit.id, None)
+            first = min(given_back)
+            if kinds.get(first) == "order" and first in found:
+                found[credit.id] = found[first]
+    return found
 
 
-def _recipient(order: LiveOrder, of_customer: list[str]) -> str | None:
-    if order.address is not None:
-        return order.address
-    return order.own if order.own in of_customer else next(iter(of_customer), None)
+def orders_of_nobody(tables: Tables, mapping: Mapping, history: History | None = None) -> int:
+    """How many orders have no record because nobody has the address that is on them."""
+    if mapping.delivery.orders is None:
+        return 0
+    tables = without_excluded(thawed(tables, history or {}, mapping), mapping)
+    found = _of_themselves(tables, mapping, classified(tables, mapping)[0])
+    return sum(
+        address is None and order.own is not None and order.kind == "order" and order.number is not None
+        for order, address in found.items()
+    )
+
+
+def _of_themselves(tables: Tables, mapping: Mapping, live: list[LiveOrder]) -> dict[LiveOrder, str | None]:
+    of_customers, everybody = customer_addresses(tables, mapping), expected_contacts(tables, mapping).keys()
+    people = _people(tables, mapping)
+    found: dict[LiveOrder, str | None] = {}
+    for order in live:
+        of_customer = of_customers.get(order.customer)
+        if order.address is not None:
+            found[order] = order.address
+        elif order.own is None:
+            found[order] = next(iter(of_customer or ()), None)
+        elif order.own in (of_customer or ()) or order.own in everybody:
+            found[order] = order.own
+        else:
+            person = people.get(order.contact or 0)
+            found[order] = person[1] if person is not None and of_customer is not None and person[0] == order.customer else None
+    return found
+
+
+def _people(tables: Tables, mapping: Mapping) -> dict[int, tuple[int | None, str]]:
+    """The account and the first address of every person, by contact row; only those that have one."""
+    names = mapping.contact
+    found = {
+        int(row[names.key]): (reference(row[names.customer]), addresses(row[names.email]))
+        for row in rows(tables, names.table, names.key)
+    }
+    return {key: (customer, several[0]) for key, (customer, several) in found.items() if several}

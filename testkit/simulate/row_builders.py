@@ -108,7 +108,9 @@ def contact(
     }
 
 
-def header(key: int, *, number: str, at: str, customer: Value, type_id: Value, status: Value, done: bool) -> Row:
+def header(
+    key: int, *, number: str, at: str, customer: Value, type_id: Value, status: Value, done: bool, contact: Value = None
+) -> Row:
     return {
         "oh_id": key,
         "oh_order_number": number,
@@ -120,7 +122,7 @@ def header(key: int, *, number: str, at: str, customer: Value, type_id: Value, s
         "oh_cust_order_ref": f"WEB-{100000 + key}",
         "oh_order_complete": done,
         "oh_ot_id": 1,
-        "oh_cc_id": None,
+        "oh_cc_id": contact,
     }
 
 

@@ -305,6 +305,7 @@ class Shop:
                     type_id=type_id,
                     status=status_id,
                     done=status == "completed",
+                    contact=self._placed_by(customer, key),
                 ),
             )
         ]
@@ -335,6 +336,12 @@ class Shop:
                 order.despatches.append(db.new_key(DESPATCH))
                 made.append((DESPATCH, row_builders.despatch(order.despatches[-1], order=key, at=when)))
         return Draft(order, made)
+
+    def _placed_by(self, customer: int, order: int) -> Value:
+        """The contact row of the person who ordered; of every other order nobody noted it."""
+        account = self.accounts.get(customer)
+        contacts = [] if account is None or order % 2 else account.contacts
+        return contacts[order % len(contacts)] if contacts else None
 
     def _currency(self) -> Value:
         chance = self.rng.random()

@@ -64,6 +64,7 @@ class Site:
         data["source"]["topic_prefix"] = self.name
         data["order"]["currencies"][2] = {"code": "EUR", "rate": "0.8537"}
         data["returns"] = RETURNS
+        data["order"]["header"]["contact"] = "oh_cc_id"
         data["delivery"]["catalogue"]["url"] = "https://shop.example/{code}/{sku}"
         since = datetime.now(UTC) - timedelta(days=10)
         data["delivery"]["follow_up"] = {"kind": "event", "type": "refund", "since": since.isoformat()}

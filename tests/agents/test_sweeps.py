@@ -14,7 +14,22 @@ from streams.engine.unit_of_work import UnitOfWork
 from streams.messages.changes import ChangeKind
 from tests.agents.arrivals import shops, timelines
 from tests.agents.memory import Rows, interleaved
-from tests.agents.pipeline import ANN, LOOKUP, PEOPLE, TOPICS, Pipeline, Step, header, item, line, status, total
+from tests.agents.pipeline import (
+    ANN,
+    BOB,
+    LOOKUP,
+    PEOPLE,
+    TOPICS,
+    Pipeline,
+    Step,
+    customer,
+    detail,
+    header,
+    item,
+    line,
+    status,
+    total,
+)
 from tests.agents.test_products import Stage, category, member, variant
 
 MANY = 3 * MOST_REACHED
@@ -132,3 +147,13 @@ def test_slices_batches_and_crashes_do_not_show_in_the_result(found: list[list[S
     pipeline.pump_badly(random, crashes)
     assert (pipeline.content(), pipeline.records()) == (expected.content(), expected.records())
     assert pipeline.orders.held.counts() == expected.orders.held.counts()
+
+
+def test_an_address_that_somebody_gets_reaches_its_many_orders_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeps, "MOST_LOOKED_AT", 2)
+    several = [header(order) + total(order) + detail(order, BOB) for order in range(1, 8)]
+    pipeline = Pipeline().pump(LOOKUP, customer(1, ANN), *several)
+    assert not pipeline.records()
+    pipeline.pump(customer(2, BOB))
+    assert pipeline.records().keys() == {(BOB, f"SO{order}") for order in range(1, 8)}
+    assert pipeline.counts[ChangeKind.RECIPIENTS_SWEEP] == 3

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from streams.mapping import Mapping
 from testkit.demo.stack import LocalStack
-from testkit.oracle import expected_held, priced_on_application
+from testkit.oracle import expected_held, orders_of_nobody, priced_on_application
 from testkit.simulate import Truth
 from testkit.soak.site import QUICK, Site, lasting, open_site, simulate
 from testkit.soak.site import differences as verdict
@@ -40,7 +40,9 @@ async def held(running: LocalStack) -> dict[str, int]:
 def expected_held_of(truth: Truth, mapping: Mapping) -> dict[str, int]:
     """Held documents by reason, as the oracle counts them; of buyers it counts none."""
     unpriced = priced_on_application(truth.tables, mapping, truth.history)
-    return dict(+(expected_held(truth.tables, mapping, truth.history) + Counter(price_on_application=unpriced)))
+    nobodys = orders_of_nobody(truth.tables, mapping, truth.history)
+    more = Counter(price_on_application=unpriced, recipient_unknown=nobodys)
+    return dict(+(expected_held(truth.tables, mapping, truth.history) + more))
 
 
 def of_orders(counts: dict[str, int]) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from streams.core.lanes import Lane
 from streams.dispatch.outbox.blockers import RemovalState
 from streams.messages.changes import ChangeKind, DesiredContact, DesiredRecord
-from streams.messages.kinds import RemovalDecisionChange
+from streams.messages.removal_kinds import RemovalDecisionChange
 from streams.messages.removals import HeldRemovals, RemovalDecision, RemovalKind, read_held
 from tests.dispatch.dispatch_harness import ANN, CATALOGUE, DAY, ORDERS, Site, on_site
 

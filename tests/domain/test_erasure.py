@@ -11,7 +11,8 @@ from streams.capture import rows
 from streams.domain import erasure
 from streams.domain.buyers import ERASED, BuyerRow, Move
 from streams.domain.erasure import NOBODY, forget_in_buyer, forget_in_order, scrubbed
-from streams.domain.orders import OrderRow, Recipient
+from streams.domain.orders import OrderRow
+from streams.domain.recipient_state import BuyersReply, OwnAddress, Question, RecipientState
 from streams.domain.versioned import Versioned
 from streams.messages.changes import (
     AddressLeft,
@@ -19,6 +20,7 @@ from streams.messages.changes import (
     Change,
     ChangeKind,
     OrderFact,
+    OrderRecipient,
     RecipientsQuery,
     RecipientsReply,
     Totals,
@@ -28,6 +30,7 @@ from streams.messages.kinds import CHANGES
 ANN, BOB, EVE = "ann@example.com", "bob@example.com", "eve@example.com"
 GONE = {ANN: b"d" * 16}
 PART = BuyerContribution("Ann", None, None, False, None, Totals(), None, None)
+ASKED = Question("c1", "")
 FACT = OrderFact("1", 1, "open", False, Totals().spend, None)
 
 
@@ -48,7 +51,8 @@ def remains(published: Change) -> Change | None:
         (ChangeKind.CUSTOMER, "c1", rows.Customer("X", True, (BOB, ANN)), rows.Customer("X", True, (BOB,))),
         (ChangeKind.DETAIL, "7", rows.Detail(ANN, 2), rows.Detail(None, 2, True)),
         (ChangeKind.RECIPIENTS_REPLY, "7", RecipientsReply("g", ANN), RecipientsReply("g", None)),
-        (ChangeKind.RECIPIENTS_QUERY, "c1", RecipientsQuery(ANN), RecipientsQuery(None)),
+        (ChangeKind.ORDER_RECIPIENT, "7", OrderRecipient(ANN), OrderRecipient(None)),
+        (ChangeKind.RECIPIENTS_QUERY, "c1", RecipientsQuery(ANN, 5), RecipientsQuery(ERASED, 5)),
         (ChangeKind.BUYER_CONTRIBUTION, BOB, AddressLeft(ANN), AddressLeft(None)),
         (ChangeKind.BUYER_CONTRIBUTION, BOB, AddressLeft(EVE, b"", (ANN,)), AddressLeft(EVE)),
         (ChangeKind.BUYER_CONTRIBUTION, BOB, replace(PART, moved_to=(ANN, EVE)), replace(PART, moved_to=(EVE,))),
@@ -153,7 +157,11 @@ def test_an_order_forgets_and_remembers_only_that_it_did() -> None:
     row = OrderRow(
         details={1: cell(rows.Detail(ANN, 1)), 2: cell(rows.Detail(EVE, 1))},
         buyers=[f"e{ANN}", "c1"],
-        recipient=Recipient("c1", b"\1", ANN, ANN),
+        recipient=RecipientState(
+            reply=BuyersReply(ASKED, b"\1", ANN),
+            own=OwnAddress(ANN, b"\1", projected=True),
+            orders={8: cell(OrderRecipient(ANN))},
+        ),
         records=[(ANN, "SO1"), (BOB, "SO1")],
         follow_up_recipient=ANN,
     )
@@ -161,7 +169,7 @@ def test_an_order_forgets_and_remembers_only_that_it_did() -> None:
     assert row == OrderRow(
         details={1: cell(rows.Detail(None, 1, True)), 2: cell(rows.Detail(EVE, 1))},
         buyers=["c1"],
-        recipient=Recipient("c1", b"\1", None, None),
+        recipient=RecipientState(reply=BuyersReply(ASKED, b"\1", None), orders={8: cell(OrderRecipient(None))}),
         records=[(BOB, "SO1")],
         follow_up_recipient=NOBODY,
         erased=[GONE[ANN]],
@@ -191,7 +199,7 @@ def test_rows_that_never_named_anybody_erased_stay_as_they_are() -> None:
             OrderRow,
             erasure._ORDER_FIELDS,
             {"header", "totals", "lines", "despatches", "line_replies", "held", "version", "owners", "credited", "credits"}
-            | {"returns", "erased", "follow_up_delivered", "too_large"},
+            | {"returns", "erased", "follow_up_delivered", "too_large", "unplaced"},
         ),
     ],
 )

@@ -23,6 +23,7 @@ from streams.messages.kinds import LineOwnershipChange, RecipientsReplyChange
 MAPPING = load_mapping()
 T = 1_700_000_000
 AT = version_bytes(1)
+OWN, PERSON = "own@example.com", "person@example.com"
 
 
 def live(net: str = "10", *, rate: str = "1", credit: bool = False, status: Any = "open", buyer: str = "c1") -> Live:
@@ -161,21 +162,28 @@ def test_what_is_no_credit_note_or_does_not_count_gives_nothing_back(note: Live)
 
 def account_order(own: str | None = None, customer: int = 1) -> OrderRow:
     header = rows.Header("SO1", T, customer, 1, 1)
-    return OrderRow(header=Versioned(AT, header), details={1: Versioned(AT, rows.Detail(own, None))})
+    return asking(OrderRow(header=Versioned(AT, header), details={1: Versioned(AT, rows.Detail(own, None))}))
 
 
-def reply(address: str | None, own: str | None = None, buyer: str = "c1", position: int = 5) -> Change:
-    row = RecipientsReply(recipients.group_of(own), address)
+def asking(row: OrderRow, order: Live | None = None) -> OrderRow:
+    row.recipient.question = recipients.question(row, order or live())
+    return row
+
+
+def reply(
+    address: str | None, own: str | None = None, buyer: str = "c1", position: int = 5, *, stranger: bool = False
+) -> Change:
+    row = RecipientsReply(recipients.group_of(own), address, stranger=stranger)
     return RecipientsReplyChange("1", buyer, version_bytes(position), 1, 0, row)
 
 
 def test_an_order_asks_until_it_is_answered_and_when_its_own_address_is_another_one() -> None:
     row = account_order("a@example.com")
-    assert recipients.unsure(row, live())
-    assert recipients.apply(row, reply("a@example.com", "a@example.com"), MAPPING)
-    assert not recipients.unsure(row, live()) and recipients.recipient(row, live()) == "a@example.com"
+    assert recipients.unsure(row, live()) and recipients.waiting(row, live())
+    assert recipients.apply(row, reply("a@example.com", "a@example.com"))
+    assert not recipients.waiting(row, live()) and recipients.recipient(row, live()) == "a@example.com"
     row.details = account_order("c@example.com").details
-    assert recipients.unsure(row, live()) and recipients.recipient(row, live()) == "a@example.com", "until the reply comes"
+    assert recipients.unsure(row, live()) and recipients.waiting(row, live())
 
 
 @pytest.mark.parametrize(
@@ -186,6 +194,7 @@ def test_an_order_asks_until_it_is_answered_and_when_its_own_address_is_another_
         (reply("b@example.com", position=4), False),
         (reply("a@example.com", position=6), False),
         (reply("b@example.com", position=6), True),
+        (reply("a@example.com", position=6, stranger=True), True),
         (reply(None, position=6), True),
         (reply("b@example.com", buyer="c2", position=6), False),
         (reply("b@example.com", "b@example.com", position=6), False),
@@ -193,14 +202,32 @@ def test_an_order_asks_until_it_is_answered_and_when_its_own_address_is_another_
 )
 def test_what_follows_from_a_buyers_reply(changes: Change, follows: bool) -> None:
     row = account_order()
-    recipients.apply(row, reply("a@example.com"), MAPPING)
-    assert recipients.apply(row, changes, MAPPING) is follows
+    recipients.apply(row, reply("a@example.com"))
+    assert recipients.apply(row, changes) is follows
 
 
 def test_a_former_buyers_reply_is_not_the_new_ones() -> None:
     row = account_order()
-    recipients.apply(row, reply("a@example.com"), MAPPING)
+    recipients.apply(row, reply("a@example.com"))
     assert recipients.recipient(row, live(buyer="c2")) is None and recipients.unsure(row, live(buyer="c2"))
+
+
+@pytest.mark.parametrize(("projected", "person", "owner"), [(True, None, OWN), (False, PERSON, PERSON), (False, None, None)])
+def test_an_address_that_the_account_does_not_have_is_asked_for(projected: bool, person: str | None, owner: str | None) -> None:
+    row = account_order(OWN)
+    recipients.apply(row, reply(person, OWN, stranger=True))
+    assert recipients.waiting(row, live()) and recipients.doubtful_address(row) == OWN
+    recipients.apply(row, reply(OWN if projected else None, OWN, buyer=OWN))
+    assert not recipients.waiting(row, live())
+    assert recipients.recipient(row, live()) == owner
+    assert recipients.is_strangers(row, live()) is (owner is None)
+
+
+def test_nobody_takes_the_place_of_an_erased_persons_address() -> None:
+    row = account_order()
+    row.details = {1: Versioned(AT, rows.Detail(None, None, erased=True))}
+    recipients.apply(asking(row), reply(None, "", stranger=True))
+    assert not recipients.waiting(row, live()) and recipients.recipient(row, live()) is None
 
 
 def test_a_line_that_two_orders_have_is_the_lower_ones() -> None:

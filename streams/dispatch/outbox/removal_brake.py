@@ -21,7 +21,7 @@ from streams.domain.brake import BrakeLimits
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.messages.changes import EVERYWHERE, Change, ChangeKind
-from streams.messages.kinds import RemovalQueryChange, RemovalRulingChange
+from streams.messages.removal_kinds import RemovalQueryChange, RemovalRulingChange
 from streams.messages.removals import (
     BRAKE_PARTITION,
     HeldRemovals,

@@ -29,7 +29,7 @@ from streams.messages.deliveries import (
     RecordRemoved,
     TaskEvent,
 )
-from streams.messages.kinds import RemovalTallyChange
+from streams.messages.removal_kinds import RemovalTallyChange
 from streams.messages.removals import (
     BRAKE_PARTITION,
     KindTally,

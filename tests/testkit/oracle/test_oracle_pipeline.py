@@ -33,6 +33,8 @@ def shop_site(seed: int) -> Mapping:
     follow_up = RefundEvent(kind="event", since=USUAL_END - timedelta(days=10))
     catalogue = Catalogue(url="https://shop.example/{code}/{sku}")
     mapping = site(delivery=default_mapping().delivery.model_copy(update={"follow_up": follow_up, "catalogue": catalogue}))
+    header = mapping.order.header.model_copy(update={"contact": "oh_cc_id"})
+    mapping = mapping.model_copy(update={"order": mapping.order.model_copy(update={"header": header})})
     consent = mapping.consent.model_copy(update={"mode": "column", "column": "cc_marketing_opt_in"})
     return mapping.model_copy(update={"consent": consent}) if seed % 2 else mapping
 

@@ -10,6 +10,7 @@ from streams.mapping.delivery import OrderRecords
 from testkit.oracle.credits import credited
 from testkit.oracle.expected_records import order_records
 from testkit.oracle.order_facts import classified
+from testkit.oracle.recipients import orders_of_nobody, recipients
 
 from .made_rows import (
     CANCELLED,
@@ -162,12 +163,51 @@ def test_of_two_orders_with_one_number_either_may_show() -> None:
     assert len(both["SO-5"]) == 2
 
 
-def test_a_customers_order_belongs_to_its_own_address_if_that_is_the_customers_else_to_the_first() -> None:
+ELSE = "else@example.com"
+
+
+def test_a_customers_order_belongs_to_its_own_address_if_anybody_has_that() -> None:
     assert owner(PEOPLE, order(5, 10)) == ANN
+    assert owner(PEOPLE, order(5, 10, email="n/a")) == ANN
     assert owner(PEOPLE, order(5, 10, email=f"Nobody <{CAT}>, {ANN}")) == CAT
-    assert owner(PEOPLE, order(5, 10, email="else@example.com")) == ANN
+    assert owner(PEOPLE, order(5, 10, email=ELSE)) is None
+    assert owner(PEOPLE, order(5, 10, email=ELSE), customer(11, cd_statement_email=ELSE)) == ELSE
+    assert owner(PEOPLE, order(5, 10, email=ELSE), order(6, HOUSE, email=ELSE)) == ELSE
+    assert owner(order(5, 77, email=ELSE), customer(11, cd_statement_email=ELSE)) == ELSE
     # The own address is the first of the first column; the next one is not looked at.
-    assert owner(PEOPLE, order(5, 10, email=f"else@example.com; {CAT}")) == ANN
+    assert owner(PEOPLE, order(5, 10, email=f"{ELSE}; {CAT}")) is None
+
+
+def test_an_order_with_an_address_of_nobody_belongs_to_the_person_who_ordered() -> None:
+    usual = site()
+    header_ = usual.order.header.model_copy(update={"contact": "oh_cc_id"})
+    mapping = usual.model_copy(update={"order": usual.order.model_copy(update={"header": header_})})
+
+    def placed(by: int, email: str | None = ELSE) -> str | None:
+        made = tables(PEOPLE, customer(11), contact(3, 11, BOB), contact(4, 10, None), order(5, 10, email=email, oh_cc_id=by))
+        found = order_records(made, mapping)
+        assert orders_of_nobody(made, mapping) == (not found)
+        return found["SO-5"][0].owner if found else None
+
+    assert (placed(2), placed(3), placed(4), placed(0), placed(2, ANN), placed(2, None)) == (CAT, None, None, None, ANN, ANN)
+
+
+def test_a_credit_belongs_to_whom_the_order_belongs_that_it_gives_back() -> None:
+    orders = [
+        order(5, 10, email=CAT),
+        line(51, 5),
+        order(6, HOUSE, email=BOB),
+        line(61, 6),
+        order(8, 10, email=ELSE),
+        line(81, 8),
+    ]
+
+    def whose(*originals: int) -> str | None:
+        lines = [back(70 + place, 7, original, "1.0000") for place, original in enumerate(originals)]
+        made = tables(PEOPLE, orders, note(7, "5.0000", *lines))
+        return recipients(made, site(), classified(made, site())[0]).get(7)
+
+    assert [whose(51), whose(61), whose(61, 51), whose(81), whose()] == [CAT, BOB, CAT, None, ANN]
 
 
 def test_the_first_address_is_that_of_the_lowest_contact() -> None:

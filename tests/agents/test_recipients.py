@@ -1,0 +1,86 @@
+"""Whose order: with an address of its own, with the person who placed it, and of a credit note."""
+
+import pytest
+
+from streams.capture import rows
+from streams.messages.changes import ChangeKind
+from tests.agents.pipeline import (
+    ANN,
+    BOB,
+    EVE,
+    HOUSE,
+    LOOKUP,
+    Pipeline,
+    customer,
+    detail,
+    header,
+    line,
+    of_order,
+    person,
+    total,
+)
+from tests.agents.test_records import ACCOUNT, ORDER, SHOP, credit
+
+
+@pytest.fixture
+def pipeline() -> Pipeline:
+    return Pipeline()
+
+
+COLLEAGUES = customer(1) + person(1, 1, ANN) + person(2, 1, EVE)
+
+
+def test_an_order_with_an_address_that_nobody_has_shows_to_nobody_and_is_counted(pipeline: Pipeline) -> None:
+    pipeline.pump(LOOKUP, COLLEAGUES, ORDER, detail(10, BOB), credit(20, "10", (100, "10")))
+    assert not pipeline.records() and not any(pipeline.follow_ups.values())
+    assert pipeline.orders.held.counts() == {"recipient_unknown": 1}
+    assert pipeline.contact(ANN)["OW_REFUND_COUNT"] == 1, "spend stays with the account"
+
+
+def test_it_shows_to_whoever_gets_the_address_elsewhere_and_no_longer_when_it_is_lost(pipeline: Pipeline) -> None:
+    pipeline.pump(LOOKUP, COLLEAGUES, ORDER, detail(10, BOB), credit(20, "10", (100, "10"))).pump(customer(2, BOB))
+    assert pipeline.records().keys() == {(BOB, "SO10")} and pipeline.follow_ups[20].keys() == {BOB}
+    assert not pipeline.orders.held.counts()
+    pipeline.pump(of_order(ChangeKind.HEADER, 99, 99, None), customer(2, at=2))
+    assert not pipeline.records()
+    assert pipeline.orders.held.counts() == {"recipient_unknown": 1}
+
+
+def test_a_guests_address_is_somebodys_too(pipeline: Pipeline) -> None:
+    pipeline.pump(LOOKUP, COLLEAGUES, ORDER, detail(10, BOB), header(11, HOUSE), total(11), detail(11, BOB))
+    assert pipeline.records().keys() == {(BOB, "SO10"), (BOB, "SO11")}
+    assert (pipeline.count(ANN), pipeline.count(BOB)) == (1, 1)
+
+
+def test_an_order_with_an_address_that_nobody_has_shows_to_the_person_who_ordered(pipeline: Pipeline) -> None:
+    placed = of_order(ChangeKind.HEADER, 10, 10, rows.Header("SO10", 1_700_000_010, 1, 1, 1, contact=2), 2)
+    pipeline.pump(LOOKUP, COLLEAGUES, ORDER, detail(10, BOB), placed)
+    assert pipeline.records().keys() == {(EVE, "SO10")}
+    pipeline.pump(person(2, 1, "new@example.com", at=2))
+    assert pipeline.records().keys() == {("new@example.com", "SO10")}, "and follows that person"
+    pipeline.pump(customer(2, BOB))
+    assert pipeline.records().keys() == {(BOB, "SO10")}
+    pipeline.pump(person(3, 1, BOB)).pump(customer(2, at=2)).pump(person(3, 1, at=2))
+    assert pipeline.records().keys() == {("new@example.com", "SO10")}
+
+
+def test_the_person_of_another_account_did_not_place_the_order(pipeline: Pipeline) -> None:
+    placed = of_order(ChangeKind.HEADER, 10, 10, rows.Header("SO10", 1_700_000_010, 1, 1, 1, contact=3), 2)
+    pipeline.pump(LOOKUP, COLLEAGUES, customer(2), person(3, 2, EVE), ORDER, detail(10, BOB), placed)
+    assert not pipeline.records()
+
+
+def test_a_credit_note_follows_the_order_that_it_gives_back(pipeline: Pipeline) -> None:
+    pipeline.pump(SHOP, header(11, HOUSE), total(11), detail(11, EVE), line(11, 110))
+    pipeline.pump(credit(20, "3", (110, "3")), credit(21, "3", (100, "3"), customer=HOUSE), detail(21, BOB))
+    pipeline.pump(credit(22, "3", (110, "1"), (100, "2")))
+    assert [pipeline.follow_ups[note].keys() for note in (20, 21, 22)] == [{EVE}, {ANN}, {ANN}]
+    pipeline.pump(detail(11, BOB, at=2), customer(1, EVE, at=2))
+    assert [pipeline.follow_ups[note].keys() for note in (20, 21, 22)] == [{BOB}, {EVE}, {EVE}]
+
+
+def test_a_credit_note_waits_for_an_order_of_which_nothing_is_known(pipeline: Pipeline) -> None:
+    pipeline.pump(LOOKUP, ACCOUNT, line(10, 100), credit(20, "3", (100, "3")))
+    assert not any(pipeline.follow_ups.values())
+    pipeline.pump(header(10), total(10))
+    assert pipeline.follow_ups[20].keys() == {ANN}
