@@ -146,6 +146,10 @@ class Settings(BaseSettings):
     brake_share: float = Field(0.02, ge=0, le=1, description="Brake: share of a kind that may go within 15 minutes")
     brake_most: int = Field(200, ge=0, description="Brake: removals of a kind that may go within 15 minutes, at most")
     brake_day_share: float = Field(0.03, ge=0, le=1, description="Brake: share of a kind that may go within 24 hours")
+    consent_wait: Seconds = Field(
+        86_400.0,
+        description="Consent: how long the first load may take; until then no contact is created that no contact row names",
+    )
     import_least: int = Field(20, ge=1, le=10_000, description="Imports: least items; fewer are sent by single calls")
     import_most: int = Field(10_000, ge=1, le=100_000, description="Imports: most items in one")
     import_poll: float = Field(5.0, gt=0, le=600, description="Imports: seconds between two polls")

@@ -6,6 +6,7 @@ to hold what the mapping names, and waits for that while Dotdigital cannot be re
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 import httpx
@@ -71,7 +72,8 @@ class Dispatch:
         self._rng = rng or Random()  # jitter, not a secret
         self._topics = Topics.of(settings.app_id)
         self._hash_key = settings.hash_key.get_secret_value().encode()
-        self._policy = SitePolicy.of(mapping, Digester(*settings.erasure_keys), self._hash_key)
+        policy = SitePolicy.of(mapping, Digester(*settings.erasure_keys), self._hash_key)
+        self._policy = replace(policy, consent_wait_ms=int(settings.consent_wait * 1000))
         self._reachability = Reachability(settings.dotdigital_url, clock, metrics)
         self._gauges: list[Callable[[], None]] = []
         self.queue = DeliveryQueue(clock)
@@ -204,6 +206,7 @@ class Dispatch:
         now = self._clock.now_ms()
         for lane, at in self.queue.oldest_causes():
             self._metrics.oldest_undelivered.labels(lane.name.lower()).set(age_seconds(at, now) or 0.0)
+        self._metrics.creations_waiting.set(self.queue.unread)
         removals = self.queue.removal_counts()
         for kind in RemovalKind:
             for state in RemovalState:

@@ -349,6 +349,7 @@ def _part(
         last_skus=last.skus if last else None,
         moved_to=tuple(to for _, to in departures),
         left_at=departures[-1][0] if departures else b"",
+        person=bool(persons),
     )
 
 

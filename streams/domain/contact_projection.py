@@ -90,6 +90,7 @@ def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:
         totals.despatched,
         left_at,
         words=mapping.consent.words,
+        unread=mapping.consent.mode == "column" and not any(part.person for part in live.values()),
     )
 
 

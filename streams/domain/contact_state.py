@@ -42,6 +42,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     * ``created_at``: when we created the contact first (epoch s), even if it was deleted by hand since; 0: others did.
     * ``words``: the word list by which the ERP's consent was read last. ``out_by_words``: position of an opt-out that a change
       of it has brought, and that waits for the brake; ``out_number`` is its number there.
+    * ``unread``: as in :class:`DesiredContact`.
     * ``withdrawn``: fields and despatch of a contact that is to be removed, until it is, in case the removal is taken back.
     """
 
@@ -81,6 +82,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     words: int = 0
     out_by_words: bytes = b""
     out_number: int = 0
+    unread: bool = False
 
     @property
     def known(self) -> bool:
@@ -183,6 +185,7 @@ def set_desired(row: ContactDeliveryState, desired: DesiredContact, position: by
     elif row.fields is not None:
         row.withdrawn = row.fields, row.despatched
     row.fields, row.moved_to, row.despatched = desired.fields, desired.moved_to, desired.despatched
+    row.unread = desired.unread
     _note_erp(row, desired, position)
     rehash(row)
     return True

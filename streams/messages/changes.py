@@ -132,7 +132,7 @@ class BuyerContribution(_Message, frozen=True, tag=24):
     """What one buyer says about one address.
 
     ``moved_to``: where those went who left it to others, if known, the latest last; ``left_at``: when the latest did, as the
-    position of the contact row's version.
+    position of the contact row's version. ``person``: a contact row names the address; else nobody was asked for consent.
     """
 
     first_name: str | None
@@ -146,6 +146,7 @@ class BuyerContribution(_Message, frozen=True, tag=24):
     last_skus: str | None = None
     moved_to: tuple[str, ...] = ()
     left_at: bytes = b""
+    person: bool = True
 
 
 class AddressLeft(_Message, frozen=True, tag=25):
@@ -179,6 +180,7 @@ class DesiredContact(_Message, frozen=True, tag=26):
     when something was last despatched to it (UTC epoch seconds), which decides on the recent buyers' list.
     ``held``: what the contact should hold cannot be worked out now, so it is neither wanted nor withdrawn: what was delivered
     stays, but for an opt-out. ``words`` identifies the word list by which ``opted`` was read; 0: not known.
+    ``unread``: consent has a column, and no contact row with the address was read, so nobody knows what it says.
     """
 
     fields: bytes | None
@@ -188,6 +190,7 @@ class DesiredContact(_Message, frozen=True, tag=26):
     left_at: bytes = b""
     held: bool = False
     words: int = 0
+    unread: bool = False
 
 
 class CarriedRefusal(_Message, frozen=True, tag=27):

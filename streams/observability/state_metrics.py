@@ -52,6 +52,12 @@ class SetAsideMetrics:
         meaning="Removals that are not made yet, by kind and state.",
         action="'held' above 0: a mass removal waits for a person, see 'owdd removals show'.",
     )
+    creations_waiting = GaugeOf(
+        name="owdd_creations_waiting",
+        unit="contacts",
+        meaning="Contacts that no contact row names yet; they are created when one was read, or the first load must be over.",
+        action="Long after the first load: OWDD_CONSENT_WAIT is too long.",
+    )
     dead_letters = CounterOf(
         name="owdd_dead_letters_total",
         unit="records",

@@ -23,6 +23,7 @@ QUICK = {
     "OWDD_BULK_LONGEST": "4",
     "OWDD_SESSION_TIMEOUT": "6",
     "OWDD_BRAKE_WAIT": "0.5",
+    "OWDD_CONSENT_WAIT": "0",
     "OWDD_BRAKE_LEAST": "1000000",
 }
 """Short waits, and nobody to release a mass removal: the question is what arrives, not when."""

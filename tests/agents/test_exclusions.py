@@ -6,6 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from streams.capture import rows
+from streams.mapping import Mapping
+from streams.mapping.model import ConsentRule
 from streams.messages.changes import ChangeKind
 from tests.agents.pipeline import (
     ANN,
@@ -126,6 +128,17 @@ def test_a_house_account_that_is_excluded_has_neither_orders_nor_persons() -> No
 def test_every_statement_says_by_which_word_list_it_was_read() -> None:
     pipeline = Pipeline().pump(customer(1), relayed(1, 1, EVE, opted=False), person(2, 1, ANN), accounts(5, BOB))
     assert {row.words for _, row in pipeline.desired.values()} == {MAPPING.consent.words}
+
+
+def test_whom_no_contact_row_names_is_unread_only_where_consent_has_a_column() -> None:
+    def unread(mapping: Mapping) -> dict[str, bool]:
+        pipeline = Pipeline(mapping).pump(LOOKUP, customer(1), person(1, 1, ANN), customer(2, BOB))
+        pipeline.pump(header(10, HOUSE), total(10), detail(10, EVE))
+        return {email: row.unread for email, (_, row) in pipeline.desired.items()}
+
+    column = MAPPING.model_copy(update={"consent": ConsentRule(mode="column", column="cc_opt_in")})
+    assert unread(column) == {ANN: False, BOB: True, EVE: True}
+    assert not any(unread(MAPPING).values())
 
 
 def accounts(count: int, email: str, at: int = 1) -> Step:

@@ -26,7 +26,10 @@ _COUNTED = 1_000
 
 
 class DeliveryQueue:
-    """Tasks that wait, by lane, work and due time, and those that are leased."""
+    """Tasks that wait, by lane, work and due time, and those that are leased.
+
+    ``unread``: how many contacts are not created before the first load is over, or their contact rows were read.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -34,6 +37,7 @@ class DeliveryQueue:
         self._removals: dict[str, DeliveryTask] = {}
         self._heaps: dict[QueueKey, list[tuple[int, str]]] = {(lane, work): [] for lane in Lane for work in Work}
         self._waiting: Counter[QueueKey] = Counter()
+        self.unread = 0
         self._causes = OldestCauses(self._tasks)
         self.blockers = Blockers()
 
@@ -56,7 +60,7 @@ class DeliveryQueue:
                 # An opt-out or an erasure goes out beside the import that has the task.
                 task.lease = None
             task.due, task.lane, task.timer, task.overtakes = wanted.due, wanted.lane, wanted.timer, wanted.overtakes
-            task.removal, task.caused_at = wanted.removal, wanted.caused_at
+            task.removal, task.caused_at, task.patient = wanted.removal, wanted.caused_at, wanted.patient
             self._causes.note(task)
             # What an import could not do stays alone until there is an outcome: a second import would fail like the first.
             task.work = task.work if task.failures and task.work is wanted.work.alone else wanted.work
@@ -134,6 +138,7 @@ class DeliveryQueue:
         self._tasks.clear()
         self._removals.clear()
         self._waiting.clear()
+        self.unread = 0
         self._causes.clear()
         self.blockers.clear()
         for heap in self._heaps.values():
@@ -362,5 +367,7 @@ class DeliveryQueue:
         self._count(task, 1)
 
     def _count(self, task: DeliveryTask, by: int) -> None:
-        if not task.timer:
+        if task.patient:
+            self.unread += by
+        elif not task.timer:
             self._waiting[task.queue_key] += by

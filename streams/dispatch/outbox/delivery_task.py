@@ -130,6 +130,7 @@ class _Stored(NamedTuple):
     overtakes: bool
     removal: Removal | None = None
     caused_at: int = 0
+    patient: bool = False
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -142,10 +143,10 @@ class DeliveryTask:
 
     ``due``: when (epoch ms). ``timer``: nothing waits to be sent, but something must be done at ``due``. ``overtakes``: no
     import holds it up. ``removal``: the brake may hold it up. ``caused_at``: when its oldest change was appended to Kafka
-    (epoch ms; 0: unknown). ``failures`` are those in a row, ``missing`` those of them that
-    lacked something, ``tries`` those that were answered otherwise about the task, ``tried_since`` the first of these (epoch
-    ms). ``deferred``: it waits for the API, not for itself. ``unread_attempt``: the status with which an unanswered call may
-    have created the contact; its row will say so too, but not at once.
+    (epoch ms; 0: unknown). ``patient``: ``due`` is the end of the first load. ``failures`` are those in a row, ``missing``
+    those of them that lacked something, ``tries`` those that were answered otherwise about the task, ``tried_since`` the
+    first of these (epoch ms). ``deferred``: it waits for the API, not for itself. ``unread_attempt``: the status with which an
+    unanswered call may have created the contact; its row will say so too, but not at once.
     """
 
     key: str
@@ -157,6 +158,7 @@ class DeliveryTask:
     overtakes: bool = False
     removal: Removal | None = None
     caused_at: int = 0
+    patient: bool = False
     lease: Lease | None = None
     failures: int = 0
     missing: int = 0
@@ -170,11 +172,12 @@ class DeliveryTask:
         """The task that :meth:`encode` wrote."""
         row = _decode(value)
         lane, work = Lane(row.lane), Work(row.work)
-        return cls(key, partition, row.due, lane, work, row.timer, row.overtakes, row.removal, row.caused_at)
+        return cls(key, partition, row.due, lane, work, row.timer, row.overtakes, row.removal, row.caused_at, row.patient)
 
     def encode(self) -> bytes:
         """What of the task must outlive the worker."""
-        return _encode(_Stored(self.due, self.lane, self.work, self.timer, self.overtakes, self.removal, self.caused_at))
+        marks = self.timer, self.overtakes, self.removal, self.caused_at, self.patient
+        return _encode(_Stored(self.due, self.lane, self.work, *marks))
 
     @property
     def queue_key(self) -> QueueKey:

@@ -13,6 +13,7 @@ from streams.dispatch.outbox.delivery_events import DeliveryEvents
 from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dispatch.outbox.desired_changes import DesiredChanges
 from streams.dispatch.outbox.erasures import Erasures
+from streams.dispatch.outbox.first_load import FirstLoad
 from streams.dispatch.outbox.imports_in_flight import ImportsInFlight
 from streams.dispatch.outbox.partitions import OwnedPartitions
 from streams.dispatch.outbox.planner import Planner
@@ -84,7 +85,8 @@ class OutboxHandler:
         self._brake = None if brake is None else RemovalBrake(topics, brake)
         self._partitions = OwnedPartitions(queue)
         self._tombstones = Tombstones(policy.digest)
-        self._saver = RowSaver(topics, planner, queue, policy.hash_key)
+        self._first_load = FirstLoad(policy.consent_wait_ms)
+        self._saver = RowSaver(topics, planner, queue, self._first_load, policy.hash_key)
         erasures = Erasures(topics.audit, self._tombstones, planner, self._saver)
         self._desired = DesiredChanges(policy, planner, queue, self._partitions, erasures)
         self._events = DeliveryEvents(topics, policy, planner, queue, self._partitions, imports_in_flight, erasures)
@@ -104,6 +106,7 @@ class OutboxHandler:
         if self._brake is not None:
             self._brake.recovered(partition, table)
         self._saver.recovered(partition, table)
+        self._first_load.recovered(partition, table)
         self._tombstones.recovered(partition, table)
         # After the tasks: it leases those that are in an import.
         self._imports_in_flight.recovered(partition, table)
@@ -116,6 +119,7 @@ class OutboxHandler:
         if self._brake is not None:
             self._brake.revoked()
         self._tombstones.clear()
+        self._first_load.revoked()
 
     def resuming(self) -> list[tuple[int, PartitionResumed]]:
         """Events to write behind those of the worker before, by partition; each lifts its partition's fence when it is read."""
@@ -131,6 +135,7 @@ class OutboxHandler:
 
     def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
         """Fold changes and delivery events in order."""
+        self._first_load.note(unit)
         rows = TouchedRows(unit, self._removals.unit(unit))
         applied = stale = 0
         last: Change | None = None

@@ -45,4 +45,4 @@ class OldestCauses:
 
 def _counts(task: DeliveryTask) -> bool:
     # A timer delivers nothing, and a removal may wait for a person: it has an alert of its own.
-    return task.caused_at > 0 and not task.timer and task.removal is None
+    return task.caused_at > 0 and not (task.timer or task.patient) and task.removal is None

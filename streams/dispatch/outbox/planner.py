@@ -33,7 +33,7 @@ class Planner:
 
     def in_time(self, task: DeliveryTask, now_ms: int) -> DeliveryTask:
         """The stored ``task``, due within the longest wait: a clock that was set back since must not hold it for hours."""
-        if not task.timer:
+        if not (task.timer or task.patient):
             task.due = min(task.due, now_ms + int(self._debounce.window(task.lane).longest * 1000))
         return task
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dispatch.outbox.delivery_task import DeliveryTask
+from streams.dispatch.outbox.first_load import FirstLoad
 from streams.dispatch.outbox.parked import ParkedPublisher
 from streams.dispatch.outbox.planner import Planner
 from streams.dispatch.outbox.removal_kinds import present_in
@@ -23,8 +24,9 @@ DIRTY = "d"
 class RowSaver:
     """Writes rows with their tasks, and keeps the queue in step once both are durable."""
 
-    def __init__(self, topics: Topics, planner: Planner, queue: DeliveryQueue, hash_key: bytes) -> None:
+    def __init__(self, topics: Topics, planner: Planner, queue: DeliveryQueue, first_load: FirstLoad, hash_key: bytes) -> None:
         self._topics = topics
+        self._first_load = first_load
         self._planner = planner
         self._queue = queue
         self._parked = ParkedPublisher(topics.parked, hash_key)
@@ -80,7 +82,7 @@ class RowSaver:
     def _task_for(self, rows: TouchedRows, key: str, row: Any) -> DeliveryTask | None:
         partition, now = rows.unit.partition, rows.unit.now_ms
         if isinstance(row, ContactDeliveryState):
-            return self._planner.contact_task(key, partition, row, now)
+            return self._first_load.held_back(rows.unit, row, self._planner.contact_task(key, partition, row, now))
         successor = row.successor if isinstance(row, RecordDeliveryState) else ""
         if successor and rows.look(task_of(Family.RECORD, owner_of(key), successor)).delivered is None:
             # Until its order shows under the new key it shows under the old one.

@@ -19,7 +19,7 @@ class SitePolicy:
     ``listed_for``: how long after a despatch a contact is a recent buyer, in seconds; None: no list. ``external``: another
     system owns consent and creates contacts. ``digest``: the keyed digest of an address; ``hash_key``: of the hash by which
     the owner of a parked delivery is known. ``windows``: when bulk may be sent. ``follow_up_age``: how old a credit note with a
-    follow-up may be, in seconds; None: however old.
+    follow-up may be, in seconds; None: however old. ``consent_wait_ms``: how long the first load may take (ms).
     """
 
     listed_for: int | None
@@ -28,6 +28,7 @@ class SitePolicy:
     hash_key: bytes
     windows: BulkWindows
     follow_up_age: int | None = None
+    consent_wait_ms: int = 0
 
     @classmethod
     def of(cls, mapping: Mapping, digest: Digester, hash_key: bytes) -> "SitePolicy":
