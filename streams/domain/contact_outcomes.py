@@ -78,6 +78,8 @@ def _apply_parked(row: ContactDeliveryState, event: TaskParked) -> None:
 def _apply_checkpoint(row: ContactDeliveryState, event: Checkpoint) -> None:
     match event:
         case CreationAttempted():
+            if row.creation.attempted_as is None:
+                row.attempted_at = event.at // 1000
             row.creation = row.creation.attempted(event.created_as)
         case CreationWithdrawn():
             row.creation = row.creation.withdrawn(event.attempted_before)

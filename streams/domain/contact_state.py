@@ -40,6 +40,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
       come back meanwhile, or an import may have written over what the call wrote.
     * ``observed_at``: position of the newest reading.
     * ``created_at``: when we created the contact first (epoch s), even if it was deleted by hand since; 0: others did.
+    * ``attempted_at``: when a call or an import went out that may have created it (epoch s); it counts while nobody knows more.
     * ``words``: the word list by which the ERP's consent was read last. ``out_by_words``: position of an opt-out that a change
       of it has brought, and that waits for the brake; ``out_number`` is its number there.
     * ``unread``: as in :class:`DesiredContact`.
@@ -83,11 +84,17 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     out_by_words: bytes = b""
     out_number: int = 0
     unread: bool = False
+    attempted_at: int = 0
 
     @property
     def known(self) -> bool:
         """Whether Dotdigital had the contact when we last looked."""
         return self.contact is not None
+
+    @property
+    def ours_since(self) -> int:
+        """When we created the contact, or may have (epoch s); 0: others did."""
+        return self.created_at or (self.attempted_at if self.creation.attempted_as is not None else 0)
 
     @property
     def dirty(self) -> bool:

@@ -7,14 +7,19 @@ from typing import Any
 import pytest
 
 from streams.core.lanes import Lane
+from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Family, task_of
 from streams.dispatch.rate_limit.limiter import RateLimiter
+from streams.domain.contact_outcomes import apply_result
+from streams.domain.contact_state import ContactDeliveryState, observe
+from streams.domain.versioned import version_bytes
 from streams.dotdigital.tiers import Tier
 from streams.mapping.delivery import RefundEnrolment, RefundEvent
-from streams.messages.changes import ChangeKind, DesiredFollowUp
-from streams.messages.deliveries import FollowUpAccepted, FollowUpDelivered, read_event
+from streams.messages.changes import ChangeKind, ContactObserved, DesiredFollowUp
+from streams.messages.deliveries import ContactUpdated, CreationAttempted, FollowUpAccepted, FollowUpDelivered, read_event
 from testkit.sandbox.store import Store
 from tests.dispatch.dispatch_harness import ANN, BOB, DAY, Site, on_site
+from tests.dispatch.outbox_harness import ALWAYS, DIGEST
 
 EVENTS, ENROL = "/events/v3/import", "/v2/programs/enrolments"
 PROGRAM = 12
@@ -95,6 +100,21 @@ async def test_only_what_was_made_after_the_person_was_a_contact_counts(site: Si
     site.credit(2)
     await site.quiet()
     assert published(site) == ["C2"]
+
+
+def test_of_a_contact_that_we_may_have_created_only_what_was_made_after_the_attempt_counts() -> None:
+    row, policy = ContactDeliveryState(), SitePolicy(None, external=False, digest=DIGEST, hash_key=b"k", windows=ALWAYS)
+    early, later = (DesiredFollowUp("C1", at, Decimal(1), "GBP") for at in (999, 1001))
+
+    def due() -> list[bool]:
+        return [policy.follows_up(wanted, row, 1002) for wanted in (early, later)]
+
+    task = task_of(Family.CONTACT, ANN)
+    apply_result(row, CreationAttempted(task=task, at=1_000_500, created_as="unsubscribed"))
+    observe(row, ContactObserved(7, "unsubscribed"), version_bytes(1))
+    assert due() == [False, True], "a reading was faster than the answer"
+    apply_result(row, ContactUpdated(task=task, at=1_001_500, digest=b"d", contact=7, created_as=None))
+    assert due() == [True, True], "somebody else had created it"
 
 
 @on_site(delivery=EVENT)

@@ -139,11 +139,15 @@ class DeliveryEvents:
         if isinstance(event, ContactErased):
             self._erasures.done(rows, email, event.at)
             return
-        before = row.contact
+        before, since = row.contact, row.ours_since
         contact_outcomes.apply_result(row, event)
         if row.repeat_call and row.erase is None and not isinstance(event, Checkpoint) and _lease_of(event) == CALL:
             row.repeat_call, row.outcome_unknown = False, True
         follow_contact(rows, email, before, row.contact)
+        if row.known and row.ours_since < since:
+            # It was there before us: what is older than our attempt counts after all.
+            for key in rows.parts(email):
+                rows.touch(key)
 
     @staticmethod
     def _apply_record_event(rows: TouchedRows, row: RecordDeliveryState, event: TaskEvent) -> None:

@@ -56,7 +56,7 @@ class SitePolicy:
 
     def follows_up(self, wanted: DesiredFollowUp | None, contact: ContactDeliveryState, now_s: float) -> bool:
         """Whether a credit note has a follow-up: the person was a contact when it was made, and it is not too old."""
-        if wanted is None or not contact.known or wanted.at < contact.created_at:
+        if wanted is None or not contact.known or wanted.at < contact.ours_since:
             return False
         return self.follow_up_age is None or wanted.at >= now_s - self.follow_up_age
 
