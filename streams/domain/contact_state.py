@@ -122,6 +122,11 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
         return self.refused and (self.erase is not None or with_data or self.opt_out_alone or self.out_by_words != b"")
 
     @property
+    def consent_conflict(self) -> bool:
+        """Whether Orderwise says in, and nothing follows from that: the contact is there, and not subscribed by us."""
+        return self.known and consent.erp_contradicts(self.consent, self.creation.created_as)
+
+    @property
     def opt_out_alone(self) -> bool:
         """Whether Orderwise opts out a contact that is not wanted, or not yet, because of an exclusion or a shared address."""
         return self.fields is None and self.known and consent.erp_opts_out(self.consent) and self.must_send_opt_out

@@ -52,6 +52,12 @@ class SetAsideMetrics:
         meaning="Removals that are not made yet, by kind and state.",
         action="'held' above 0: a mass removal waits for a person, see 'owdd removals show'.",
     )
+    consent_conflicts = CounterOf(
+        name="owdd_consent_conflicts_total",
+        unit="contacts",
+        meaning="Contacts of which Orderwise began to say in, though they are unsubscribed in Dotdigital or were created so.",
+        action="Nothing is changed. Rising after the first load: ask those people, a later 'in' never subscribes.",
+    )
     creations_waiting = GaugeOf(
         name="owdd_creations_waiting",
         unit="contacts",

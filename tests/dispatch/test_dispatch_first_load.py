@@ -73,6 +73,26 @@ async def test_a_contact_that_is_there_is_filled_at_once_and_an_erasure_waits_fo
     assert site.held(BOB) is None
 
 
+@on_site()
+async def test_a_later_in_changes_nothing_and_is_counted_as_a_conflict_once(site: Site) -> None:
+    def conflicts() -> float:
+        return float(site.metrics.consent_conflicts._value.get())
+
+    want(site, ANN, None)
+    want(site, BOB, True)
+    await site.quiet()
+    for name in ("Anna", "Annie"):
+        want(site, ANN, True, name=name)
+        want(site, BOB, True, name=name)
+        await site.quiet()
+    assert (site.contact().email_status, conflicts()) == ("unsubscribed", 1)
+    left = site.contact(BOB)
+    left.email_status = "unsubscribed"
+    site.found(left)
+    await site.until(lambda: conflicts() == 2)
+    assert site.contact(BOB).email_status == "unsubscribed"
+
+
 def test_an_outbox_that_was_filled_before_has_had_its_first_load() -> None:
     clock, rows = ManualClock(), Rows()
     clock.advance(1000)

@@ -88,7 +88,7 @@ class OutboxHandler:
         self._first_load = FirstLoad(policy.consent_wait_ms)
         self._saver = RowSaver(topics, planner, queue, self._first_load, policy.hash_key)
         erasures = Erasures(topics.audit, self._tombstones, planner, self._saver)
-        self._desired = DesiredChanges(policy, planner, queue, self._partitions, erasures)
+        self._desired = DesiredChanges(policy, planner, queue, self._partitions, erasures, metrics.consent_conflicts)
         self._events = DeliveryEvents(topics, policy, planner, queue, self._partitions, imports_in_flight, erasures)
 
     @property
