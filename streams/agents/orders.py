@@ -16,6 +16,7 @@ from streams.capture import rows
 from streams.core.lanes import Lane, lane_for_fanout
 from streams.domain import line_index, orders, recipients
 from streams.domain.catalogue import Effect, written
+from streams.domain.credits import counted
 from streams.domain.digester import Digester
 from streams.domain.erasure import forget_in_order
 from streams.domain.last_workable import LastWorkable
@@ -33,7 +34,7 @@ from streams.observability.metrics import Metrics
 _BLOCKS = (ChangeKind.LINE_OWNERSHIP, ChangeKind.LINE_QUERY)
 _RECORD_ONLY = (
     ChangeKind.RECIPIENTS_REPLY,
-    ChangeKind.ORDER_RECIPIENT,
+    ChangeKind.CREDITED_ORDER,
     ChangeKind.CREDITED_AMOUNT,
     ChangeKind.RESEND_REQUEST,
     ChangeKind.FOLLOW_UP_DELIVERED,
@@ -290,8 +291,11 @@ class OrdersHandler:
         if change.kind is ChangeKind.FOLLOW_UP_DELIVERED:
             item.row.follow_up_delivered = True
             return True
-        if change.kind in (ChangeKind.RECIPIENTS_REPLY, ChangeKind.ORDER_RECIPIENT):
-            return recipients.apply(item.row, change)
+        if change.kind in (ChangeKind.RECIPIENTS_REPLY, ChangeKind.CREDITED_ORDER):
+            done = recipients.apply(item.row, change)
+            # What a credit note takes off its buyer's spend depends on whether the order counts.
+            item.fact |= done and change.kind is ChangeKind.CREDITED_ORDER
+            return done
         old = orders.cell_at(item.row, change)
         if change.kind is ChangeKind.LINE and item.variants is None:
             item.variants = orders.variants(item.row)
@@ -377,5 +381,6 @@ class OrdersHandler:
             # A former buyer gets an empty fact, and takes the order out of its sums.
             fact: OrderFact | None = None
             if live is not None and buyer == live.buyer:
-                fact = live.fact if live.fact.credit else msgspec.structs.replace(live.fact, skus=skus(row, items))
+                more = {"net": counted(row, live)} if live.fact.credit else {"skus": skus(row, items)}
+                fact = msgspec.structs.replace(live.fact, **more)
             emitter.emit(self._topics.buyers, OrderFactChange, buyer, order, fact)

@@ -5,18 +5,18 @@ The part of the orders agent that speaks to the outbox (``docs/delivery-rules.md
 
 from streams.agents.emitter import ChangeEmitter
 from streams.domain import order_record, recipients
-from streams.domain.credits import shares
+from streams.domain.credits import credited
 from streams.domain.erasure import NOBODY
 from streams.domain.money import cents
 from streams.domain.orders import Live, OrderRow, own_address
 from streams.mapping import Mapping
 from streams.mapping.delivery import OrderRecords
-from streams.messages.changes import CreditedAmount, DesiredFollowUp, DesiredRecord, OrderRecipient, RecipientsQuery
+from streams.messages.changes import CreditedOrder, DesiredFollowUp, DesiredRecord, RecipientsQuery
 from streams.messages.kinds import (
     CreditedAmountChange,
+    CreditedOrderChange,
     DesiredFollowUpChange,
     DesiredRecordChange,
-    OrderRecipientChange,
     RecipientsQueryChange,
 )
 from streams.messages.topics import Topics
@@ -32,16 +32,15 @@ class RecordPublisher:
     def __init__(self, mapping: Mapping, topics: Topics) -> None:
         self._orders = mapping.delivery.orders
         self._follow_ups = mapping.delivery.follow_up
+        self._tax_included = mapping.order.tax_included
         self._topics = topics
 
     def publish_credits(self, emitter: ChangeEmitter, credit: int, row: OrderRow, live: Live | None) -> None:
         """Publish to every order what a credit note gives back of it, and that of others it gives nothing any more."""
-        wanted = self._orders is not None or self._follow_ups is not None
-        given = shares(row, live) if live is not None and wanted else {}
+        given = credited(row, live) if live is not None else {}
         row.credited.extend(given.keys() - set(row.credited))
         for order in row.credited:
-            published = CreditedAmount(given[order], live.fact.at) if live is not None and order in given else None
-            emitter.emit(self._topics.orders, CreditedAmountChange, str(order), credit, published)
+            emitter.emit(self._topics.orders, CreditedAmountChange, str(order), credit, given.get(order))
 
     def publish(
         self, emitter: ChangeEmitter, order: int, row: OrderRow, live: Live | None, items: order_record.Items, *, again: bool
@@ -66,8 +65,9 @@ class RecordPublisher:
         shown = placed if placed is not None and self._shown(placed) else None
         if self._follow_ups is not None:
             self._follow_up(emitter, order, row, shown if shown is not None and shown.fact.credit else None)
-            whose = None if placed is None else recipients.recipient(row, placed)
-            self._inform_credits(emitter, order, row, whose, again=again)
+        whose = None if placed is None else recipients.recipient(row, placed)
+        known = CreditedOrder(whose, live is None or live.fact.counts)
+        self._inform_credits(emitter, order, row, known, again=again)
         if self._orders is not None:
             self._record(emitter, order, row, None if shown is None or shown.fact.credit else shown, items, self._orders)
 
@@ -107,13 +107,13 @@ class RecordPublisher:
         if address is not None and not recipients.unsure(row, live) and (known.own is None or again):
             emitter.emit(self._topics.contacts, RecipientsQueryChange, address, order, RecipientsQuery(address))
 
-    def _inform_credits(self, emitter: ChangeEmitter, order: int, row: OrderRow, whose: str | None, *, again: bool) -> None:
-        """Publish to the credit notes whom the order belongs to, once and whenever that changes."""
-        digest = recipients.group_of(whose)
+    def _inform_credits(self, emitter: ChangeEmitter, order: int, row: OrderRow, known: CreditedOrder, *, again: bool) -> None:
+        """Publish to the credit notes what they need to know of the order, once and whenever that changes."""
+        digest = f"{recipients.group_of(known.address)}{'' if known.counts else '-'}"
         for credit, cell in row.credits.items():
             if cell.row is not None and (again or row.recipient.informed.get(credit) != digest):
                 row.recipient.informed[credit] = digest
-                emitter.emit(self._topics.orders, OrderRecipientChange, str(credit), order, OrderRecipient(whose))
+                emitter.emit(self._topics.orders, CreditedOrderChange, str(credit), order, known)
 
     def _record(
         self,
@@ -140,7 +140,7 @@ class RecordPublisher:
                 emitter.emit(self._topics.desired, DesiredRecordChange, *former, left)
         if shown is not None and place is not None:
             row.records = [*(former for former in row.records if former != place), place][-_PLACES:]
-            content = order_record.content(row, shown, items, wanted.statuses)
+            content = order_record.content(row, shown, items, wanted.statuses, tax_included=self._tax_included)
             emitter.emit(self._topics.desired, DesiredRecordChange, *place, DesiredRecord(content, order))
 
     def _follow_up(self, emitter: ChangeEmitter, credit: int, row: OrderRow, shown: Live | None) -> None:

@@ -253,9 +253,11 @@ def _line(table: mapped.Line) -> TableReader:
             variant=values.reference(column_of(row, table.variant), table.variant),
             quantity=values.decimal(column_of(row, table.quantity), table.quantity),
             net=values.decimal(column_of(row, table.net), table.net),
+            name=None if table.name is None else values.name(column_of(row, table.name), table.name),
         )
 
-    return TableReader(table.table, table.key, (table.order,), read, {})
+    fields: dict[str, tuple[str, ...]] = {} if table.name is None else {"name": (table.name,)}
+    return TableReader(table.table, table.key, (table.order,), read, fields)
 
 
 def _despatch(table: mapped.Despatch, mapping: Mapping) -> TableReader:

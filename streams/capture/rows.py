@@ -93,12 +93,13 @@ class Total(Row, frozen=True, tag=5):
 
 
 class Line(Row, frozen=True, tag=6):
-    """One line; ``original`` is, for a line of a credit note, the order line that it credits."""
+    """One line; ``original`` is, for a line of a credit note, the order line that it credits; ``name`` what was sold."""
 
     original: int | None
     variant: int | None
     quantity: Decimal | None
     net: Decimal | None
+    name: str | None = None
 
 
 class Despatch(Row, frozen=True, tag=7):

@@ -3,6 +3,7 @@
 ``docs/contact-rules.md`` section 4. The merge is a function of the set of parts, so their order of arrival cannot matter.
 """
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -145,7 +146,7 @@ def merged(parts: dict[str, BuyerContribution], totals: Totals, mapping: Mapping
         names.trade: any(part.trade for part in order),
         names.order_count: totals.orders,
         names.total_spend: money(spend),
-        names.average_order: money(spend / totals.orders) if totals.orders else None,
+        names.average_order: money(EXACT.divide(spend, Decimal(totals.paid))) if totals.paid else None,
         names.first_order: _time(totals.first[0] if totals.first else None),
         names.last_order: _time(last_at),
         names.last_order_number: latest.last_number,

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from streams.domain.money import EXACT, total
 from streams.domain.orders import Live, OrderRow
+from streams.messages.changes import CreditedAmount, CreditedLine
 
 
 def shares(row: OrderRow, live: Live) -> dict[int, Decimal]:
@@ -23,3 +24,27 @@ def shares(row: OrderRow, live: Live) -> dict[int, Decimal]:
         first = min(given)
         given[first] = EXACT.subtract(live.net, total(amount for order, amount in given.items() if order != first))
     return {order: EXACT.multiply(amount, live.currency.rate) for order, amount in given.items()}
+
+
+def credited(row: OrderRow, live: Live) -> dict[int, CreditedAmount]:
+    """What every order learns of the credit note, by its id; empty for what is no credit note or does not count."""
+    lines: dict[int, list[CreditedLine]] = {}
+    for _, cell in sorted(row.lines.items()):
+        line = cell.row
+        if line is not None and line.original is not None and line.original in row.owners:
+            amount = EXACT.multiply(line.net or Decimal(0), live.currency.rate)
+            found = CreditedLine(line.original, line.quantity or Decimal(0), amount)
+            lines.setdefault(row.owners[line.original], []).append(found)
+    given = shares(row, live)
+    return {order: CreditedAmount(amount, live.fact.at, tuple(lines[order])) for order, amount in given.items()}
+
+
+def counted(row: OrderRow, live: Live) -> Decimal:
+    """What the credit note takes off its buyer's spend: nothing for a cancelled order, which adds nothing."""
+    known = row.recipient.orders
+    cancelled = [
+        amount
+        for order, amount in shares(row, live).items()
+        if (cell := known.get(order)) is not None and cell.row is not None and not cell.row.counts
+    ]
+    return EXACT.subtract(live.fact.net, total(cancelled))

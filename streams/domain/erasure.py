@@ -22,7 +22,7 @@ from streams.messages.changes import (
     BuyerContribution,
     Change,
     ChangeKind,
-    OrderRecipient,
+    CreditedOrder,
     RecipientsQuery,
     RecipientsReply,
 )
@@ -71,7 +71,7 @@ def _scrubbed_row(row: T, erased: Erased) -> T:
             return replace(row, email=None, erased=True)
         case RecipientsQuery(own=str(own)) if erased(own):
             return replace(row, own=ERASED)
-        case RecipientsReply(address=str(address)) | OrderRecipient(address=str(address)) if erased(address):
+        case RecipientsReply(address=str(address)) | CreditedOrder(address=str(address)) if erased(address):
             return replace(row, address=None)
         case BuyerContribution():
             first, last = (_name(name, erased) for name in (row.first_name, row.last_name))

@@ -2,18 +2,18 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_UP, Decimal
 from hashlib import sha256
 from typing import Any
 
 import orjson
 
 from streams.capture import rows
-from streams.domain.money import EXACT, money, total
+from streams.domain.money import EXACT, cents, money, total
 from streams.domain.orders import Live, OrderRow
 from streams.domain.times import utc_text
 from streams.mapping.delivery import RecordStatus
-from streams.messages.changes import VariantInfo
+from streams.messages.changes import CreditedLine, VariantInfo
 
 Items = Mapping[int, VariantInfo]
 """What is known of variants, by id."""
@@ -38,7 +38,7 @@ def former_key(number: str) -> str:
     return _UNFIT.sub("_", number)
 
 
-def content(row: OrderRow, live: Live, items: Items, words: Mapping[RecordStatus, str]) -> bytes:
+def content(row: OrderRow, live: Live, items: Items, words: Mapping[RecordStatus, str], *, tax_included: bool = False) -> bytes:
     """The JSON of an order's record; what is none is left out of it.
 
     Args:
@@ -46,36 +46,41 @@ def content(row: OrderRow, live: Live, items: Items, words: Mapping[RecordStatus
         live: what it is worth.
         items: the variants of its lines.
         words: the word to show for a status.
+        tax_included: what the site's amounts contain, by its mapping.
     """
-    fact, given_back = live.fact, EXACT.divide(credited(row), live.currency.rate)
-    shown = status(row, live)
+    fact, net, given_back = live.fact, cents(live.net), cents(refunded(row, live))
+    shown, products = status(row, live), _products(row, items)
+    lines = total(cents(line.net) for _, line, _ in _lines(row) if line.net is not None)
     record = {
         "id": fact.number,
         "order_status": words.get(shown, shown),
         "purchase_date": utc_text(fact.at),
         "currency": live.currency.code,
-        "order_subtotal": money(live.net),
+        "tax_included": tax_included,
+        "order_subtotal": money(net),
+        "other_total": money(EXACT.subtract(net, lines)),
         "refund_total": money(given_back),
-        "order_total": money(max(EXACT.subtract(live.net, given_back), Decimal(0))),
+        "order_total": money(max(EXACT.subtract(net, given_back), Decimal(0))),
         "despatch_date": None if fact.despatched is None else utc_text(fact.despatched),
         "return_number": _return_number(row),
-        "products": [_product(line, variant, items.get(variant)) for line, variant in _lines(row)] or None,
+        "products": products or None,
     }
     return orjson.dumps(_without_none(record))
 
 
-def credited(row: OrderRow) -> Decimal:
-    """What was given back of the order, in the reporting currency."""
-    return total(cell.row.amount for cell in row.credits.values() if cell.row is not None)
+def refunded(row: OrderRow, live: Live) -> Decimal:
+    """What was given back of the order, in its own currency."""
+    return EXACT.divide(total(cell.row.amount for cell in row.credits.values() if cell.row is not None), live.currency.rate)
 
 
 def status(row: OrderRow, live: Live) -> RecordStatus:
     """What became of the order, as its record says it."""
-    given_back = credited(row)
+    # As the record shows them: a refund of 33.33 gives back all of 33.3333, and what rounds to nothing is none.
+    given_back = cents(refunded(row, live))
     if not live.fact.counts:
         return live.fact.status
     if given_back > 0:
-        return "refunded" if given_back >= live.fact.net else "part_refunded"
+        return "refunded" if given_back >= cents(live.net) else "part_refunded"
     if any(cell.row is not None for cell in row.returns.values()):
         return "returning"
     return live.fact.status
@@ -83,7 +88,7 @@ def status(row: OrderRow, live: Live) -> RecordStatus:
 
 def skus(row: OrderRow, items: Items) -> str | None:
     """The SKUs of the order's lines, each once; as many whole ones as a data field holds."""
-    known = (items[variant].sku for _, variant in _lines(row) if variant in items)
+    known = (items[variant].sku for _, _, variant in _lines(row) if variant in items)
     text = ""
     for sku in dict.fromkeys(sku for sku in known if sku is not None):
         longer = f"{text}, {sku}" if text else sku
@@ -93,22 +98,35 @@ def skus(row: OrderRow, items: Items) -> str | None:
     return text or None
 
 
-def _lines(row: OrderRow) -> Iterator[tuple[rows.Line, int]]:
-    for _, cell in sorted(row.lines.items()):
+def _lines(row: OrderRow) -> Iterator[tuple[int, rows.Line, int]]:
+    for key, cell in sorted(row.lines.items()):
         if cell.row is not None and cell.row.variant is not None:
-            yield cell.row, cell.row.variant
+            yield key, cell.row, cell.row.variant
 
 
-def _product(line: rows.Line, variant: int, item: VariantInfo | None) -> dict[str, Any]:
+def _products(row: OrderRow, items: Items) -> list[dict[str, Any]]:
+    """The lines that name a variant, with what credit notes give back of each."""
+    returned: dict[int, list[CreditedLine]] = {}
+    for cell in row.credits.values():
+        for line in cell.row.lines if cell.row is not None else ():
+            returned.setdefault(line.line, []).append(line)
+    return [_product(line, variant, items.get(variant), returned.get(key, [])) for key, line, variant in _lines(row)]
+
+
+def _product(line: rows.Line, variant: int, item: VariantInfo | None, returned: list[CreditedLine]) -> dict[str, Any]:
     known = item or VariantInfo(None, None, None)
     return _without_none(
         {
             "product_id": str(variant),
             "parent_id": None if known.product is None else str(known.product),
             "sku": known.sku,
-            "name": known.name,
+            "name": line.name or known.name,
             "price": money(EXACT.divide(line.net, line.quantity)) if line.net is not None and line.quantity else None,
+            "quantity": None if line.quantity is None else _number(line.quantity),
             "qty": None if line.quantity is None else _whole(line.quantity),
+            "line_total": None if line.net is None else money(line.net),
+            "returned_qty": _number(total(one.quantity for one in returned)),
+            "refunded": cents(total(one.amount for one in returned)) > 0,
         }
     )
 
@@ -120,9 +138,16 @@ def _return_number(row: OrderRow) -> str | None:
     return max(known)[-1].number if known else None
 
 
+def _number(quantity: Decimal) -> orjson.Fragment:
+    """The exact quantity, with a decimal place at least: the first record fixes a property's type for ever."""
+    text = f"{quantity or abs(quantity):f}"
+    whole, _, places = text.partition(".")
+    return orjson.Fragment(f"{whole}.{places.rstrip('0') or '0'}".encode())
+
+
 def _whole(quantity: Decimal) -> orjson.Fragment:
-    # An int of more than 64 bits is none that orjson writes.
-    rounded = quantity.to_integral_value(ROUND_HALF_UP, EXACT)
+    # Away from zero: a quarter of a metre was bought. An int of more than 64 bits is none that orjson writes.
+    rounded = quantity.to_integral_value(ROUND_UP, EXACT)
     return orjson.Fragment(f"{rounded or abs(rounded):f}".encode())
 
 

@@ -3,7 +3,7 @@
 import msgspec
 
 from streams.domain.versioned import Versioned
-from streams.messages.changes import OrderRecipient
+from streams.messages.changes import CreditedOrder
 
 
 class Question(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -45,5 +45,5 @@ class RecipientState(msgspec.Struct, array_like=True, gc=False):
     question: Question | None = None
     reply: BuyersReply | None = None
     own: OwnAddress | None = None
-    orders: dict[int, Versioned[OrderRecipient]] = {}
+    orders: dict[int, Versioned[CreditedOrder]] = {}
     informed: dict[int, str] = {}

@@ -12,7 +12,7 @@ from streams.domain.buyers import is_person
 from streams.domain.orders import Live, OrderRow, own_address
 from streams.domain.recipient_state import BuyersReply, OwnAddress, Question
 from streams.domain.versioned import Versioned
-from streams.messages.changes import Change, OrderRecipient, RecipientsReply
+from streams.messages.changes import Change, CreditedOrder, RecipientsReply
 
 
 def apply(row: OrderRow, change: Change) -> bool:
@@ -22,7 +22,7 @@ def apply(row: OrderRow, change: Change) -> bool:
     content. What followed from one of the same position may have been lost on its way.
     """
     match change.row:
-        case OrderRecipient() as found:
+        case CreditedOrder() as found:
             return _apply_order(row, int(change.pk), found, change.position)
         case RecipientsReply(address=address) if change.pk == own_address(row):
             return _apply_own(row, OwnAddress(str(change.pk), change.position, address is not None))
@@ -31,7 +31,7 @@ def apply(row: OrderRow, change: Change) -> bool:
     return False
 
 
-def _apply_order(row: OrderRow, order: int, found: OrderRecipient, position: bytes) -> bool:
+def _apply_order(row: OrderRow, order: int, found: CreditedOrder, position: bytes) -> bool:
     old = row.recipient.orders.get(order)
     if old is not None and not _supersedes(old.position, position, same=old.row == found):
         return False

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from streams.domain.money import EXACT
+from streams.domain.money import EXACT, cents
 from streams.messages.changes import OrderFact, Totals
 
 EMPTY = Totals()
@@ -13,14 +13,16 @@ def of_fact(order: int, fact: OrderFact) -> Totals:
     if not fact.counts:
         return Totals(live=1)
     if fact.credit:
-        return Totals(live=1, refunds=1, refunded=fact.net, last_refund=fact.at)
-    moment = (fact.at, order)
-    return Totals(live=1, orders=1, spend=fact.net, first=moment, last=moment, despatched=fact.despatched)
+        # A credit note of nothing, which sites write to close a complaint, is no refund.
+        refund = Totals(live=1, refunds=1, refunded=fact.net, last_refund=fact.at)
+        return refund if cents(fact.net) else Totals(live=1)
+    moment, paid = (fact.at, order), 1 if cents(fact.net) > 0 else 0
+    return Totals(live=1, orders=1, spend=fact.net, first=moment, last=moment, despatched=fact.despatched, paid=paid)
 
 
 def combined(parts: Iterable[Totals]) -> Totals:
     """The totals over all ``parts``."""
-    live = orders = refunds = 0
+    live = orders = refunds = paid = 0
     spend = refunded = EMPTY.spend
     first: tuple[int, int] | None = None
     last: tuple[int, int] | None = None
@@ -30,6 +32,7 @@ def combined(parts: Iterable[Totals]) -> Totals:
         live += part.live
         if part.orders:
             orders += part.orders
+            paid += part.paid
             spend = EXACT.add(spend, part.spend)
             first = part.first if first is None or (part.first is not None and part.first < first) else first
             last = part.last if last is None or (part.last is not None and part.last > last) else last
@@ -40,4 +43,4 @@ def combined(parts: Iterable[Totals]) -> Totals:
             refunded = EXACT.add(refunded, part.refunded)
             if part.last_refund is not None and (last_refund is None or part.last_refund > last_refund):
                 last_refund = part.last_refund
-    return Totals(live, orders, spend, refunds, refunded, first, last, despatched, last_refund)
+    return Totals(live, orders, spend, refunds, refunded, first, last, despatched, last_refund, paid)

@@ -141,7 +141,10 @@ class Currency(MappingPart):
 
 
 class Order(MappingPart):
-    """Orders and credit notes: their tables, and the meaning of their codes."""
+    """Orders and credit notes: their tables, and the meaning of their codes.
+
+    ``tax_included``: whether the mapped amounts of totals and lines contain tax. Records repeat it.
+    """
 
     header: Header
     detail: Detail
@@ -153,6 +156,7 @@ class Order(MappingPart):
     statuses: Annotated[dict[str, Status], BeforeValidator(folded)]
     currencies: dict[int, Currency]
     default_currency: int
+    tax_included: bool = False
 
     @model_validator(mode="after")
     def _default_known(self) -> Self:

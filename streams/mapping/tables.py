@@ -74,13 +74,14 @@ class Total(Section):
 
 
 class Line(Section):
-    """One line of an order or credit note."""
+    """One line of an order or credit note. ``name``: its own description, which stays when the product is renamed."""
 
     order: Identifier
     original: Identifier
     variant: Identifier
     quantity: Identifier
     net: Identifier
+    name: Identifier | None = None
 
 
 class Despatch(Section):

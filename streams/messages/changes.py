@@ -61,7 +61,7 @@ class ChangeKind(IntEnum):
     FOLLOW_UP_DELIVERED = 35
     SWEEP = 36
     RECIPIENTS_SWEEP = 37
-    ORDER_RECIPIENT = 38
+    CREDITED_ORDER = 38
     REMOVAL_TALLY = 50
     REMOVAL_QUERY = 51
     REMOVAL_TICK = 52
@@ -115,7 +115,10 @@ class OrderFact(_Message, frozen=True, tag=23):
 
 
 class Totals(_Message, frozen=True):
-    """Sums and extremes over facts; times are UTC epoch seconds, ``first``/``last`` are (time, order id)."""
+    """Sums and extremes over facts; times are UTC epoch seconds, ``first``/``last`` are (time, order id).
+
+    ``paid``: orders of more than 0.00, which make the average; a free replacement is none.
+    """
 
     live: int = 0
     orders: int = 0
@@ -126,6 +129,7 @@ class Totals(_Message, frozen=True):
     last: tuple[int, int] | None = None
     despatched: int | None = None
     last_refund: int | None = None
+    paid: int = 0
 
 
 class BuyerContribution(_Message, frozen=True, tag=24):
@@ -242,17 +246,27 @@ class RecipientsSweep(_Message, frozen=True, tag=39):
     reached: int = 0
 
 
-class OrderRecipient(_Message, frozen=True, tag=41):
-    """Whom the record of an order belongs to, for the credit notes that give it back."""
+class CreditedOrder(_Message, frozen=True, tag=41):
+    """What credit notes need to know of an order that they give back: whom it belongs to, and whether it ``counts``."""
 
     address: str | None
+    counts: bool = True
+
+
+class CreditedLine(_Message, frozen=True):
+    """What one credit note gives back of one line: ``amount`` in the reporting currency, exact."""
+
+    line: int
+    quantity: Decimal
+    amount: Decimal
 
 
 class CreditedAmount(_Message, frozen=True, tag=31):
-    """What one credit note gives back of an order, in the reporting currency, exact."""
+    """What one credit note gives back of an order, in the reporting currency, exact; ``lines``: what of it is that of lines."""
 
     amount: Decimal
     at: int
+    lines: tuple[CreditedLine, ...] = ()
 
 
 class DesiredRecord(_Message, frozen=True, tag=32):

@@ -18,6 +18,7 @@ from streams.messages.changes import (
     ContributionExcluded,
     ContributionHeld,
     CreditedAmount,
+    CreditedOrder,
     DesiredContact,
     DesiredFollowUp,
     DesiredRecord,
@@ -26,7 +27,6 @@ from streams.messages.changes import (
     LineQuery,
     LineReply,
     OrderFact,
-    OrderRecipient,
     ReadbackWatermark,
     RecipientsQuery,
     RecipientsReply,
@@ -203,11 +203,11 @@ class RecipientsReplyChange(Change, tag=ChangeKind.RECIPIENTS_REPLY.value):
     row: RecipientsReply
 
 
-class OrderRecipientChange(Change, tag=ChangeKind.ORDER_RECIPIENT.value):
-    """Whom an order belongs to; key: a credit note that gives it back, pk: the order."""
+class CreditedOrderChange(Change, tag=ChangeKind.CREDITED_ORDER.value):
+    """An order as a credit note that gives it back needs it; key: the credit note, pk: the order."""
 
-    kind: ClassVar[ChangeKind] = ChangeKind.ORDER_RECIPIENT
-    row: OrderRecipient
+    kind: ClassVar[ChangeKind] = ChangeKind.CREDITED_ORDER
+    row: CreditedOrder
 
 
 class BuyerContributionChange(Change, tag=ChangeKind.BUYER_CONTRIBUTION.value):
@@ -328,7 +328,7 @@ OrderChange: TypeAlias = (
     | LineReplyChange
     | CreditedAmountChange
     | RecipientsReplyChange
-    | OrderRecipientChange
+    | CreditedOrderChange
     | VariantInfoChange
     | ResendRequestChange
     | FollowUpDeliveredChange

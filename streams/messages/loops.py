@@ -70,12 +70,13 @@ LOOPS: Final = (
         "credited lines",
         (
             Step(Participant.ORDERS, "orders", ChangeKind.CREDITED_AMOUNT),
-            Step(Participant.ORDERS, "orders", ChangeKind.ORDER_RECIPIENT),
+            Step(Participant.ORDERS, "orders", ChangeKind.CREDITED_ORDER),
         ),
         "The record of an order shows its net total after refunds, which only its credit notes know. They follow up with the"
-        " person whom the order belongs to, which only the order knows.",
-        "total row of the credit note, credited amount, the order's recipient, desired follow-up: 3 after the row, 7 when the"
-        " order must ask first. A credit note that learns of a recipient publishes no amount, so it ends there.",
+        " person whom the order belongs to, and take nothing off the buyer's spend for a cancelled one: only the order knows.",
+        "total row of the credit note, credited amount, the order as it is, fact and credited amount anew, desired record: 5"
+        " after the row, 9 when the order must ask first. The order replies once to a credit note, and then only when something"
+        " that the reply contains has changed, which no credit note can change: so it ends there.",
     ),
     Loop(
         "resend",

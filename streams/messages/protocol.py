@@ -80,7 +80,7 @@ OWN_TOPICS: Final = (
             ChangeKind.LINE_REPLY: (Participant.ORDERS,),
             ChangeKind.CREDITED_AMOUNT: (Participant.ORDERS,),
             ChangeKind.RECIPIENTS_REPLY: (Participant.BUYERS, Participant.CONTACTS),
-            ChangeKind.ORDER_RECIPIENT: (Participant.ORDERS,),
+            ChangeKind.CREDITED_ORDER: (Participant.ORDERS,),
             ChangeKind.VARIANT_INFO: (Participant.PRODUCTS,),
             ChangeKind.RESEND_REQUEST: (Participant.OUTBOX,),
             ChangeKind.FOLLOW_UP_DELIVERED: (Participant.OUTBOX,),

@@ -1,6 +1,7 @@
 """What credit notes give back of each order (delivery rules §3)."""
 
 from collections import defaultdict
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from streams.mapping import Mapping
@@ -37,3 +38,37 @@ def shares(credit: LiveOrder, owners: dict[int, int | None]) -> dict[int, Decima
         first = min(found)
         found[first] = EXACT.add(found[first], EXACT.subtract(credit.amount, lines))
     return dict(found)
+
+
+def effective(live: list[LiveOrder], owners: dict[int, int | None]) -> list[LiveOrder]:
+    """``live`` with credit notes worth what they take off a buyer's spend: giving back a cancelled order takes nothing away."""
+    cancelled = {order.id for order in live if order.kind == "order" and not order.counts}
+    found: list[LiveOrder] = []
+    for document in live:
+        if document.kind == "credit":
+            void = sum((share for order, share in shares(document, owners).items() if order in cancelled), Decimal(0))
+            net = EXACT.subtract(document.net, EXACT.multiply(void, document.currency.rate))
+            found.append(replace(document, net=net))
+        else:
+            found.append(document)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnedLine:
+    """What credit notes give back of one line: how many, and the money in the reporting currency."""
+
+    quantity: Decimal = Decimal(0)
+    amount: Decimal = Decimal(0)
+
+
+def returned_lines(live: list[LiveOrder]) -> dict[int, ReturnedLine]:
+    """What is given back of each line, by its id."""
+    found: dict[int, ReturnedLine] = defaultdict(ReturnedLine)
+    for credit in live:
+        for line in credit.lines if credit.kind == "credit" and credit.counts else ():
+            if line.original is not None:
+                before, amount = found[line.original], EXACT.multiply(line.net or Decimal(0), credit.currency.rate)
+                quantity = EXACT.add(before.quantity, line.quantity or Decimal(0))
+                found[line.original] = ReturnedLine(quantity, EXACT.add(before.amount, amount))
+    return found

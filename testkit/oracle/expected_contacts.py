@@ -8,8 +8,9 @@ from typing import Literal
 
 from streams.mapping import Mapping
 from testkit.oracle.addresses import addresses, first_used
+from testkit.oracle.credits import effective
 from testkit.oracle.items import items
-from testkit.oracle.order_facts import LiveOrder, classified
+from testkit.oracle.order_facts import LiveOrder, classified, line_owners
 from testkit.oracle.row_reading import EXACT, Row, Tables, flag, iso, name, reference, rounded, rows, text
 
 Consent = Literal["in", "out"]
@@ -55,7 +56,7 @@ class _Projection:
 
 def expected_contacts(tables: Tables, mapping: Mapping) -> dict[str, Expected]:
     """Every address that must have a contact, with what it must hold."""
-    live, _ = classified(tables, mapping)
+    live = effective(classified(tables, mapping)[0], line_owners(tables, mapping))
     skus = {key: item.sku for key, item in items(tables, mapping).items() if item.sku}
     projections: dict[str, list[_Projection]] = defaultdict(list)
     for address, projection in [*_customers(tables, mapping, live), *_emails(tables, mapping, live)]:
@@ -124,7 +125,7 @@ def _projection(
         account=None if account is None else text(account[mapping.customer.account]),
         trade=account is not None and flag(account[mapping.customer.trade]),
         orders=tuple(order for order in live if order.kind == "order" and order.counts),
-        credits=tuple(order for order in live if order.kind == "credit" and order.counts),
+        credits=tuple(order for order in live if order.kind == "credit" and order.counts and rounded(order.net) != 0),
         consent=_consent(own, mapping),
     )
 
@@ -158,6 +159,7 @@ def _contact(ranked: list[_Projection], skus: dict[int, str], mapping: Mapping) 
     newest = dated[-1] if dated else None
     named = next((p for p in ranked if p.first_name or p.last_name), None)
     spend = EXACT.subtract(_total(orders), _total(given_back))
+    paid = sum(rounded(order.net) > 0 for order in orders)
     despatches = [order.despatched for order in orders if order.despatched is not None]
     refunds = [credit.at for credit in given_back if credit.at is not None]
     exclude = None if newest is None or newest.at is None else newest.at + timedelta(hours=24 * mapping.exclude_days)
@@ -171,7 +173,7 @@ def _contact(ranked: list[_Projection], skus: dict[int, str], mapping: Mapping) 
         f.trade: any(p.trade for p in ranked),
         f.order_count: len(orders),
         f.total_spend: rounded(spend),
-        f.average_order: rounded(EXACT.divide(spend, Decimal(len(orders)))) if orders else None,
+        f.average_order: rounded(EXACT.divide(spend, Decimal(paid))) if paid else None,
         f.first_order: iso(dated[0].at) if dated else None,
         f.last_order: iso(newest.at) if newest else None,
         f.last_order_number: newest.number if newest else None,

@@ -2,14 +2,15 @@
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_UP, Decimal
 from typing import Any
 
 from streams.mapping import Mapping
 from streams.mapping.delivery import RecordStatus
-from testkit.oracle.credits import credited
+from testkit.oracle.credits import ReturnedLine, credited, returned_lines
 from testkit.oracle.items import Item, items
 from testkit.oracle.order_facts import LiveOrder, classified
 from testkit.oracle.recipients import recipients
@@ -33,16 +34,17 @@ def order_records(tables: Tables, mapping: Mapping) -> dict[str, list[OrderRecor
         return {}
     live, _ = classified(tables, mapping)
     owners, given_back = recipients(tables, mapping, live), credited(tables, mapping, live)
-    returned, sold = _returns(tables, mapping), items(tables, mapping)
+    returned, sold, back_of = _returns(tables, mapping), items(tables, mapping), returned_lines(live)
     found: dict[str, list[OrderRecord]] = defaultdict(list)
     for order in live:
         if order.kind != "order" or order.number is None or order.id not in owners:
             continue
         back = given_back.get(order.id, Decimal(0))
         status = _status(order, back, returned=order.id in returned)
-        content = _content(order, back, sold) | {
+        content = _content(order, back, sold, back_of) | {
             "order_status": wanted.statuses.get(status, status),
             "return_number": returned.get(order.id),
+            "tax_included": mapping.order.tax_included,
         }
         content = {name: value for name, value in content.items() if value is not None}
         found[_key(order.number)].append(OrderRecord(owners[order.id], content))
@@ -56,42 +58,49 @@ def _key(number: str) -> str:
     return f"{cleaned}_{hashlib.sha256(number.encode()).hexdigest()[:8]}"
 
 
-def _content(order: LiveOrder, given_back: Decimal, sold: dict[int, Item]) -> dict[str, Any]:
-    back = EXACT.divide(given_back, order.currency.rate)
+def _content(order: LiveOrder, given_back: Decimal, sold: dict[int, Item], back_of: Dict[int, ReturnedLine]) -> dict[str, Any]:
+    net, back = rounded(order.amount), rounded(EXACT.divide(given_back, order.currency.rate))
+    of_products = sum((rounded(line.net or Decimal(0)) for line in order.lines if line.variant is not None), Decimal(0))
     return {
         "id": order.number,
         "purchase_date": iso(order.at),
         "currency": order.currency.code,
-        "order_subtotal": rounded(order.amount),
-        "refund_total": rounded(back),
-        "order_total": rounded(max(Decimal(0), EXACT.subtract(order.amount, back))),
+        "order_subtotal": net,
+        "other_total": rounded(net - of_products),
+        "refund_total": back,
+        "order_total": rounded(max(Decimal(0), net - back)),
         "despatch_date": iso(order.despatched),
-        "products": _products(order, sold) or None,
+        "products": _products(order, sold, back_of) or None,
     }
 
 
 def _status(order: LiveOrder, given_back: Decimal, *, returned: bool) -> RecordStatus:
     if order.status == "cancelled":
         return "cancelled"
-    if given_back > 0:
-        return "refunded" if given_back >= order.net else "part_refunded"
+    back = rounded(EXACT.divide(given_back, order.currency.rate))
+    if back > 0:
+        return "refunded" if back >= rounded(order.amount) else "part_refunded"
     return "returning" if returned else order.status
 
 
-def _products(order: LiveOrder, sold: dict[int, Item]) -> list[dict[str, Any]]:
+def _products(order: LiveOrder, sold: dict[int, Item], back_of: Dict[int, ReturnedLine]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for line in order.lines:
         if line.variant is None:
             continue
-        item = sold.get(line.variant)
+        item, back = sold.get(line.variant), back_of.get(line.id, ReturnedLine())
         price = EXACT.divide(line.net, line.quantity) if line.net is not None and line.quantity else None
         product = {
             "product_id": str(line.variant),
             "parent_id": None if item is None or item.product is None else str(item.product),
             "sku": None if item is None else item.sku,
-            "name": None if item is None else item.name,
+            "name": line.name or (None if item is None else item.name),
             "price": None if price is None else rounded(price),
-            "qty": None if line.quantity is None else int(line.quantity.to_integral_value(ROUND_HALF_UP)),
+            "quantity": line.quantity,
+            "qty": None if line.quantity is None else int(line.quantity.to_integral_value(ROUND_UP)),
+            "line_total": None if line.net is None else rounded(line.net),
+            "returned_qty": back.quantity,
+            "refunded": rounded(back.amount) > 0,
         }
         found.append({name: value for name, value in product.items() if value is not None})
     return found

@@ -11,7 +11,7 @@ from streams.mapping.model import Currency
 from testkit.oracle.addresses import addresses, first_used, unreadable
 from testkit.oracle.exclusions import excluded_order
 from testkit.oracle.frozen import DELETED, History, thawed
-from testkit.oracle.row_reading import EXACT, Row, Tables, instant, meaningful, money, reference, rows, text
+from testkit.oracle.row_reading import EXACT, Row, Tables, instant, meaningful, money, name, reference, rows, text
 
 _MOST_ROWS = 5_000
 
@@ -23,10 +23,12 @@ ERASED = "(erased)"
 class OrderLine:
     """One line of a document, in the order of their keys; ``original`` is the line that a credit gives back."""
 
+    id: int
     variant: int | None
     quantity: Decimal | None
     net: Decimal | None
     original: int | None
+    name: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +202,12 @@ def _judged(order: int, parts: _Parts, mapping: Mapping) -> LiveOrder | str:  # 
 def _line(row: Row, mapping: Mapping) -> OrderLine:
     names = mapping.order.line
     return OrderLine(
+        id=int(row[names.key]),
         variant=reference(row[names.variant]),
         quantity=money(row[names.quantity]),
         net=money(row[names.net]),
         original=reference(row[names.original]),
+        name=None if names.name is None else name(row[names.name]),
     )
 
 

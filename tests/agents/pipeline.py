@@ -253,9 +253,10 @@ def line(
     variant: int | None = None,
     quantity: str | None = None,
     net: str | None = None,
+    name: str | None = None,
 ) -> Step:
-    amounts = [None if value is None else Decimal(value) for value in (quantity, net)]
-    return of_order(ChangeKind.LINE, order, pk, rows.Line(original, variant, *amounts), at, former)
+    how_many, amount = (None if value is None else Decimal(value) for value in (quantity, net))
+    return of_order(ChangeKind.LINE, order, pk, rows.Line(original, variant, how_many, amount, name), at, former)
 
 
 def despatch(order: int, pk: int, sent: int | None, at: int = 1) -> Step:

@@ -58,7 +58,7 @@ def fields(**parts: BuyerContribution) -> dict[str, Any]:
 
 
 def orders(count: int, spend: str, at: int, order: int = 1, **more: Any) -> dict[str, Any]:
-    return {"orders": count, "spend": Decimal(spend), "first": (at, order), "last": (at, order), **more}
+    return {"orders": count, "paid": count, "spend": Decimal(spend), "first": (at, order), "last": (at, order), **more}
 
 
 moments = st.none() | st.tuples(st.integers(0, 3), st.integers(1, 3))
@@ -74,6 +74,7 @@ made = st.builds(
     last=moments,
     despatched=st.none() | st.integers(0, 5),
     last_refund=st.none() | st.integers(0, 5),
+    paid=st.integers(0, 3),
 )
 names = st.none() | st.sampled_from(["A", "B"])
 parts = st.builds(BuyerContribution, names, names, names, st.booleans(), st.none() | st.booleans(), made, names, st.none())
@@ -175,6 +176,11 @@ def test_parts_are_rounded_once_and_not_one_by_one() -> None:
 def test_the_average_is_taken_before_rounding() -> None:
     found = fields(c1=part(**orders(3, "0.014", T), refunded=Decimal("0.005"), refunds=1))
     assert (found["OW_TOTAL_SPEND"], found["OW_AOV"]) == ("0.01", "0.00")
+
+
+def test_orders_of_nothing_are_no_part_of_the_average() -> None:
+    found = fields(c1=part(**orders(2, "10", T) | {"paid": 1}), c2=part(**orders(1, "0", T) | {"paid": 0}))
+    assert (found["OW_ORDER_COUNT"], found["OW_AOV"]) == ("3", "10.00")
 
 
 def test_what_is_not_known_is_null() -> None:

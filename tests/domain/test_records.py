@@ -17,12 +17,21 @@ from streams.domain.times import utc_text
 from streams.domain.versioned import Versioned, version_bytes
 from streams.mapping import load_mapping
 from streams.mapping.model import Currency
-from streams.messages.changes import Change, CreditedAmount, LineOwnership, OrderFact, RecipientsReply, VariantInfo
+from streams.messages.changes import (
+    Change,
+    CreditedAmount,
+    CreditedLine,
+    LineOwnership,
+    OrderFact,
+    RecipientsReply,
+    VariantInfo,
+)
 from streams.messages.kinds import LineOwnershipChange, RecipientsReplyChange
 
 MAPPING = load_mapping()
 T = 1_700_000_000
 AT = version_bytes(1)
+KEPT = {"returned_qty": "0.0", "refunded": False}
 OWN, PERSON = "own@example.com", "person@example.com"
 
 
@@ -67,7 +76,9 @@ def test_what_is_none_is_left_out() -> None:
         "order_status": "open",
         "purchase_date": "2023-11-14T22:13:20Z",
         "currency": "EUR",
+        "tax_included": False,
         "order_subtotal": "10.00",
+        "other_total": "10.00",
         "refund_total": "0.00",
         "order_total": "10.00",
     }
@@ -76,20 +87,48 @@ def test_what_is_none_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("quantity", "net", "product"),
     [
-        ("3", "10", {"price": "3.33", "qty": 3}),
-        ("8", "0.04", {"price": "0.01", "qty": 8}),
-        ("2.5", "5", {"price": "2.00", "qty": 3}),
-        ("0.5", "1", {"price": "2.00", "qty": 1}),
-        ("-1", "-2", {"price": "2.00", "qty": -1}),
-        ("-0.4", "0", {"price": "0.00", "qty": 0}),
-        ("0", "5", {"qty": 0}),
-        (None, "5", {}),
-        ("2", None, {"qty": 2}),
-        ("100000000000000000000", None, {"qty": 10**20}),
+        ("3", "10", {"price": "3.33", "quantity": "3.0", "qty": 3, "line_total": "10.00"}),
+        ("8", "0.04", {"price": "0.01", "quantity": "8.0", "qty": 8, "line_total": "0.04"}),
+        ("2.5000", "5", {"price": "2.00", "quantity": "2.5", "qty": 3, "line_total": "5.00"}),
+        ("0.25", "1", {"price": "4.00", "quantity": "0.25", "qty": 1, "line_total": "1.00"}),
+        ("-1", "-2", {"price": "2.00", "quantity": "-1.0", "qty": -1, "line_total": "-2.00"}),
+        ("-0.4", "0", {"price": "0.00", "quantity": "-0.4", "qty": -1, "line_total": "0.00"}),
+        ("0.000", "5", {"quantity": "0.0", "qty": 0, "line_total": "5.00"}),
+        (None, "5", {"line_total": "5.00"}),
+        ("2", None, {"quantity": "2.0", "qty": 2}),
+        ("100000000000000000000", None, {"quantity": "100000000000000000000.0", "qty": 10**20}),
     ],
 )
 def test_a_lines_price_and_quantity(quantity: str | None, net: str | None, product: dict[str, Any]) -> None:
-    assert shown(bought((7, quantity, net)))["products"] == [{"product_id": "7", **product}]
+    assert shown(bought((7, quantity, net)))["products"] == [{"product_id": "7", **product, **KEPT}]
+
+
+def test_products_and_what_is_no_product_make_the_subtotal() -> None:
+    found = shown(bought((7, "3", "3.333"), (None, "1", "5"), (8, "1", None)), live("8.333"))
+    assert [found[name] for name in ("order_subtotal", "other_total")] == ["8.33", "5.00"]
+    assert [product.get("line_total") for product in found["products"]] == ["3.33", None]
+
+
+def test_a_line_says_what_came_back_of_it() -> None:
+    row = bought((7, "2", "10"), (8, "1", "5"))
+    notes = [
+        (CreditedLine(1, Decimal(1), Decimal(4)),),
+        (CreditedLine(1, Decimal("0.5"), Decimal(0)), CreditedLine(9, Decimal(1), Decimal(1))),
+    ]
+    row.credits = {key: Versioned(AT, CreditedAmount(Decimal(4), T, lines)) for key, lines in enumerate(notes)}
+    row.credits[5] = Versioned(AT, None)
+    products = shown(row)["products"]
+    assert [(product["returned_qty"], product["refunded"]) for product in products] == [("1.5", True), ("0.0", False)]
+
+
+def test_a_lines_own_description_is_its_name() -> None:
+    row = OrderRow(
+        lines={1: Versioned(AT, rows.Line(None, 7, None, None, "Saw, red")), 2: Versioned(AT, rows.Line(None, 7, None, None))}
+    )
+    assert [product["name"] for product in shown(row, items={7: VariantInfo(None, "S", "Saw")})["products"]] == [
+        "Saw, red",
+        "Saw",
+    ]
 
 
 def test_lines_stand_by_their_key_and_only_with_a_variant() -> None:
@@ -101,11 +140,15 @@ def test_lines_stand_by_their_key_and_only_with_a_variant() -> None:
     ("net", "rate", "amount", "status", "refunded", "left"),
     [
         ("10", "1", "0", "open", "0.00", "10.00"),
-        ("10", "1", "0.001", "part_refunded", "0.00", "10.00"),
+        ("10", "1", "0.001", "open", "0.00", "10.00"),
         ("10", "1", "10", "refunded", "10.00", "0.00"),
+        ("33.3333", "1", "33.33", "refunded", "33.33", "0.00"),
+        ("33.3333", "1", "33.32", "part_refunded", "33.32", "0.01"),
+        ("33.3333", "0.8537", "28.4566", "refunded", "33.33", "0.00"),
+        ("0.004", "1", "0.004", "open", "0.00", "0.00"),
         ("10", "1", "12", "refunded", "12.00", "0.00"),
         ("10", "0.85", "8.5", "refunded", "10.00", "0.00"),
-        ("1.18", "0.85", "1", "part_refunded", "1.18", "0.00"),
+        ("1.18", "0.85", "1", "refunded", "1.18", "0.00"),
         ("10", "1", "-2", "open", "-2.00", "12.00"),
     ],
 )

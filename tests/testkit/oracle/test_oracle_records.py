@@ -86,7 +86,9 @@ def test_every_property_of_one_order() -> None:
         "order_status": "returning",
         "purchase_date": "2026-07-01T11:00:00Z",
         "currency": "GBP",
+        "tax_included": False,
         "order_subtotal": Decimal("100.00"),
+        "other_total": Decimal("80.00"),
         "refund_total": Decimal("0.00"),
         "order_total": Decimal("100.00"),
         "despatch_date": "2026-07-03T09:00:00Z",
@@ -98,9 +100,21 @@ def test_every_property_of_one_order() -> None:
                 "sku": "AB",
                 "name": "Small pump",
                 "price": Decimal("3.33"),
+                "quantity": Decimal("3.0000"),
                 "qty": 3,
+                "line_total": Decimal("10.00"),
+                "returned_qty": Decimal(0),
+                "refunded": False,
             },
-            {"product_id": "4", "price": Decimal("4.00"), "qty": 3},
+            {
+                "product_id": "4",
+                "price": Decimal("4.00"),
+                "quantity": Decimal("2.5000"),
+                "qty": 3,
+                "line_total": Decimal("10.00"),
+                "returned_qty": Decimal(0),
+                "refunded": False,
+            },
         ],
     }
 
@@ -117,7 +131,8 @@ def test_numbers_that_a_key_cannot_hold_have_a_hash() -> None:
 
 def test_what_is_none_is_left_out() -> None:
     assert record(plain()).keys() == {
-        "id", "order_status", "purchase_date", "currency", "order_subtotal", "refund_total", "order_total",
+        "id", "order_status", "purchase_date", "currency", "tax_included",
+        "order_subtotal", "other_total", "refund_total", "order_total",
     }  # fmt: skip
 
 
@@ -125,7 +140,7 @@ def test_what_is_none_is_left_out() -> None:
     ("quantity", "net", "price", "shown"),
     [
         ("2.0000", "0.0300", "0.02", 2),  # 0.015 is rounded up
-        ("0.4999", "1.0000", "2.00", 0),
+        ("0.2500", "1.0000", "4.00", 1),
         ("0.5000", "1.0000", "2.00", 1),
         ("0.0000", "1.0000", None, 0),
         (None, "1.0000", None, None),
@@ -136,8 +151,35 @@ def test_a_line_has_a_price_when_it_has_a_quantity(
     quantity: str | None, net: str | None, price: str | None, shown: int
 ) -> None:
     (bought,) = record(plain(line(51, 5, oli_vad_id=3, oli_qty_required=quantity, oli_line_net=net)))["products"]
-    wanted = {"product_id": "3", "price": None if price is None else Decimal(price), "qty": shown}
+    wanted = {"product_id": "3", "price": None if price is None else Decimal(price), "qty": shown} | {
+        "quantity": None if quantity is None else Decimal(quantity),
+        "line_total": None if net is None else Decimal(net),
+        "returned_qty": Decimal(0),
+        "refunded": False,
+    }
     assert bought == {name: value for name, value in wanted.items() if value is not None}
+
+
+def test_a_line_shows_what_credit_notes_give_back_of_it() -> None:
+    lines = [line(51, 5, oli_vad_id=3), line(52, 5, oli_vad_id=4)]
+    notes = [
+        note(7, "4.0000", line(71, 7, 51, oli_qty_required="1.0000", oli_line_net="4.0000")),
+        note(8, "0.0000", line(81, 8, 51, oli_qty_required="0.5000", oli_line_net=None)),
+        note(9, "9.0000", line(91, 9, 52, oli_qty_required="1.0000", oli_line_net="9.0000"), oh_os_id=CANCELLED),
+    ]
+    products = record(plain(*lines), notes)["products"]
+    assert [(one["returned_qty"], one["refunded"]) for one in products] == [(Decimal("1.5"), True), (Decimal(0), False)]
+
+
+def test_an_order_that_is_cancelled_and_credited_counts_once() -> None:
+    """The part of the credit note that gives back the cancelled order takes nothing off the spend."""
+    orders = [order(5, 10, "100.0000", oh_os_id=CANCELLED), line(51, 5), order(6, 10, "40.0000"), line(61, 6)]
+    one = note(7, "100.0000", back(71, 7, 51, "100.0000"))
+    shown = fields(ANN, PEOPLE, orders, one)
+    assert [shown[name] for name in ("OW_TOTAL_SPEND", "OW_REFUND_COUNT", "OW_REFUNDED")] == [Decimal(40), 0, False]
+    both = note(7, "115.0000", back(71, 7, 51, "100.0000"), back(72, 7, 61, "10.0000"))
+    shown = fields(ANN, PEOPLE, orders, both)
+    assert [shown[name] for name in ("OW_TOTAL_SPEND", "OW_REFUND_TOTAL")] == [Decimal(30), Decimal(10)]
 
 
 def test_a_line_shows_the_variants_own_name_and_its_product_even_if_that_is_gone() -> None:
@@ -145,7 +187,7 @@ def test_a_line_shows_the_variants_own_name_and_its_product_even_if_that_is_gone
     (bought,) = record(*rows, product(9))["products"]
     assert (bought.get("sku"), bought.get("name"), bought["parent_id"]) == (None, None, "9")
     (unmapped,) = record(*rows, mapping=site(products=None))["products"]
-    assert unmapped.keys() == {"product_id", "price", "qty"}
+    assert unmapped.keys() == {"product_id", "price", "quantity", "qty", "line_total", "returned_qty", "refunded"}
 
 
 def test_only_live_orders_with_number_and_recipient_have_a_record() -> None:
@@ -268,7 +310,9 @@ def test_no_order_is_worth_less_than_nothing() -> None:
         (None, {"oh_os_id": OPEN}, False, "open"),
         (None, {"oh_os_id": OPEN}, True, "returning"),
         ("1.0000", {}, True, "part_refunded"),
-        ("99.9999", {}, False, "part_refunded"),
+        ("99.9900", {}, False, "part_refunded"),
+        ("99.9999", {}, False, "refunded"),
+        ("0.0040", {}, False, "completed"),
         ("100.0000", {}, True, "refunded"),
         ("100.0000", {"oh_os_id": CANCELLED}, True, "cancelled"),
         ("0.0000", {"oh_os_id": COMPLETED}, False, "completed"),
