@@ -26,7 +26,7 @@ from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec, UnitOfWork
 from streams.mapping import Mapping
-from streams.messages.changes import Change, ChangeKind, LineOwnership, LineQuery, OrderFact, Sweep, VariantInfo
+from streams.messages.changes import Change, ChangeKind, LineOwnership, LineQuery, OrderFact, Parcel, Sweep, VariantInfo
 from streams.messages.kinds import LineOwnershipChange, LineQueryChange, LineReplyChange, OrderFactChange, SweepChange
 from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
@@ -372,6 +372,15 @@ class OrdersHandler:
             self._records.publish_credits(emitter, order, row, live)
         self._records.publish(emitter, order, row, live, items, again=item.again)
 
+    @staticmethod
+    def _fact(order: int, row: orders.OrderRow, live: orders.Live, items: dict[int, VariantInfo]) -> OrderFact:
+        """The fact as the buyer needs it."""
+        if live.fact.credit:
+            return msgspec.structs.replace(live.fact, net=counted(row, live))
+        sent = orders.latest_despatch(row)
+        parcel = None if sent is None or sent.at is None else Parcel(sent.at, order, sent.consignment, sent.carrier)
+        return msgspec.structs.replace(live.fact, skus=skus(row, items), parcel=parcel)
+
     def _publish_to_buyers(
         self, emitter: ChangeEmitter, order: int, row: orders.OrderRow, live: orders.Live | None, items: dict[int, VariantInfo]
     ) -> None:
@@ -381,6 +390,5 @@ class OrdersHandler:
             # A former buyer gets an empty fact, and takes the order out of its sums.
             fact: OrderFact | None = None
             if live is not None and buyer == live.buyer:
-                more = {"net": counted(row, live)} if live.fact.credit else {"skus": skus(row, items)}
-                fact = msgspec.structs.replace(live.fact, **more)
+                fact = self._fact(order, row, live, items)
             emitter.emit(self._topics.buyers, OrderFactChange, buyer, order, fact)

@@ -267,9 +267,13 @@ def _despatch(table: mapped.Despatch, mapping: Mapping) -> TableReader:
         return rows.Despatch(
             at=instant(row),
             consignment=values.text(column_of(row, table.consignment), table.consignment),
+            carrier=None if table.carrier is None else values.text(column_of(row, table.carrier), table.carrier),
         )
 
-    return TableReader(table.table, table.key, (table.order,), read, {"consignment": (table.consignment,)})
+    fields: dict[str, tuple[str, ...]] = {"consignment": (table.consignment,)}
+    if table.carrier is not None:
+        fields["carrier"] = (table.carrier,)
+    return TableReader(table.table, table.key, (table.order,), read, fields)
 
 
 def _status(table: mapped.StatusTable) -> TableReader:

@@ -107,6 +107,7 @@ class Despatch(Row, frozen=True, tag=7):
 
     at: int | None
     consignment: str | None
+    carrier: str | None = None
 
 
 class StatusText(Row, frozen=True, tag=8):

@@ -152,6 +152,8 @@ def merged(parts: dict[str, BuyerContribution], totals: Totals, mapping: Mapping
         names.last_order_number: latest.last_number,
         names.last_status: latest.last_status,
         names.last_despatch: _time(totals.despatched),
+        names.last_consignment: totals.parcel.consignment if totals.parcel else None,
+        names.last_carrier: totals.parcel.carrier if totals.parcel else None,
         names.last_skus: latest.last_skus,
         names.refund_count: totals.refunds,
         names.refund_total: money(totals.refunded),

@@ -10,7 +10,7 @@ import orjson
 
 from streams.capture import rows
 from streams.domain.money import EXACT, cents, money, total
-from streams.domain.orders import Live, OrderRow
+from streams.domain.orders import Live, OrderRow, latest_despatch
 from streams.domain.times import utc_text
 from streams.mapping.delivery import RecordStatus
 from streams.messages.changes import CreditedLine, VariantInfo
@@ -51,6 +51,7 @@ def content(row: OrderRow, live: Live, items: Items, words: Mapping[RecordStatus
     fact, net, given_back = live.fact, cents(live.net), cents(refunded(row, live))
     shown, products = status(row, live), _products(row, items)
     lines = total(cents(line.net) for _, line, _ in _lines(row) if line.net is not None)
+    sent = latest_despatch(row)
     record = {
         "id": fact.number,
         "order_status": words.get(shown, shown),
@@ -62,6 +63,8 @@ def content(row: OrderRow, live: Live, items: Items, words: Mapping[RecordStatus
         "refund_total": money(given_back),
         "order_total": money(max(EXACT.subtract(net, given_back), Decimal(0))),
         "despatch_date": None if fact.despatched is None else utc_text(fact.despatched),
+        "consignment_number": sent and sent.consignment,
+        "carrier": sent and sent.carrier,
         "return_number": _return_number(row),
         "products": products or None,
     }

@@ -238,7 +238,8 @@ def _worked_out(row: OrderRow, head: _Head, mapping: Mapping) -> DocumentState:
         return Held(fault or buyer.code, buyer.withdrawn) if isinstance(buyer, Held) else None
     if detail is not None and detail.unreadable and header.customer in mapping.house_accounts:
         fault = fault or "unreadable_address"
-    despatched = max((cell.row.at for cell in row.despatches.values() if cell.row and cell.row.at is not None), default=None)
+    sent = latest_despatch(row)
+    despatched = None if sent is None else sent.at
     credit = mapping.order.types.kind(header.type) == "credit"
     fact = OrderFact(header.number, header.at, status, credit, EXACT.multiply(total.net, currency.rate), despatched)
     return Live(fact, buyer, total.net, currency, fault, header.contact)
@@ -328,6 +329,12 @@ def _buyer(header: rows.Header, detail: rows.Detail | None, mapping: Mapping) ->
         return Held("unreadable_address", withdrawn=True)
     # An address that was emptied says that the order is nobody's; a detail that is missing says nothing.
     return Held("order_without_email", withdrawn=detail is not None)
+
+
+def latest_despatch(row: OrderRow) -> rows.Despatch | None:
+    """The latest despatch that has a time; of several at one time that with the highest key."""
+    known = [(cell.row.at, key, cell.row) for key, cell in row.despatches.items() if cell.row and cell.row.at is not None]
+    return max(known, key=lambda one: one[:2])[2] if known else None
 
 
 def customer_key(customer: int) -> str:

@@ -186,6 +186,8 @@ class ContactFields(MappingPart):
     last_refund: FieldName
     refunded: FieldName
     exclude_until: FieldName
+    last_consignment: FieldName = "OW_CONSIGNMENT"
+    last_carrier: FieldName = "OW_CARRIER"
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

@@ -85,11 +85,12 @@ class Line(Section):
 
 
 class Despatch(Section):
-    """One delivery against an order."""
+    """One delivery against an order: when, under which consignment number, and with which carrier."""
 
     order: Identifier
     at: Identifier
     consignment: Identifier
+    carrier: Identifier | None = None
 
 
 class StatusTable(Section):

@@ -94,10 +94,19 @@ class LineReply(_Message, frozen=True, tag=22):
     order: int | None = None
 
 
+class Parcel(_Message, frozen=True):
+    """The latest despatch: UTC epoch seconds, the order, the consignment number, and the carrier."""
+
+    at: int
+    order: int
+    consignment: str | None
+    carrier: str | None
+
+
 class OrderFact(_Message, frozen=True, tag=23):
     """One live order or credit note, as its buyer needs it.
 
-    ``net`` is in the reporting currency, exact; ``skus`` is what was bought, as text.
+    ``net`` is in the reporting currency, exact; ``skus`` is what was bought, as text. ``parcel``: of its latest despatch.
     """
 
     number: str | None
@@ -107,6 +116,7 @@ class OrderFact(_Message, frozen=True, tag=23):
     net: Decimal
     despatched: int | None
     skus: str | None = None
+    parcel: Parcel | None = None
 
     @property
     def counts(self) -> bool:
@@ -130,6 +140,7 @@ class Totals(_Message, frozen=True):
     despatched: int | None = None
     last_refund: int | None = None
     paid: int = 0
+    parcel: Parcel | None = None
 
 
 class BuyerContribution(_Message, frozen=True, tag=24):

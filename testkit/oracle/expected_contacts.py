@@ -161,6 +161,8 @@ def _contact(ranked: list[_Projection], skus: dict[int, str], mapping: Mapping) 
     spend = EXACT.subtract(_total(orders), _total(given_back))
     paid = sum(rounded(order.net) > 0 for order in orders)
     despatches = [order.despatched for order in orders if order.despatched is not None]
+    parcels = [(order.despatched, order.id, order) for order in orders if order.despatched is not None]
+    parcel = max(parcels, key=lambda one: one[:2])[2] if parcels else None
     refunds = [credit.at for credit in given_back if credit.at is not None]
     exclude = None if newest is None or newest.at is None else newest.at + timedelta(hours=24 * mapping.exclude_days)
     consents = {projection.consent for projection in ranked}
@@ -179,6 +181,8 @@ def _contact(ranked: list[_Projection], skus: dict[int, str], mapping: Mapping) 
         f.last_order_number: newest.number if newest else None,
         f.last_status: newest.status if newest else None,
         f.last_despatch: iso(max(despatches, default=None)),
+        f.last_consignment: parcel.consignment if parcel else None,
+        f.last_carrier: parcel.carrier if parcel else None,
         f.last_skus: _bought(newest, skus) if newest else None,
         f.refund_count: len(given_back),
         f.refund_total: rounded(_total(given_back)),

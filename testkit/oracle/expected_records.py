@@ -70,6 +70,8 @@ def _content(order: LiveOrder, given_back: Decimal, sold: dict[int, Item], back_
         "refund_total": back,
         "order_total": rounded(max(Decimal(0), net - back)),
         "despatch_date": iso(order.despatched),
+        "consignment_number": order.consignment,
+        "carrier": order.carrier,
         "products": _products(order, sold, back_of) or None,
     }
 

@@ -53,6 +53,9 @@ class LiveOrder:
     lines: tuple[OrderLine, ...]
     contact: int | None = None
     """The contact row of the person who ordered."""
+    consignment: str | None = None
+    carrier: str | None = None
+    """Of the latest despatch."""
 
     @property
     def counts(self) -> bool:
@@ -178,9 +181,7 @@ def _judged(order: int, parts: _Parts, mapping: Mapping) -> LiveOrder | str:  # 
     if customer in mapping.house_accounts and own is None:
         return "unreadable_address" if unreadable(field) else "order_without_email"
 
-    despatched = [
-        meaningful(instant(row[o.despatch.at], mapping.source.zone), mapping) for row in parts.despatches.get(order, [])
-    ]
+    sent = _latest_despatch(parts.despatches.get(order, []), mapping)
     return LiveOrder(
         id=order,
         kind=kind,
@@ -188,7 +189,9 @@ def _judged(order: int, parts: _Parts, mapping: Mapping) -> LiveOrder | str:  # 
         at=at,
         status=status,
         net=EXACT.multiply(net, currency.rate),
-        despatched=max((at for at in despatched if at is not None), default=None),
+        despatched=None if sent is None else sent[0],
+        consignment=None if sent is None else text(sent[1][o.despatch.consignment]),
+        carrier=None if sent is None or o.despatch.carrier is None else text(sent[1][o.despatch.carrier]),
         customer=customer,
         address=own if customer in mapping.house_accounts else None,
         own=ERASED if field == ERASED else own,
@@ -197,6 +200,17 @@ def _judged(order: int, parts: _Parts, mapping: Mapping) -> LiveOrder | str:  # 
         currency=currency,
         lines=tuple(_line(row, mapping) for row in parts.lines.get(order, [])),
     )
+
+
+def _latest_despatch(found: list[Row], mapping: Mapping) -> tuple[datetime, Row] | None:
+    """The latest despatch with a time, of several at one time that with the highest key."""
+    at, key = mapping.order.despatch.at, mapping.order.despatch.key
+    timed = [(meaningful(instant(row[at], mapping.source.zone), mapping), int(row[key]), row) for row in found]
+    known = [(moment, number, row) for moment, number, row in timed if moment is not None]
+    if not known:
+        return None
+    moment, _, row = max(known, key=lambda one: one[:2])
+    return moment, row
 
 
 def _line(row: Row, mapping: Mapping) -> OrderLine:

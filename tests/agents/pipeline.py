@@ -259,8 +259,9 @@ def line(
     return of_order(ChangeKind.LINE, order, pk, rows.Line(original, variant, how_many, amount, name), at, former)
 
 
-def despatch(order: int, pk: int, sent: int | None, at: int = 1) -> Step:
-    return of_order(ChangeKind.DESPATCH, order, pk, rows.Despatch(sent, None), at)
+def despatch(order: int, pk: int, sent: int | None, at: int = 1, parcel: str | None = None) -> Step:
+    row = rows.Despatch(sent, parcel, None if parcel is None else "Courier")
+    return of_order(ChangeKind.DESPATCH, order, pk, row, at)
 
 
 def returned(order: int, pk: int, number: str | None, sent: int | None = None, at: int = 1) -> Step:

@@ -149,7 +149,16 @@ def test_sums_and_extremes_run_over_all_parts() -> None:
     assert (found["OW_ACCOUNT"], found["OW_TRADE"], found["OW_REFUNDED"]) == ("ACC", True, True)
 
 
-_TEXT = {"OW_ACCOUNT", "OW_TRADE", "OW_REFUNDED", "OW_LAST_ORDER_NO", "OW_LAST_STATUS", "OW_LAST_SKUS"}
+_TEXT = {
+    "OW_ACCOUNT",
+    "OW_TRADE",
+    "OW_REFUNDED",
+    "OW_LAST_ORDER_NO",
+    "OW_LAST_STATUS",
+    "OW_LAST_SKUS",
+    "OW_CONSIGNMENT",
+    "OW_CARRIER",
+}
 
 
 @pytest.mark.parametrize(
@@ -196,6 +205,8 @@ def test_what_is_not_known_is_null() -> None:
         "OW_LAST_SKUS",
         "OW_LAST_REFUND",
         "OW_EXCLUDE_UNTIL",
+        "OW_CONSIGNMENT",
+        "OW_CARRIER",
     }
     assert found["OW_ORDER_COUNT"] == "0" and found["OW_TOTAL_SPEND"] == "0.00" and found["OW_REFUNDED"] is False
 

@@ -93,7 +93,7 @@ def line(key: int, order: int, original: int | None = None, **changes: Any) -> R
 
 
 def despatch(key: int, order: int, at: str | None) -> Row:
-    return {"dh_id": key, "dh_oh_id": order, "dh_datetime": at}
+    return {"dh_id": key, "dh_oh_id": order, "dh_datetime": at, "dh_consignment_number": f"P{order}"}
 
 
 def returned(key: int, order: int | None, number: str | None, at: str | None = None) -> Row:

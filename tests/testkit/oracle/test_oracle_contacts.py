@@ -56,6 +56,8 @@ def test_every_field_of_one_plain_customer() -> None:
         "OW_LAST_REFUND": "2026-07-05T11:00:00Z",
         "OW_REFUNDED": True,
         "OW_EXCLUDE_UNTIL": "2026-07-31T11:00:00Z",
+        "OW_CONSIGNMENT": "P6",
+        "OW_CARRIER": None,
     }
 
 

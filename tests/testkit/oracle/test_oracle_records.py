@@ -92,6 +92,7 @@ def test_every_property_of_one_order() -> None:
         "refund_total": Decimal("0.00"),
         "order_total": Decimal("100.00"),
         "despatch_date": "2026-07-03T09:00:00Z",
+        "consignment_number": "P5",
         "return_number": "RMA-1",
         "products": [
             {
