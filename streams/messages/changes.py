@@ -221,10 +221,9 @@ class VariantInfo(_Message, frozen=True, tag=28):
 
 
 class RecipientsQuery(_Message, frozen=True, tag=29):
-    """An order asks whom its record belongs to, now and whenever that changes.
+    """An order asks its buyer, or the contact of the address on it, whom its record belongs to, now and whenever that changes.
 
-    Of its buyer, and of the contact of the address that is on it. ``own``: that address; it is empty if it was an erased
-    person's. ``contact``: the contact row of the person who ordered.
+    ``own``: that address; empty if it was an erased person's. ``contact``: the contact row of the person who ordered.
     """
 
     own: str | None
@@ -244,12 +243,9 @@ class RecipientsReply(_Message, frozen=True, tag=38):
 
 
 class RecipientsSweep(_Message, frozen=True, tag=39):
-    """What is left of a change of addresses: the orders behind ``after`` that have not learnt of it.
+    """What is left of a change of addresses: orders of ``groups`` behind ``after``, of which ``reached`` were reached so far.
 
-    Attributes:
-        groups: those of the orders concerned, by the address on them or by the person who ordered; empty: all.
-        after: the last order that was reached, with its group.
-        reached: how many orders were reached so far.
+    Orders have the group of the address on them and of the person who ordered; none: all of them.
     """
 
     groups: tuple[str, ...]

@@ -13,7 +13,7 @@ PARTITION: Final = 0
 ERASURE_KEY: Final = b"erasure-key"
 """The key of the record about the erasure key."""
 
-FORMATS: Final = {"mapping": 1, "changes": 1, "state": 1, "outbox": 1}
+FORMATS: Final = {"mapping": 1, "changes": 1, "state": 2, "outbox": 1}
 """The formats that this release writes: the mapping's, that of packed changes between stages, and those of state rows.
 
 Raise a number when what an earlier release wrote can no longer be read, or it cannot read what this one writes
