@@ -31,7 +31,7 @@ from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.kafka.producer import BatchProducer, HeadedRecord, Headers
 from streams.messages.audit_log import AuditLog
-from streams.messages.changes import split
+from streams.messages.change_heads import split
 from streams.messages.dead_letters import Coordinates, DeadLetter, origin_of
 from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics

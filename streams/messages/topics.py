@@ -12,7 +12,8 @@ from typing import Any, Generic, TypeVar, get_args
 import msgspec
 
 from streams.core.errors import RecordError
-from streams.messages.changes import Change, ChangeKind, heads, pack
+from streams.messages.change_heads import heads
+from streams.messages.changes import Change, ChangeKind, pack
 from streams.messages.kinds import BuyerChange, ContactChange, DesiredChange, OrderChange, ProductChange
 
 C = TypeVar("C", bound=Change)

@@ -14,7 +14,7 @@ import orjson
 
 from streams.core.errors import OwddError
 from streams.dispatch.outbox.parked import Parked
-from streams.messages.changes import heads
+from streams.messages.change_heads import heads
 from streams.messages.dead_letters import Coordinates, newest_position
 
 EntryKind: TypeAlias = Literal["ingest", "delivery"]

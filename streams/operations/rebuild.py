@@ -18,7 +18,8 @@ from streams.kafka import client
 from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import read_to_end, reader
 from streams.kafka.security import KafkaConfig
-from streams.messages.changes import ChangeKind, split
+from streams.messages.change_heads import split
+from streams.messages.changes import ChangeKind
 from streams.messages.topics import ChangeTopic, Topics
 from streams.settings import Settings
 
