@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from streams.cli import app
 from streams.cli import topics as command
+from streams.core.clock import Clock
 from streams.core.errors import OwddError
 from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import read_topic
@@ -126,6 +127,12 @@ def test_the_exit_code_says_whether_there_is_something_left_to_do(
         assert execute == bool(options)
         return [Clearing("owdd.desired", going, 3)]
 
+    async def record(_settings: Settings, action: str, by: str, _clock: Clock) -> None:
+        written.append((action, by))
+
+    written: list[tuple[str, str]] = []
     monkeypatch.setattr(command, "purge", cleared)
-    result = CliRunner().invoke(app, ["topics", "clear", *options])
+    monkeypatch.setattr(command, "record_maintenance", record)
+    result = CliRunner().invoke(app, ["topics", "clear", "--operator", "kim", *options])
+    assert written == ([("clear topics", "kim")] if options else [])
     assert (result.exit_code, "owdd.desired" in result.output) == (code, True)

@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from streams.cli import output
-from streams.cli.common import load
+from streams.cli.common import load, operator_name
 from streams.cli.exit_codes import ExitCode
 from streams.cli.groups import command_group
 from streams.cli.output import AsJson, Execute
 from streams.core.clock import SystemClock
 from streams.operations.held_documents import held_documents
+from streams.operations.maintenance import record_maintenance
 from streams.operations.site_setup import accept_mapping, changed_mapping
 from streams.operations.state_check import Compared, check_state
 from streams.settings import Settings
@@ -68,6 +69,7 @@ def held(
 
 @app.command()
 def accept(
+    operator: Annotated[str | None, typer.Option(help="Your name, for the audit trail. Default: the system's user.")] = None,
     execute: Execute = False,
     as_json: AsJson = False,
 ) -> None:
@@ -80,6 +82,7 @@ def accept(
     changed = asyncio.run(changed_mapping(settings, mapping))
     if changed and execute:
         asyncio.run(accept_mapping(settings, mapping, SystemClock()))
+        asyncio.run(record_maintenance(settings, "accept mapping", operator_name(operator), SystemClock()))
     if as_json:
         output.print_json({"changed": changed, "executed": execute})
     else:

@@ -7,19 +7,23 @@ from typing import Annotated, Any
 import typer
 
 from streams.cli import output
-from streams.cli.common import load
+from streams.cli.common import load, operator_name
 from streams.cli.exit_codes import ExitCode
 from streams.cli.groups import command_group
 from streams.cli.output import AsJson, Execute
+from streams.core.clock import SystemClock
 from streams.kafka.security import KafkaConfig
 from streams.messages.protocol import specs
 from streams.operations.architecture import architecture_page
+from streams.operations.maintenance import record_maintenance
 from streams.operations.rebuild import Clearing, purge
 from streams.operations.reread import Rereading
 from streams.operations.reread import reread as plan_reread
 from streams.operations.topic_admin import apply_topics
 
 app = command_group("Kafka topics of the product.")
+
+Operator = Annotated[str | None, typer.Option(help="Your name, for the audit trail. Default: the system's user.")]
 
 
 @app.command()
@@ -44,6 +48,7 @@ def apply(
 
 @app.command()
 def clear(
+    operator: Operator = None,
     execute: Execute = False,
     as_json: AsJson = False,
 ) -> None:
@@ -55,6 +60,8 @@ def clear(
     """
     settings, _ = load()
     found = asyncio.run(purge(settings, execute=execute))
+    if execute:
+        asyncio.run(record_maintenance(settings, "clear topics", operator_name(operator), SystemClock()))
     if as_json:
         output.print_json([asdict(item) for item in found])
     else:
@@ -68,6 +75,7 @@ def reread(
     deliveries: Annotated[
         bool, typer.Option(help="Dispatch reads the results of all calls again: fills holes of the outbox")
     ] = False,
+    operator: Operator = None,
     execute: Execute = False,
     as_json: AsJson = False,
 ) -> None:
@@ -78,6 +86,8 @@ def reread(
     """
     settings, mapping = load()
     found = asyncio.run(plan_reread(settings, mapping, execute=execute, deliveries=deliveries))
+    if execute:
+        asyncio.run(record_maintenance(settings, "reread", operator_name(operator), SystemClock()))
     if as_json:
         output.print_json([asdict(item) for item in found])
     else:

@@ -77,6 +77,18 @@ class PersonExported(msgspec.Struct, frozen=True, gc=False, tag="exported", tag_
     digest: str
 
 
+MaintenanceAction: TypeAlias = Literal["clear topics", "reread", "accept mapping"]
+"""What is done to topics and state while the workers are stopped."""
+
+
+class Maintained(msgspec.Struct, frozen=True, gc=False, tag="maintained", tag_field="what"):
+    """An operator emptied the topics between the stages, had topics read again, or accepted a changed mapping."""
+
+    at: int
+    by: str
+    action: MaintenanceAction
+
+
 class ReplaySteered(msgspec.Struct, frozen=True, gc=False, tag="replayed", tag_field="what"):
     """An operator has started, paused, resumed or cancelled a replay, or it is done.
 
@@ -122,6 +134,7 @@ Entry: TypeAlias = (
     | RemovalsDecided
     | WritesControlled
     | ReplaySteered
+    | Maintained
     | TrailCheckpoint
 )
 

@@ -224,7 +224,7 @@ OWN_TOPICS: Final = (
     ),
     TopicContract(
         "audit",
-        "digest in hex, dead-letter code, kind of removal, key id, replay, `writes`, `checkpoint`, or none",
+        "digest in hex, dead-letter code, kind of removal, key id, replay, `maintenance`, `writes`, `checkpoint`, or none",
         "an entry of `streams/messages/audit.py` (JSON); the link of its writer's chain in a header",
         (Participant.ORDERS, Participant.BUYERS, Participant.CONTACTS, Participant.OUTBOX, Participant.OPERATOR),
         (Participant.OPERATOR,),

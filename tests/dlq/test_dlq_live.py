@@ -69,7 +69,9 @@ async def test_a_record_that_can_be_read_now_is_processed_like_any_other(tmp_pat
         assert entry["code"] == "column_missing"
         (tmp_path / "mapping.yaml").write_text(mapping, "utf-8")
         # No row was stored as the first one says.
-        assert (await owdd(running, "state", "accept", "--execute")).exit_code == 0
+        assert (await owdd(running, "state", "accept", "--execute", "--operator", "kim")).exit_code == 0
+        (accepted,) = orjson.loads((await owdd(running, "trail", "show", "--what", "maintained", "--json")).stdout)
+        assert (accepted["by"], accepted["entry"]) == ("kim", {"action": "accept mapping"})
         await running.kill("ingest")
         assert (await owdd(running, "dlq", "retry", "--execute")).exit_code == 0
         while not (published := await changes(running, "mended")):
