@@ -33,7 +33,7 @@ from streams.connect.rest import ConnectClient
 from streams.connect.retention import read_retained
 from streams.connect.signals import send, snapshot_signal
 from streams.core.clock import SystemClock
-from streams.core.errors import ConfigurationError
+from streams.core.errors import ConfigurationError, RefusedError
 from streams.core.files import write_private
 from streams.kafka.capture_topics import CaptureNames
 from streams.kafka.security import KafkaConfig
@@ -192,15 +192,29 @@ def offsets(
     kind: _Kind = None,
     name: _Name = None,
     save: Annotated[Path | None, typer.Option("--save", help="Also write them to a new file, before anything drastic.")] = None,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Forget them: a stopped connector takes a new snapshot then.")
+    ] = False,
+    execute: Execute = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the connector's committed position."""
+    """Show the connector's committed position, or let a stopped connector forget it."""
 
     async def work(client: ConnectClient, target: _Target) -> Report:
         report = reports.of_offsets(target.name, await client.offsets(target.name))
         if save is not None:
             _save(save, orjson.dumps({"offsets": report.data["offsets"]}, option=orjson.OPT_INDENT_2))
-        return report
+        if not delete:
+            return report
+        if (state := (await client.status(target.name)).connector.state) != "STOPPED":
+            remedy = "Run 'owdd connectors pause --stop --execute'"
+            raise RefusedError(
+                f"is {state}, and only a stopped connector forgets its offsets", where=target.name, remedy=remedy
+            )
+        if not execute:
+            return reports.of_intent(target.name, "delete its offsets; when it is resumed it takes a new snapshot")
+        await client.delete_offsets(target.name)
+        return reports.of_nothing(target.name, "has no offsets any more; resume it for a new snapshot")
 
     _run(work, kind, name, as_json)
 
@@ -208,6 +222,9 @@ def offsets(
 @app.command()
 def snapshot(
     tables: Annotated[list[str], typer.Argument(help="Mapped tables.")],
+    where: Annotated[
+        str | None, typer.Option("--where", help="Only rows of one table for which this SQL condition holds.")
+    ] = None,
     kind: _Kind = None,
     name: _Name = None,
     execute: Execute = False,
@@ -216,7 +233,7 @@ def snapshot(
     """Read tables again while streaming continues, chunk by chunk and without locks."""
 
     async def work(client: ConnectClient, target: _Target) -> Report:
-        signal = snapshot_signal(await client.config(target.name), target.mapping, tables, f"owdd-{uuid.uuid4()}")
+        signal = snapshot_signal(await client.config(target.name), target.mapping, tables, f"owdd-{uuid.uuid4()}", where)
         if not execute:
             return reports.of_intent(target.name, f"send to {signal.topic}: {signal.value.decode()}")
         await send(KafkaConfig.of(target.settings), signal)

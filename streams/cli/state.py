@@ -1,6 +1,7 @@
 """``owdd state``: whether the state on disk is what its changelogs say, and which documents cannot be worked out."""
 
 import asyncio
+from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
@@ -13,6 +14,7 @@ from streams.cli.exit_codes import ExitCode
 from streams.cli.groups import command_group
 from streams.cli.output import AsJson, Execute
 from streams.core.clock import SystemClock
+from streams.core.errors import ConfigurationError
 from streams.operations.held_documents import held_documents
 from streams.operations.maintenance import record_maintenance
 from streams.operations.site_setup import accept_mapping, changed_mapping
@@ -49,6 +51,7 @@ def check(
 @app.command()
 def held(
     frozen: Annotated[bool, typer.Option("--frozen", help="Only documents that were published and stay as they were.")] = False,
+    reason: Annotated[str | None, typer.Option("--reason", help="Only documents that are held for this reason.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the documents that cannot be worked out, the oldest first: held ones wait, frozen ones keep their last state.
@@ -56,7 +59,14 @@ def held(
     Read from the changelogs; workers may run. People are shown as keyed hashes. docs/operations.md explains the reasons.
     """
     settings, _ = load()
-    found = [document for document in asyncio.run(held_documents(settings)) if document.frozen or not frozen]
+    every = [document for document in asyncio.run(held_documents(settings)) if document.frozen or not frozen]
+    found = [document for document in every if reason in (None, document.code)]
+    counts = Counter(document.code for document in every)
+    if reason is not None and not found:
+        there = ", ".join(f"{code} ({count:,})" for code, count in sorted(counts.items())) or "none"
+        raise ConfigurationError(
+            "no document is held for this reason", where=f"--reason {reason}", remedy=f"There are: {there}"
+        )
     if as_json:
         output.print_json([asdict(document) for document in found])
         return
@@ -65,6 +75,7 @@ def held(
         for document in found
     ]
     output.print_table(("table", "document", "reason", "state", "since"), rows)
+    output.note(", ".join(f"{counts[code]:,} {code}" for code in sorted({document.code for document in found})) or "none")
 
 
 @app.command()

@@ -133,6 +133,10 @@ class ConnectClient:
         """The committed offsets; none before the first commit."""
         return (await self._get(f"{_connector(name)}/offsets", Offsets)).offsets
 
+    async def delete_offsets(self, name: str) -> None:
+        """Forget the committed offsets of a stopped connector."""
+        await self._call("DELETE", f"{_connector(name)}/offsets")
+
     async def topics(self, name: str) -> list[str]:
         """The topics that the connector has written to since it was created."""
         found = await self._get(f"{_connector(name)}/topics", dict[str, dict[str, list[str]]])

@@ -7,6 +7,7 @@ Topic and key are read from the running connector's own configuration: it ignore
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -29,12 +30,19 @@ class Signal:
     value: bytes
 
 
-def snapshot_signal(running: Config, mapping: Mapping, tables: Sequence[str], signal_id: str) -> Signal:
+def snapshot_signal(
+    running: Config, mapping: Mapping, tables: Sequence[str], signal_id: str, where: str | None = None
+) -> Signal:
     """The signal that makes the ``running`` connector read ``tables`` of ``mapping`` again.
 
+    ``where``: a condition in the database's SQL, for the rows of the only table ("additional-conditions" in Debezium's
+    documentation of incremental snapshots).
+
     Raises:
-        ConfigurationError: a table is not mapped, or the connector accepts no signals.
+        ConfigurationError: a table is not mapped, there are several for a condition, or the connector accepts no signals.
     """
+    if where is not None and len(tables) != 1:
+        raise ConfigurationError("a condition is for one table", where="--where", remedy="Name one table at a time")
     spelt = {table.casefold(): table for table in mapping.tables}
     if strange := [table for table in tables if table.casefold() not in spelt]:
         raise ConfigurationError(
@@ -48,7 +56,9 @@ def snapshot_signal(running: Config, mapping: Mapping, tables: Sequence[str], si
     # SQL Server's collections include the database, PostgreSQL's do not. Entries are regular expressions, hence the escapes.
     parts = [source.schema_] if running["connector.class"] == CLASSES["postgres"] else [source.database, source.schema_]
     collections = [r"\.".join(re.escape(part) for part in (*parts, spelt[table.casefold()])) for table in tables]
-    data = {"data-collections": collections, "type": "INCREMENTAL"}
+    data: dict[str, Any] = {"data-collections": collections, "type": "INCREMENTAL"}
+    if where is not None:
+        data["additional-conditions"] = [{"data-collection": collections[0], "filter": where}]
     value = msgspec.json.encode({"id": signal_id, "type": "execute-snapshot", "data": data})
     prefix = running["topic.prefix"]
     return Signal(running.get("signal.kafka.topic", f"{prefix}-signal"), prefix, value)

@@ -26,6 +26,14 @@ def test_the_signal_is_addressed_as_the_rendered_connector_listens() -> None:
     }
 
 
+def test_a_condition_is_for_the_rows_of_one_table() -> None:
+    running = connector(MAPPING, "sqlserver", SETTINGS)
+    data = orjson.loads(snapshot_signal(running, MAPPING, ["order_header"], "x", "oh_id > 5").value)["data"]
+    assert data["additional-conditions"] == [{"data-collection": data["data-collections"][0], "filter": "oh_id > 5"}]
+    with pytest.raises(ConfigurationError, match="one table"):
+        snapshot_signal(running, MAPPING, ["order_header", "order_status"], "x", "oh_id > 5")
+
+
 def test_postgres_collections_have_no_database() -> None:
     running = connector(MAPPING, "postgres", SETTINGS)
     value = orjson.loads(snapshot_signal(running, MAPPING, ["order_header"], "id-1").value)
