@@ -164,12 +164,16 @@ def test_the_identity_of_a_running_connector_is_kept(site: Site, applied: None) 
 def test_it_is_paused_stopped_and_resumed_only_with_execute(site: Site, applied: None) -> None:
     assert site.owdd("pause").code is ExitCode.CHANGES
     assert states(site.owdd("status")) == ["RUNNING", "RUNNING"]
+    assert site.owdd("offsets", "--delete", "--execute").code is ExitCode.REFUSED
     said = site.owdd("pause", "--execute")
     assert (said.code, states(said)) == (ExitCode.OK, ["PAUSED", "PAUSED"])
     assert site.owdd("pause", "--execute").data["nothing"] == "is PAUSED already"
     said = site.owdd("pause", "--stop", "--execute")
     assert (said.code, states(said)) == (ExitCode.OK, ["STOPPED"])
     assert site.owdd("status").code is ExitCode.NOT_RUNNING
+    assert site.owdd("offsets", "--delete").code is ExitCode.CHANGES
+    assert site.owdd("offsets", "--delete", "--execute").data["nothing"].startswith("has no offsets any more")
+    assert site.owdd("offsets").data["offsets"] == []
     assert site.owdd("resume").code is ExitCode.CHANGES
     said = site.owdd("resume", "--execute")
     assert (said.code, states(said)) == (ExitCode.OK, ["RUNNING", "RUNNING"])
