@@ -18,6 +18,7 @@ from streams.core.errors import ConfigurationError
 _DIRECTORY = r"^/[A-Za-z0-9._/-]+$"
 _ADDRESS = r"^(https?://([A-Za-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?)?$"
 _FUNCTION = r"^([A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*)?$"
+_PORTS = r"^(([A-Za-z0-9._-]+|\[[0-9a-f:]+\]):[0-9]{1,5}(,|$))*$"
 _KAFKA_USER = r'^[^"\\\r\n]*$'  # it is quoted in the connector's configuration
 _LOGIN = r"^[A-Za-z_][A-Za-z0-9_$#@]{0,127}$"
 
@@ -72,6 +73,28 @@ class Settings(BaseSettings):
     )
     metrics_port: int = Field(9108, ge=0, le=65535, description="Port of /metrics and /health; 0 picks a free one")
     metrics_host: str = Field("127.0.0.1", description="Address on which /metrics and /health listen")
+    workers: str = Field(
+        "",
+        pattern=_PORTS,
+        description="Metrics ports of the workers, host:port, comma separated, for 'owdd status', 'owdd contact' and consoles. "
+        "A name with several addresses stands for all of them; empty: workers are not asked",
+    )
+    state_token: SecretStr = Field(
+        SecretStr(""),
+        description="Token with which 'owdd contact' and the console read the workers' state; empty: nobody can",
+    )
+
+    console_host: str = Field("127.0.0.1", description="Console: address on which it listens")
+    console_port: int = Field(9180, ge=0, le=65535, description="Console: its port; 0 picks a free one")
+    console_token: SecretStr = Field(SecretStr(""), description="Console: token with which people sign in; empty: none can")
+    console_user_header: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9-]*$",
+        description="Console: header in which a proxy names who has signed in there (OIDC), as X-Forwarded-Email; empty: none",
+    )
+    console_proxies: str = Field(
+        "", pattern=r"^[0-9A-Fa-f.:/,]*$", description="Console: addresses or networks of the proxies whose header counts"
+    )
 
     app_id: str = Field("owdd", pattern=r"^[A-Za-z0-9._-]{1,80}$", description="Prefix of topics, groups and tables")
     app_version: int = Field(1, ge=1, description="Raise it to rebuild all state from the captured topics")

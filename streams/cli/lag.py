@@ -11,6 +11,7 @@ from streams.cli import output
 from streams.cli.common import load
 from streams.cli.exit_codes import ExitCode
 from streams.cli.output import AsJson
+from streams.core.text import age
 from streams.operations.lag_report import TopicLag, lag_report
 
 _COLUMNS = ("group", "workers", "topic", "records", "oldest", "partitions")
@@ -54,15 +55,9 @@ def _show(found: list[TopicLag], *, every: bool, clear: bool) -> None:
     shown = [item for item in found if every or item.records or not item.members]
     if shown:
         rows = [
-            (item.group, item.members or "none", item.topic, f"{item.records:,}", _age(item.seconds), item.partitions)
+            (item.group, item.members or "none", item.topic, f"{item.records:,}", age(item.seconds), item.partitions)
             for item in shown
         ]
         output.print_table(_COLUMNS, rows)
     else:
         output.line("Nothing waits, and every part has a worker.")
-
-
-def _age(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

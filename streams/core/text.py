@@ -14,3 +14,12 @@ def printable(text: str) -> str:
 def printable_lines(text: str) -> str:
     """As :func:`printable`, for text of ours that has several lines: its line breaks stay."""
     return "\n".join(map(printable, text.split("\n")))
+
+
+def age(seconds: float) -> str:
+    """An age as people read it: ``90 s``, ``12 min``, ``5.3 h``, ``4 days``."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"

@@ -68,8 +68,12 @@ async def partitions_of(kafka: KafkaConfig, topics: Iterable[str]) -> dict[str, 
     return {item["topic"]: sorted(part["partition"] for part in item["partitions"]) for item in described}
 
 
-async def read_to_end(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> AsyncIterator[Any]:
+async def read_to_end(
+    consumer: AIOKafkaConsumer, places: Sequence[TopicPartition], *, last: int | None = None
+) -> AsyncIterator[Any]:
     """The records of ``places`` from their beginning to where they end now; the consumer goes on from there.
+
+    ``last``: only so many offsets before each end; with transaction markers or compacted records there are fewer records.
 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.
@@ -78,7 +82,7 @@ async def read_to_end(consumer: AIOKafkaConsumer, places: Sequence[TopicPartitio
     begins, ends = await consumer.beginning_offsets(list(places)), await consumer.end_offsets(list(places))
     for place in places:
         # Not seek_to_beginning: the consumer's own reset to the end, which is under way, may overtake it.
-        consumer.seek(place, begins[place])
+        consumer.seek(place, begins[place] if last is None else max(begins[place], ends[place] - last))
     waiting = set(places)
     # By position, not by the last record: compaction and markers of transactions leave the last offsets without a record.
     while waiting := {place for place in waiting if await consumer.position(place) < ends[place]}:
@@ -96,5 +100,18 @@ async def read_topic(kafka: KafkaConfig, topic: str, partitions: Iterable[int]) 
     async with reader(kafka) as consumer:
         places = [TopicPartition(topic, partition) for partition in partitions]
         async with aclosing(read_to_end(consumer, places)) as records:  # type: ignore[type-var]  # a generator has aclose
+            async for record in records:
+                yield record
+
+
+async def read_last(kafka: KafkaConfig, topic: str, partitions: Iterable[int], most: int) -> AsyncIterator[Any]:
+    """The records of the last ``most`` offsets of each partition.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    async with reader(kafka) as consumer:
+        places = [TopicPartition(topic, partition) for partition in partitions]
+        async with aclosing(read_to_end(consumer, places, last=most)) as records:  # type: ignore[type-var]  # as above
             async for record in records:
                 yield record
