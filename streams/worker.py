@@ -53,6 +53,8 @@ from streams.observability.metrics import Metrics
 from streams.operations import trouble_class
 from streams.operations.lag_report import groups
 from streams.operations.set_aside_watch import SetAsideWatch
+from streams.operations.state_page import state_page
+from streams.operations.state_replies import StateReplies
 from streams.settings import Settings
 
 log = structlog.get_logger()
@@ -90,6 +92,9 @@ class Worker:
         self.metrics = Metrics()
         self._health = Health(self.metrics)
         self._hash_key = settings.hash_key.get_secret_value().encode()
+        self._state = StateReplies(settings.partitions, self._hash_key)
+        if token := settings.state_token.get_secret_value():
+            self._health.page(state_page(self._state, token))
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT.
@@ -196,6 +201,7 @@ class Worker:
     def _build_dispatch(self, parts: _Parts, producer: BatchProducer) -> None:
         app, opener, progress = self._app(parts, producer, dispatch_app(self._settings), Role.DISPATCH)
         dispatch = Dispatch(self._settings, self._mapping, self._clock, self.metrics)
+        self._state.queue = dispatch.queue
         controls = KafkaControlFeed(KafkaConfig.of(self._settings), self._topics.controls)
         topics = [self._topics.desired, self._topics.deliveries]
         table = self._stage(parts, app, opener, progress, producer, dispatch.outbox, topics)
@@ -231,6 +237,7 @@ class Worker:
         topics: list[str],
     ) -> StateTable:
         table = StateTable(app.conf.tabledir, app.conf.id, handler.name)
+        self._state.tables[handler.name] = table
         progress.topics.extend(topics)
         stage = Stage(
             app,

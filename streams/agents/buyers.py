@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from streams.agents.change_tally import ChangeTally
 from streams.agents.emitter import unpack_records
@@ -11,11 +12,11 @@ from streams.agents.order_recipients import Account, OrderRecipients, concerned
 from streams.agents.person_pages import MOST_INLINE, PREFIXES, PersonPages
 from streams.capture.rows import Contact
 from streams.core.lanes import Lane
-from streams.domain import buyers
+from streams.domain import buyers, order_tree
 from streams.domain.buyers import is_person
 from streams.domain.digester import Digester
 from streams.domain.erasure import forget_in_buyer
-from streams.domain.order_tree import Branch, Leaf, Node
+from streams.domain.order_tree import Branch, Leaf, Node, TreeEntry
 from streams.domain.orders import address_key
 from streams.domain.versioned import Versioned, next_version, version_bytes
 from streams.engine.stage import Record
@@ -35,6 +36,7 @@ class PageRow(msgspec.Struct, array_like=True, gc=False):
     node: Leaf | Branch = msgspec.field(default_factory=Leaf)
 
 
+_buyers = Codec("b", buyers.BuyerRow)
 _pages = Codec("p", PageRow)
 _OF_ORDERS = (ChangeKind.ORDER_FACT, ChangeKind.RECIPIENTS_QUERY, ChangeKind.RECIPIENTS_SWEEP)
 
@@ -117,6 +119,17 @@ class _OrderTreePages:
         return f"{self._key}\0{page}"
 
 
+def read_buyer(unit: UnitOfWork, key: str, address: str, most: int) -> tuple[buyers.BuyerRow, list[TreeEntry]] | None:
+    """One buyer as it is stored, with its persons who name or have left ``address``, and its newest orders and credit notes."""
+    if unit.get(_buyers.key(key)) is None:
+        return None
+    row = _buyers.load(unit, key)
+    if row.paged:
+        PersonPages(unit, key, row).read_address(address)
+    entries = order_tree.newest(row.root, _OrderTreePages(unit, key, row))
+    return row, list(islice(entries, most))
+
+
 class BuyersHandler:
     """Folds a buyer's rows and facts, and publishes to every address, and to every order that asked."""
 
@@ -125,7 +138,6 @@ class BuyersHandler:
     def __init__(self, topics: Topics, metrics: Metrics, digest: Digester) -> None:
         self._topics = topics
         self._metrics = metrics
-        self._buyers = Codec("b", buyers.BuyerRow)
         self._recipients = OrderRecipients(topics, lambda unit, rest: unit.emit(topics.buyers, rest))
         self.held = HeldIndex()
         self._erased = ErasedIndex(self.name, digest, topics, metrics)
@@ -158,10 +170,10 @@ class BuyersHandler:
         """Take the erased out of every buyer of the partition; who bought under nothing but their address goes whole."""
         for address, digest in erasures.digests.items():
             key = address_key(address)
-            if unit.get(self._buyers.key(key)) is not None:
+            if unit.get(_buyers.key(key)) is not None:
                 erasures.count([digest])
             touched.pop(key, None)
-            unit.put(self._buyers.key(key), None)
+            unit.put(_buyers.key(key), None)
             for page, _ in unit.scan(_pages.key(f"{key}\0")):
                 unit.put(page, None)
         mentioning = {stored[1:] for stored, _ in erasures.rows_mentioning(b"b")}
@@ -178,7 +190,7 @@ class BuyersHandler:
         erasures.write_audit()
 
     def _touch(self, unit: UnitOfWork, key: str, lane: int, caused_at: int) -> _Touched:
-        row = self._buyers.load(unit, key)
+        row = _buyers.load(unit, key)
         return _Touched(row, lane, caused_at, persons=PersonPages(unit, key, row) if row.paged else None)
 
     def _fold(self, unit: UnitOfWork, change: Change, touched: dict[str, _Touched]) -> bool:
@@ -237,7 +249,7 @@ class BuyersHandler:
                 row.paged, item.persons = True, PersonPages(unit, key, row, whole=True)
             if item.persons is not None:
                 item.persons.write()
-            self._buyers.save(unit, key, row)
+            _buyers.save(unit, key, row)
             self.held.persist(unit, key, row.held)
         pages.delete_freed()
 

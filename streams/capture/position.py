@@ -104,6 +104,20 @@ def just_before(position: bytes) -> bytes:
     return epoch + max(place - 1, 0).to_bytes(len(BEFORE_EVERYTHING), "big")
 
 
+def shown(position: bytes, connector: str) -> str:
+    """A position as the database's own tools print it, with the epoch before it if that is not 0."""
+    epoch, place = int.from_bytes(position[:2], "big"), position[2:]
+    digits = place.hex()
+    if place == BEFORE_EVERYTHING:
+        text = "snapshot"
+    elif connector == "sqlserver":
+        text = f"{digits[:8]}:{digits[8:16]}:{digits[16:]}"
+    else:
+        number = int.from_bytes(place, "big")
+        text = f"{number >> 32:X}/{number & 0xFFFFFFFF:X}"
+    return f"epoch {epoch}, {text}" if epoch else text
+
+
 POSITIONS: dict[str, Callable[[dict[str, Any], int], bytes]] = {"sqlserver": sqlserver, "postgresql": postgres}
 """The reader of positions for each value of Debezium's ``source.connector``."""
 

@@ -115,7 +115,12 @@ def cleared(mapping: Mapping) -> bytes:
 
 
 def ranked(parts: dict[str, BuyerContribution]) -> list[BuyerContribution]:
-    """Parts by their last order, latest first; without one last; then accounts before persons, the smaller id first."""
+    """Parts in the order of their buyers."""
+    return [parts[buyer] for buyer in ranked_buyers(parts)]
+
+
+def ranked_buyers(parts: dict[str, BuyerContribution]) -> list[str]:
+    """Buyers by their last order, latest first; without one last; then accounts before persons, the smaller id first."""
 
     def rank(item: tuple[str, BuyerContribution]) -> tuple[Any, ...]:
         buyer, part = item
@@ -123,7 +128,7 @@ def ranked(parts: dict[str, BuyerContribution]) -> list[BuyerContribution]:
         tie = (1, 0, buyer) if is_person(buyer) else (0, int(buyer[1:]), "")
         return (part.totals.last is None, -at, -order, *tie)
 
-    return [part for _, part in sorted(parts.items(), key=rank)]
+    return [buyer for buyer, _ in sorted(parts.items(), key=rank)]
 
 
 def merged(parts: dict[str, BuyerContribution], totals: Totals, mapping: Mapping) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
       of it has brought, and that waits for the brake; ``out_number`` is its number there.
     * ``unread``: as in :class:`DesiredContact`.
     * ``withdrawn``: fields and despatch of a contact that is to be removed, until it is, in case the removal is taken back.
+    * ``events``: offsets of its newest delivery events, for people who ask; nothing is decided by them.
     """
 
     position: bytes = b""
@@ -85,6 +86,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     out_number: int = 0
     unread: bool = False
     attempted_at: int = 0
+    events: tuple[int, ...] = ()
 
     @property
     def known(self) -> bool:

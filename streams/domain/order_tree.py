@@ -86,6 +86,15 @@ def live_orders(node: Node, pages: Pages) -> Iterator[int]:
         yield from (order for order, cell in node.facts.items() if cell.row is not None)
 
 
+def newest(node: Node, pages: Pages) -> Iterator[TreeEntry]:
+    """The facts from the highest order id down; reads pages as they are needed."""
+    if isinstance(node, Branch):
+        for child in reversed(node.children):
+            yield from newest(pages.load(child.page), pages)
+    else:
+        yield from sorted(node.facts.items(), key=lambda entry: entry[0], reverse=True)
+
+
 def merge(root: Node, entries: Iterable[TreeEntry], pages: Pages) -> Node:
     """The root after ``entries``; facts older than what is there are skipped."""
     pieces = _merge(root, sorted(entries, key=lambda entry: entry[0]), pages)

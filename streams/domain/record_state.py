@@ -36,7 +36,8 @@ class RecordDeliveryState(msgspec.Struct, array_like=True, gc=False):
     ``hash`` is the digest of the desired content, ``delivered`` and ``parked`` those that Dotdigital took or refused last;
     ``source`` is the order or variant that can publish ``content`` again. ``outcome_unknown``: a call was made and its outcome
     is not known. ``moved``: the record must go because its source has another one now. ``successor``: the key of that one, if
-    it is at the same contact, and must be stored before this one goes; ``former``: the keys that wait for this one.
+    it is at the same contact, and must be stored before this one goes; ``former``: the keys that wait for this one. ``events``:
+    offsets of its newest delivery events, for people who ask.
     """
 
     position: bytes = b""
@@ -51,6 +52,7 @@ class RecordDeliveryState(msgspec.Struct, array_like=True, gc=False):
     moved: bool = False
     successor: str = ""
     former: tuple[str, ...] = ()
+    events: tuple[int, ...] = ()
 
     @property
     def dirty(self) -> bool:
@@ -69,7 +71,7 @@ class RecordDeliveryState(msgspec.Struct, array_like=True, gc=False):
 class FollowUpDeliveryState(msgspec.Struct, array_like=True, gc=False):
     """One credit note, which is delivered once; ``done`` is for ever. Not ``desired``: it has another recipient now.
 
-    ``parked`` is the digest of what Dotdigital refused.
+    ``parked`` is the digest of what Dotdigital refused; ``events`` as in :class:`RecordDeliveryState`.
     """
 
     desired: DesiredFollowUp | None = None
@@ -77,6 +79,7 @@ class FollowUpDeliveryState(msgspec.Struct, array_like=True, gc=False):
     parked: bytes | None = None
     code: str | None = None
     wait: WaitState = msgspec.field(default_factory=WaitState)
+    events: tuple[int, ...] = ()
 
     @property
     def dirty(self) -> bool:

@@ -29,6 +29,7 @@ class Health:
         self._checks: dict[str, Callable[[], bool]] = {}
         self._before_scrape: list[Callable[[], None]] = []
         self._remarks: dict[str, Callable[[], str | None]] = {}
+        self._pages: list[Route] = []
         self._ticked = time.monotonic()
 
     def check(self, name: str, ready: Callable[[], bool]) -> None:
@@ -38,6 +39,10 @@ class Health:
     def remark(self, name: str, text: Callable[[], str | None]) -> None:
         """Add what a part has to say to whoever asks whether it is ready; None: nothing."""
         self._remarks[name] = text
+
+    def page(self, route: Route) -> None:
+        """Serve one more page, which guards itself."""
+        self._pages.append(route)
 
     def before_scrape(self, refresh: Callable[[], None]) -> None:
         """Call ``refresh`` before metrics are read, for gauges that are cheaper to compute than to keep."""
@@ -63,7 +68,7 @@ class Health:
             return JSONResponse(shown, 200 if all(states.values()) else 503)
 
         routes = [Route("/metrics", metrics), Route("/health/live", live), Route("/health/ready", ready)]
-        return Starlette(routes=routes)
+        return Starlette(routes=[*routes, *self._pages])
 
     async def watch(self) -> None:
         """Measure the loop's delay, and end the process if the loop stops completely. Runs until it is cancelled.

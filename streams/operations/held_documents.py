@@ -50,12 +50,13 @@ async def held_documents(settings: Settings) -> list[HeldDocument]:
                 rows[record.key.decode()] = record.value
         for key, value in rows.items():
             reason = decode_reason(value)
-            shown = _without_address(stage, key.removeprefix(PREFIX), hash_key)
+            shown = without_address(stage.value, key.removeprefix(PREFIX), hash_key)
             found.append(HeldDocument(stage.value, shown, reason.code, reason.since, reason.frozen))
     return sorted(found, key=lambda document: document.since)
 
 
-def _without_address(stage: Participant, key: str, hash_key: bytes) -> str:
-    if stage is Participant.CONTACTS:
+def without_address(table: str, key: str, hash_key: bytes) -> str:
+    """The document's key; of a person the keyed hash of the address."""
+    if table == Participant.CONTACTS.value:
         return keyed_hash(key.encode(), hash_key)
-    return keyed_hash(key[1:].encode(), hash_key) if stage is Participant.BUYERS and is_person(key) else key
+    return keyed_hash(key[1:].encode(), hash_key) if table == Participant.BUYERS.value and is_person(key) else key

@@ -60,8 +60,8 @@ class DeliveryEvents:
         self._imports_in_flight = imports_in_flight
         self._erasures = erasures
 
-    def fold(self, rows: TouchedRows, event: DeliveryEvent) -> None:
-        """Fold one event; it may have been read before."""
+    def fold(self, rows: TouchedRows, event: DeliveryEvent, offset: int) -> None:
+        """Fold one event, which is at ``offset`` of its partition; it may have been read before."""
         match event:
             case PartitionResumed():
                 self._partitions.resume(rows.unit, event.fence)
@@ -72,7 +72,7 @@ class DeliveryEvents:
             case ImportIdVoid():
                 pass  # nothing ran under it
             case _:
-                self._apply_task_event(rows, event)
+                self._apply_task_event(rows, event, offset)
 
     def _recheck_after_import(self, rows: TouchedRows, import_id: str) -> None:
         """An import is over: it may have written over what overtook it, and have re-created contacts erased meanwhile."""
@@ -94,13 +94,14 @@ class DeliveryEvents:
                 row.outcome_unknown = True
                 self._planner.note_change(wait_of(row), Lane.LIVE, now, was_dirty=False, now_ms=now)
 
-    def _apply_task_event(self, rows: TouchedRows, event: TaskEvent) -> None:
+    def _apply_task_event(self, rows: TouchedRows, event: TaskEvent, offset: int) -> None:
         lease = _lease_of(event)
         if self._erasures.nothing_left(rows, event.task):
             if lease is not None:
                 rows.unit.on_commit(partial(self._queue.finish, event.task, lease))
             return
         item = rows.touch(event.task)
+        item.row.events = _with_newest(item.row.events, offset, 5 if isinstance(item.row, ContactDeliveryState) else 1)
         overtaken = self._is_overtaken(item.row, event, lease)
         self._imports_in_flight.report(rows.unit, event.task, lease)
         match family_of(event.task):
@@ -161,6 +162,11 @@ class DeliveryEvents:
         credit = part_of(key)
         delivered = FollowUpDeliveredChange(credit, int(credit), b"", Lane(wait.lane), wait.caused_at, None)
         unit.emit(self._topics.orders, delivered)
+
+
+def _with_newest(events: tuple[int, ...], offset: int, most: int) -> tuple[int, ...]:
+    """The newest offsets; one that is read again after a crash is not counted twice."""
+    return tuple(sorted({*events, offset})[-most:])
 
 
 def _lease_of(event: TaskEvent) -> Lease | None:

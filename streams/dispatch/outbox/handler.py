@@ -143,7 +143,7 @@ class OutboxHandler:
         for record in records:
             if record.topic == self._topics.deliveries:
                 event = read_event(record.value or b"")
-                self._events.fold(rows, event)
+                self._events.fold(rows, event, record.offset)
                 if isinstance(event, ImportEnded | ImportIdVoid):
                     over.append(event)
                 applied += 1

@@ -5,6 +5,7 @@ A removal takes something from Dotdigital because Orderwise no longer gives it. 
 number in its task, and what is counted stands in one row of the partition, under the key ``n``.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -72,6 +73,15 @@ class RemovalsRow(msgspec.Struct, array_like=True, gc=False):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(RemovalsRow).decode
+
+
+def present_counts(table: StateTable) -> Counter[RemovalKind]:
+    """How many things of each kind are delivered and still wanted, in the partitions of this worker."""
+    found: Counter[RemovalKind] = Counter()
+    for partition in table.owned():
+        if (value := table.get(partition, ROW)) is not None:
+            found.update({kind: tally.present for kind, tally in _decode(value).kinds.items()})
+    return found
 
 
 class Removals:

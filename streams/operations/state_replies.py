@@ -1,0 +1,280 @@
+"""Answers people's queries from a worker's state: rows as they were committed last, of the partitions that are open here.
+
+Reading never waits for the pipeline, and the pipeline hardly for it: a search reads in short slices and lets the event loop
+go on between them.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeAlias
+
+import msgspec
+
+from streams.agents import held
+from streams.agents.buyers import read_buyer
+from streams.dispatch.outbox.delivery_queue import DeliveryQueue
+from streams.dispatch.outbox.delivery_task import TaskState
+from streams.dispatch.outbox.removals import present_counts
+from streams.dispatch.outbox.rows import CODECS
+from streams.dispatch.outbox.tasks import Family, part_of, task_of
+from streams.domain import buyers
+from streams.domain.buyers import BuyerRow
+from streams.domain.contact_projection import ContactRow
+from streams.domain.orders import OrderRow, customer_key, own_address
+from streams.engine.table import StateTable
+from streams.engine.unit_of_work import Codec, UnitOfWork
+from streams.messages.changes import partition_of
+from streams.messages.dead_letters import keyed_hash
+from streams.operations.state_queries import (
+    MOST_FOUND,
+    MOST_HELD,
+    MOST_ORDERS,
+    MOST_RECORDS,
+    AddressQuery,
+    AddressReply,
+    BuyerQuery,
+    BuyerReply,
+    ContactQuery,
+    ContactReply,
+    DeliveryQuery,
+    DeliveryReply,
+    Found,
+    HeldQuery,
+    HeldReply,
+    HeldRow,
+    OrderQuery,
+    OrderReply,
+    PresentQuery,
+    PresentReply,
+    Query,
+    Reply,
+    SearchQuery,
+    SearchReply,
+    TaskStanding,
+)
+
+_contacts = Codec("c", ContactRow)
+_buyers = Codec("b", BuyerRow)
+_orders = Codec("o", OrderRow)
+
+_Make: TypeAlias = Callable[[str, bytes], Found]
+"""Makes what is found of a stored row and its key."""
+
+_SLICE = 500
+"""Rows that a search reads before it lets others work: some 2 ms."""
+_SEARCH_SECONDS = 5.0
+
+
+@dataclass
+class StateReplies:
+    """Answers for one worker, of ``partitions`` in all; tables and queue are those of the roles that it runs."""
+
+    partitions: int
+    hash_key: bytes = b""
+    tables: dict[str, StateTable] = field(default_factory=dict)
+    queue: DeliveryQueue | None = None
+
+    def owned(self) -> dict[str, list[int]]:
+        """The partitions that are open here, by table."""
+        return {name: sorted(table.owned()) for name, table in self.tables.items()}
+
+    async def reply(self, query: Query) -> Reply | None:
+        """The reply to one query; None: the partition is another worker's."""
+        match query:
+            case ContactQuery():
+                return self._contact(query)
+            case DeliveryQuery():
+                return self._delivery(query)
+            case BuyerQuery():
+                return self._buyer(query)
+            case OrderQuery():
+                return self._order(query)
+            case HeldQuery():
+                return self._held()
+            case PresentQuery():
+                return self._present()
+            case AddressQuery():
+                return await self._address(query.hash)
+            case SearchQuery():
+                return await self._search(query.text)
+
+    def _unit(self, table: str, key: str) -> UnitOfWork | None:
+        """A reader of the partition of ``key``; None where it is not open here."""
+        place = partition_of(key, self.partitions)
+        found = self.tables.get(table)
+        if found is None or place not in found.owned():
+            return None
+        return UnitOfWork(place, self.partitions, found, time.time_ns() // 1000)
+
+    def _contact(self, query: ContactQuery) -> ContactReply | None:
+        unit = self._unit("contacts", query.email)
+        if unit is None:
+            return None
+        value = unit.get(_contacts.key(query.email))
+        return ContactReply(None if value is None else _contacts.decode(value))
+
+    def _delivery(self, query: DeliveryQuery) -> DeliveryReply | None:
+        unit = self._unit("outbox", query.email)
+        if unit is None:
+            return None
+        value = unit.get(task_of(Family.CONTACT, query.email).encode())
+        row = None if value is None else CODECS[Family.CONTACT].decode(value)
+        records = {part_of(key): found for key, found in self._parts(unit, Family.RECORD, query.email)}
+        follow_ups = {part_of(key): found for key, found in self._parts(unit, Family.FOLLOW_UP, query.email)}
+        tasks = [
+            task_of(Family.CONTACT, query.email),
+            *(task_of(Family.RECORD, query.email, key) for key in records),
+            *(task_of(Family.FOLLOW_UP, query.email, key) for key in follow_ups),
+        ]
+        more = len(records) > MOST_RECORDS
+        return DeliveryReply(
+            row,
+            {key: msgspec.structs.replace(found, content=None) for key, found in islice(records.items(), MOST_RECORDS)},
+            follow_ups,
+            dict(self._standings(tasks)),
+            more,
+        )
+
+    def _parts(self, unit: UnitOfWork, family: Family, email: str) -> Iterator[tuple[str, Any]]:
+        for key, value in islice(unit.scan(task_of(family, email, "").encode()), MOST_RECORDS + 1):
+            yield key.decode(), CODECS[family].decode(value)
+
+    def _standings(self, tasks: list[str]) -> Iterator[tuple[str, TaskStanding]]:
+        for task in tasks if self.queue is not None else ():
+            assert self.queue is not None
+            state = self.queue.state(task)
+            if state is not TaskState.ABSENT:
+                yield task, TaskStanding(state.value, tuple(sorted(blocker.value for blocker in self.queue.blocked_by(task))))
+
+    def _buyer(self, query: BuyerQuery) -> BuyerReply | None:
+        unit = self._unit("buyers", query.key)
+        if unit is None:
+            return None
+        found = read_buyer(unit, query.key, query.email, MOST_ORDERS)
+        return BuyerReply(None, []) if found is None else BuyerReply(*found)
+
+    def _order(self, query: OrderQuery) -> OrderReply | None:
+        unit = self._unit("orders", str(query.order))
+        if unit is None:
+            return None
+        value = unit.get(_orders.key(str(query.order)))
+        if value is None:
+            return OrderReply(None)
+        row = _orders.decode(value)
+        lines = sum(cell.row is not None for cell in row.lines.values())
+        return OrderReply(msgspec.structs.replace(row, lines={}, line_replies={}, owners={}), lines)
+
+    def _held(self) -> HeldReply:
+        found = [
+            HeldRow(name, key.decode().removeprefix(held.PREFIX), held.decode_reason(value))
+            for name, table in self.tables.items()
+            if name != "outbox"
+            for partition in sorted(table.owned())
+            for key, value in islice(table.scan(partition, held.PREFIX.encode()), MOST_HELD + 1)
+        ]
+        return HeldReply(found[:MOST_HELD], more=len(found) > MOST_HELD)
+
+    async def _address(self, wanted: str) -> AddressReply:
+        complete = True
+        for name, prefix in (("outbox", Family.CONTACT.encode()), ("contacts", b"c")):
+            async for part in _slices(self.tables.get(name), prefix):
+                if part is None:
+                    complete = False
+                    break
+                for key, _ in part:
+                    if keyed_hash(key[1:], self.hash_key) == wanted:
+                        return AddressReply(key[1:].decode(), complete=True)
+        return AddressReply(None, complete)
+
+    def _present(self) -> PresentReply:
+        outbox = self.tables.get("outbox")
+        return PresentReply({} if outbox is None else {kind.value: n for kind, n in present_counts(outbox).items()})
+
+    async def _search(self, text: str) -> SearchReply:
+        wanted = text.strip()
+        search = _Search(wanted, {form.encode() for form in (wanted, wanted.upper(), wanted.lower())})
+        search.found += self._by_id(wanted)
+        complete = await search.scan(self.tables.get("buyers"), b"b", _account)
+        complete &= await search.scan(self.tables.get("orders"), b"o", _order)
+        unique = {(one.kind, one.key): one for one in search.found}
+        return SearchReply(list(unique.values())[:MOST_FOUND], complete and len(unique) <= MOST_FOUND)
+
+    def _by_id(self, text: str) -> Iterator[Found]:
+        """An account or order whose id in the database is ``text``."""
+        if not (text.isascii() and text.isdecimal()):
+            return
+        for table, key, codec, make in (
+            ("buyers", customer_key(int(text)), _buyers, _account),
+            ("orders", str(int(text)), _orders, _order),
+        ):
+            unit = self._unit(table, key)
+            value = None if unit is None else unit.get(codec.key(key))
+            if value is not None:
+                yield make(key, value)
+
+
+@dataclass
+class _Search:
+    """One search: the text, the bytes that a row with it contains, and what was found."""
+
+    text: str
+    forms: set[bytes]
+    found: list[Found] = field(default_factory=list)
+
+    async def scan(self, table: StateTable | None, prefix: bytes, make: _Make) -> bool:
+        """Look at every row with the prefix; False if that could not be finished, or there was too much to find."""
+        async for part in _slices(table, prefix):
+            if part is None or len(self.found) > MOST_FOUND:
+                return False
+            self.found += self._matches(part, make)
+        return True
+
+    def _matches(self, part: list[tuple[bytes, bytes]], make: _Make) -> Iterator[Found]:
+        for key, value in part:
+            # Most rows are ruled out without being decoded.
+            if any(form in value for form in self.forms):
+                found = make(key[1:].decode(), value)
+                if found.number.casefold() == self.text.casefold():
+                    yield found
+
+
+async def _slices(table: StateTable | None, prefix: bytes) -> AsyncIterator[list[tuple[bytes, bytes]] | None]:
+    """All rows with the prefix that are open here, slice by slice, while others work in between.
+
+    None comes last if time ran out, or a partition went to another worker meanwhile.
+    """
+    if table is None:
+        return
+    deadline = time.monotonic() + _SEARCH_SECONDS
+    for partition in sorted(table.owned()):
+        after = b""
+        while True:
+            if partition not in table.owned() or time.monotonic() > deadline:
+                yield None
+                return
+            part = list(islice(table.scan(partition, prefix, after), _SLICE))
+            yield part
+            if len(part) < _SLICE:
+                break
+            after = part[-1][0]
+            await asyncio.sleep(0)
+
+
+def _account(key: str, value: bytes) -> Found:
+    row = _buyers.decode(value)
+    customer = row.customer.row if row.customer is not None else None
+    number = (customer.account if customer is not None else None) or ""
+    default = buyers.default_address(row)
+    emails = buyers.account_addresses(row) or ([] if default is None else [default])
+    return Found("account", key, number, tuple(emails[:MOST_FOUND]))
+
+
+def _order(key: str, value: bytes) -> Found:
+    row = _orders.decode(value)
+    header = row.header.row if row.header is not None else None
+    recipient = row.records[-1][0] if row.records else (row.recipient.address if row.recipient is not None else None)
+    email = recipient or own_address(row)
+    return Found("order", key, (header.number if header is not None else None) or "", () if email is None else (email,))
