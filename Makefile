@@ -73,10 +73,10 @@ sbom: $(VENV)/.audit ## the bill of materials of the product's image, CycloneDX:
 
 lock: $(VENV)/.installed ## resolve the dependencies again
 	$(BIN)/pip install -q uv
-	$(COMPILE) pyproject.toml --extra testkit --extra dev --extra bench -o requirements/bench.lock
-	$(COMPILE) pyproject.toml --extra testkit --extra dev -c requirements/bench.lock -o requirements/dev.lock
-	$(COMPILE) pyproject.toml -c requirements/bench.lock -o requirements/run.lock
-	$(COMPILE) pyproject.toml --extra testkit -c requirements/bench.lock -o requirements/testkit.lock
+	$(COMPILE) pyproject.toml --extra console --extra testkit --extra dev --extra bench -o requirements/bench.lock
+	$(COMPILE) pyproject.toml --extra console --extra testkit --extra dev -c requirements/bench.lock -o requirements/dev.lock
+	$(COMPILE) pyproject.toml --extra console -c requirements/bench.lock -o requirements/run.lock
+	$(COMPILE) pyproject.toml --extra console --extra testkit -c requirements/bench.lock -o requirements/testkit.lock
 	$(COMPILE) requirements/java.in -o requirements/java.lock
 	$(COMPILE) requirements/audit.in -o requirements/audit.lock
 	$(BIN)/python -m testkit.jar_locks connectors/runtime/*/pom.xml tests/*/pom.xml

@@ -8,7 +8,8 @@ set -eu
 directory=${1:-secrets}
 umask 077
 mkdir -p "$directory"
-for name in sa_password source_password orderwise_password dotdigital_password hash_key grafana_password; do
+for name in sa_password source_password orderwise_password dotdigital_password hash_key grafana_password \
+    state_token console_token; do
     file=$directory/owdd_$name
     [ -e "$file" ] && continue
     # SQL Server wants three of: upper case, lower case, digits, signs.

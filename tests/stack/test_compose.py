@@ -33,8 +33,10 @@ def test_it_fits_the_compose_specification() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_without_profiles_neither_sandbox_nor_simulator_runs(secrets_directory: Path, services: dict[str, Service]) -> None:
-    assert set(services) - set(resolved(secrets_directory)["services"]) == {"sandbox", "simulator", "verify"}
+def test_without_profiles_neither_sandbox_nor_simulator_nor_console_runs(
+    secrets_directory: Path, services: dict[str, Service]
+) -> None:
+    assert set(services) - set(resolved(secrets_directory)["services"]) == {"sandbox", "simulator", "verify", "console"}
 
 
 class TestImages:
@@ -185,7 +187,10 @@ class TestSecrets:
             "sandbox",
             "fields",
             "dispatch",
+            "console",
         }
+        assert {name for name, secrets in given.items() if "owdd_console_token" in secrets} == {"console"}
+        assert {name for name, secrets in given.items() if "owdd_state_token" in secrets} == {*WORKERS, "console"}
         assert {name for name, secrets in given.items() if "owdd_orderwise_password" in secrets} == {"seed", "simulator"}
         assert all("owdd_hash_key" in given[name] for name in WORKERS)
 
@@ -199,9 +204,9 @@ class TestConfinement:
             assert service["init"] is True, name
             assert "/tmp" in service["tmpfs"], name
 
-    def test_only_the_watching_has_ports_and_only_on_loopback(self, services: dict[str, Service]) -> None:
+    def test_only_what_people_look_at_has_ports_and_only_on_loopback(self, services: dict[str, Service]) -> None:
         ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
-        assert set(ports) == {"prometheus", "grafana"}
+        assert set(ports) == {"prometheus", "grafana", "console"}
         assert {port["host_ip"] for mapped in ports.values() for port in mapped} == {"127.0.0.1"}
 
     def test_everything_is_limited(self, services: dict[str, Service]) -> None:
@@ -269,3 +274,10 @@ class TestScaling:
         jobs = yaml.safe_load((ROOT / "grafana" / "prometheus.yml").read_text())["scrape_configs"]
         (found,) = next(job for job in jobs if job["job_name"] == "owdd")["dns_sd_configs"]
         assert (tuple(found["names"]), found["port"]) == (WORKERS, Settings.model_fields["metrics_port"].default)
+
+
+def test_the_console_asks_every_worker_at_its_port(services: dict[str, Service]) -> None:
+    port = Settings.model_fields["metrics_port"].default
+    assert services["console"]["environment"]["OWDD_WORKERS"] == ",".join(f"{name}:{port}" for name in WORKERS)
+    (mapped,) = services["console"]["ports"]
+    assert mapped["target"] == Settings.model_fields["console_port"].default

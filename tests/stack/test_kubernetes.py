@@ -174,7 +174,7 @@ class TestSettings:
     def test_the_page_names_every_secret_that_the_site_makes_and_its_files(self, pods: dict[str, Object]) -> None:
         page = (ROOT / "docs" / "kubernetes.md").read_text()
         made_by_us = {secret for pod in pods.values() for secret, key, _ in secrets_of(pod) if key is None}
-        assert made_by_us | {"owdd-source"} == set(re.findall(r"^ *\| `(owdd[\w-]*)` \|", page, re.MULTILINE))
+        assert made_by_us | {"owdd-source", "owdd-console"} == set(re.findall(r"^ *\| `(owdd[\w-]*)` \|", page, re.MULTILINE))
         secret = {f"owdd_{name}" for name, info in Settings.model_fields.items() if info.annotation is SecretStr}
         assert set(re.findall(r"`(owdd_\w+)`", page)) <= secret | {"owdd_source_password", "owdd_kafka_ca"}
 
@@ -246,6 +246,46 @@ def selects(selector: Object, labels: dict[str, str]) -> bool:
     expressions = selector.get("matchExpressions", [])
     assert {it["operator"] for it in expressions} <= {"In"}
     return by_label and all(labels.get(it["key"]) in it["values"] for it in expressions)
+
+
+class TestConsole:
+    @pytest.fixture(params=OVERLAYS)
+    def built(self, request: pytest.FixtureRequest, kustomize: Path, tmp_path: Path) -> list[Object]:
+        """An overlay with the console and a mapping."""
+        tree = tmp_path / "kubernetes"
+        subprocess.run(["cp", "-r", KUBERNETES, tree], check=True)
+        site = tree / "overlays" / "site"
+        site.mkdir()
+        (site / "mapping.yaml").write_text("one: 1\n")
+        text = MAPPING.replace("/managed", f"/{request.param}")
+        (site / "kustomization.yaml").write_text(text.replace("/mapping]", "/console, ../../components/mapping]"))
+        return build(kustomize, site)
+
+    def test_it_is_confined_configured_and_found_like_the_workers(
+        self, built: list[Object], services: dict[str, Service]
+    ) -> None:
+        (pod,) = (it["spec"]["template"] for it in built if (it["kind"], it["metadata"]["name"]) == ("Deployment", "console"))
+        assert container(pod)["image"] == f"owdd:{VERSION}"
+        assert container(pod)["args"] == services["console"]["command"]
+        assert container(pod)["securityContext"]["readOnlyRootFilesystem"]
+        assert container(pod)["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert {secret for secret, key, _ in secrets_of(pod) if key is None} == {"owdd", "owdd-console"}
+        assert {mount["name"] for mount in container(pod)["volumeMounts"]} == {it["name"] for it in pod["spec"]["volumes"]}
+        settings = Settings.model_validate({key: value for key, value in settings_of(built).items() if key != "secrets_dir"})
+        named = {place.partition(":")[0] for place in settings.workers.split(",")}
+        headless = {it["metadata"]["name"] for it in built if it["kind"] == "Service" and it["spec"].get("clusterIP") == "None"}
+        assert named == WORKERS <= headless
+        (port,) = container(pod)["ports"]
+        assert port["containerPort"] == settings.console_port
+
+    def test_its_objects_are_valid_and_select_pods(self, built: list[Object]) -> None:
+        labels = [it["spec"]["template"]["metadata"]["labels"] for it in built if "template" in it.get("spec", {})]
+        for it in built:
+            if it["apiVersion"] not in OPERATORS:
+                kubernetes_validate.validate(it, VERSIONS[0], strict=True)
+            if it["kind"] in {"NetworkPolicy", "Service"}:
+                selector = it["spec"].get("podSelector") or it["spec"].get("selector")
+                assert any(selects(selector, found) for found in labels), it["metadata"]["name"]
 
 
 class TestStrimzi:
