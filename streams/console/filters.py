@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-from streams.operations.code_meanings import Cause
 from streams.operations.set_aside_list import SetAsideItem
+from streams.operations.trouble_class import TroubleClass
 
 AGES: Final = {"": 0, "1h": 3_600_000, "1d": 86_400_000, "7d": 604_800_000}
 """Least ages, in milliseconds, by the word that stands for them in the page's address."""
@@ -43,7 +43,7 @@ class SetAsideFilter:
         kind, cause, age = given.get("kind", ""), given.get("cause", ""), given.get("age", "")
         return cls(
             kind if kind in KINDS else "",
-            cause if cause in set(Cause) else "",
+            cause if cause in set(TroubleClass) else "",
             given.get("code", "")[:80],
             age if age in AGES else "",
         )
@@ -71,7 +71,7 @@ class SetAsideFilter:
     def _matches(self, item: SetAsideItem, now: int) -> bool:
         return (
             self.kind in ("", item.kind)
-            and self.cause in ("", item.cause.value)
+            and self.cause in ("", item.trouble.value)
             and self.code in ("", item.code)
             and now - item.since >= AGES[self.age]
         )

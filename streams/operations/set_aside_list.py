@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from streams.operations.code_meanings import Cause, Kind, command, meaning
+from streams.operations.code_meanings import Kind, command, meaning
 from streams.operations.dlq_entry import DeadLetterEntry
 from streams.operations.dlq_filter import Filter
 from streams.operations.dlq_store import DeadLetterStore
@@ -11,6 +11,7 @@ from streams.operations.held_documents import HeldDocument, without_address
 from streams.operations.removals import held_removals
 from streams.operations.state_client import StateClient, StateUnavailableError
 from streams.operations.state_queries import HeldQuery, HeldReply
+from streams.operations.trouble_class import TroubleClass
 from streams.settings import Settings
 
 
@@ -21,7 +22,7 @@ class SetAsideItem:
     Attributes:
         kind: dead letter, parked, held, frozen, removals.
         code: the reason; of removals their kind.
-        cause: what must change before it can go on.
+        trouble: whose matter it is.
         what: the thing, without personal data.
         since: epoch ms.
         count: 1; of removals how many there are.
@@ -31,7 +32,7 @@ class SetAsideItem:
 
     kind: Kind
     code: str
-    cause: Cause
+    trouble: TroubleClass
     what: str
     since: int
     count: int
@@ -100,4 +101,4 @@ def _of_document(document: HeldDocument) -> SetAsideItem:
 
 def _item(kind: Kind, code: str, what: str, since: int, *, count: int = 1, contact: str = "") -> SetAsideItem:
     found = meaning(kind, code)
-    return SetAsideItem(kind, code, found.cause, what, since, count, found.words, found.remedy, command(kind, code), contact)
+    return SetAsideItem(kind, code, found.trouble, what, since, count, found.words, found.remedy, command(kind, code), contact)

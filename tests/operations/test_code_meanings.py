@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from streams.dotdigital.codes import CODES
-from streams.operations.code_meanings import DEAD_LETTERS, HELD, Cause, Kind, command, meaning
+from streams.operations.code_meanings import DEAD_LETTERS, HELD, Kind, command, meaning
 from tests.operations.held_codes import held_codes_in_the_product
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -31,4 +31,3 @@ def test_parked_deliveries_show_the_hint_of_their_code() -> None:
     for code, known in CODES.items():
         found = meaning("parked", code)
         assert known.hint in found.words
-        assert isinstance(found.cause, Cause)
