@@ -118,7 +118,7 @@ class OrderReply(msgspec.Struct, frozen=True, tag="order"):
     lines: int = 0
 
 
-class Found(msgspec.Struct, frozen=True):
+class SearchHit(msgspec.Struct, frozen=True):
     """One account or order: its buyer key or order id, and the addresses that it is delivered to."""
 
     kind: str
@@ -130,7 +130,7 @@ class Found(msgspec.Struct, frozen=True):
 class SearchReply(msgspec.Struct, frozen=True, tag="search"):
     """``complete``: every row of this worker's was looked at."""
 
-    found: list[Found]
+    found: list[SearchHit]
     complete: bool
 
 

@@ -41,7 +41,6 @@ from streams.operations.state_queries import (
     ContactReply,
     DeliveryQuery,
     DeliveryReply,
-    Found,
     HeldQuery,
     HeldReply,
     HeldRow,
@@ -51,6 +50,7 @@ from streams.operations.state_queries import (
     PresentReply,
     Query,
     Reply,
+    SearchHit,
     SearchQuery,
     SearchReply,
     TaskStanding,
@@ -60,7 +60,7 @@ _contacts = Codec("c", ContactRow)
 _buyers = Codec("b", BuyerRow)
 _orders = Codec("o", OrderRow)
 
-_Make: TypeAlias = Callable[[str, bytes], Found]
+_Make: TypeAlias = Callable[[str, bytes], SearchHit]
 """Makes what is found of a stored row and its key."""
 
 _SLICE = 500
@@ -202,7 +202,7 @@ class StateReplies:
         unique = {(one.kind, one.key): one for one in search.found}
         return SearchReply(list(unique.values())[:MOST_FOUND], complete and len(unique) <= MOST_FOUND)
 
-    def _by_id(self, text: str) -> Iterator[Found]:
+    def _by_id(self, text: str) -> Iterator[SearchHit]:
         """An account or order whose id in the database is ``text``."""
         if not (text.isascii() and text.isdecimal()):
             return
@@ -222,7 +222,7 @@ class _Search:
 
     text: str
     forms: set[bytes]
-    found: list[Found] = field(default_factory=list)
+    found: list[SearchHit] = field(default_factory=list)
 
     async def scan(self, table: StateTable | None, prefix: bytes, make: _Make) -> bool:
         """Look at every row with the prefix; False if that could not be finished, or there was too much to find."""
@@ -232,7 +232,7 @@ class _Search:
             self.found += self._matches(part, make)
         return True
 
-    def _matches(self, part: list[tuple[bytes, bytes]], make: _Make) -> Iterator[Found]:
+    def _matches(self, part: list[tuple[bytes, bytes]], make: _Make) -> Iterator[SearchHit]:
         for key, value in part:
             # Most rows are ruled out without being decoded.
             if any(form in value for form in self.forms):
@@ -263,18 +263,18 @@ async def _slices(table: StateTable | None, prefix: bytes) -> AsyncIterator[list
             await asyncio.sleep(0)
 
 
-def _account(key: str, value: bytes) -> Found:
+def _account(key: str, value: bytes) -> SearchHit:
     row = _buyers.decode(value)
     customer = row.customer.row if row.customer is not None else None
     number = (customer.account if customer is not None else None) or ""
     default = buyers.default_address(row)
     emails = buyers.account_addresses(row) or ([] if default is None else [default])
-    return Found("account", key, number, tuple(emails[:MOST_FOUND]))
+    return SearchHit("account", key, number, tuple(emails[:MOST_FOUND]))
 
 
-def _order(key: str, value: bytes) -> Found:
+def _order(key: str, value: bytes) -> SearchHit:
     row = _orders.decode(value)
     header = row.header.row if row.header is not None else None
     recipient = row.records[-1][0] if row.records else (row.recipient.address if row.recipient is not None else None)
     email = recipient or own_address(row)
-    return Found("order", key, (header.number if header is not None else None) or "", () if email is None else (email,))
+    return SearchHit("order", key, (header.number if header is not None else None) or "", () if email is None else (email,))

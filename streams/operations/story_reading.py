@@ -39,9 +39,9 @@ from streams.operations.state_queries import (
     ContactReply,
     DeliveryQuery,
     DeliveryReply,
-    Found,
     OrderQuery,
     OrderReply,
+    SearchHit,
     SearchQuery,
     SearchReply,
 )
@@ -63,7 +63,7 @@ MOST_ORDERS = 60
 class SearchResult:
     """What a search found; ``gaps``: where it could not look."""
 
-    found: list[Found]
+    found: list[SearchHit]
     gaps: list[str] = field(default_factory=list)
 
     @property
@@ -116,7 +116,7 @@ class Stories:
         text = text.strip()
         if "@" in text:
             email = text.lower()
-            return SearchResult([Found("contact", email, "", (email,))])
+            return SearchResult([SearchHit("contact", email, "", (email,))])
         replies = await self._state.ask([SearchQuery(text)], self.hash_of(text), by)
         parts = replies.every(0, SearchReply)
         gaps = replies.missing(["buyers", "orders"])

@@ -55,7 +55,7 @@ AT = 1_750_000_000_000
 
 
 @dataclass
-class Share:
+class WorkerShare:
     """What one of two workers has of a table."""
 
     rows: dict[bytes, bytes]
@@ -83,10 +83,11 @@ def owner(key: bytes) -> str:
     return key[1:].decode().partition("\0")[0]
 
 
-def shared(rows: dict[bytes, bytes]) -> list[Share]:
+def shared(rows: dict[bytes, bytes]) -> list[WorkerShare]:
     """The rows as two workers have them."""
     return [
-        Share({key: value for key, value in rows.items() if partition_of(owner(key), 2) == place}, place) for place in (0, 1)
+        WorkerShare({key: value for key, value in rows.items() if partition_of(owner(key), 2) == place}, place)
+        for place in (0, 1)
     ]
 
 
@@ -95,7 +96,7 @@ class Site:
     """Two workers with a shop's state between them."""
 
     settings: Settings
-    workers: list[dict[str, Share]]
+    workers: list[dict[str, WorkerShare]]
     events: int = 0
 
     async def read(self, email: str, **options: Any) -> Story:
@@ -163,7 +164,7 @@ async def make_topics(settings: Settings, *names: str) -> None:
 
 
 @asynccontextmanager
-async def workers(settings: Settings, state: list[dict[str, Share]]) -> AsyncIterator[Settings]:
+async def workers(settings: Settings, state: list[dict[str, WorkerShare]]) -> AsyncIterator[Settings]:
     """Serve each share of the state on a port of its own."""
     async with AsyncExitStack() as stack:
         ports = []
@@ -187,7 +188,7 @@ async def site(broker: Path) -> AsyncIterator[Site]:
     )
     await make_topics(settings, "deliveries")
     found = shop()
-    state: list[dict[str, Share]] = [{}, {}]
+    state: list[dict[str, WorkerShare]] = [{}, {}]
     names = dict(zip(("orders", "buyers", "contacts"), found.state.values(), strict=True))
     for name, rows in [*((name, rows.rows) for name, rows in names.items()), ("outbox", outbox(found))]:
         for place, share in enumerate(shared(rows)):
@@ -306,7 +307,7 @@ def test_a_buyers_newest_orders_are_shown() -> None:
     found.pump(pipeline.LOOKUP, pipeline.customer(1, ANN))
     for order in range(1, MOST_ORDERS + 30):
         found.pump(pipeline.header(order) + pipeline.total(order))
-    tables = {name: Share(rows.rows, 0) for name, rows in zip(("orders", "buyers"), found.state.values(), strict=False)}
+    tables = {name: WorkerShare(rows.rows, 0) for name, rows in zip(("orders", "buyers"), found.state.values(), strict=False)}
     replies = StateReplies(1, b"key", cast(dict[str, StateTable], tables))
     reply = asyncio.run(replies.reply(BuyerQuery("c1", ANN)))
     assert isinstance(reply, BuyerReply)
