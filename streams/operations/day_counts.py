@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
+from streams.kafka import client
 from streams.kafka.reader import reader
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import captured
@@ -45,20 +47,21 @@ async def day_counts(settings: Settings, mapping: Mapping, now_ms: int | None = 
     first = now - now % _HOUR_MS - (HOURS - 1) * _HOUR_MS
     starts = [first + hour * _HOUR_MS for hour in range(HOURS)]
     topics = Topics.of(settings.app_id)
-    async with reader(KafkaConfig.of(settings)) as consumer:
-        groups = [captured(mapping), [topics.deliveries], [topics.dead_letters]]
-        counts = [await _per_hour(consumer, group, starts) for group in groups]
+    kafka = KafkaConfig.of(settings)
+    admin = client.admin_client(kafka)
+    async with reader(kafka) as consumer:
+        await admin.start()
+        try:
+            groups = [captured(mapping), [topics.deliveries], [topics.dead_letters]]
+            counts = [await _per_hour(consumer, admin, group, starts) for group in groups]
+        finally:
+            await admin.close()
     return DayCounts(starts, *counts)
 
 
-async def _per_hour(consumer: AIOKafkaConsumer, topics: list[str], starts: list[int]) -> list[int]:
-    known = await consumer.topics()
-    places = [
-        TopicPartition(topic, partition)
-        for topic in topics
-        if topic in known
-        for partition in consumer.partitions_for_topic(topic) or ()
-    ]
+async def _per_hour(consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient, topics: list[str], starts: list[int]) -> list[int]:
+    described = await admin.describe_topics(topics)
+    places = [TopicPartition(item["topic"], part["partition"]) for item in described for part in item["partitions"]]
     if not places:
         return [0] * len(starts)
     ends = await consumer.end_offsets(places)

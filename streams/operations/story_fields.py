@@ -1,11 +1,10 @@
 """The data fields of a contact, desired beside delivered, each with its rule."""
 
+import json
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
-
-import orjson
 
 from streams.domain.contact_state import holds_fields
 from streams.domain.field_rules import Origin, origins
@@ -18,7 +17,7 @@ _EMPTY = "empty"
 def field_lines(material: Material) -> list[FieldLine]:
     """All fields of ours, in the order of the mapping; none where the contact has none of them."""
     row = material.delivery.row
-    fields: dict[str, Any] | None = None if row is None or row.fields is None else orjson.loads(row.fields)
+    fields: dict[str, Any] | None = None if row is None or row.fields is None else json.loads(row.fields, parse_float=Decimal)
     if fields is None:
         return []
     delivered = _delivered(material, fields)
