@@ -13,7 +13,7 @@ import msgspec
 from streams.connect.heartbeats import OVERDUE_SECONDS, read_heartbeats
 from streams.core.text import age
 from streams.kafka.capture_topics import CaptureNames
-from streams.kafka.reader import read_last
+from streams.kafka.reader import read_last, reader
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import agents_app, dispatch_app, ingest_group
 from streams.mapping import Mapping
@@ -28,11 +28,9 @@ from streams.messages.deliveries import (
 )
 from streams.messages.topics import Topics
 from streams.messages.write_control import WriteControl
-from streams.operations.dlq_filter import Filter
-from streams.operations.dlq_store import DeadLetterStore
 from streams.operations.held_documents import held_documents
 from streams.operations.lag_report import TopicLag, lag_report
-from streams.operations.removals import held_removals
+from streams.operations.set_aside import SetAsideFeed, SetAsideKind
 from streams.operations.worker_ports import WorkerMetrics, worker_metrics
 from streams.operations.write_pause import current_control
 from streams.settings import Settings
@@ -207,19 +205,20 @@ async def _capture(settings: Settings, mapping: Mapping) -> Capture:
 
 
 async def _set_aside(settings: Settings, metrics: WorkerMetrics | None, *, changelogs: bool) -> SetAside:
-    entries = await DeadLetterStore(settings).entries(Filter())
+    async with reader(KafkaConfig.of(settings)) as consumer:
+        feed = SetAsideFeed(settings, consumer)
+        await feed.refresh()
+        found = list(feed.counts())
     if metrics is not None:
         held, frozen = (_counted(metrics.summed(name, "kind")) for name in ("owdd_held", "owdd_frozen"))
     else:
         documents = await held_documents(settings) if changelogs else []
         held, frozen = (dict(Counter(one.code for one in documents if one.frozen is state)) for state in (False, True))
-    return SetAside(
-        dead_letters=dict(Counter(entry.code for entry in entries if entry.position.kind == "ingest")),
-        parked=dict(Counter(entry.code for entry in entries if entry.position.kind == "delivery")),
-        held=held,
-        frozen=frozen,
-        removals={kind.kind.value: kind.count for kind in await held_removals(settings)},
+    letters, parked, removals = (
+        {one.cause: one.count for one in found if one.kind is kind}
+        for kind in (SetAsideKind.DEAD_LETTER, SetAsideKind.PARKED, SetAsideKind.REMOVALS)
     )
+    return SetAside(letters, parked, held, frozen, removals)
 
 
 def _counted(found: dict[str, float]) -> dict[str, int]:

@@ -52,7 +52,7 @@ async def settings(broker: Path) -> AsyncIterator[Settings]:
     assert running is not None
     metrics = Metrics()
     metrics.pending.labels("live").set(7)
-    metrics.held.labels("unknown_status").set(3)
+    metrics.held.labels("unknown_status", "configuration").set(3)
     metrics.budget_limit.labels("high").set(150)
     metrics.budget_remaining.labels("high").set(120)
     async with served(Health(metrics).app()) as port:
