@@ -279,7 +279,8 @@ class TestConsole:
         assert port["containerPort"] == settings.console_port
 
     def test_its_objects_are_valid_and_select_pods(self, built: list[Object]) -> None:
-        labels = [it["spec"]["template"]["metadata"]["labels"] for it in built if "template" in it.get("spec", {})]
+        with_pods = [it for it in built if it["kind"] in {"Deployment", "StatefulSet", "Job"}]
+        labels = [it["spec"]["template"]["metadata"]["labels"] for it in with_pods]
         for it in built:
             if it["apiVersion"] not in OPERATORS:
                 kubernetes_validate.validate(it, VERSIONS[0], strict=True)
