@@ -19,7 +19,8 @@ from streams.cli import app
 from streams.cli.exit_codes import ExitCode
 from streams.core.errors import ConfigurationError
 from streams.dispatch.outbox.tasks import Family, task_of
-from streams.domain.contact_state import ContactDeliveryState, apply_result, set_desired
+from streams.domain.contact_outcomes import apply_result
+from streams.domain.contact_state import ContactDeliveryState, set_desired
 from streams.domain.order_record import key as record_key
 from streams.domain.record_state import RecordDeliveryState, apply_record_result, set_desired_record
 from streams.engine.table import StateTable
