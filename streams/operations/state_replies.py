@@ -275,6 +275,6 @@ def _account(key: str, value: bytes) -> SearchHit:
 def _order(key: str, value: bytes) -> SearchHit:
     row = _orders.decode(value)
     header = row.header.row if row.header is not None else None
-    recipient = row.records[-1][0] if row.records else (row.recipient.address if row.recipient is not None else None)
-    email = recipient or own_address(row)
+    reply = row.recipient.reply
+    email = (row.records[-1][0] if row.records else None) or (None if reply is None else reply.address) or own_address(row)
     return SearchHit("order", key, (header.number if header is not None else None) or "", () if email is None else (email,))
