@@ -95,6 +95,9 @@ DEAD_LETTERS: Final[dict[str, Words]] = {
     "unreadable_address": Words(
         "Somebody asked to be erased, and nobody can read whose address it is.", "Find the person, run 'owdd erase'."
     ),
+    "bad_replay_request": Words(
+        "A request to replay captured records cannot be read.", "Bring commands and workers to one release, then ask again."
+    ),
     "foreign_kind": Words("A stage got a change that is not for it.", "Bring all workers to one release, then retry."),
     "cannot_apply": Words("A stage failed on a change.", "Bring all workers to one release; else report it as a defect."),
 }
