@@ -199,6 +199,7 @@ class TestSecrets:
     def test_the_passwords_and_the_keys_of_hashes_are_secrets(self) -> None:
         assert set(SECRETS) == {
             "connect_password",
+            "console_token",
             "dotdigital_password",
             "erasure_key",
             "former_erasure_keys",
@@ -206,6 +207,7 @@ class TestSecrets:
             "kafka_key",
             "kafka_key_password",
             "kafka_password",
+            "state_token",
         }
 
     def test_every_setting_that_sounds_like_a_secret_is_one(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from streams.domain.contact_projection import ranked_buyers
+from streams.domain.totals import combined
 from streams.mapping import Mapping
 from streams.messages.changes import BuyerContribution
 
@@ -59,6 +60,13 @@ _MONEY = _all(lambda one: one.totals.orders or one.totals.refunds)
 _REFUNDS = _all(lambda one: one.totals.refunds)
 _LATEST_ORDER = _first(lambda one: one.totals.last is not None)
 
+
+def _latest_parcel(buyers: Buyers) -> list[str]:
+    parcels = {key: one.totals.parcel for key, one in buyers.items() if one.totals.parcel is not None}
+    latest = combined([one.totals for one in buyers.values()]).parcel
+    return [key for key, parcel in parcels.items() if parcel == latest][:1]
+
+
 RULES: dict[str, Rule] = {
     "first_name": Rule(_NAMED, _first(lambda one: one.first_name or one.last_name)),
     "last_name": Rule(_NAMED, _first(lambda one: one.first_name or one.last_name)),
@@ -73,6 +81,8 @@ RULES: dict[str, Rule] = {
     "last_status": Rule("status of the latest order", _LATEST_ORDER),
     "last_skus": Rule("items of the latest order", _LATEST_ORDER),
     "last_despatch": Rule("the latest despatch of all orders", _latest(lambda one: one.totals.despatched)),
+    "last_consignment": Rule("number of the latest parcel", _latest_parcel),
+    "last_carrier": Rule("carrier of the latest parcel", _latest_parcel),
     "refund_count": Rule("all credit notes that are not cancelled", _REFUNDS),
     "refund_total": Rule("net of all credit notes", _REFUNDS),
     "last_refund": Rule("the latest credit note", _latest(lambda one: one.totals.last_refund)),
