@@ -196,9 +196,11 @@ def default_address(row: BuyerRow) -> str | None:
 
 
 def address_of(row: BuyerRow, contact: int) -> str | None:
-    """The first address of a person of the account, by contact row."""
+    """The first address of a person of the account, by contact row; not one that the mapping excludes."""
     cell = row.contacts.get(contact)
-    return next(iter(_emails(cell)), None) if _customer(row) is not None else None
+    if cell is None or cell.row is None or _customer(row) is None or _is_excluded(row):
+        return None
+    return next(iter(cell.row.emails), None)
 
 
 def is_frozen(key: str, row: BuyerRow) -> bool:

@@ -116,6 +116,14 @@ def test_a_house_order_of_an_excluded_address_is_nobodys_and_not_held() -> None:
     assert not pipeline.orders.held.counts(), "what cannot be read stays excluded"
 
 
+def test_an_order_of_a_person_who_is_excluded_is_shown_to_nobody() -> None:
+    pipeline = Pipeline().pump(LOOKUP, customer(1), person(1, 1, ANN), relayed(2, 1, EVE))
+    pipeline.pump(excluding(header(10), contact=2), total(10), detail(10, BOB))
+    assert not pipeline.records()
+    assert pipeline.orders.held.counts() == {"recipient_unknown": 1}
+    assert pipeline.count(ANN) == 1, "spend stays with the account"
+
+
 def test_a_house_account_that_is_excluded_has_neither_orders_nor_persons() -> None:
     exclude = MAPPING.exclude.model_copy(update={"accounts": frozenset({HOUSE})})
     pipeline = Pipeline(MAPPING.model_copy(update={"exclude": exclude}))
