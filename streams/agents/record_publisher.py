@@ -32,6 +32,7 @@ class RecordPublisher:
     def __init__(self, mapping: Mapping, topics: Topics) -> None:
         self._orders = mapping.delivery.orders
         self._follow_ups = mapping.delivery.follow_up
+        self._history = mapping.order.history
         self._tax_included = mapping.order.tax_included
         self._topics = topics
 
@@ -90,7 +91,7 @@ class RecordPublisher:
                 and fact.at >= wanted.since.timestamp()
                 and cents(fact.net) >= wanted.smallest
             )
-        return self._orders is not None
+        return self._orders is not None and not (self._history is not None and self._history.is_before(fact.at))
 
     def _placed(self, row: OrderRow, live: Live) -> bool:
         """Whether it matters whom the document belongs to: it is shown, or given back by a credit note that may be."""
@@ -140,7 +141,7 @@ class RecordPublisher:
                 emitter.emit(self._topics.desired, DesiredRecordChange, *former, left)
         if shown is not None and place is not None:
             row.records = [*(former for former in row.records if former != place), place][-_PLACES:]
-            content = order_record.content(row, shown, items, wanted.statuses, tax_included=self._tax_included)
+            content = order_record.content(row, shown, items, wanted, tax_included=self._tax_included)
             emitter.emit(self._topics.desired, DesiredRecordChange, *place, DesiredRecord(content, order))
 
     def _follow_up(self, emitter: ChangeEmitter, credit: int, row: OrderRow, shown: Live | None) -> None:

@@ -12,7 +12,7 @@ from streams.capture import rows
 from streams.domain.money import EXACT, cents, money, total
 from streams.domain.orders import Live, OrderRow, latest_despatch
 from streams.domain.times import utc_text
-from streams.mapping.delivery import RecordStatus
+from streams.mapping.delivery import OrderRecords, RecordStatus
 from streams.messages.changes import CreditedLine, VariantInfo
 
 Items = Mapping[int, VariantInfo]
@@ -38,14 +38,14 @@ def former_key(number: str) -> str:
     return _UNFIT.sub("_", number)
 
 
-def content(row: OrderRow, live: Live, items: Items, words: Mapping[RecordStatus, str], *, tax_included: bool = False) -> bytes:
+def content(row: OrderRow, live: Live, items: Items, wanted: OrderRecords, *, tax_included: bool = False) -> bytes:
     """The JSON of an order's record; what is none is left out of it.
 
     Args:
         row: everything known about the order, which has a number.
         live: what it is worth.
         items: the variants of its lines.
-        words: the word to show for a status.
+        wanted: the words to show for statuses, and until when orders came with the first load.
         tax_included: what the site's amounts contain, by its mapping.
     """
     fact, net, given_back = live.fact, cents(live.net), cents(refunded(row, live))
@@ -54,8 +54,9 @@ def content(row: OrderRow, live: Live, items: Items, words: Mapping[RecordStatus
     sent = latest_despatch(row)
     record = {
         "id": fact.number,
-        "order_status": words.get(shown, shown),
+        "order_status": wanted.statuses.get(shown, shown),
         "purchase_date": utc_text(fact.at),
+        "first_load": None if wanted.loaded_before is None else fact.at < wanted.loaded_before.timestamp(),
         "currency": live.currency.code,
         "tax_included": tax_included,
         "order_subtotal": money(net),

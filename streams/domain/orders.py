@@ -248,7 +248,9 @@ def _worked_out(row: OrderRow, head: _Head, mapping: Mapping) -> DocumentState:
 def _is_ignored(header: rows.Header, mapping: Mapping) -> bool:
     """Whether the mapping says that the order is none of ours: its type, its channel, or the house account that it is on."""
     house = header.customer in mapping.house_accounts and header.customer in mapping.exclude.accounts
-    return header.excluded or house or mapping.order.types.kind(header.type) == "ignore"
+    history = mapping.order.history
+    old = history is not None and history.before == "ignore" and header.dated and history.is_before(header.at)
+    return header.excluded or house or old or mapping.order.types.kind(header.type) == "ignore"
 
 
 def _first_fault(row: OrderRow, head: _Head, mapping: Mapping) -> str | None:

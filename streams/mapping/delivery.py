@@ -20,10 +20,14 @@ Collection = Annotated[str, StringConstraints(pattern=r"^[-A-Za-z_][-A-Za-z0-9_]
 
 
 class OrderRecords(MappingPart):
-    """The collection with one record per order. ``statuses``: the text that records show for one of our statuses."""
+    """The collection with one record per order. ``statuses``: the text that records show for one of our statuses.
+
+    ``loaded_before``: orders dated before it came with the first load; their records say so.
+    """
 
     collection: Collection = "Orders"
     statuses: dict[RecordStatus, str] = Field(default_factory=dict)
+    loaded_before: AwareDatetime | None = None
 
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints, model_validator
 
 from streams.mapping.delivery import Delivery
 from streams.mapping.exclusions import Exclusions
@@ -140,6 +140,17 @@ class Currency(MappingPart):
     rate: Annotated[Decimal, Field(gt=0)]
 
 
+class History(MappingPart):
+    """Orders and credit notes dated before ``since``: they do not enter (``ignore``), or count without a record (``count``)."""
+
+    since: AwareDatetime
+    before: Literal["ignore", "count"] = "ignore"
+
+    def is_before(self, at: int) -> bool:
+        """Whether a document of that date (UTC epoch seconds) is older."""
+        return at < self.since.timestamp()
+
+
 class Order(MappingPart):
     """Orders and credit notes: their tables, and the meaning of their codes.
 
@@ -157,6 +168,7 @@ class Order(MappingPart):
     currencies: dict[int, Currency]
     default_currency: int
     tax_included: bool = False
+    history: History | None = None
 
     @model_validator(mode="after")
     def _default_known(self) -> Self:

@@ -12,7 +12,7 @@ from streams.mapping import Mapping
 from streams.mapping.delivery import RecordStatus
 from testkit.oracle.credits import ReturnedLine, credited, returned_lines
 from testkit.oracle.items import Item, items
-from testkit.oracle.order_facts import LiveOrder, classified
+from testkit.oracle.order_facts import LiveOrder, classified, without_record
 from testkit.oracle.recipients import recipients
 from testkit.oracle.row_reading import EXACT, Tables, instant, iso, meaningful, reference, rounded, rows, text
 
@@ -37,7 +37,7 @@ def order_records(tables: Tables, mapping: Mapping) -> dict[str, list[OrderRecor
     returned, sold, back_of = _returns(tables, mapping), items(tables, mapping), returned_lines(live)
     found: dict[str, list[OrderRecord]] = defaultdict(list)
     for order in live:
-        if order.kind != "order" or order.number is None or order.id not in owners:
+        if order.kind != "order" or order.number is None or order.id not in owners or without_record(order, mapping):
             continue
         back = given_back.get(order.id, Decimal(0))
         status = _status(order, back, returned=order.id in returned)
@@ -45,6 +45,7 @@ def order_records(tables: Tables, mapping: Mapping) -> dict[str, list[OrderRecor
             "order_status": wanted.statuses.get(status, status),
             "return_number": returned.get(order.id),
             "tax_included": mapping.order.tax_included,
+            "first_load": None if wanted.loaded_before is None or order.at is None else order.at < wanted.loaded_before,
         }
         content = {name: value for name, value in content.items() if value is not None}
         found[_key(order.number)].append(OrderRecord(owners[order.id], content))

@@ -16,7 +16,7 @@ from streams.mapping.tables import Products
 from testkit.oracle.addresses import first_used, unreadable
 from testkit.oracle.exclusions import excluded_order
 from testkit.oracle.no_address import emptied, emptied_versions
-from testkit.oracle.row_reading import Row, Tables, money, reference, text
+from testkit.oracle.row_reading import Row, Tables, instant, meaningful, money, reference, text
 
 History: TypeAlias = Dict[str, Dict[str, Sequence[Row | None]]]
 """Table name to primary key (as text) to the row's former versions, oldest first; None: it was deleted."""
@@ -88,7 +88,7 @@ def _put_back_headers(found: dict[str, dict[str, Row]], history: History, mappin
 
     def workable(key: str, row: Row, statuses: Dict[str, Row] = all_statuses) -> bool:
         kind, status = mapping.order.types.kind(reference(row[names.type])), reference(row[names.status])
-        if kind == "ignore" or excluded_order(row, mapping):
+        if kind == "ignore" or excluded_order(row, mapping) or _is_history(row, mapping):
             return True
         known = status is not None and str(status) in statuses and _status_known(statuses[str(status)], mapping)
         customer = reference(row[names.customer])
@@ -212,6 +212,11 @@ def _put_back_goods(found: dict[str, dict[str, Row]], history: History, names: P
         for row in {reference(row[price.variant]): row for row in versions if row is not None and counts(row)}.values():
             if (owner := reference(row[price.variant])) not in having:
                 prices[f"{key} of {owner}"] = row
+
+
+def _is_history(header: Row, mapping: Mapping) -> bool:
+    history, at = mapping.order.history, meaningful(instant(header[mapping.order.header.at], mapping.source.zone), mapping)
+    return history is not None and history.before == "ignore" and at is not None and at < history.since
 
 
 def _unreadable(row: Row, columns: tuple[str, ...]) -> bool:

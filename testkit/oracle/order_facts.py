@@ -143,7 +143,7 @@ def _judged(order: int, parts: _Parts, mapping: Mapping) -> LiveOrder | str:  # 
     kind: DocumentKind | None = o.types.kind(reference(header[o.header.type]))
     if kind is None:
         return "unknown_type"
-    if kind == "ignore":
+    if kind == "ignore" or (o.history is not None and o.history.before == "ignore" and is_history(header, mapping)):
         return "ignored"
 
     status_id = reference(header[o.header.status])
@@ -200,6 +200,17 @@ def _judged(order: int, parts: _Parts, mapping: Mapping) -> LiveOrder | str:  # 
         currency=currency,
         lines=tuple(_line(row, mapping) for row in parts.lines.get(order, [])),
     )
+
+
+def without_record(order: LiveOrder, mapping: Mapping) -> bool:
+    """Whether an order counts, but is too old for a record."""
+    return mapping.order.history is not None and order.at is not None and order.at < mapping.order.history.since
+
+
+def is_history(header: Row, mapping: Mapping) -> bool:
+    """Whether the site's mapping begins after the document."""
+    at = meaningful(instant(header[mapping.order.header.at], mapping.source.zone), mapping)
+    return mapping.order.history is not None and at is not None and at < mapping.order.history.since
 
 
 def _latest_despatch(found: list[Row], mapping: Mapping) -> tuple[datetime, Row] | None:

@@ -6,7 +6,7 @@ from testkit.oracle.credits import credited_orders
 from testkit.oracle.exclusions import without_excluded
 from testkit.oracle.expected_contacts import customer_addresses, expected_contacts
 from testkit.oracle.frozen import History, thawed
-from testkit.oracle.order_facts import LiveOrder, classified, line_owners
+from testkit.oracle.order_facts import LiveOrder, classified, line_owners, without_record
 from testkit.oracle.row_reading import Tables, reference, rows
 
 
@@ -31,7 +31,11 @@ def orders_of_nobody(tables: Tables, mapping: Mapping, history: History | None =
     tables = without_excluded(thawed(tables, history or {}, mapping), mapping)
     found = _of_themselves(tables, mapping, classified(tables, mapping)[0])
     return sum(
-        address is None and order.own is not None and order.kind == "order" and order.number is not None
+        address is None
+        and order.own is not None
+        and order.kind == "order"
+        and order.number is not None
+        and not without_record(order, mapping)
         for order, address in found.items()
     )
 

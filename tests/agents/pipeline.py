@@ -228,10 +228,17 @@ def of_order(kind: ChangeKind, order: int, pk: int, row: object, at: int = 1, fo
 
 
 def header(
-    order: int, customer: int | None = 1, *, sort: int = 1, status: int = 1, number: str | None = "", at: int = 1
+    order: int,
+    customer: int | None = 1,
+    *,
+    sort: int = 1,
+    status: int = 1,
+    number: str | None = "",
+    at: int = 1,
+    later: int = 0,
 ) -> Step:
     """``number``: ``SO`` and the order's id when it is not given."""
-    row = rows.Header(f"SO{order}" if number == "" else number, 1_700_000_000 + order, customer, sort, status)
+    row = rows.Header(f"SO{order}" if number == "" else number, 1_700_000_000 + order + later, customer, sort, status)
     return of_order(ChangeKind.HEADER, order, order, row, at)
 
 

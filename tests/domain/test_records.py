@@ -1,6 +1,7 @@
 """An order's record from its rows, and what the order needs to know for it: credits, recipients, the lines' owners."""
 
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,7 @@ from streams.domain.orders import Live, OrderRow
 from streams.domain.times import utc_text
 from streams.domain.versioned import Versioned, version_bytes
 from streams.mapping import load_mapping
+from streams.mapping.delivery import OrderRecords
 from streams.mapping.model import Currency
 from streams.messages.changes import (
     Change,
@@ -31,6 +33,7 @@ from streams.messages.kinds import LineOwnershipChange, RecipientsReplyChange
 MAPPING = load_mapping()
 T = 1_700_000_000
 AT = version_bytes(1)
+USUAL = OrderRecords()
 KEPT = {"returned_qty": "0.0", "refunded": False}
 OWN, PERSON = "own@example.com", "person@example.com"
 
@@ -50,8 +53,10 @@ def bought(*several: tuple[int | None, str | None, str | None]) -> OrderRow:
     return OrderRow(lines={key: Versioned(AT, line) for key, line in enumerate(found, 1)})
 
 
-def shown(row: OrderRow, order: Live | None = None, items: dict[int, VariantInfo] | None = None) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(order_record.content(row, order or live(), items or {}, {}), parse_float=str)
+def shown(
+    row: OrderRow, order: Live | None = None, items: dict[int, VariantInfo] | None = None, wanted: OrderRecords = USUAL
+) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(order_record.content(row, order or live(), items or {}, wanted), parse_float=str)
     return found
 
 
@@ -129,6 +134,13 @@ def test_a_lines_own_description_is_its_name() -> None:
         "Saw, red",
         "Saw",
     ]
+
+
+@pytest.mark.parametrize(("later", "first_load"), [(0, False), (1, True)])
+def test_a_record_of_the_first_load_shows_that(later: int, first_load: bool) -> None:
+    assert "first_load" not in shown(OrderRow())
+    wanted = OrderRecords(loaded_before=datetime.fromtimestamp(T + later, UTC))
+    assert shown(OrderRow(), wanted=wanted)["first_load"] is first_load
 
 
 def test_lines_stand_by_their_key_and_only_with_a_variant() -> None:

@@ -1,12 +1,14 @@
 """Delivery rules §2 to §4: whom an order belongs to, what credits give back, and the order's record."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from streams.mapping import Mapping
 from streams.mapping.delivery import OrderRecords
+from streams.mapping.model import History
 from testkit.oracle.credits import credited
 from testkit.oracle.expected_records import order_records
 from testkit.oracle.order_facts import classified
@@ -199,6 +201,16 @@ def test_only_live_orders_with_number_and_recipient_have_a_record() -> None:
     assert numbers(order(5, 10, oh_sot_id=2), order(6, 10, oh_os_id=99), order(7, 10, oh_order_number=" ")) == set()
     assert numbers(order(5, 77)) == set()
     assert numbers(order(5, 10), mapping=delivering(orders=None)) == set()
+
+
+@pytest.mark.parametrize(("before", "count"), [("ignore", 1), ("count", 2)])
+def test_orders_from_before_the_history_have_no_record(before: Literal["ignore", "count"], count: int) -> None:
+    usual = site()
+    history = History(since=datetime(2026, 6, 1, tzinfo=UTC), before=before)
+    mapping = usual.model_copy(update={"order": usual.order.model_copy(update={"history": history})})
+    rows = [order(5, 10, oh_datetime="2026-05-31T12:00:00Z"), order(6, 10, oh_datetime="2026-06-01T12:00:00Z")]
+    assert order_records(tables(PEOPLE, rows), mapping).keys() == {"SO-6"}
+    assert fields(ANN, PEOPLE, rows, mapping=mapping)["OW_ORDER_COUNT"] == count
 
 
 def test_of_two_orders_with_one_number_either_may_show() -> None:
