@@ -170,7 +170,7 @@ def test_a_row_that_is_lost_before_the_rest_of_its_order_came_counts_as_if_it_we
     arrivals = [steps for steps in permutations([*of_it, lost]) if steps.index(former) < steps.index(lost)]
     found = []
     for steps in arrivals:
-        pipeline = Pipeline().pump(LOOKUP, PEOPLE)
+        pipeline = Pipeline().pump(LOOKUP, PEOPLE, person(9, 1, EVE))
         for step in steps:
             pipeline.pump(step)
         found.append((pipeline.content(), pipeline.records(), pipeline.orders.held.counts(frozen=True)))
