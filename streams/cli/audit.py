@@ -36,7 +36,10 @@ def audit(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look for what is wrong in the ERP's data, in the captured topics alone. Workers may run; nothing is changed."""
+    """Look for what is wrong in the ERP's data, in the captured topics alone.
+
+    Workers may run; nothing is changed.
+    """
     settings, mapping = load()
     hash_key = settings.hash_key.get_secret_value().encode()
     with audit_database(mapping) as database:

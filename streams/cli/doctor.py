@@ -15,9 +15,9 @@ from streams.operations.doctor.findings import Finding, Patient, failed
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Look at everything that a deployment needs: each line is ok, warn or fail, with the fix and the command. Changes nothing.
+    """Look at everything that a deployment needs: ok, warn or fail, with the fix.
 
-    Exit code 0: nothing fails; 2: something does.
+    It changes nothing, and workers may run. Exit code 0: nothing fails; 2: something does.
     """
     try:
         settings, mapping = load()
