@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any
 from zlib import crc32
 
@@ -31,6 +32,7 @@ from streams.engine.breaker import Breaker
 from streams.engine.opening import Opener
 from streams.engine.stage import Handler, Stage
 from streams.engine.table import StateTable
+from streams.ingest.canary import Canary
 from streams.ingest.captured_topics import CapturedTopicsWatch
 from streams.ingest.replays import Replays
 from streams.ingest.worker import Ingest
@@ -162,10 +164,14 @@ class Worker:
             parts.stopping.append(ingest.stop)
             self._health.check(Role.INGEST, lambda: ingest.ready)
             self._build_replays(parts, producer)
+            guard = None
             if self._settings.connect_url:
                 guard = CaptureGuard(self._settings, self._mapping, self.metrics, self._clock, ingest.leads)
                 parts.tasks.append(("capture guard", guard.run()))
                 self._health.before_scrape(guard.update_gauges)
+            born = partial(self._canary_begins, guard)
+            canary = Canary(producer, self._topics, self._settings.partitions, ingest.leads, born)
+            parts.tasks.append(("canary", canary.run()))
         if Role.AGENTS in self._roles:
             self._build_agents(parts, producer)
         if Role.DISPATCH in self._roles:
@@ -179,6 +185,10 @@ class Worker:
         parts.tasks.append(("replay log watch", LogWatch(KafkaConfig.of(self._settings), progress).run()))
         parts.tasks.append(("replay trimmer", self._trimmer(progress).run()))
         parts.stopping.append(replays.stop)
+
+    def _canary_begins(self, guard: CaptureGuard | None) -> int:
+        seen = None if guard is None else guard.newest_row
+        return self._clock.now_ms() if seen is None else seen
 
     def _build_agents(self, parts: _Parts, producer: BatchProducer) -> None:
         app, opener, progress = self._app(parts, producer, agents_app(self._settings), Role.AGENTS)

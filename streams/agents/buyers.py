@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from streams.agents.canary import passing_canaries
 from streams.agents.change_tally import ChangeTally
 from streams.agents.emitter import unpack_records
 from streams.agents.erasure_filter import ErasedIndex, ErasureFilter
@@ -157,7 +158,8 @@ class BuyersHandler:
         touched: dict[str, _Touched] = {}
         tally = ChangeTally(self._metrics, self.name)
         erasures = ErasureFilter(self._erased, unit)
-        for change in erasures.filter(unpack_records(self._topics.buyers, records)):
+        arrived = passing_canaries(unit, unpack_records(self._topics.buyers, records), self._topics.contacts)
+        for change in erasures.filter(arrived):
             done = self._fold(unit, change, touched)
             tally.count(change, applied=done)
         if erasures.requests:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from streams.agents import order_recipients
+from streams.agents.canary import passing_canaries
 from streams.agents.change_tally import ChangeTally
 from streams.agents.emitter import unpack_records
 from streams.agents.erasure_filter import ErasedIndex, ErasureFilter
@@ -68,7 +69,8 @@ class ContactsHandler:
         touched: dict[str, _Touched] = {}
         tally = ChangeTally(self._metrics, self.name)
         erasures = ErasureFilter(self._erased, unit)
-        for change in erasures.filter(unpack_records(self._topics.contacts, records)):
+        arrived = passing_canaries(unit, unpack_records(self._topics.contacts, records), self._topics.desired)
+        for change in erasures.filter(arrived):
             tally.count(change, applied=self._fold(unit, change, touched))
         if erasures.requests:
             self._forget(unit, erasures)

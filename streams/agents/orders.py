@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from streams.agents.canary import passing_canaries
 from streams.agents.change_tally import ChangeTally
 from streams.agents.emitter import ChangeEmitter, unpack_records
 from streams.agents.erasure_filter import ErasedIndex, ErasureFilter
@@ -135,7 +136,8 @@ class OrdersHandler:
         work = _Batch(orders.Statuses(dict(committed.texts), dict(committed.lost)))
         tally = ChangeTally(self._metrics, self.name)
         erasures = ErasureFilter(self._erased, unit)
-        for change in erasures.filter(unpack_records(self._topics.orders, records)):
+        arrived = passing_canaries(unit, unpack_records(self._topics.orders, records), self._topics.buyers)
+        for change in erasures.filter(arrived):
             done = self._fold(unit, change, work)
             tally.count(change, applied=done)
         # Before the projections: the orders that it reaches are projected in this unit too.

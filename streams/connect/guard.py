@@ -82,6 +82,11 @@ class CaptureGuard:
         self._last_errors: dict[str, str] = {}
         self._given_up = False
 
+    @property
+    def newest_row(self) -> int | None:
+        """When the newest heartbeat row that came back was committed (epoch ms); None: none has been seen."""
+        return self._seen.heartbeats.row
+
     async def run(self) -> None:
         """Check for ever."""
         async with ConnectClient.of(self._settings, timeout=_TIMEOUT, busy=Busy(calls=1)) as client:

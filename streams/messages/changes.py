@@ -67,6 +67,7 @@ class ChangeKind(IntEnum):
     REMOVAL_TICK = 52
     REMOVAL_RULING = 53
     REMOVAL_DECISION = 54
+    CANARY = 60
 
 
 class _Message(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="_tag"):

@@ -315,6 +315,13 @@ class RecipientsSweepChange(Change, tag=ChangeKind.RECIPIENTS_SWEEP.value):
     row: RecipientsSweep
 
 
+class CanaryChange(Change, tag=ChangeKind.CANARY.value):
+    """A change that nobody delivers: it goes through every stage, and shows that the way is open. Key: :data:`HERE`."""
+
+    kind: ClassVar[ChangeKind] = ChangeKind.CANARY
+    row: None
+
+
 OrderChange: TypeAlias = (
     HeaderRowChange
     | DetailRowChange
@@ -334,11 +341,20 @@ OrderChange: TypeAlias = (
     | FollowUpDeliveredChange
     | SweepChange
     | ErasureChange
+    | CanaryChange
 )
 BuyerChange: TypeAlias = (
-    CustomerRowChange | ContactRowChange | OrderFactChange | RecipientsQueryChange | RecipientsSweepChange | ErasureChange
+    CustomerRowChange
+    | ContactRowChange
+    | OrderFactChange
+    | RecipientsQueryChange
+    | RecipientsSweepChange
+    | ErasureChange
+    | CanaryChange
 )
-ContactChange: TypeAlias = BuyerContributionChange | RecipientsQueryChange | RecipientsSweepChange | ErasureChange
+ContactChange: TypeAlias = (
+    BuyerContributionChange | RecipientsQueryChange | RecipientsSweepChange | ErasureChange | CanaryChange
+)
 ProductChange: TypeAlias = (
     ProductRowChange
     | VariantRowChange
@@ -364,6 +380,7 @@ DesiredChange: TypeAlias = (
     | RemovalTickChange
     | RemovalRulingChange
     | RemovalDecisionChange
+    | CanaryChange
 )
 
 CHANGES: Final[dict[ChangeKind, type[Change]]] = {

@@ -86,6 +86,7 @@ OWN_TOPICS: Final = (
             ChangeKind.FOLLOW_UP_DELIVERED: (Participant.OUTBOX,),
             ChangeKind.SWEEP: (Participant.ORDERS,),
             ChangeKind.ERASURE: (Participant.CONTACTS,),
+            ChangeKind.CANARY: (Participant.INGEST,),
         },
     ),
     _between_stages(
@@ -101,6 +102,7 @@ OWN_TOPICS: Final = (
             ChangeKind.RECIPIENTS_QUERY: (Participant.ORDERS,),
             ChangeKind.RECIPIENTS_SWEEP: (Participant.BUYERS,),
             ChangeKind.ERASURE: (Participant.CONTACTS,),
+            ChangeKind.CANARY: (Participant.ORDERS,),
         },
     ),
     _between_stages(
@@ -114,6 +116,7 @@ OWN_TOPICS: Final = (
             ChangeKind.RECIPIENTS_QUERY: (Participant.ORDERS,),
             ChangeKind.RECIPIENTS_SWEEP: (Participant.CONTACTS,),
             ChangeKind.ERASURE: (Participant.INGEST, Participant.OPERATOR),
+            ChangeKind.CANARY: (Participant.BUYERS,),
         },
     ),
     _between_stages(
@@ -148,6 +151,7 @@ OWN_TOPICS: Final = (
             ChangeKind.READBACK_WATERMARK: (Participant.READBACK,),
             ChangeKind.UNPARK: (Participant.OPERATOR,),
             ChangeKind.ERASURE: (Participant.CONTACTS,),
+            ChangeKind.CANARY: (Participant.CONTACTS,),
             ChangeKind.REMOVAL_TALLY: (Participant.OUTBOX,),
             ChangeKind.REMOVAL_QUERY: (Participant.OUTBOX,),
             ChangeKind.REMOVAL_TICK: (Participant.BRAKE_CLOCK,),

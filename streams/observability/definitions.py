@@ -41,7 +41,7 @@ LABELS: Final = {
     "part": "part of a worker, or of a connector",
     "reason": "why a call is repeated",
     "role": "`ingest`, `agents` or `dispatch`",
-    "step": "`captured`, `ingested`, `joined`, `requested`: how far a change has come",
+    "step": "`captured`, `ingested`, `joined`, `requested`: how far a change has come; `canary`",
     "digest": "digest of the mapping in force",
     "sign": "which heartbeat: `row` or `connector`",
     "stage": "stage of the pipeline",

@@ -88,8 +88,16 @@ class FlowMetrics:
         labels=("step", "lane"),
         buckets=CHANGE_SECONDS,
         meaning="Age of a change when a step was done, of one change of each batch: `captured` counts from the commit in the "
-        "database to Kafka, the others from there. Times that are nonsense are left out.",
+        "database to Kafka, `canary` from there to the end, the others from Kafka on. Times that are nonsense are left out.",
         action="The step whose age jumps is the one to look at.",
+    )
+    canary_age = GaugeOf(
+        name="owdd_canary_age_seconds",
+        unit="seconds",
+        labels=("partition",),
+        meaning="Time since the newest canary began that came through all stages to the last step before a call. One is sent "
+        "each minute; it begins with the newest heartbeat row of the database, where that is watched.",
+        action="Minutes: no change comes through either; the first stage whose lag grows is the one to look at.",
     )
     oldest_undelivered = GaugeOf(
         name="owdd_oldest_undelivered_seconds",

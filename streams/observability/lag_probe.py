@@ -32,6 +32,7 @@ class LagProbe:
         self._interval = interval
         self._found: dict[str, dict[TopicPartition, Backlog]] = {}
         self._measured: dict[str, int] = {}
+        self._shown: set[tuple[str, TopicPartition]] = set()
 
     async def run(self) -> None:
         """Probe until it is cancelled."""
@@ -60,10 +61,14 @@ class LagProbe:
         self._show()
 
     def _show(self) -> None:
-        # Nothing awaits between here and the last value, so no scrape sees gauges that were cleared and not set again.
         metrics, now = self._metrics, self._clock.now_ms() / 1000
-        for gauge in (metrics.lag_records, metrics.lag_seconds, metrics.end_offset, metrics.group_offset):
-            gauge.clear()
+        shown = {(group, place) for group, backlogs in self._found.items() for place in backlogs}
+        if shown != self._shown:
+            # Only then: hundreds of series cost more to make than to set. Nothing awaits between here and the last value, so no
+            # scrape sees gauges that were cleared and not set again.
+            for gauge in (metrics.lag_records, metrics.lag_seconds, metrics.end_offset, metrics.group_offset):
+                gauge.clear()
+            self._shown = shown
         for group, backlogs in self._found.items():
             ends: dict[str, int] = defaultdict(int)
             offsets: dict[str, int] = defaultdict(int)

@@ -119,6 +119,17 @@ FLOW: Final = Board(
                     ),
                 ),
                 Panel(
+                    title="Age of the canary, by partition",
+                    description=(
+                        "Since the newest one began that came through all stages. Above two minutes: what stops it stops "
+                        "changes."
+                    ),
+                    unit="s",
+                    queries=(Query("max by (partition) (owdd_canary_age_seconds)", "{{partition}}"),),
+                    limits=(300,),
+                    alert="OwddCanaryLate",
+                ),
+                Panel(
                     title="Oldest undelivered change, by lane",
                     description=(
                         "Of the deliveries that wait, removals excepted. Urgent or live above a minute: calls fail, or the "

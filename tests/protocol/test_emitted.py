@@ -20,14 +20,15 @@ from streams.agents.orders import OrdersHandler
 from streams.agents.products import ProductsHandler
 from streams.capture.envelope import RowEvent, decode
 from streams.core.clock import ManualClock
+from streams.core.lanes import Lane
 from streams.engine.stage import Handler, Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.ingest.router import Router
-from streams.messages.changes import ChangeKind, pack
+from streams.messages.changes import EVERYWHERE, ChangeKind, pack
 from streams.messages.contracts import AGENTS, Participant
 from streams.messages.erasure_requests import erasure_of
-from streams.messages.kinds import CHANGES
+from streams.messages.kinds import CHANGES, CanaryChange
 from streams.messages.protocol import OWN_TOPICS
 from streams.messages.topics import ChangeTopic, Topics
 from streams.observability.metrics import Metrics
@@ -40,6 +41,7 @@ from tests.testkit.oracle.test_oracle_pipeline import shop, shop_site
 TOPICS = Topics.of("t")
 SOURCE = Path(streams.__file__).parent
 PARTS = {
+    "agents/canary.py": {Participant.ORDERS, Participant.BUYERS, Participant.CONTACTS},
     "agents/orders.py": {Participant.ORDERS},
     "agents/record_publisher.py": {Participant.ORDERS},
     "agents/sweeps.py": {Participant.ORDERS, Participant.PRODUCTS},
@@ -47,6 +49,7 @@ PARTS = {
     "agents/order_recipients.py": {Participant.BUYERS, Participant.CONTACTS},
     "agents/contacts.py": {Participant.CONTACTS},
     "agents/products.py": {Participant.PRODUCTS},
+    "ingest/canary.py": {Participant.INGEST},
     "ingest/router.py": {Participant.INGEST},
     "messages/erasure_requests.py": {Participant.INGEST, Participant.OPERATOR},
     "dispatch/outbox/delivery_log.py": {Participant.SENDERS},
@@ -143,6 +146,8 @@ def test_a_simulated_shop_makes_ingest_and_the_joins_emit_everything_that_the_ta
         event = decode(record.key, record.value)
         if isinstance(event, RowEvent):
             network.ingest(event)
+    network.settle()
+    network.append(Participant.INGEST, TOPICS.orders, pack([CanaryChange(EVERYWHERE, 0, b"", Lane.LIVE, 1, None)]))
     network.settle()
     erased = min(expected_contacts(simulation.truth().tables, mapping))
     network.append(Participant.OPERATOR, TOPICS.contacts, pack([erasure_of(erased, DIGEST(erased), 0)]))

@@ -7,8 +7,10 @@ out of the queue, until their contact exists.
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
+from streams.dispatch.outbox.canaries import Canaries
 from streams.dispatch.outbox.delivery_events import DeliveryEvents
 from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dispatch.outbox.desired_changes import DesiredChanges
@@ -29,6 +31,7 @@ from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.messages.changes import Change, ChangeKind
 from streams.messages.deliveries import ImportEnded, ImportIdVoid, PartitionResumed, read_event
+from streams.messages.kinds import CanaryChange
 from streams.messages.topics import Topics
 from streams.observability.freshness import observe_step
 from streams.observability.metrics import Metrics
@@ -84,6 +87,7 @@ class OutboxHandler:
         self._removals = Removals(topics, queue, enabled=brake is not None)
         self._brake = None if brake is None else RemovalBrake(topics, brake)
         self._partitions = OwnedPartitions(queue)
+        self.canaries = Canaries()
         self._tombstones = Tombstones(policy.digest)
         self._first_load = FirstLoad(policy.consent_wait_ms)
         self._saver = RowSaver(topics, planner, queue, self._first_load, policy.hash_key)
@@ -102,6 +106,7 @@ class OutboxHandler:
         Nothing is given out before everything that was answered has been read: :meth:`resuming` says what must be written.
         """
         self._partitions.recovered(partition, table)
+        self.canaries.recovered(partition, self._queue.now_ms())
         self._removals.recovered(partition, table)
         if self._brake is not None:
             self._brake.recovered(partition, table)
@@ -116,6 +121,7 @@ class OutboxHandler:
         self._queue.clear()
         self._imports_in_flight.clear()
         self._partitions.revoked()
+        self.canaries.revoked()
         if self._brake is not None:
             self._brake.revoked()
         self._tombstones.clear()
@@ -165,7 +171,14 @@ class OutboxHandler:
         self._metrics.skipped.labels(self.name).inc(stale)
         return applied + stale
 
+    def _arrived(self, unit: UnitOfWork, canary: CanaryChange) -> None:
+        observe_step(self._metrics, "canary", canary.lane, canary.caused_at, unit.now_ms)
+        unit.on_commit(partial(self.canaries.arrived, unit.partition, canary.caused_at))
+
     def _fold(self, rows: TouchedRows, change: Change) -> bool:
+        if isinstance(change, CanaryChange):
+            self._arrived(rows.unit, change)
+            return True
         if change.kind not in _OF_THE_BRAKE:
             return self._desired.fold(rows, change)
         rows.removals.fold(change)
