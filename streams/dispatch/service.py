@@ -210,6 +210,8 @@ class Dispatch:
         self._metrics.canary_age.clear()
         for partition, seconds in self.outbox.canaries.ages(now):
             self._metrics.canary_age.labels(partition).set(seconds)
+        began = min((running.at for running in self.imports_in_flight), default=now)
+        self._metrics.import_age.set(max(0, now - began) / 1000)
         removals = self.queue.removal_counts()
         for kind in RemovalKind:
             for state in RemovalState:

@@ -23,6 +23,13 @@ class DeliveryMetrics:
     imports = CounterOf(
         name="owdd_imports_total", unit="events", labels=("kind", "state"), meaning="Imports that ended, by state."
     )
+    import_age = GaugeOf(
+        name="owdd_import_oldest_seconds",
+        unit="seconds",
+        meaning="Age of the oldest import whose report has not come; 0: none is under way.",
+        action="Half an hour and more: Dotdigital does not finish it; after OWDD_IMPORT_PATIENCE its rows go by single calls.",
+        shared=True,
+    )
     import_rows = CounterOf(
         name="owdd_import_rows_total",
         unit="rows",

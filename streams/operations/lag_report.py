@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from streams.kafka import client
@@ -55,8 +55,8 @@ def groups(settings: Settings, mapping: Mapping) -> dict[str, list[str]]:
 
 
 @retry(
-    # A broker on which no group has ever been makes its topic of offsets at the first question.
-    retry=retry_if_exception_type(GroupCoordinatorNotAvailableError),
+    # A broker on which no group has ever been makes its topic of offsets at the first question, and then reads it.
+    retry=retry_if_exception_type((GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)),
     stop=stop_after_delay(_FIRST_GROUP_SECONDS),
     wait=wait_fixed(0.2),
     reraise=True,

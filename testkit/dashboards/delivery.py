@@ -182,6 +182,16 @@ DELIVERY: Final = Board(
                     alert="OwddImportsFail",
                 ),
                 Panel(
+                    title="Oldest import",
+                    description=(
+                        "Age of the oldest import whose report has not come. Half an hour: see Dotdigital's status page."
+                    ),
+                    unit="s",
+                    queries=(Query("max(owdd_import_oldest_seconds)", "oldest"),),
+                    limits=(1800,),
+                    alert="OwddImportStuck",
+                ),
+                Panel(
                     title="Rows of imports",
                     description=(
                         "A second: done, or to be sent again. Many again: imports fail, or their rows are refused; look at "

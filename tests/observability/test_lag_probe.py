@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic
-from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from streams.core.clock import ManualClock
 from streams.kafka import client
@@ -45,7 +45,7 @@ class Watched:
             while True:
                 try:
                     await self.reader.measure(self.group, [self.name])
-                except GroupCoordinatorNotAvailableError:
+                except KafkaError:
                     await asyncio.sleep(0.2)
                 else:
                     return

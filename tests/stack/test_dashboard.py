@@ -70,6 +70,14 @@ def test_every_metric_that_is_shown_exists_and_every_metric_that_exists_is_shown
     assert exist - shown == {"owdd_mapping"}
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "runbooks").glob("*.md")), ids=lambda page: page.stem)
+def test_a_page_names_only_panels_and_dashboards_that_exist(page: Path) -> None:
+    titles = [board["title"] for board in dashboards()] + [panel["title"] for _, panel in panels()]
+    text = re.sub(r"\s+", " ", page.read_text())
+    for named in re.findall(r"(?<!\*)\*([A-Z][^*]+)\*(?!\*)", text):
+        assert any(title.startswith(named) for title in titles), named
+
+
 def test_variables_narrow_the_metrics_that_have_their_labels() -> None:
     narrowed = Query(
         'max by (topic) (owdd_consumer_lag_records{partition="0"}) + sum(rate(owdd_delivered_total[5m]))', ""
