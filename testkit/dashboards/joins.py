@@ -52,6 +52,16 @@ JOINS: Final = Board(
                     width=12,
                     alert="OwddFrozen",
                 ),
+                Panel(
+                    title="Contacts that wait for their row",
+                    description=(
+                        "No contact row names them yet, so their consent is unknown. Long after the first load: "
+                        "OWDD_CONSENT_WAIT is too long."
+                    ),
+                    unit="short",
+                    queries=(Query("sum(owdd_creations_waiting) or vector(0)", "waiting"),),
+                    width=12,
+                ),
             ),
         ),
         Row(
