@@ -141,13 +141,13 @@ class OutboxHandler:
 
     def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
         """Fold changes and delivery events in order."""
-        self._first_load.note(unit)
         rows = TouchedRows(unit, self._removals.unit(unit))
         applied = stale = 0
         last: Change | None = None
         over: list[ImportEnded | ImportIdVoid] = []
         for record in records:
             if record.topic == self._topics.deliveries:
+                self._first_load.note(unit)
                 event = read_event(record.value or b"")
                 self._events.fold(rows, event, record.offset)
                 if isinstance(event, ImportEnded | ImportIdVoid):
@@ -177,8 +177,10 @@ class OutboxHandler:
 
     def _fold(self, rows: TouchedRows, change: Change) -> bool:
         if isinstance(change, CanaryChange):
+            # Before the first load is noted: a canary is no sign that anything is loaded.
             self._arrived(rows.unit, change)
             return True
+        self._first_load.note(rows.unit)
         if change.kind not in _OF_THE_BRAKE:
             return self._desired.fold(rows, change)
         rows.removals.fold(change)
