@@ -169,8 +169,8 @@ class Worker:
                 guard = CaptureGuard(self._settings, self._mapping, self.metrics, self._clock, ingest.leads)
                 parts.tasks.append(("capture guard", guard.run()))
                 self._health.before_scrape(guard.update_gauges)
-            born = partial(self._canary_begins, guard)
-            canary = Canary(producer, self._topics, self._settings.partitions, ingest.leads, born)
+            begins = partial(self._canary_begins, guard)
+            canary = Canary(producer, self._topics, self._settings.partitions, ingest.leads, begins)
             parts.tasks.append(("canary", canary.run()))
         if Role.AGENTS in self._roles:
             self._build_agents(parts, producer)

@@ -17,7 +17,7 @@ _LOOK_SECONDS = 1.0
 class Canary:
     """Sends one into every partition, once a minute, from the worker for which ``leads()`` is true.
 
-    ``born`` says when it began: when the newest heartbeat row was committed in the database, or now (epoch ms) where nobody
+    ``begins`` says when it began: when the newest heartbeat row was committed in the database, or now (epoch ms) where nobody
     watches capture. So its age at the end is that of a change of that moment, calls to Dotdigital excepted.
     """
 
@@ -27,13 +27,13 @@ class Canary:
         topics: Topics,
         partitions: int,
         leads: Callable[[], bool],
-        born: Callable[[], int],
+        begins: Callable[[], int],
     ) -> None:
         self._producer = producer
         self._topic = topics.orders
         self._partitions = partitions
         self._leads = leads
-        self._born = born
+        self._begins = begins
 
     async def run(self) -> None:
         """Send for ever.
@@ -45,7 +45,7 @@ class Canary:
             if not self._leads():
                 await asyncio.sleep(_LOOK_SECONDS)
                 continue
-            value = self._topic.pack([CanaryChange(EVERYWHERE, 0, b"", Lane.LIVE, self._born(), None)])
+            value = self._topic.pack([CanaryChange(EVERYWHERE, 0, b"", Lane.LIVE, self._begins(), None)])
             sends = [self._producer.send_one(self._topic, place, None, value) for place in range(self._partitions)]
             await asyncio.gather(*sends)
             await asyncio.sleep(_SECONDS)

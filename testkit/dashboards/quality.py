@@ -97,6 +97,15 @@ QUALITY: Final = Board(
                     alert="OwddUnknownConsentWord",
                 ),
                 Panel(
+                    title="People who say in, and are out",
+                    description=(
+                        "In an hour: Orderwise says in, Dotdigital has them unsubscribed, and nothing is changed. Ask those "
+                        "people."
+                    ),
+                    unit="short",
+                    queries=(Query("sum(increase(owdd_consent_conflicts_total[1h])) or vector(0)", "people"),),
+                ),
+                Panel(
                     title="Erased people who are still in Orderwise",
                     description=(
                         "Changes of an hour that named a person whose erasure was asked for; they were dropped. Erase the "
