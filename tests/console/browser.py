@@ -107,8 +107,15 @@ class Browser:
 
     async def left(self, path: str) -> None:
         """Wait until the window shows another page, whole."""
-        async with asyncio.timeout(60):
-            while not await self.run("return location.pathname !== arguments[0] && document.readyState === 'complete'", path):
+        await self._until("return location.pathname !== arguments[0] && document.readyState === 'complete'", path)
+
+    async def focused(self, element: str) -> None:
+        """Wait until the element with this id has the focus: a browser gives it only after it has drawn the page."""
+        await self._until("return document.activeElement !== null && document.activeElement.id === arguments[0]", element)
+
+    async def _until(self, script: str, *arguments: Any) -> None:
+        async with asyncio.timeout(120):
+            while not await self.run(script, *arguments):
                 await asyncio.sleep(0.05)  # it polls a browser that loads
 
     async def resize(self, width: int, height: int) -> None:

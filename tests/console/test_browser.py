@@ -19,7 +19,8 @@ MOST_SECONDS = 1.0
 
 async def sign_in(window: Browser, console: Console) -> None:
     await window.go(f"{console.url}/sign-in")
-    # The field has the focus already: a person only types.
+    # The field has the focus by itself: a person only types.
+    await window.focused("token")
     await window.keys(PASS + ENTER)
     await window.left("/sign-in")
 
