@@ -32,8 +32,14 @@ _OWN = commands(
     contact=("streams.cli.contact:app", "One contact: what it should be and is, why, and what happened."),
     console=("streams.cli.console:console", "Serve the console: is the data right, and why is a contact as it is?"),
     state=("streams.cli.state:app", "State of the workers."),
-    doctor=("streams.cli.doctor:doctor", "Look at everything that a deployment needs: ok, warn or fail, with the fix."),
-    audit=("streams.cli.audit:audit", "Look for what is wrong in the ERP's data, in the captured topics alone."),
+    doctor=(
+        "streams.cli.doctor:doctor",
+        "Look at everything that a deployment needs: each line is ok, warn or fail, with the fix and the command. Changes nothing.",
+    ),
+    audit=(
+        "streams.cli.audit:audit",
+        "Look for what is wrong in the ERP's data, in the captured topics alone. Workers may run; nothing is changed.",
+    ),
     dlq=("streams.cli.dlq:app", "Dead letters and parked deliveries: list, retry, drop."),
     pause=(
         "streams.cli.pause:pause",
