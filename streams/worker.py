@@ -6,7 +6,9 @@ whoever takes over.
 
 import asyncio
 import contextlib
+import os
 import signal
+import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -63,6 +65,18 @@ log = structlog.get_logger()
 
 _STOP_SECONDS = 4.0
 """For everything to stop; container runtimes kill after ten seconds unless configured otherwise."""
+
+
+_LAST_SECONDS = 4.7
+"""After these the process ends, whatever does not: a client of Kafka waits for a minute for a broker that is away."""
+_STOP_SIGNAL = "stop signal"
+
+
+def _end_soon(code: int) -> None:
+    """End the process with ``code`` if it still runs then; what was not acknowledged is done again."""
+    timer = threading.Timer(_LAST_SECONDS, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
 
 
 class Role(StrEnum):
@@ -122,13 +136,14 @@ class Worker:
 
     async def _until(self, stop: asyncio.Event, parts: _Parts) -> None:
         tasks: set[asyncio.Task[Any]] = {asyncio.create_task(work, name=name) for name, work in parts.tasks}
-        tasks.add(asyncio.create_task(stop.wait(), name="stop signal"))
+        tasks.add(asyncio.create_task(stop.wait(), name=_STOP_SIGNAL))
         for app in parts.apps:
             await app.start()
             tasks.add(asyncio.create_task(crash_of(app), name=str(app.conf.id)))
         log.info("worker running", roles=sorted(self._roles))
         done, running = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         log.info("worker stopping", because=sorted(task.get_name() for task in done))
+        _end_soon(0 if all(task.get_name() == _STOP_SIGNAL for task in done) else 1)
         for ask in parts.stopping:
             ask()
         with contextlib.suppress(TimeoutError):
