@@ -34,8 +34,10 @@ _OWN = commands(
     state=("streams.cli.state:app", "State of the workers."),
     doctor=(
         "streams.cli.doctor:doctor",
-        "Look at everything that a deployment needs: each line is ok, warn or fail, with the fix and the command. "
-        "Changes nothing.",
+        (
+            "Look at everything that a deployment needs: each line is ok, warn or fail, with the fix and the command. "
+            "Changes nothing."
+        ),
     ),
     audit=(
         "streams.cli.audit:audit",
