@@ -5,13 +5,16 @@ from importlib.metadata import version
 from itertools import islice
 
 import structlog
+from aiokafka import TopicPartition
 
 from streams.core.clock import Clock
 from streams.core.errors import ConfigurationError, RefusedError
 from streams.domain.digester import Digester
+from streams.kafka import client
 from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import read_topic
 from streams.kafka.security import KafkaConfig
+from streams.kafka.topics import tables
 from streams.mapping import Mapping
 from streams.mapping.fingerprint import changed_keys, fingerprint, needs_rebuild
 from streams.messages.site_setup import (
@@ -37,10 +40,12 @@ async def check_setup(settings: Settings, mapping: Mapping, clock: Clock) -> Non
     """Let the process go on with the state that is there, and note what it goes on with.
 
     Raises:
-        RefusedError: state was built with another mapping, or in another format.
+        RefusedError: state was built with another mapping, in another format, or by a release that noted neither.
         ConfigurationError: erasures were made with a key that this process does not have.
         aiokafka.errors.KafkaError: the broker does not answer.
     """
+    # Before the set-up is read: another worker that begins now writes its set-up before any state.
+    stored = await _stored(settings)
     found = await _records(settings)
     before, now = _state_of(found, settings), _state_now(mapping, clock)
     digester = Digester(*settings.erasure_keys)
@@ -48,6 +53,9 @@ async def check_setup(settings: Settings, mapping: Mapping, clock: Clock) -> Non
     if before is not None:
         _check_formats(before)
         _check_mapping(settings, before, now)
+    elif stored:
+        reason = f"{_some(stored)}: rows of a release before 0.2.0, whose format is not known"
+        raise RefusedError(reason, where="Kafka", remedy=_REBUILD)
     if key is not None:
         _check_key(settings, key, digester)
     entries: list[tuple[bytes, bytes]] = []
@@ -76,6 +84,15 @@ async def accept_mapping(settings: Settings, mapping: Mapping, clock: Clock) -> 
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     await _write(settings, [(state_key(settings.app_version), write_setup(_state_now(mapping, clock)))])
+
+
+async def _stored(settings: Settings) -> list[str]:
+    """The changelogs of this version of the state that have records."""
+    consumer = client.consumer(KafkaConfig.of(settings))
+    async with consumer:
+        places = [TopicPartition(name, each) for name in tables(settings).values() for each in range(settings.partitions)]
+        begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+    return sorted({place.topic for place in places if ends[place] > begins[place]})
 
 
 async def _records(settings: Settings) -> dict[bytes, bytes]:

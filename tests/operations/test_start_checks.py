@@ -15,6 +15,7 @@ from streams.core.clock import SystemClock
 from streams.engine.data_dir import own_data_dir
 from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
+from streams.kafka.topics import tables
 from streams.mapping import load_mapping
 from streams.mapping.fingerprint import fingerprint
 from streams.messages.protocol import specs
@@ -69,7 +70,7 @@ def topics(site: Settings) -> Settings:
     """The same site with its topics, for any version of its state."""
     ours = [
         spec
-        for version in (1, 2, 3)
+        for version in (1, 2, 3, 4)
         for spec in specs(site.model_copy(update={"app_version": version}), load_mapping())
         if spec.name.startswith(site.app_id)
     ]
@@ -84,7 +85,7 @@ def test_a_worker_refuses_topics(setup: WrongSetup, topics: Settings, tmp_path: 
 
 @pytest.fixture(scope="module")
 def state(topics: Settings) -> Settings:
-    """The same site with state: of this release, of an older one and of a newer one."""
+    """The same site with state: of this release, of an older one, of a newer one, and of one that noted no set-up."""
     asyncio.run(_build_state(topics))
     return topics
 
@@ -96,6 +97,8 @@ async def _build_state(topics: Settings) -> None:
         for version, (release, formats) in others.items():
             setup = StateSetup(at=0, release=release, formats=FORMATS | formats, mapping=fingerprint(load_mapping()))
             await producer.send_one(Topics.of(topics.app_id).setup, PARTITION, state_key(version), write_setup(setup))
+        changelog = next(iter(tables(topics.model_copy(update={"app_version": 4})).values()))
+        await producer.send_one(changelog, 1, b"row", b"of an older release")
 
 
 @those_that_need("state")

@@ -293,6 +293,14 @@ TABLE = (
         needs="state",
     ),
     WrongSetup(
+        "state was written by a release that noted no set-up",
+        REFUSED,
+        f"Kafka: <changelogs>: rows of a release before 0.2.0, whose format is not known. {_REBUILD}",
+        {"OWDD_APP_VERSION": "4"},
+        ("run", "--only=agents"),
+        needs="state",
+    ),
+    WrongSetup(
         "the erasure key is not the one in use",
         INVALID,
         "OWDD_ERASURE_KEY: is not the key <id> by which erased people are recognised. Set it to that key; to change it, add the old "
