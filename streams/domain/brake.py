@@ -62,6 +62,9 @@ def ask(tally: KindTally, minute: int) -> KindTally:
 
 def take_back(tally: KindTally, number: int) -> KindTally:
     """That removal is not wanted any more, and was not made."""
+    if number <= tally.settled:
+        # It is counted no more: another one's count must not go for it.
+        return tally
     asked, found = [], False
     for entry in tally.asked:
         if not found and entry.last >= number:
@@ -78,7 +81,9 @@ def seal(tally: KindTally, minute: int) -> KindTally:
     # However long a person takes to decide, the entries of a day are the most that there are.
     merged = [MinuteCount(ancient[-1].minute, ancient[-1].last, sum(entry.count for entry in ancient))] if ancient else []
     recent = [entry for entry in tally.asked if entry.minute > minute - DAY]
-    return msgspec.structs.replace(tally, sealed=tally.last, asked=(*merged, *recent))
+    forgotten = (entry.last for entry in tally.asked if entry.last <= tally.granted and entry.minute <= minute - DAY)
+    settled = max(forgotten, default=tally.settled)
+    return msgspec.structs.replace(tally, sealed=tally.last, asked=(*merged, *recent), settled=settled)
 
 
 def grant(tally: KindTally, upto: int) -> KindTally:
@@ -90,7 +95,8 @@ def decide(tally: KindTally, upto: int) -> KindTally:
     """A person has decided on removals up to that number: they count no more."""
     if upto <= tally.granted:
         return tally
-    return msgspec.structs.replace(tally, granted=upto, asked=tuple(entry for entry in tally.asked if entry.last > upto))
+    asked = tuple(entry for entry in tally.asked if entry.last > upto)
+    return msgspec.structs.replace(tally, granted=upto, asked=asked, settled=upto)
 
 
 def waiting(tally: KindTally) -> int:

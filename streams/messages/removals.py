@@ -44,6 +44,8 @@ class KindTally(msgspec.Struct, array_like=True, frozen=True, gc=False):
         granted: up to which number removals were granted, or decided by a person.
         asked: removals of the last day, and all that wait for a grant, oldest first; not those that were taken back since, nor
             those that a person has decided.
+        settled: removals up to that number are in ``asked`` no more: a person decided them, or they were granted
+            more than a day ago.
     """
 
     present: int = 0
@@ -51,6 +53,7 @@ class KindTally(msgspec.Struct, array_like=True, frozen=True, gc=False):
     sealed: int = 0
     granted: int = 0
     asked: tuple[MinuteCount, ...] = ()
+    settled: int = 0
 
 
 class RemovalTally(msgspec.Struct, array_like=True, frozen=True, gc=False):

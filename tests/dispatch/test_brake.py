@@ -142,6 +142,26 @@ async def test_held_removals_whose_cause_is_taken_back_are_discarded_by_themselv
 
 
 @on_site(settings=MINUTE)
+async def test_what_is_wanted_again_after_it_was_discarded_lets_no_later_removals_slip_through(site: Site) -> None:
+    await filled(site, *MANY)
+    for email in LOTS:
+        site.want(email, None)
+    await site.until(lambda: shown(site))
+    decide(site, RemovalKind.CONTACTS, released=False)
+    await site.until(lambda: not shown(site))
+    others = MANY[len(LOTS) : 2 * len(LOTS)]
+    for email in others:
+        site.want(email, None)
+    await site.pass_(5)
+    for email in LOTS:
+        site.want(email, "Ann")
+    await site.until(lambda: shown(site))
+    await site.pass_(600)
+    assert left(site, MANY) == len(MANY)
+    assert shown(site)[RemovalKind.CONTACTS].count == len(others)
+
+
+@on_site(settings=MINUTE)
 async def test_a_hold_survives_restarts_and_what_waits_joins_it(site: Site) -> None:
     await filled(site, *MANY)
     for email in LOTS:

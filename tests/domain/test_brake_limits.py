@@ -73,6 +73,25 @@ def test_what_waits_is_what_was_neither_granted_nor_taken_back() -> None:
     assert brake.waiting(brake.take_back(tally, 2)) == 2
 
 
+def test_what_is_taken_back_after_a_decision_uncounts_nothing_that_came_later() -> None:
+    tally = asked(1_000, *[NOON] * 30)
+    tally = brake.decide(brake.seal(tally, NOON), 30)
+    for _ in range(5):
+        tally = brake.ask(tally, NOON + 1)
+    for number in range(1, 31):
+        tally = brake.take_back(tally, number)
+    assert brake.waiting(tally) == 5
+    assert brake.waiting(brake.take_back(tally, 31)) == 4
+
+
+def test_what_is_taken_back_a_day_after_its_grant_uncounts_nothing_that_came_later() -> None:
+    tally = brake.grant(brake.seal(asked(1_000, *[NOON] * 30), NOON), 30)
+    tally = brake.ask(brake.seal(tally, NOON + DAY), NOON + DAY)
+    for number in range(1, 31):
+        tally = brake.take_back(tally, number)
+    assert brake.waiting(tally) == 1
+
+
 def test_the_tally_stays_small_and_loses_nothing_that_waits() -> None:
     rng, tally, open_numbers = Random(7), KindTally(10_000), set[int]()
     for minute in range(NOON, NOON + 5 * DAY):
