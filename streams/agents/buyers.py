@@ -48,7 +48,8 @@ class _Touched:
 
     ``rows``: a customer or contact row changed; ``again``: one came again, so what followed from it may be lost. ``was``: of
     addresses whether they were the account's before, and ``default`` which was its first; ``moved``: contact rows that name
-    other addresses. ``named``: the addresses that contact
+    other addresses; ``turned``: the account came, or is excluded, or no
+    longer: then every person has another address. ``named``: the addresses that contact
     rows named or name, ``everybody`` if something else changed. ``queries`` and ``sweeps``: orders that ask, by order, and what
     is left of earlier changes.
     """
@@ -62,6 +63,7 @@ class _Touched:
     everybody: bool = False
     was: dict[str, bool] = field(default_factory=dict)
     moved: set[int] = field(default_factory=set)
+    turned: bool = False
     default: str | None = None
     named: set[str] = field(default_factory=set)
     queries: dict[int, RecipientsQueryChange] = field(default_factory=dict)
@@ -220,7 +222,7 @@ class BuyersHandler:
                 item.persons.read_for(int(change.pk), change.row.named if isinstance(change.row, Contact) else ())
             else:
                 item.persons.read_all()
-        old, default = buyers.cell_at(row, change), buyers.default_address(row)
+        old, default, addressed = buyers.cell_at(row, change), buyers.default_address(row), buyers.may_be_addressed(row)
         first = buyers.address_of(row, int(change.pk)) if contact else None
         before = dict.fromkeys(buyers.account_addresses(row), True)
         named = buyers.addresses_concerned(row, change) if contact else set()
@@ -235,6 +237,7 @@ class BuyersHandler:
         item.again |= old is not None and old.position == change.position
         if contact and buyers.address_of(row, int(change.pk)) != first:
             item.moved.add(int(change.pk))
+        item.turned |= buyers.may_be_addressed(row) != addressed
         item.named |= named
         item.everybody |= not contact
         return True
@@ -282,11 +285,12 @@ class BuyersHandler:
             return
         if item.rows and row.asked:
             other = buyers.default_address(row) != item.default
-            every = [RecipientsSweep(())] if item.again else concerned(item.changed(), item.moved, default=other)
+            every = [RecipientsSweep(())] if item.again or item.turned else concerned(item.changed(), item.moved, default=other)
             item.sweeps += [RecipientsSweepChange(key, 0, b"", item.lane, item.caused_at, sweep) for sweep in every]
         self._read_for_answers(item)
         addresses, default = buyers.account_addresses(row), buyers.default_address(row)
-        account = Account(key, addresses, default, version_bytes(row.version), item.address_of)
+        position, excluded = version_bytes(row.version), buyers.is_excluded(row)
+        account = Account(key, addresses, default, position, item.address_of, excluded=excluded)
         for sweep in item.sweeps:
             self._recipients.sweep(unit, account, sweep)
         for query in item.queries.values():

@@ -38,6 +38,7 @@ class Account:
         default: the recipient of orders without an address of their own.
         position: the version of all that.
         address_of: the address of the person of a contact row.
+        excluded: the mapping excludes it: its orders are nobody's, whatever address is on them.
     """
 
     key: str
@@ -45,6 +46,7 @@ class Account:
     default: str | None
     position: bytes
     address_of: Callable[[int], str | None] = lambda _: None
+    excluded: bool = False
 
 
 class _Asked(NamedTuple):
@@ -101,7 +103,7 @@ class OrderRecipients:
         stranger, address = False, account.default
         if own in account.addresses:
             address = own
-        elif own is not None:
+        elif own is not None and not account.excluded:
             stranger, address = True, None if asked.contact is None else account.address_of(asked.contact)
         if asked.contact is not None:
             # Only of these does it matter which address the person has. All others' need not be known for that.

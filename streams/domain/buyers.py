@@ -162,7 +162,7 @@ def addresses(key: str, row: BuyerRow, totals: Totals) -> list[str]:
 
 def account_addresses(row: BuyerRow) -> list[str]:
     """The addresses of an account: those of its persons by key, else its own; of a paged account those of whom was read."""
-    if _customer(row) is None or _is_excluded(row):
+    if not may_be_addressed(row):
         return []
     found = persons_addresses(row)
     return found if found or row.first is not None else list(_own_addresses(row))
@@ -189,7 +189,7 @@ def first_person(row: BuyerRow) -> tuple[int, str] | None:
 
 def default_address(row: BuyerRow) -> str | None:
     """The first of the account's addresses."""
-    if _customer(row) is None or _is_excluded(row):
+    if not may_be_addressed(row):
         return None
     first = first_person(row)
     return first[1] if first is not None else next(iter(_own_addresses(row)), None)
@@ -198,7 +198,7 @@ def default_address(row: BuyerRow) -> str | None:
 def address_of(row: BuyerRow, contact: int) -> str | None:
     """The first address of a person of the account, by contact row; not one that the mapping excludes."""
     cell = row.contacts.get(contact)
-    if cell is None or cell.row is None or _customer(row) is None or _is_excluded(row):
+    if cell is None or cell.row is None or not may_be_addressed(row):
         return None
     return next(iter(cell.row.emails), None)
 
@@ -213,15 +213,20 @@ def _customer(row: BuyerRow) -> rows.Customer | None:
     return (row.customer.row if row.customer is not None else None) or row.last_customer
 
 
-def _is_excluded(row: BuyerRow) -> bool:
+def is_excluded(row: BuyerRow) -> bool:
     """Whether the mapping excludes the account."""
     customer = _customer(row)
     return customer is not None and customer.excluded
 
 
+def may_be_addressed(row: BuyerRow) -> bool:
+    """Whether the account is here, or was, and is not excluded: otherwise none of its persons has an address either."""
+    return _customer(row) is not None and not is_excluded(row)
+
+
 def held_code(key: str, row: BuyerRow, totals: Totals) -> str | None:
     """Why a buyer's rows wait, if they do: an address is unreadable, or orders and persons are here without their account."""
-    if _is_excluded(row):
+    if is_excluded(row):
         return None
     if _unreadable(row):
         return "unreadable_address"
@@ -290,7 +295,7 @@ def _among(found: list[str], only: AbstractSet[str] | None) -> list[str]:
 def _excluded_addresses(key: str, row: BuyerRow) -> list[str]:
     """Addresses of persons that have no contact because the mapping excludes them, or the whole account."""
     people = (cell.row for _, cell in sorted(row.contacts.items()) if cell.row is not None)
-    every = _is_excluded(row)
+    every = is_excluded(row)
     found = dict.fromkeys(address for person in people for address in (person.named if every else person.excluded))
     return [address for address in found if not is_person(key) or address == key[1:]]
 

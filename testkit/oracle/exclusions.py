@@ -32,6 +32,7 @@ def without_excluded(tables: Tables, mapping: Mapping) -> Tables:
     """A copy of ``tables`` in which excluded accounts and addresses do not occur; nothing takes an address's place."""
     customer, contact, detail = mapping.customer, mapping.contact, mapping.order.detail
     gone = _accounts(tables, mapping)
+    orders = _orders_of(gone, tables, mapping)
     accounts = {key: row for key, row in tables.get(customer.table, {}).items() if int(row[customer.key]) not in gone}
     people = {key: row for key, row in tables.get(contact.table, {}).items() if reference(row[contact.customer]) not in gone}
     return {
@@ -39,7 +40,11 @@ def without_excluded(tables: Tables, mapping: Mapping) -> Tables:
         customer.table: {key: _changed(row, customer.emails, mapping, several=True) for key, row in accounts.items()},
         contact.table: {key: _changed(row, (contact.email,), mapping, several=True) for key, row in people.items()},
         detail.table: {
-            key: _changed(row, detail.emails, mapping, several=False) for key, row in tables.get(detail.table, {}).items()
+            # Of an excluded account no order is anybody's, not even the one with another account's address on it.
+            key: {**row, **dict.fromkeys(detail.emails)}
+            if reference(row[detail.order]) in orders
+            else _changed(row, detail.emails, mapping, several=False)
+            for key, row in tables.get(detail.table, {}).items()
         },
     }
 
@@ -73,6 +78,12 @@ def _accounts(tables: Tables, mapping: Mapping) -> set[int]:
         if names.type is not None and _word(row[names.type]) in rule.customer_types
     )
     return set(rule.accounts) | (set(by_type) - mapping.house_accounts)
+
+
+def _orders_of(customers: set[int], tables: Tables, mapping: Mapping) -> set[int]:
+    names = mapping.order.header
+    headers = tables.get(names.table, {}).values()
+    return {int(row[names.key]) for row in headers if reference(row[names.customer]) in customers}
 
 
 def _changed(row: Row, columns: tuple[str, ...], mapping: Mapping, *, several: bool) -> Row:

@@ -29,6 +29,7 @@ from tests.agents.pipeline import (
     person,
     total,
 )
+from tests.agents.test_records import credit
 
 
 def excluding(step: Step, **fields: Any) -> Step:
@@ -83,6 +84,25 @@ def test_an_excluded_account_shows_nothing_and_gets_no_record() -> None:
     assert opted(pipeline, ANN) is False
     pipeline.pump(customer(1, at=3))
     assert pipeline.records().keys() == {(ANN, "SO10")}
+
+
+def test_an_exclusion_of_the_account_withdraws_the_order_that_only_its_person_placed() -> None:
+    placed = excluding(header(10), contact=2)
+    pipeline = Pipeline().pump(LOOKUP, customer(1), person(1, 1, ANN), person(2, 1, EVE), placed, total(10), detail(10, BOB))
+    assert pipeline.records().keys() == {(EVE, "SO10")}
+    pipeline.pump(excluding(customer(1, at=2), excluded=True))
+    assert not pipeline.records()
+    assert not pipeline.orders.held.counts()
+    pipeline.pump(customer(1, at=3))
+    assert pipeline.records().keys() == {(EVE, "SO10")}
+
+
+def test_an_order_of_an_excluded_account_is_shown_to_nobody_whose_address_is_on_it() -> None:
+    pipeline = Pipeline().pump(LOOKUP, excluding(customer(1), excluded=True), customer(2), person(2, 2, BOB))
+    pipeline.pump(ORDER, detail(10, BOB), credit(20, "3", (100, "3")), header(11), total(11), detail(11, EVE))
+    assert not pipeline.records()
+    assert not any(pipeline.follow_ups.values())
+    assert not pipeline.orders.held.counts(), "an exclusion is meant, and waits for nothing"
 
 
 def test_a_deleted_account_stays_excluded() -> None:

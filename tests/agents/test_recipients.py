@@ -64,6 +64,15 @@ def test_an_order_with_an_address_that_nobody_has_shows_to_the_person_who_ordere
     assert pipeline.records().keys() == {("new@example.com", "SO10")}
 
 
+@pytest.mark.parametrize("late", range(2))
+def test_the_person_who_ordered_is_found_whether_the_account_or_the_person_came_first(pipeline: Pipeline, late: int) -> None:
+    placed = of_order(ChangeKind.HEADER, 10, 10, rows.Header("SO10", 1_700_000_010, 1, 1, 1, contact=2), 2)
+    rows_in_turn = [customer(1), person(1, 1, ANN) + person(2, 1, EVE)]
+    pipeline.pump(LOOKUP, ORDER, detail(10, BOB), placed).pump(rows_in_turn[1 - late]).pump(rows_in_turn[late])
+    assert pipeline.records().keys() == {(EVE, "SO10")}
+    assert not pipeline.orders.held.counts()
+
+
 def test_the_person_of_another_account_did_not_place_the_order(pipeline: Pipeline) -> None:
     placed = of_order(ChangeKind.HEADER, 10, 10, rows.Header("SO10", 1_700_000_010, 1, 1, 1, contact=3), 2)
     pipeline.pump(LOOKUP, COLLEAGUES, customer(2), person(3, 2, EVE), ORDER, detail(10, BOB), placed)

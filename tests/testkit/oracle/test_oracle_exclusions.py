@@ -6,6 +6,7 @@ from typing import Any
 
 from streams.mapping import Mapping
 from testkit.oracle import Account, Expectation, compare, expectation
+from testkit.oracle.recipients import orders_of_nobody
 
 from .made_account import account_of, with_contact
 from .made_rows import HOUSE, contact, customer, order, site, tables, with_consent
@@ -40,6 +41,14 @@ def test_an_excluded_account_has_no_contacts_and_no_records() -> None:
     found = expected(customer(10), contact(1, 10, ANN), order(5, 10), mapping=excluding(accounts=frozenset({10})))
     assert not found.contacts
     assert not found.orders
+
+
+def test_an_order_of_an_excluded_account_is_nobodys_whatever_address_is_on_it() -> None:
+    rows = [customer(10), order(5, 10, email=ANN), order(6, 10, email=BOB), customer(11), contact(1, 11, ANN)]
+    mapping = excluding(accounts=frozenset({10}))
+    assert not expected(*rows, mapping=mapping).orders
+    assert orders_of_nobody(tables(*rows), mapping) == 0
+    assert orders_of_nobody(tables(*rows), site()) == 1
 
 
 def test_a_house_account_that_is_excluded_has_neither_guests_nor_orders() -> None:
