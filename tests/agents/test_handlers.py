@@ -35,6 +35,7 @@ from tests.agents.pipeline import (
     EVE,
     HOUSE,
     LOOKUP,
+    MAPPING,
     OPEN,
     ORDER,
     PEOPLE,
@@ -166,7 +167,7 @@ def test_a_status_is_known_after_a_restart(pipeline: Pipeline) -> None:
 def test_a_new_address_takes_the_history_along_and_says_where_it_went(pipeline: Pipeline) -> None:
     pipeline.pump(LOOKUP, PEOPLE, person(1, 1, ANN), ORDER, person(1, 1, EVE, at=2))
     assert pipeline.count(EVE) == 1
-    assert pipeline.desired[ANN][1] == DesiredContact(None, None, (EVE,), left_at=version_bytes(2))
+    assert pipeline.desired[ANN][1] == DesiredContact(None, None, (EVE,), left_at=version_bytes(2), words=MAPPING.consent.words)
 
 
 @pytest.mark.parametrize("together", [True, False])
