@@ -206,7 +206,7 @@ class Dispatch:
         now = self._clock.now_ms()
         for lane, at in self.queue.oldest_causes():
             self._metrics.oldest_undelivered.labels(lane.name.lower()).set(age_seconds(at, now) or 0.0)
-        self._metrics.creations_waiting.set(self.queue.unread)
+        self._metrics.creations_waiting.set(self.queue.unread())
         self._metrics.canary_age.clear()
         for partition, seconds in self.outbox.canaries.ages(now):
             self._metrics.canary_age.labels(partition).set(seconds)

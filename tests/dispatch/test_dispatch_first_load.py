@@ -5,6 +5,9 @@ import pytest
 
 from streams.core.clock import ManualClock
 from streams.dispatch.outbox.first_load import BEGAN, FirstLoad
+from streams.dispatch.outbox.rows import CODECS
+from streams.dispatch.outbox.tasks import Family, task_of
+from streams.domain.contact_state import ContactDeliveryState
 from streams.engine.unit_of_work import UnitOfWork
 from streams.messages.changes import ChangeKind, DesiredContact
 from tests.agents.memory import Rows
@@ -53,6 +56,33 @@ async def test_whom_nobody_names_is_created_unsubscribed_when_the_first_load_mus
 
 
 @on_site(settings=WAIT)
+async def test_workers_that_wait_for_the_first_change_and_a_read_account_use_up_none_of_the_first_load(site: Site) -> None:
+    site.found(site.box.store.create({"email": BOB}))
+    await site.pass_(HOUR + 60)
+    await site.restart()
+    await site.pass_(HOUR + 60)
+    began = site.now
+    ordered(site)
+    await site.pass_(HOUR - 60)
+    assert site.held() is None
+    await site.until(site.held)
+    assert site.now - began < HOUR + 60
+
+
+@on_site(settings=WAIT)
+async def test_who_waited_for_the_end_of_the_first_load_is_backlog_from_then_on(site: Site) -> None:
+    ordered(site)
+    await site.pass_(HOUR - 60)
+    assert not +site.dispatch.queue.counts()
+    site.line.cut = True
+    await site.pass_(300)
+    site.dispatch.update_gauges()
+    assert site.metrics.creations_waiting._value.get() == 0
+    assert site.metrics.pending.labels("live")._value.get() == 1
+    assert site.metrics.oldest_undelivered.labels("live")._value.get() > HOUR
+
+
+@on_site(settings=WAIT)
 async def test_after_the_first_load_nobody_waits(site: Site) -> None:
     want(site, BOB, None)
     await site.pass_(HOUR + 1)
@@ -93,14 +123,22 @@ async def test_a_later_in_changes_nothing_and_is_counted_as_a_conflict_once(site
     assert site.contact(BOB).email_status == "unsubscribed"
 
 
-def test_an_outbox_that_was_filled_before_has_had_its_first_load() -> None:
-    clock, rows = ManualClock(), Rows()
+@pytest.mark.parametrize(
+    ("row", "had"),
+    [
+        (ContactDeliveryState(position=b"1"), True),
+        (ContactDeliveryState(contact=1, observed_at=b"1"), False),
+        (None, False),
+    ],
+    ids=["filled by a release before", "only read back", "empty"],
+)
+def test_an_outbox_that_was_filled_before_has_had_its_first_load(row: ContactDeliveryState | None, had: bool) -> None:
+    clock, rows, codec = ManualClock(), Rows(), CODECS[Family.CONTACT]
     clock.advance(1000)
-    filled, empty = Rows(), rows
-    before = UnitOfWork(0, 1, filled, clock.now_us())
-    before.put(b"eann@example.com", b"\x90")
-    filled.commit(before)
-    for state, began in ((filled, b"\x00"), (empty, None)):
-        unit = UnitOfWork(0, 1, state, clock.now_us())
-        FirstLoad(1).note(unit)
-        assert (unit.get(BEGAN) == b"\x00") is (began is not None)
+    if row is not None:
+        before = UnitOfWork(0, 1, rows, clock.now_us())
+        codec.save(before, task_of(Family.CONTACT, ANN), row)
+        rows.commit(before)
+    unit = UnitOfWork(0, 1, rows, clock.now_us())
+    FirstLoad(1).note(unit)
+    assert (unit.get(BEGAN) == b"\x00") is had

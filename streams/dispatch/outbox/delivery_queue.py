@@ -26,10 +26,7 @@ _COUNTED = 1_000
 
 
 class DeliveryQueue:
-    """Tasks that wait, by lane, work and due time, and those that are leased.
-
-    ``unread``: how many contacts are not created before the first load is over, or their contact rows were read.
-    """
+    """Tasks that wait, by lane, work and due time, and those that are leased."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -37,7 +34,7 @@ class DeliveryQueue:
         self._removals: dict[str, DeliveryTask] = {}
         self._heaps: dict[QueueKey, list[tuple[int, str]]] = {(lane, work): [] for lane in Lane for work in Work}
         self._waiting: Counter[QueueKey] = Counter()
-        self.unread = 0
+        self._patient: dict[str, DeliveryTask] = {}
         self._causes = OldestCauses(self._tasks)
         self.blockers = Blockers()
 
@@ -138,7 +135,7 @@ class DeliveryQueue:
         self._tasks.clear()
         self._removals.clear()
         self._waiting.clear()
-        self.unread = 0
+        self._patient.clear()
         self._causes.clear()
         self.blockers.clear()
         for heap in self._heaps.values():
@@ -291,7 +288,8 @@ class DeliveryQueue:
         return state_of(self.blocked_by(key)) if key in self._tasks else TaskState.ABSENT
 
     def counts(self) -> Counter[Lane]:
-        """Tasks that wait, by lane; those that are leased included, timers and what waits for a person not."""
+        """Tasks that wait, by lane; those that are leased included, timers and what waits for a person or a first load not."""
+        self._end_patience([*self._patient.values()])
         found: Counter[Lane] = Counter()
         for (lane, _), count in self._waiting.items():
             found[lane] += count
@@ -302,7 +300,13 @@ class DeliveryQueue:
 
     def oldest_causes(self) -> Iterator[tuple[Lane, int | None]]:
         """Every lane, and when its oldest undelivered change was appended to Kafka (epoch ms); None: there is none."""
+        self._end_patience([*self._patient.values()])
         return self._causes.oldest()
+
+    def unread(self) -> int:
+        """How many contacts are not created before the first load is over, or their contact rows were read."""
+        self._end_patience([*self._patient.values()])
+        return len(self._patient)
 
     def due(self, key: QueueKey, most: int) -> int:
         """How many tasks are due in a queue, counted up to ``most``."""
@@ -321,6 +325,16 @@ class DeliveryQueue:
         due = self.due(key, _COUNTED)
         return due if due < _COUNTED else max(due, self._waiting[key])
 
+    def _end_patience(self, tasks: Iterable[DeliveryTask]) -> None:
+        """What waited for the end of the first load is backlog like any other once that has come."""
+        now = self._clock.now_ms()
+        for task in tasks:
+            if task.patient and task.due <= now:
+                self._count(task, -1)
+                task.patient = False
+                self._count(task, 1)
+                self._causes.note(task)
+
     def _is_current(self, task: DeliveryTask) -> bool:
         """Whether the task is still the queue's: one that was leased before the queue was rebuilt must not disturb its heir."""
         return self._tasks.get(task.key) is task
@@ -336,6 +350,8 @@ class DeliveryQueue:
         heap = self._heaps[key]
         while heap and heap[0][0] <= now:
             if (task := self._standing(*heapq.heappop(heap), key)) is not None:
+                # Before the task is leased: a retry moves its due time.
+                self._end_patience((task,))
                 return task
         return None
 
@@ -367,7 +383,9 @@ class DeliveryQueue:
         self._count(task, 1)
 
     def _count(self, task: DeliveryTask, by: int) -> None:
-        if task.patient:
-            self.unread += by
+        if task.patient and by > 0:
+            self._patient[task.key] = task
+        elif task.patient:
+            del self._patient[task.key]
         elif not task.timer:
             self._waiting[task.queue_key] += by

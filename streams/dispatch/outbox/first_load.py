@@ -17,6 +17,7 @@ BEGAN = b"l"
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(int).decode
+_decode_row = msgspec.msgpack.Decoder(ContactDeliveryState).decode
 
 
 class FirstLoad:
@@ -36,11 +37,11 @@ class FirstLoad:
         self._began.clear()
 
     def note(self, unit: UnitOfWork) -> None:
-        """Remember when the first load began; to be called before a unit changes anything."""
-        if unit.partition in self._began:
+        """Remember when the first load began; to be called before a unit saves what the joins have said."""
+        if unit.partition in self._began or unit.get(BEGAN) is not None:
             return
-        # What was filled by a release that did not remember has had its first load.
-        filled = any(True for _ in unit.scan(Family.CONTACT.encode()))
+        # What was filled by a release that did not remember has had its first load. A reading of the account fills nothing.
+        filled = any(_decode_row(value).position for _, value in unit.scan(Family.CONTACT.encode()))
         began = 0 if filled else unit.now_ms
         unit.put(BEGAN, _encode(began))
 

@@ -147,7 +147,6 @@ class OutboxHandler:
         over: list[ImportEnded | ImportIdVoid] = []
         for record in records:
             if record.topic == self._topics.deliveries:
-                self._first_load.note(unit)
                 event = read_event(record.value or b"")
                 self._events.fold(rows, event, record.offset)
                 if isinstance(event, ImportEnded | ImportIdVoid):
@@ -177,10 +176,11 @@ class OutboxHandler:
 
     def _fold(self, rows: TouchedRows, change: Change) -> bool:
         if isinstance(change, CanaryChange):
-            # Before the first load is noted: a canary is no sign that anything is loaded.
             self._arrived(rows.unit, change)
             return True
-        self._first_load.note(rows.unit)
+        if change.kind in _OF_THE_JOINS:
+            # Nothing else is a sign that anything is loaded: workers run, and read the account, before a connector is applied.
+            self._first_load.note(rows.unit)
         if change.kind not in _OF_THE_BRAKE:
             return self._desired.fold(rows, change)
         rows.removals.fold(change)
