@@ -24,6 +24,9 @@ from streams.messages.changes import Change, ChangeKind, CreditedAmount, LineRep
 
 T = TypeVar("T")
 
+NOBODYS = ERASED
+"""On an order in place of an address that was erased, is excluded, or cannot be read."""
+
 MOST_ROWS = 5_000
 """Rows of one order that are remembered, deleted ones included; its record of 5,000 lines has about half a megabyte."""
 
@@ -187,11 +190,22 @@ def variants(row: OrderRow) -> set[int]:
 
 
 def own_address(row: OrderRow) -> str | None:
-    """The address on the order itself; :data:`ERASED` if it was that of an erased person, whose place nobody takes."""
+    """The address on the order itself; :data:`NOBODYS` if there is one whose place nobody takes."""
     detail = workable(row.details, row.last.details)
     if detail is None:
         return None
-    return ERASED if detail.erased else detail.email
+    return NOBODYS if detail.erased or detail.excluded or _is_unknown(detail) else detail.email
+
+
+def is_address_excluded(row: OrderRow) -> bool:
+    """Whether the mapping excludes the address on the order."""
+    detail = workable(row.details, row.last.details)
+    return detail is not None and detail.excluded
+
+
+def _is_unknown(detail: rows.Detail) -> bool:
+    """Whether an address is on the order that nobody can read, and never was another or none."""
+    return detail.unreadable and detail.email is None and not detail.emptied
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +295,7 @@ def _is_anybodys(header: rows.Header, detail: rows.Detail | None, mapping: Mappi
     """Whether the header says that the order is a house order, and the detail does not say whose: its address is unreadable."""
     if header.customer not in mapping.house_accounts or detail is None or detail.erased or detail.excluded:
         return False
-    return detail.unreadable and detail.email is None and not detail.emptied
+    return _is_unknown(detail)
 
 
 def _status(cell: Versioned[rows.Header], statuses: Statuses, mapping: Mapping) -> tuple[OrderStatus | None, str | None]:

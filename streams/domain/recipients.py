@@ -9,7 +9,7 @@ an account's list of addresses never travels. A credit note learns it from the o
 from hashlib import blake2b
 
 from streams.domain.buyers import is_person
-from streams.domain.orders import Live, OrderRow, own_address
+from streams.domain.orders import Live, OrderRow, is_address_excluded, own_address
 from streams.domain.recipient_state import BuyersReply, OwnAddress, Question
 from streams.domain.versioned import Versioned
 from streams.messages.changes import Change, CreditedOrder, RecipientsReply
@@ -118,8 +118,13 @@ def waiting(row: OrderRow, live: Live) -> bool:
 
 
 def is_strangers(row: OrderRow, live: Live) -> bool:
-    """Whether the order belongs to nobody because the account does not have the address on it, and nobody else has."""
+    """Whether the order belongs to nobody because the account does not have the address on it, and nobody else has.
+
+    That of one with an excluded address is meant, and waits for nothing.
+    """
     known = row.recipient.reply
+    if is_address_excluded(row):
+        return False
     return known is not None and known.stranger and not waiting(row, live) and recipient(row, live) is None
 
 

@@ -9,6 +9,9 @@ from streams.mapping import Mapping
 from testkit.oracle.addresses import addresses, first_used
 from testkit.oracle.row_reading import Row, Tables, reference
 
+EXCLUDED = "(excluded)"
+"""Stands in the address column of an order whose address is excluded: it is no address, and nobody takes its place."""
+
 
 def excluded(address: str, mapping: Mapping) -> bool:
     """Whether nobody may be contacted at that address."""
@@ -37,13 +40,11 @@ def without_excluded(tables: Tables, mapping: Mapping) -> Tables:
     people = {key: row for key, row in tables.get(contact.table, {}).items() if reference(row[contact.customer]) not in gone}
     return {
         **tables,
-        customer.table: {key: _changed(row, customer.emails, mapping, several=True) for key, row in accounts.items()},
-        contact.table: {key: _changed(row, (contact.email,), mapping, several=True) for key, row in people.items()},
+        customer.table: {key: _changed(row, customer.emails, mapping) for key, row in accounts.items()},
+        contact.table: {key: _changed(row, (contact.email,), mapping) for key, row in people.items()},
         detail.table: {
             # Of an excluded account no order is anybody's, not even the one with another account's address on it.
-            key: {**row, **dict.fromkeys(detail.emails)}
-            if reference(row[detail.order]) in orders
-            else _changed(row, detail.emails, mapping, several=False)
+            key: {**row, **dict.fromkeys(detail.emails)} if reference(row[detail.order]) in orders else _order(row, mapping)
             for key, row in tables.get(detail.table, {}).items()
         },
     }
@@ -86,13 +87,20 @@ def _orders_of(customers: set[int], tables: Tables, mapping: Mapping) -> set[int
     return {int(row[names.key]) for row in headers if reference(row[names.customer]) in customers}
 
 
-def _changed(row: Row, columns: tuple[str, ...], mapping: Mapping, *, several: bool) -> Row:
-    """The row without excluded addresses in the first of ``columns`` that is not empty; ``several`` may count, or the first."""
+def _order(row: Row, mapping: Mapping) -> Row:
+    """An order's detail; of its addresses only the first counts."""
+    columns = mapping.order.detail.emails
+    used = first_used(row, columns)
+    first = [] if used is None else addresses(row[used])[:1]
+    return row if used is None or not any(excluded(one, mapping) for one in first) else {**row, used: EXCLUDED}
+
+
+def _changed(row: Row, columns: tuple[str, ...], mapping: Mapping) -> Row:
+    """The row without excluded addresses in the first of ``columns`` that is not empty."""
     used = first_used(row, columns)
     found = [] if used is None else addresses(row[used])
-    counting = found if several else found[:1]
-    left = [address for address in counting if not excluded(address, mapping)]
-    if used is None or left == counting:
+    left = [address for address in found if not excluded(address, mapping)]
+    if used is None or left == found:
         return row
     return {**row, **dict.fromkeys(columns), used: "; ".join(left) or None}
 

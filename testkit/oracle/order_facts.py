@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from streams.mapping import DocumentKind, Mapping, Status
 from streams.mapping.model import Currency
-from testkit.oracle.addresses import addresses, first_used, unreadable
-from testkit.oracle.exclusions import excluded_order
+from testkit.oracle.addresses import UNREADABLE, addresses, first_used, unreadable
+from testkit.oracle.exclusions import EXCLUDED, excluded_order
 from testkit.oracle.frozen import DELETED, History, thawed
 from testkit.oracle.row_reading import EXACT, Row, Tables, instant, meaningful, money, name, reference, rows, text
 
@@ -46,7 +46,7 @@ class LiveOrder:
     address: str | None
     """The order's own e-mail; only for an order of a house account."""
     own: str | None
-    """The order's own e-mail, whoever the customer is; :data:`ERASED` if it was an erased person's."""
+    """The order's own e-mail, whoever the customer is; or :data:`ERASED`, :data:`EXCLUDED` or :data:`UNREADABLE`."""
     amount: Decimal
     """The net in its own currency."""
     currency: Currency
@@ -194,7 +194,7 @@ def _judged(order: int, parts: _Parts, mapping: Mapping) -> LiveOrder | str:  # 
         carrier=None if sent is None or o.despatch.carrier is None else text(sent[1][o.despatch.carrier]),
         customer=customer,
         address=own if customer in mapping.house_accounts else None,
-        own=ERASED if field == ERASED else own,
+        own=own if not unreadable(field) else field if field in (ERASED, EXCLUDED) else UNREADABLE,
         contact=None if o.header.contact is None else reference(header[o.header.contact]),
         amount=net,
         currency=currency,

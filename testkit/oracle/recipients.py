@@ -3,7 +3,7 @@
 from streams.mapping import Mapping
 from testkit.oracle.addresses import addresses
 from testkit.oracle.credits import credited_orders
-from testkit.oracle.exclusions import without_excluded
+from testkit.oracle.exclusions import EXCLUDED, without_excluded
 from testkit.oracle.expected_contacts import customer_addresses, expected_contacts
 from testkit.oracle.frozen import History, thawed
 from testkit.oracle.order_facts import LiveOrder, classified, line_owners, without_record
@@ -32,7 +32,7 @@ def orders_of_nobody(tables: Tables, mapping: Mapping, history: History | None =
     found = _of_themselves(tables, mapping, classified(tables, mapping)[0])
     return sum(
         address is None
-        and order.own is not None
+        and order.own not in (None, EXCLUDED)
         and order.kind == "order"
         and order.number is not None
         and not without_record(order, mapping)

@@ -122,10 +122,10 @@ def test_an_account_s_order_that_becomes_one_of_nobody_knows_whom_stays_with_the
     for batch in [steps] if together else [[step] for step in steps]:
         pipeline.pump(*batch)
     assert pipeline.count(ANN) == 2
-    assert (ANN, "SO11") in pipeline.records()
+    assert not any(key == "SO11" for _, key in pipeline.records()), "it counts for the account, and is shown to nobody"
     assert pipeline.orders.held.counts(frozen=True) == {"unreadable_address": 1}
     pipeline.pump(detail(11, BOB, at=LATEST))
-    assert (BOB, "SO11") in pipeline.records() and (ANN, "SO11") not in pipeline.records()
+    assert (BOB, "SO11") in pipeline.records()
 
 
 def test_a_frozen_credit_note_goes_on_giving_back(pipeline: Pipeline) -> None:

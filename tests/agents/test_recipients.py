@@ -64,6 +64,26 @@ def test_an_order_with_an_address_that_nobody_has_shows_to_the_person_who_ordere
     assert pipeline.records().keys() == {("new@example.com", "SO10")}
 
 
+def test_an_address_that_is_excluded_or_cannot_be_read_gives_the_order_to_nobody_else(pipeline: Pipeline) -> None:
+    relayed = of_order(ChangeKind.DETAIL, 10, 10, rows.Detail(None, 1, excluded=True))
+    unreadable = of_order(ChangeKind.DETAIL, 11, 11, rows.Detail(None, 1, unreadable=True))
+    pipeline.pump(LOOKUP, COLLEAGUES, ORDER, relayed, credit(20, "3", (100, "3")), header(11), total(11), unreadable)
+    assert not pipeline.records() and not any(pipeline.follow_ups.values())
+    assert pipeline.orders.held.counts() == {"recipient_unknown": 1}, "the exclusion is meant"
+    assert pipeline.count(ANN) == 2, "spend stays with the account"
+    pipeline.pump(detail(11, None, at=2))
+    assert pipeline.records().keys() == {(ANN, "SO11")}
+    pipeline.pump(of_order(ChangeKind.DETAIL, 11, 11, rows.Detail(None, 1, unreadable=True), 3))
+    assert pipeline.records().keys() == {(ANN, "SO11")}, "it was emptied, and nobody can read what came since"
+
+
+def test_the_person_who_placed_an_order_with_an_excluded_address_has_it(pipeline: Pipeline) -> None:
+    placed = of_order(ChangeKind.HEADER, 10, 10, rows.Header("SO10", 1_700_000_010, 1, 1, 1, contact=2), 2)
+    relayed = of_order(ChangeKind.DETAIL, 10, 10, rows.Detail(None, 1, excluded=True))
+    pipeline.pump(LOOKUP, COLLEAGUES, ORDER, relayed, placed)
+    assert pipeline.records().keys() == {(EVE, "SO10")}
+
+
 @pytest.mark.parametrize("late", range(2))
 def test_the_person_who_ordered_is_found_whether_the_account_or_the_person_came_first(pipeline: Pipeline, late: int) -> None:
     placed = of_order(ChangeKind.HEADER, 10, 10, rows.Header("SO10", 1_700_000_010, 1, 1, 1, contact=2), 2)

@@ -43,6 +43,14 @@ def test_an_excluded_account_has_no_contacts_and_no_records() -> None:
     assert not found.orders
 
 
+def test_an_order_with_an_excluded_or_unreadable_address_is_not_its_accounts_first_persons() -> None:
+    rows = [customer(10), contact(1, 10, ANN), order(5, 10, email=RELAY), order(6, 10, email="n/a"), order(7, 10)]
+    found = expected(*rows)
+    assert list(found.orders) == ["SO-7"]
+    assert found.contacts[ANN].fields["OW_ORDER_COUNT"] == 3
+    assert orders_of_nobody(tables(*rows), site()) == 1
+
+
 def test_an_order_of_an_excluded_account_is_nobodys_whatever_address_is_on_it() -> None:
     rows = [customer(10), order(5, 10, email=ANN), order(6, 10, email=BOB), customer(11), contact(1, 11, ANN)]
     mapping = excluding(accounts=frozenset({10}))
