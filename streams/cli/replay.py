@@ -22,7 +22,7 @@ from streams.kafka.producer import BatchProducer
 from streams.mapping import Mapping
 from streams.messages.dead_letters import keyed_hash
 from streams.messages.replays import ReplayRun, ReplaySelection, Steering
-from streams.operations.replay_process import ReplayProcess, ReplayTools
+from streams.operations.replay_process import ReplayProcess, replay_tools
 from streams.operations.replay_runs import KnownRun, ReplayRuns, known_run, known_runs
 from streams.operations.replay_scan import Scan, Scanner
 from streams.settings import Settings
@@ -133,8 +133,7 @@ async def _work(
     """Work on a new run, or on one that somebody resumes."""
     settings = site.settings
     async with BatchProducer(settings) as producer:
-        clock = SystemClock()
-        runs = ReplayRuns(settings, producer, clock)
+        runs = ReplayRuns(settings, producer, SystemClock())
         if resumed_by is None:
             await runs.record(run, "start", run.by)
             await runs.forget_old([*(await known_runs(settings)).values()])
@@ -142,9 +141,10 @@ async def _work(
             await runs.steer(run, "run", resumed_by)
         run = replace(run, state="running", rows=scan.rows)
         await runs.save(run)
-        with output.counting(f"replay {run.id}", scan.rows) as counted:
-            process = ReplayProcess(ReplayTools(settings, producer, runs, clock), run, scan, counted)
-            answered = await process.work(timeout)
+        async with replay_tools(settings, producer, runs, run) as tools:
+            with output.counting(f"replay {run.id}", scan.rows) as counted:
+                process = ReplayProcess(tools, run, scan, counted)
+                answered = await process.work(timeout)
         return process.run, answered
 
 

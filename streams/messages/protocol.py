@@ -26,6 +26,8 @@ from streams.settings import Settings
 
 _LARGEST = str(4 * 2**20)
 _WEEK, _MONTH = str(7 * DAY_MS), str(30 * DAY_MS)
+_HOUR = str(3_600_000)
+"""Closes the segment of a topic that is written every second: the one that is written to is never compacted."""
 BROKERS_TIME: Final = {"message.timestamp.type": "LogAppendTime"}
 """Records of ours carry the time of the broker: it refuses those of a worker whose clock is an hour ahead."""
 _UNTIL_READ = BROKERS_TIME | {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
@@ -269,7 +271,7 @@ OWN_TOPICS: Final = (
         "`ReplayRun` or `ReplaySteering` (JSON)",
         (Participant.OPERATOR,),
         (Participant.OPERATOR,),
-        BROKERS_TIME | {"cleanup.policy": "compact"},
+        BROKERS_TIME | {"cleanup.policy": "compact", "segment.ms": _HOUR},
         "replays, and how far each is",
         "A run goes on after its process has died, and is paused or cancelled from another one.",
         "partition 0",

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec.structs import replace
 
 from streams.core.clock import Clock
 from streams.core.errors import OwddError, RefusedError
 from streams.kafka.producer import BatchProducer
-from streams.kafka.reader import read_topic
+from streams.kafka.reader import read_to_end, read_topic
 from streams.kafka.security import KafkaConfig
 from streams.messages.audit import ReplaySteered
 from streams.messages.audit_log import AuditLog
@@ -82,6 +84,39 @@ async def known_run(settings: Settings, run: str) -> KnownRun:
     if run not in runs:
         raise OwddError(f"there is no replay {run}", remedy="See 'owdd replay status'")
     return runs[run]
+
+
+class SteeringWatch:
+    """What an operator wants of one run: the topic is read once, and then only what is appended to it."""
+
+    def __init__(self, settings: Settings, consumer: AIOKafkaConsumer, run: str) -> None:
+        self._place = TopicPartition(Topics.of(settings.app_id).replay_runs, RUNS_PARTITION)
+        self._key = steering_key(run)
+        self._consumer = consumer
+        self._wanted: Steering = "run"
+
+    async def begin(self) -> None:
+        """Read what was asked for until now; the consumer is this watch's own.
+
+        Raises:
+            aiokafka.errors.KafkaError: the broker does not answer.
+        """
+        async for record in read_to_end(self._consumer, [self._place]):
+            self._look(record)
+
+    async def wanted(self) -> Steering:
+        """What was asked for last, as far as the consumer has fetched it by now; it waits for nothing.
+
+        Raises:
+            aiokafka.errors.KafkaError: the broker does not answer.
+        """
+        for record in (await self._consumer.getmany(timeout_ms=0)).get(self._place, ()):
+            self._look(record)
+        return self._wanted
+
+    def _look(self, record: Any) -> None:
+        if record.key == self._key and record.value is not None:
+            self._wanted = read_steering(record.value).wanted
 
 
 class ReplayRuns:
