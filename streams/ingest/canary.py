@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from streams.core.lanes import Lane
 from streams.kafka.producer import BatchProducer
-from streams.messages.changes import EVERYWHERE
+from streams.messages.changes import HERE
 from streams.messages.kinds import CanaryChange
 from streams.messages.topics import Topics
 
@@ -45,7 +45,7 @@ class Canary:
             if not self._leads():
                 await asyncio.sleep(_LOOK_SECONDS)
                 continue
-            value = self._topic.pack([CanaryChange(EVERYWHERE, 0, b"", Lane.LIVE, self._begins(), None)])
+            value = self._topic.pack([CanaryChange(HERE, 0, b"", Lane.LIVE, self._begins(), None)])
             sends = [self._producer.send_one(self._topic, place, None, value) for place in range(self._partitions)]
             await asyncio.gather(*sends)
             await asyncio.sleep(_SECONDS)

@@ -15,6 +15,7 @@ import msgspec
 from streams.kafka.producer import Headers
 
 _HEADER: Final = "chain"
+_MOST_DIGITS: Final = 18
 FIRST: Final = "0"
 """Stands for the digest before a chain's first entry."""
 
@@ -33,11 +34,12 @@ class Link:
         return [(_HEADER, f"{self.writer}/{self.sequence}/{self.previous}/{self.digest}".encode())]
 
 
-def link_of(headers: Iterable[tuple[str, bytes]] | None) -> Link | None:
+def link_of(headers: Iterable[tuple[str, bytes | None]] | None) -> Link | None:
     """The link that a record carries, whether it is right or not; None if there is none."""
     for name, value in headers or ():
-        parts = value.decode(errors="replace").split("/") if name == _HEADER else ()
-        if len(parts) == 4 and parts[1].isdecimal():
+        # Whoever may write to the topic may write any header: without a value, or with a number that Python refuses to read.
+        parts = (value or b"").decode(errors="replace").split("/") if name == _HEADER else ()
+        if len(parts) == 4 and parts[1].isdecimal() and len(parts[1]) <= _MOST_DIGITS:
             return Link(parts[0], int(parts[1]), parts[2], parts[3])
     return None
 

@@ -8,7 +8,7 @@ import pytest
 from streams.core.lanes import Lane
 from streams.ingest import canary
 from streams.kafka.producer import BatchProducer
-from streams.messages.changes import EVERYWHERE
+from streams.messages.changes import HERE
 from streams.messages.kinds import CanaryChange
 from streams.messages.topics import Topics
 
@@ -43,4 +43,4 @@ async def test_it_waits_for_the_lead_and_then_sends_one_into_every_partition(mon
         (TOPICS.orders, partition) for partition in range(3)
     ]
     for _, _, value in sent.records:
-        assert TOPICS.orders.unpack(value) == [CanaryChange(EVERYWHERE, 0, b"", Lane.LIVE, 7, None)]
+        assert TOPICS.orders.unpack(value) == [CanaryChange(HERE, 0, b"", Lane.LIVE, 7, None)]

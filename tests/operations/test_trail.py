@@ -128,6 +128,12 @@ async def test_a_link_of_another_key_is_none(topic: Topic) -> None:
     assert topic.found() == [("altered", topic.records[-1].place)]
 
 
+@pytest.mark.parametrize("header", [None, b"", b"\xff/1/0/0", b"w/1/0", b"w/one/0/0", b"w/" + b"1" * 5_000 + b"/0/0"])
+def test_a_header_that_is_no_link_of_ours_is_found(topic: Topic, header: bytes | None) -> None:
+    topic.put(0, *result(0), [("chain", header)])
+    assert [place for _, place in topic.found()] == [topic.records[-1].place]
+
+
 async def test_an_entry_that_nobody_can_read_is_found(topic: Topic) -> None:
     await topic.writer().append(0, [(None, b"?")])
     assert topic.found() == [("unreadable", topic.records[-1].place)]

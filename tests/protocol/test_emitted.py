@@ -25,7 +25,7 @@ from streams.engine.stage import Handler, Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.ingest.router import Router
-from streams.messages.changes import EVERYWHERE, ChangeKind, pack
+from streams.messages.changes import HERE, ChangeKind, pack
 from streams.messages.contracts import AGENTS, Participant
 from streams.messages.erasure_requests import erasure_of
 from streams.messages.kinds import CHANGES, CanaryChange
@@ -147,7 +147,7 @@ def test_a_simulated_shop_makes_ingest_and_the_joins_emit_everything_that_the_ta
         if isinstance(event, RowEvent):
             network.ingest(event)
     network.settle()
-    network.append(Participant.INGEST, TOPICS.orders, pack([CanaryChange(EVERYWHERE, 0, b"", Lane.LIVE, 1, None)]))
+    network.append(Participant.INGEST, TOPICS.orders, pack([CanaryChange(HERE, 0, b"", Lane.LIVE, 1, None)]))
     network.settle()
     erased = min(expected_contacts(simulation.truth().tables, mapping))
     network.append(Participant.OPERATOR, TOPICS.contacts, pack([erasure_of(erased, DIGEST(erased), 0)]))
