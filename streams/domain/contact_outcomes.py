@@ -9,8 +9,8 @@ from streams.domain.contact_state import (
     note_deed,
     observe_status,
     rehash,
-    set_consent,
     set_contact_id,
+    state_opt_out,
 )
 from streams.domain.creation import NOT_OURS, Creation
 from streams.domain.versioned import version_bytes
@@ -53,8 +53,8 @@ def apply_result(row: ContactDeliveryState, event: TaskEvent) -> None:
             _apply_removal(row, event)
         case ContactMissing():
             row.vanished = row.vanished or row.known
-            set_contact_id(row, None)
-            row.creation, row.outcome_unknown = NOT_OURS, True
+            _lose_contact(row)
+            row.outcome_unknown = True
         case ListLeft():
             row.listed = row.join_unconfirmed = row.place_withdrawn = False
         case TaskParked():
@@ -63,12 +63,23 @@ def apply_result(row: ContactDeliveryState, event: TaskEvent) -> None:
             raise TypeError(f"the row of a contact cannot be {event.outcome}")
 
 
+def _lose_contact(row: ContactDeliveryState) -> None:
+    """Nobody is at the address any more."""
+    set_contact_id(row, None)
+    row.creation = NOT_OURS
+    if row.out_by_words:
+        # There is nobody left whom the brake protects, and who is created again must not be subscribed by the old list.
+        state_opt_out(row)
+        if row.hash is not None:
+            rehash(row)
+
+
 def _apply_parked(row: ContactDeliveryState, event: TaskParked) -> None:
     # Nobody can look at an address that Dotdigital refuses, and nobody is there.
     row.owed_to = ()
     if event.code == DELETED_IN_DOTDIGITAL:
-        set_contact_id(row, None)
-        row.vanished, row.creation, row.delivered, row.outcome_unknown = True, NOT_OURS, None, False
+        _lose_contact(row)
+        row.vanished, row.delivered, row.outcome_unknown = True, None, False
     elif event.digest != row.desired_digest:
         # The refusal of content that nobody wants any more parks nothing.
         return
@@ -139,8 +150,8 @@ def _observe_call(row: ContactDeliveryState, observed: ObservedContact | None, c
 def _opt_out_by_words(row: ContactDeliveryState, event: ContactOptedOut) -> None:
     """The opt-out is passed on: from now on it is the ERP's statement like any other."""
     holds = row.delivered is not None and row.delivered == row.hash
-    set_consent(row, consent.with_erp_statement(row.consent, False, row.out_by_words or row.position))
-    row.out_by_words, row.opt_out_sent = b"", True
+    state_opt_out(row)
+    row.opt_out_sent = True
     row.unsubscribed_by_us = row.unsubscribed_by_us or event.unsubscribed
     if row.hash is not None:
         rehash(row)

@@ -41,8 +41,8 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     * ``observed_at``: position of the newest reading.
     * ``created_at``: when we created the contact first (epoch s), even if it was deleted by hand since; 0: others did.
     * ``attempted_at``: when a call or an import went out that may have created it (epoch s); it counts while nobody knows more.
-    * ``words``: the word list by which the ERP's consent was read last. ``out_by_words``: position of an opt-out that a change
-      of it has brought, and that waits for the brake; ``out_number`` is its number there.
+    * ``words``: the word list by which the ERP's consent was read last; 0: not known, or never read. ``out_by_words``: position
+      of an opt-out that a change of it has brought, and that waits for the brake; ``out_number`` is its number there.
     * ``unread``: as in :class:`DesiredContact`.
     * ``withdrawn``: fields and despatch of a contact that is to be removed, until it is, in case the removal is taken back.
     * ``events``: offsets of its newest delivery events, for people who ask; nothing is decided by them.
@@ -194,13 +194,14 @@ def set_desired(row: ContactDeliveryState, desired: DesiredContact, position: by
     if desired.held:
         _hold(row, desired, position)
         return True
+    # First: whether the row was read before is seen from what was wanted until now.
+    _note_erp(row, desired, position)
     if desired.fields is not None:
         row.withdrawn = None
     elif row.fields is not None:
         row.withdrawn = row.fields, row.despatched
     row.fields, row.moved_to, row.despatched = desired.fields, desired.moved_to, desired.despatched
     row.unread = desired.unread
-    _note_erp(row, desired, position)
     rehash(row)
     return True
 
@@ -236,13 +237,26 @@ def _hold(row: ContactDeliveryState, desired: DesiredContact, position: bytes) -
 
 def _note_erp(row: ContactDeliveryState, desired: DesiredContact, position: bytes) -> None:
     """Take the ERP's statement; an opt-out that another word list has brought waits, for nobody may have meant it."""
-    reread = bool(row.out_by_words) or row.words not in (0, desired.words)
-    row.words = desired.words
+    reread = bool(row.out_by_words) or (_was_read(row) and row.words != desired.words)
+    if desired.opted is not None or (desired.fields is not None and not desired.unread):
+        # What says nothing of consent takes no list: the contact's row may still be on its way, read by the new one.
+        row.words = desired.words
     if desired.opted is False and reread and row.known and not consent.erp_opts_out(row.consent):
         row.out_by_words = position
         return
     row.out_by_words = b""
     set_consent(row, consent.with_erp_statement(row.consent, desired.opted, position))
+
+
+def _was_read(row: ContactDeliveryState) -> bool:
+    """Whether a contact row was read before, even by a list that is not known; an order that came first is no such row."""
+    return row.words != 0 or (row.fields is not None and not row.unread)
+
+
+def state_opt_out(row: ContactDeliveryState) -> None:
+    """From now on the opt-out that a changed word list has brought is the ERP's statement like any other."""
+    set_consent(row, consent.with_erp_statement(row.consent, False, row.out_by_words or row.position))
+    row.out_by_words = b""
 
 
 def carry_consent(row: ContactDeliveryState, position: bytes) -> None:

@@ -10,9 +10,9 @@ from tests.dispatch.test_brake import FEW, LOTS, MANY, MINUTE, decide, shown
 OLD, NEW = 1, 2
 
 
-def said(site: Site, email: str, opted: bool | None, words: int, name: str = "Ann") -> None:
-    """What Orderwise says of a contact, read by that word list."""
-    wanted = DesiredContact(orjson.dumps({"FIRSTNAME": name}), opted, words=words)
+def said(site: Site, email: str, opted: bool | None, words: int, name: str = "Ann", *, unread: bool = False) -> None:
+    """What Orderwise says of a contact, read by that word list; ``unread``: no contact row was."""
+    wanted = DesiredContact(orjson.dumps({"FIRSTNAME": name}), opted, words=words, unread=unread)
     site.publish(site.change(ChangeKind.DESIRED_CONTACT, email, 0, wanted))
 
 
@@ -121,3 +121,60 @@ async def test_the_first_reading_of_a_contact_is_no_change_of_the_list(site: Sit
         said(site, email, False, NEW)
     await site.until(lambda: out(site, LOTS) == len(LOTS))
     assert not shown(site)
+
+
+@on_site(settings=MINUTE)
+async def test_rows_that_say_nothing_of_consent_do_not_take_the_new_list(site: Site) -> None:
+    await subscribed(site)
+    for email in LOTS[::2]:
+        said(site, email, None, NEW, unread=True)
+    for email in LOTS[1::2]:
+        site.publish(site.change(ChangeKind.DESIRED_CONTACT, email, 0, DesiredContact(None, None, held=True, words=NEW)))
+    for email in LOTS:
+        said(site, email, False, NEW)
+    await site.until(lambda: shown(site))
+    await site.pass_(300)
+    assert not out(site, MANY)
+
+
+@on_site(settings=MINUTE)
+async def test_a_list_that_was_not_known_is_another_one(site: Site) -> None:
+    for email in MANY:
+        site.want(email, opted=None)
+    await site.quiet()
+    for email in MANY:
+        site.contact(email).email_status = "subscribed"
+    for email in LOTS:
+        said(site, email, False, NEW)
+    await site.until(lambda: shown(site))
+    await site.pass_(300)
+    assert not out(site, MANY)
+
+
+@on_site(settings=MINUTE | {"consent_wait": 60.0})
+async def test_an_order_before_the_contact_row_makes_its_first_reading_no_change_of_the_list(site: Site) -> None:
+    for email in LOTS:
+        said(site, email, None, NEW, unread=True)
+    await site.until(lambda: all(map(site.held, LOTS)))
+    await site.quiet()
+    for email in LOTS:
+        site.contact(email).email_status = "subscribed"
+        said(site, email, False, NEW)
+    await site.until(lambda: out(site, LOTS) == len(LOTS))
+    assert not shown(site)
+
+
+@on_site(settings=MINUTE)
+async def test_a_contact_that_is_created_again_while_its_opt_out_is_held_is_unsubscribed(site: Site) -> None:
+    await subscribed(site)
+    for email in LOTS:
+        said(site, email, False, NEW)
+    await site.until(lambda: shown(site))
+    site.box.store.bin(site.contact(LOTS[0]))
+    site.box.store.purge()
+    said(site, LOTS[0], False, NEW, name="Anna")
+    await site.create_again(LOTS[0])
+    await site.until(lambda: site.held(LOTS[0]))
+    assert site.contact(LOTS[0]).email_status == "unsubscribed"
+    await site.until(lambda: shown(site)[RemovalKind.OPT_OUTS].count == len(LOTS) - 1)
+    assert not out(site, LOTS[1:])
