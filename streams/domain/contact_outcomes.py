@@ -4,6 +4,7 @@ The row and what is desired of it are in :mod:`streams.domain.contact_state`.
 """
 
 from streams.domain import consent
+from streams.domain.consent import SUBSCRIBED
 from streams.domain.contact_state import (
     ContactDeliveryState,
     note_deed,
@@ -112,6 +113,9 @@ def _apply_upsert(row: ContactDeliveryState, event: ContactCreated | ContactUpda
     if event.import_id is None and event.opt_outs is not None and event.observed is None:
         # What the call shows is left out where it is an echo of its own opt-out.
         row.unsubscribed_by_us = True
+    if event.created_as == SUBSCRIBED and row.creation.created_as is None:
+        # A reading may come before what explains it: then the sign-up that it showed was our own creation.
+        row.touched = False
     if event.created_as is not None and not row.created_at:
         row.created_at = event.at // 1000
     if isinstance(event, ContactCreated):

@@ -7,7 +7,7 @@ import msgspec
 from streams.domain import consent
 from streams.domain.consent import UNSUBSCRIBED, Consent, folded_status
 from streams.domain.creation import NOT_OURS, Creation
-from streams.domain.own_deeds import is_foreign_status
+from streams.domain.own_deeds import is_foreign_status, is_sign_up
 from streams.dotdigital.codes import DELETED_IN_DOTDIGITAL
 from streams.messages.changes import ContactObserved, DesiredContact
 from streams.messages.deliveries import (
@@ -33,8 +33,8 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
       would not take the contact onto the list. ``place_withdrawn``: it must leave the list before its time, for the despatch
       that put it there is gone.
     * ``vanished``: the contact was there, and is gone though we did not delete it.
-    * ``touched``: the contact was seen with a status that we did not give it, so it is not ours alone. ``unsubscribed_by_us``:
-      an opt-out of ours unsubscribed it, and nobody has seen it otherwise since.
+    * ``touched``: the contact was seen with a status that we did not give it (one of others: with a sign-up), so it is not ours
+      alone. ``unsubscribed_by_us``: an opt-out of ours unsubscribed it, and nobody has seen it otherwise since.
     * ``erase``: digest of the address of a person who must be erased.
     * ``repeat_call``: when the call under way is answered, what is wanted must be sent once more: an erased contact may have
       come back meanwhile, or an import may have written over what the call wrote.
@@ -299,7 +299,10 @@ def note_deed(row: ContactDeliveryState, status: str) -> None:
     """Before the status is taken as the contact's: whoever signs up and leaves again must not look like our own creation."""
     created_as = row.creation.created_as
     row.unsubscribed_by_us = row.unsubscribed_by_us and folded_status(status) == UNSUBSCRIBED
-    if created_as is not None and is_foreign_status(status, created_as, unsubscribed_by_us=row.unsubscribed_by_us):
+    if row.creation.ours is None:
+        # Of a contact that others created a sign-up matters: the person may have typed what fields hold that are kept.
+        row.touched = row.touched or is_sign_up(status)
+    elif created_as is not None and is_foreign_status(status, created_as, unsubscribed_by_us=row.unsubscribed_by_us):
         row.touched = True
 
 

@@ -47,10 +47,14 @@ def is_foreign_status(status: str, created_as: CreatedAs, *, unsubscribed_by_us:
     return folded_status(status) not in ours
 
 
+def is_sign_up(status: str) -> bool:
+    """Whether a contact of that status has signed up, or is about to confirm that it has."""
+    return folded_status(status) in (SUBSCRIBED, "pendingoptin")
+
+
 def has_signed_up(profile: Profile, status: str, created_as: CreatedAs | None) -> bool:
     """Whether the contact shows a sign-up that is not of our making: then what it says of the person may be the person's."""
-    listening = folded_status(status) in (SUBSCRIBED, "pendingoptin")
-    return profile.consent_records or (listening and created_as != SUBSCRIBED)
+    return profile.consent_records or (is_sign_up(status) and created_as != SUBSCRIBED)
 
 
 def still_as_sent(profile: Profile, sent: bytes | None, names: Collection[str]) -> Iterator[str]:

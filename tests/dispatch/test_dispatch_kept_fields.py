@@ -54,6 +54,20 @@ async def test_a_name_that_the_person_may_have_typed_stays(site: Site, deed: Cal
     assert (await leaves(site)).data["FIRSTNAME"] == name
 
 
+@pytest.mark.parametrize("status", ["subscribed", "pendingOptIn"])
+@on_site()
+async def test_a_name_stays_where_a_reading_saw_a_sign_up_though_the_person_has_left_since(site: Site, status: str) -> None:
+    contact = theirs(site)
+    site.want()
+    await site.quiet()
+    site.found(contact, status)
+    await site.quiet()
+    await site.pass_(1)
+    site.found(contact, "unsubscribed")
+    await site.quiet()
+    assert (await leaves(site)).data["FIRSTNAME"] == "Ann"
+
+
 @on_site()
 async def test_what_was_never_delivered_says_nothing_of_what_is_there(site: Site) -> None:
     theirs(site).data["FIRSTNAME"] = "Anna"

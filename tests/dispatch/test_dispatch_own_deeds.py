@@ -4,6 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from streams.domain.contact_outcomes import apply_result
+from streams.domain.contact_state import ContactDeliveryState, observe
+from streams.messages.changes import ContactObserved
+from streams.messages.deliveries import ContactCreated, CreationAttempted
 from testkit.sandbox.store import Contact
 from tests.dispatch.dispatch_harness import Site, on_site
 
@@ -118,3 +122,17 @@ async def test_an_erasure_deletes_whatever_others_have_done(site: Site) -> None:
     site.erase()
     await site.quiet()
     assert site.held() is None
+
+
+def test_our_own_creation_that_a_reading_shows_first_is_nobodys_sign_up() -> None:
+    row = ContactDeliveryState()
+    attempted = CreationAttempted(task="", at=0, created_as="subscribed")
+    created = ContactCreated(task="", at=0, digest=b"", contact=1, created_as="subscribed")
+    observe(row, ContactObserved(1, "subscribed"), b"1")
+    for event in (attempted, created):
+        apply_result(row, event)
+    assert not row.touched
+    observe(row, ContactObserved(1, "unsubscribed"), b"2")
+    for event in (attempted, created):
+        apply_result(row, event)
+    assert row.touched, "an event that is read twice takes back no deed"
