@@ -21,6 +21,8 @@ _SPREAD = ("tests/convergence/test_seeds.py", "tests/convergence/test_faults.py"
 _CAPTURED_TOPICS = (
     "tests/connect/test_connectors_live.py",
     "tests/connect/test_guard_in_worker.py",
+    "tests/connect/test_jmx.py",
+    "tests/connect/test_large_columns.py",
     "tests/connect/test_large_columns.py",
     "tests/connect/test_lint.py",
     "tests/dlq/test_box.py",

@@ -27,6 +27,7 @@ from streams.messages.erasure_requests import ErasureRequest, ErasureRequests
 from streams.messages.topics import Topics
 from streams.operations.erasure_preview import ErasurePreview, preview
 from streams.operations.erasure_receipt import Receipt, receipts
+from streams.operations.site_setup import check_erasure_key
 from streams.settings import Settings
 
 
@@ -71,6 +72,8 @@ def erase(
 
 
 async def _erase(settings: Settings, persons: list[str], digest: Digester, by: str, patience: float) -> list[Receipt]:
+    # A foreign digest would end every worker that reads it, and no configuration would repair that.
+    await check_erasure_key(settings)
     topics, partitions = Topics.of(settings.app_id), settings.partitions
     async with (
         BatchProducer(settings) as producer,

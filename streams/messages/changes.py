@@ -254,7 +254,7 @@ class RecipientsSweep(_Message, frozen=True, tag=39):
     reached: int = 0
 
 
-class CreditedOrder(_Message, frozen=True, tag=41):
+class CreditedOrder(_Message, frozen=True, tag=42):
     """What credit notes need to know of an order that they give back: whom it belongs to, and whether it ``counts``."""
 
     address: str | None

@@ -67,6 +67,18 @@ async def check_setup(settings: Settings, mapping: Mapping, clock: Clock) -> Non
         await _write(settings, entries)
 
 
+async def check_erasure_key(settings: Settings) -> None:
+    """Let a command make or read erasures: with another key it would name people by digests that no worker understands.
+
+    Raises:
+        ConfigurationError: the site's erasures are made with a key that this process does not have.
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    found = await _records(settings)
+    if ERASURE_KEY in found:
+        _check_key(settings, read_key_setup(found[ERASURE_KEY]), Digester(*settings.erasure_keys))
+
+
 async def changed_mapping(settings: Settings, mapping: Mapping) -> list[str]:
     """The keys of the mapping on which stored rows depend, and that changed since.
 

@@ -33,10 +33,10 @@ async def happen(running: LocalStack, name: str, *events: Event) -> None:
             await producer.send_and_wait(f"{name}.Orderwise.dbo.{table}", value, key)
 
 
-async def owdd(running: LocalStack, *arguments: str) -> Result:
-    """Run a command beside the workers."""
+async def owdd(running: LocalStack, *arguments: str, **variables: str) -> Result:
+    """Run a command beside the workers, with ``variables`` of its own."""
     environment = {name: value for name, value in running.environment.items() if name.startswith("OWDD_")}
-    return await asyncio.to_thread(CliRunner().invoke, app, list(arguments), env=environment)
+    return await asyncio.to_thread(CliRunner().invoke, app, list(arguments), env=environment | variables)
 
 
 async def start(running: LocalStack, *arguments: str) -> Process:

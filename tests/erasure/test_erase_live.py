@@ -66,6 +66,11 @@ async def test_an_erased_person_is_gone_from_everything_and_does_not_come_back(t
         assert shown.exit_code == ExitCode.CHANGES
         assert "1 buyers have the address; not requested before" in shown.output
 
+        refused = await owdd(running, "erase", "--email", ANN, "--execute", OWDD_ERASURE_KEY="another")
+        assert refused.exit_code == ExitCode.INVALID
+        assert "OWDD_ERASURE_KEY" in refused.output
+        assert await held(running, Topics.of("erase").erasures) == []
+
         file = tmp_path / "receipt.json"
         done = await owdd(running, "erase", "--email", ANN, "--execute", "--wait", "--receipt", str(file), "--operator", "dpo")
         assert done.exit_code == 0, done.output

@@ -10,7 +10,7 @@ from streams.core.errors import RecordError
 from streams.kafka.topics import capture_specs, tables
 from streams.mapping import load_mapping
 from streams.messages.capture_protocol import CAPTURE_TOPICS
-from streams.messages.changes import ChangeKind
+from streams.messages.changes import ChangeKind, _Message
 from streams.messages.kinds import CHANGES
 from streams.messages.loops import LOOPS
 from streams.messages.protocol import CHANGELOG_TOPICS, OWN_TOPICS, contract_of, specs
@@ -34,6 +34,11 @@ def test_the_table_the_type_and_the_decoder_of_a_topic_name_the_same_kinds(name:
     (union,) = get_args(get_type_hints(Topics)[name])
     typed = {change.kind for change in get_args(union)}
     assert typed == topic.kinds == contract_of(name).kinds.keys()
+
+
+def test_no_two_messages_have_one_tag() -> None:
+    tags = [tag for one in _Message.__subclasses__() if (tag := one.__struct_config__.tag) is not None]
+    assert len(set(tags)) == len(tags)
 
 
 def test_every_kind_is_carried_by_a_topic() -> None:
