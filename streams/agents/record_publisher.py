@@ -67,7 +67,7 @@ class RecordPublisher:
         if self._follow_ups is not None:
             self._follow_up(emitter, order, row, shown if shown is not None and shown.fact.credit else None)
         whose = None if placed is None else recipients.recipient(row, placed)
-        known = CreditedOrder(whose, live is None or live.fact.counts)
+        known = CreditedOrder(whose, _counts(row, live))
         self._inform_credits(emitter, order, row, known, again=again)
         if self._orders is not None:
             self._record(emitter, order, row, None if shown is None or shown.fact.credit else shown, items, self._orders)
@@ -158,3 +158,14 @@ class RecordPublisher:
         if shown is not None and whose is not None:
             wanted = DesiredFollowUp(shown.fact.number, shown.fact.at, shown.net, shown.currency.code)
             emitter.emit(self._topics.desired, DesiredFollowUpChange, whose, credit, wanted)
+
+
+def _counts(row: OrderRow, live: Live | None) -> bool:
+    """Whether giving the order back takes something off a buyer's spend.
+
+    One that adds nothing takes nothing: cancelled, or here and neither live nor held, which is one that the mapping ignores.
+    Of an order that is not here it is not known, and what is not known is not left out of the refunds.
+    """
+    if live is not None:
+        return live.fact.counts
+    return row.held is not None or row.header is None or row.header.row is None

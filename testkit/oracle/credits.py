@@ -40,13 +40,16 @@ def shares(credit: LiveOrder, owners: dict[int, int | None]) -> dict[int, Decima
     return dict(found)
 
 
-def effective(live: list[LiveOrder], owners: dict[int, int | None]) -> list[LiveOrder]:
-    """``live`` with credit notes worth what they take off a buyer's spend: giving back a cancelled order takes nothing away."""
-    cancelled = {order.id for order in live if order.kind == "order" and not order.counts}
+def effective(live: list[LiveOrder], owners: dict[int, int | None], ignored: set[int]) -> list[LiveOrder]:
+    """``live`` with credit notes worth what they take off a buyer's spend.
+
+    Giving back an order that is cancelled, or ``ignored``, takes nothing away: it added nothing.
+    """
+    nothing = ignored | {order.id for order in live if order.kind == "order" and not order.counts}
     found: list[LiveOrder] = []
     for document in live:
         if document.kind == "credit":
-            void = sum((share for order, share in shares(document, owners).items() if order in cancelled), Decimal(0))
+            void = sum((share for order, share in shares(document, owners).items() if order in nothing), Decimal(0))
             net = EXACT.subtract(document.net, EXACT.multiply(void, document.currency.rate))
             found.append(replace(document, net=net))
         else:

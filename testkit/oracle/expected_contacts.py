@@ -10,7 +10,7 @@ from streams.mapping import Mapping
 from testkit.oracle.addresses import addresses, first_used
 from testkit.oracle.credits import effective
 from testkit.oracle.items import items
-from testkit.oracle.order_facts import LiveOrder, classified, line_owners
+from testkit.oracle.order_facts import LiveOrder, judged, line_owners
 from testkit.oracle.row_reading import EXACT, Row, Tables, flag, iso, name, reference, rounded, rows, text
 
 Consent = Literal["in", "out"]
@@ -56,7 +56,8 @@ class _Projection:
 
 def expected_contacts(tables: Tables, mapping: Mapping) -> dict[str, Expected]:
     """Every address that must have a contact, with what it must hold."""
-    live = effective(classified(tables, mapping)[0], line_owners(tables, mapping))
+    live, _, ignored = judged(tables, mapping)
+    live = effective(live, line_owners(tables, mapping), ignored)
     skus = {key: item.sku for key, item in items(tables, mapping).items() if item.sku}
     projections: dict[str, list[_Projection]] = defaultdict(list)
     for address, projection in [*_customers(tables, mapping, live), *_emails(tables, mapping, live)]:

@@ -87,17 +87,26 @@ def expected_held(tables: Tables, mapping: Mapping, history: History | None = No
 
 def classified(tables: Tables, mapping: Mapping) -> tuple[list[LiveOrder], Counter[str]]:
     """Every live order, lowest id first, and the number of held ones by code."""
+    live, held, _ = judged(tables, mapping)
+    return live, held
+
+
+def judged(tables: Tables, mapping: Mapping) -> tuple[list[LiveOrder], Counter[str], set[int]]:
+    """Every live order, lowest id first, the number of held ones by code, and the ids of those that are ignored."""
     parts = _parts(tables, mapping)
     children = parts.details.keys() | parts.totals.keys() | parts.lines.keys() | parts.despatches.keys()
     live: list[LiveOrder] = []
+    ignored: set[int] = set()
     held = Counter({"order_without_header": len(children - parts.headers.keys())})
     for order in sorted(parts.headers):
         outcome = _judged(order, parts, mapping)
         if isinstance(outcome, LiveOrder):
             live.append(outcome)
-        elif outcome != "ignored":
+        elif outcome == "ignored":
+            ignored.add(order)
+        else:
             held[outcome] += 1
-    return live, +held
+    return live, +held, ignored
 
 
 def _parts(tables: Tables, mapping: Mapping) -> _Parts:
@@ -178,6 +187,8 @@ def _judged(order: int, parts: _Parts, mapping: Mapping) -> LiveOrder | str:  # 
         return "order_without_customer"
     field = _order_field(detail, mapping)
     own = next(iter(addresses(field)), None)
+    if customer in mapping.house_accounts and field in (ERASED, EXCLUDED):
+        return "ignored"
     if customer in mapping.house_accounts and own is None:
         return "unreadable_address" if unreadable(field) else "order_without_email"
 

@@ -210,7 +210,11 @@ def test_orders_from_before_the_history_have_no_record(before: Literal["ignore",
     mapping = usual.model_copy(update={"order": usual.order.model_copy(update={"history": history})})
     rows = [order(5, 10, oh_datetime="2026-05-31T12:00:00Z"), order(6, 10, oh_datetime="2026-06-01T12:00:00Z")]
     assert order_records(tables(PEOPLE, rows), mapping).keys() == {"SO-6"}
-    assert fields(ANN, PEOPLE, rows, mapping=mapping)["OW_ORDER_COUNT"] == count
+    back = credit(7, 10, oh_datetime="2026-06-02T12:00:00Z"), line(71, 7, oli_line_net="10.0000", oli_original_oli_id=5)
+    found = fields(ANN, PEOPLE, rows, *back, mapping=mapping)
+    assert found["OW_ORDER_COUNT"] == count
+    assert found["OW_REFUNDED"] is (before == "count")
+    assert found["OW_TOTAL_SPEND"] == {1: 100, 2: 190}[count]
 
 
 def test_of_two_orders_with_one_number_either_may_show() -> None:
