@@ -43,7 +43,6 @@ from streams.observability.metrics import Metrics
 from streams.settings import Settings
 
 _IDLE_MS = 500
-_MOST_REQUESTS = 10
 
 
 class Replays:
@@ -97,7 +96,9 @@ class Replays:
         async with AsyncExitStack() as stack:
             back: AIOKafkaConsumer | None = None
             while not self._stopping:
-                polled = await consumer.getmany(timeout_ms=_IDLE_MS, max_records=_MOST_REQUESTS)
+                # One: each reads on to the captured log's end, and after the longest time between two polls the group
+                # would take the partition away, and have all of them done again for ever.
+                polled = await consumer.getmany(timeout_ms=_IDLE_MS, max_records=1)
                 for place in await positions.find():
                     polled.pop(place, None)
                 if not polled:
@@ -108,10 +109,9 @@ class Replays:
                     await stack.enter_async_context(self._rows.erased)
                     back = await stack.enter_async_context(committed_reader(self._kafka))
                 await self._rows.erased.refresh()
-                for place, records in polled.items():
-                    for record in records:
-                        await self._answer(back, record)
-                        positions.finished(place, record)
+                for place, (record,) in polled.items():
+                    await self._answer(back, record)
+                    positions.finished(place, record)
                 await positions.commit()
 
     async def _answer(self, back: AIOKafkaConsumer, record: Any) -> None:

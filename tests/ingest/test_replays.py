@@ -1,6 +1,7 @@
 """A replayed row is emitted in its newest version, whichever way replay and live traffic interleave."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -113,9 +114,13 @@ def emitted() -> Emitted:
     return Emitted()
 
 
+def replays_of(emitted: Emitted) -> Replays:
+    producer, progress = cast(BatchProducer, emitted), ConsumedOffsets("group", [])
+    return Replays(Settings(partitions=1), MAPPING, producer, Metrics(), ManualClock(), progress)
+
+
 async def replay(log: Log, emitted: Emitted, offsets: list[int], until: int | None = None, topic: str = TOPIC) -> None:
-    settings = Settings(partitions=1)
-    replays = Replays(settings, MAPPING, cast(BatchProducer, emitted), Metrics(), ManualClock(), ConsumedOffsets("group", []))
+    replays = replays_of(emitted)
     request = ReplayRequest("run", topic, 0, offsets, len(log.records) if until is None else until)
     record = SimpleNamespace(topic=TOPICS.replays, partition=0, offset=0, key=b"run", value=write_request(request))
     await replays._answer(log, record)
@@ -191,3 +196,74 @@ async def test_a_request_that_names_nothing_is_a_dead_letter(
 ) -> None:
     await replay(log, emitted, offsets, topic=topic)
     assert (emitted.changes, emitted.letters) == ([], [b"bad_replay_request"])
+
+
+class Requests:
+    """The consumer of topic ``replays``, and its positions: what happens, in order."""
+
+    def __init__(self, *values: bytes) -> None:
+        topic = TOPICS.replays
+        self.place = TopicPartition(topic, 0)
+        self.waiting = [
+            SimpleNamespace(topic=topic, partition=0, offset=offset, key=b"run", value=value)
+            for offset, value in enumerate(values)
+        ]
+        self.happened: list[str] = []
+
+    async def getmany(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]:
+        polled, self.waiting = self.waiting[:max_records], self.waiting[max_records:]
+        return {self.place: polled} if polled else {}
+
+    async def find(self) -> set[TopicPartition]:
+        return set()
+
+    def finished(self, _: TopicPartition, record: Any) -> None:
+        self.happened.append(f"finished {record.offset}")
+
+    async def idle(self) -> None:
+        self.happened.append("idle")
+
+    async def commit(self) -> None:
+        self.happened.append("commit")
+
+
+class Erased(AsyncExitStack):
+    """Nobody is."""
+
+    async def refresh(self) -> None:
+        pass
+
+    def __bool__(self) -> bool:
+        return False
+
+
+@pytest.fixture
+def working(log: Log, emitted: Emitted, monkeypatch: pytest.MonkeyPatch) -> Replays:
+    """With the captured log behind it, and no connection."""
+
+    @asynccontextmanager
+    async def back(_: object) -> AsyncIterator[Log]:
+        yield log
+
+    monkeypatch.setattr("streams.ingest.replays.committed_reader", back)
+    replays = replays_of(emitted)
+    monkeypatch.setattr(replays._rows, "erased", Erased())
+    return replays
+
+
+async def test_each_request_is_committed_before_the_next_is_read(log: Log, working: Replays) -> None:
+    offset = log.write(1, "ann@example.com", 1)
+    request = write_request(ReplayRequest("run", TOPIC, 0, [offset], 1))
+    requests = Requests(request, b"?", request)
+    await working._work(cast(Any, requests), cast(Any, requests))
+    assert requests.happened == ["finished 0", "commit", "finished 1", "commit", "finished 2", "commit", "idle", "commit"]
+
+
+async def test_a_worker_that_is_to_end_finishes_the_request_in_hand_and_no_other(
+    log: Log, emitted: Emitted, working: Replays
+) -> None:
+    offset = log.write(1, "ann@example.com", 1)
+    requests = Requests(*[write_request(ReplayRequest("run", TOPIC, 0, [offset], 1))] * 3)
+    emitted.after = working.stop
+    await working._work(cast(Any, requests), cast(Any, requests))
+    assert (requests.happened, emitted.emails()) == (["finished 0", "commit"], [("ann@example.com",)])
