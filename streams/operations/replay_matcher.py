@@ -1,5 +1,6 @@
 """Whether a captured record is one of those that a replay selects."""
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -15,6 +16,10 @@ from streams.messages.replays import ReplaySelection
 from streams.messages.topics import Topics
 from streams.operations.dlq_entry import names_in
 from streams.settings import Settings
+
+_FIRST_WITH_EXPONENT = 10**7
+"""From here on Java writes a number of a float column as 1.2345678E7, without its digits in a row."""
+_EXPONENT = re.compile(rb"[0-9][Ee][0-9]")
 
 Condition: TypeAlias = Callable[[Any], bool]
 
@@ -79,8 +84,10 @@ class ReplayMatcher:
     @staticmethod
     def _may_name(record: Any, number: str) -> bool:
         """Cheap, and true of every record that names the number: reading a record costs a hundred times as much."""
-        digits = number.encode()
-        return digits in (record.value or b"") or digits in (record.key or b"")
+        digits, key, value = number.encode(), record.key or b"", record.value or b""
+        if digits in value or digits in key:
+            return True
+        return int(number) >= _FIRST_WITH_EXPONENT and bool(_EXPONENT.search(value) or _EXPONENT.search(key))
 
     def _changes(self, record: Any) -> list[tuple[str, Change]]:
         try:

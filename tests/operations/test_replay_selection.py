@@ -51,6 +51,15 @@ def test_a_customer_is_the_account_its_people_and_its_orders() -> None:
     assert found(customer=7) == [HEADER, CONTACT, CUSTOMER]
 
 
+@pytest.mark.parametrize("written", [b"12345678", b"1.2345678E7", b"1.2345678e7", b'"12345678.000"'])
+def test_large_numbers_are_found_however_the_connector_writes_them(written: bytes) -> None:
+    header = captured("order_header", "oh_id", records.HEADER | {"oh_id": 12345678, "oh_cd_id": 12345678})
+    header.key, header.value = (part.replace(b"12345678", written) for part in (header.key, header.value))
+    for selection in (ReplaySelection(order=12345678), ReplaySelection(customer=12345678)):
+        assert ReplayMatcher(SETTINGS, MAPPING, selection).matches(header)
+        assert not ReplayMatcher(SETTINGS, MAPPING, selection).matches(HEADER)
+
+
 def test_rows_are_found_by_key_and_by_address_in_any_case() -> None:
     assert named(key="70") == [CONTACT]
     assert named(email="ANN@bright.co.uk ") == [CONTACT]
