@@ -277,7 +277,7 @@ def parts(
         row.published_addresses[address] = None
     for address in _among(excluded, only):
         said = {person.opted for person in people.get(address, ())} | answers.get(address, set())
-        published[address] = ContributionExcluded(strictest(said))
+        published[address] = ContributionExcluded(strictest(said), *_departed(moved.get(address, [])))
         row.published_addresses[address] = None
     # Where something was ever published it must be withdrawn: otherwise that contact would keep this buyer's orders for ever.
     gone = {**row.published_addresses, **moved}.keys() - {*current, *waiting, *excluded}
@@ -338,12 +338,18 @@ def _left(departures: list[tuple[bytes, str]], known: str | None) -> AddressLeft
     return AddressLeft(to, left_at, tuple(email for _, email in earlier))
 
 
+def _departed(departures: list[tuple[bytes, str]]) -> tuple[tuple[str, ...], bytes]:
+    """Where those went who left an address that others still have, and when the last of them left."""
+    return tuple(to for _, to in departures), departures[-1][0] if departures else b""
+
+
 def _part(
     row: BuyerRow, persons: list[rows.Contact], totals: Totals, last: OrderFact | None, departures: list[tuple[bytes, str]]
 ) -> BuyerContribution:
     first_name, last_name = name_of(persons)
     answers = {person.opted for person in persons}
     customer = _customer(row)
+    moved_to, left_at = _departed(departures)
     return BuyerContribution(
         first_name=first_name,
         last_name=last_name,
@@ -354,8 +360,8 @@ def _part(
         last_number=last.number if last else None,
         last_status=last.status if last else None,
         last_skus=last.skus if last else None,
-        moved_to=tuple(to for _, to in departures),
-        left_at=departures[-1][0] if departures else b"",
+        moved_to=moved_to,
+        left_at=left_at,
         person=bool(persons),
     )
 

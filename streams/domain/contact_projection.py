@@ -37,6 +37,7 @@ class ContactRow(msgspec.Struct, array_like=True, gc=False):
 
     ``shared``: more buyers than :data:`MOST_BUYERS` had the address, and some are not here. ``held``: why it is not worked
     out, and since when. ``projected``: the contact should exist; ``asked``: an order with the address has asked for that.
+    ``out``: a buyer who is not here has opted out; nobody knows when that ends, so it stays.
     """
 
     parts: dict[str, Versioned[AnyContribution]] = {}
@@ -45,6 +46,7 @@ class ContactRow(msgspec.Struct, array_like=True, gc=False):
     held: HeldReason | None = None
     projected: bool = False
     asked: bool = False
+    out: bool = False
 
 
 def apply(row: ContactRow, change: Change) -> bool:
@@ -56,6 +58,7 @@ def apply(row: ContactRow, change: Change) -> bool:
         return False
     if buyer not in row.parts and len(row.parts) >= MOST_BUYERS:
         row.shared = True
+        row.out |= not isinstance(change.row, AddressLeft) and change.row.opted is False
     else:
         row.parts[buyer] = Versioned(change.position, change.row)
     return True
@@ -74,7 +77,7 @@ def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:
     live = {buyer: cell.row for buyer, cell in row.parts.items() if isinstance(cell.row, BuyerContribution)}
     moved_to, left_at = _departures(row)
     said = {part.opted for part in live.values()} | {part.opted for part in held}
-    if any(isinstance(cell.row, ContributionExcluded) and cell.row.opted is False for cell in row.parts.values()):
+    if row.out or any(isinstance(cell.row, ContributionExcluded) and cell.row.opted is False for cell in row.parts.values()):
         # An exclusion holds back no opt-out, and no more than that counts of it.
         said.add(False)
     if held or held_code(row, mapping) is not None:
@@ -102,7 +105,7 @@ def _departures(row: ContactRow) -> tuple[tuple[str, ...], bytes]:
         match cell.row:
             case AddressLeft(moved_to=str(email), left_at=at, earlier=earlier):
                 found.append((at, cell.position, (*earlier, email)))
-            case BuyerContribution(moved_to=emails, left_at=at):
+            case BuyerContribution(moved_to=emails, left_at=at) | ContributionExcluded(moved_to=emails, left_at=at):
                 found.append((at, cell.position, emails))
     in_order = [email for *_, emails in sorted(found) for email in emails]
     return tuple(reversed(dict.fromkeys(reversed(in_order)))), max((at for at, *_ in found), default=b"")

@@ -22,6 +22,7 @@ from streams.messages.changes import (
     BuyerContribution,
     Change,
     ChangeKind,
+    ContributionExcluded,
     CreditedOrder,
     RecipientsQuery,
     RecipientsReply,
@@ -77,6 +78,8 @@ def _scrubbed_row(row: T, erased: Erased) -> T:
             first, last = (_name(name, erased) for name in (row.first_name, row.last_name))
             account, moved_to = _text(row.account, erased), _others(row.moved_to, erased)
             return _with(row, first_name=first, last_name=last, account=account, moved_to=moved_to)
+        case ContributionExcluded(moved_to=moved_to):
+            return _with(row, moved_to=_others(moved_to, erased))
         case AddressLeft(moved_to=to, earlier=earlier):
             return _with(row, moved_to=None if to is not None and erased(to) else to, earlier=_others(earlier, erased))
     return row

@@ -184,9 +184,15 @@ class ContributionHeld(_Message, frozen=True, tag=40):
 
 
 class ContributionExcluded(_Message, frozen=True, tag=41):
-    """A buyer has the address, but the mapping excludes one or the other: it shows nothing. Opt-outs count all the same."""
+    """A buyer has the address, but the mapping excludes one or the other: it shows nothing. Opt-outs count all the same.
+
+    ``moved_to`` and ``left_at``, as in :class:`BuyerContribution`: of those who left it to others of the
+    same buyer.
+    """
 
     opted: bool | None
+    moved_to: tuple[str, ...] = ()
+    left_at: bytes = b""
 
 
 class DesiredContact(_Message, frozen=True, tag=26):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.capture import rows
 from streams.messages.changes import ChangeKind
 from tests.agents.memory import interleaved
 from tests.agents.pipeline import ANN, BOB, EVE, LOOKUP, TOPICS, Pipeline, Step, change, customer, house_person, person
@@ -61,6 +62,17 @@ def test_who_changes_account_and_address_is_followed(pipeline: Pipeline) -> None
     pipeline.pump(*SHARED[:-1]).pump(person(1, 2, EVE, at=2, former=1))
     assert pipeline.content().keys() == {EVE}
     assert moved_to(pipeline, ANN) == (EVE,)
+
+
+def test_who_leaves_an_excluded_address_to_a_colleague_is_followed(pipeline: Pipeline) -> None:
+    there = rows.Contact((), None, None, None, excluded=(ANN,))
+    pipeline.pump(customer(1), *([change(TOPICS.buyers, ChangeKind.CONTACT, "c1", pk, there, 1)] for pk in (1, 2, 3)))
+    pipeline.pump(person(2, 1, BOB, at=3))
+    assert moved_to(pipeline, ANN) == (BOB,)
+    pipeline.pump(person(1, 1, EVE, at=2))
+    assert moved_to(pipeline, ANN) == (EVE, BOB), "in the order in which they left"
+    pipeline.pump(person(3, 1, at=4))
+    assert moved_to(pipeline, ANN) == (EVE, BOB)
 
 
 def test_who_changes_account_alone_went_nowhere(pipeline: Pipeline) -> None:

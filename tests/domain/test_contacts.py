@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from streams.domain import contact_projection
 from streams.domain.buyers import ERASED
-from streams.domain.contact_projection import ContactRow, ranked
+from streams.domain.contact_projection import MOST_BUYERS, ContactRow, ranked
 from streams.domain.totals import combined
 from streams.domain.versioned import version_bytes
 from streams.mapping import load_mapping
@@ -246,6 +246,17 @@ def test_everybody_who_left_is_named_also_while_others_stay() -> None:
 def test_one_who_left_says_nothing_about_consent() -> None:
     row = held({"c1": part(opted=True), "c2": AddressLeft(None)})
     assert contact_projection.desired(row, MAPPING).opted is True
+
+
+@pytest.mark.parametrize("place", [0, 250, 500])
+def test_an_opt_out_counts_whichever_of_too_many_buyers_says_it(place: int) -> None:
+    row = ContactRow()
+    for number in range(MOST_BUYERS + 1):
+        contact_projection.apply(row, published(f"c{number}", part(opted=False if number == place else None)))
+    assert len(row.parts) == MOST_BUYERS
+    assert contact_projection.desired(row, MAPPING).opted is False
+    contact_projection.apply(row, published("c501", part(opted=None)))
+    assert contact_projection.desired(row, MAPPING).opted is False
 
 
 def test_clearing_names_every_field_of_ours_that_nobody_else_fills() -> None:
