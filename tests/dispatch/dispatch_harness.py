@@ -249,9 +249,11 @@ class Site:
             self.change(ChangeKind.DESIRED_CATALOGUE, str(variant), str(variant), self._wanted(str(variant), name), lane)
         )
 
-    def credit(self, number: int, email: str = ANN, name: str | None = None, lane: Lane = Lane.LIVE) -> None:
-        """A credit note should be told."""
-        row = DesiredFollowUp(name or f"C{number}", self.now, Decimal("9.5"), "GBP")
+    def credit(
+        self, number: int, email: str = ANN, name: str | None = None, lane: Lane = Lane.LIVE, *, at: int | None = None
+    ) -> None:
+        """A credit note should be told; it is of that time (epoch s), or of now."""
+        row = DesiredFollowUp(name or f"C{number}", self.now if at is None else at, Decimal("9.5"), "GBP")
         self.publish(self.change(ChangeKind.DESIRED_FOLLOW_UP, email, number, row, lane))
 
     def erase(self, email: str = ANN) -> None:

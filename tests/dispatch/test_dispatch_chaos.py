@@ -8,7 +8,7 @@ import pytest
 
 from streams.core.lanes import Lane
 from streams.mapping.delivery import RefundEvent
-from tests.dispatch.dispatch_harness import Site, contact_task, on_site
+from tests.dispatch.dispatch_harness import DAY, Site, contact_task, on_site
 
 PEOPLE = [f"p{number:02}@example.com" for number in range(25)]
 FAULTS = {
@@ -75,7 +75,8 @@ class Shop:
         self.site.record(key, text, email, self.rng.choice(list(Lane)))
 
     def credit(self, email: str) -> None:
-        self.site.credit(len(self.credits), email)
+        # None is from before we created its contact: such a one would have no follow-up.
+        self.site.credit(len(self.credits), email, at=self.site.now + DAY)
         self.credits.append(email)
 
     def rush(self, _email: str) -> None:
