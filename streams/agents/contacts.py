@@ -108,7 +108,9 @@ class ContactsHandler:
             wanted = contact_projection.desired(row, self._mapping)
             position = version_bytes(row.version)
             unit.emit(self._topics.desired, DesiredContactChange(address, 0, position, item.lane, item.caused_at, wanted))
-            projected = row.projected if wanted.held else wanted.fields is not None
+            # That an address is shared is known, and makes it nobody's; what a buyer of it is worth may not be known yet.
+            undecided = wanted.held and row.held is None
+            projected = row.projected if undecided else wanted.fields is not None
             if row.asked and (item.again or projected != row.projected):
                 sweep = RecipientsSweep(())
                 item.sweeps.append(RecipientsSweepChange(address, 0, b"", item.lane, item.caused_at, sweep))

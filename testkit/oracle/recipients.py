@@ -3,7 +3,7 @@
 from streams.mapping import Mapping
 from testkit.oracle.addresses import addresses
 from testkit.oracle.credits import credited_orders
-from testkit.oracle.exclusions import EXCLUDED, without_excluded
+from testkit.oracle.exclusions import EXCLUDED, shared_addresses, without_excluded
 from testkit.oracle.expected_contacts import customer_addresses, expected_contacts
 from testkit.oracle.frozen import History, thawed
 from testkit.oracle.order_facts import LiveOrder, classified, line_owners, without_record
@@ -41,7 +41,8 @@ def orders_of_nobody(tables: Tables, mapping: Mapping, history: History | None =
 
 
 def _of_themselves(tables: Tables, mapping: Mapping, live: list[LiveOrder]) -> dict[LiveOrder, str | None]:
-    of_customers, everybody = customer_addresses(tables, mapping), expected_contacts(tables, mapping).keys()
+    of_customers = customer_addresses(tables, mapping)
+    everybody = expected_contacts(tables, mapping).keys() - shared_addresses(of_customers.values(), mapping)
     people = _people(tables, mapping)
     found: dict[LiveOrder, str | None] = {}
     for order in live:

@@ -188,6 +188,18 @@ def test_an_address_that_becomes_shared_keeps_what_was_delivered_but_for_an_opt_
     assert (pipeline.desired[EVE][1].fields, opted(pipeline, EVE)) == (before, False)
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_a_shared_address_is_nobodys_on_another_accounts_order_however_it_came_to_be_shared(together: bool) -> None:
+    pipeline = Pipeline().pump(LOOKUP, customer(9, ANN), header(10, 9), total(10), detail(10, EVE))
+    steps = [customer(number, EVE) for number in range(1, 6)]
+    for batch in [steps] if together else [[step] for step in steps]:
+        pipeline.pump(*batch)
+    assert not pipeline.records()
+    assert pipeline.orders.held.counts() == {"recipient_unknown": 1}
+    pipeline.pump(customer(5, BOB, at=2))
+    assert pipeline.records().keys() == {(EVE, "SO10")}
+
+
 def test_guests_with_one_address_are_one_person_however_many() -> None:
     steps = [step for number in range(10, 20) for step in (header(number, HOUSE), total(number), detail(number, ANN))]
     pipeline = Pipeline().pump(LOOKUP, *steps)

@@ -103,6 +103,14 @@ def test_an_opt_out_of_what_is_excluded_counts() -> None:
     assert RELAY not in {one.whom for one in compare(found, left, mapping, preexisting=(RELAY,))}
 
 
+def test_an_address_of_five_accounts_is_nobodys_on_another_accounts_order() -> None:
+    rows = [row for key in range(10, 15) for row in (customer(key), contact(key, key, ANN))]
+    rows += [customer(20), contact(20, 20, BOB), *order(5, 20, email=ANN)]
+    assert not expected(*rows).orders
+    assert orders_of_nobody(tables(*rows), site()) == 1
+    assert orders_of_nobody(tables(*rows[2:]), site()) == 0
+
+
 def test_of_an_address_of_five_accounts_only_the_consent_is_known() -> None:
     mapping = with_consent()
     rows = [row for key in range(10, 15) for row in (customer(key), contact(key, key, ANN, cc_marketing_opt_in="0"))]
