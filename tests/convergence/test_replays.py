@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
 from random import Random
+from signal import SIGKILL
 from typing import Any
 
 import httpx
@@ -56,13 +58,17 @@ async def test_any_replay_beside_live_traffic_and_kills_leaves_nothing_different
             await running.start_worker(role)
         feeding = asyncio.create_task(simulate(running, seed=70 + seed, customers=25, orders=60, duplicates=0.1, rate=80))
         while not feeding.done():
-            process = await start(running, "replay", "records", *selection(rng), "--json")
+            selected, ends = selection(rng), {0}
+            process = await start(running, "replay", "records", *selected, "--json")
             if rng.random() < 0.3:
                 await asyncio.sleep(rng.uniform(0.8, 2.0))
-                process.kill()
+                with suppress(ProcessLookupError):  # it may have ended
+                    process.kill()
+                ends.add(-SIGKILL)
             elif rng.random() < 0.3:
                 await running.kill(rng.choice(list(Role)).value)
-            await process.communicate()
+            _, problems = await process.communicate()
+            assert process.returncode in ends, f"seed {seed}: {selected}: {problems.decode()}"
         await feeding
         await running.settled()
         differences, *_ = verdict(running)
