@@ -6,6 +6,7 @@ work whose consequences are not durable.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -51,6 +52,7 @@ class BatchProducer:
             max_request_size=settings.topic_max_bytes,
             request_timeout_ms=30_000,
         )
+        self._turns: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def __aenter__(self) -> Self:
         await self._producer.start()
@@ -104,5 +106,9 @@ class BatchProducer:
         await self._producer.send_and_wait(topic, value=value, key=key, partition=partition, headers=headers)
 
     async def _submit(self, batch: object, topic: str, partition: int) -> "asyncio.Future[object]":
-        future: asyncio.Future[object] = await self._producer.send_batch(batch, topic, partition=partition)
+        # One at a time: aiokafka wakes all that wait for a partition whenever a batch of it is sent, and at each waking takes
+        # the time since their call off what is left (0.14.0, MessageAccumulator.add_batch). Among many, the last would give
+        # up, and the worker end, within seconds.
+        async with self._turns[topic, partition]:
+            future: asyncio.Future[object] = await self._producer.send_batch(batch, topic, partition=partition)
         return future

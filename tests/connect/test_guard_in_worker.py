@@ -59,7 +59,7 @@ async def test_without_an_address_there_is_no_guard(site: Site, broker: Path, tm
     async with stack(site, broker, tmp_path, OWDD_CONNECT_URL="") as made:
         await made.start_worker(Role.INGEST)
         samples = await until(made, lambda found: any(name == "owdd_consumer_lag_records" for name, _ in found))
-        assert not [name for name, _ in samples if name.startswith(("owdd_connect", "owdd_capture"))]
+        assert not [name for name, _ in samples if name.startswith(("owdd_connect", "owdd_capture_"))]
 
 
 async def test_of_two_ingest_workers_one_leads_and_the_other_takes_over(site: Site, broker: Path, tmp_path: Path) -> None:
