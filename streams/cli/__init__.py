@@ -34,14 +34,11 @@ _OWN = commands(
     state=("streams.cli.state:app", "State of the workers."),
     doctor=(
         "streams.cli.doctor:doctor",
-        (
-            "Look at everything that a deployment needs: each line is ok, warn or fail, with the fix and the command. "
-            "Changes nothing."
-        ),
+        "Look at everything that a deployment needs: ok, warn or fail, with the fix.",
     ),
     audit=(
         "streams.cli.audit:audit",
-        "Look for what is wrong in the ERP's data, in the captured topics alone. Workers may run; nothing is changed.",
+        "Look for what is wrong in the ERP's data, in the captured topics alone.",
     ),
     dlq=("streams.cli.dlq:app", "Dead letters and parked deliveries: list, retry, drop."),
     pause=(

@@ -12,8 +12,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from streams.core.clock import SystemClock
 from streams.kafka.producer import BatchProducer
 from streams.kafka.topics import agents_app, tables
+from streams.mapping import load_mapping
 from streams.messages.topics import Topics
 from streams.observability.lag import partition_lags
+from streams.operations.site_setup import accept_mapping
 from streams.operations.state_check import Compared, check_state
 from streams.worker import Role
 from testkit.demo.stack import LocalStack
@@ -27,6 +29,8 @@ _KEYS, _VERSIONS, _PARTITIONS = 10_000, 4, 4
 async def test_a_lost_state_comes_back_whole_while_another_worker_joins_and_leaves(tmp_path: Path, broker: Path) -> None:
     rng = Random(7)
     async with stack(tmp_path, broker, "storm", partitions=_PARTITIONS) as running:
+        # As a worker that had built this state would have noted.
+        await accept_mapping(running.settings, load_mapping(running.mapping), SystemClock())
         await fill(running)
         await running.start_worker(Role.INGEST)
         await running.start_worker(Role.AGENTS, name="lost", wait=False)
