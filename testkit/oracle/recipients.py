@@ -1,8 +1,11 @@
 """Whose contact a live order or credit note belongs to (delivery rules §2)."""
 
+from collections.abc import Collection
+
 from streams.mapping import Mapping
 from testkit.oracle.addresses import addresses
 from testkit.oracle.credits import credited_orders
+from testkit.oracle.erasure import without
 from testkit.oracle.exclusions import EXCLUDED, shared_addresses, without_excluded
 from testkit.oracle.expected_contacts import customer_addresses, expected_contacts
 from testkit.oracle.frozen import History, thawed
@@ -24,11 +27,12 @@ def recipients(tables: Tables, mapping: Mapping, live: list[LiveOrder]) -> dict[
     return found
 
 
-def orders_of_nobody(tables: Tables, mapping: Mapping, history: History | None = None) -> int:
-    """How many orders have no record because nobody has the address that is on them."""
+def orders_of_nobody(tables: Tables, mapping: Mapping, history: History | None = None, erased: Collection[str] = ()) -> int:
+    """How many orders have no record because nobody has the address that is on them; nobody has one of ``erased``."""
     if mapping.delivery.orders is None:
         return 0
-    tables = without_excluded(thawed(tables, history or {}, mapping), mapping)
+    gone = frozenset(address.strip().lower() for address in erased)
+    tables = without_excluded(without(thawed(tables, history or {}, mapping), mapping, gone), mapping)
     found = _of_themselves(tables, mapping, classified(tables, mapping)[0])
     return sum(
         address is None

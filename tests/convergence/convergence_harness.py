@@ -40,7 +40,7 @@ async def held(running: LocalStack) -> dict[str, int]:
 def expected_held_of(truth: Truth, mapping: Mapping) -> dict[str, int]:
     """Held documents by reason, as the oracle counts them; of buyers it counts none."""
     unpriced = priced_on_application(truth.tables, mapping, truth.history)
-    nobodys = orders_of_nobody(truth.tables, mapping, truth.history)
+    nobodys = orders_of_nobody(truth.tables, mapping, truth.history, truth.erased)
     more = Counter(price_on_application=unpriced, recipient_unknown=nobodys)
     return dict(+(expected_held(truth.tables, mapping, truth.history) + more))
 
