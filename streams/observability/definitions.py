@@ -4,6 +4,7 @@ A definition is an attribute of a group (``flow_metrics.py`` and its neighbours)
 ``docs/metrics.md`` is written; on an instance of :class:`streams.observability.metrics.Metrics` it is the metric.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Final, Generic, Literal, TypeAlias, TypeVar, overload
 
@@ -59,7 +60,7 @@ M = TypeVar("M", Counter, Gauge, Histogram)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Definition(Generic[M]):
+class Definition(ABC, Generic[M]):
     """One metric.
 
     Attributes:
@@ -85,9 +86,9 @@ class Definition(Generic[M]):
         """What Prometheus shows beside it."""
         return f"{self.meaning} {self.action}".rstrip()
 
+    @abstractmethod
     def create(self, registry: CollectorRegistry) -> M:
         """The metric itself, registered in ``registry``."""
-        raise NotImplementedError
 
     @overload
     def __get__(self, instance: None, owner: object) -> "Definition[M]": ...

@@ -109,7 +109,7 @@ def _arguments(pid: int) -> list[bytes]:
     for _ in range(_LOOKS):
         if found := file.read_bytes():
             return found.split(b"\0")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(_POLL_SECONDS)  # another process: its command line can only be looked at again
     return []
 
 
