@@ -54,8 +54,9 @@ async def check_setup(settings: Settings, mapping: Mapping, clock: Clock) -> Non
         _check_formats(before)
         _check_mapping(settings, before, now)
     elif stored:
-        reason = f"{_some(stored)}: rows of a release before 0.2.0, whose format is not known"
-        raise RefusedError(reason, where="Kafka", remedy=_REBUILD)
+        # A release before 0.2.0 wrote them, or topic setup was emptied: nobody knows with which mapping they were built.
+        reason = f"there are rows in {_some(stored)}, but topic setup has no mapping and format for them"
+        raise RefusedError(reason, where="Kafka", remedy=f"{_REBUILD}; {_ACCEPT}")
     if key is not None:
         _check_key(settings, key, digester)
     entries: list[tuple[bytes, bytes]] = []
@@ -152,11 +153,12 @@ def _check_mapping(settings: Settings, before: StateSetup, now: StateSetup) -> N
         return
     file = f"OWDD_MAPPING {settings.mapping}" if settings.mapping else "OWDD_MAPPING"
     reason = f"state was built with another mapping: {_some(changed)} changed"
-    remedy = f"{_REBUILD}; or take the change back; 'owdd state accept' goes on with rows as the old mapping read them"
+    remedy = f"{_REBUILD}; or take the change back; {_ACCEPT}"
     raise RefusedError(reason, where=file, remedy=remedy)
 
 
 _REBUILD = "Rebuild: 'owdd topics clear --execute', a higher OWDD_APP_VERSION, 'owdd topics apply --execute'"
+_ACCEPT = "'owdd state accept' goes on with rows as the old mapping read them"
 
 
 def _rebuilt_for(before: dict[str, str], now: dict[str, str]) -> list[str]:

@@ -13,6 +13,7 @@ _MAPPED = {"OWDD_MAPPING": "<directory>/mapping.yaml"}
 _REAL = {"OWDD_DOTDIGITAL_URL": "auto", "OWDD_DOTDIGITAL_USER": "apiuser-1@apiconnector.com", "OWDD_HASH_KEY": "k" * 32}
 _SASL = {"OWDD_KAFKA_PROTOCOL": "SASL_SSL"}
 _REBUILD = "Rebuild: 'owdd topics clear --execute', a higher OWDD_APP_VERSION, 'owdd topics apply --execute'"
+_ACCEPT = "'owdd state accept' goes on with rows as the old mapping read them"
 INVALID, REFUSED, UNREACHABLE = ExitCode.INVALID, ExitCode.REFUSED, ExitCode.UNREACHABLE
 
 TABLE = (
@@ -270,7 +271,7 @@ TABLE = (
         "state was built with another mapping",
         REFUSED,
         "OWDD_MAPPING <directory>/mapping.yaml: state was built with another mapping: house_accounts, products.category.key, products.category.name and <count> more "
-        f"changed. {_REBUILD}; or take the change back; 'owdd state accept' goes on with rows as the old mapping read them",
+        f"changed. {_REBUILD}; or take the change back; {_ACCEPT}",
         _MAPPED,
         ("run", "--only=agents"),
         mapping(lambda data: data.update(house_accounts=[7], products=None)),
@@ -295,7 +296,7 @@ TABLE = (
     WrongSetup(
         "state was written by a release that noted no set-up",
         REFUSED,
-        f"Kafka: <changelogs>: rows of a release before 0.2.0, whose format is not known. {_REBUILD}",
+        f"Kafka: there are rows in <changelogs>, but topic setup has no mapping and format for them. {_REBUILD}; {_ACCEPT}",
         {"OWDD_APP_VERSION": "4"},
         ("run", "--only=agents"),
         needs="state",
