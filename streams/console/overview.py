@@ -85,7 +85,7 @@ class Overview:
         status, day, items, present = await asyncio.gather(
             read_status(self._settings, self._mapping, changelogs=False),
             day_counts(self._settings, self._mapping),
-            set_aside(self._settings, None if self._stories is None else self._stories.state, gaps),
+            set_aside(self._settings, self._mapping, None if self._stories is None else self._stories.state, gaps),
             self._present(gaps),
         )
         return Snapshot(time.time_ns() // 1_000_000, status, day, items, present, gaps)

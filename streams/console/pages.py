@@ -103,7 +103,13 @@ class Pages:
             return self._problem(request, 503, "There are no numbers yet.", self._overview.error or "They are being read.")
         chosen = SetAsideFilter.of(request.query_params)
         return self._render(
-            "set-aside.html", request, now=_now(), found=found, filter=chosen, groups=chosen.groups(found.items, _now())
+            "set-aside.html",
+            request,
+            now=_now(),
+            found=found,
+            filter=chosen,
+            groups=chosen.groups(found.items, _now()),
+            error=self._overview.error,
         )
 
     async def _search_form(self, request: Request, _: str) -> Response:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from streams.mapping import Mapping
+from streams.messages.contracts import AGENTS, Participant
 from streams.operations.code_meanings import Kind, command, meaning
 from streams.operations.dlq_entry import DeadLetterEntry
 from streams.operations.dlq_filter import Filter
@@ -42,7 +44,7 @@ class SetAsideItem:
     contact: str = ""
 
 
-async def set_aside(settings: Settings, state: StateClient | None, gaps: list[str]) -> list[SetAsideItem]:
+async def set_aside(settings: Settings, mapping: Mapping, state: StateClient | None, gaps: list[str]) -> list[SetAsideItem]:
     """All of it, the oldest first. Held documents come from the workers through ``state``.
 
     What cannot be read is added to ``gaps``.
@@ -51,7 +53,7 @@ async def set_aside(settings: Settings, state: StateClient | None, gaps: list[st
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     found = [_of_entry(entry) for entry in await DeadLetterStore(settings).entries(Filter())]
-    found += [_of_document(document) for document in await _held(settings, state, gaps)]
+    found += [_of_document(document) for document in await _held(settings, _tables(mapping), state, gaps)]
     found += [
         _item("removals", held.kind.value, f"{held.kind.value} of {held.present:,}", held.since, count=held.count)
         for held in await held_removals(settings)
@@ -59,7 +61,12 @@ async def set_aside(settings: Settings, state: StateClient | None, gaps: list[st
     return sorted(found, key=lambda item: item.since)
 
 
-async def _held(settings: Settings, state: StateClient | None, gaps: list[str]) -> list[HeldDocument]:
+def _tables(mapping: Mapping) -> list[str]:
+    """The stages that may hold documents; that of products only where there are some."""
+    return [stage.value for stage in AGENTS if stage is not Participant.PRODUCTS or mapping.products is not None]
+
+
+async def _held(settings: Settings, tables: list[str], state: StateClient | None, gaps: list[str]) -> list[HeldDocument]:
     if state is None:
         gaps.append("Held documents: no workers are named. 'owdd state held' reads them from Kafka.")
         return []
@@ -68,14 +75,11 @@ async def _held(settings: Settings, state: StateClient | None, gaps: list[str]) 
     except StateUnavailableError as error:
         gaps.append(f"Held documents: {error}.")
         return []
-    gaps += [f"Held documents of {missing} are not known: no worker has them open." for missing in replies.missing(_TABLES)]
+    gaps += [f"Held documents of {missing} are not known: no worker has them open." for missing in replies.missing(tables)]
     parts = replies.every(0, HeldReply)
     if any(part.more for part in parts):
         gaps.append("There are more held documents than are shown: see 'owdd state held'.")
     return list(_documents(settings, parts))
-
-
-_TABLES = ["orders", "buyers", "contacts"]
 
 
 def _documents(settings: Settings, parts: list[HeldReply]) -> Iterator[HeldDocument]:

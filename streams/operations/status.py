@@ -92,6 +92,12 @@ class Capture:
     row: float | None = None
     connector: float | None = None
 
+    @property
+    def remarks(self) -> list[str]:
+        """Of which heartbeat it is not known that it goes on; empty: both do."""
+        beats = (("database", self.row), ("connector", self.connector))
+        return [f"{_beat(name, seconds)}: see 'owdd connectors status'." for name, seconds in beats if _late(seconds)]
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -124,13 +130,21 @@ class Status:
             yield f"Writes to Dotdigital are paused by {self.writes.by}: see 'owdd resume'."
         if self.oldest_undelivered > LATE_SECONDS:
             yield f"The oldest waiting change is {age(self.oldest_undelivered)} old: see 'owdd lag'."
-        if self.capture.row is not None and self.capture.row > OVERDUE_SECONDS:
-            yield f"The database's heartbeat is {age(self.capture.row)} old: see 'owdd connectors status'."
+        yield from self.capture.remarks
         if self.workers.unreachable:
             yield f"Workers that do not answer: {', '.join(self.workers.unreachable)}. Their part of the numbers is missing."
         for name, text in _REMARKS.items():
             if count := sum(getattr(self.set_aside, name).values()):
                 yield text.format(f"{count:,}")
+
+
+def _late(seconds: float | None) -> bool:
+    # Retention empties the topics a week after capture stopped: none is no better than an old one.
+    return seconds is None or seconds > OVERDUE_SECONDS
+
+
+def _beat(name: str, seconds: float | None) -> str:
+    return f"Kafka has no heartbeat of the {name}" if seconds is None else f"The {name}'s heartbeat is {age(seconds)} old"
 
 
 _REMARKS = {
