@@ -20,6 +20,9 @@ from streams.settings import Settings
 
 _EVERY_SECONDS = 15.0
 _FIRST_SECONDS = 8.0
+_TAKE_SECONDS = 45.0
+_OLD_MS = 90_000
+"""The age of numbers that cannot be the newest: reading them takes at most 45 s, and begins 15 s after the last."""
 
 log = structlog.get_logger()
 
@@ -53,7 +56,9 @@ class Overview:
 
     @property
     def error(self) -> str | None:
-        """Why the newest attempt failed; None: it did not."""
+        """Why the newest numbers are not those of now; None: they are."""
+        if self._error is None and self._snapshot is not None and _now() - self._snapshot.at > _OLD_MS:
+            return "nothing was read for more than a minute"
         return self._error
 
     async def latest(self) -> Snapshot | None:
@@ -71,14 +76,21 @@ class Overview:
         """Read until stopped. An error is shown and logged, and the next attempt comes all the same."""
         while not self._stopping.is_set():
             try:
-                self._snapshot, self._error = await self._take(), None
+                async with asyncio.timeout(_TAKE_SECONDS):
+                    self._snapshot, self._error = await self._take(), None
             except (KafkaError, TimeoutError, OwddError, OSError) as error:
-                self._error = f"{type(error).__name__}: {error}"
-                log.warning("console could not read the state of the pipeline", error=type(error).__name__)
+                self._fail(error, f"{type(error).__name__}: {error}")
+            except Exception as error:  # noqa: BLE001 - one odd record must not end the reading for good
+                # Its text may hold a part of the record.
+                self._fail(error, type(error).__name__)
             self._read.set()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_EVERY_SECONDS):
                     await self._stopping.wait()
+
+    def _fail(self, error: Exception, shown: str) -> None:
+        self._error = shown
+        log.warning("console could not read the state of the pipeline", error=type(error).__name__)
 
     async def _take(self) -> Snapshot:
         gaps: list[str] = []
@@ -88,7 +100,7 @@ class Overview:
             set_aside(self._settings, self._mapping, None if self._stories is None else self._stories.state, gaps),
             self._present(gaps),
         )
-        return Snapshot(time.time_ns() // 1_000_000, status, day, items, present, gaps)
+        return Snapshot(_now(), status, day, items, present, gaps)
 
     async def _present(self, gaps: list[str]) -> dict[str, int] | None:
         if self._stories is None:
@@ -105,3 +117,7 @@ class Overview:
             for kind, count in reply.counts.items():
                 found[kind] = found.get(kind, 0) + count
         return found
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

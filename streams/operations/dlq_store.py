@@ -72,7 +72,11 @@ class DeadLetterStore:
     async def _done(self) -> dict[str, str]:
         done: dict[str, str] = {}
         async for record in read_topic(self._kafka, self._audit, self._partitions):
-            entry = read_audit(record.value)
+            try:
+                entry = read_audit(record.value or b"")
+            except msgspec.MsgspecError:
+                # Written by another release or program: what it says of other entries is not lost with it.
+                continue
             if isinstance(entry, OperatorAction):
                 done.update(dict.fromkeys(entry.places, entry.action))
         return done

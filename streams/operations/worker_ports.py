@@ -5,8 +5,10 @@ import socket
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import httpx
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from streams.settings import Settings
@@ -15,16 +17,20 @@ _CONNECT_SECONDS = 1.0
 _ANSWER_SECONDS = 10.0
 
 
+Samples: TypeAlias = dict[str, dict[tuple[tuple[str, str], ...], list[float]]]
+"""Values by name, then by labels."""
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerMetrics:
     """Samples of all workers that answered.
 
     Attributes:
         samples: values by name, then by labels; of one name and labels those of every worker.
-        unreachable: addresses that did not answer.
+        unreachable: addresses that did not answer, or not as a worker does.
     """
 
-    samples: dict[str, dict[tuple[tuple[str, str], ...], list[float]]] = field(default_factory=dict)
+    samples: Samples = field(default_factory=dict)
     unreachable: tuple[str, ...] = ()
 
     def summed(self, name: str, label: str) -> dict[str, float]:
@@ -81,18 +87,19 @@ async def worker_metrics(settings: Settings) -> WorkerMetrics | None:
     return WorkerMetrics(_samples(page for page in pages if page is not None), silent)
 
 
-async def _page(client: httpx.AsyncClient, address: str) -> str | None:
+async def _page(client: httpx.AsyncClient, address: str) -> list[Metric] | None:
     try:
         response = await client.get(f"{address}/metrics")
-    except httpx.HTTPError:
+        return list(text_string_to_metric_families(response.text)) if response.is_success else None
+    except (httpx.HTTPError, ValueError, LookupError):
+        # Nobody is there, or another program, whose page the parser cannot read.
         return None
-    return response.text if response.is_success else None
 
 
-def _samples(pages: Iterable[str]) -> dict[str, dict[tuple[tuple[str, str], ...], list[float]]]:
-    found: dict[str, dict[tuple[tuple[str, str], ...], list[float]]] = defaultdict(lambda: defaultdict(list))
+def _samples(pages: Iterable[list[Metric]]) -> Samples:
+    found: Samples = defaultdict(lambda: defaultdict(list))
     for page in pages:
-        for family in text_string_to_metric_families(page):
+        for family in page:
             for sample in family.samples:
                 found[sample.name][tuple(sorted(sample.labels.items()))].append(sample.value)
     return found
