@@ -90,14 +90,19 @@ async def test_what_a_person_releases_goes_and_counts_no_more(site: Site) -> Non
     assert left(site, MANY) == len(MANY) - len(LOTS) - 10
 
 
-@on_site(settings=MINUTE)
-async def test_what_a_person_discards_stays_until_orderwise_wants_something_else(site: Site) -> None:
+async def lots_discarded(site: Site) -> None:
+    """Of many contacts lots were to leave, and a person discarded that."""
     await filled(site, *MANY)
     for email in LOTS:
         site.want(email, None)
     await site.until(lambda: shown(site))
     decide(site, RemovalKind.CONTACTS, released=False)
     await site.until(lambda: not shown(site))
+
+
+@on_site(settings=MINUTE)
+async def test_what_a_person_discards_stays_until_orderwise_wants_something_else(site: Site) -> None:
+    await lots_discarded(site)
     await site.restart()
     await site.pass_(3600)
     assert left(site, LOTS) == len(LOTS)
@@ -143,12 +148,7 @@ async def test_held_removals_whose_cause_is_taken_back_are_discarded_by_themselv
 
 @on_site(settings=MINUTE)
 async def test_what_is_wanted_again_after_it_was_discarded_lets_no_later_removals_slip_through(site: Site) -> None:
-    await filled(site, *MANY)
-    for email in LOTS:
-        site.want(email, None)
-    await site.until(lambda: shown(site))
-    decide(site, RemovalKind.CONTACTS, released=False)
-    await site.until(lambda: not shown(site))
+    await lots_discarded(site)
     others = MANY[len(LOTS) : 2 * len(LOTS)]
     for email in others:
         site.want(email, None)
