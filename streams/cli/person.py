@@ -21,6 +21,7 @@ from streams.mapping import Mapping
 from streams.messages.audit import PersonExported
 from streams.messages.audit_log import AuditLog
 from streams.operations.person_export import PersonExport, Progress
+from streams.operations.site_setup import check_erasure_key
 from streams.settings import Settings
 
 app = command_group("What we hold of one person.")
@@ -61,6 +62,8 @@ def export(
 
 
 async def _export(settings: Settings, mapping: Mapping, email: str, by: str, progress: Progress) -> dict[str, Any]:
+    # With another key the entry would name nobody, and no erasure would be found.
+    await check_erasure_key(settings)
     digest = Digester(*settings.erasure_keys)(email).hex()
     async with BatchProducer(settings) as producer:
         # First of all: nobody sees the data without a trace.

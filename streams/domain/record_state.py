@@ -37,7 +37,8 @@ class RecordDeliveryState(msgspec.Struct, array_like=True, gc=False):
     ``source`` is the order or variant that can publish ``content`` again. ``outcome_unknown``: a call was made and its outcome
     is not known. ``moved``: the record must go because its source has another one now. ``successor``: the key of that one, if
     it is at the same contact, and must be stored before this one goes; ``former``: the keys that wait for this one. ``events``:
-    offsets of its newest delivery events, for people who ask.
+    offsets of its newest delivery events, for people who ask. ``wanted_again``: the content was published once more
+    since a call was answered, perhaps because its key had become free.
     """
 
     position: bytes = b""
@@ -53,6 +54,7 @@ class RecordDeliveryState(msgspec.Struct, array_like=True, gc=False):
     successor: str = ""
     former: tuple[str, ...] = ()
     events: tuple[int, ...] = ()
+    wanted_again: bool = False
 
     @property
     def dirty(self) -> bool:
@@ -109,7 +111,8 @@ def set_desired_record(row: RecordDeliveryState, wanted: DesiredRecord | None, p
         return False
     row.position, row.source, row.moved = position, source, wanted is not None and wanted.moved
     row.successor = "" if wanted is None else wanted.successor
-    row.hash = digest_of(content) if content else GONE
+    former, row.hash = row.hash, digest_of(content) if content else GONE
+    row.wanted_again = row.hash == former
     if row.hash != row.parked or row.code == KEY_CLASH:
         # Its order speaks again, perhaps because the key is free by now.
         row.parked, row.code = None, None
@@ -130,9 +133,12 @@ def apply_record_result(row: RecordDeliveryState, event: TaskEvent) -> None:
     """
     match event:
         case TaskParked():
-            # The refusal of content that nobody wants any more parks nothing.
-            if event.digest == row.hash:
+            # The refusal of content that nobody wants any more parks nothing. Nor does a clash of keys that was answered after
+            # its order had spoken again: an import's report may come long after the key has become free.
+            overtaken = event.code == KEY_CLASH and row.wanted_again
+            if event.digest == row.hash and not overtaken:
                 row.parked, row.code = event.digest, event.code
+            row.wanted_again = False
             return
         case RecordStored():
             row.delivered = event.digest
@@ -140,7 +146,7 @@ def apply_record_result(row: RecordDeliveryState, event: TaskEvent) -> None:
             row.delivered = None
         case _:
             raise TypeError(f"a record cannot be {event.outcome}")
-    row.outcome_unknown = False
+    row.outcome_unknown = row.wanted_again = False
     if not row.dirty:
         row.content = None
 

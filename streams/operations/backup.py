@@ -4,7 +4,7 @@ That is the outbox (what was delivered, created by us, followed up), who was era
 what state was built with. Joins and topics between the stages are left out: a new snapshot brings them back.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -37,11 +37,13 @@ from streams.operations.backup_files import (
     write_manifest,
 )
 from streams.operations.rebuild import require_idle
+from streams.operations.site_setup import check_erasure_key
 from streams.settings import Settings
 
 _SAME_OFFSETS: Final = ("audit", "dead_letters", "parked")
 """Audit entries name dead letters, and seals name entries, by their offsets: these must be the same again."""
-_LATEST: Final = ("erasures", "setup", "controls", "removals", Participant.OUTBOX.value)
+_SETUP: Final = "setup"
+_LATEST: Final = ("erasures", _SETUP, "controls", "removals", Participant.OUTBOX.value)
 _UNREAD: Final = ("deliveries", "retries")
 """Of these only what was not read yet."""
 _BATCH_RECORDS, _BATCH_BYTES = 1000, 4 * 2**20
@@ -55,9 +57,11 @@ async def write_backup(settings: Settings, directory: Path, clock: Clock, progre
     """Write a backup into the new ``directory``; workers may run.
 
     Raises:
-        ConfigurationError: the directory exists, or cannot be made.
+        ConfigurationError: the directory exists, or cannot be made; the site's erasures are made with another key.
         aiokafka.errors.KafkaError: the broker does not answer.
     """
+    # The key is noted, and demanded when the backup is restored: it must be the site's.
+    await check_erasure_key(settings)
     try:
         directory.mkdir(mode=0o700, parents=True)
     except OSError as error:
@@ -102,12 +106,17 @@ async def restore_backup(settings: Settings, directory: Path, manifest: Manifest
         await require_idle(admin, settings.app_id)
         await _require_empty(settings, [names[topic] for topic in manifest.topics])
         async with BatchProducer(settings) as producer:
-            for topic, expected in manifest.topics.items():
+            for topic in restore_order(manifest.topics):
                 progress(topic)
-                restoring = _Restoring(producer, admin, names[topic], expected)
+                restoring = _Restoring(producer, admin, names[topic], manifest.topics[topic])
                 await restoring.run(read_records(directory, topic), same_offsets=topic in _SAME_OFFSETS)
     finally:
         await admin.close()
+
+
+def restore_order(topics: Iterable[str]) -> list[str]:
+    """The outbox first, and the set-up last: in between a worker refuses the rows, so no half backup is ever built upon."""
+    return sorted(topics, key=lambda topic: (topic == _SETUP, topic != Participant.OUTBOX))
 
 
 def _topic_names(settings: Settings) -> dict[str, str]:

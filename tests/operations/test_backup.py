@@ -15,6 +15,7 @@ from streams.kafka.topics import captured
 from streams.mapping import load_mapping
 from streams.messages.protocol import specs
 from streams.messages.topics import Topics
+from streams.operations.backup import restore_order
 from streams.operations.backup_files import (
     FORMAT,
     BackupRecord,
@@ -69,6 +70,8 @@ async def test_a_backup_brings_back_a_lost_broker_and_no_call_is_made_twice(tmp_
         drop = await owdd(running, "dlq", "drop", "--all", "--execute", "--operator", "kim")
         assert drop.exit_code == 0, drop.output
 
+        refused = await owdd(running, "backup", "write", str(saved), OWDD_ERASURE_KEY="another")
+        assert (refused.exit_code, saved.exists()) == (ExitCode.INVALID, False)
         written = await owdd(running, "backup", "write", str(saved), "--json")
         assert written.exit_code == 0, written.output
         assert stat.S_IMODE(saved.stat().st_mode) == 0o700
@@ -102,6 +105,10 @@ async def test_a_backup_brings_back_a_lost_broker_and_no_call_is_made_twice(tmp_
             assert [record.key async for record in read_topic(KafkaConfig.of(running.settings), topic, [0])]
             running.workers["after"].process.kill()
             running.workers["after"].process.wait(60)
+
+
+def test_an_interrupted_restore_leaves_rows_without_a_set_up() -> None:
+    assert restore_order(["erasures", "setup", "outbox", "audit"]) == ["outbox", "erasures", "audit", "setup"]
 
 
 @pytest.fixture
