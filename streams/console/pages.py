@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
 import structlog
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -17,12 +18,21 @@ from streams.console.filters import SetAsideFilter
 from streams.console.overview import Overview
 from streams.console.rendering import Templates
 from streams.core.errors import OwddError
-from streams.messages.dead_letters import keyed_hash
+from streams.messages.dead_letters import KEYED_HASH, keyed_hash
 from streams.operations.story_reading import Stories
 from streams.settings import Settings
 
 Page: TypeAlias = Callable[[Request, str], Awaitable[Response]]
 """A page for somebody who may read it: the request, and the keyed hash of who it is."""
+
+
+class _KeyedHash(StringConvertor):
+    """Of a contact's page: with anything else, as an address, there is no such page, so it is neither logged nor asked for."""
+
+    regex = KEYED_HASH
+
+
+register_url_convertor("keyed_hash", _KeyedHash())
 
 _MOST_FORM = 4 * 2**10
 _MOST_KNOWN = 20_000
@@ -50,8 +60,8 @@ class Pages:
             Route("/", self._guarded(self._today)),
             Route("/contact", self._guarded(self._search_form)),
             Route("/contact", self._guarded(self._search), methods=["POST"]),
-            Route("/contact/{hash:str}", self._guarded(self._contact)),
-            Route("/contact/{hash:str}", self._guarded(self._contact_live), methods=["POST"]),
+            Route("/contact/{hash:keyed_hash}", self._guarded(self._contact)),
+            Route("/contact/{hash:keyed_hash}", self._guarded(self._contact_live), methods=["POST"]),
             Route("/set-aside", self._guarded(self._set_aside)),
             Route("/sign-in", self._sign_in_form),
             Route("/sign-in", self._sign_in, methods=["POST"]),

@@ -8,9 +8,10 @@ again, its next letter says so too.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from streams.core.errors import RecordError
 
@@ -81,6 +82,15 @@ def origin_of(headers: Iterable[tuple[str, bytes]] | None, here: Coordinates) ->
     return place, int(facts["attempts"])
 
 
+KEYED_HASH: Final = "[0-9a-f]{16}"
+"""A regular expression of what :func:`keyed_hash` makes."""
+
+
 def keyed_hash(data: bytes, hash_key: bytes) -> str:
     """A short keyed hash that stands for personal data in logs and headers."""
     return hashlib.blake2b(data, key=hash_key[:64], digest_size=8).hexdigest()
+
+
+def is_keyed_hash(text: str) -> bool:
+    """Whether ``text`` can be a keyed hash: anything else may be personal data."""
+    return re.fullmatch(KEYED_HASH, text) is not None

@@ -12,6 +12,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from streams.messages.dead_letters import is_keyed_hash
 from streams.operations import state_queries
 from streams.operations.state_queries import MOST_QUERIES
 from streams.operations.state_replies import StateReplies
@@ -42,8 +43,13 @@ def state_page(replies: StateReplies, token: str) -> Route:
             return PlainTextResponse("not a request of this release", 400)
         if len(asked.queries) > MOST_QUERIES:
             return PlainTextResponse("too many queries", 413)
-        log.info("state read", by=asked.by, about=asked.about, queries=len(asked.queries))
+        log.info("state read", by=_hash(asked.by), about=_hash(asked.about), queries=len(asked.queries))
         found = [await replies.reply(query) for query in asked.queries]
         return Response(state_queries.write(state_queries.Response(found, replies.owned())), media_type=MEDIA_TYPE)
 
     return Route(PATH, page, methods=["POST"])
+
+
+def _hash(given: str) -> str:
+    """``given`` if it is a keyed hash; whatever else a program sends may be personal data, and is not logged."""
+    return given if is_keyed_hash(given) else ""

@@ -168,13 +168,14 @@ class StateReplies:
         return OrderReply(msgspec.structs.replace(row, lines={}, line_replies={}, owners={}), lines)
 
     def _held(self) -> HeldReply:
-        found = [
+        rows = (
             HeldRow(name, key.decode().removeprefix(held.PREFIX), held.decode_reason(value))
             for name, table in self.tables.items()
             if name != "outbox"
             for partition in sorted(table.owned())
-            for key, value in islice(table.scan(partition, held.PREFIX.encode()), MOST_HELD + 1)
-        ]
+            for key, value in table.scan(partition, held.PREFIX.encode())
+        )
+        found = list(islice(rows, MOST_HELD + 1))
         return HeldReply(found[:MOST_HELD], more=len(found) > MOST_HELD)
 
     async def _address(self, wanted: str) -> AddressReply:

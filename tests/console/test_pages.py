@@ -72,7 +72,7 @@ async def test_a_contact_is_found_by_post_and_its_page_is_named_by_a_hash(
     for expected in (ANN, "Dotdigital has what Orderwise says", "order SO11", "OW_ORDER_COUNT", "all orders of all buyers"):
         assert expected in shown
     lines = [line for line in logged if line["event"] == "console page"]
-    assert {line["page"] for line in lines} == {"/contact", "/contact/{hash:str}"}
+    assert {line["page"] for line in lines} == {"/contact", "/contact/{hash:keyed_hash}"}
     assert all(re.fullmatch(r"[0-9a-f]{16}", line["by"]) for line in lines)
     assert ANN not in str(logged) + caplog.text
 
