@@ -14,6 +14,7 @@ from streams.messages.changes import ContributionHeld
 from streams.operations.code_meanings import Kind, command, meaning
 from streams.operations.state_queries import TaskStanding
 from streams.operations.story import Delivery, Hold, Verdict
+from streams.operations.story_fields import field_lines
 from streams.operations.story_material import Material
 
 _BLOCKERS = {
@@ -144,6 +145,13 @@ def _calm(material: Material, row: ContactDeliveryState | None) -> Verdict:
     if row.fields is None:
         detail = f"The person moved to {', '.join(row.moved_to)}." if row.moved_to else ""
         return Verdict("absent", "Orderwise no longer has this address", detail)
+    if material.looked and material.live is None:
+        return Verdict(
+            "attention", "Dotdigital has something else now", "It took our values, and has no such contact any more."
+        )
+    if material.looked and (changed := [line.name for line in field_lines(material) if line.differs]):
+        detail = f"It took our values, and has others now in {', '.join(changed)}."
+        return Verdict("attention", "Dotdigital has something else now", detail)
     return Verdict("right", "Dotdigital has what Orderwise says")
 
 
