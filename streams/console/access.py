@@ -18,6 +18,7 @@ COOKIE: Final = "owdd_console"
 _HOURS: Final = 12
 _MOST_SESSIONS: Final = 1_000
 _MOST_FAILURES: Final = 20
+_MOST_CLIENTS: Final = 1_000
 _FAILURES_MS: Final = 60_000
 
 
@@ -33,7 +34,7 @@ class Access:
     proxies: list[IPv4Network | IPv6Network]
     clock: Clock
     _sessions: OrderedDict[str, int] = field(default_factory=OrderedDict)
-    _failures: deque[int] = field(default_factory=deque)
+    _failures: OrderedDict[str, deque[int]] = field(default_factory=OrderedDict)
 
     @classmethod
     def of(cls, settings: Settings, clock: Clock) -> "Access":
@@ -61,23 +62,25 @@ class Access:
         return bool(self.token)
 
     def reader(self, request: Request) -> str | None:
-        """Who reads: the name that the proxy gives, or a word for whoever has the token; None: nobody may."""
+        """Who reads: the name that the proxy gives, or a word for whoever signed in with the token; None: nobody may."""
         if self.header and self._is_proxy(request) and (name := request.headers.get(self.header)):
             return name
-        if self._has_session(request.cookies.get(COOKIE, "")):
-            return "token"
-        given = request.headers.get("authorization", "")
-        return "token" if self.token and _equal(given, f"Bearer {self.token}") else None
+        return "token" if self._has_session(request.cookies.get(COOKIE, "")) else None
 
-    def sign_in(self, token: str) -> str | None:
-        """A session for whoever knows the token; None: it is another one, or too many others were tried."""
+    def sign_in(self, token: str, client: str) -> str | None:
+        """A session for whoever knows the token; None: it is another one, or ``client``'s address tried too many others."""
         now = self.clock.now_ms()
-        while self._failures and self._failures[0] < now - _FAILURES_MS:
-            self._failures.popleft()
-        if len(self._failures) >= _MOST_FAILURES:
+        failures = self._failures.get(client, deque())
+        while failures and failures[0] < now - _FAILURES_MS:
+            failures.popleft()
+        if len(failures) >= _MOST_FAILURES:
             return None
         if not self.token or not _equal(token, self.token):
-            self._failures.append(now)
+            failures.append(now)
+            self._failures[client] = failures
+            self._failures.move_to_end(client)
+            while len(self._failures) > _MOST_CLIENTS:
+                self._failures.popitem(last=False)
             return None
         session = secrets.token_urlsafe(32)
         self._sessions[session] = now + _HOURS * 3_600_000

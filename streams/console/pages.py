@@ -167,12 +167,14 @@ class Pages:
         return self._render("sign-in.html", request, wrong=False, by_token=self._access.by_token)
 
     async def _sign_in(self, request: Request) -> Response:
-        session = self._access.sign_in((await _form(request)).get("token", ""))
+        client = "" if request.client is None else request.client.host
+        session = self._access.sign_in((await _form(request)).get("token", ""), client)
         if session is None:
             log.warning("console sign-in refused")
             return self._render("sign-in.html", request, 403, wrong=True, by_token=self._access.by_token)
         response = RedirectResponse("/", 303)
-        secure = request.url.scheme == "https"
+        # Anybody may send this header, and only loses a cookie by it.
+        secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
         response.set_cookie(COOKIE, session, httponly=True, samesite="strict", secure=secure, path="/")
         return response
 

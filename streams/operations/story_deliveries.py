@@ -146,9 +146,7 @@ def _calm(material: Material, row: ContactDeliveryState | None) -> Verdict:
         detail = f"The person moved to {', '.join(row.moved_to)}." if row.moved_to else ""
         return Verdict("absent", "Orderwise no longer has this address", detail)
     if material.looked and material.live is None:
-        return Verdict(
-            "attention", "Dotdigital has something else now", "It took our values, and has no such contact any more."
-        )
+        return Verdict("attention", "Dotdigital has something else now", "It took our values, and has no such contact now.")
     if material.looked and (changed := [line.name for line in field_lines(material) if line.differs]):
         detail = f"It took our values, and has others now in {', '.join(changed)}."
         return Verdict("attention", "Dotdigital has something else now", detail)
