@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 from aiokafka.errors import KafkaError
 
+from streams.console.entries_feed import EntriesFeed
 from streams.core.errors import OwddError
 from streams.mapping import Mapping
 from streams.operations.day_counts import DayCounts, day_counts
@@ -49,6 +50,7 @@ class Overview:
         self._settings = settings
         self._mapping = mapping
         self._stories = stories
+        self._entries = EntriesFeed(settings)
         self._snapshot: Snapshot | None = None
         self._error: str | None = None
         self._read = asyncio.Event()
@@ -87,6 +89,7 @@ class Overview:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_EVERY_SECONDS):
                     await self._stopping.wait()
+        await self._entries.stop()
 
     def _fail(self, error: Exception, shown: str) -> None:
         self._error = shown
@@ -94,10 +97,17 @@ class Overview:
 
     async def _take(self) -> Snapshot:
         gaps: list[str] = []
+        await self._entries.refresh()
         status, day, items, present = await asyncio.gather(
-            read_status(self._settings, self._mapping, changelogs=False),
+            read_status(self._settings, self._mapping, changelogs=False, counts=self._entries.counts),
             day_counts(self._settings, self._mapping),
-            set_aside(self._settings, self._mapping, None if self._stories is None else self._stories.state, gaps),
+            set_aside(
+                self._settings,
+                self._mapping,
+                self._entries.entries,
+                None if self._stories is None else self._stories.state,
+                gaps,
+            ),
             self._present(gaps),
         )
         return Snapshot(_now(), status, day, items, present, gaps)

@@ -85,9 +85,10 @@ class SetAsideFeed:
         self._tasks: dict[TopicPartition, dict[tuple[str, str], int]] = {place: {} for place in self._parked}
         self._held: dict[RemovalKind, HeldRemovals] = {}
         self._next: dict[TopicPartition, int] = {}
+        self._begins: dict[TopicPartition, int] = {}
 
-    async def refresh(self) -> None:
-        """Read what was appended since.
+    async def refresh(self) -> bool:
+        """Read what was appended since; whether that, or what retention has removed, is anything. The first time it is.
 
         Raises:
             aiokafka.errors.KafkaError: the broker does not answer.
@@ -104,8 +105,11 @@ class SetAsideFeed:
         for place, tasks in self._tasks.items():
             for task in [task for task, offset in tasks.items() if offset < begins[place]]:
                 del tasks[task]
+        read, before = dict(self._next), self._begins
         await self._read(entries, begins)
         await self._read(actions, begins)
+        self._begins = begins
+        return (self._next, begins) != (read, before)
 
     def counts(self) -> Iterator[SetAside]:
         """What is set aside, by kind and cause."""

@@ -7,8 +7,6 @@ from streams.mapping import Mapping
 from streams.messages.contracts import AGENTS, Participant
 from streams.operations.code_meanings import Kind, command, meaning
 from streams.operations.dlq_entry import DeadLetterEntry
-from streams.operations.dlq_filter import Filter
-from streams.operations.dlq_store import DeadLetterStore
 from streams.operations.held_documents import HeldDocument, without_address
 from streams.operations.removals import held_removals
 from streams.operations.state_client import StateClient, StateUnavailableError
@@ -44,15 +42,17 @@ class SetAsideItem:
     contact: str = ""
 
 
-async def set_aside(settings: Settings, mapping: Mapping, state: StateClient | None, gaps: list[str]) -> list[SetAsideItem]:
-    """All of it, the oldest first. Held documents come from the workers through ``state``.
+async def set_aside(
+    settings: Settings, mapping: Mapping, entries: list[DeadLetterEntry], state: StateClient | None, gaps: list[str]
+) -> list[SetAsideItem]:
+    """All of it, the oldest first: ``entries`` that are open, and held documents, from the workers through ``state``.
 
     What cannot be read is added to ``gaps``.
 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.
     """
-    found = [_of_entry(entry) for entry in await DeadLetterStore(settings).entries(Filter())]
+    found = [_of_entry(entry) for entry in entries]
     found += [_of_document(document) for document in await _held(settings, _tables(mapping), state, gaps)]
     found += [
         _item("removals", held.kind.value, f"{held.kind.value} of {held.present:,}", held.since, count=held.count)

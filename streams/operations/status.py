@@ -30,6 +30,7 @@ from streams.messages.topics import Topics
 from streams.messages.write_control import WriteControl
 from streams.operations.held_documents import held_documents
 from streams.operations.lag_report import TopicLag, lag_report
+from streams.operations.set_aside import SetAside as Counted
 from streams.operations.set_aside import SetAsideFeed, SetAsideKind
 from streams.operations.worker_ports import WorkerMetrics, worker_metrics
 from streams.operations.write_pause import current_control
@@ -156,11 +157,13 @@ _REMARKS = {
 }
 
 
-async def read_status(settings: Settings, mapping: Mapping, *, changelogs: bool = True) -> Status:
+async def read_status(
+    settings: Settings, mapping: Mapping, *, changelogs: bool = True, counts: list[Counted] | None = None
+) -> Status:
     """Ask the broker, and the workers that ``OWDD_WORKERS`` names.
 
     ``changelogs``: where not all workers answer, held documents are counted in the changelogs, which are read whole; without
-    it they are left out then.
+    it they are left out then. ``counts``: what is set aside in topics, of a caller who follows them; None: they are read.
 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.
@@ -178,7 +181,12 @@ async def read_status(settings: Settings, mapping: Mapping, *, changelogs: bool 
         parts=_parts(settings, lag),
         lag=lag,
         oldest_undelivered=max((item.seconds for item in lag), default=0.0),
-        set_aside=await _set_aside(settings, metrics if workers.answered else None, changelogs=changelogs),
+        set_aside=await _set_aside(
+            settings,
+            metrics if workers.answered else None,
+            await _counts(settings) if counts is None else counts,
+            changelogs=changelogs,
+        ),
         workers=workers,
         capture=capture,
         writes=writes,
@@ -218,11 +226,14 @@ async def _capture(settings: Settings, mapping: Mapping) -> Capture:
     return Capture(row, connector)
 
 
-async def _set_aside(settings: Settings, metrics: WorkerMetrics | None, *, changelogs: bool) -> SetAside:
+async def _counts(settings: Settings) -> list[Counted]:
     async with reader(KafkaConfig.of(settings)) as consumer:
         feed = SetAsideFeed(settings, consumer)
         await feed.refresh()
-        found = list(feed.counts())
+        return list(feed.counts())
+
+
+async def _set_aside(settings: Settings, metrics: WorkerMetrics | None, found: list[Counted], *, changelogs: bool) -> SetAside:
     if metrics is not None:
         held, frozen = (_counted(metrics.summed(name, "kind")) for name in ("owdd_held", "owdd_frozen"))
     else:

@@ -45,7 +45,8 @@ async def test_the_gauges_say_what_the_commands_list_and_a_restart_changes_nothi
         feed = SetAsideFeed(store.settings, consumer)
 
         async def shown() -> dict[tuple[str, str], int]:
-            await feed.refresh()
+            changed = await feed.refresh()
+            assert not await feed.refresh()
             found = counts(list(feed.counts()))
             # Another process that begins now sees the same, and so does the command.
             assert counts(await set_aside_now(store.settings)) == found
@@ -53,6 +54,7 @@ async def test_the_gauges_say_what_the_commands_list_and_a_restart_changes_nothi
                 ("dead_letter" if entry.position.kind == "ingest" else "parked", entry.code) for entry in await store.listed()
             )
             assert {key: count for key, count in found.items() if key[0] != "removals"} == listed
+            assert changed
             return found
 
         assert await shown() == {}

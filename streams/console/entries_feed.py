@@ -1,0 +1,52 @@
+"""The entries that are open now, read whole only when something about them has changed."""
+
+from aiokafka import AIOKafkaConsumer
+
+from streams.kafka.reader import reader
+from streams.kafka.security import KafkaConfig
+from streams.operations.dlq_entry import DeadLetterEntry
+from streams.operations.dlq_filter import Filter
+from streams.operations.dlq_store import DeadLetterStore
+from streams.operations.set_aside import SetAside, SetAsideFeed
+from streams.settings import Settings
+
+
+class EntriesFeed:
+    """Dead letters and parked deliveries that are open; follows their topics through a consumer of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._store = DeadLetterStore(settings)
+        self._consumer: AIOKafkaConsumer | None = None
+        self._feed: SetAsideFeed | None = None
+        self.entries: list[DeadLetterEntry] = []
+        self.counts: list[SetAside] = []
+
+    async def refresh(self) -> None:
+        """Read what was appended since, and the entries if that was anything.
+
+        Raises:
+            aiokafka.errors.KafkaError: the broker does not answer.
+        """
+        try:
+            feed = await self._started()
+            if await feed.refresh():
+                self.entries = await self._store.entries(Filter())
+                self.counts = list(feed.counts())
+        except BaseException:
+            # The next attempt has a new consumer, and reads everything again.
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Close the consumer; :meth:`refresh` opens another one."""
+        consumer, self._consumer, self._feed = self._consumer, None, None
+        if consumer is not None:
+            await consumer.stop()
+
+    async def _started(self) -> SetAsideFeed:
+        if self._feed is None:
+            self._consumer = reader(KafkaConfig.of(self._settings))
+            await self._consumer.start()
+            self._feed = SetAsideFeed(self._settings, self._consumer)
+        return self._feed
