@@ -10,9 +10,18 @@ from streams.operations.dlq_store import DeadLetterStore
 from streams.operations.set_aside import SetAside, SetAsideFeed
 from streams.settings import Settings
 
+_MOST = 2000
+"""Entries that are kept: a day on which everything is refused must not fill the memory, and nobody reads more in a browser."""
+
 
 class EntriesFeed:
-    """Dead letters and parked deliveries that are open; follows their topics through a consumer of its own."""
+    """Dead letters and parked deliveries that are open; follows their topics through a consumer of its own.
+
+    Attributes:
+        entries: the oldest of them.
+        more: whether there are others.
+        counts: what is set aside, all of it.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -20,6 +29,7 @@ class EntriesFeed:
         self._consumer: AIOKafkaConsumer | None = None
         self._feed: SetAsideFeed | None = None
         self.entries: list[DeadLetterEntry] = []
+        self.more = False
         self.counts: list[SetAside] = []
 
     async def refresh(self) -> None:
@@ -31,7 +41,8 @@ class EntriesFeed:
         try:
             feed = await self._started()
             if await feed.refresh():
-                self.entries = await self._store.entries(Filter())
+                found = await self._store.entries(Filter(limit=_MOST + 1))
+                self.entries, self.more = found[:_MOST], len(found) > _MOST
                 self.counts = list(feed.counts())
         except BaseException:
             # The next attempt has a new consumer, and reads everything again.

@@ -98,6 +98,8 @@ class Overview:
     async def _take(self) -> Snapshot:
         gaps: list[str] = []
         await self._entries.refresh()
+        if self._entries.more:
+            gaps.append("There are more dead letters and parked deliveries than are shown: see 'owdd dlq list'.")
         status, day, items, present = await asyncio.gather(
             read_status(self._settings, self._mapping, changelogs=False, counts=self._entries.counts),
             day_counts(self._settings, self._mapping),

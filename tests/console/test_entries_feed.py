@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from streams.console import entries_feed as module
 from streams.console.entries_feed import EntriesFeed
+from streams.operations.dlq_filter import Filter
 from streams.operations.dlq_store import DeadLetterStore
 from streams.settings import Settings
 
@@ -17,6 +18,7 @@ class Kafka:
 
     def __init__(self, *changes: bool | Exception) -> None:
         self.changes = iter(changes)
+        self.open = 0
         self.read = self.started = self.stopped = 0
 
     async def start(self) -> None:
@@ -34,9 +36,9 @@ class Kafka:
     def counts(self) -> Iterator[Any]:
         return iter(())
 
-    async def entries(self, *_: Any) -> list[Any]:
+    async def entries(self, selection: Filter) -> list[Any]:
         self.read += 1
-        return []
+        return list(range(self.open))[: selection.limit]
 
 
 def feed_of(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> EntriesFeed:
@@ -64,3 +66,11 @@ async def test_after_a_failure_there_is_a_new_consumer(monkeypatch: pytest.Monke
     await feed.refresh()
     await feed.stop()
     assert (kafka.read, kafka.started, kafka.stopped) == (2, 2, 2)
+
+
+async def test_there_is_a_most_that_is_kept_and_what_is_beyond_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    kafka = Kafka(True, True)
+    feed = feed_of(kafka, monkeypatch)
+    for kafka.open, kept, more in ((2000, 2000, False), (2001, 2000, True)):
+        await feed.refresh()
+        assert (len(feed.entries), feed.more) == (kept, more)
