@@ -129,8 +129,15 @@ class ContactCalls(ApiGroup):
 
     async def find(self, email: str) -> Contact | None:
         """The contact with that address, or None if there is none."""
+        return await self._look(_path(email))
+
+    async def find_by_id(self, contact_id: int) -> Contact | None:
+        """The contact with that id, whatever its address is by now, or None if there is none."""
+        return await self._look(_path_of_id(contact_id))
+
+    async def _look(self, path: str) -> Contact | None:
         try:
-            response = await self._call(Operation.GET_CONTACT, "GET", _path(email))
+            response = await self._call(Operation.GET_CONTACT, "GET", path)
         except NotFoundError:
             return None
         form = read(response, Operation.GET_CONTACT, _WholeContact)
@@ -175,8 +182,22 @@ class ContactCalls(ApiGroup):
         Raises:
             DataError: there is no such contact, or a field is refused.
         """
-        path, body = f"/contacts/v3/contactId/{contact_id}", orjson.dumps(content(fields, status, lists))
-        return _contact(await self._call(Operation.CHANGE_CONTACT, "PATCH", path, body), Operation.CHANGE_CONTACT)
+        body = orjson.dumps(content(fields, status, lists))
+        response = await self._call(Operation.CHANGE_CONTACT, "PATCH", _path_of_id(contact_id), body)
+        return _contact(response, Operation.CHANGE_CONTACT)
+
+    async def rename(
+        self, contact_id: int, email: str, fields: bytes, status: Literal["unsubscribed"] | None = None
+    ) -> Contact:
+        """Give a contact another address, and write its data fields, in one call. Id, lists and whatever else it has stay.
+
+        Raises:
+            ContactExistsError: another contact has the address, perhaps one in the recycle bin.
+            DataError: there is no such contact, or the address or a field is refused.
+        """
+        body = orjson.dumps({"identifiers": {"email": email}} | content(fields, status, ()))
+        response = await self._call(Operation.CHANGE_CONTACT, "PATCH", _path_of_id(contact_id), body)
+        return _contact(response, Operation.CHANGE_CONTACT)
 
     async def delete(self, email: str) -> bool:
         """Delete a contact; False if there was none. Any write restores it from the recycle bin, for about 30 days."""
@@ -202,6 +223,10 @@ def content(fields: bytes, status: Status | None, lists: Sequence[int]) -> dict[
 
 def _path(email: str) -> str:
     return f"/contacts/v3/email/{quote(email, safe='')}"
+
+
+def _path_of_id(contact_id: int) -> str:
+    return f"/contacts/v3/contactId/{contact_id}"
 
 
 def _contact(response: httpx.Response, operation: Operation) -> Contact:

@@ -11,6 +11,7 @@ from testkit.sandbox import SandboxApp
 from tests.dotdigital.conftest import NOON, Person
 
 ANN = "ann@example.com"
+BOB = "bob@example.com"
 
 
 async def test_a_contact_is_created_with_its_status_and_lists(client: DotdigitalClient, box: SandboxApp) -> None:
@@ -49,6 +50,50 @@ async def test_a_change_by_id_creates_nobody(client: DotdigitalClient, box: Sand
     with pytest.raises(DataError):
         await client.update_by_id(5, b"{}")
     assert len(box.store) == 0
+
+
+async def test_a_contact_keeps_everything_when_its_address_changes(
+    client: DotdigitalClient, box: SandboxApp, person: Person
+) -> None:
+    held = person(ANN)
+    held.preferences[1], held.data["POSTCODE"] = True, "AB1 2CD"
+    held.lists.append(7)
+    renamed = await client.rename(held.id, BOB, b'{"FIRSTNAME":"Ann"}')
+    assert (renamed.contact_id, renamed.email, renamed.email_status) == (held.id, BOB, "subscribed")
+    assert await client.find(ANN) is None
+    found = await client.find_by_id(held.id)
+    assert found is not None and found.email == BOB
+    assert found.profile == Profile({"FIRSTNAME": "Ann", "POSTCODE": "AB1 2CD"}, frozenset({7}), preferences=True)
+
+
+async def test_an_opt_out_goes_with_the_change_of_address(client: DotdigitalClient, person: Person) -> None:
+    held = person(ANN)
+    assert (await client.rename(held.id, BOB, b"{}", "unsubscribed")).email_status == "unsubscribed"
+
+
+@pytest.mark.parametrize("binned", [False, True])
+async def test_an_address_that_has_a_contact_is_refused(
+    client: DotdigitalClient, box: SandboxApp, person: Person, *, binned: bool
+) -> None:
+    held, other = person(ANN), box.store.create({"email": BOB})
+    if binned:
+        box.store.bin(other)
+    with pytest.raises(ContactExistsError):
+        await client.rename(held.id, BOB, b'{"FIRSTNAME":"Bob"}')
+    assert (held.email, held.data) == (ANN, {})
+
+
+async def test_an_address_is_free_when_the_bin_is_emptied(client: DotdigitalClient, box: SandboxApp, person: Person) -> None:
+    held, other = person(ANN), box.store.create({"email": BOB})
+    box.store.bin(other)
+    box.store.purge()
+    assert (await client.rename(held.id, BOB, b"{}")).email == BOB
+
+
+async def test_nobody_is_found_by_an_id_that_is_gone(client: DotdigitalClient, box: SandboxApp, person: Person) -> None:
+    held = person(ANN)
+    box.store.bin(held)
+    assert await client.find_by_id(held.id) is None
 
 
 async def test_a_second_creation_is_refused(client: DotdigitalClient, person: Person) -> None:

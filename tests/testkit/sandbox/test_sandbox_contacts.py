@@ -102,6 +102,21 @@ class TestRename:
         assert moved.json()["dataFields"] == {"FIRSTNAME": "Ann"}
         assert [(await api.get(path)).status_code for path in (ANN, BOB)] == [404, 200]
 
+    async def test_by_id_keeps_subscription_lists_preferences_and_consent(self, api: httpx.AsyncClient) -> None:
+        record = {
+            "text": "Yes",
+            "dateTimeConsented": "2025-01-01T00:00:00Z",
+            "url": "https://shop.example",
+            "ipAddress": "192.0.2.1",
+            "userAgent": "x",
+        }
+        kept: dict[str, Any] = {"preferences": [{"id": 3, "isOptedIn": True}], "consentRecords": [record], "lists": [7]}
+        made = (await api.patch(ANN, json=person(**kept))).json()
+        moved = (await api.patch(f"/contacts/v3/contactId/{made['contactId']}", json=person("bob@example.com"))).json()
+        assert moved["identifiers"]["email"] == "bob@example.com"
+        for name in ("contactId", "created", "status", "channelProperties", "lists", "preferences", "consentRecords"):
+            assert moved[name] == made[name], name
+
     async def test_to_anothers_address_is_a_409_and_changes_nothing(self, api: httpx.AsyncClient) -> None:
         await api.patch(ANN, json=person(dataFields={"FIRSTNAME": "Ann"}))
         await api.patch(BOB, json=person("bob@example.com"))
