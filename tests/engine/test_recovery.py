@@ -211,8 +211,12 @@ async def transaction(log: Log, settings: Settings, key: bytes, *, commit: bool)
     writer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap, transactional_id=f"{log.topic}-{key.decode()}")
     await writer.start()
     await writer.begin_transaction()
-    await writer.send_and_wait(log.topic, b"x", key, partition=0)
+    written = await writer.send_and_wait(log.topic, b"x", key, partition=0)
     await (writer.commit_transaction() if commit else writer.abort_transaction())
+    # The coordinator answers before it has written the marker: the next record would take the marker's offset.
+    async with asyncio.timeout(PATIENCE), changelog_reader(KafkaConfig.of(settings)) as reader:
+        while (await reader.end_offsets(log.places))[log.places[0]] <= written.offset + 1:
+            await asyncio.sleep(0.01)
     await writer.stop()
 
 
