@@ -70,7 +70,7 @@ class LocalStack:
         progress: called with what takes long.
         security: how the broker's listener is secured, if this stack is the first to start it.
         broker: directory of the broker; several stacks may share one that runs already.
-        by_worker: more ``OWDD_*`` variables for single workers, by name.
+        by_worker: more variables for single workers, by name.
     """
 
     directory: Path

@@ -8,22 +8,32 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
+
+from streams.kafka.client import admin_client
+from streams.kafka.reader import reader
+from streams.kafka.security import KafkaConfig
+from streams.messages.topics import Topics
 from streams.worker import Role
 from testkit.demo.stack import LocalStack, WorkerProcess
 from testkit.local_services import kafka
 from testkit.local_services.properties import Listener
+from testkit.soak.clock import WallClock
+from testkit.soak.disk import damage, full
 from testkit.soak.proxy import Proxy
 from testkit.soak.scenario import Fault
 
 _BUSY = "while True: pass"
 _SUPERVISOR_SECONDS = 0.1
 _REVIVAL_SECONDS = 180.0
-_OF_THE_BROKER = (Fault.BROKER_KILL, Fault.BROKER_STALL)
+_OF_NO_ROLE = {Fault.BROKER_KILL: "broker", Fault.BROKER_STALL: "broker", Fault.CLOCK: "all", Fault.EXPIRY: "agents"}
+_JUMPS = (-7200, -1800, 1800, 7200)
 
 
 @dataclass
@@ -53,6 +63,7 @@ class Scene:
     stack: LocalStack
     ground: Ground
     rng: Random
+    clock: WallClock
     done: Counter[str] = field(default_factory=Counter)
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -86,7 +97,7 @@ class Scene:
         """Do it to a victim that is drawn by lot, and return once the fault is over (not: once it is mended)."""
         victim = self.rng.choice(self._least_harmed(fault))
         await _FAULTS[fault](self, Role(victim))
-        self.done[f"{fault.name}:{'broker' if fault in _OF_THE_BROKER else victim}"] += 1
+        self.done[f"{fault.name}:{_OF_NO_ROLE.get(fault, victim)}"] += 1
 
     def _least_harmed(self, fault: Fault) -> list[str]:
         """The roles that had the fault least often, so that none is spared."""
@@ -102,6 +113,71 @@ class Scene:
         async with self._starting:
             await _killed(self.stack.workers[role])
             await asyncio.to_thread(shutil.rmtree, self.stack.directory / "state" / role, ignore_errors=True)
+
+    async def damage_state(self, role: Role) -> None:
+        """SIGKILL, and a file of the state is damaged when it starts again."""
+        async with self._starting:
+            await _killed(self.stack.workers[role])
+            await asyncio.to_thread(damage, self.stack.directory / "state" / role, self.rng)
+
+    async def fill_disk(self, role: Role) -> None:
+        """Writes of files fail for a while, or until the worker ends."""
+        worker = self.stack.workers[role]
+        if worker.process.poll() is None:
+            # It may have nothing to write.
+            with full(worker.process.pid), suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(worker.process.wait, self.rng.uniform(1, 5))
+
+    async def jump(self, _: Role) -> None:
+        """The clock of all workers is set wrong, and right again later."""
+        self.clock.set(self.rng.choice(_JUMPS))
+        try:
+            await asyncio.sleep(self.rng.uniform(3, 8))
+        finally:
+            self.clock.set(0)
+
+    async def expire(self, _: Role) -> None:
+        """What ingest wrote is deleted before the agents read it, and a person runs what their error asks for."""
+        async with self._starting:
+            await _killed(self.stack.workers[Role.AGENTS])
+            # Ingest goes on, so that there is something to lose.
+            await asyncio.sleep(self.rng.uniform(1, 3))
+            for worker in self.stack.workers.values():
+                _signal(worker, signal.SIGTERM)
+            for worker in self.stack.workers.values():
+                await asyncio.to_thread(worker.process.wait)
+            await self._delete_unread()
+            await self._reread()
+
+    async def _delete_unread(self) -> None:
+        settings = self.stack.settings
+        topics = Topics.of(settings.app_id)
+        places = [
+            TopicPartition(name, number) for name in (topics.orders, topics.products) for number in range(settings.partitions)
+        ]
+        kafka_config = KafkaConfig.of(settings)
+        async with reader(kafka_config) as consumer:
+            ends = await consumer.end_offsets(places)
+        admin = admin_client(kafka_config)
+        await admin.start()
+        try:
+            await admin.delete_records({place: RecordsToDelete(end) for place, end in ends.items() if end})
+        finally:
+            await admin.close()
+
+    async def _reread(self) -> None:
+        """Once the group of the killed worker is empty, which takes a session."""
+        async with asyncio.timeout(_REVIVAL_SECONDS):
+            while True:
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "streams", "topics", "reread", "--execute"),
+                    env=self.stack.environment,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+                if await process.wait() == 0:
+                    break
+                await asyncio.sleep(_SUPERVISOR_SECONDS)
 
     async def pause(self, role: Role) -> None:
         """Longer than its session, so that the broker gives its partitions away (to nobody, or to itself later)."""
@@ -166,6 +242,10 @@ _FAULTS: dict[Fault, Callable[[Scene, Role], Awaitable[None]]] = {
     Fault.STALL: Scene.stall,
     Fault.PARTITION: Scene.partition,
     Fault.STATE_LOST: Scene.lose_state,
+    Fault.STATE_DAMAGED: Scene.damage_state,
+    Fault.DISK_FULL: Scene.fill_disk,
+    Fault.CLOCK: Scene.jump,
+    Fault.EXPIRY: Scene.expire,
 }
 
 

@@ -18,6 +18,7 @@ from testkit.local_services import kafka
 from testkit.local_services.ports import free_port
 from testkit.local_services.properties import Listener
 from testkit.oracle.redaction import redacted
+from testkit.soak.clock import WallClock
 from testkit.soak.faults import Ground, Scene, starvation
 from testkit.soak.proxy import Proxy
 from testkit.soak.scenario import Fault, Run
@@ -79,16 +80,19 @@ async def play(run: Run, on: Ground, directory: Path) -> Outcome:
     """Play ``run`` in the empty ``directory``, which holds the logs afterwards."""
     started = time.monotonic()
     rng = Random(run.seed)
+    clock = WallClock(directory / "clock")
+    clock.set(0)
+    jumping = clock.environment() if Fault.CLOCK in run.scenario.faults else {}
     site = Site(
         run.name,
         consent=run.seed % 2 == 1,
         erasure=run.seed % 3 == 2,
         partitions=1 + run.seed % 4,
         variables=IMPORTS,
-        by_worker={role.value: {"OWDD_KAFKA_BOOTSTRAP": on.bootstrap(role)} for role in Role},
+        by_worker={role.value: {"OWDD_KAFKA_BOOTSTRAP": on.bootstrap(role), **jumping} for role in Role},
     )
     async with open_site(directory, on.broker, site) as running:
-        scene = Scene(running, on, rng)
+        scene = Scene(running, on, rng, clock)
         try:
             async with scene.supervised():
                 await _play(run, scene, consent=site.consent)

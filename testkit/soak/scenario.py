@@ -15,6 +15,10 @@ class Fault(StrEnum):
     STALL = "worker stopped for 1 to 3 s"
     PARTITION = "network partition between a worker and the broker"
     STATE_LOST = "data directory of a worker lost"
+    STATE_DAMAGED = "file of a worker's state damaged"
+    DISK_FULL = "worker whose disk is full"
+    CLOCK = "clock of all workers set by 30 minutes or 2 hours, and back"
+    EXPIRY = "records between ingest and agents deleted unread"
     STARVED = "run on one core that three busy loops share"
     SHUFFLED = "shop whose records come repeated and out of order, all at once"
 
@@ -44,6 +48,10 @@ SCENARIOS = {
         Scenario("pauses", (Fault.PAUSE,), 3),
         Scenario("partitions", (Fault.PARTITION,), 3),
         Scenario("state-lost", (Fault.STATE_LOST,), 3),
+        Scenario("state-damaged", (Fault.STATE_DAMAGED,), 6),
+        Scenario("disk-full", (Fault.DISK_FULL,), 6),
+        Scenario("clock-jumps", (Fault.CLOCK,), 4),
+        Scenario("expiry", (Fault.EXPIRY,), 2),
         Scenario("starved", (Fault.STALL,), 6, starved=True),
         Scenario("starved-kills", (Fault.STALL, Fault.KILL), 6, starved=True),
         Scenario("storms", (Fault.BROKER_STALL, Fault.KILL, Fault.BROKER_STALL, Fault.PAUSE), 8, starved=True, shuffled=True),
