@@ -12,6 +12,7 @@ import typer
 from streams.cli import output
 from streams.cli.exit_codes import ExitCode
 from streams.core.errors import ConfigurationError, OwddError
+from testkit.soak import clock
 from testkit.soak.journal import Journal, Result, commit_of
 from testkit.soak.play import Outcome, ground, play
 from testkit.soak.scenario import SCENARIOS, Fault, Run, Scenario, runs
@@ -44,6 +45,9 @@ def soak(
         raise ConfigurationError(f"no scenario is called {', '.join(unknown)}", remedy=f"There are {', '.join(SCENARIOS)}")
     journal = Journal(results)
     chosen = [SCENARIOS[name] for name in scenario or SCENARIOS]
+    if not scenario and not clock.available():
+        chosen = [one for one in chosen if Fault.CLOCK not in one.faults]
+        output.note(f"Left out: clock-jumps. {clock.REMEDY}")
     try:
         wrong = asyncio.run(_play_all(chosen, first_seed, seeds, journal, keep))
         if document is not None:

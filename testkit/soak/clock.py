@@ -1,26 +1,26 @@
 """A clock that can be set while a program runs: libfaketime, of which only the wall clock is used.
 
-Debian and its kin have it as package ``faketime``. Without it the scenario has no result, which the table shows.
+Debian and its kin have it as package ``faketime``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_PLACES = ("/usr/lib/*/faketime", "/usr/lib/faketime", "/usr/local/lib/faketime")
+_PLACES = ("usr/lib/*/faketime", "usr/lib/faketime", "usr/local/lib/faketime")
 _LIBRARY = "libfaketimeMT.so.1"
 
 
-def library() -> Path:
-    """Where the library is.
+REMEDY = "They need libfaketime: `apt install faketime`."
 
-    Raises:
-        RuntimeError: it is not installed.
-    """
-    for place in _PLACES:
-        for found in sorted(Path("/").glob(f"{place.removeprefix('/')}/{_LIBRARY}")):
-            return found
-    raise RuntimeError("clock jumps need libfaketime: `apt install faketime`")
+
+def available() -> bool:
+    """Whether the library is installed."""
+    return next(_installed(), None) is not None
+
+
+def _installed() -> Iterator[Path]:
+    return (found for place in _PLACES for found in Path("/").glob(f"{place}/{_LIBRARY}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,11 @@ class WallClock:
         Raises:
             RuntimeError: the library is not installed.
         """
+        library = next(_installed(), None)
+        if library is None:
+            raise RuntimeError(f"clock jumps cannot be played. {REMEDY}")
         return {
-            "LD_PRELOAD": str(library()),
+            "LD_PRELOAD": str(library),
             "FAKETIME_TIMESTAMP_FILE": str(self.file),
             "FAKETIME_CACHE_DURATION": "1",
             # As on a machine whose clock is set: what measures durations goes on evenly.

@@ -9,14 +9,12 @@ from random import Random
 _DAMAGED = 512
 
 
-def damage(state: Path, rng: Random) -> bool:
-    """Overwrite a part of one file below ``state``, or cut it off, as a disk does that lost a block; False if there is none.
+def damage(state: Path, rng: Random) -> None:
+    """Overwrite a part of one file of the stores below ``state``, or cut it off, as a disk does that lost a block.
 
     Of all kinds of files that a store has, but not those that carry nothing (its own log, its lock).
     """
     files = sorted(path for path in state.rglob("*") if path.is_file() and _carries(path))
-    if not files:
-        return False
     # By kind first: there are many tables, and one pointer to the current manifest.
     kind = rng.choice(sorted({_kind(path) for path in files}))
     victim = rng.choice([path for path in files if _kind(path) == kind])
@@ -27,7 +25,6 @@ def damage(state: Path, rng: Random) -> bool:
         else:
             file.seek(rng.randrange(size))
             file.write(rng.randbytes(min(_DAMAGED, size)))
-    return True
 
 
 def _carries(path: Path) -> bool:

@@ -33,6 +33,8 @@ _BUSY = "while True: pass"
 _SUPERVISOR_SECONDS = 0.1
 _REVIVAL_SECONDS = 180.0
 _OF_NO_ROLE = {Fault.BROKER_KILL: "broker", Fault.BROKER_STALL: "broker", Fault.CLOCK: "all", Fault.EXPIRY: "agents"}
+_OF_STATE = (Fault.STATE_LOST, Fault.STATE_DAMAGED, Fault.DISK_FULL)
+_WITH_STATE = (Role.AGENTS, Role.DISPATCH)
 _JUMPS = (-7200, -1800, 1800, 7200)
 
 
@@ -96,12 +98,12 @@ class Scene:
     async def harm(self, fault: Fault) -> None:
         """Do it to a victim that is drawn by lot, and return once the fault is over (not: once it is mended)."""
         victim = self.rng.choice(self._least_harmed(fault))
-        await _FAULTS[fault](self, Role(victim))
+        await _FAULTS[fault](self, victim)
         self.done[f"{fault.name}:{_OF_NO_ROLE.get(fault, victim)}"] += 1
 
-    def _least_harmed(self, fault: Fault) -> list[str]:
+    def _least_harmed(self, fault: Fault) -> list[Role]:
         """The roles that had the fault least often, so that none is spared."""
-        counts = {role.value: self.done[f"{fault.name}:{role.value}"] for role in Role}
+        counts = {role: self.done[f"{fault.name}:{role}"] for role in (_WITH_STATE if fault in _OF_STATE else Role)}
         return [role for role, count in counts.items() if count == min(counts.values())]
 
     async def kill(self, role: Role) -> None:
@@ -116,9 +118,12 @@ class Scene:
 
     async def damage_state(self, role: Role) -> None:
         """SIGKILL, and a file of the state is damaged when it starts again."""
+        state = self.stack.directory / "state" / role
+        while not any(state.rglob("CURRENT")):  # noqa: ASYNC110 - the files of another process
+            await asyncio.sleep(_SUPERVISOR_SECONDS)
         async with self._starting:
             await _killed(self.stack.workers[role])
-            await asyncio.to_thread(damage, self.stack.directory / "state" / role, self.rng)
+            await asyncio.to_thread(damage, state, self.rng)
 
     async def fill_disk(self, role: Role) -> None:
         """Writes of files fail for a while, or until the worker ends."""

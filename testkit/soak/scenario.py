@@ -38,6 +38,17 @@ class Scenario:
     shuffled: bool = False
 
 
+_MIXED = (
+    Fault.KILL,
+    Fault.PARTITION,
+    Fault.PAUSE,
+    Fault.BROKER_KILL,
+    Fault.STALL,
+    Fault.STATE_LOST,
+    Fault.STATE_DAMAGED,
+    Fault.DISK_FULL,
+)
+
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
@@ -55,7 +66,7 @@ SCENARIOS = {
         Scenario("starved", (Fault.STALL,), 6, starved=True),
         Scenario("starved-kills", (Fault.STALL, Fault.KILL), 6, starved=True),
         Scenario("storms", (Fault.BROKER_STALL, Fault.KILL, Fault.BROKER_STALL, Fault.PAUSE), 8, starved=True, shuffled=True),
-        Scenario("mixed", (Fault.KILL, Fault.PARTITION, Fault.PAUSE, Fault.BROKER_KILL, Fault.STALL, Fault.STATE_LOST), 6),
+        Scenario("mixed", _MIXED, len(_MIXED)),
     )
 }
 

@@ -19,21 +19,25 @@ def render(results: Iterable[Result]) -> str:
     kept = list(results)
     lines = [_HEAD]
     for fault in Fault:
-        met = [result for result in kept if _times(result)[fault.name]]
-        times = sum(_times(result)[fault.name] for result in met)
+        met = [result for result in kept if _times(result, fault)]
+        times = sum((_times(result, fault) for result in met), Counter[str]())
         differences = sum(result.differences or 0 for result in met)
         unlike = sum(result.unlike for result in met)
         failed = sum(result.error is not None for result in met)
-        lines.append(f"| {fault} | {times:,} | {len(met):,} | {differences:,} | {unlike:,} | {failed:,} |")
+        lines.append(f"| {fault} | {_counted(times)} | {len(met):,} | {differences:,} | {unlike:,} | {failed:,} |")
     return "\n".join([*lines, "", _summary(kept)])
 
 
-def _times(result: Result) -> Counter[str]:
-    """How often each kind of fault was done in a run, whoever the victim was."""
-    found: Counter[str] = Counter()
-    for name, times in result.faults.items():
-        found[name.partition(":")[0]] += times
-    return found
+def _times(result: Result, fault: Fault) -> Counter[str]:
+    """How often the fault was done in a run, by victim."""
+    counts = {name.partition(":"): times for name, times in result.faults.items()}
+    return Counter({victim: times for (name, _, victim), times in counts.items() if name == fault.name})
+
+
+def _counted(times: Counter[str]) -> str:
+    """The sum, and its parts where there are several victims."""
+    parts = ", ".join(f"{victim} {count:,}" for victim, count in sorted(times.items()))
+    return f"{times.total():,} ({parts})" if len(times) > 1 else f"{times.total():,}"
 
 
 def _summary(results: list[Result]) -> str:

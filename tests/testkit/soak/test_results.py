@@ -54,7 +54,7 @@ def test_the_table_adds_up_by_kind_of_fault(journal: Journal) -> None:
     for outcome in (CLEAN, WRONG, FAILED):
         journal.append(KILLS, "abc", outcome)
     lines = render(journal.results()).splitlines()
-    assert f"| {Fault.KILL} | 6 | 2 | 4 | 2 | 0 |" in lines
+    assert f"| {Fault.KILL} | 6 (agents 4, ingest 2) | 2 | 4 | 2 | 0 |" in lines
     assert f"| {Fault.PAUSE} | 1 | 1 | 4 | 2 | 0 |" in lines
     assert f"| {Fault.PARTITION} | 1 | 1 | 0 | 0 | 1 |" in lines
     assert f"| {Fault.BROKER_KILL} | 0 | 0 | 0 | 0 | 0 |" in lines
