@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pytest
-
 from testkit.local_services.jars import cache_dir, file_lock
+from testkit.local_services.start_errors import AptMissing, PackageUnavailable
 
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
@@ -34,13 +33,15 @@ class Package:
 def programs(package: Package, *names: str) -> tuple[Path, ...]:
     """The programs ``names`` of ``package``: those on PATH if all are there, else fetched, once a machine.
 
-    Fails with advice where they cannot be had, skips where there is no apt.
+    Raises:
+        AptMissing: they are not on PATH, and there is no apt.
+        PackageUnavailable: apt does not give the package, or another one.
     """
     installed = [shutil.which(name) for name in names]
     if all(installed):
         return tuple(Path(program) for program in installed if program)
     if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
-        pytest.skip(f"neither {package.name} nor apt is on this machine; install {package.name} to run this test")
+        raise AptMissing(package.name)
     kept = cache_dir() / package.name
     kept.parent.mkdir(parents=True, exist_ok=True)
     with file_lock(kept.with_name(f"{package.name}.lock")):
@@ -65,8 +66,7 @@ def _fetch(package: Package, kept: Path) -> None:
             printed += _run([*apt, "download", package.name], work).stderr
         fetched = list(work.glob("*.deb"))
         if not fetched or any(hashlib.sha256(file.read_bytes()).hexdigest() != package.sha256 for file in pinned):
-            advice = f"This machine's apt does not give {package.name} {package.version}; install it, so that it is on PATH."
-            pytest.fail(f"{advice}\n{printed}", pytrace=False)
+            raise PackageUnavailable(package.name, package.version, printed.splitlines())
         subprocess.run(["dpkg", "-x", fetched[0], work / "unpacked"], check=True)
         (work / "unpacked").rename(kept)
 

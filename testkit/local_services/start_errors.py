@@ -1,8 +1,10 @@
-"""What can go wrong before a local program answers: Kafka, Kafka Connect or PostgreSQL.
+"""What can go wrong before a local program answers: Kafka, Kafka Connect, PostgreSQL, Prometheus or Alertmanager.
 
     RuntimeUnavailableError
     ├── JavaMissing           no Java of the version that Kafka needs
     ├── JarsUnavailable       the jars of a pom cannot be fetched, or are not those of its lock
+    ├── PackageUnavailable    apt does not give one of Debian's packages
+    │   └── AptMissing        there is no apt
     ├── DirectoryUnusable     the data directory cannot be made or named
     ├── StorageFormatFailed   Kafka's storage could not be prepared
     ├── PostgresNotPrepared   PostgreSQL's programs or its cluster could not be prepared
@@ -48,6 +50,24 @@ class JavaMissing(RuntimeUnavailableError):
 
 class JarsUnavailable(RuntimeUnavailableError):
     """A pom or a jar cannot be fetched, the jars are not those of the lock, or there is no pom."""
+
+
+class PackageUnavailable(RuntimeUnavailableError):
+    """apt has no such package, or not the pinned one; the excerpt is what it printed."""
+
+    def __init__(self, name: str, version: str, output: Sequence[str]) -> None:
+        super().__init__(
+            f"This machine's apt does not give {name} {version}.", f"Install {name}, so that it is on PATH.", output
+        )
+
+
+class AptMissing(PackageUnavailable):
+    """The programs are not on PATH, and there is no apt to fetch them."""
+
+    def __init__(self, name: str) -> None:
+        RuntimeUnavailableError.__init__(
+            self, f"Neither {name} nor apt is on this machine.", f"Install {name}, so that it is on PATH."
+        )
 
 
 class StorageFormatFailed(RuntimeUnavailableError):

@@ -10,20 +10,17 @@ from typing import Any
 
 import pytest
 
-from tests.stack.debian import Package, programs
+from testkit.local_services.debian import Package, programs
+from testkit.local_services.prometheus import ALERTMANAGER, PROMETHEUS
+from testkit.local_services.start_errors import AptMissing
 
 ROOT = Path(__file__).parents[2]
 COMPOSE_FILE = ROOT / "docker-compose.yml"
 
 Service = dict[str, Any]
 
-PROMETHEUS = Package("prometheus", "2.42.0+ds-5+deb12u1", "81d59a24fce84f7fbe97a45a4f2914b6a5881b5cd1db2a6a0e129e515e1a5f55")
 KUSTOMIZE = Package(
     "kustomize", "5.6.0+ds-1+b2", "552bbe5563b522685b10f75a9a226bfbee9778fc313b205d595fdbb7e9c70e33", suite="trixie"
-)
-
-ALERTMANAGER = Package(
-    "prometheus-alertmanager", "0.25.0-1+b4", "4fb9aed15cfe8e0c32408e643ab32a1e41ee87d2cc26f18aeba928b1b0b98ae7"
 )
 
 
@@ -78,18 +75,25 @@ def resolved(secrets: Path, *options: str) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def prometheus_programs() -> PrometheusPrograms:
     """``prometheus`` and ``promtool``."""
-    return PrometheusPrograms(*programs(PROMETHEUS, "prometheus", "promtool"))
+    return PrometheusPrograms(*_programs(PROMETHEUS, "prometheus", "promtool"))
 
 
 @pytest.fixture(scope="session")
 def amtool() -> Path:
     """``amtool``."""
-    (program,) = programs(ALERTMANAGER, "amtool")
+    (program,) = _programs(ALERTMANAGER, "amtool")
     return program
 
 
 @pytest.fixture(scope="session")
 def kustomize() -> Path:
     """``kustomize``."""
-    (program,) = programs(KUSTOMIZE, "kustomize")
+    (program,) = _programs(KUSTOMIZE, "kustomize")
     return program
+
+
+def _programs(package: Package, *names: str) -> tuple[Path, ...]:
+    try:
+        return programs(package, *names)
+    except AptMissing as error:
+        pytest.skip(str(error))

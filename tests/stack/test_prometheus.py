@@ -20,7 +20,7 @@ from streams.kafka.capture_topics import CaptureNames
 from streams.mapping import load_mapping
 from streams.worker import Role
 from testkit.demo.stack import LocalStack
-from testkit.local_services.ports import free_port
+from testkit.local_services.prometheus import prometheus
 from tests.capture.records import CUSTOMER, encoded, message
 from tests.convergence.convergence_harness import simulate, stack
 from tests.stack.conftest import ROOT, PrometheusPrograms
@@ -120,7 +120,7 @@ async def test_every_panel_shows_data_while_a_worker_works_and_things_go_wrong(
         worker = await running.start_worker(*Role)
         # Too late for the guard's first look, which cannot see it, and in time for the second.
         probe.write_text(json.dumps({"oldest": str(now - timedelta(days=7)), "at": str(now)}))
-        with prometheus(prometheus_programs, tmp_path, worker.port, connect) as url:
+        with watching(prometheus_programs, tmp_path, worker.port, connect) as url:
             async with asyncio.TaskGroup() as group:
                 group.create_task(bad_day(running))
                 await all_show_data(url, [*queries(), *recorded()])
@@ -161,7 +161,7 @@ async def send(running: LocalStack, table: str, value: bytes, key: bytes) -> Non
 
 
 @contextmanager
-def prometheus(programs: PrometheusPrograms, directory: Path, worker: int, connect: str) -> Iterator[str]:
+def watching(programs: PrometheusPrograms, directory: Path, worker: int, connect: str) -> Iterator[str]:
     """The real one, with the stack's configuration, except that it looks every second and finds its worker without DNS."""
     config = yaml.safe_load(CONFIG.read_text())
     config["global"] |= {"scrape_interval": "1s", "scrape_timeout": "1s"}
@@ -173,21 +173,8 @@ def prometheus(programs: PrometheusPrograms, directory: Path, worker: int, conne
     jmx = next(job for job in config["scrape_configs"] if job["job_name"] == "connect")
     jmx["static_configs"][0]["targets"] = [connect.removeprefix("http://")]
     config["scrape_configs"] = [job, jmx]
-    (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
-    address = f"127.0.0.1:{free_port()}"
-    options = {
-        "config.file": directory / "prometheus.yml",
-        "storage.tsdb.path": directory / "tsdb",
-        "web.listen-address": address,
-    }
-    with (directory / "prometheus.log").open("wb") as log:
-        arguments = [f"--{name}={value}" for name, value in options.items()]
-        process = subprocess.Popen([programs.prometheus, *arguments], stdout=log, stderr=log)
-    try:
-        yield f"http://{address}"
-    finally:
-        process.terminate()
-        process.wait(10)
+    with prometheus(programs.prometheus, directory, config) as url:
+        yield url
 
 
 def rules_every_second(directory: Path) -> Path:
