@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 BARE := env -i PATH="$$PATH" HOME="$$HOME" OWDD_SECRETS_DIR=/nonexistent
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: demo demo-cdc test consent faults storms soak soak-short check bench bench-delivery docs golden connector-keys audit sbom lock clean
+.PHONY: demo demo-cdc test consent faults storms soak soak-short drill check bench bench-delivery docs golden connector-keys audit sbom lock clean
 
 demo: $(VENV)/.installed ## the main job on an embedded broker; ends with proof that it is right
 	$(BIN)/owdd demo $(DEMO)
@@ -33,6 +33,9 @@ soak-short: $(VENV)/.installed ## one shop each of some kinds of fault, as CI pl
 
 soak: $(VENV)/.installed ## shops under every kind of fault, until you stop it; SOAK="--seeds 3 --scenario kills" plays less
 	$(BIN)/owdd soak --seeds 20 --document docs/guarantees.md $(SOAK)
+
+drill: $(VENV)/.installed ## break what alerts must find, before a real Prometheus; DRILL="--case dispatch" breaks less
+	$(BIN)/owdd drill --document docs/operations.md $(DRILL)
 
 check: $(VENV)/.installed ## style, types and layers
 	$(BIN)/ruff check .

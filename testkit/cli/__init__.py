@@ -14,6 +14,10 @@ COMMANDS = commands(
         "testkit.cli.demo:demo_cdc",
         "Like demo, with real capture: the shop writes SQL, and Debezium reads the log of its database (PostgreSQL).",
     ),
+    drill=(
+        "testkit.cli.drill:drill",
+        "Run a shop before a real Prometheus, break one thing at a time, and append what came of it.",
+    ),
     sandbox=("testkit.cli.sandbox:sandbox", "Run an offline Dotdigital for the bridge."),
     simulate=(
         "testkit.cli.simulate:simulate",

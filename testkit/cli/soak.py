@@ -16,7 +16,7 @@ from testkit.soak import clock
 from testkit.soak.journal import Journal, Result, commit_of
 from testkit.soak.play import Outcome, ground, play
 from testkit.soak.scenario import SCENARIOS, Fault, Run, Scenario, runs
-from testkit.soak.table import render, write
+from testkit.soak.table import BLOCK, render
 
 _SHORT_SESSION = 2.0
 """Seconds: shorter than a stall of the broker, and than those that starvation alone makes."""
@@ -51,7 +51,7 @@ def soak(
     try:
         wrong = asyncio.run(_play_all(chosen, first_seed, seeds, journal, keep))
         if document is not None:
-            write(document, render(result for result in journal.results() if result.at >= since))
+            BLOCK.write(document, render(result for result in journal.results() if result.at >= since))
     except (RuntimeError, ValueError, OSError) as error:
         raise OwddError(str(error)) from error
     if wrong:

@@ -151,14 +151,16 @@ class LocalStack:
         """Give every process that is started from now on more ``OWDD_*`` variables."""
         self._environment |= variables
 
-    async def start_worker(self, *roles: Role, name: str | None = None, wait: bool = True) -> WorkerProcess:
-        """Start one worker with some roles; the same name again takes up the same state directory.
+    async def start_worker(
+        self, *roles: Role, name: str | None = None, wait: bool = True, port: int | None = None
+    ) -> WorkerProcess:
+        """Start one worker with some roles, by default on a free port; the same name again takes up the same state directory.
 
         Raises:
             RuntimeError: it ended, or was not ready in time; the message has the end of its log.
         """
         name = name or "-".join(roles)
-        port = free_port()
+        port = free_port() if port is None else port
         environment = (
             self.environment
             | dict(self.by_worker.get(name, {}))

@@ -1,4 +1,4 @@
-"""Programs that PyPI, npm and Maven Central do not have, from Debian's packages, unpacked without root into the cache directory.
+"""Programs that PyPI, npm and Maven Central do not have, from Debian's packages, unpacked without root in the cache directory.
 
 apt fetches them with lists of its own, so that neither root nor an earlier ``apt-get update`` is needed, and from the archive
 that this machine's apt uses.

@@ -1,4 +1,4 @@
-"""A real Prometheus, and a real Alertmanager, on this machine for as long as they are needed."""
+"""A real Prometheus on this machine, for as long as it is needed."""
 
 import subprocess
 import time
@@ -15,9 +15,6 @@ from testkit.local_services.ports import HOST, free_port
 from testkit.local_services.start_errors import ProgramDied, ProgramNotReady
 
 PROMETHEUS = Package("prometheus", "2.42.0+ds-5+deb12u1", "81d59a24fce84f7fbe97a45a4f2914b6a5881b5cd1db2a6a0e129e515e1a5f55")
-ALERTMANAGER = Package(
-    "prometheus-alertmanager", "0.25.0-1+b4", "4fb9aed15cfe8e0c32408e643ab32a1e41ee87d2cc26f18aeba928b1b0b98ae7"
-)
 
 _READY_SECONDS = 60.0
 
@@ -30,39 +27,25 @@ def prometheus(program: Path, directory: Path, config: dict[str, Any]) -> Iterat
         ProgramDied: it refuses the configuration; the excerpt is its reason.
         ProgramNotReady: it does not answer in time.
     """
-    with _running("Prometheus", program, directory, config, "storage.tsdb.path") as url:
-        yield url
-
-
-@contextmanager
-def alertmanager(program: Path, directory: Path, config: dict[str, Any]) -> Iterator[str]:
-    """Run Alertmanager, alone, with ``config`` and its data in ``directory``; its address. Raises as :func:`prometheus`."""
-    with _running("Alertmanager", program, directory, config, "storage.path", "--cluster.listen-address=") as url:
-        yield url
-
-
-@contextmanager
-def _running(title: str, program: Path, directory: Path, config: dict[str, Any], storage: str, *more: str) -> Iterator[str]:
-    config_file, log_file = (directory / f"{title.lower()}.{ending}" for ending in ("yml", "log"))
-    port = free_port()
+    config_file, log_file, port = directory / "prometheus.yml", directory / "prometheus.log", free_port()
     config_file.write_text(yaml.safe_dump(config))
     options = {
         "config.file": config_file,
-        storage: directory / title.lower(),
+        "storage.tsdb.path": directory / "tsdb",
         "web.listen-address": f"{HOST}:{port}",
     }
     with log_file.open("wb") as log:
-        arguments = [*(f"--{name}={value}" for name, value in options.items()), *more]
+        arguments = [f"--{name}={value}" for name, value in options.items()]
         process = subprocess.Popen([program, *arguments], stdout=log, stderr=log)
     try:
-        _wait(title, process, port, log_file)
+        _wait(process, port, log_file)
         yield f"http://{HOST}:{port}"
     finally:
         process.terminate()
         process.wait(10)
 
 
-def _wait(title: str, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + _READY_SECONDS
     while True:
         try:
@@ -75,6 +58,6 @@ def _wait(title: str, process: subprocess.Popen[bytes], port: int, log: Path) ->
             process.wait(0.1)
         except subprocess.TimeoutExpired:
             if time.monotonic() > deadline:
-                raise ProgramNotReady(title, process.pid, port, _READY_SECONDS, log, last_lines) from None
+                raise ProgramNotReady("Prometheus", process.pid, port, _READY_SECONDS, log, last_lines) from None
         else:
-            raise ProgramDied(title, log, last_lines)
+            raise ProgramDied("Prometheus", log, last_lines)

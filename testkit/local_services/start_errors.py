@@ -1,4 +1,4 @@
-"""What can go wrong before a local program answers: Kafka, Kafka Connect, PostgreSQL, Prometheus or Alertmanager.
+"""What can go wrong before a local program answers: Kafka, Kafka Connect, PostgreSQL or Prometheus.
 
     RuntimeUnavailableError
     ├── JavaMissing           no Java of the version that Kafka needs

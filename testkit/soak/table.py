@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 
+from testkit.marked_block import Block
 from testkit.soak.journal import Result
 from testkit.soak.scenario import Fault
 
-_BEGIN, _END = "<!-- soak: written by `owdd soak` -->", "<!-- end of soak -->"
+BLOCK = Block("<!-- soak: written by `owdd soak` -->", "<!-- end of soak -->")
+"""Where the table stands in its document."""
+
 _HEAD = (
     "| fault | how often | runs | differences | rows unlike their changelog | runs without a result |\n"
     "|---|---|---|---|---|---|"
@@ -51,17 +53,3 @@ def _summary(results: list[Result]) -> str:
         f"with something wrong. {rows:,} rows of state compared with their changelogs. Credit notes that a crash sent twice, "
         f"as the limits of delivery allow: {documented:,}."
     )
-
-
-def write(document: Path, table: str) -> None:
-    """Put the table between the marks of a document; the rest stays.
-
-    Raises:
-        ValueError: the marks are missing.
-    """
-    text = document.read_text("utf-8")
-    before, begin, rest = text.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise ValueError(f"{document}: no block between {_BEGIN} and {_END}")
-    document.write_text(f"{before}{_BEGIN}\n{table}\n{_END}{after}", "utf-8")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from testkit.local_services.debian import Package, programs
-from testkit.local_services.prometheus import ALERTMANAGER, PROMETHEUS
+from testkit.local_services.prometheus import PROMETHEUS
 from testkit.local_services.start_errors import AptMissing
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +21,10 @@ Service = dict[str, Any]
 
 KUSTOMIZE = Package(
     "kustomize", "5.6.0+ds-1+b2", "552bbe5563b522685b10f75a9a226bfbee9778fc313b205d595fdbb7e9c70e33", suite="trixie"
+)
+
+ALERTMANAGER = Package(
+    "prometheus-alertmanager", "0.25.0-1+b4", "4fb9aed15cfe8e0c32408e643ab32a1e41ee87d2cc26f18aeba928b1b0b98ae7"
 )
 
 

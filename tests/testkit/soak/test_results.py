@@ -8,7 +8,7 @@ import pytest
 from testkit.soak.journal import Journal
 from testkit.soak.play import Outcome
 from testkit.soak.scenario import SCENARIOS, Fault, Run, runs
-from testkit.soak.table import render, write
+from testkit.soak.table import BLOCK, render
 
 CLEAN = Outcome({"KILL:agents": 3, "KILL:ingest": 2}, 0, 1, [], 1000, 0, 30.0)
 WRONG = replace(CLEAN, faults={"PAUSE:agents": 1, "KILL:agents": 1}, differences=4, unlike=2)
@@ -66,7 +66,7 @@ def test_the_table_adds_up_by_kind_of_fault(journal: Journal) -> None:
 def test_the_table_replaces_the_marked_block_and_nothing_else(tmp_path: Path, journal: Journal) -> None:
     document = tmp_path / "guarantees.md"
     document.write_text("before\n<!-- soak: written by `owdd soak` -->\nold\n<!-- end of soak -->\nafter\n")
-    write(document, render(journal.results()))
+    BLOCK.write(document, render(journal.results()))
     text = document.read_text()
     assert text.startswith("before\n<!-- soak")
     assert text.endswith("No run yet.\n<!-- end of soak -->\nafter\n")
@@ -77,7 +77,7 @@ def test_a_document_without_marks_is_left_alone(tmp_path: Path) -> None:
     document = tmp_path / "guarantees.md"
     document.write_text("nothing")
     with pytest.raises(ValueError, match="no block"):
-        write(document, "table")
+        BLOCK.write(document, "table")
     assert document.read_text() == "nothing"
 
 

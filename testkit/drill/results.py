@@ -1,0 +1,101 @@
+"""The results of all drills, one JSON object a line, and the table of the newest of each case."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from testkit.drill.cases import CASES
+from testkit.drill.play import Outcome
+from testkit.marked_block import Block
+
+BLOCK = Block("<!-- drill: written by `owdd drill` -->", "<!-- end of drill -->")
+"""Where the table stands in its document."""
+
+_HEAD = (
+    "| what is broken | alert | promised within | seen after | with the rules as they are | over after the repair | others |\n"
+    "|---|---|---|---|---|---|---|"
+)
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One drill: which, when, of which commit, and what came of it."""
+
+    at: str
+    commit: str
+    case: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The file of results; it need not exist yet."""
+
+    path: Path
+
+    def all(self) -> Iterator[Result]:
+        """All results, oldest first.
+
+        Raises:
+            ValueError: a line is no result; the message has its number.
+        """
+        if not self.path.exists():
+            return
+        for number, line in enumerate(self.path.read_bytes().splitlines(), 1):
+            try:
+                yield msgspec.json.decode(line, type=Result)
+            except msgspec.MsgspecError as error:
+                raise ValueError(f"{self.path}, line {number}: {error}") from error
+
+    def append(self, case: str, commit: str, outcome: Outcome) -> Result:
+        """Write one result behind the others."""
+        result = Result(datetime.now(UTC).isoformat(timespec="seconds"), commit, case, outcome)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab") as file:
+            file.write(msgspec.json.encode(result) + b"\n")
+        return result
+
+
+def render(results: Iterable[Result]) -> str:
+    """One line for each case, with its newest result."""
+    newest = {result.case: result for result in results}
+    known = {name: newest[name] for name in CASES if name in newest}
+    lines = [_HEAD, *(_line(name, result.outcome) for name, result in known.items())]
+    missing = [name for name in CASES if name not in known]
+    return "\n".join([*lines, "", _summary(list(known.values()), missing)])
+
+
+def _line(name: str, outcome: Outcome) -> str:
+    case = CASES[name]
+    others = ", ".join(outcome.others + tuple(f"{alert} (before)" for alert in outcome.before)) or "none"
+    cells = (
+        case.what,
+        f"[{case.alert}](runbooks/{case.alert}.md)",
+        _shown(outcome.promise),
+        _shown(outcome.fired) + ("" if case.speed == 1 else f", waits and windows a {_ORDINAL[case.speed]}"),
+        _shown(outcome.as_shipped),
+        _shown(outcome.resolved),
+        others,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+_ORDINAL = {10: "tenth"}
+
+
+def _shown(seconds: float | None) -> str:
+    if seconds is None:
+        return "**not at all**"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+
+
+def _summary(results: list[Result], missing: list[str]) -> str:
+    if not results:
+        return "No drill yet."
+    first, last = min(results, key=lambda result: result.at), max(results, key=lambda result: result.at)
+    wrong = [result.case for result in results if not result.outcome.clean]
+    text = f"{len(results)} drills, {first.at[:10]} (`{first.commit}`) to {last.at[:10]} (`{last.commit}`); "
+    text += f"not as promised: {', '.join(wrong) or 'none'}."
+    return text + (f" Not drilled yet: {', '.join(missing)}." if missing else "")
