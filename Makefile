@@ -52,6 +52,7 @@ bench-delivery: $(VENV)/.bench ## calls per delivered change against an offline 
 docs: $(VENV)/.installed ## write the generated documents, and the connector's files for the default mapping
 	$(BIN)/owdd config reference > docs/configuration.md
 	$(BIN)/owdd config metrics > docs/metrics.md
+	$(BIN)/python -m testkit.log_events > docs/log-events.md
 	$(BIN)/python -m testkit.dashboards grafana/dashboards
 	$(BIN)/owdd topics architecture > docs/architecture.md
 	$(BIN)/python -m tests.operations.wrong_setups

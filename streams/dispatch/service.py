@@ -107,7 +107,7 @@ class Dispatch:
         config = client_config(self._settings)
         client = DotdigitalClient(config, self._observe, transport, limiter)
         if warning := Credentials.of(config).warning:
-            logger.warning(warning)
+            logger.warning("the credentials look wrong", reason=warning)
         try:
             targets = await self._reach(client)
             readback = self._readback(client, table, producer)

@@ -74,6 +74,6 @@ class Publisher:
             "record dead-lettered",
             stage="ingest",
             code=letter.error.code,
-            reason=letter.error.detail,
+            detail=letter.error.detail,
             at=str(letter.at),
         )
