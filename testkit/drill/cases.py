@@ -24,6 +24,7 @@ class Case:
         labels: labels that the alert must have.
         notice: seconds in which the pipeline and its metrics must show it.
         window: seconds that the rule needs beside its ``for``: those in which a share or a minimum is taken.
+        past: seconds for which the rule must have watched before, to know what is new.
         also: alerts that may come too, because they speak of a consequence.
         speed: how many times faster Prometheus goes; 1: the rules as they are.
     """
@@ -35,6 +36,7 @@ class Case:
     labels: Mapping[str, str] = field(default_factory=dict)
     notice: float = 60.0
     window: float = 0.0
+    past: float = 0.0
     also: frozenset[str] = frozenset()
     speed: int = 10
 
@@ -101,9 +103,10 @@ CASES: dict[str, Case] = {
     "poison": Case(
         what="Two rows of the accounts are no JSON",
         alert="OwddIngestDeadLetters",
-        labels={"code": "not_json"},
+        labels={"code": "value_not_json"},
         harm=Scene.poison,
         mend=_nothing,
+        past=900.0,
     ),
     "address": Case(
         what="An e-mail field is changed to what is no address",

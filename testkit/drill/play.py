@@ -10,7 +10,7 @@ from testkit.drill.scene import Scene
 from testkit.drill.shorter import seconds
 
 _CALM_SECONDS = 20.0
-"""How long nothing may fire before the harm: rules then have the past that they compare with."""
+"""How long nothing may fire before the harm."""
 _RESOLVED_SECONDS = 120.0
 _LONGEST_WINDOW = 900.0
 """Of the rules that are drilled: an event leaves it after that."""
@@ -50,7 +50,7 @@ async def play(case: Case, scene: Scene, program: Path, directory: Path) -> Outc
     waits = seconds(rule(case.alert).get("for", "0s")) + case.window
     put_back = waits - waits / case.speed
     async with watched(program, directory, scene.targets, case.speed) as log:
-        before = await _calm(log)
+        before = await _calm(log, _CALM_SECONDS + case.past / case.speed)
         harmed = time.monotonic()
         await case.harm(scene)
         try:
@@ -73,9 +73,9 @@ async def play(case: Case, scene: Scene, program: Path, directory: Path) -> Outc
     )
 
 
-async def _calm(log: AlertLog) -> tuple[str, ...]:
-    """Wait until Prometheus evaluates, and a while; what fires then."""
+async def _calm(log: AlertLog, wait: float) -> tuple[str, ...]:
+    """Wait until Prometheus evaluates, and ``wait`` seconds; what fires then."""
     if await log.until(lambda: log.firing(ALWAYS, {}), _RESOLVED_SECONDS) is None:
         raise RuntimeError("no alert fires, not even the one that always does")
-    await log.until(lambda: False, _CALM_SECONDS)
+    await log.until(lambda: False, wait)
     return tuple(sorted({alert.name for alert in log.active.values()} - {ALWAYS}))

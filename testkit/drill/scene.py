@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-import orjson
 from aiokafka import AIOKafkaProducer
 
 from streams.kafka import client
@@ -24,8 +23,8 @@ from testkit.demo.stack import LocalStack
 from testkit.drill.connect import FakeConnect
 from testkit.drill.shop import Shop
 from testkit.local_services.jars import Progress, silent
-from testkit.simulate.envelopes import heartbeat
-from testkit.simulate.tables import CUSTOMER
+from testkit.simulate.envelopes import Position, TableEnvelope, commit_lsn, heartbeat
+from testkit.simulate.tables import CUSTOMER, TableNames
 
 _BEAT_SECONDS = 5.0
 _HOUR_MS = 3_600_000
@@ -83,7 +82,7 @@ class Scene:
         self._start("heartbeat", self._beat())
 
     async def stop_heartbeat(self) -> None:
-        """Only the row: the connector lives on, as when SQL Server's capture job stops."""
+        """As when capture stands still."""
         await self._stop("heartbeat")
 
     async def set_connect(self, *, away: bool = False, task: str = "RUNNING") -> None:
@@ -132,10 +131,12 @@ class Scene:
 
     async def _beat(self) -> None:
         names = CaptureNames.of(self.mapping)
+        envelope, row = TableEnvelope.of(self.mapping, TableNames("heartbeat", "id", {})), b'{"id":1}'
+        place = Position(b'"%b"' % commit_lsn(1).encode(), commit_lsn(1).encode(), b"1")
         while True:
             now = time.time_ns()
-            row = orjson.dumps({"op": "u", "before": {"id": 1}, "after": {"id": 1}, "source": {"ts_ms": now // 1_000_000}})
-            await self.producer.send(names.heartbeat_rows, row, b'{"id":1}', partition=0)
+            beat = envelope.head(b"u", row, row, place, now // 1_000_000) + b"}"
+            await self.producer.send(names.heartbeat_rows, beat, envelope.key(1), partition=0)
             event = heartbeat(self.mapping, now)
             await self.producer.send(event.topic, event.value, event.key, partition=0)
             await asyncio.sleep(_BEAT_SECONDS)

@@ -1,7 +1,7 @@
 """The rules, with every wait and window divided: what Prometheus does in an hour it then does in minutes.
 
-Only times of Prometheus are divided: ``for``, and the ranges in expressions. Thresholds stay: the pipeline measures what they
-are compared with, and its clock goes on as usual.
+Only times of Prometheus are divided: ``for``, ranges and offsets, and the age of a process that belongs to such a window.
+Thresholds stay: the pipeline measures what they are compared with, and its clock goes on as usual.
 """
 
 import re
@@ -10,6 +10,7 @@ from typing import Any
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _RANGE = re.compile(r"\[(\d+)([smhd])\]")
 _OFFSET = re.compile(r"\boffset (\d+)([smhd])\b")
+_AGE = re.compile(r"(time\(\) - process_start_time_seconds\{[^}]*\} < )(\d+)")
 
 
 def seconds(duration: str) -> int:
@@ -37,7 +38,8 @@ def _shorter(rule: dict[str, Any], speed: int) -> dict[str, Any]:
     if "for" in rule:
         found["for"] = _divided(seconds(rule["for"]), speed)
     text = _RANGE.sub(lambda match: f"[{_divided(int(match[1]) * _UNITS[match[2]], speed)}]", rule["expr"])
-    found["expr"] = _OFFSET.sub(lambda match: f"offset {_divided(int(match[1]) * _UNITS[match[2]], speed)}", text)
+    text = _OFFSET.sub(lambda match: f"offset {_divided(int(match[1]) * _UNITS[match[2]], speed)}", text)
+    found["expr"] = _AGE.sub(lambda match: f"{match[1]}{int(match[2]) // speed}", text)
     return found
 
 
