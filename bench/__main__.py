@@ -12,7 +12,7 @@ from typing import Annotated, Protocol, TypeAlias, TypeVar
 import orjson
 import typer
 
-from bench import backlog, growth, ingest, join, memory, pace, recovery, transactions, urgent
+from bench import backlog, console, growth, ingest, join, memory, pace, recovery, transactions, urgent
 from bench.delivery import command as delivery
 from bench.errors import BenchError
 from bench.results import Circumstances, Result, as_json, show
@@ -41,6 +41,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "idle": pace.idle,
     "everyday": pace.everyday,
     "transactions": transactions.run,
+    "console": console.run,
 }
 
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the results to this file.")]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -30,7 +31,7 @@ COMMANDS = (
     ("audit",),
     ("dlq", "list"),
     ("state", "held"),
-    ("person", "show", "ADDRESS"),
+    ("person", "export", "ADDRESS", "--file", "FILE"),
     ("contact", "show", "ADDRESS"),
     ("contact", "why", "ADDRESS"),
     ("contact", "history", "ADDRESS"),
@@ -55,10 +56,12 @@ async def test_no_log_names_anybody_on_a_bad_day_in_workers_commands_and_console
         await bad_day(running)
         truth = read_truth(tmp_path / "truth.json")
         rows = [row for table in truth.tables.values() for row in table.values()]
-        addresses = {value.lower() for row in rows for value in row.values() if isinstance(value, str) and "@" in value}
+        texts = {value.strip().lower() for row in rows for value in row.values() if isinstance(value, str)}
+        addresses = {text for text in texts if re.fullmatch(r"[a-z0-9.]+@[a-z0-9.-]+", text)}
         someone = sorted(addresses)[0]
         for command in COMMANDS:
-            await run(running, [someone if word == "ADDRESS" else word for word in command])
+            meant = {"ADDRESS": someone, "FILE": str(tmp_path / "export.json")}
+            await run(running, [meant.get(word, word) for word in command])
         async with console(running) as http:
             found = await http.post("/contact", data={"q": someone})
             assert someone in found.text.lower()
