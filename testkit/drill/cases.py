@@ -57,14 +57,15 @@ def _role(role: Role) -> Case:
     )
 
 
-def _dotdigital(what: str, alert: str, also: frozenset[str] = frozenset(), window: float = 0.0, **faults: object) -> Case:
+def _dotdigital(what: str, alert: str, *, window: float = 0.0, speed: int = 10, **faults: object) -> Case:
     return Case(
         what=what,
         alert=alert,
         harm=partial(Scene.break_dotdigital, faults=faults),
         mend=Scene.repair_dotdigital,
         window=window,
-        also=also | _LATE,
+        also=_LATE,
+        speed=speed,
     )
 
 
@@ -79,7 +80,6 @@ CASES: dict[str, Case] = {
         mend=Scene.start_heartbeat,
         # The threshold is two minutes.
         notice=180.0,
-        speed=1,
     ),
     "connect": Case(
         what="Kafka Connect does not answer",
@@ -97,8 +97,8 @@ CASES: dict[str, Case] = {
         also=frozenset({"OwddConnectorRestartsExhausted"}),
     ),
     "down": _dotdigital("Dotdigital answers nothing but 503", "OwddDotdigitalFails", window=600.0, outage=True),
-    "unauthorized": _dotdigital("Dotdigital answers 401", "OwddAccessRefused", unauthorized=True),
-    "throttled": _dotdigital("Dotdigital answers every call with 429", "OwddBudgetTakenByOthers", http_429=1.0),
+    "unauthorized": _dotdigital("Dotdigital answers 401", "OwddAccessRefused", speed=30, unauthorized=True),
+    "throttled": _dotdigital("Dotdigital answers every call with 429", "OwddBudgetTakenByOthers", speed=30, http_429=1.0),
     "slow": _dotdigital("Dotdigital takes 40 s for a call", "OwddDotdigitalFails", window=600.0, latency_ms=40_000),
     "poison": Case(
         what="Two rows of the accounts are no JSON",
@@ -107,12 +107,14 @@ CASES: dict[str, Case] = {
         harm=Scene.poison,
         mend=_nothing,
         past=900.0,
+        speed=30,
     ),
     "address": Case(
         what="An e-mail field is changed to what is no address",
         alert="OwddUnreadableAddresses",
         harm=partial(Scene.set_address, readable=False),
         mend=partial(Scene.set_address, readable=True),
+        speed=30,
     ),
     "status": Case(
         what="An order gets a status that the mapping does not have",
@@ -120,6 +122,7 @@ CASES: dict[str, Case] = {
         labels={"kind": "unknown_status"},
         harm=partial(Scene.set_status, known=False),
         mend=partial(Scene.set_status, known=True),
+        speed=30,
     ),
     "lookup": Case(
         what="All rows of the table of statuses are deleted",
@@ -127,6 +130,7 @@ CASES: dict[str, Case] = {
         labels={"kind": "status_not_loaded"},
         harm=Scene.empty_lookup,
         mend=Scene.fill_lookup,
+        speed=30,
     ),
     "partition": Case(
         what="One partition is filled faster than it is read, with records an hour old",

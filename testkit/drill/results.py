@@ -74,15 +74,12 @@ def _line(name: str, outcome: Outcome) -> str:
         case.what,
         f"[{case.alert}](runbooks/{case.alert}.md)",
         _shown(outcome.promise),
-        _shown(outcome.fired) + ("" if case.speed == 1 else f", waits and windows a {_ORDINAL[case.speed]}"),
+        _shown(outcome.fired) + ("" if case.speed == 1 else f" (waits × 1/{case.speed})"),
         _shown(outcome.as_shipped),
         _shown(outcome.resolved),
         others,
     )
     return f"| {' | '.join(cells)} |"
-
-
-_ORDINAL = {10: "tenth"}
 
 
 def _shown(seconds: float | None) -> str:
