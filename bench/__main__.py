@@ -12,7 +12,7 @@ from typing import Annotated, Protocol, TypeAlias, TypeVar
 import orjson
 import typer
 
-from bench import backlog, console, growth, ingest, join, memory, pace, recovery, transactions, urgent
+from bench import backlog, console, growth, ingest, join, memory, pace, recovery, transactions, urgent, watching
 from bench.delivery import command as delivery
 from bench.errors import BenchError
 from bench.results import Circumstances, Result, as_json, show
@@ -42,6 +42,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "everyday": pace.everyday,
     "transactions": transactions.run,
     "console": console.run,
+    "watching": watching.run,
 }
 
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the results to this file.")]

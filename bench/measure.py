@@ -13,7 +13,7 @@ from bench.child import Child
 from bench.contenders.common import IDLE
 from bench.drain import Flow
 from bench.results import Sample
-from bench.site import Owdd, Site
+from bench.site import PROGRAM, Owdd, Site
 from streams.kafka.topics import agents_app, captured, ingest_group
 from streams.mapping import load_mapping
 from streams.messages.topics import Topics
@@ -54,11 +54,13 @@ async def idle_cost(child: Child, begun: Begun) -> float:
         return child.meter.sample()[1] - child.meter.at(started)
 
 
-async def owdd_measured(site: Site, app: Owdd, roles: Sequence[str], flow: Flow, changes: int) -> Sample:
+async def owdd_measured(
+    site: Site, app: Owdd, roles: Sequence[str], flow: Flow, changes: int, *, program: Sequence[str] = PROGRAM
+) -> Sample:
     """``owdd run`` with ``roles``, first on empty topics and then on those of ``app``. Raises as :func:`measured`."""
     empty = await site.owdd(f"{IDLE}-{'-'.join(roles)}-{app.settings.app_id}", IDLE)
-    idle = await idle_cost(site.worker(empty, *roles), _listening(empty))
-    return await measured(site, site.worker(app, *roles), _listening(app), flow, idle, changes)
+    idle = await idle_cost(site.worker(empty, *roles, program=program), _listening(empty))
+    return await measured(site, site.worker(app, *roles, program=program), _listening(app), flow, idle, changes)
 
 
 def says(text: str) -> Begun:

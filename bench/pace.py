@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from bench.account import Account, open_account
 from bench.child import Child, Meter, free_port
 from bench.results import Result, Spread
-from bench.site import Site
-from bench.workload import Message, Workload, email
+from bench.site import PROGRAM, Site
+from bench.workload import PREFIX, Message, Workload, email
 from testkit.virtual.measures import percentile
 
 _IDLE_BAR = 0.05
@@ -37,12 +37,15 @@ Seconds = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
-class _Pipeline:
+class Pipeline:
+    """What is measured, and what feeds it."""
+
     site: Site
     account: Account
     workload: Workload
     emails: Mapping[int, str]
     workers: Mapping[str, Child]
+    ports: Mapping[str, int]
 
     def cpu(self) -> dict[str, float]:
         """CPU seconds so far of every part."""
@@ -55,6 +58,7 @@ class _Pipeline:
         return used | {_TOTAL: sum(used.values())}
 
     def check(self) -> None:
+        """Raises ``ChildDied`` if a worker has ended."""
         for worker in self.workers.values():
             worker.check()
 
@@ -67,7 +71,7 @@ async def idle(site: Site, *, quick: bool, repetitions: int) -> Result:
     """
     seconds = _QUICK_IDLE_SECONDS if quick else _IDLE_SECONDS
     found: list[Seconds] = []
-    async with _pipeline(site, _QUICK_CUSTOMERS) as pipeline:
+    async with open_pipeline(site, _QUICK_CUSTOMERS) as pipeline:
         for _ in range(repetitions):
             before, started = pipeline.cpu(), time.monotonic()
             await asyncio.sleep(seconds)
@@ -86,12 +90,12 @@ async def everyday(site: Site, *, quick: bool, repetitions: int) -> Result:
     customers = _QUICK_CUSTOMERS if quick else _CUSTOMERS
     costs: dict[int, list[Seconds]] = {rate: [] for rate in _DELAY_BARS_MS}
     delays: dict[int, list[list[int]]] = {rate: [] for rate in _DELAY_BARS_MS}
-    async with _pipeline(site, customers) as pipeline:
+    async with open_pipeline(site, customers) as pipeline:
         for number in range(repetitions):
             for place, rate in enumerate(_DELAY_BARS_MS):
                 messages = list(pipeline.workload.despatches(range(1, customers + 1), number * len(_DELAY_BARS_MS) + place))
                 before = pipeline.cpu()
-                delays[rate].append(await _play(pipeline, messages, rate))
+                delays[rate].append(await play(pipeline, messages, rate))
                 used = pipeline.since(before)
                 costs[rate].append({part: 1000 * cpu / customers for part, cpu in used.items()})
                 await pipeline.account.until_quiet()
@@ -99,23 +103,29 @@ async def everyday(site: Site, *, quick: bool, repetitions: int) -> Result:
 
 
 @asynccontextmanager
-async def _pipeline(site: Site, customers: int) -> AsyncIterator[_Pipeline]:
-    """Three workers, and a shop of ``customers`` with an order each that was delivered."""
-    app = await site.owdd("pace")
-    workload = Workload(customers, customers, lines=1, updates=False, even=True)
+async def open_pipeline(
+    site: Site, customers: int, *, name: str = PREFIX, program: Sequence[str] = PROGRAM
+) -> AsyncIterator[Pipeline]:
+    """Three workers, and a shop of ``customers`` with an order each that was delivered.
+
+    ``name``: of its captured topics, which two pipelines must not share; ``program`` runs the workers.
+    """
+    app = await site.owdd(f"pace-{name}", name)
+    workload = Workload(customers, customers, lines=1, updates=False, even=True, prefix=name)
     async with open_account(site, replace(app, more=_BULK)) as (account, app):
         await site.produce(workload.messages())
         with ExitStack() as stack:
+            ports = {role: free_port() for role in _ROLES}
             workers = {
-                role: stack.enter_context(site.worker(replace(app, data=app.data / role, port=free_port()), role))
-                for role in _ROLES
+                role: stack.enter_context(site.worker(replace(app, data=app.data / role, port=port), role, program=program))
+                for role, port in ports.items()
             }
             emails = await account.until(customers, workers["dispatch"])
             await account.until_quiet()
-            yield _Pipeline(site, account, workload, emails, workers)
+            yield Pipeline(site, account, workload, emails, workers, ports)
 
 
-async def _play(pipeline: _Pipeline, messages: Sequence[Message], rate: int) -> list[int]:
+async def play(pipeline: Pipeline, messages: Sequence[Message], rate: int) -> list[int]:
     """Append ``messages``, one for each customer in turn, at an even rate; the delay of each in ms until its request."""
     since = await pipeline.account.calls()
     sent: dict[str, int] = {}

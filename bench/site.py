@@ -28,7 +28,9 @@ from streams.operations.topic_admin import apply_topics
 from streams.settings import Settings
 from testkit.local_services.kafka import BrokerInfo, embedded_broker
 
-_PROGRAM = Path(sys.executable).parent / "owdd"
+PROGRAM = (str(Path(sys.executable).parent / "owdd"),)
+"""What runs workers."""
+
 _CHUNK = 20_000
 
 
@@ -87,11 +89,11 @@ class Site:
         await apply_topics(KafkaConfig(self.broker.bootstrap), list(specs(settings, load_mapping(mapping))), execute=True)
         return Owdd(settings, mapping, self.directory / "data" / app_id, free_port())
 
-    def worker(self, app: Owdd, *roles: str) -> Child:
-        """``owdd run`` with only ``roles``."""
+    def worker(self, app: Owdd, *roles: str, program: Sequence[str] = PROGRAM) -> Child:
+        """``owdd run`` with only ``roles``; ``program`` may be another one that takes the same arguments."""
         only = [part for role in roles for part in ("--only", role)]
         name = f"owdd-{app.settings.app_id}-{'-'.join(roles)}"
-        return Child(name, [str(_PROGRAM), "run", *only], app.environment(), self.directory / f"{name}.log")
+        return Child(name, [*program, "run", *only], app.environment(), self.directory / f"{name}.log")
 
     def peer(self, name: str, command: Sequence[str], **env: str) -> Child:
         """A contender that is not ours, with its settings in ``BENCH_*`` variables."""
