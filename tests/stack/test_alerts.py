@@ -1,5 +1,6 @@
 """Alert rules: valid, tested by promtool on series that fire and that do not, explained by a page, and sent to the right people."""
 
+import json
 import re
 import subprocess
 from collections import defaultdict
@@ -71,6 +72,8 @@ def test_an_alert_is_classed_and_its_page_has_every_section(name: str) -> None:
     assert alert["labels"]["severity"] in {"critical", "warning", "info", "none"}
     assert alert["labels"]["class"] in {*CLASSES, OF_THE_SERIES}
     assert alert["annotations"]["runbook_url"] == f"docs/runbooks/{name}.md"
+    board = alert["annotations"]["dashboard_url"].removeprefix("/d/")
+    assert json.loads((ROOT / "grafana" / "dashboards" / f"{board}.json").read_text())["uid"] == board
     page = (RUNBOOKS / f"{name}.md").read_text()
     assert page.startswith(f"# {name}\n")
     assert re.findall(r"^## (.+)$", page, re.MULTILINE) == SECTIONS

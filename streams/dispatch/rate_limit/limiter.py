@@ -88,6 +88,9 @@ class RateLimiter:
             kind: ImportSemaphore(share, limit, clock) for kind, limit in IN_FLIGHT.items()
         }
         self.enrolments = EnrolmentQuota(share, clock)
+        for tier in Tier:
+            # At 0 from the start, so that the first refusals are seen as a rise.
+            metrics.budget_refused.labels(tier)
 
     async def acquire(self, tier: Tier, lane: Lane) -> None:
         """Return once ``lane`` may make a call of ``tier``; :meth:`record_response` must follow, whatever becomes of it."""
