@@ -32,7 +32,7 @@ _WITH, _WITHOUT = "with", "without"
 _PROGRAMS = {_WITH: PROGRAM, _WITHOUT: (sys.executable, "-m", "bench.unwatched")}
 _JOIN, _IDLE, _PACE = "join, CPU s/100k changes", "idle, cores", f"{_RATE} changes/s, CPU ms a change"
 
-Found = dict[str, dict[str, list[float]]]
+Measurements = dict[str, dict[str, list[float]]]
 """Measurements by what, and by with or without."""
 
 
@@ -45,7 +45,7 @@ async def run(site: Site, *, quick: bool, repetitions: int) -> Result:
     workload = Workload.of_changes(_QUICK_CHANGES if quick else _CHANGES)
     await site.owdd("watching-schema")
     await site.produce(workload.messages())
-    found: Found = defaultdict(lambda: defaultdict(list))
+    found: Measurements = defaultdict(lambda: defaultdict(list))
     for number in range(repetitions):
         for kind, program in _PROGRAMS.items():
             app = await site.owdd(f"watching-{kind}-{number}", PREFIX)
@@ -103,7 +103,7 @@ async def _scraped(ports: Iterable[int]) -> AsyncIterator[None]:
         await asyncio.wait([scraping])
 
 
-def _result(found: Found, changes: int) -> Result:
+def _result(found: Measurements, changes: int) -> Result:
     result = Result("watching", f"{changes:,} changes joined; then three workers", ["what", _WITH, _WITHOUT, "cost"])
     for what, kinds in found.items():
         with_, without = Spread.of(kinds[_WITH]), Spread.of(kinds[_WITHOUT])

@@ -7,7 +7,7 @@ from functools import partial
 from streams.worker import Role
 from testkit.drill.scene import Scene
 
-Act = Callable[[Scene], Awaitable[None]]
+Action = Callable[[Scene], Awaitable[None]]
 
 _LATE = frozenset({"OwddFreshnessBurnFast", "OwddFreshnessBurnSlow"})
 """Changes that waited were late: true, and part of what happened."""
@@ -31,8 +31,8 @@ class Case:
 
     what: str
     alert: str
-    harm: Act
-    mend: Act
+    harm: Action
+    mend: Action
     labels: Mapping[str, str] = field(default_factory=dict)
     notice: float = 60.0
     window: float = 0.0
