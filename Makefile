@@ -53,6 +53,7 @@ docs: $(VENV)/.installed ## write the generated documents, and the connector's f
 	$(BIN)/owdd config reference > docs/configuration.md
 	$(BIN)/owdd config metrics > docs/metrics.md
 	$(BIN)/python -m testkit.log_events > docs/log-events.md
+	$(BIN)/owdd config commands > docs/cli.md
 	$(BIN)/python -m testkit.dashboards grafana/dashboards
 	$(BIN)/owdd topics architecture > docs/architecture.md
 	$(BIN)/python -m tests.operations.wrong_setups

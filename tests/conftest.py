@@ -23,7 +23,6 @@ _CAPTURED_TOPICS = (
     "tests/connect/test_guard_in_worker.py",
     "tests/connect/test_jmx.py",
     "tests/connect/test_large_columns.py",
-    "tests/connect/test_large_columns.py",
     "tests/connect/test_lint.py",
     "tests/dlq/test_box.py",
 )

@@ -21,7 +21,7 @@ from streams.cli.groups import CommandGroup, LazyCommand, commands
 EXTENSIONS = "owdd.commands"
 """The entry point group in which other packages offer commands."""
 
-_OWN = commands(
+OWN = commands(
     run=("streams.cli.run:run", "Run ingest, agents and dispatch until SIGTERM."),
     config=("streams.cli.config:app", "Settings and mapping."),
     topics=("streams.cli.topics:app", "Kafka topics of the product."),
@@ -64,7 +64,7 @@ class _Main(CommandGroup):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands.update(_OWN)
+        self.commands.update(OWN)
         for extension in entry_points(group=EXTENSIONS):
             self.commands.update(extension.load())
 
@@ -101,4 +101,4 @@ def main() -> None:
     app()
 
 
-__all__ = ["LazyCommand", "app", "main"]
+__all__ = ["OWN", "LazyCommand", "app", "main"]

@@ -5,10 +5,11 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel, SecretStr
 
-from streams.cli import output
+from streams.cli import OWN, output
 from streams.cli.common import load
 from streams.cli.groups import command_group
 from streams.cli.output import AsJson
+from streams.cli.reference import commands_page
 from streams.mapping import Mapping
 from streams.observability.metrics_page import metrics_page
 from streams.settings import Settings
@@ -56,6 +57,12 @@ def reference() -> None:
 def metrics() -> None:
     """Print the reference of metrics, ``docs/metrics.md``."""
     output.raw(metrics_page())
+
+
+@app.command()
+def commands() -> None:
+    """Print the reference of commands, ``docs/cli.md``."""
+    output.raw(commands_page(OWN))
 
 
 def reference_page() -> str:

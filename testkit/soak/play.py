@@ -10,7 +10,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from aiokafka import TopicPartition
+
 from streams.core.clock import SystemClock
+from streams.kafka.reader import reader
+from streams.kafka.security import KafkaConfig
+from streams.kafka.topics import captured
+from streams.mapping import load_mapping
 from streams.operations.state_check import check_state
 from streams.worker import Role
 from testkit.demo.stack import LocalStack
@@ -26,6 +32,7 @@ from testkit.soak.site import IMPORTS, Site, differences, lasting, open_site, si
 
 _PATIENCE = 240.0
 _SHOWN = 20
+_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +159,8 @@ async def _harm(run: Run, scene: Scene, feeding: asyncio.Task[None]) -> None:
     faults = run.scenario.faults
     if not faults:
         return
+    # A simulator that finds no broker when it starts gives up, as it should.
+    await _begun(scene, feeding)
     done = 0
     while done < run.scenario.times or not feeding.done():
         if feeding.done():
@@ -159,6 +168,16 @@ async def _harm(run: Run, scene: Scene, feeding: asyncio.Task[None]) -> None:
         await asyncio.sleep(scene.rng.uniform(0.3, 2.0))
         await scene.harm(faults[done % len(faults)])
         done += 1
+
+
+async def _begun(scene: Scene, feeding: asyncio.Task[None]) -> None:
+    """Until the shop's first record is there, or the feed is over."""
+    settings = scene.stack.settings
+    topics = captured(load_mapping(scene.stack.mapping))
+    async with reader(KafkaConfig.of(settings)) as consumer:
+        places = [TopicPartition(topic, number) for topic in topics for number in range(settings.partitions)]
+        while not feeding.done() and not any((await consumer.end_offsets(places)).values()):
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _check_ground(on: Ground) -> None:
