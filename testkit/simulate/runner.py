@@ -20,6 +20,7 @@ from testkit.simulate.simulation import Simulation
 
 _CHUNK = 4_000
 _TICK_S = 0.005
+_DELIVERY_MS = 120_000
 _BATCH_BYTES = 1_000_000
 
 Lanes = dict[tuple[str, int], list[Event]]
@@ -78,7 +79,10 @@ class Runner:
             aiokafka.errors.KafkaError: the broker is gone or refuses a record; the truth is then ahead of Kafka.
         """
         # Connect's producer waits for all replicas and keeps one request in flight: the order of a partition is kept.
-        producer = client.producer(kafka, acks="all", max_batch_size=_BATCH_BYTES, max_request_size=16 * 2**20)
+        # It also goes on through a restart of the broker (its delivery.timeout.ms).
+        producer = client.producer(
+            kafka, acks="all", max_batch_size=_BATCH_BYTES, max_request_size=16 * 2**20, request_timeout_ms=_DELIVERY_MS
+        )
         try:
             await producer.start()
             await self._look_up(producer)

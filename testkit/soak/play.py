@@ -176,7 +176,7 @@ async def _begun(scene: Scene, feeding: asyncio.Task[None]) -> None:
     topics = captured(load_mapping(scene.stack.mapping))
     async with reader(KafkaConfig.of(settings)) as consumer:
         places = [TopicPartition(topic, number) for topic in topics for number in range(settings.partitions)]
-        while not feeding.done() and not any((await consumer.end_offsets(places)).values()):
+        while not feeding.done() and not any((await consumer.end_offsets(places)).values()):  # noqa: ASYNC110 - Kafka's
             await asyncio.sleep(_LOOK_SECONDS)
 
 
