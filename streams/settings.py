@@ -171,7 +171,8 @@ class Settings(BaseSettings):
     brake_day_share: float = Field(0.03, ge=0, le=1, description="Brake: share of a kind that may go within 24 hours")
     consent_wait: Seconds = Field(
         86_400.0,
-        description="Consent: how long the first load may take; until then no contact is created that no contact row names",
+        description="Consent: how long the first load takes at most, if the connector does not notify of its end; until then "
+        "no contact is created of which Orderwise has said neither in nor out",
     )
     import_least: int = Field(20, ge=1, le=10_000, description="Imports: least items; fewer are sent by single calls")
     import_most: int = Field(10_000, ge=1, le=100_000, description="Imports: most items in one")

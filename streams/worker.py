@@ -36,6 +36,7 @@ from streams.engine.stage import Handler, Stage
 from streams.engine.table import StateTable
 from streams.ingest.canary import Canary
 from streams.ingest.captured_topics import CapturedTopicsWatch
+from streams.ingest.contacts_loaded import ContactsLoaded
 from streams.ingest.replays import Replays
 from streams.ingest.worker import Ingest
 from streams.kafka import client
@@ -185,6 +186,9 @@ class Worker:
                 parts.tasks.append(("capture guard", guard.run()))
                 self._health.before_scrape(guard.update_gauges)
             begins = partial(self._canary_begins, guard)
+            if self._mapping.consent.mode == "column":
+                contacts = ContactsLoaded(self._settings, self._mapping, producer, self._clock, ingest.leads)
+                parts.tasks.append(("contacts loaded", contacts.run()))
             canary = Canary(producer, self._topics, self._settings.partitions, ingest.leads, begins)
             parts.tasks.append(("canary", canary.run()))
         if Role.AGENTS in self._roles:

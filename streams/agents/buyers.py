@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from streams.agents.barriers import PassingBarriers
 from streams.agents.canary import passing_canaries
 from streams.agents.change_tally import ChangeTally
 from streams.agents.emitter import unpack_records
@@ -24,6 +25,7 @@ from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec, UnitOfWork
 from streams.messages.changes import Change, ChangeKind, OrderFact, RecipientsSweep
+from streams.messages.contracts import Participant
 from streams.messages.kinds import BuyerContributionChange, RecipientsQueryChange, RecipientsSweepChange
 from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
@@ -160,14 +162,16 @@ class BuyersHandler:
         touched: dict[str, _Touched] = {}
         tally = ChangeTally(self._metrics, self.name)
         erasures = ErasureFilter(self._erased, unit)
+        barriers = PassingBarriers(unit, Participant.BUYERS, Participant.INGEST)
         arrived = passing_canaries(unit, unpack_records(self._topics.buyers, records), self._topics.contacts)
-        for change in erasures.filter(arrived):
+        for change in erasures.filter(barriers.taken_from(arrived)):
             done = self._fold(unit, change, touched)
             tally.count(change, applied=done)
         if erasures.requests:
             self._forget(unit, erasures, touched)
         for key, item in touched.items():
             self._project(unit, key, item)
+        barriers.pass_on(self._topics.contacts)
         return tally.show()
 
     def _forget(self, unit: UnitOfWork, erasures: ErasureFilter, touched: dict[str, _Touched]) -> None:

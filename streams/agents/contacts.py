@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from streams.agents import order_recipients
+from streams.agents.barriers import PassingBarriers
 from streams.agents.canary import passing_canaries
 from streams.agents.change_tally import ChangeTally
 from streams.agents.emitter import unpack_records
@@ -18,6 +19,7 @@ from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec, UnitOfWork
 from streams.mapping import Mapping
 from streams.messages.changes import EVERYWHERE, Change, RecipientsSweep
+from streams.messages.contracts import Participant
 from streams.messages.kinds import DesiredContactChange, ErasureChange, RecipientsQueryChange, RecipientsSweepChange
 from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
@@ -69,8 +71,9 @@ class ContactsHandler:
         touched: dict[str, _Touched] = {}
         tally = ChangeTally(self._metrics, self.name)
         erasures = ErasureFilter(self._erased, unit)
+        barriers = PassingBarriers(unit, Participant.CONTACTS, Participant.BUYERS)
         arrived = passing_canaries(unit, unpack_records(self._topics.contacts, records), self._topics.desired)
-        for change in erasures.filter(arrived):
+        for change in erasures.filter(barriers.taken_from(arrived)):
             tally.count(change, applied=self._fold(unit, change, touched))
         if erasures.requests:
             self._forget(unit, erasures)
@@ -78,6 +81,7 @@ class ContactsHandler:
             if address not in erasures.requests:
                 # Those rows were deleted above, and saving them now would bring the person back.
                 self._project(unit, address, item)
+        barriers.pass_on(self._topics.desired)
         return tally.show()
 
     def _fold(self, unit: UnitOfWork, change: Change, touched: dict[str, _Touched]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from streams.capture.notifications import SOME_ROWS
 from streams.connect.render import CLASSES, Config
 from streams.core.errors import ConfigurationError
 from streams.kafka import client
@@ -58,6 +59,7 @@ def snapshot_signal(
     collections = [r"\.".join(re.escape(part) for part in (*parts, spelt[table.casefold()])) for table in tables]
     data: dict[str, Any] = {"data-collections": collections, "type": "INCREMENTAL"}
     if where is not None:
+        signal_id = f"{SOME_ROWS}{signal_id}"
         data["additional-conditions"] = [{"data-collection": collections[0], "filter": where}]
     value = msgspec.json.encode({"id": signal_id, "type": "execute-snapshot", "data": data})
     prefix = running["topic.prefix"]

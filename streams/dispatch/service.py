@@ -73,7 +73,8 @@ class Dispatch:
         self._topics = Topics.of(settings.app_id)
         self._hash_key = settings.hash_key.get_secret_value().encode()
         policy = SitePolicy.of(mapping, Digester(*settings.erasure_keys), self._hash_key)
-        self._policy = replace(policy, consent_wait_ms=int(settings.consent_wait * 1000))
+        wait = settings.consent_wait if mapping.consent.mode == "column" else 0
+        self._policy = replace(policy, consent_wait_ms=int(wait * 1000))
         self._reachability = Reachability(settings.dotdigital_url, clock, metrics)
         self._gauges: list[Callable[[], None]] = []
         self.queue = DeliveryQueue(clock)
@@ -206,7 +207,7 @@ class Dispatch:
         now = self._clock.now_ms()
         for lane, at in self.queue.oldest_causes():
             self._metrics.oldest_undelivered.labels(lane.name.lower()).set(age_seconds(at, now) or 0.0)
-        self._metrics.creations_waiting.set(self.queue.unread())
+        self._metrics.creations_waiting.set(self.queue.undecided())
         self._metrics.canary_age.clear()
         for partition, seconds in self.outbox.canaries.ages(now):
             self._metrics.canary_age.labels(partition).set(seconds)

@@ -143,6 +143,11 @@ def opted_out(consent: Consent) -> bool:
     return consent.erp.signal is Signal.OUT or consent.carried > consent.lifted
 
 
+def erp_is_silent(consent: Consent) -> bool:
+    """Whether the ERP has said neither in nor out, or takes back what it said."""
+    return consent.erp.signal is Signal.SILENT
+
+
 def erp_opts_out(consent: Consent) -> bool:
     """Whether the ERP says out now."""
     return consent.erp.signal is Signal.OUT

@@ -43,7 +43,7 @@ class UnitOfWork:
         self.writes: dict[bytes, bytes | None] = {}
         self.last_writes: dict[bytes, bytes | None] = {}
         self.after: list[Callable[[], None]] = []
-        self._partitions = partitions
+        self.partitions = partitions
         self._state = state
         # A topic and its changes belong together: emit saw to that.
         self._out: dict[tuple[ChangeTopic[Any], int], list[Any]] = defaultdict(list)
@@ -79,7 +79,7 @@ class UnitOfWork:
 
     def emit(self, topic: ChangeTopic[C], change: C) -> None:
         """Send ``change`` to the partition that owns its key, through ``topic``, which must carry its kind."""
-        self._out[topic, partition_of(change.key, self._partitions)].append(change)
+        self._out[topic, partition_of(change.key, self.partitions)].append(change)
 
     def emit_to(self, topic: ChangeTopic[C], partition: int, change: C) -> None:
         """Send ``change`` to that partition, whatever its key, through ``topic``, which must carry its kind."""
@@ -87,7 +87,7 @@ class UnitOfWork:
 
     def emit_everywhere(self, topic: ChangeTopic[C], change: C) -> None:
         """Send ``change`` to every partition, through ``topic``, which must carry its kind."""
-        for partition in range(self._partitions):
+        for partition in range(self.partitions):
             self._out[topic, partition].append(change)
 
     def emit_here(self, topic: ChangeTopic[C], change: C) -> None:

@@ -52,10 +52,10 @@ CAPTURE_TOPICS: Final = (
                 "<prefix>.notifications",
                 "none",
                 (Participant.CONNECTOR,),
-                (),
+                (Participant.INGEST,),
                 CHANGE_TOPIC,
                 "the connector's notifications",
-                "For people: progress of snapshots, and capture instances that changed.",
+                "Says when the contact table was read whole. For people: snapshots, and capture instances that changed.",
             ),
             (
                 "<prefix>.signals",

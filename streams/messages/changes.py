@@ -18,6 +18,9 @@ EVERYWHERE = "*"
 HERE = "."
 """The key of a change that a stage leaves to itself, in the partition where it works."""
 
+CONTACTS_LOADED = "contacts loaded"
+"""What a barrier is about behind which every contact row stands that Orderwise had when it was read first."""
+
 OrderStatus: TypeAlias = Literal["open", "held", "part_despatched", "despatched", "completed", "cancelled"]
 
 
@@ -68,6 +71,7 @@ class ChangeKind(IntEnum):
     REMOVAL_RULING = 53
     REMOVAL_DECISION = 54
     CANARY = 60
+    BARRIER = 61
 
 
 class _Message(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="_tag"):
@@ -322,6 +326,17 @@ class EraseAddress(_Message, frozen=True, tag=35):
     """A person must be forgotten; ``digest`` is the keyed digest of the address."""
 
     digest: bytes
+
+
+class Barrier(_Message, frozen=True, tag=43):
+    """Everything that the change's pk names stands before this in the partition, as far as it comes from this sender.
+
+    ``sender`` is a stage, and this is from its ``partition`` of ``partitions``.
+    """
+
+    sender: str
+    partition: int
+    partitions: int
 
 
 class Sweep(_Message, frozen=True, tag=37):

@@ -10,6 +10,7 @@ from typing import ClassVar, Final, TypeAlias, get_args
 from streams.capture import rows
 from streams.messages.changes import (
     AddressLeft,
+    Barrier,
     BuyerContribution,
     CarriedRefusal,
     Change,
@@ -322,6 +323,13 @@ class CanaryChange(Change, tag=ChangeKind.CANARY.value):
     row: None
 
 
+class BarrierChange(Change, tag=ChangeKind.BARRIER.value):
+    """All of something has come, and this stands behind it in every partition; key: ``*``, pk: what it is about."""
+
+    kind: ClassVar[ChangeKind] = ChangeKind.BARRIER
+    row: Barrier
+
+
 OrderChange: TypeAlias = (
     HeaderRowChange
     | DetailRowChange
@@ -351,9 +359,10 @@ BuyerChange: TypeAlias = (
     | RecipientsSweepChange
     | ErasureChange
     | CanaryChange
+    | BarrierChange
 )
 ContactChange: TypeAlias = (
-    BuyerContributionChange | RecipientsQueryChange | RecipientsSweepChange | ErasureChange | CanaryChange
+    BuyerContributionChange | RecipientsQueryChange | RecipientsSweepChange | ErasureChange | CanaryChange | BarrierChange
 )
 ProductChange: TypeAlias = (
     ProductRowChange
@@ -381,6 +390,7 @@ DesiredChange: TypeAlias = (
     | RemovalRulingChange
     | RemovalDecisionChange
     | CanaryChange
+    | BarrierChange
 )
 
 CHANGES: Final[dict[ChangeKind, type[Change]]] = {

@@ -105,6 +105,7 @@ OWN_TOPICS: Final = (
             ChangeKind.RECIPIENTS_SWEEP: (Participant.BUYERS,),
             ChangeKind.ERASURE: (Participant.CONTACTS,),
             ChangeKind.CANARY: (Participant.ORDERS,),
+            ChangeKind.BARRIER: (Participant.INGEST,),
         },
     ),
     _between_stages(
@@ -119,6 +120,7 @@ OWN_TOPICS: Final = (
             ChangeKind.RECIPIENTS_SWEEP: (Participant.CONTACTS,),
             ChangeKind.ERASURE: (Participant.INGEST, Participant.OPERATOR),
             ChangeKind.CANARY: (Participant.BUYERS,),
+            ChangeKind.BARRIER: (Participant.BUYERS,),
         },
     ),
     _between_stages(
@@ -154,6 +156,7 @@ OWN_TOPICS: Final = (
             ChangeKind.UNPARK: (Participant.OPERATOR,),
             ChangeKind.ERASURE: (Participant.CONTACTS,),
             ChangeKind.CANARY: (Participant.CONTACTS,),
+            ChangeKind.BARRIER: (Participant.CONTACTS,),
             ChangeKind.REMOVAL_TALLY: (Participant.OUTBOX,),
             ChangeKind.REMOVAL_QUERY: (Participant.OUTBOX,),
             ChangeKind.REMOVAL_TICK: (Participant.BRAKE_CLOCK,),

@@ -61,8 +61,15 @@ class SetAsideMetrics:
     creations_waiting = GaugeOf(
         name="owdd_creations_waiting",
         unit="contacts",
-        meaning="Contacts that no contact row names yet; they are created when one was read, or the first load must be over.",
-        action="Long after the first load: OWDD_CONSENT_WAIT is too long.",
+        meaning="Contacts of which Orderwise has said neither in nor out; created when it has, or the first load is over.",
+        action="Long after the first load: the connector's notifications are missing, or OWDD_CONSENT_WAIT is too long.",
+    )
+    undecided_creations = CounterOf(
+        name="owdd_creations_undecided_total",
+        unit="contacts",
+        meaning="Contacts created without a word of Orderwise on consent, because OWDD_CONSENT_WAIT was over and the connector "
+        "had not notified of the end of the contact table's first load.",
+        action="While tables are still read: OWDD_CONSENT_WAIT is too short, and notifications are missing.",
     )
     dead_letters = CounterOf(
         name="owdd_dead_letters_total",

@@ -53,10 +53,10 @@ JOINS: Final = Board(
                     alert="OwddFrozen",
                 ),
                 Panel(
-                    title="Contacts that wait for their row",
+                    title="Contacts that wait for the end of the first load",
                     description=(
-                        "No contact row names them yet, so their consent is unknown. Long after the first load: "
-                        "OWDD_CONSENT_WAIT is too long."
+                        "Orderwise has said neither in nor out of them yet. Long after the first load: the connector's "
+                        "notifications are missing, or OWDD_CONSENT_WAIT is too long."
                     ),
                     unit="short",
                     queries=(Query("sum(owdd_creations_waiting) or vector(0)", "waiting"),),

@@ -155,7 +155,7 @@ class LocalStage:
                 self._handler.handle(unit, mine)
                 for (topic, place), entries in unit.outputs():
                     await self._broker.send(topic, place, entries)
-                self._table.write(partition, unit.writes)
+                self._table.write(partition, unit.writes | unit.last_writes)
                 for effect in unit.after:
                     effect()
                 self._broker.acknowledge(partition, len(records))

@@ -91,6 +91,7 @@ class Pipeline:
         self.facts: list[Change] = []
         self.traces: list[Entry] = []
         self.erased: set[str] = set()
+        self.arrived: list[str] = []
         self.clock = ManualClock()
         self.epoch = 0
         self.restart()
@@ -173,6 +174,9 @@ class Pipeline:
 
     def _want(self, change: Change) -> None:
         """What the outbox would keep of it."""
+        self.arrived.append(change.key)
+        if change.kind is ChangeKind.BARRIER:
+            return
         if change.kind is ChangeKind.ERASURE:
             self.erased.add(change.key)
             self.desired.pop(change.key, None)

@@ -22,7 +22,8 @@ from streams.engine.store import StorePosition
 from streams.engine.table import StateTable
 from streams.kafka.producer import Appended, BatchProducer
 from streams.messages.audit_log import AuditLog
-from streams.messages.changes import ChangeKind, DesiredContact, pack
+from streams.messages.changes import CONTACTS_LOADED, EVERYWHERE, Barrier, ChangeKind, DesiredContact, pack
+from streams.messages.kinds import BarrierChange
 from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
 from tests.agents.arrivals import timelines
@@ -269,3 +270,14 @@ async def test_what_is_reported_is_remembered_before_it_is_reported_and_whose_su
     await stage.opened(0)
     await stage._cycle([SimpleNamespace(message=message)])
     assert appends.done == done
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_barrier_stands_behind_all_that_came_before_it_also_of_its_own_unit(pipeline: Pipeline, seed: int) -> None:
+    barrier = BarrierChange(EVERYWHERE, CONTACTS_LOADED, b"", Lane.BULK, 0, Barrier("ingest", 0, 1))
+    pipeline.feed(customer(1), person(1, 1, ANN), [(TOPICS.buyers, barrier)], customer(2), person(2, 2, BOB))
+    pipeline.pump_badly(Random(seed), crashes=3)
+    assert pipeline.arrived.index(ANN) < pipeline.arrived.index(EVERYWHERE)
+    before = pipeline.arrived.count(EVERYWHERE)
+    pipeline.pump([(TOPICS.buyers, barrier)])
+    assert pipeline.arrived.count(EVERYWHERE) == before

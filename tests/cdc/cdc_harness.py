@@ -127,7 +127,7 @@ async def open_shop(directory: Path) -> AsyncIterator[Shop]:
     data["consent"] = {"mode": "column", "column": "cc_marketing_opt_in"}
     mapping = directory / "mapping.yaml"
     mapping.write_text(yaml.safe_dump(data), "utf-8")
-    async with CaptureStack(directory, mapping, QUICK | {"OWDD_PARTITIONS": "4"}) as stack:
+    async with CaptureStack(directory, mapping, QUICK | {"OWDD_PARTITIONS": "4", "OWDD_CONSENT_WAIT": "86400"}) as stack:
         assert stack.database is not None
         config = SimulationConfig(
             mapping=load_mapping(mapping),

@@ -1,20 +1,26 @@
-"""Consent does not depend on the order of arrival: whom no contact row names is not created before the first load is over."""
+"""Consent does not depend on the order of arrival: who has said nothing is not created before the first load is over."""
 
 import orjson
 import pytest
 
 from streams.core.clock import ManualClock
+from streams.core.lanes import Lane
+from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dispatch.outbox.first_load import BEGAN, FirstLoad
 from streams.dispatch.outbox.rows import CODECS
 from streams.dispatch.outbox.tasks import Family, task_of
 from streams.domain.contact_state import ContactDeliveryState
 from streams.engine.unit_of_work import UnitOfWork
-from streams.messages.changes import ChangeKind, DesiredContact
+from streams.messages.changes import CONTACTS_LOADED, EVERYWHERE, Barrier, ChangeKind, DesiredContact
+from streams.messages.kinds import BarrierChange
+from streams.observability.metrics import Metrics
 from tests.agents.memory import Rows
 from tests.dispatch.dispatch_harness import ANN, BOB, Site, on_site
 
 HOUR = 3600
 WAIT = {"consent_wait": float(HOUR)}
+COLUMN = {"mode": "column", "column": "cc_opt"}
+waiting = on_site(settings=WAIT, consent=COLUMN)
 
 
 def ordered(site: Site, email: str = ANN) -> None:
@@ -27,9 +33,18 @@ def want(site: Site, email: str, opted: bool | None, *, unread: bool = False, na
     site.publish(site.change(ChangeKind.DESIRED_CONTACT, email, 0, wanted))
 
 
+def loaded(site: Site, *senders: int) -> None:
+    """The joins say that all contact rows have come; of two partitions each, or of those."""
+    for place in range(2):
+        for sender in senders or (0, 1):
+            row = Barrier("contacts", sender, 2)
+            change = BarrierChange(EVERYWHERE, CONTACTS_LOADED, b"", Lane.BULK, site.clock.now_ms(), row)
+            site.broker.append(site.topics.desired, place, [(None, site.topics.desired.pack([change]))])
+
+
 @pytest.mark.parametrize(("opted", "status"), [(True, "subscribed"), (False, "unsubscribed"), (None, "unsubscribed")])
 @pytest.mark.parametrize("order_first", [True, False])
-@on_site(settings=WAIT)
+@waiting
 async def test_the_same_rows_give_the_same_status(site: Site, opted: bool | None, status: str, order_first: bool) -> None:
     if order_first:
         ordered(site)
@@ -39,11 +54,55 @@ async def test_the_same_rows_give_the_same_status(site: Site, opted: bool | None
         await site.pass_(600)
         assert site.held() is None, "a restart shortens nothing"
     want(site, ANN, opted)
+    await site.pass_(600)
+    assert bool(site.held()) is (opted is not None)
+    loaded(site)
     await site.until(site.held)
     assert site.contact().email_status == status
 
 
-@on_site(settings=WAIT)
+@waiting
+async def test_a_row_that_says_nothing_may_come_before_one_that_says_in(site: Site) -> None:
+    want(site, ANN, None)
+    await site.pass_(600)
+    want(site, ANN, True)
+    await site.until(site.held)
+    assert site.contact().email_status == "subscribed"
+
+
+@pytest.mark.parametrize("restarts", [True, False])
+@waiting
+async def test_nobody_waits_once_the_barrier_has_come_from_every_partition_of_the_joins(site: Site, restarts: bool) -> None:
+    ordered(site)
+    await site.quiet()
+    loaded(site, 1)
+    loaded(site, 1)
+    await site.pass_(600)
+    assert site.held() is None
+    loaded(site, 0)
+    if restarts:
+        await site.until(lambda: site.broker.idle)
+        await site.restart()
+    began = site.now
+    await site.until(site.held)
+    ordered(site, BOB)
+    await site.until(lambda: site.held(BOB))
+    assert site.now - began < 60
+    assert site.contact().email_status == site.contact(BOB).email_status == "unsubscribed"
+    assert site.metrics.undecided_creations._value.get() == 0
+
+
+@on_site(started=False, settings=WAIT, consent=COLUMN)
+async def test_the_barrier_may_stand_in_one_unit_with_what_it_ends(site: Site) -> None:
+    ordered(site)
+    loaded(site)
+    site.start()
+    began = site.now
+    await site.until(site.held)
+    assert site.now - began < 60
+
+
+@waiting
 async def test_whom_nobody_names_is_created_unsubscribed_when_the_first_load_must_be_over(site: Site) -> None:
     ordered(site)
     await site.quiet()
@@ -53,9 +112,10 @@ async def test_whom_nobody_names_is_created_unsubscribed_when_the_first_load_mus
     assert site.held() is None
     await site.until(site.held)
     assert site.contact().email_status == "unsubscribed"
+    assert site.metrics.undecided_creations._value.get() == 1
 
 
-@on_site(settings=WAIT)
+@waiting
 async def test_workers_that_wait_for_the_first_change_and_a_read_account_use_up_none_of_the_first_load(site: Site) -> None:
     site.found(site.box.store.create({"email": BOB}))
     await site.pass_(HOUR + 60)
@@ -69,7 +129,7 @@ async def test_workers_that_wait_for_the_first_change_and_a_read_account_use_up_
     assert site.now - began < HOUR + 60
 
 
-@on_site(settings=WAIT)
+@waiting
 async def test_who_waited_for_the_end_of_the_first_load_is_backlog_from_then_on(site: Site) -> None:
     ordered(site)
     await site.pass_(HOUR - 60)
@@ -82,7 +142,7 @@ async def test_who_waited_for_the_end_of_the_first_load_is_backlog_from_then_on(
     assert site.metrics.oldest_undelivered.labels("live")._value.get() > HOUR
 
 
-@on_site(settings=WAIT)
+@waiting
 async def test_after_the_first_load_nobody_waits(site: Site) -> None:
     want(site, BOB, None)
     await site.pass_(HOUR + 1)
@@ -92,7 +152,7 @@ async def test_after_the_first_load_nobody_waits(site: Site) -> None:
     assert site.now - began < 60
 
 
-@on_site(settings=WAIT)
+@waiting
 async def test_a_contact_that_is_there_is_filled_at_once_and_an_erasure_waits_for_nobody(site: Site) -> None:
     site.found(site.box.store.create({"email": ANN}))
     ordered(site)
@@ -140,5 +200,5 @@ def test_an_outbox_that_was_filled_before_has_had_its_first_load(row: ContactDel
         codec.save(before, task_of(Family.CONTACT, ANN), row)
         rows.commit(before)
     unit = UnitOfWork(0, 1, rows, clock.now_us())
-    FirstLoad(1).note(unit)
+    FirstLoad(1, DeliveryQueue(clock), Metrics().undecided_creations).note(unit)
     assert (unit.get(BEGAN) == b"\x00") is had

@@ -25,10 +25,10 @@ from streams.engine.stage import Handler, Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.ingest.router import Router
-from streams.messages.changes import HERE, ChangeKind, pack
+from streams.messages.changes import CONTACTS_LOADED, EVERYWHERE, HERE, Barrier, ChangeKind, pack
 from streams.messages.contracts import AGENTS, Participant
 from streams.messages.erasure_requests import erasure_of
-from streams.messages.kinds import CHANGES, CanaryChange
+from streams.messages.kinds import CHANGES, BarrierChange, CanaryChange
 from streams.messages.protocol import OWN_TOPICS
 from streams.messages.topics import ChangeTopic, Topics
 from streams.observability.metrics import Metrics
@@ -41,6 +41,7 @@ from tests.testkit.oracle.test_oracle_pipeline import shop, shop_site
 TOPICS = Topics.of("t")
 SOURCE = Path(streams.__file__).parent
 PARTS = {
+    "agents/barriers.py": {Participant.BUYERS, Participant.CONTACTS},
     "agents/canary.py": {Participant.ORDERS, Participant.BUYERS, Participant.CONTACTS},
     "agents/orders.py": {Participant.ORDERS},
     "agents/record_publisher.py": {Participant.ORDERS},
@@ -50,6 +51,7 @@ PARTS = {
     "agents/contacts.py": {Participant.CONTACTS},
     "agents/products.py": {Participant.PRODUCTS},
     "ingest/canary.py": {Participant.INGEST},
+    "ingest/contacts_loaded.py": {Participant.INGEST},
     "ingest/router.py": {Participant.INGEST},
     "messages/erasure_requests.py": {Participant.INGEST, Participant.OPERATOR},
     "dispatch/outbox/delivery_log.py": {Participant.SENDERS},
@@ -148,6 +150,8 @@ def test_a_simulated_shop_makes_ingest_and_the_joins_emit_everything_that_the_ta
             network.ingest(event)
     network.settle()
     network.append(Participant.INGEST, TOPICS.orders, pack([CanaryChange(HERE, 0, b"", Lane.LIVE, 1, None)]))
+    barrier = BarrierChange(EVERYWHERE, CONTACTS_LOADED, b"", Lane.BULK, 1, Barrier(Participant.INGEST, 0, 1))
+    network.append(Participant.INGEST, TOPICS.buyers, pack([barrier]))
     network.settle()
     erased = min(expected_contacts(simulation.truth().tables, mapping))
     network.append(Participant.OPERATOR, TOPICS.contacts, pack([erasure_of(erased, DIGEST(erased), 0)]))

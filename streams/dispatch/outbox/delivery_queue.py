@@ -303,8 +303,8 @@ class DeliveryQueue:
         self._end_patience([*self._patient.values()])
         return self._causes.oldest()
 
-    def unread(self) -> int:
-        """How many contacts are not created before the first load is over, or their contact rows were read."""
+    def undecided(self) -> int:
+        """How many contacts are not created before the first load is over, or Orderwise says in or out."""
         self._end_patience([*self._patient.values()])
         return len(self._patient)
 
@@ -324,6 +324,14 @@ class DeliveryQueue:
         """About how many tasks are due in a queue: exact while they are few."""
         due = self.due(key, _COUNTED)
         return due if due < _COUNTED else max(due, self._waiting[key])
+
+    def end_first_load(self, partition: int) -> None:
+        """The first load of the partition is over: what waits for that is due."""
+        now = self._clock.now_ms()
+        for task in self._patient.values():
+            if task.partition == partition and task.due > now:
+                task.due = now
+                self._push(task)
 
     def _end_patience(self, tasks: Iterable[DeliveryTask]) -> None:
         """What waited for the end of the first load is backlog like any other once that has come."""

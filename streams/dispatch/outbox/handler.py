@@ -30,8 +30,8 @@ from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.messages.changes import Change, ChangeKind
-from streams.messages.deliveries import ImportEnded, ImportIdVoid, PartitionResumed, read_event
-from streams.messages.kinds import CanaryChange
+from streams.messages.deliveries import ContactCreated, ImportEnded, ImportIdVoid, PartitionResumed, read_event
+from streams.messages.kinds import BarrierChange, CanaryChange
 from streams.messages.topics import Topics
 from streams.observability.freshness import observe_step
 from streams.observability.metrics import Metrics
@@ -89,7 +89,7 @@ class OutboxHandler:
         self._partitions = OwnedPartitions(queue)
         self.canaries = Canaries()
         self._tombstones = Tombstones(policy.digest)
-        self._first_load = FirstLoad(policy.consent_wait_ms)
+        self._first_load = FirstLoad(policy.consent_wait_ms, queue, metrics.undecided_creations)
         self._saver = RowSaver(topics, planner, queue, self._first_load, policy.hash_key)
         erasures = Erasures(topics.audit, self._tombstones, planner, self._saver)
         self._desired = DesiredChanges(policy, planner, queue, self._partitions, erasures, metrics.consent_conflicts)
@@ -149,6 +149,8 @@ class OutboxHandler:
             if record.topic == self._topics.deliveries:
                 event = read_event(record.value or b"")
                 self._events.fold(rows, event, record.offset)
+                if isinstance(event, ContactCreated):
+                    self._first_load.created(rows, event)
                 if isinstance(event, ImportEnded | ImportIdVoid):
                     over.append(event)
                 applied += 1
@@ -177,6 +179,9 @@ class OutboxHandler:
     def _fold(self, rows: TouchedRows, change: Change) -> bool:
         if isinstance(change, CanaryChange):
             self._arrived(rows.unit, change)
+            return True
+        if isinstance(change, BarrierChange):
+            self._first_load.barrier(rows.unit, change)
             return True
         if change.kind in _OF_THE_JOINS:
             # Nothing else is a sign that anything is loaded: workers run, and read the account, before a connector is applied.
