@@ -5,6 +5,7 @@ import re
 import orjson
 import pytest
 
+from streams.capture.notifications import SOME_ROWS
 from streams.connect.render import connector
 from streams.connect.signals import snapshot_signal
 from streams.core.errors import ConfigurationError
@@ -28,7 +29,9 @@ def test_the_signal_is_addressed_as_the_rendered_connector_listens() -> None:
 
 def test_a_condition_is_for_the_rows_of_one_table() -> None:
     running = connector(MAPPING, "sqlserver", SETTINGS)
-    data = orjson.loads(snapshot_signal(running, MAPPING, ["order_header"], "x", "oh_id > 5").value)["data"]
+    value = orjson.loads(snapshot_signal(running, MAPPING, ["order_header"], "x", "oh_id > 5").value)
+    data = value["data"]
+    assert value["id"] == f"{SOME_ROWS}x", "its end must not be taken for that of the whole table"
     assert data["additional-conditions"] == [{"data-collection": data["data-collections"][0], "filter": "oh_id > 5"}]
     with pytest.raises(ConfigurationError, match="one table"):
         snapshot_signal(running, MAPPING, ["order_header", "order_status"], "x", "oh_id > 5")
