@@ -59,7 +59,13 @@ JOINS: Final = Board(
                         "notifications are missing, or OWDD_CONSENT_WAIT is too long."
                     ),
                     unit="short",
-                    queries=(Query("sum(owdd_creations_waiting) or vector(0)", "waiting"),),
+                    queries=(
+                        Query("sum(owdd_creations_waiting) or vector(0)", "waiting"),
+                        Query(
+                            "sum(increase(owdd_creations_undecided_total[1h])) or vector(0)",
+                            "created without notification, per hour",
+                        ),
+                    ),
                     width=12,
                 ),
             ),
