@@ -5,9 +5,9 @@ from typing import Any, TypeVar
 
 from streams.engine.barriers import completes
 from streams.engine.unit_of_work import UnitOfWork
-from streams.messages.changes import EVERYWHERE, Barrier, Change
+from streams.messages.barriers import Barrier, BarrierChange
+from streams.messages.changes import EVERYWHERE, Change
 from streams.messages.contracts import Participant
-from streams.messages.kinds import BarrierChange
 from streams.messages.topics import ChangeTopic
 
 C = TypeVar("C", bound=Change)

@@ -9,7 +9,7 @@ from collections.abc import Collection
 import msgspec
 
 from streams.engine.unit_of_work import UnitOfWork
-from streams.messages.kinds import BarrierChange
+from streams.messages.barriers import BarrierChange
 
 _PREFIX = "|"
 

@@ -23,9 +23,9 @@ from streams.kafka.reader import read_span, reader
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import ingest_group
 from streams.mapping import Mapping
-from streams.messages.changes import CONTACTS_LOADED, EVERYWHERE, Barrier
+from streams.messages.barriers import CONTACTS_LOADED, Barrier, BarrierChange
+from streams.messages.changes import EVERYWHERE
 from streams.messages.contracts import Participant
-from streams.messages.kinds import BarrierChange
 from streams.messages.topics import Topics
 from streams.settings import Settings
 
@@ -36,7 +36,7 @@ _PATIENCE = 30.0
 
 
 class ContactsLoaded:
-    """Sends the barrier :data:`~streams.messages.changes.CONTACTS_LOADED`, from the worker for which ``leads()`` is true.
+    """Sends the barrier :data:`~streams.messages.barriers.CONTACTS_LOADED`, from the worker for which ``leads()`` is true.
 
     Once by each process that leads; a stage passes on the first.
     """

@@ -18,9 +18,6 @@ EVERYWHERE = "*"
 HERE = "."
 """The key of a change that a stage leaves to itself, in the partition where it works."""
 
-CONTACTS_LOADED = "contacts loaded"
-"""What a barrier is about behind which every contact row stands that Orderwise had when it was read first."""
-
 OrderStatus: TypeAlias = Literal["open", "held", "part_despatched", "despatched", "completed", "cancelled"]
 
 
@@ -74,24 +71,24 @@ class ChangeKind(IntEnum):
     BARRIER = 61
 
 
-class _Message(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="_tag"):
-    pass
+class Message(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="_tag"):
+    """Base of the contents that are told apart by a tag."""
 
 
-class LineOwnership(_Message, frozen=True, tag=20):
+class LineOwnership(Message, frozen=True, tag=20):
     """Order ``order`` has the line (or had it: ``live`` False)."""
 
     order: int
     live: bool
 
 
-class LineQuery(_Message, frozen=True, tag=21):
+class LineQuery(Message, frozen=True, tag=21):
     """Credit note ``credit`` gives back the line, and needs to know whether it exists, now and whenever that changes."""
 
     credit: int
 
 
-class LineReply(_Message, frozen=True, tag=22):
+class LineReply(Message, frozen=True, tag=22):
     """Whether the line that a credit note asked about exists, and in which order it is, or was last."""
 
     line: int
@@ -99,7 +96,7 @@ class LineReply(_Message, frozen=True, tag=22):
     order: int | None = None
 
 
-class Parcel(_Message, frozen=True):
+class Parcel(Message, frozen=True):
     """The latest despatch: UTC epoch seconds, the order, the consignment number, and the carrier."""
 
     at: int
@@ -108,7 +105,7 @@ class Parcel(_Message, frozen=True):
     carrier: str | None
 
 
-class OrderFact(_Message, frozen=True, tag=23):
+class OrderFact(Message, frozen=True, tag=23):
     """One live order or credit note, as its buyer needs it.
 
     ``net`` is in the reporting currency, exact; ``skus`` is what was bought, as text. ``parcel``: of its latest despatch.
@@ -129,7 +126,7 @@ class OrderFact(_Message, frozen=True, tag=23):
         return self.status != "cancelled"
 
 
-class Totals(_Message, frozen=True):
+class Totals(Message, frozen=True):
     """Sums and extremes over facts; times are UTC epoch seconds, ``first``/``last`` are (time, order id).
 
     ``paid``: orders of more than 0.00, which make the average; a free replacement is none.
@@ -148,7 +145,7 @@ class Totals(_Message, frozen=True):
     parcel: Parcel | None = None
 
 
-class BuyerContribution(_Message, frozen=True, tag=24):
+class BuyerContribution(Message, frozen=True, tag=24):
     """What one buyer says about one address.
 
     ``moved_to``: where those went who left it to others, if known, the latest last; ``left_at``: when the latest did, as the
@@ -169,7 +166,7 @@ class BuyerContribution(_Message, frozen=True, tag=24):
     person: bool = True
 
 
-class AddressLeft(_Message, frozen=True, tag=25):
+class AddressLeft(Message, frozen=True, tag=25):
     """A buyer no longer has the address, or the contact row.
 
     ``moved_to`` is where the person went, if known, and ``left_at`` when, as in :class:`BuyerContribution`; ``earlier``: where
@@ -181,13 +178,13 @@ class AddressLeft(_Message, frozen=True, tag=25):
     earlier: tuple[str, ...] = ()
 
 
-class ContributionHeld(_Message, frozen=True, tag=40):
+class ContributionHeld(Message, frozen=True, tag=40):
     """A buyer has the address, but cannot be worked out: what the address shows stays. Opt-outs do not wait for that."""
 
     opted: bool | None
 
 
-class ContributionExcluded(_Message, frozen=True, tag=41):
+class ContributionExcluded(Message, frozen=True, tag=41):
     """A buyer has the address, but the mapping excludes one or the other: it shows nothing. Opt-outs count all the same.
 
     ``moved_to`` and ``left_at``, as in :class:`BuyerContribution`: of those who left it to others of the
@@ -199,7 +196,7 @@ class ContributionExcluded(_Message, frozen=True, tag=41):
     left_at: bytes = b""
 
 
-class DesiredContact(_Message, frozen=True, tag=26):
+class DesiredContact(Message, frozen=True, tag=26):
     """The content that a contact should have: JSON of its data fields, or None when it should not be ours any more.
 
     ``moved_to``: where people went who had the address, and ``left_at``, as in :class:`BuyerContribution`. ``despatched``:
@@ -219,11 +216,11 @@ class DesiredContact(_Message, frozen=True, tag=26):
     unread: bool = False
 
 
-class CarriedRefusal(_Message, frozen=True, tag=27):
+class CarriedRefusal(Message, frozen=True, tag=27):
     """An unsubscribe that another address of the same person brings along."""
 
 
-class VariantInfo(_Message, frozen=True, tag=28):
+class VariantInfo(Message, frozen=True, tag=28):
     """What orders need to know of a variant."""
 
     product: int | None
@@ -231,7 +228,7 @@ class VariantInfo(_Message, frozen=True, tag=28):
     name: str | None
 
 
-class RecipientsQuery(_Message, frozen=True, tag=29):
+class RecipientsQuery(Message, frozen=True, tag=29):
     """An order asks its buyer, or the contact of the address on it, whom its record belongs to, now and whenever that changes.
 
     ``own``: that address; empty if it was an erased person's. ``contact``: the contact row of the person who ordered.
@@ -241,7 +238,7 @@ class RecipientsQuery(_Message, frozen=True, tag=29):
     contact: int | None = None
 
 
-class RecipientsReply(_Message, frozen=True, tag=38):
+class RecipientsReply(Message, frozen=True, tag=38):
     """Whom an order's record belongs to, if it asked with an own address of ``group`` and with that ``contact``.
 
     ``stranger``: the address on the order is not the account's. A contact replies with its own address, if anybody has it.
@@ -253,7 +250,7 @@ class RecipientsReply(_Message, frozen=True, tag=38):
     stranger: bool = False
 
 
-class RecipientsSweep(_Message, frozen=True, tag=39):
+class RecipientsSweep(Message, frozen=True, tag=39):
     """What is left of a change of addresses: orders of ``groups`` behind ``after``, of which ``reached`` were reached so far.
 
     Orders have the group of the address on them and of the person who ordered; none: all of them.
@@ -264,14 +261,14 @@ class RecipientsSweep(_Message, frozen=True, tag=39):
     reached: int = 0
 
 
-class CreditedOrder(_Message, frozen=True, tag=42):
+class CreditedOrder(Message, frozen=True, tag=42):
     """What credit notes need to know of an order that they give back: whom it belongs to, and whether it ``counts``."""
 
     address: str | None
     counts: bool = True
 
 
-class CreditedLine(_Message, frozen=True):
+class CreditedLine(Message, frozen=True):
     """What one credit note gives back of one line: ``amount`` in the reporting currency, exact."""
 
     line: int
@@ -279,7 +276,7 @@ class CreditedLine(_Message, frozen=True):
     amount: Decimal
 
 
-class CreditedAmount(_Message, frozen=True, tag=31):
+class CreditedAmount(Message, frozen=True, tag=31):
     """What one credit note gives back of an order, in the reporting currency, exact; ``lines``: what of it is that of lines."""
 
     amount: Decimal
@@ -287,7 +284,7 @@ class CreditedAmount(_Message, frozen=True, tag=31):
     lines: tuple[CreditedLine, ...] = ()
 
 
-class DesiredRecord(_Message, frozen=True, tag=32):
+class DesiredRecord(Message, frozen=True, tag=32):
     """An insight record as it should be: its JSON, and the id (order or variant) that can be asked to publish it again.
 
     Without content the record must not exist, as far as that source is concerned; ``moved``: the source has another one now, at
@@ -300,7 +297,7 @@ class DesiredRecord(_Message, frozen=True, tag=32):
     successor: str = ""
 
 
-class DesiredFollowUp(_Message, frozen=True, tag=33):
+class DesiredFollowUp(Message, frozen=True, tag=33):
     """One credit note, which is delivered to Dotdigital once; ``amount`` in ``currency``."""
 
     number: str | None
@@ -309,37 +306,26 @@ class DesiredFollowUp(_Message, frozen=True, tag=33):
     currency: str
 
 
-class ContactObserved(_Message, frozen=True, tag=34):
+class ContactObserved(Message, frozen=True, tag=34):
     """What a reading of Dotdigital says of a contact: its id, the status of its e-mail channel (lower case)."""
 
     contact: int
     status: str
 
 
-class ReadbackWatermark(_Message, frozen=True, tag=36):
+class ReadbackWatermark(Message, frozen=True, tag=36):
     """Everything that Dotdigital knew at ``upto`` (UTC epoch seconds) stands before this in the partition."""
 
     upto: int
 
 
-class EraseAddress(_Message, frozen=True, tag=35):
+class EraseAddress(Message, frozen=True, tag=35):
     """A person must be forgotten; ``digest`` is the keyed digest of the address."""
 
     digest: bytes
 
 
-class Barrier(_Message, frozen=True, tag=43):
-    """Everything that the change's pk names stands before this in the partition, as far as it comes from this sender.
-
-    ``sender`` is a stage, and this is from its ``partition`` of ``partitions``.
-    """
-
-    sender: str
-    partition: int
-    partitions: int
-
-
-class Sweep(_Message, frozen=True, tag=37):
+class Sweep(Message, frozen=True, tag=37):
     """What is left to do of changes that reach many rows of one partition, slice by slice.
 
     Attributes:

@@ -8,9 +8,9 @@ the row that belongs to it, and nothing else; that costs nothing per change. On 
 from typing import ClassVar, Final, TypeAlias, get_args
 
 from streams.capture import rows
+from streams.messages.barriers import BarrierChange
 from streams.messages.changes import (
     AddressLeft,
-    Barrier,
     BuyerContribution,
     CarriedRefusal,
     Change,
@@ -321,13 +321,6 @@ class CanaryChange(Change, tag=ChangeKind.CANARY.value):
 
     kind: ClassVar[ChangeKind] = ChangeKind.CANARY
     row: None
-
-
-class BarrierChange(Change, tag=ChangeKind.BARRIER.value):
-    """All of something has come, and this stands behind it in every partition; key: ``*``, pk: what it is about."""
-
-    kind: ClassVar[ChangeKind] = ChangeKind.BARRIER
-    row: Barrier
 
 
 OrderChange: TypeAlias = (

@@ -22,8 +22,8 @@ from streams.engine.store import StorePosition
 from streams.engine.table import StateTable
 from streams.kafka.producer import Appended, BatchProducer
 from streams.messages.audit_log import AuditLog
-from streams.messages.changes import CONTACTS_LOADED, EVERYWHERE, Barrier, ChangeKind, DesiredContact, pack
-from streams.messages.kinds import BarrierChange
+from streams.messages.barriers import CONTACTS_LOADED, Barrier, BarrierChange
+from streams.messages.changes import EVERYWHERE, ChangeKind, DesiredContact, pack
 from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
 from tests.agents.arrivals import timelines

@@ -11,8 +11,8 @@ from streams.dispatch.outbox.rows import CODECS
 from streams.dispatch.outbox.tasks import Family, task_of
 from streams.domain.contact_state import ContactDeliveryState
 from streams.engine.unit_of_work import UnitOfWork
-from streams.messages.changes import CONTACTS_LOADED, EVERYWHERE, Barrier, ChangeKind, DesiredContact
-from streams.messages.kinds import BarrierChange
+from streams.messages.barriers import CONTACTS_LOADED, Barrier, BarrierChange
+from streams.messages.changes import EVERYWHERE, ChangeKind, DesiredContact
 from streams.observability.metrics import Metrics
 from tests.agents.memory import Rows
 from tests.dispatch.dispatch_harness import ANN, BOB, Site, on_site

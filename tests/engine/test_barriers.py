@@ -7,8 +7,8 @@ import pytest
 from streams.core.lanes import Lane
 from streams.engine.barriers import completes
 from streams.engine.unit_of_work import UnitOfWork
-from streams.messages.changes import EVERYWHERE, Barrier
-from streams.messages.kinds import BarrierChange
+from streams.messages.barriers import Barrier, BarrierChange
+from streams.messages.changes import EVERYWHERE
 from tests.agents.memory import Rows
 
 ALL = [("orders", 0), ("orders", 1), ("ingest", 0)]

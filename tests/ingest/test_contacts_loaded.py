@@ -17,7 +17,8 @@ from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import TopicSpec, ingest_group
 from streams.mapping import load_mapping
-from streams.messages.changes import CONTACTS_LOADED, Barrier, Change
+from streams.messages.barriers import CONTACTS_LOADED, Barrier
+from streams.messages.changes import Change
 from streams.messages.topics import Topics
 from streams.operations.topic_admin import apply_topics
 from streams.settings import Settings
@@ -85,8 +86,8 @@ class Site:
 @asynccontextmanager
 async def watching(site: Site) -> AsyncIterator[None]:
     async with BatchProducer(site.settings) as producer:
-        told = ContactsLoaded(site.settings, site.mapping, producer, SystemClock(), site.leads)
-        watch = asyncio.create_task(told.run())
+        loaded = ContactsLoaded(site.settings, site.mapping, producer, SystemClock(), site.leads)
+        watch = asyncio.create_task(loaded.run())
         try:
             async with asyncio.timeout(PATIENCE):
                 yield

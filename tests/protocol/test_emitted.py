@@ -25,10 +25,11 @@ from streams.engine.stage import Handler, Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.ingest.router import Router
-from streams.messages.changes import CONTACTS_LOADED, EVERYWHERE, HERE, Barrier, ChangeKind, pack
+from streams.messages.barriers import CONTACTS_LOADED, Barrier, BarrierChange
+from streams.messages.changes import EVERYWHERE, HERE, ChangeKind, pack
 from streams.messages.contracts import AGENTS, Participant
 from streams.messages.erasure_requests import erasure_of
-from streams.messages.kinds import CHANGES, BarrierChange, CanaryChange
+from streams.messages.kinds import CHANGES, CanaryChange
 from streams.messages.protocol import OWN_TOPICS
 from streams.messages.topics import ChangeTopic, Topics
 from streams.observability.metrics import Metrics

@@ -10,7 +10,7 @@ from streams.core.errors import RecordError
 from streams.kafka.topics import capture_specs, tables
 from streams.mapping import load_mapping
 from streams.messages.capture_protocol import CAPTURE_TOPICS
-from streams.messages.changes import ChangeKind, _Message
+from streams.messages.changes import ChangeKind, Message
 from streams.messages.kinds import CHANGES
 from streams.messages.loops import LOOPS
 from streams.messages.protocol import CHANGELOG_TOPICS, OWN_TOPICS, contract_of, specs
@@ -37,7 +37,7 @@ def test_the_table_the_type_and_the_decoder_of_a_topic_name_the_same_kinds(name:
 
 
 def test_no_two_messages_have_one_tag() -> None:
-    tags = [tag for one in _Message.__subclasses__() if (tag := one.__struct_config__.tag) is not None]
+    tags = [tag for one in Message.__subclasses__() if (tag := one.__struct_config__.tag) is not None]
     assert len(set(tags)) == len(tags)
 
 

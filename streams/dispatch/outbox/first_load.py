@@ -17,10 +17,9 @@ from streams.domain.contact_state import ContactDeliveryState
 from streams.engine.barriers import completes
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
-from streams.messages.changes import CONTACTS_LOADED
+from streams.messages.barriers import CONTACTS_LOADED, BarrierChange
 from streams.messages.contracts import Participant
 from streams.messages.deliveries import ContactCreated
-from streams.messages.kinds import BarrierChange
 
 BEGAN = b"l"
 

@@ -29,9 +29,10 @@ from streams.domain.debounce import Debounce
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
+from streams.messages.barriers import BarrierChange
 from streams.messages.changes import Change, ChangeKind
 from streams.messages.deliveries import ContactCreated, ImportEnded, ImportIdVoid, PartitionResumed, read_event
-from streams.messages.kinds import BarrierChange, CanaryChange
+from streams.messages.kinds import CanaryChange
 from streams.messages.topics import Topics
 from streams.observability.freshness import observe_step
 from streams.observability.metrics import Metrics
