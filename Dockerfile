@@ -1,6 +1,6 @@
 # Two images. The product: `docker build -t owdd .` (the last stage, "runtime"). Sandbox, simulator and verify, for trying it
 # out: `docker build --target testkit -t owdd-testkit .`. tests/stack lints this file and runs its steps.
-# One base for all stages, by its exact version; for production pin it by digest: docker build --build-arg PYTHON_IMAGE=…@sha256:…
+# One base for all stages, by its exact version; `make digests` pins it, and the images of the Compose file, by digest.
 ARG PYTHON_IMAGE=python:3.12.13-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build

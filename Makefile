@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 BARE := env -i PATH="$$PATH" HOME="$$HOME" OWDD_SECRETS_DIR=/nonexistent
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: demo demo-cdc test consent faults storms soak soak-short drill check bench bench-delivery docs golden connector-keys audit sbom lock clean
+.PHONY: demo demo-cdc test consent faults storms soak soak-short drill check bench bench-delivery docs golden connector-keys audit sbom digests \
+	lock clean
 
 demo: $(VENV)/.installed ## the main job on an embedded broker; ends with proof that it is right
 	$(BIN)/owdd demo $(DEMO)
@@ -75,6 +76,9 @@ sbom: $(VENV)/.audit ## the bill of materials of the product's image, CycloneDX:
 	mkdir -p build
 	$(VENV)/audit/bin/cyclonedx-py requirements requirements/run.lock --pyproject pyproject.toml --mc-type application \
 		--output-reproducible --output-format JSON -o build/owdd.cdx.json
+
+digests: $(VENV)/.installed ## pin the images of others, in Dockerfile and Compose file, to the digests that their tags have now
+	$(BIN)/python -m testkit.image_digests Dockerfile docker-compose.yml
 
 lock: $(VENV)/.installed ## resolve the dependencies again
 	$(BIN)/pip install -q uv

@@ -112,7 +112,9 @@ class Settings(BaseSettings):
         description='Topic settings to replace wherever the product makes them, as JSON; "": left to the broker',
     )
     compression: Literal["none", "lz4", "zstd"] = Field("lz4", description="Compression of produced records")
-    session_timeout: Seconds = Field(15.0, description="Seconds of silence after which Kafka removes a worker")
+    session_timeout: float = Field(
+        15.0, ge=6, le=1800, description="Seconds of silence after which Kafka removes a worker; brokers allow 6 to 1,800"
+    )
     ingest_batch: int = Field(4000, ge=1, description="Most records that ingest reads from Kafka at a time")
     breaker_window: int = Field(500, ge=10, description="Dead-letter circuit breaker: number of recent records that it counts")
     breaker_share: float = Field(0.9, gt=0, le=1, description="Dead-letter circuit breaker: share of failures that opens it")
@@ -230,11 +232,12 @@ def load_settings() -> Settings:
         ConfigurationError: a value is wrong; the message names each variable, never a secret's value.
     """
     secrets = Path(os.environ.get("OWDD_SECRETS_DIR", "/run/secrets"))
+    _check_secrets(secrets)
     try:
         return Settings(_secrets_dir=secrets if secrets.is_dir() else None)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
-        found = [(f"OWDD_{'_'.join(str(part) for part in item['loc']).upper()}", item["msg"]) for item in problems]
+        found = [(f"OWDD_{str(item['loc'][0]).upper()}", _problem(item["loc"][1:], item["msg"])) for item in problems]
         if len(found) == 1:
             raise ConfigurationError(found[0][1], where=found[0][0]) from error
         raise ConfigurationError("\n".join(f"{name}: {problem}" for name, problem in found)) from error
@@ -242,6 +245,22 @@ def load_settings() -> Settings:
         raise _unreadable(error, secrets) from None
     except OSError as error:
         raise ConfigurationError(f"a secret cannot be read: {error.strerror}", where=str(secrets), remedy=_RIGHTS) from None
+
+
+def _problem(inside: tuple[int | str, ...], message: str) -> str:
+    return f"{'.'.join(map(str, inside))}: {message}" if inside else message
+
+
+def _check_secrets(secrets: Path) -> None:
+    """What pydantic would pass over: a directory in a secret's place, as a mount leaves it whose file is missing."""
+    if secrets.exists() and not secrets.is_dir():
+        raise ConfigurationError(
+            "is not a directory", where=f"OWDD_SECRETS_DIR {secrets}", remedy="Name the directory of the secrets"
+        )
+    for name in Settings.model_fields:
+        secret = secrets / f"owdd_{name}"
+        if secret.is_dir():
+            raise ConfigurationError("is a directory", where=str(secret), remedy="Put a file there that holds the secret alone")
 
 
 _RIGHTS = "Give this user the right to read it, or write it anew"

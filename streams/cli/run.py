@@ -15,7 +15,7 @@ from streams.kafka.event_loop import new_event_loop
 from streams.mapping import Mapping
 from streams.observability.logs import configure
 from streams.operations.site_setup import check_setup
-from streams.operations.start_checks import check_open_files, check_settings, check_topics
+from streams.operations.start_checks import check_credentials, check_open_files, check_settings, check_topics
 from streams.settings import Settings, unknown_variables
 from streams.worker import Role, Worker
 
@@ -33,6 +33,8 @@ def run(
     for name, nearest in unknown_variables(os.environ).items():
         output.warn(f"{name} is not a setting, and is ignored{f'; did you mean {nearest}?' if nearest else ''}")
     check_settings(settings)
+    if Role.DISPATCH in roles:
+        check_credentials(settings)
     if roles & {Role.AGENTS, Role.DISPATCH}:
         check_open_files(settings.partitions)
     with (locked_data_dir if settings.data_shared else own_data_dir)(settings.data_dir) as directory:

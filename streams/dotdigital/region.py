@@ -28,13 +28,17 @@ _NOBODY: Final = ".example"
 
 
 def check_destination(url: str, user: str) -> None:
-    """Credentials go to Dotdigital's hosts over TLS, and a sandbox gets its own. Without TLS it is a sandbox.
+    """Credentials go to Dotdigital's hosts over TLS, and a sandbox gets its own. Any other host without TLS is a sandbox.
 
     Raises:
-        ConfigurationError: ``url`` is somebody else's, or ``user`` belongs to the other side.
+        ConfigurationError: ``url`` is somebody else's, or Dotdigital's without TLS, or ``user`` belongs to the other side.
     """
     sandbox = urlsplit(url).scheme == "http"
-    if not sandbox and url != AUTO and not (urlsplit(url).hostname or "").endswith(_OURS):
+    theirs = (urlsplit(url).hostname or "").endswith(_OURS)
+    if sandbox and theirs:
+        remedy = "Begin it with https://, or set it to auto"
+        raise ConfigurationError("would send credentials without TLS", where="OWDD_DOTDIGITAL_URL", remedy=remedy)
+    if not sandbox and url != AUTO and not theirs:
         remedy = "Set it to the endpoint of the account's region, or to auto"
         raise ConfigurationError("is not a host of Dotdigital", where="OWDD_DOTDIGITAL_URL", remedy=remedy)
     if sandbox and user.strip().endswith(_REAL_USERS):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from streams.core.errors import ConfigurationError
-from streams.dotdigital.region import check_destination
+from streams.dotdigital.region import AUTO, check_destination
 from streams.engine.store import MOST_FILES
 from streams.ingest.captured_topics import check_spelling
 from streams.kafka import client
@@ -35,12 +35,31 @@ def check_settings(settings: Settings) -> None:
     """
     check_destination(settings.dotdigital_url, settings.dotdigital_user)
     shipped = Settings.model_fields["hash_key"].default.get_secret_value()
-    # Dotdigital itself speaks TLS only: without it the other side is a sandbox.
-    real = settings.dotdigital_url == "auto" or urlsplit(settings.dotdigital_url).scheme == "https"
-    if real and settings.hash_key.get_secret_value() in ("", shipped):
+    if _real(settings) and settings.hash_key.get_secret_value() in ("", shipped):
         remedy = "Set a secret of your own before the first start, for anybody can reverse hashes made with this one"
         raise ConfigurationError("is as shipped, and Dotdigital is not the sandbox", where="OWDD_HASH_KEY", remedy=remedy)
     _check_port(settings.metrics_host, settings.metrics_port)
+
+
+def check_credentials(settings: Settings) -> None:
+    """Who calls a real account has a user and a password.
+
+    Raises:
+        ConfigurationError: one of them is missing.
+    """
+    given = {
+        "OWDD_DOTDIGITAL_USER": settings.dotdigital_user,
+        "OWDD_DOTDIGITAL_PASSWORD": settings.dotdigital_password.get_secret_value(),
+    }
+    for name, value in given.items():
+        if _real(settings) and not value:
+            remedy = "Set it to the API user's, as a variable or as a file in OWDD_SECRETS_DIR"
+            raise ConfigurationError("is empty, and dispatch calls Dotdigital", where=name, remedy=remedy)
+
+
+def _real(settings: Settings) -> bool:
+    # Dotdigital itself speaks TLS only: without it the other side is a sandbox.
+    return settings.dotdigital_url == AUTO or urlsplit(settings.dotdigital_url).scheme == "https"
 
 
 def _check_port(host: str, port: int) -> None:

@@ -43,10 +43,50 @@ TABLE = (
         make=file("secrets/owdd_hash_key", b"\xff\xfe"),
     ),
     WrongSetup(
+        "the directory of secrets is a file",
+        INVALID,
+        "OWDD_SECRETS_DIR <directory>/secrets: is not a directory. Name the directory of the secrets",
+        {"OWDD_SECRETS_DIR": "<directory>/secrets"},
+        make=file("secrets", b""),
+    ),
+    WrongSetup(
+        "a secret is a directory, as a mount leaves it whose file is missing",
+        INVALID,
+        "<directory>/secrets/owdd_hash_key: is a directory. Put a file there that holds the secret alone",
+        {"OWDD_SECRETS_DIR": "<directory>/secrets"},
+        make=file("secrets/owdd_hash_key/empty", b""),
+    ),
+    WrongSetup(
+        "a member of a JSON setting is wrong",
+        INVALID,
+        "OWDD_TOPIC_CONFIG: retention.ms: Input should be a valid string",
+        {"OWDD_TOPIC_CONFIG": '{"retention.ms": 1}'},
+    ),
+    WrongSetup(
+        "the session is shorter than brokers allow",
+        INVALID,
+        "OWDD_SESSION_TIMEOUT: Input should be greater than or equal to 6",
+        {"OWDD_SESSION_TIMEOUT": "3"},
+    ),
+    WrongSetup(
         "the env file is missing",
         INVALID,
         "owdd: Invalid value for '--env-file' (env var: 'OWDD_ENV_FILE'): file '<directory>/none' does not exist. See 'owdd --help'.",
         arguments=("--env-file", "<directory>/none", "run"),
+    ),
+    WrongSetup(
+        "the env file is not text",
+        INVALID,
+        "<directory>/site.env: is not UTF-8 text. Write one NAME=value on a line",
+        arguments=("--env-file", "<directory>/site.env", "run"),
+        make=file("site.env", b"\xff\xfe"),
+    ),
+    WrongSetup(
+        "the env file has a line that is no variable",
+        INVALID,
+        "<directory>/site.env:2: is no variable. Write one NAME=value on a line",
+        arguments=("--env-file", "<directory>/site.env", "run"),
+        make=file("site.env", b"OWDD_APP_ID=site\nOWDD_HASH_KEY 0123456789\n"),
     ),
     WrongSetup(
         "`--only` names no part",
@@ -131,6 +171,19 @@ TABLE = (
         INVALID,
         "OWDD_DOTDIGITAL_URL: is not a host of Dotdigital. Set it to the endpoint of the account's region, or to auto",
         _REAL | {"OWDD_DOTDIGITAL_URL": "https://r1-api.dotdigital.com.example"},
+    ),
+    WrongSetup(
+        "Dotdigital would get the credentials without TLS",
+        INVALID,
+        "OWDD_DOTDIGITAL_URL: would send credentials without TLS. Begin it with https://, or set it to auto",
+        _REAL | {"OWDD_DOTDIGITAL_URL": "http://r1-api.dotdigital.com"},
+    ),
+    WrongSetup(
+        "the account's password is missing",
+        INVALID,
+        "OWDD_DOTDIGITAL_PASSWORD: is empty, and dispatch calls Dotdigital. Set it to the API user's, as a variable or as a file in "
+        "OWDD_SECRETS_DIR",
+        _REAL,
     ),
     WrongSetup(
         "the port of `/metrics` is taken",

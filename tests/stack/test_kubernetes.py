@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kubernetes_validate
 import pytest
@@ -177,6 +178,26 @@ class TestSettings:
         assert made_by_us | {"owdd-source", "owdd-console"} == set(re.findall(r"^ *\| `(owdd[\w-]*)` \|", page, re.MULTILINE))
         secret = {f"owdd_{name}" for name, info in Settings.model_fields.items() if info.annotation is SecretStr}
         assert set(re.findall(r"`(owdd_\w+)`", page)) <= secret | {"owdd_source_password", "owdd_kafka_ca"}
+
+    def test_secrets_and_state_are_mounted_where_the_settings_look_for_them(
+        self, objects: list[Object], pods: dict[str, Object]
+    ) -> None:
+        settings = settings_of(objects)
+        for name, pod in pods.items():
+            mounts = {mount["name"]: mount["mountPath"] for mount in container(pod)["volumeMounts"]}
+            assert mounts["secrets"] == settings["secrets_dir"]
+            assert name in JOBS or Path(settings["data_dir"]).is_relative_to(mounts["state"])
+
+    def test_pods_reach_kafka_and_those_who_ask_connect_reach_it(self, objects: list[Object], pods: dict[str, Object]) -> None:
+        settings = settings_of(objects)
+        kafka = int(settings["kafka_bootstrap"].rpartition(":")[2])
+        connect = urlsplit(settings["connect_url"]).port
+        policies = [it["spec"] for it in objects if it["kind"] == "NetworkPolicy"]
+        for name, pod in pods.items():
+            ours = [policy for policy in policies if selects(policy["podSelector"], pod["metadata"]["labels"])]
+            rules = [rule for policy in ours for rule in policy.get("egress") or []]
+            opened = {port["port"] for rule in rules for port in rule["ports"]}
+            assert opened >= ({kafka, connect} if name in {"ingest", "connectors"} else {kafka}), name
 
     def test_no_secret_is_in_a_setting(self, objects: list[Object]) -> None:
         secret = {name for name, info in Settings.model_fields.items() if info.annotation is SecretStr}

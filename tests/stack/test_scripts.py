@@ -110,7 +110,13 @@ def test_an_error_in_sql_is_an_exit_code_and_the_server_s_own_certificate_will_d
 
 
 def test_sql_server_starts_with_the_administrator_s_password(container: Container) -> None:
-    assert container.run("start.sh") == 0
+    assert container.run("start.sh", ACCEPT_EULA="Y") == 0
     (call,) = container.calls
     assert call["words"] == []
     assert call["variables"]["MSSQL_SA_PASSWORD"] == secret(container, "sa_password")
+
+
+@pytest.mark.parametrize("variables", [{}, {"ACCEPT_EULA": ""}, {"ACCEPT_EULA": "N"}])
+def test_sql_server_does_not_start_before_its_licence_is_accepted(container: Container, variables: dict[str, str]) -> None:
+    assert container.run("start.sh", **variables) == 1
+    assert not (container.root / "calls").exists()
