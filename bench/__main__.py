@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: ``python -m bench`` and one of the names below, ``all`` or ``delivery``."""
+"""The command line of the benchmarks: ``python -m bench`` and one of the names below, ``all``, ``delivery`` or ``startup``."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from typing import Annotated, Protocol, TypeAlias, TypeVar
 import orjson
 import typer
 
-from bench import backlog, console, growth, ingest, join, memory, pace, recovery, transactions, urgent, watching
+from bench import backlog, console, growth, ingest, join, memory, pace, recovery, startup, transactions, urgent, watching
 from bench.delivery import command as delivery
 from bench.errors import BenchError
 from bench.results import Circumstances, Result, as_json, show
@@ -81,6 +81,15 @@ def _delivery(
 ) -> None:
     load = load_average()
     result = _checked("delivery", lambda: delivery.run(quick=quick, seeds=seeds, backfill=backfill, only=trace))
+    found = [(result, Circumstances.now(None, load))]
+    _publish(found, json)
+    _judge(found, quick=quick)
+
+
+@app.command("startup", help="Start-up of commands beside drt's, without a broker; not part of all.")
+def _startup(json: Json = None, quick: Quick = False, repetitions: Repetitions = 3) -> None:
+    load = load_average()
+    result = _checked("startup", lambda: startup.run(quick=quick, repetitions=repetitions))
     found = [(result, Circumstances.now(None, load))]
     _publish(found, json)
     _judge(found, quick=quick)

@@ -17,6 +17,7 @@ from rich.table import Table
 
 _PACKAGES = (
     "owdd",
+    "drt-core",
     "faust-streaming",
     "quixstreams",
     "aiokafka",
