@@ -26,7 +26,7 @@ faults: $(VENV)/.installed ## convergence while Dotdigital fails and workers die
 	OWDD_FAULT_SEEDS=20 $(BIN)/python -m pytest -q tests/convergence/test_faults.py
 
 storms: $(VENV)/.installed ## what "make test" plays with few shops, with many: replays, faults, kills, pauses
-	OWDD_SHOP_SEEDS=20 OWDD_FAULT_SEEDS=20 OWDD_KILLS=12 OWDD_PAUSE_SEEDS=5 OWDD_REPLAY_SEEDS=5 \
+	OWDD_SHOP_SEEDS=20 OWDD_FAULT_SEEDS=20 OWDD_KILLS=12 OWDD_PAUSE_SEEDS=5 OWDD_REPLAY_SEEDS=5 OWDD_STATE_SEEDS=20 \
 		$(BIN)/python -m pytest -q -n 4 --dist loadscope --no-loadscope-reorder tests/convergence
 
 soak-short: $(VENV)/.installed ## one shop each of some kinds of fault, as CI plays them

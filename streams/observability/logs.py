@@ -7,6 +7,9 @@ process. So each line has one form, and each line of a JSON log is JSON.
 import logging
 import sys
 import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
 from types import TracebackType
 
 import structlog
@@ -14,6 +17,39 @@ import structlog
 from streams.core.text import printable, printable_lines
 
 _OURS = ("streams", "testkit")
+_QUIET_SECONDS = 30.0
+_PATTERNS = 1000
+
+
+class Repeats(logging.Filter):
+    """Lets a message of a library through once in 30 seconds, with the number of those that it kept back meanwhile.
+
+    While a broker is away, aiokafka logs every attempt of every client to reach it: hundreds of lines a second, in which nobody
+    finds what matters. Messages are the same if logger, level and text are, whatever is filled in. Ours are never kept back.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now = now
+        self._kept_back: OrderedDict[tuple[str, int, str], tuple[float, int]] = OrderedDict()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to show it."""
+        if record.name.partition(".")[0] in _OURS:
+            return True
+        kind = record.name, record.levelno, str(record.msg)
+        now = self._now()
+        shown, kept_back = self._kept_back.pop(kind, (-_QUIET_SECONDS, 0))
+        if now - shown < _QUIET_SECONDS:
+            self._kept_back[kind] = shown, kept_back + 1
+            return False
+        self._kept_back[kind] = now, 0
+        if len(self._kept_back) > _PATTERNS:
+            # The one that came least lately; texts that a library puts together itself would else pile up.
+            self._kept_back.popitem(last=False)
+        if kept_back:
+            record.msg, record.args = f"{record.getMessage()} ({kept_back:,} more like it before)", None
+        return True
 
 
 def _escape(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
@@ -49,6 +85,7 @@ def configure(level_name: str, *, as_json: bool) -> None:
             ],
         )
     )
+    handler.addFilter(Repeats())
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
     for name in _OURS:
         logging.getLogger(name).setLevel(level)

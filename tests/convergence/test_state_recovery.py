@@ -1,11 +1,13 @@
 """Lost state is read again from its changelogs while workers come and go, and comes back whole."""
 
 import asyncio
+import os
 import shutil
 import signal
 from pathlib import Path
 from random import Random
 
+import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 
@@ -26,15 +28,18 @@ _TABLES = ("orders", "buyers", "contacts")
 _KEYS, _VERSIONS, _PARTITIONS = 10_000, 4, 4
 
 
-async def test_a_lost_state_comes_back_whole_while_another_worker_joins_and_leaves(tmp_path: Path, broker: Path) -> None:
-    rng = Random(7)
-    async with stack(tmp_path, broker, "storm", partitions=_PARTITIONS) as running:
+@pytest.mark.parametrize("seed", range(int(os.environ.get("OWDD_STATE_SEEDS", "1"))))
+async def test_a_lost_state_comes_back_whole_while_another_worker_joins_and_leaves(
+    seed: int, tmp_path: Path, broker: Path
+) -> None:
+    rng = Random(seed)
+    async with stack(tmp_path, broker, f"storm{seed}", partitions=_PARTITIONS) as running:
         # As a worker that had built this state would have noted.
         await accept_mapping(running.settings, load_mapping(running.mapping), SystemClock())
         await fill(running)
         await running.start_worker(Role.INGEST)
         await running.start_worker(Role.AGENTS, name="lost", wait=False)
-        feeding = asyncio.create_task(simulate(running, seed=21, customers=100, orders=600, rate=150))
+        feeding = asyncio.create_task(simulate(running, seed=21 + seed, customers=100, orders=600, rate=150))
         for number, ending in enumerate([signal.SIGTERM, signal.SIGKILL] * 3):
             other = await running.start_worker(Role.AGENTS, name="other", wait=False)
             await asyncio.sleep(rng.uniform(2.5, 5))

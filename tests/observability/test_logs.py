@@ -1,10 +1,13 @@
 """The log: each line has one form, whoever wrote it, and text of a record can neither forge a line nor steer a terminal."""
 
 import json
+import logging
 import subprocess
 import sys
 
 import pytest
+
+from streams.observability.logs import Repeats
 
 SCRIPT = """
 import logging, threading, warnings, structlog
@@ -55,3 +58,34 @@ def test_without_json_a_line_says_level_event_and_fields() -> None:
     assert "[error" in lines[0]
     assert "record dead-lettered" in lines[0]
     assert r"reason='id\\x1b[2J\\r\\nerror forged'" in lines[0] or r"reason=id\x1b[2J\r\nerror forged" in lines[0]
+
+
+def record(text: str, *values: object, of: str = "aiokafka", level: int = logging.WARNING) -> logging.LogRecord:
+    return logging.LogRecord(of, level, "", 0, text, values, None)
+
+
+def test_a_librarys_message_comes_once_in_a_while_and_says_how_often_it_was() -> None:
+    now = 1000.0
+    repeats = Repeats(lambda: now)
+    assert repeats.filter(record("no node %s", 1))
+    assert not any(repeats.filter(record("no node %s", number)) for number in range(500))
+    assert repeats.filter(record("no node %s", 1, of="faust"))
+    assert repeats.filter(record("no node %s", 1, level=logging.ERROR))
+    assert repeats.filter(record("another"))
+    now += 30
+    last = record("no node %s", "100%")
+    assert repeats.filter(last)
+    assert last.getMessage() == "no node 100% (500 more like it before)"
+    assert not repeats.filter(record("no node %s", 1))
+
+
+def test_nothing_of_ours_is_kept_back() -> None:
+    repeats = Repeats()
+    assert all(repeats.filter(record("record dead-lettered", of="streams.engine.stage")) for _ in range(5))
+
+
+def test_texts_that_never_come_again_do_not_pile_up() -> None:
+    repeats = Repeats()
+    for number in range(5000):
+        assert repeats.filter(record(f"text {number}"))
+    assert len(repeats._kept_back) == 1000
