@@ -98,6 +98,7 @@ class Settings(BaseSettings):
 
     app_id: str = Field("owdd", pattern=r"^[A-Za-z0-9._-]{1,80}$", description="Prefix of topics, groups and tables")
     app_version: int = Field(1, ge=1, description="Raise it to rebuild all state from the captured topics")
+    generation: int = Field(0, ge=0, description="Joins: their generation, as 'owdd replay rebuild' numbers it")
     partitions: int = Field(8, ge=1, le=1024, description="Partitions of every topic and table; fixed at the first start")
     replication: int = Field(1, ge=1, le=7, description="Replicas of every topic; 3 in production")
     topic_max_bytes: int = Field(

@@ -104,7 +104,7 @@ class Worker:
         self._settings = settings
         self._mapping = mapping
         self._roles = roles
-        self._topics = Topics.of(settings.app_id)
+        self._topics = Topics.of(settings.app_id, settings.generation)
         self._clock = SystemClock()
         self.metrics = Metrics()
         self._health = Health(self.metrics)

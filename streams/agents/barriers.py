@@ -25,7 +25,8 @@ class PassingBarriers:
     def taken_from(self, changes: Iterable[C]) -> Iterator[C]:
         """The changes but for barriers."""
         for change in changes:
-            if not isinstance(change, BarrierChange):
+            if not isinstance(change, BarrierChange) or change.row.senders:
+                # Those that name their senders go in rounds (:mod:`streams.agents.barrier_rounds`).
                 yield change
             elif completes(self._unit, change, (self._sender,)):
                 self._complete.append(change)
@@ -35,4 +36,5 @@ class PassingBarriers:
         for barrier in self._complete:
             row = Barrier(self._stage, self._unit.partition, self._unit.partitions)
             passed = BarrierChange(EVERYWHERE, barrier.pk, b"", barrier.lane, barrier.caused_at, row)
+            passed.generation = topic.generation
             self._unit.emit_everywhere(topic, passed)

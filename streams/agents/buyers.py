@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from streams.agents.barrier_rounds import BarrierRounds
 from streams.agents.barriers import PassingBarriers
 from streams.agents.canary import passing_canaries
 from streams.agents.change_tally import ChangeTally
@@ -163,8 +164,9 @@ class BuyersHandler:
         tally = ChangeTally(self._metrics, self.name)
         erasures = ErasureFilter(self._erased, unit)
         barriers = PassingBarriers(unit, Participant.BUYERS, Participant.INGEST)
+        rounds = BarrierRounds(unit, self.name, self._topics)
         arrived = passing_canaries(unit, unpack_records(self._topics.buyers, records), self._topics.contacts)
-        for change in erasures.filter(barriers.taken_from(arrived)):
+        for change in erasures.filter(rounds.taken_from(barriers.taken_from(arrived))):
             done = self._fold(unit, change, touched)
             tally.count(change, applied=done)
         if erasures.requests:
@@ -172,6 +174,7 @@ class BuyersHandler:
         for key, item in touched.items():
             self._project(unit, key, item)
         barriers.pass_on(self._topics.contacts)
+        rounds.pass_on()
         return tally.show()
 
     def _forget(self, unit: UnitOfWork, erasures: ErasureFilter, touched: dict[str, _Touched]) -> None:

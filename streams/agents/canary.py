@@ -15,6 +15,6 @@ def passing_canaries(unit: UnitOfWork, changes: Iterable[C], topic: ChangeTopic[
     """The changes but for canaries, which go on to ``topic``."""
     for change in changes:
         if isinstance(change, CanaryChange):
-            unit.emit_here(topic, CanaryChange(HERE, 0, b"", change.lane, change.caused_at, None))
+            unit.emit_here(topic, CanaryChange(HERE, 0, b"", change.lane, change.caused_at, None, (), topic.generation))
         else:
             yield change

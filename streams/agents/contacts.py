@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from streams.agents import order_recipients
+from streams.agents.barrier_rounds import BarrierRounds
 from streams.agents.barriers import PassingBarriers
 from streams.agents.canary import passing_canaries
 from streams.agents.change_tally import ChangeTally
@@ -72,8 +73,9 @@ class ContactsHandler:
         tally = ChangeTally(self._metrics, self.name)
         erasures = ErasureFilter(self._erased, unit)
         barriers = PassingBarriers(unit, Participant.CONTACTS, Participant.BUYERS)
+        rounds = BarrierRounds(unit, self.name, self._topics)
         arrived = passing_canaries(unit, unpack_records(self._topics.contacts, records), self._topics.desired)
-        for change in erasures.filter(barriers.taken_from(arrived)):
+        for change in erasures.filter(rounds.taken_from(barriers.taken_from(arrived))):
             tally.count(change, applied=self._fold(unit, change, touched))
         if erasures.requests:
             self._forget(unit, erasures)
@@ -82,6 +84,7 @@ class ContactsHandler:
                 # Those rows were deleted above, and saving them now would bring the person back.
                 self._project(unit, address, item)
         barriers.pass_on(self._topics.desired)
+        rounds.pass_on()
         return tally.show()
 
     def _fold(self, unit: UnitOfWork, change: Change, touched: dict[str, _Touched]) -> bool:
@@ -111,7 +114,9 @@ class ContactsHandler:
             row.held = self.held.update(unit, address, row.held, contact_projection.held_code(row, self._mapping))
             wanted = contact_projection.desired(row, self._mapping)
             position = version_bytes(row.version)
-            unit.emit(self._topics.desired, DesiredContactChange(address, 0, position, item.lane, item.caused_at, wanted))
+            desired = DesiredContactChange(address, 0, position, item.lane, item.caused_at, wanted)
+            desired.generation = self._topics.desired.generation
+            unit.emit(self._topics.desired, desired)
             # That an address is shared is known, and makes it nobody's; what a buyer of it is worth may not be known yet.
             undecided = wanted.held and row.held is None
             projected = row.projected if undecided else wanted.fields is not None
@@ -145,5 +150,6 @@ class ContactsHandler:
             published = ErasureChange(EVERYWHERE, address, b"", change.lane, change.caused_at, change.row)
             unit.emit_everywhere(self._topics.orders, published)
             unit.emit_everywhere(self._topics.buyers, published)
+            change.generation = self._topics.desired.generation
             unit.emit(self._topics.desired, change)
         erasures.write_audit()

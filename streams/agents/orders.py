@@ -5,29 +5,30 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from streams.agents.barrier_rounds import BarrierRounds
 from streams.agents.canary import passing_canaries
 from streams.agents.change_tally import ChangeTally
 from streams.agents.emitter import ChangeEmitter, unpack_records
 from streams.agents.erasure_filter import ErasedIndex, ErasureFilter
 from streams.agents.held import HeldIndex
+from streams.agents.held_orders import HeldOrders, is_unknown
 from streams.agents.items import Items
+from streams.agents.order_facts import order_fact
 from streams.agents.record_publisher import RecordPublisher
 from streams.agents.sweeps import Slice, Sweeps, one_by_one
 from streams.capture import rows
 from streams.core.lanes import Lane, lane_for_fanout
 from streams.domain import line_index, orders, recipients
 from streams.domain.catalogue import Effect, written
-from streams.domain.credits import counted
 from streams.domain.digester import Digester
 from streams.domain.erasure import forget_in_order
 from streams.domain.last_workable import LastWorkable
-from streams.domain.order_record import skus
 from streams.domain.versioned import Versioned, next_version, version_bytes
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec, UnitOfWork
 from streams.mapping import Mapping
-from streams.messages.changes import Change, ChangeKind, LineOwnership, LineQuery, OrderFact, Parcel, Sweep, VariantInfo
+from streams.messages.changes import Change, ChangeKind, LineOwnership, LineQuery, OrderFact, Sweep, VariantInfo
 from streams.messages.kinds import LineOwnershipChange, LineQueryChange, LineReplyChange, OrderFactChange, SweepChange
 from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
@@ -114,6 +115,7 @@ class OrdersHandler:
         self._records = RecordPublisher(mapping, topics)
         self._known: dict[int, orders.Statuses] = {}
         self.held = HeldIndex()
+        self._held_orders = HeldOrders(topics)
         self._erased = ErasedIndex(self.name, digest, topics, metrics)
 
     def recovered(self, partition: int, table: StateTable) -> None:
@@ -136,8 +138,9 @@ class OrdersHandler:
         work = _Batch(orders.Statuses(dict(committed.texts), dict(committed.lost)))
         tally = ChangeTally(self._metrics, self.name)
         erasures = ErasureFilter(self._erased, unit)
+        rounds = BarrierRounds(unit, self.name, self._topics, self._held_orders.all)
         arrived = passing_canaries(unit, unpack_records(self._topics.orders, records), self._topics.buyers)
-        for change in erasures.filter(arrived):
+        for change in erasures.filter(rounds.taken_from(arrived)):
             done = self._fold(unit, change, work)
             tally.count(change, applied=done)
         # Before the projections: the orders that it reaches are projected in this unit too.
@@ -150,6 +153,7 @@ class OrdersHandler:
             self._blocks.save(unit, key, block)
         # Not before: if the unit fails, its records are tried again one by one, and must find the texts as they were.
         unit.on_commit(lambda: self._known.__setitem__(unit.partition, work.known))
+        rounds.pass_on()
         return tally.show()
 
     def _fold(self, unit: UnitOfWork, change: Change, work: _Batch) -> bool:
@@ -333,6 +337,7 @@ class OrdersHandler:
             asked = LineQueryChange(line_index.block_key(line), line, b"", item.lane, item.caused_at, LineQuery(order))
             unit.emit(self._topics.orders, asked)
         result = orders.document_state(row, work.known, self._mapping)
+        unknown = is_unknown(row.held)
         self._hold(unit, order, row, result)
         live = result if isinstance(result, orders.Live) else None
         if live is not None and live.fact.credit and item.lane == Lane.LIVE:
@@ -340,12 +345,15 @@ class OrdersHandler:
             item.lane = Lane.URGENT
         if item.variants is not None and self._mapping.products is not None:
             self._items.index(unit, order, item.variants, orders.variants(row))
+        emitter = ChangeEmitter(unit, version_bytes(row.version), item.lane, item.caused_at)
         # Nothing follows from what is not known: what was published before stays.
         if not isinstance(result, orders.Held) or result.withdrawn:
-            emitter = ChangeEmitter(unit, version_bytes(row.version), item.lane, item.caused_at)
             self._publish(emitter, order, item, live, work.seen)
             code = "recipient_unknown" if self._records.is_strangers(row, live) else None
             row.unplaced = self.held.update(unit, f"{order}{_UNPLACED}", row.unplaced, code)
+        held = isinstance(result, orders.Held) and not result.withdrawn and is_unknown(row.held)
+        if held != unknown or item.again:
+            self._held_orders.changed(unit, order, item.lane, held=held)
         self._orders.save(unit, str(order), row)
         self.held.persist(unit, str(order), row.held)
         self.held.persist(unit, f"{order}{_UNPLACED}", row.unplaced)
@@ -374,15 +382,6 @@ class OrdersHandler:
             self._records.publish_credits(emitter, order, row, live)
         self._records.publish(emitter, order, row, live, items, again=item.again)
 
-    @staticmethod
-    def _fact(order: int, row: orders.OrderRow, live: orders.Live, items: dict[int, VariantInfo]) -> OrderFact:
-        """The fact as the buyer needs it."""
-        if live.fact.credit:
-            return msgspec.structs.replace(live.fact, net=counted(row, live))
-        sent = orders.latest_despatch(row)
-        parcel = None if sent is None or sent.at is None else Parcel(sent.at, order, sent.consignment, sent.carrier)
-        return msgspec.structs.replace(live.fact, skus=skus(row, items), parcel=parcel)
-
     def _publish_to_buyers(
         self, emitter: ChangeEmitter, order: int, row: orders.OrderRow, live: orders.Live | None, items: dict[int, VariantInfo]
     ) -> None:
@@ -392,5 +391,5 @@ class OrdersHandler:
             # A former buyer gets an empty fact, and takes the order out of its sums.
             fact: OrderFact | None = None
             if live is not None and buyer == live.buyer:
-                fact = self._fact(order, row, live, items)
+                fact = order_fact(order, row, live, items)
             emitter.emit(self._topics.buyers, OrderFactChange, buyer, order, fact)

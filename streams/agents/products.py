@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from streams.agents.barrier_rounds import BarrierRounds
 from streams.agents.change_tally import ChangeTally
 from streams.agents.emitter import unpack_records
 from streams.agents.held import HeldIndex
@@ -80,8 +81,8 @@ class ProductsHandler:
         """Fold every change of ``records``, then project each variant of which somebody must hear once."""
         touched: dict[int, _Touched] = {}
         tally = ChangeTally(self._metrics, self.name)
-        sweeps = Sweeps()
-        for change in unpack_records(self._topics.products, records):
+        sweeps, rounds = Sweeps(), BarrierRounds(unit, self.name, self._topics)
+        for change in rounds.taken_from(unpack_records(self._topics.products, records)):
             tally.count(change, applied=self._apply(unit, change, touched, sweeps) is not Effect.STALE)
         self._sweep(unit, sweeps, touched)
         for variant, item in touched.items():
@@ -90,6 +91,7 @@ class ProductsHandler:
             if item.written:
                 self._variants.save(unit, str(variant), item.row)
                 self.held.persist(unit, str(variant), item.row.held)
+        rounds.pass_on()
         return tally.show()
 
     def _apply(self, unit: UnitOfWork, change: Change, touched: dict[int, _Touched], sweeps: Sweeps) -> Effect:
@@ -167,16 +169,15 @@ class ProductsHandler:
         row.version = next_version(row.version, unit.now_us)
         position = version_bytes(row.version)
         if item.item:
-            published = VariantInfoChange(EVERYWHERE, variant, position, item.lane, item.caused_at, catalogue.item(row))
-            unit.emit_everywhere(self._topics.orders, published)
+            info = VariantInfoChange(EVERYWHERE, variant, position, item.lane, item.caused_at, catalogue.item(row))
+            unit.emit_everywhere(self._topics.orders, info)
         if item.record and self._mapping.delivery.catalogue is not None:
             content = self._content(unit, variant, row)
             wanted = None if content is None else DesiredRecord(content, variant)
             key = str(variant)
-            unit.emit(
-                self._topics.desired,
-                DesiredCatalogueChange(key, key, position, item.lane, item.caused_at, wanted),
-            )
+            published = DesiredCatalogueChange(key, key, position, item.lane, item.caused_at, wanted)
+            published.generation = self._topics.desired.generation
+            unit.emit(self._topics.desired, published)
 
     def _content(self, unit: UnitOfWork, variant: int, row: VariantRow) -> bytes | None:
         """The catalogue record; remembers in ``row`` why there is none, or why it is not made of the newest rows."""

@@ -3,6 +3,8 @@
 The part of the orders agent that speaks to the outbox (``docs/delivery-rules.md`` sections 2 to 4 and 7).
 """
 
+from typing import Any, TypeAlias
+
 from streams.agents.emitter import ChangeEmitter
 from streams.domain import order_record, recipients
 from streams.domain.credits import credited
@@ -20,6 +22,8 @@ from streams.messages.kinds import (
     RecipientsQueryChange,
 )
 from streams.messages.topics import Topics
+
+_Wanted: TypeAlias = DesiredRecordChange | DesiredFollowUpChange
 
 _PLACES = 8
 """Places of a record that are remembered. All but the current one are empty and said to be so at every change; the oldest is
@@ -138,11 +142,11 @@ class RecordPublisher:
             if former != place:
                 successor = place[1] if place is not None and former[0] == place[0] else ""
                 left = DesiredRecord(b"", order, moved=place is not None, successor=successor)
-                emitter.emit(self._topics.desired, DesiredRecordChange, *former, left)
+                self._want(emitter, DesiredRecordChange, *former, left)
         if shown is not None and place is not None:
             row.records = [*(former for former in row.records if former != place), place][-_PLACES:]
             content = order_record.content(row, shown, items, wanted, tax_included=self._tax_included)
-            emitter.emit(self._topics.desired, DesiredRecordChange, *place, DesiredRecord(content, order))
+            self._want(emitter, DesiredRecordChange, *place, DesiredRecord(content, order))
 
     def _follow_up(self, emitter: ChangeEmitter, credit: int, row: OrderRow, shown: Live | None) -> None:
         """The recipient may change until Dotdigital has the follow-up; that of an erased person goes to nobody else."""
@@ -154,10 +158,16 @@ class RecordPublisher:
         row.follow_up_recipient = whose
         for former in row.former_follow_up_recipients:
             if former != whose:
-                emitter.emit(self._topics.desired, DesiredFollowUpChange, former, credit, None)
+                self._want(emitter, DesiredFollowUpChange, former, credit, None)
         if shown is not None and whose is not None:
             wanted = DesiredFollowUp(shown.fact.number, shown.fact.at, shown.net, shown.currency.code)
-            emitter.emit(self._topics.desired, DesiredFollowUpChange, whose, credit, wanted)
+            self._want(emitter, DesiredFollowUpChange, whose, credit, wanted)
+
+    def _want(self, emitter: ChangeEmitter, kind: type[_Wanted], email: str, key: int | str, row: Any) -> None:
+        """Want something of the contact with that address, for the generation that this is."""
+        change = kind(email, key, emitter.position, emitter.lane, emitter.caused_at, row)
+        change.generation = self._topics.desired.generation
+        emitter.unit.emit(self._topics.desired, change)
 
 
 def _counts(row: OrderRow, live: Live | None) -> bool:

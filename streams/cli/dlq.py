@@ -170,7 +170,7 @@ async def _done(
     rate: float,
     progress: dlq_actions.ProgressCallback,
 ) -> int:
-    topics = Topics.of(settings.app_id)
+    topics = Topics.of(settings.app_id, settings.generation)
     digest = Digester(*settings.erasure_keys)
     erased = ErasureFeed(KafkaConfig.of(settings), topics.erasures, settings.partitions, digest)
     async with BatchProducer(settings) as producer, erased:

@@ -23,7 +23,8 @@ from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
 from streams.messages.audit import ErasureRequested
 from streams.messages.audit_log import AuditLog
-from streams.messages.erasure_requests import ErasureRequest, ErasureRequests
+from streams.messages.erasure_requests import ErasureRequest, ErasureRequests, erasure_of
+from streams.messages.generation_log import known_generations
 from streams.messages.topics import Topics
 from streams.operations.erasure_preview import ErasurePreview, preview
 from streams.operations.erasure_receipt import Receipt, receipts
@@ -74,11 +75,12 @@ def erase(
 async def _erase(settings: Settings, persons: list[str], digest: Digester, by: str, patience: float) -> list[Receipt]:
     # A foreign digest would end every worker that reads it, and no configuration would repair that.
     await check_erasure_key(settings)
-    topics, partitions = Topics.of(settings.app_id), settings.partitions
+    topics, partitions = Topics.of(settings.app_id, settings.generation), settings.partitions
     async with (
         BatchProducer(settings) as producer,
         receipts(KafkaConfig.of(settings), topics.audit, partitions) as answers,
     ):
+        generations = (await known_generations(settings)).working
         erasures, audit = ErasureRequests(producer, topics, partitions), AuditLog.of(settings, producer)
         requests = []
         for address in persons:
@@ -86,7 +88,7 @@ async def _erase(settings: Settings, persons: list[str], digest: Digester, by: s
             request = ErasureRequested(now, by, mark.hex())
             await audit.write(request, request.digest.encode())
             await erasures.remember(mark, ErasureRequest(now, by, digest.key_id))
-            await erasures.start(address, mark, now)
+            await erasures.start(erasure_of(address, mark, now), generations)
             requests.append(request)
         return await answers.wait(requests, patience)
 

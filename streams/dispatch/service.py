@@ -70,7 +70,7 @@ class Dispatch:
         self._clock = clock
         self._metrics = metrics
         self._rng = rng or Random()  # jitter, not a secret
-        self._topics = Topics.of(settings.app_id)
+        self._topics = Topics.of(settings.app_id, settings.generation)
         self._hash_key = settings.hash_key.get_secret_value().encode()
         policy = SitePolicy.of(mapping, Digester(*settings.erasure_keys), self._hash_key)
         wait = settings.consent_wait if mapping.consent.mode == "column" else 0

@@ -12,6 +12,7 @@ from streams.engine.unit_of_work import UnitOfWork
 from streams.messages.barriers import BarrierChange
 
 _PREFIX = "|"
+_SWEPT = b"|"
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(set[tuple[str, int, int]]).decode
@@ -32,3 +33,30 @@ def completes(unit: UnitOfWork, barrier: BarrierChange, senders: Collection[str]
     for sender, _, _ in came:
         missing[sender] -= 1
     return all(missing.get(sender) == 0 for sender in senders)
+
+
+def note_sweep(unit: UnitOfWork) -> None:
+    """A sweep goes on: what is left of it stands behind the barriers that were passed on before."""
+    if unit.get(_SWEPT) is None:
+        unit.put(_SWEPT, b"")
+
+
+def reopened(unit: UnitOfWork, barrier: BarrierChange, own: str) -> bool:
+    """Whether a sweep has gone on since the round before; then the round is open until the stage's ``own`` comes again."""
+    if unit.get(_SWEPT) is None:
+        return False
+    unit.put(_SWEPT, None)
+    key = f"{_PREFIX}{barrier.pk}".encode()
+    came = _decode(unit.get(key) or _encode([]))
+    unit.put_last(key, _encode(sorted(one for one in came if one[:2] != (own, unit.partition))))
+    return True
+
+
+def note_over(unit: UnitOfWork, about: str) -> None:
+    """The last round was passed on from here."""
+    unit.put_last(f"{_PREFIX}{about}".encode(), b"")
+
+
+def is_over(unit: UnitOfWork, about: str) -> bool:
+    """Whether the last round was passed on from here."""
+    return unit.get(f"{_PREFIX}{about}".encode()) is not None

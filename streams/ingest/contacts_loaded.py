@@ -49,7 +49,7 @@ class ContactsLoaded:
         self._table = mapping.topic(mapping.contact.table)
         self._group = ingest_group(settings)
         self._partitions = settings.partitions
-        self._topic = Topics.of(settings.app_id).buyers
+        self._topic = Topics.of(settings.app_id, settings.generation).buyers
         self._producer = producer
         self._clock = clock
         self._leads = leads

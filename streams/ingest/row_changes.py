@@ -20,7 +20,7 @@ class RowChanges:
     """Adds the changes of row events to a batch; :attr:`erased` must be open meanwhile."""
 
     def __init__(self, settings: Settings, mapping: Mapping, metrics: Metrics) -> None:
-        self._topics = Topics.of(settings.app_id)
+        self._topics = Topics.of(settings.app_id, settings.generation)
         self._partitions = settings.partitions
         self._router = Router(mapping, self._topics, metrics.dates_ignored)
         self._flags = ErasureFlagColumn(mapping)
@@ -55,5 +55,4 @@ class RowChanges:
         digest = self.erased.digest(address)
         self.erased.add(digest)
         batch.digests.append(digest)
-        place = partition_of(address, self._partitions)
-        batch.changes[self._topics.contacts, place].append(erasure_of(address, digest, caused_at))
+        batch.erasures.append(erasure_of(address, digest, caused_at))

@@ -20,6 +20,7 @@ from streams.engine.breaker import Breaker
 from streams.engine.linger import Linger
 from streams.ingest.batch import Batch, Publisher
 from streams.ingest.captured import captured_consumer
+from streams.ingest.captured_barriers import CapturedBarriers
 from streams.ingest.poll_size import PollSize
 from streams.ingest.positions import Positions
 from streams.ingest.router import Routed
@@ -65,10 +66,11 @@ class Ingest:
     ) -> None:
         self._settings = settings
         self._mapping = mapping
-        self._topics = Topics.of(settings.app_id)
+        self._topics = Topics.of(settings.app_id, settings.generation)
         self._rows = RowChanges(settings, mapping, metrics)
         self._newest = NewestPositions(metrics.unplaced_rows)
         self._publisher = Publisher(settings, producer, metrics, clock)
+        self._barriers = CapturedBarriers(settings, mapping, producer, clock)
         self._metrics = metrics
         self._clock = clock
         self._progress = progress
@@ -89,6 +91,7 @@ class Ingest:
         consumer = captured_consumer(kafka, ingest_group(self._settings), session_ms)
         positions = Positions(consumer, kafka, self._progress, self._newest)
         consumer.subscribe(ingested(self._settings, self._mapping), listener=positions)
+        await self._barriers.begin()
         async with self._rows.erased, consumer:
             self._assigned = consumer.assignment
             self.ready = True
@@ -125,6 +128,7 @@ class Ingest:
             else:
                 await positions.idle()
             pace.record(found)
+            await self._barriers.look(consumer)
             if not positions.committed and (not polled or loop.time() - committed > _COMMIT_SECONDS):
                 await positions.commit()
                 committed = loop.time()

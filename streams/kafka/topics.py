@@ -65,7 +65,7 @@ def change_topic(settings: Settings) -> dict[str, str]:
 
 def agents_app(settings: Settings) -> str:
     """The Faust application id of the agents; also their consumer group."""
-    return f"{settings.app_id}-agents-v{settings.app_version}"
+    return f"{settings.app_id}-agents-{_version(settings)}"
 
 
 def dispatch_app(settings: Settings) -> str:
@@ -75,12 +75,17 @@ def dispatch_app(settings: Settings) -> str:
 
 def ingest_group(settings: Settings) -> str:
     """The consumer group of ingest."""
-    return f"{settings.app_id}-ingest-v{settings.app_version}"
+    return f"{settings.app_id}-ingest-{_version(settings)}"
 
 
 def replay_group(settings: Settings) -> str:
     """The consumer group of ingest's replays."""
-    return f"{settings.app_id}-replay-v{settings.app_version}"
+    return f"{settings.app_id}-replay-{_version(settings)}"
+
+
+def _version(settings: Settings) -> str:
+    """Of what each generation of the joins has for itself; the outbox outlives them all."""
+    return f"v{settings.app_version}" + (f"-g{settings.generation}" if settings.generation else "")
 
 
 def tables(settings: Settings) -> dict[str, str]:

@@ -103,6 +103,16 @@ class ReplaySteered(msgspec.Struct, frozen=True, gc=False, tag="replayed", tag_f
     sent: int = 0
 
 
+class GenerationSteered(msgspec.Struct, frozen=True, gc=False, tag="generation", tag_field="what"):
+    """An operator has begun a generation of the joins, let it take effect as activation ``number``, or dropped it."""
+
+    at: int
+    by: str
+    action: Literal["begin", "activate", "drop"]
+    generation: int
+    number: int
+
+
 class TrailCheckpoint(msgspec.Struct, frozen=True, gc=False, tag="checkpoint", tag_field="what"):
     """An operator has sealed the trail as it was, and perhaps let its oldest part be deleted.
 
@@ -134,6 +144,7 @@ Entry: TypeAlias = (
     | RemovalsDecided
     | WritesControlled
     | ReplaySteered
+    | GenerationSteered
     | Maintained
     | TrailCheckpoint
 )

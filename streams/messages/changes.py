@@ -69,6 +69,9 @@ class ChangeKind(IntEnum):
     REMOVAL_DECISION = 54
     CANARY = 60
     BARRIER = 61
+    GENERATION_ORDER = 70
+    GENERATION_SLICE = 71
+    HELD_ORDER = 72
 
 
 class Message(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="_tag"):
@@ -365,6 +368,12 @@ class Change(msgspec.Struct, array_like=True, gc=False, tag_field="_kind"):
     caused_at: int
     row: object
     keep: tuple[str, ...] = ()
+
+
+class JoinedChange(Change):
+    """What the joins want of the outbox, and which ``generation`` of them does."""
+
+    generation: int = 0
 
 
 _encode = msgspec.msgpack.Encoder().encode

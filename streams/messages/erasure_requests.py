@@ -1,5 +1,7 @@
 """How a person's erasure is asked for: two records that may be written any number of times."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from streams.core.lanes import Lane
@@ -55,11 +57,12 @@ class ErasureRequests:
         place = partition_of(digest.hex(), self._partitions)
         await self._producer.send_one(self._topics.erasures, place, digest, _encode(asked))
 
-    async def start(self, address: str, digest: bytes, now_ms: int) -> None:
-        """Have every stage and Dotdigital forget the person.
+    async def start(self, erasure: ErasureChange, generations: Iterable[int]) -> None:
+        """Have every stage of the joins, in each of the generations, and Dotdigital forget the person.
 
         Raises:
             aiokafka.errors.KafkaError: the broker did not acknowledge.
         """
-        value = self._topics.contacts.pack([erasure_of(address, digest, now_ms)])
-        await self._producer.send_one(self._topics.contacts, partition_of(address, self._partitions), None, value)
+        value, place = self._topics.contacts.pack([erasure]), partition_of(erasure.key, self._partitions)
+        for generation in sorted(generations):
+            await self._producer.send_one(self._topics.of_generation(generation).contacts, place, None, value)

@@ -2,12 +2,13 @@
 
 The kind is the struct's tag. A topic's decoder is made from its union, so it reads the kinds that the topic carries, each with
 the row that belongs to it, and nothing else; that costs nothing per change. On the wire a change is the array
-``[kind, key, pk, position, lane, caused_at, row, keep]``.
+``[kind, key, pk, position, lane, caused_at, row, keep]``, and of what the joins want behind that the generation.
 """
 
 from typing import ClassVar, Final, TypeAlias, get_args
 
 from streams.capture import rows
+from streams.messages import generation_kinds, removal_kinds
 from streams.messages.barriers import BarrierChange
 from streams.messages.changes import (
     AddressLeft,
@@ -24,6 +25,7 @@ from streams.messages.changes import (
     DesiredFollowUp,
     DesiredRecord,
     EraseAddress,
+    JoinedChange,
     LineOwnership,
     LineQuery,
     LineReply,
@@ -34,13 +36,6 @@ from streams.messages.changes import (
     RecipientsSweep,
     Sweep,
     VariantInfo,
-)
-from streams.messages.removal_kinds import (
-    RemovalDecisionChange,
-    RemovalQueryChange,
-    RemovalRulingChange,
-    RemovalTallyChange,
-    RemovalTickChange,
 )
 
 # Captured rows, by ingest. ``pk`` is the row's primary key and ``position`` that of the row version; None is a deleted row, or
@@ -225,7 +220,7 @@ class VariantInfoChange(Change, tag=ChangeKind.VARIANT_INFO.value):
     row: VariantInfo | None
 
 
-class DesiredContactChange(Change, tag=ChangeKind.DESIRED_CONTACT.value):
+class DesiredContactChange(JoinedChange, tag=ChangeKind.DESIRED_CONTACT.value):
     """A contact as Dotdigital should hold it; key: the address, pk: 0."""
 
     kind: ClassVar[ChangeKind] = ChangeKind.DESIRED_CONTACT
@@ -239,21 +234,21 @@ class CarriedRefusalChange(Change, tag=ChangeKind.CARRIED_REFUSAL.value):
     row: CarriedRefusal
 
 
-class DesiredRecordChange(Change, tag=ChangeKind.DESIRED_RECORD.value):
+class DesiredRecordChange(JoinedChange, tag=ChangeKind.DESIRED_RECORD.value):
     """An order record as Dotdigital should hold it; key: the recipient's address, pk: the record's key."""
 
     kind: ClassVar[ChangeKind] = ChangeKind.DESIRED_RECORD
     row: DesiredRecord | None
 
 
-class DesiredCatalogueChange(Change, tag=ChangeKind.DESIRED_CATALOGUE.value):
+class DesiredCatalogueChange(JoinedChange, tag=ChangeKind.DESIRED_CATALOGUE.value):
     """A catalogue record as Dotdigital should hold it; key and pk: the variant."""
 
     kind: ClassVar[ChangeKind] = ChangeKind.DESIRED_CATALOGUE
     row: DesiredRecord | None
 
 
-class DesiredFollowUpChange(Change, tag=ChangeKind.DESIRED_FOLLOW_UP.value):
+class DesiredFollowUpChange(JoinedChange, tag=ChangeKind.DESIRED_FOLLOW_UP.value):
     """A credit note for which Dotdigital is to start a follow-up; key: the recipient's address, pk: the credit note."""
 
     kind: ClassVar[ChangeKind] = ChangeKind.DESIRED_FOLLOW_UP
@@ -274,7 +269,7 @@ class ReadbackWatermarkChange(Change, tag=ChangeKind.READBACK_WATERMARK.value):
     row: ReadbackWatermark
 
 
-class ErasureChange(Change, tag=ChangeKind.ERASURE.value):
+class ErasureChange(JoinedChange, tag=ChangeKind.ERASURE.value):
     """A person must be forgotten. Key: the address; on its way to every partition of a stage, ``*``, and pk the address."""
 
     kind: ClassVar[ChangeKind] = ChangeKind.ERASURE
@@ -316,7 +311,7 @@ class RecipientsSweepChange(Change, tag=ChangeKind.RECIPIENTS_SWEEP.value):
     row: RecipientsSweep
 
 
-class CanaryChange(Change, tag=ChangeKind.CANARY.value):
+class CanaryChange(JoinedChange, tag=ChangeKind.CANARY.value):
     """A change that nobody delivers: it goes through every stage, and shows that the way is open. Key: :data:`HERE`."""
 
     kind: ClassVar[ChangeKind] = ChangeKind.CANARY
@@ -343,6 +338,7 @@ OrderChange: TypeAlias = (
     | SweepChange
     | ErasureChange
     | CanaryChange
+    | BarrierChange
 )
 BuyerChange: TypeAlias = (
     CustomerRowChange
@@ -366,6 +362,7 @@ ProductChange: TypeAlias = (
     | MembershipRowChange
     | ResendRequestChange
     | SweepChange
+    | BarrierChange
 )
 DesiredChange: TypeAlias = (
     DesiredContactChange
@@ -377,12 +374,15 @@ DesiredChange: TypeAlias = (
     | ReadbackWatermarkChange
     | UnparkChange
     | ErasureChange
-    | RemovalTallyChange
-    | RemovalQueryChange
-    | RemovalTickChange
-    | RemovalRulingChange
-    | RemovalDecisionChange
+    | removal_kinds.RemovalTallyChange
+    | removal_kinds.RemovalQueryChange
+    | removal_kinds.RemovalTickChange
+    | removal_kinds.RemovalRulingChange
+    | removal_kinds.RemovalDecisionChange
     | CanaryChange
+    | generation_kinds.GenerationOrderChange
+    | generation_kinds.GenerationSliceChange
+    | generation_kinds.HeldOrderChange
     | BarrierChange
 )
 

@@ -49,6 +49,7 @@ outdated worker appended must not push out the row that supersedes it before som
 week, so that a state that is some days old need not be read anew."""
 
 
+_BARRIERS = (Participant.INGEST, *AGENTS, Participant.OUTBOX)
 _BY_KEY = "CRC-32 of the change's key; the key `*` goes to every partition, `.` stays in the writing stage's own"
 
 
@@ -89,6 +90,7 @@ OWN_TOPICS: Final = (
             ChangeKind.SWEEP: (Participant.ORDERS,),
             ChangeKind.ERASURE: (Participant.CONTACTS,),
             ChangeKind.CANARY: (Participant.INGEST,),
+            ChangeKind.BARRIER: _BARRIERS,
         },
     ),
     _between_stages(
@@ -105,7 +107,7 @@ OWN_TOPICS: Final = (
             ChangeKind.RECIPIENTS_SWEEP: (Participant.BUYERS,),
             ChangeKind.ERASURE: (Participant.CONTACTS,),
             ChangeKind.CANARY: (Participant.ORDERS,),
-            ChangeKind.BARRIER: (Participant.INGEST,),
+            ChangeKind.BARRIER: _BARRIERS,
         },
     ),
     _between_stages(
@@ -120,7 +122,7 @@ OWN_TOPICS: Final = (
             ChangeKind.RECIPIENTS_SWEEP: (Participant.CONTACTS,),
             ChangeKind.ERASURE: (Participant.INGEST, Participant.OPERATOR),
             ChangeKind.CANARY: (Participant.BUYERS,),
-            ChangeKind.BARRIER: (Participant.BUYERS,),
+            ChangeKind.BARRIER: _BARRIERS,
         },
     ),
     _between_stages(
@@ -137,6 +139,7 @@ OWN_TOPICS: Final = (
             ChangeKind.MEMBERSHIP: (Participant.INGEST,),
             ChangeKind.RESEND_REQUEST: (Participant.OUTBOX,),
             ChangeKind.SWEEP: (Participant.PRODUCTS,),
+            ChangeKind.BARRIER: _BARRIERS,
         },
     ),
     _between_stages(
@@ -156,12 +159,15 @@ OWN_TOPICS: Final = (
             ChangeKind.UNPARK: (Participant.OPERATOR,),
             ChangeKind.ERASURE: (Participant.CONTACTS,),
             ChangeKind.CANARY: (Participant.CONTACTS,),
-            ChangeKind.BARRIER: (Participant.CONTACTS,),
             ChangeKind.REMOVAL_TALLY: (Participant.OUTBOX,),
             ChangeKind.REMOVAL_QUERY: (Participant.OUTBOX,),
             ChangeKind.REMOVAL_TICK: (Participant.BRAKE_CLOCK,),
             ChangeKind.REMOVAL_RULING: (Participant.OUTBOX,),
             ChangeKind.REMOVAL_DECISION: (Participant.OPERATOR,),
+            ChangeKind.GENERATION_ORDER: (Participant.OPERATOR,),
+            ChangeKind.GENERATION_SLICE: (Participant.OUTBOX,),
+            ChangeKind.HELD_ORDER: (Participant.ORDERS,),
+            ChangeKind.BARRIER: AGENTS,
         },
     ),
     TopicContract(
@@ -233,7 +239,8 @@ OWN_TOPICS: Final = (
     ),
     TopicContract(
         "audit",
-        "digest in hex, dead-letter code, kind of removal, key id, replay, `maintenance`, `writes`, `checkpoint`, or none",
+        "digest in hex, dead-letter code, kind of removal, key id, replay, generation, `maintenance`, `writes`, `checkpoint`,"
+        " or none",
         "an entry of `streams/messages/audit.py` (JSON); the link of its writer's chain in a header",
         (Participant.ORDERS, Participant.BUYERS, Participant.CONTACTS, Participant.OUTBOX, Participant.OPERATOR),
         (Participant.OPERATOR,),
@@ -280,6 +287,18 @@ OWN_TOPICS: Final = (
         "partition 0",
     ),
     TopicContract(
+        "generations",
+        "`generation/` and its number, `activation`, or a report's word, number and partition",
+        "`Generation`, `Activation` or `PartitionReport` (JSON)",
+        (Participant.OUTBOX, Participant.OPERATOR),
+        (Participant.INGEST, Participant.OPERATOR),
+        BROKERS_TIME | {"cleanup.policy": "compact", "segment.ms": _HOUR},
+        "generations of the joins, and which is active",
+        "A rebuild outlives the command that began it: how far it must read, which generation takes effect, and what each"
+        " partition of the outbox has done of that.",
+        "partition 0",
+    ),
+    TopicContract(
         "dead_letters",
         "the record's own",
         "the record's own value; code, reason and coordinates in headers",
@@ -323,14 +342,14 @@ def ingested(settings: Settings, mapping: Mapping) -> list[str]:
 
 def kept_after_reading_ms(settings: Settings) -> dict[str, int]:
     """How long a record stays in the topics whose readers delete what is old."""
-    names = Topics.of(settings.app_id)
+    names = Topics.of(settings.app_id, settings.generation)
     return {str(getattr(names, topic.name)): topic.kept_days * DAY_MS for topic in OWN_TOPICS if topic.kept_days}
 
 
 def specs(settings: Settings, mapping: Mapping) -> Iterator[TopicSpec]:
     """Every topic that must exist."""
     yield from capture_specs(settings, mapping, settings.source_kind)
-    names = Topics.of(settings.app_id)
+    names = Topics.of(settings.app_id, settings.generation)
     for contract in OWN_TOPICS:
         name = str(getattr(names, contract.name))
         yield TopicSpec(name, settings.partitions, settings.replication, contract.purpose, accepted(settings, contract.config))

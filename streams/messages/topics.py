@@ -20,17 +20,22 @@ C = TypeVar("C", bound=Change)
 
 
 class ChangeTopic(str, Generic[C]):
-    """The name of a topic that carries packed changes; ``C`` is the union of their kinds."""
+    """The name of a topic that carries packed changes; ``C`` is the union of their kinds.
 
-    __slots__ = ("_decode", "kinds")
+    ``generation`` is that of the joins which write to it in this process.
+    """
+
+    __slots__ = ("_decode", "generation", "kinds")
 
     kinds: frozenset[ChangeKind]
+    generation: int
     _decode: Callable[[bytes], list[C]]
 
     @classmethod
-    def of(cls, name: str, union: Any) -> "ChangeTopic[C]":
+    def of(cls, name: str, union: Any, generation: int = 0) -> "ChangeTopic[C]":
         """The topic called ``name``, which carries the kinds of ``union``."""
         topic: ChangeTopic[C] = cls(name)
+        topic.generation = generation
         topic.kinds, topic._decode = _carried(union)
         return topic
 
@@ -92,6 +97,7 @@ class Topics:
     setup: str
     replays: str
     replay_runs: str
+    generations: str
 
     @property
     def between_stages(self) -> tuple[ChangeTopic[Any], ...]:
@@ -102,15 +108,25 @@ class Topics:
         """The topic between stages that is called ``name``, as a record of it says; None if it is none of them."""
         return next((topic for topic in self.between_stages if topic == name), None)
 
+    def of_generation(self, generation: int) -> "Topics":
+        """The same application's topics, of which the joins are of that generation."""
+        return Topics.of(self.desired.removesuffix(".desired"), generation)
+
+    @property
+    def of_joins(self) -> tuple[ChangeTopic[Any], ...]:
+        """Those that each generation of the joins has for itself."""
+        return self.orders, self.buyers, self.contacts, self.products
+
     @classmethod
-    def of(cls, app_id: str) -> "Topics":
-        """The names for an application id."""
+    def of(cls, app_id: str, generation: int = 0) -> "Topics":
+        """The names for an application id, of which the joins are of that generation."""
+        own = f"{app_id}.g{generation}" if generation else app_id
         return cls(
-            orders=ChangeTopic.of(f"{app_id}.order-changes", OrderChange),
-            buyers=ChangeTopic.of(f"{app_id}.buyer-changes", BuyerChange),
-            contacts=ChangeTopic.of(f"{app_id}.contact-changes", ContactChange),
-            products=ChangeTopic.of(f"{app_id}.product-changes", ProductChange),
-            desired=ChangeTopic.of(f"{app_id}.desired", DesiredChange),
+            orders=ChangeTopic.of(f"{own}.order-changes", OrderChange),
+            buyers=ChangeTopic.of(f"{own}.buyer-changes", BuyerChange),
+            contacts=ChangeTopic.of(f"{own}.contact-changes", ContactChange),
+            products=ChangeTopic.of(f"{own}.product-changes", ProductChange),
+            desired=ChangeTopic.of(f"{app_id}.desired", DesiredChange, generation),
             deliveries=f"{app_id}.deliveries",
             parked=f"{app_id}.parked-deliveries",
             dead_letters=f"{app_id}.dead-letters",
@@ -122,4 +138,5 @@ class Topics:
             setup=f"{app_id}.setup",
             replays=f"{app_id}.replays",
             replay_runs=f"{app_id}.replay-runs",
+            generations=f"{app_id}.generations",
         )

@@ -120,7 +120,7 @@ def restore_order(topics: Iterable[str]) -> list[str]:
 
 
 def _topic_names(settings: Settings) -> dict[str, str]:
-    topics = Topics.of(settings.app_id)
+    topics = Topics.of(settings.app_id, settings.generation)
     own = {name: str(getattr(topics, name)) for name in (*_SAME_OFFSETS, *_LATEST, *_UNREAD) if name != Participant.OUTBOX}
     return own | {Participant.OUTBOX.value: tables(settings)[Participant.OUTBOX]}
 

@@ -46,7 +46,7 @@ async def day_counts(settings: Settings, mapping: Mapping, now_ms: int | None = 
     now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     first = now - now % _HOUR_MS - (HOURS - 1) * _HOUR_MS
     starts = [first + hour * _HOUR_MS for hour in range(HOURS)]
-    topics = Topics.of(settings.app_id)
+    topics = Topics.of(settings.app_id, settings.generation)
     kafka = KafkaConfig.of(settings)
     admin = client.admin_client(kafka)
     async with reader(kafka) as consumer:

@@ -55,7 +55,7 @@ class DeadLetterActions:
         self._producer = producer
         self._audit = AuditLog.of(settings, producer)
         self._erased = erased
-        self._topics = Topics.of(settings.app_id)
+        self._topics = Topics.of(settings.app_id, settings.generation)
         self._partitions = settings.partitions
         self._operator = operator
         self._clock = clock

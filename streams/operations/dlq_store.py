@@ -22,7 +22,7 @@ class DeadLetterStore:
     """The entries of one application."""
 
     def __init__(self, settings: Settings) -> None:
-        topics = Topics.of(settings.app_id)
+        topics = Topics.of(settings.app_id, settings.generation)
         self._kafka = KafkaConfig.of(settings)
         self._partitions = range(settings.partitions)
         self._audit = topics.audit

@@ -58,7 +58,7 @@ class PersonExport:
         Raises:
             aiokafka.errors.KafkaError: the broker does not answer.
         """
-        topics = Topics.of(self._settings.app_id)
+        topics = Topics.of(self._settings.app_id, self._settings.generation)
         rows = {topic: await self._latest(topic, _captured_row) for topic in captured(self._mapping)}
         state = {table: await self._state(table, changelog) for table, changelog in tables(self._settings).items()}
         passing: dict[str, list[Any]] = {topic: await self._changes(topic) for topic in topics.between_stages}

@@ -24,7 +24,8 @@ from streams.messages.topics import ChangeTopic, Topics
 from streams.settings import Settings
 
 _KEPT = (ChangeKind.ERASURE, ChangeKind.CARRIED_REFUSAL)
-_AT_REST = ("Empty", "Dead")
+AT_REST = ("Empty", "Dead")
+"""States of a consumer group without members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ async def purge(settings: Settings, *, execute: bool) -> list[Clearing]:
     await admin.start()
     try:
         await require_idle(admin, settings.app_id)
-        topics = Topics.of(settings.app_id).between_stages
+        topics = Topics.of(settings.app_id, settings.generation).between_stages
         async with BatchProducer(settings) as producer:
             return [await _clear(settings, topic, admin, producer if execute else None) for topic in topics]
     finally:
@@ -109,7 +110,7 @@ async def require_idle(admin: AIOKafkaAdminClient, app_id: str) -> None:
     # One question a group: of a broker's answer about several, aiokafka 0.14 misreads all but the first.
     answers = [answer for group in groups for answer in await admin.describe_consumer_groups([group])]
     states = [(group, state) for answer in answers for _, group, state, *_ in answer.groups]
-    if working := sorted(group for group, state in states if state not in _AT_REST):
+    if working := sorted(group for group, state in states if state not in AT_REST):
         raise RefusedError(
             f"{', '.join(working)}: workers are running. Stop them; a killed worker leaves its group after the session timeout"
         )

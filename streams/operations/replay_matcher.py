@@ -28,7 +28,7 @@ class ReplayMatcher:
     """The conditions of one selection, the cheap ones first; records are aiokafka's, of captured topics."""
 
     def __init__(self, settings: Settings, mapping: Mapping, selection: ReplaySelection) -> None:
-        topics = Topics.of(settings.app_id)
+        topics = Topics.of(settings.app_id, settings.generation)
         self._orders, self._buyers = topics.orders, topics.buyers
         self._router = Router(mapping, topics)
         self._epoch = mapping.source.epoch

@@ -65,7 +65,7 @@ async def reread(settings: Settings, mapping: Mapping, *, execute: bool, deliver
 
 
 def _groups(settings: Settings, mapping: Mapping) -> Iterator[tuple[str, list[str]]]:
-    names = Topics.of(settings.app_id)
+    names = Topics.of(settings.app_id, settings.generation)
     yield ingest_group(settings), ingested(settings, mapping)
     yield replay_group(settings), [names.replays]
     yield agents_app(settings), [names.orders, names.buyers, names.contacts, names.products]

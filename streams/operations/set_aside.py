@@ -71,7 +71,7 @@ class SetAsideFeed:
     """Follows the topics of dead letters, parked deliveries and held removals, and what operators did with them."""
 
     def __init__(self, settings: Settings, consumer: AIOKafkaConsumer) -> None:
-        topics, partitions = Topics.of(settings.app_id), range(settings.partitions)
+        topics, partitions = Topics.of(settings.app_id, settings.generation), range(settings.partitions)
         self._consumer = consumer
         self._letters = {TopicPartition(topics.dead_letters, partition): partition for partition in partitions}
         self._parked = {TopicPartition(topics.parked, partition): partition for partition in partitions}

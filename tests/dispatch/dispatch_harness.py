@@ -35,6 +35,7 @@ from streams.messages.changes import (
     DesiredFollowUp,
     DesiredRecord,
     EraseAddress,
+    JoinedChange,
     partition_of,
 )
 from streams.messages.kinds import CHANGES, ContactObservedChange
@@ -167,6 +168,8 @@ class Site:
         self.broker = Broker()
         self.digest = Digester(*self.settings.erasure_keys)
         self.metrics = Metrics()
+        self.generation = 0
+        """That of the joins which want things from here on."""
         self._directory = directory
         self._version = 0
         self._worker: asyncio.Task[None] | None = None
@@ -218,7 +221,10 @@ class Site:
     def change(self, kind: ChangeKind, key: str, pk: int | str, row: object, lane: Lane = Lane.LIVE) -> Change:
         """A change that is later than all before it."""
         self._version += 1
-        return CHANGES[kind](key, pk, version_bytes(self._version), lane, self.clock.now_ms(), row)
+        change = CHANGES[kind](key, pk, version_bytes(self._version), lane, self.clock.now_ms(), row)
+        if isinstance(change, JoinedChange):
+            change.generation = self.generation
+        return change
 
     def want(
         self,

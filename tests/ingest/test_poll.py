@@ -10,12 +10,15 @@ from aiokafka import TopicPartition
 
 from streams.core.clock import ManualClock
 from streams.core.errors import CircuitOpenError
+from streams.ingest import batch
 from streams.ingest.worker import Ingest
 from streams.kafka.producer import BatchProducer
 from streams.mapping import load_mapping
 from streams.mapping.model import Erasure
 from streams.messages.changes import ChangeKind, EraseAddress
 from streams.messages.dead_letters import Coordinates, origin_headers, origin_of
+from streams.messages.generation_log import KnownGenerations
+from streams.messages.generations import Generation
 from streams.messages.topics import Topics
 from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
@@ -114,7 +117,11 @@ async def test_a_row_without_a_place_is_tried_again_where_it_stood() -> None:
     assert again.position == origin.newest < after.position
 
 
-async def test_a_flag_starts_the_erasure_before_it_is_remembered_and_only_once() -> None:
+async def test_a_flag_starts_the_erasure_before_it_is_remembered_and_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def known(_: Settings) -> KnownGenerations:
+        return KnownGenerations({2: Generation(number=2, by="", began=0, ends={})})
+
+    monkeypatch.setattr(batch, "known_generations", known)
     sent = Sent()
     working = ingest(sent)
     for offset in range(2):
@@ -123,5 +130,7 @@ async def test_a_flag_starts_the_erasure_before_it_is_remembered_and_only_once()
     started = [change for value in sent.values[TOPICS.contacts] for change in unpack(value)]
     assert [(change.kind, change.key) for change in started] == [(ChangeKind.ERASURE, ANN)]
     assert isinstance(started[0].row, EraseAddress)
+    # In every generation of the joins, for its ingest does not start it once the digest is known.
+    assert sent.values[TOPICS.of_generation(2).contacts] == sent.values[TOPICS.contacts]
     assert len(sent.values[TOPICS.erasures]) == 1
     assert ANN.encode() not in b"".join(sent.values[TOPICS.buyers] + sent.values[TOPICS.erasures])

@@ -25,7 +25,7 @@ from streams.engine.stage import Handler, Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.ingest.router import Router
-from streams.messages.barriers import CONTACTS_LOADED, Barrier, BarrierChange
+from streams.messages.barriers import CONTACTS_LOADED, Barrier, BarrierChange, joins_of, of_generation, round_of
 from streams.messages.changes import EVERYWHERE, HERE, ChangeKind, pack
 from streams.messages.contracts import AGENTS, Participant
 from streams.messages.erasure_requests import erasure_of
@@ -39,11 +39,14 @@ from tests.agents.memory import Rows
 from tests.agents.pipeline import DIGEST
 from tests.testkit.oracle.test_oracle_pipeline import shop, shop_site
 
-TOPICS = Topics.of("t")
+TOPICS = Topics.of("t", 1)
 SOURCE = Path(streams.__file__).parent
 PARTS = {
     "agents/barriers.py": {Participant.BUYERS, Participant.CONTACTS},
     "agents/canary.py": {Participant.ORDERS, Participant.BUYERS, Participant.CONTACTS},
+    "agents/barrier_rounds.py": {*AGENTS},
+    "agents/held_orders.py": {Participant.ORDERS},
+    "ingest/captured_barriers.py": {Participant.INGEST},
     "agents/orders.py": {Participant.ORDERS},
     "agents/record_publisher.py": {Participant.ORDERS},
     "agents/sweeps.py": {Participant.ORDERS, Participant.PRODUCTS},
@@ -54,6 +57,7 @@ PARTS = {
     "ingest/canary.py": {Participant.INGEST},
     "ingest/contacts_loaded.py": {Participant.INGEST},
     "ingest/router.py": {Participant.INGEST},
+    "messages/barriers.py": {Participant.INGEST, *AGENTS, Participant.OUTBOX},
     "messages/erasure_requests.py": {Participant.INGEST, Participant.OPERATOR},
     "dispatch/outbox/delivery_log.py": {Participant.SENDERS},
     "dispatch/readback.py": {Participant.READBACK},
@@ -153,6 +157,10 @@ def test_a_simulated_shop_makes_ingest_and_the_joins_emit_everything_that_the_ta
     network.append(Participant.INGEST, TOPICS.orders, pack([CanaryChange(HERE, 0, b"", Lane.LIVE, 1, None)]))
     barrier = BarrierChange(EVERYWHERE, CONTACTS_LOADED, b"", Lane.BULK, 1, Barrier(Participant.INGEST, 0, 1))
     network.append(Participant.INGEST, TOPICS.buyers, pack([barrier]))
+    network.settle()
+    rounds = Barrier(Participant.INGEST, 0, 1, 0, (Participant.INGEST,), joins_of(mapping))
+    for topic in TOPICS.of_joins:
+        network.append(Participant.INGEST, topic, pack([round_of(of_generation(1), rounds)]))
     network.settle()
     erased = min(expected_contacts(simulation.truth().tables, mapping))
     network.append(Participant.OPERATOR, TOPICS.contacts, pack([erasure_of(erased, DIGEST(erased), 0)]))

@@ -15,7 +15,6 @@ from streams.dispatch.outbox.tasks import Family, family_of, owner_of, part_of, 
 from streams.domain import contact_outcomes, record_state
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.record_state import RecordDeliveryState
-from streams.engine.unit_of_work import UnitOfWork
 from streams.messages.deliveries import (
     Checkpoint,
     ContactCreated,
@@ -110,7 +109,7 @@ class DeliveryEvents:
             case Family.FOLLOW_UP:
                 record_state.apply_follow_up_result(item.row, event)
                 if isinstance(event, FollowUpAccepted | FollowUpDelivered):
-                    self._publish_follow_up_delivered(rows.unit, event.task, item.row.wait)
+                    self._publish_follow_up_delivered(rows, event.task, item.row.wait)
             case _:
                 self._apply_record_event(rows, item.row, event)
         if isinstance(event, Checkpoint):
@@ -157,11 +156,13 @@ class DeliveryEvents:
             # From now on it may be removed: saving it makes its task.
             rows.touch(task_of(Family.RECORD, owner_of(event.task), key))
 
-    def _publish_follow_up_delivered(self, unit: UnitOfWork, key: str, wait: AnyWaitState) -> None:
+    @staticmethod
+    def _publish_follow_up_delivered(rows: TouchedRows, key: str, wait: AnyWaitState) -> None:
         """Let the credit note's owner know, so that its next recipient does not get it again."""
         credit = part_of(key)
         delivered = FollowUpDeliveredChange(credit, int(credit), b"", Lane(wait.lane), wait.caused_at, None)
-        unit.emit(self._topics.orders, delivered)
+        for topics in rows.generations.topics_of_all():
+            rows.unit.emit(topics.orders, delivered)
 
 
 def _with_newest(events: tuple[int, ...], offset: int, most: int) -> tuple[int, ...]:

@@ -1,5 +1,8 @@
 """Desired state, folded into rows: what Dotdigital should hold from now on, and what a reading found there."""
 
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
 from prometheus_client import Counter
 
 from streams.core.lanes import Lane
@@ -9,10 +12,10 @@ from streams.dispatch.outbox.partitions import OwnedPartitions
 from streams.dispatch.outbox.planner import Planner
 from streams.dispatch.outbox.rows import AnyWaitState, TouchedRows, follow_contact, wait_of
 from streams.dispatch.outbox.site_policy import SitePolicy
-from streams.dispatch.outbox.tasks import Family, family_of, task_of
-from streams.domain import contact_state, record_state
+from streams.dispatch.outbox.tasks import Family, family_of, owner_of, part_of, task_of
+from streams.domain import contact_state, record_state, wanted
 from streams.domain.contact_state import ContactDeliveryState
-from streams.domain.record_state import RecordDeliveryState
+from streams.domain.record_state import FollowUpDeliveryState, RecordDeliveryState
 from streams.messages.changes import (
     Change,
     ChangeKind,
@@ -21,8 +24,21 @@ from streams.messages.changes import (
     DesiredFollowUp,
     DesiredRecord,
     EraseAddress,
+    JoinedChange,
     ReadbackWatermark,
 )
+
+
+class _Cause(NamedTuple):
+    """Why a row is written: in which lane, and since when (append time in epoch ms); ``look``: a contact was only looked at."""
+
+    lane: int
+    caused_at: int
+    look: bool = False
+
+
+def _cause_of(change: Change) -> _Cause:
+    return _Cause(change.lane, change.caused_at, look=change.kind is ChangeKind.CONTACT_OBSERVED)
 
 
 class DesiredChanges:
@@ -56,31 +72,67 @@ class DesiredChanges:
                 self._partitions.set_watermark(rows.unit, mark.upto)
             case ChangeKind.UNPARK, _:
                 self._unpark(rows, str(change.pk), change)
-            case ChangeKind.DESIRED_CATALOGUE, DesiredRecord() | None as wanted:
-                return self._set_desired_record(rows, task_of(Family.CATALOGUE, change.key), wanted, change)
+            case ChangeKind.DESIRED_CATALOGUE, DesiredRecord() | None as desired:
+                return self._set_desired_record(rows, task_of(Family.CATALOGUE, change.key), desired, change)
+            case ChangeKind.ERASURE, _ if self._is_known_erasure(rows, change):
+                return False
             case ChangeKind.ERASURE, EraseAddress() as erase:
                 # Also the second time: another system may have brought the contact back, and the receipt wants an answer.
                 self._erasures.begin(rows, change.key, erase.digest, change.caused_at)
             case _ if self._erasures.is_erased(rows.unit, change.key):
                 return False
-            case ChangeKind.DESIRED_RECORD, DesiredRecord() | None as wanted:
-                return self._set_desired_record(rows, task_of(Family.RECORD, change.key, change.pk), wanted, change)
-            case ChangeKind.DESIRED_FOLLOW_UP, DesiredFollowUp() | None as wanted:
-                self._set_desired_follow_up(rows, task_of(Family.FOLLOW_UP, change.key, change.pk), wanted, change)
+            case ChangeKind.DESIRED_RECORD, DesiredRecord() | None as desired:
+                return self._set_desired_record(rows, task_of(Family.RECORD, change.key, change.pk), desired, change)
+            case ChangeKind.DESIRED_FOLLOW_UP, DesiredFollowUp() | None as desired:
+                task = task_of(Family.FOLLOW_UP, change.key, change.pk)
+                self._change_follow_up(rows, task, _cause_of(change), lambda row: _set_follow_up(row, desired))
             case ChangeKind.DESIRED_CONTACT | ChangeKind.CARRIED_REFUSAL | ChangeKind.CONTACT_OBSERVED, _:
-                return self._set_desired_contact(rows, change)
+                return self._change_contact(
+                    rows, change.key, _cause_of(change), lambda row: self._apply_change(rows, row, change)
+                )
             case _:
                 raise TypeError(f"the outbox takes no {change.kind.name}")
         return True
 
-    def _set_desired_contact(self, rows: TouchedRows, change: Change) -> bool:
-        task, now = task_of(Family.CONTACT, change.key), rows.unit.now_ms / 1000
+    def _is_known_erasure(self, rows: TouchedRows, change: Change) -> bool:
+        """Whether a generation passes on what the active one has passed on too: only that one may ask for an answer again."""
+        active = rows.generations.row.active
+        foreign = isinstance(change, JoinedChange) and change.generation != active
+        return foreign and self._erasures.is_erased(rows.unit, change.key)
+
+    def replace_wanted(self, rows: TouchedRows, task: str, new: Any | None) -> None:
+        """Another generation of the joins takes effect for the task: ``new`` is what it wants, in a row of the task's type.
+
+        None: it wants nothing, so that what is delivered is withdrawn. What is wanted already causes nothing.
+        """
+        email, cause = owner_of(task), _Cause(Lane.BULK, rows.unit.now_ms)
+        match family_of(task):
+            case Family.CATALOGUE:
+                self._change_record(rows, task, cause, lambda row: wanted.put_record(row, new))
+            case _ if self._erasures.is_erased(rows.unit, email):
+                pass
+            case Family.RECORD:
+                self._change_record(rows, task, cause, lambda row: wanted.put_record(row, new))
+            case Family.FOLLOW_UP:
+                self._change_follow_up(rows, task, cause, lambda row: wanted.put_follow_up(row, new))
+            case Family.CONTACT:
+                self._change_contact(rows, email, cause, lambda row: wanted.put_contact(row, new))
+
+    def withdraw_frozen(self, rows: TouchedRows, task: str) -> None:
+        """A record stays no longer that was left as it was delivered while its generation did not know what it should be."""
+        cause = _Cause(Lane.LIVE, rows.unit.now_ms)
+        self._change_record(rows, task, cause, wanted.withdraw_record)
+
+    def _change_contact(
+        self, rows: TouchedRows, email: str, cause: _Cause, apply: Callable[[ContactDeliveryState], bool]
+    ) -> bool:
+        task, now = task_of(Family.CONTACT, email), rows.unit.now_ms / 1000
         row = rows.touch(task).row
         joined, left = self._policy.joins(row, now), row.dirty and row.fields is None
         recent = self._policy.listed_until(row) > now
         conflict = row.consent_conflict
         doubtful, was_dirty = self._flag_unknown_outcome(rows, task, row), row.dirty or joined
-        done = self._apply_change(rows, row, change)
+        done = apply(row)
         if row.consent_conflict and not conflict:
             rows.unit.on_commit(self._conflicts.inc)
         row.join_unconfirmed = row.join_unconfirmed or (doubtful and joined)
@@ -90,14 +142,14 @@ class DesiredChanges:
             # Not because its time is over: the despatch is gone.
             row.place_withdrawn = True
         if doubtful and left and row.fields is not None:
-            self._cancel_removal(rows, change.key, row)
+            self._cancel_removal(rows, email, row)
         if done and (row.dirty or self._policy.joins(row, now)):
             urgent = row.known and row.must_send_opt_out
             # What waits already is not hurried by a look at the contact.
-            if urgent or not was_dirty or change.kind is not ChangeKind.CONTACT_OBSERVED:
+            if urgent or not was_dirty or not cause.look:
                 # What is owed to a next address is known there, if all goes well, before the person is created in it.
-                lane = Lane.URGENT if urgent else Lane(max(Lane.URGENT, change.lane - bool(row.owed_to)))
-                self._note_change(rows, row, lane, change.caused_at, was_dirty=was_dirty)
+                lane = Lane.URGENT if urgent else Lane(max(Lane.URGENT, cause.lane - bool(row.owed_to)))
+                self._note_change(rows, row, lane, cause.caused_at, was_dirty=was_dirty)
         return done
 
     def _apply_change(self, rows: TouchedRows, row: ContactDeliveryState, change: Change) -> bool:
@@ -114,25 +166,32 @@ class DesiredChanges:
                 contact_state.carry_consent(row, change.position)
                 return True
 
-    def _set_desired_record(self, rows: TouchedRows, task: str, wanted: DesiredRecord | None, change: Change) -> bool:
+    def _set_desired_record(self, rows: TouchedRows, task: str, desired: DesiredRecord | None, change: Change) -> bool:
+        def apply(row: RecordDeliveryState) -> bool:
+            return record_state.set_desired_record(row, desired, change.position)
+
+        return self._change_record(rows, task, _cause_of(change), apply)
+
+    def _change_record(self, rows: TouchedRows, task: str, cause: _Cause, apply: Callable[[RecordDeliveryState], bool]) -> bool:
         row = rows.touch(task).row
         was_dirty = row.dirty
         self._flag_unknown_outcome(rows, task, row)
-        if not record_state.set_desired_record(row, wanted, change.position):
+        if not apply(row):
             return False
         if row.successor:
-            successor = rows.touch(task_of(Family.RECORD, change.key, row.successor)).row
-            record_state.note_former(successor, str(change.pk))
+            successor = rows.touch(task_of(Family.RECORD, owner_of(task), row.successor)).row
+            record_state.note_former(successor, part_of(task))
         if row.dirty:
-            self._note_change(rows, row.wait, Lane(change.lane), change.caused_at, was_dirty=was_dirty)
+            self._note_change(rows, row.wait, Lane(cause.lane), cause.caused_at, was_dirty=was_dirty)
         return True
 
-    def _set_desired_follow_up(self, rows: TouchedRows, task: str, wanted: DesiredFollowUp | None, change: Change) -> None:
+    def _change_follow_up(
+        self, rows: TouchedRows, task: str, cause: _Cause, apply: Callable[[FollowUpDeliveryState], bool]
+    ) -> None:
         row = rows.touch(task).row
         was_dirty = row.dirty
-        record_state.set_desired_follow_up(row, wanted)
-        if row.dirty:
-            self._note_change(rows, row.wait, Lane(change.lane), change.caused_at, was_dirty=was_dirty)
+        if apply(row) and row.dirty:
+            self._note_change(rows, row.wait, Lane(cause.lane), cause.caused_at, was_dirty=was_dirty)
 
     def _unpark(self, rows: TouchedRows, task: str, change: Change) -> None:
         if rows.look(task).parked is None:
@@ -161,3 +220,8 @@ class DesiredChanges:
 
     def _note_change(self, rows: TouchedRows, wait: AnyWaitState, lane: Lane, caused_at: int, *, was_dirty: bool) -> None:
         self._planner.note_change(wait, lane, caused_at, was_dirty=was_dirty, now_ms=rows.unit.now_ms)
+
+
+def _set_follow_up(row: FollowUpDeliveryState, desired: DesiredFollowUp | None) -> bool:
+    record_state.set_desired_follow_up(row, desired)
+    return True

@@ -4,6 +4,7 @@ Only the tombstone stays, a keyed digest (:mod:`streams.dispatch.outbox.tombston
 """
 
 from streams.core.lanes import Lane
+from streams.dispatch.outbox import shadow_rows
 from streams.dispatch.outbox.planner import Planner
 from streams.dispatch.outbox.row_saver import RowSaver
 from streams.dispatch.outbox.rows import TouchedRows
@@ -31,6 +32,7 @@ class Erasures:
         row.erase, row.parked, row.code = digest, None, None
         self._planner.note_change(row, Lane.URGENT, caused_at, was_dirty=False, now_ms=unit.now_ms)
         self._tombstones.put(unit, email, digest)
+        shadow_rows.forget_person(unit, rows.generations.row.known, email)
         for task in rows.parts(email):
             rows.touched.pop(task, None)
             self._saver.unschedule(rows, task)

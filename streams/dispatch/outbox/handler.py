@@ -16,6 +16,8 @@ from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dispatch.outbox.desired_changes import DesiredChanges
 from streams.dispatch.outbox.erasures import Erasures
 from streams.dispatch.outbox.first_load import FirstLoad
+from streams.dispatch.outbox.generation_switch import GenerationSwitch
+from streams.dispatch.outbox.generations import UnitGenerations
 from streams.dispatch.outbox.imports_in_flight import ImportsInFlight
 from streams.dispatch.outbox.partitions import OwnedPartitions
 from streams.dispatch.outbox.planner import Planner
@@ -30,7 +32,7 @@ from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.messages.barriers import BarrierChange
-from streams.messages.changes import Change, ChangeKind
+from streams.messages.changes import Change, ChangeKind, JoinedChange
 from streams.messages.deliveries import ContactCreated, ImportEnded, ImportIdVoid, PartitionResumed, read_event
 from streams.messages.kinds import CanaryChange
 from streams.messages.topics import Topics
@@ -48,6 +50,7 @@ _OF_THE_BRAKE = frozenset(
 )
 
 
+_OF_GENERATIONS = frozenset({ChangeKind.GENERATION_ORDER, ChangeKind.GENERATION_SLICE})
 _OF_THE_JOINS = frozenset(
     {
         ChangeKind.DESIRED_CONTACT,
@@ -94,6 +97,7 @@ class OutboxHandler:
         self._saver = RowSaver(topics, planner, queue, self._first_load, policy.hash_key)
         erasures = Erasures(topics.audit, self._tombstones, planner, self._saver)
         self._desired = DesiredChanges(policy, planner, queue, self._partitions, erasures, metrics.consent_conflicts)
+        self._generations = GenerationSwitch(topics, self._desired, erasures)
         self._events = DeliveryEvents(topics, policy, planner, queue, self._partitions, imports_in_flight, erasures)
 
     @property
@@ -142,7 +146,7 @@ class OutboxHandler:
 
     def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
         """Fold changes and delivery events in order."""
-        rows = TouchedRows(unit, self._removals.unit(unit))
+        rows = TouchedRows(unit, self._removals.unit(unit), UnitGenerations(unit, self._topics))
         applied = stale = 0
         last: Change | None = None
         over: list[ImportEnded | ImportIdVoid] = []
@@ -164,6 +168,7 @@ class OutboxHandler:
         for key, item in rows.touched.items():
             self._saver.save(rows, key, item)
         rows.removals.finish()
+        rows.generations.finish()
         for ended in over:
             # After what its report said: what is still with the import then was not done.
             self._imports_in_flight.over(unit, ended)
@@ -177,12 +182,23 @@ class OutboxHandler:
         observe_step(self._metrics, "canary", canary.lane, canary.caused_at, unit.now_ms)
         unit.on_commit(partial(self.canaries.arrived, unit.partition, canary.caused_at))
 
-    def _fold(self, rows: TouchedRows, change: Change) -> bool:
+    def _fold_joined(self, rows: TouchedRows, change: JoinedChange) -> bool | None:
+        """What the joins pass on that wants nothing, and what a generation wants that is not obeyed; None: it is another."""
         if isinstance(change, CanaryChange):
-            self._arrived(rows.unit, change)
-            return True
+            if obeyed := change.generation == rows.generations.row.active:
+                self._arrived(rows.unit, change)
+            return obeyed
         if isinstance(change, BarrierChange):
-            self._first_load.barrier(rows.unit, change)
+            if not self._generations.completed_by(rows, change) and change.generation == rows.generations.row.active:
+                self._first_load.barrier(rows.unit, change)
+            return True
+        return self._generations.keep_aside(rows, change)
+
+    def _fold(self, rows: TouchedRows, change: Change) -> bool:
+        if isinstance(change, JoinedChange) and (done := self._fold_joined(rows, change)) is not None:
+            return done
+        if change.kind in _OF_GENERATIONS:
+            self._generations.fold(rows, change)
             return True
         if change.kind in _OF_THE_JOINS:
             # Nothing else is a sign that anything is loaded: workers run, and read the account, before a connector is applied.

@@ -25,7 +25,6 @@ class RowSaver:
     """Writes rows with their tasks, and keeps the queue in step once both are durable."""
 
     def __init__(self, topics: Topics, planner: Planner, queue: DeliveryQueue, first_load: FirstLoad, hash_key: bytes) -> None:
-        self._topics = topics
         self._first_load = first_load
         self._planner = planner
         self._queue = queue
@@ -44,9 +43,10 @@ class RowSaver:
         rows.removals.saved(key, item.row, item.present, task, item.outcome)
         CODECS[family_of(key)].save(unit, key, item.row)
         self._parked.publish(unit, key, item)
-        if item.stored and item.row.moved and item.row.delivered is None:
-            # At its new place the record was refused while the key belonged to this contact.
-            self._request_resend(unit, key, item.row)
+        if item.stored and item.row.delivered is None and (item.row.moved or not item.row.position):
+            # At its new place the record was refused while the key belonged to this contact. Without a position it was
+            # withdrawn by a switch of generations, and perhaps has another place in the new one.
+            self._request_resend(rows, key, item.row)
         unit.put(f"{DIRTY}{key}".encode(), None if task is None else task.encode())
 
         def follow() -> None:
@@ -91,14 +91,15 @@ class RowSaver:
         contact = None if catalogue else rows.look(task_of(Family.CONTACT, owner_of(key)))
         task = self._planner.part_task(key, partition, row, contact, now)
         if task is not None and isinstance(row, RecordDeliveryState) and row.content_missing:
-            self._request_resend(rows.unit, key, row)
+            self._request_resend(rows, key, row)
             return None
         return task
 
-    def _request_resend(self, unit: UnitOfWork, key: str, row: RecordDeliveryState) -> None:
+    def _request_resend(self, rows: TouchedRows, key: str, row: RecordDeliveryState) -> None:
         """Ask the record's source for the content: the outbox keeps it only until it is delivered, and not for other places."""
         request = ResendRequestChange(str(row.source), row.source, b"", row.wait.lane, row.wait.caused_at, None)
+        topics = rows.generations.topics_of(key)
         if family_of(key) is Family.CATALOGUE:
-            unit.emit(self._topics.products, request)
+            rows.unit.emit(topics.products, request)
         else:
-            unit.emit(self._topics.orders, request)
+            rows.unit.emit(topics.orders, request)

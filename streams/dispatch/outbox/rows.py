@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from streams.dispatch.outbox.delivery_task import Lease
+from streams.dispatch.outbox.generations import UnitGenerations
 from streams.dispatch.outbox.removal_kinds import present_in
 from streams.dispatch.outbox.removals import UnitRemovals
 from streams.dispatch.outbox.tasks import Family, family_of, part_of, task_of
@@ -72,11 +73,12 @@ class TouchedRow:
 
 
 class TouchedRows:
-    """The rows that one unit touches, and its removals."""
+    """The rows that one unit touches, its removals, and which generation of the joins they obey."""
 
-    def __init__(self, unit: UnitOfWork, removals: UnitRemovals) -> None:
+    def __init__(self, unit: UnitOfWork, removals: UnitRemovals, generations: UnitGenerations) -> None:
         self.unit = unit
         self.removals = removals
+        self.generations = generations
         self.touched: dict[str, TouchedRow] = {}
 
     def touch(self, task: str) -> TouchedRow:

@@ -1,0 +1,60 @@
+"""Topic ``generations`` as it stands: which generations there are, which is active, and what partitions have reported."""
+
+from dataclasses import dataclass, field
+
+from streams.kafka.reader import read_topic
+from streams.kafka.security import KafkaConfig
+from streams.messages.generations import (
+    ACTIVATION_KEY,
+    FIRST,
+    PARTITION,
+    Activation,
+    Generation,
+    PartitionReport,
+    is_generation,
+    is_report,
+    read_activation,
+    read_generation,
+    read_report,
+)
+from streams.messages.topics import Topics
+from streams.settings import Settings
+
+
+@dataclass(slots=True)
+class KnownGenerations:
+    """What the topic says; ``reports`` by word and number: the partitions of the outbox."""
+
+    generations: dict[int, Generation] = field(default_factory=dict)
+    activation: Activation = FIRST
+    reports: dict[tuple[str, int], dict[int, PartitionReport]] = field(default_factory=dict)
+
+    @property
+    def working(self) -> list[int]:
+        """Every generation whose joins may work, the first one included until it is dropped."""
+        first = [] if 0 in self.generations and self.generations[0].dropped else [0]
+        return first + sorted(number for number, known in self.generations.items() if number and not known.dropped)
+
+    def reported(self, word: str, number: int) -> int:
+        """How many partitions have reported."""
+        return len(self.reports.get((word, number), ()))
+
+
+async def known_generations(settings: Settings) -> KnownGenerations:
+    """Read the topic.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    known = KnownGenerations()
+    topic = Topics.of(settings.app_id).generations
+    async for record in read_topic(KafkaConfig.of(settings), topic, [PARTITION]):
+        if is_generation(record.key):
+            generation = read_generation(record.value)
+            known.generations[generation.number] = generation
+        elif is_report(record.key):
+            report = read_report(record.value)
+            known.reports.setdefault((report.word, report.number), {})[report.partition] = report
+        elif record.key == ACTIVATION_KEY:
+            known.activation = read_activation(record.value)
+    return known
