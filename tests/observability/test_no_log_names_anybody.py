@@ -80,9 +80,10 @@ async def test_no_log_names_anybody_on_a_bad_day_in_workers_commands_and_console
 async def bad_day(running: LocalStack) -> None:
     """A shop at work while calls fail; then rows that cannot be read, and one that Dotdigital refuses."""
     sandbox = f"{running.settings.dotdigital_url}/_sandbox"
-    faults = {"http_503": 0.05, "http_429": 0.05, "lost_reply": 0.05, "import_rejected": 0.2, "reset_seconds": 1}
+    faults = {"http_503": 0.05, "http_429": 0.05, "lost_reply": 0.05, "import_partial": 0.5, "reset_seconds": 1}
     httpx.post(f"{sandbox}/faults", json=faults).raise_for_status()
     await simulate(running, customers=40, orders=80, rate=0, duplicates=0.1, consent=True)
+    httpx.post(f"{sandbox}/faults", json=dict.fromkeys(faults, 0)).raise_for_status()
     await running.settled()
     # Somebody empties the account, data fields and all: what is sent from now on is refused.
     httpx.post(f"{sandbox}/reset").raise_for_status()
