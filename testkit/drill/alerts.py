@@ -19,6 +19,8 @@ GRAFANA = Path(__file__).parents[2] / "grafana"
 ALWAYS = "OwddWatchdog"
 _SCRAPE = "1s"
 _LOOK_SECONDS = 0.5
+_LEAST_WAIT = 5.0
+"""Seconds: a busy machine misses scrapes of a second, which says nothing about rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ async def watched(program: Path, directory: Path, targets: Mapping[str, str], sp
         ],
     }
     with prometheus(program, directory, config) as url:
-        wait = seconds(routes["route"]["group_wait"]) / speed
+        wait = max(_LEAST_WAIT, seconds(routes["route"]["group_wait"]) / speed)
         log = AlertLog(url, wait, tuple(Inhibition.of(rule) for rule in routes["inhibit_rules"]))
         following = asyncio.create_task(log.follow())
         try:
