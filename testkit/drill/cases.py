@@ -11,6 +11,8 @@ Action = Callable[[Scene], Awaitable[None]]
 
 _LATE = frozenset({"OwddFreshnessBurnFast", "OwddFreshnessBurnSlow"})
 """Changes that waited were late: true, and part of what happened."""
+_WAITED = _LATE | {"OwddBudgetExhausted", "OwddDeliveryStalled"}
+"""Behind an account that takes nothing, calls wait, and the first minute after it they all want to go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ def _dotdigital(what: str, alert: str, *, window: float = 0.0, speed: int = 10, 
         harm=partial(Scene.break_dotdigital, faults=faults),
         mend=Scene.repair_dotdigital,
         window=window,
-        also=_LATE,
+        also=_WAITED,
         speed=speed,
     )
 
@@ -97,8 +99,8 @@ CASES: dict[str, Case] = {
         also=frozenset({"OwddConnectorRestartsExhausted"}),
     ),
     "down": _dotdigital("Dotdigital answers nothing but 503", "OwddDotdigitalFails", window=600.0, outage=True),
-    "unauthorized": _dotdigital("Dotdigital answers 401", "OwddAccessRefused", speed=30, unauthorized=True),
-    "throttled": _dotdigital("Dotdigital answers every call with 429", "OwddBudgetTakenByOthers", speed=30, http_429=1.0),
+    "unauthorized": _dotdigital("Dotdigital answers 401", "OwddAccessRefused", speed=3, unauthorized=True),
+    "throttled": _dotdigital("Dotdigital answers every call with 429", "OwddBudgetTakenByOthers", http_429=1.0),
     "slow": _dotdigital("Dotdigital takes 40 s for a call", "OwddDotdigitalFails", window=600.0, latency_ms=40_000),
     "poison": Case(
         what="Two rows of the accounts are no JSON",

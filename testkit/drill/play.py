@@ -74,8 +74,15 @@ async def play(case: Case, scene: Scene, program: Path, directory: Path) -> Outc
 
 
 async def _calm(log: AlertLog, wait: float) -> tuple[str, ...]:
-    """Wait until Prometheus evaluates, and ``wait`` seconds; what fires then."""
+    """Wait until Prometheus evaluates and what came before is over, and ``wait`` seconds; what fires then."""
     if await log.until(lambda: log.firing(ALWAYS, {}), _RESOLVED_SECONDS) is None:
         raise RuntimeError("no alert fires, not even the one that always does")
     await log.until(lambda: False, wait)
-    return tuple(sorted({alert.name for alert in log.active.values()} - {ALWAYS}))
+    await log.until(lambda: not _besides(log), _RESOLVED_SECONDS)
+    log.sent.clear()
+    return tuple(sorted(_besides(log)))
+
+
+def _besides(log: AlertLog) -> set[str]:
+    """What fires, without what always does."""
+    return {alert.name for alert in log.active.values()} - {ALWAYS}

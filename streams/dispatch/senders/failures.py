@@ -74,6 +74,8 @@ class FailurePolicy:
         self._hash_key = hash_key
         self._rng = rng or Random()  # jitter, not a secret
         self._failures = Counter[ApiArea | None]()
+        # At 0 from the start, so that the first refusal is seen as a rise: the next comes a minute later.
+        metrics.retries.labels("access")
 
     def succeeded(self, area: ApiArea) -> None:
         """A call of that area was answered for its content: it works, and so does the connection."""
