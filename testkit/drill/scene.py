@@ -105,22 +105,6 @@ class Scene:
             await self.producer.send(self.mapping.topic(CUSTOMER), b"{not json", b'{"cd_id": 9}')
         await self.producer.flush()
 
-    async def set_address(self, *, readable: bool) -> None:
-        """One person's address."""
-        await self.shop.set_address(readable=readable)
-
-    async def set_status(self, *, known: bool) -> None:
-        """One order's status."""
-        await self.shop.set_status(known=known)
-
-    async def empty_lookup(self) -> None:
-        """The table of statuses has no rows."""
-        await self.shop.set_lookup(filled=False)
-
-    async def fill_lookup(self) -> None:
-        """The table of statuses has its rows again."""
-        await self.shop.set_lookup(filled=True)
-
     async def fill_partition(self) -> None:
         """Send to one partition without a pause."""
         self._start("fill", self._fill())
