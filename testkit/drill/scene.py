@@ -48,8 +48,9 @@ class Scene:
         """Open the shop, start the workers, and wait until everything of the opening is delivered."""
         await self.start_heartbeat()
         await self.shop.open()
-        for role in Role:
-            await self.stack.start_worker(role, name=role)
+        workers = [await self.stack.start_worker(role, name=role, wait=False) for role in Role]
+        for worker in workers:
+            await self.stack.ready(worker)
         await self.stack.settled()
         self._start("trade", self.shop.trade())
 
