@@ -1,5 +1,6 @@
 """``owdd console``: serve the console."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -28,7 +29,9 @@ def console(
         remedy = "Install the extra: pip install 'owdd[console]'"
         raise ConfigurationError(f"{error.name} is not installed", where="owdd console", remedy=remedy) from None
     uvicorn.run(
-        create_app(settings, mapping),
+        # Made inside of the event loop: its clients of Kafka ask for it.
+        partial(create_app, settings, mapping),
+        factory=True,
         host=settings.console_host if host is None else host,
         port=settings.console_port if port is None else port,
         log_config=None,
