@@ -17,8 +17,10 @@ from pathlib import Path
 import pytest
 from dockerfile_parse import DockerfileParser
 
+from streams.cli.exit_codes import ExitCode
 from streams.settings import Settings
 from tests.stack.conftest import ROOT
+from tests.stack.test_version import VERSION
 
 DOCKERFILE = ROOT / "Dockerfile"
 TEXT = DOCKERFILE.read_text()
@@ -204,6 +206,10 @@ class TestBuild:
         shown = owdd(built, tmp_path, "--help")
         assert "Orderwise to Dotdigital" in shown
         owdd(built, tmp_path, "run", "--help")
+        assert owdd(built, tmp_path, "--version") == f"owdd {VERSION}\n"
+        assert "Kafka at 127.0.0.1:1" in owdd(
+            built, tmp_path, "doctor", code=ExitCode.CHANGES, OWDD_KAFKA_BOOTSTRAP="127.0.0.1:1"
+        )
         settings = json.loads(owdd(built, tmp_path, "config", "show", "--json"))
         assert settings["mapping"] is None, "the default mapping is part of the package"
         assert list(tmp_path.iterdir()) == [], "a command writes nothing beside the state directory"
@@ -265,13 +271,13 @@ def commands(built: Rehearsal, directory: Path) -> set[str]:
     return set(re.findall(r"^│ ([a-z][a-z-]+) ", owdd(built, directory, "--help"), re.MULTILINE))
 
 
-def owdd(built: Rehearsal, directory: Path, *arguments: str) -> str:
-    """What the installed program says."""
+def owdd(built: Rehearsal, directory: Path, *arguments: str, code: ExitCode = ExitCode.OK, **variables: str) -> str:
+    """What the installed program prints in an environment that has ``variables`` alone."""
     # Not by its script: in a copy of an environment that still names the interpreter of the first.
     program = [str(built.environment / "bin" / "python"), "-m", "streams"]
-    environment = {"PATH": str(built.environment / "bin")}
+    environment = {"PATH": str(built.environment / "bin")} | variables
     done = subprocess.run([*program, *arguments], cwd=directory, env=environment, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
 
 
