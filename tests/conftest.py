@@ -31,7 +31,16 @@ _CAPTURED_TOPICS = (
 _CONNECT = ("tests/testkit/local_services/test_connect.py", "tests/testkit/local_services/test_validation.py")
 """One group, that shares a Connect worker."""
 
-_FIRST = ("tests/cdc", "tests/connect", "tests/convergence", "tests/testkit/local_services", "tests/golden", "tests/dlq")
+_FIRST = (
+    "tests/cdc",
+    "tests/connect",
+    "tests/operations/test_documented_commands.py",
+    "tests/convergence",
+    "tests/testkit/local_services",
+    "tests/golden",
+    "tests/dlq",
+    "tests/upgrade",
+)
 """Groups that take minutes begin first, or the last of them would run alone at the end."""
 
 
