@@ -15,11 +15,12 @@ from streams.agents.held_orders import HeldOrders, is_unknown
 from streams.agents.items import Items
 from streams.agents.order_facts import order_fact
 from streams.agents.record_publisher import RecordPublisher
+from streams.agents.status_lookup import StatusLookup
 from streams.agents.sweeps import Slice, Sweeps, one_by_one
 from streams.capture import rows
 from streams.core.lanes import Lane, lane_for_fanout
 from streams.domain import line_index, orders, recipients
-from streams.domain.catalogue import Effect, written
+from streams.domain.catalogue import Effect
 from streams.domain.digester import Digester
 from streams.domain.erasure import forget_in_order
 from streams.domain.last_workable import LastWorkable
@@ -46,18 +47,6 @@ _RECORD_ONLY = (
 
 _UNPLACED = " recipient"
 """Behind an order's id: its record is counted as held, beside the order itself, which may be frozen."""
-
-
-class StatusRow(msgspec.Struct, array_like=True, gc=False):
-    """One row of the status lookup, kept in every partition.
-
-    ``last``: the last text that the site knows; ``lost``: the position of the version that put an unknown one, or none, in its
-    place.
-    """
-
-    cell: Versioned[rows.StatusText] | None = None
-    last: str | None = None
-    lost: bytes | None = None
 
 
 class _Header(msgspec.Struct, array_like=True, gc=False):
@@ -110,32 +99,28 @@ class OrdersHandler:
         self._orders = Codec("o", orders.OrderRow)
         self._headers = Codec("o", _Header)
         self._blocks = Codec("", line_index.LineBlock)
-        self._statuses = Codec("s", StatusRow)
+        self._statuses = StatusLookup(mapping)
         self._items = Items()
         self._records = RecordPublisher(mapping, topics)
-        self._known: dict[int, orders.Statuses] = {}
         self.held = HeldIndex()
         self._held_orders = HeldOrders(topics)
         self._erased = ErasedIndex(self.name, digest, topics, metrics)
 
     def recovered(self, partition: int, table: StateTable) -> None:
         """Read the partition's status lookup, what is held, and who was erased."""
-        known = self._known[partition] = orders.Statuses({}, {})
-        for key, value in table.scan(partition, b"s"):
-            self._keep_in_memory(known, int(key[1:]), self._statuses.decode(value))
+        self._statuses.recover(partition, table)
         self.held.recover(partition, table)
         self._erased.recover(partition, table)
 
     def revoked(self) -> None:
         """Forget what was read."""
-        self._known.clear()
+        self._statuses.clear()
         self.held.clear()
         self._erased.clear()
 
     def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
         """Fold every change of ``records``, then project each touched order once."""
-        committed = self._known.get(unit.partition, orders.Statuses({}, {}))
-        work = _Batch(orders.Statuses(dict(committed.texts), dict(committed.lost)))
+        work = _Batch(self._statuses.begin(unit))
         tally = ChangeTally(self._metrics, self.name)
         erasures = ErasureFilter(self._erased, unit)
         rounds = BarrierRounds(unit, self.name, self._topics, self._held_orders.all)
@@ -151,8 +136,6 @@ class OrdersHandler:
             self._project(unit, order, item, work)
         for key, block in work.blocks.items():
             self._blocks.save(unit, key, block)
-        # Not before: if the unit fails, its records are tried again one by one, and must find the texts as they were.
-        unit.on_commit(lambda: self._known.__setitem__(unit.partition, work.known))
         rounds.pass_on()
         return tally.show()
 
@@ -169,36 +152,11 @@ class OrdersHandler:
         return self._order(unit, change, work)
 
     def _status(self, unit: UnitOfWork, change: Change, work: _Batch) -> bool:
-        status = int(change.pk)
-        if change.keep or not isinstance(change.row, rows.StatusText | None):
-            return False
-        stored = self._statuses.load(unit, str(status))
-        cell, effect = written(stored.cell, change)
-        if effect is Effect.STALE:
-            return False
-        before = stored.cell.row.text if stored.cell is not None and stored.cell.row is not None else None
-        again = stored.cell is not None and stored.cell.position == change.position
-        text = None if change.row is None else change.row.text
-        if text in self._mapping.order.statuses:
-            new = StatusRow(cell, text)
-        else:
-            new = StatusRow(cell, stored.last, stored.lost or (None if stored.last is None else change.position))
-        self._statuses.save(unit, str(status), new)
-        self._keep_in_memory(work.known, status, new)
+        effect, renamed = self._statuses.apply(unit, change, work.known)
         if effect is Effect.CHANGED:
             # A text that orders waited for is as pressing as they are; another text for what is there is not.
-            renamed = before is not None and not again
             work.sweeps.begin(change, Lane.BULK if renamed else change.lane)
-        return True
-
-    def _keep_in_memory(self, known: orders.Statuses, status: int, row: StatusRow) -> None:
-        """Put one row of the lookup into what is kept in memory."""
-        known.texts.pop(status, None)
-        known.lost.pop(status, None)
-        if row.cell is not None and row.cell.row is not None:
-            known.texts[status] = row.cell.row.text
-        if row.lost is not None and row.last in self._mapping.order.statuses:
-            known.lost[status] = self._mapping.order.statuses[row.last], row.lost
+        return effect is not Effect.STALE
 
     def _sweep(self, unit: UnitOfWork, work: _Batch) -> None:
         """Reach some of the orders that statuses and variants concern; what is left comes again."""
