@@ -212,19 +212,20 @@ class Worker:
     def _build_agents(self, parts: _Parts, producer: BatchProducer) -> None:
         app, opener, progress = self._app(parts, producer, agents_app(self._settings), Role.AGENTS)
         digest = Digester(*self._settings.erasure_keys)
-        orders = OrdersHandler(self._mapping, self._topics, self.metrics, digest)
+        # A generation that is built beside the first only reads what is kept of frozen orders, and owes what it finds itself.
+        orders = OrdersHandler(self._mapping, self._topics, self.metrics, digest, lambda: self._settings.generation == 0)
         buyers = BuyersHandler(self._topics, self.metrics, digest)
         contacts = ContactsHandler(self._mapping, self._topics, self.metrics, digest)
         products = ProductsHandler(self._mapping, self._topics, self.metrics)
-        feeds: list[tuple[Handler, str]] = [
-            (orders, self._topics.orders),
-            (buyers, self._topics.buyers),
-            (contacts, self._topics.contacts),
+        feeds: list[tuple[Handler, list[str]]] = [
+            (orders, [self._topics.orders, self._topics.frozen_orders]),
+            (buyers, [self._topics.buyers]),
+            (contacts, [self._topics.contacts]),
         ]
         if self._mapping.products is not None:
-            feeds.append((products, self._topics.products))
-        for handler, topic in feeds:
-            self._stage(parts, app, opener, progress, producer, handler, [topic])
+            feeds.append((products, [self._topics.products]))
+        for handler, topics in feeds:
+            self._stage(parts, app, opener, progress, producer, handler, topics)
         self._health.before_scrape(lambda: self._count_held([orders.held, buyers.held, contacts.held, products.held]))
 
     def _build_dispatch(self, parts: _Parts, producer: BatchProducer) -> None:

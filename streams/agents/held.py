@@ -27,15 +27,25 @@ class HeldIndex:
         self._held: dict[str, HeldReason] = {}
 
     def update(
-        self, unit: UnitOfWork, key: str, old: HeldReason | None, code: str | None, *, frozen: bool = False
+        self,
+        unit: UnitOfWork,
+        key: str,
+        old: HeldReason | None,
+        code: str | None,
+        *,
+        frozen: bool = False,
+        since: int | None = None,
     ) -> HeldReason | None:
         """What the document's row should remember of its being held or ``frozen`` for ``code`` (None: it is neither).
+
+        ``since``: when it froze, if that was before a rebuild.
 
         To be called before the document's row is written, and :meth:`note` after it: if a crash cuts the changelog between
         the two, the row still says that there is something to forget, or says already that there will be.
         """
         if code is not None:
-            return HeldReason(code, old.since if old is not None and old.frozen is frozen else unit.now_ms, frozen)
+            first = since if frozen and since is not None else unit.now_ms
+            return HeldReason(code, old.since if old is not None and old.frozen is frozen else first, frozen)
         if old is not None:
             unit.put(f"{PREFIX}{key}".encode(), None)
             unit.on_commit(lambda: self._forget(key))

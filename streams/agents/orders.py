@@ -1,7 +1,8 @@
 """Orders agent: rows by order id in; order and credit facts by buyer, and records by recipient, out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 
@@ -10,9 +11,10 @@ from streams.agents.canary import passing_canaries
 from streams.agents.change_tally import ChangeTally
 from streams.agents.emitter import ChangeEmitter, unpack_records
 from streams.agents.erasure_filter import ErasedIndex, ErasureFilter
+from streams.agents.frozen_orders import FrozenOrders
 from streams.agents.held import HeldIndex
 from streams.agents.held_orders import HeldOrders, is_unknown
-from streams.agents.items import Items
+from streams.agents.items import Item, Items
 from streams.agents.order_facts import order_fact
 from streams.agents.record_publisher import RecordPublisher
 from streams.agents.status_lookup import StatusLookup
@@ -23,13 +25,16 @@ from streams.domain import line_index, orders, recipients
 from streams.domain.catalogue import Effect
 from streams.domain.digester import Digester
 from streams.domain.erasure import forget_in_order
+from streams.domain.frozen_facts import receive, settle, unsayable
 from streams.domain.last_workable import LastWorkable
+from streams.domain.order_head import Statuses
 from streams.domain.versioned import Versioned, next_version, version_bytes
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec, UnitOfWork
 from streams.mapping import Mapping
 from streams.messages.changes import Change, ChangeKind, LineOwnership, LineQuery, OrderFact, Sweep, VariantInfo
+from streams.messages.frozen_orders import NOTHING, read_frozen
 from streams.messages.kinds import LineOwnershipChange, LineQueryChange, LineReplyChange, OrderFactChange, SweepChange
 from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
@@ -80,11 +85,11 @@ class _Touched:
 class _Batch:
     """What one unit has touched so far, beside its writes."""
 
-    known: orders.Statuses
+    known: Statuses
     orders: dict[int, _Touched] = field(default_factory=dict)
     blocks: dict[str, line_index.LineBlock] = field(default_factory=dict)
     sweeps: Sweeps = field(default_factory=Sweeps)
-    seen: dict[int, VariantInfo | None] = field(default_factory=dict)
+    seen: dict[int, Item | None] = field(default_factory=dict)
 
 
 class OrdersHandler:
@@ -92,7 +97,14 @@ class OrdersHandler:
 
     name = "orders"
 
-    def __init__(self, mapping: Mapping, topics: Topics, metrics: Metrics, digest: Digester) -> None:
+    def __init__(
+        self,
+        mapping: Mapping,
+        topics: Topics,
+        metrics: Metrics,
+        digest: Digester,
+        in_force: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._mapping = mapping
         self._topics = topics
         self._metrics = metrics
@@ -101,6 +113,7 @@ class OrdersHandler:
         self._blocks = Codec("", line_index.LineBlock)
         self._statuses = StatusLookup(mapping)
         self._items = Items()
+        self._frozen = FrozenOrders(topics.frozen_orders, in_force)
         self._records = RecordPublisher(mapping, topics)
         self.held = HeldIndex()
         self._held_orders = HeldOrders(topics)
@@ -109,12 +122,14 @@ class OrdersHandler:
     def recovered(self, partition: int, table: StateTable) -> None:
         """Read the partition's status lookup, what is held, and who was erased."""
         self._statuses.recover(partition, table)
+        self._frozen.recover(partition, table)
         self.held.recover(partition, table)
         self._erased.recover(partition, table)
 
     def revoked(self) -> None:
         """Forget what was read."""
         self._statuses.clear()
+        self._frozen.clear()
         self.held.clear()
         self._erased.clear()
 
@@ -124,10 +139,16 @@ class OrdersHandler:
         tally = ChangeTally(self._metrics, self.name)
         erasures = ErasureFilter(self._erased, unit)
         rounds = BarrierRounds(unit, self.name, self._topics, self._held_orders.all)
-        arrived = passing_canaries(unit, unpack_records(self._topics.orders, records), self._topics.buyers)
+        kept = [record for record in records if record.topic == self._frozen.topic]
+        changes = unpack_records(self._topics.orders, (record for record in records if record.topic != self._frozen.topic))
+        arrived = passing_canaries(unit, changes, self._topics.buyers)
         for change in erasures.filter(rounds.taken_from(arrived)):
             done = self._fold(unit, change, work)
             tally.count(change, applied=done)
+        for record in kept:
+            self._receive(unit, record, work.orders)
+        for owed in self._frozen.owed(unit):
+            self._touch(unit, int(owed), work.orders, Lane.BULK, unit.now_ms)
         # Before the projections: the orders that it reaches are projected in this unit too.
         self._sweep(unit, work)
         if erasures.requests:
@@ -204,11 +225,23 @@ class OrdersHandler:
 
     def _reach(self, unit: UnitOfWork, order: int, sweep: SweepChange, reached: int, touched: dict[int, _Touched]) -> None:
         lane = lane_for_fanout(sweep.lane, reached)
-        item = touched.get(order)
-        if item is None:
-            item = touched[order] = _Touched(self._orders.load(unit, str(order)), lane, sweep.caused_at)
+        item = self._touch(unit, order, touched, lane, sweep.caused_at)
         item.cause(lane, sweep.caused_at)
         item.fact = True
+
+    def _touch(self, unit: UnitOfWork, order: int, touched: dict[int, _Touched], lane: int, caused_at: int) -> _Touched:
+        if order not in touched:
+            touched[order] = _Touched(self._orders.load(unit, str(order)), lane, caused_at)
+        return touched[order]
+
+    def _receive(self, unit: UnitOfWork, record: Record, touched: dict[int, _Touched]) -> None:
+        """What an order showed before a rebuild; or what this state said of it, which comes back to it."""
+        order = int(record.key or b"")
+        row = touched[order].row if order in touched else self._orders.load(unit, str(order))
+        if receive(row, NOTHING if record.value is None else read_frozen(record.value)):
+            touched.setdefault(order, _Touched(row, Lane.BULK, unit.now_ms)).fact = True
+        elif order not in touched:
+            self._orders.save(unit, str(order), row)
 
     def _forget(self, unit: UnitOfWork, erasures: ErasureFilter, touched: dict[int, _Touched]) -> None:
         """Take the erased out of every order of the partition."""
@@ -303,18 +336,32 @@ class OrdersHandler:
             item.lane = Lane.URGENT
         if item.variants is not None and self._mapping.products is not None:
             self._items.index(unit, order, item.variants, orders.variants(row))
-        emitter = ChangeEmitter(unit, version_bytes(row.version), item.lane, item.caused_at)
+        items = self._items.of_order(unit, row, item.variants, work.seen)
         # Nothing follows from what is not known: what was published before stays.
         if not isinstance(result, orders.Held) or result.withdrawn:
-            self._publish(emitter, order, item, live, work.seen)
+            emitter = ChangeEmitter(unit, version_bytes(row.version), item.lane, item.caused_at)
+            self._publish(emitter, order, item, live, items.shown)
             code = "recipient_unknown" if self._records.is_strangers(row, live) else None
             row.unplaced = self.held.update(unit, f"{order}{_UNPLACED}", row.unplaced, code)
         held = isinstance(result, orders.Held) and not result.withdrawn and is_unknown(row.held)
         if held != unknown or item.again:
             self._held_orders.changed(unit, order, item.lane, held=held)
+        self._keep(row, result, work.known, items.unsaid)
+        self._frozen.publish(unit, str(order), row)
         self._orders.save(unit, str(order), row)
         self.held.persist(unit, str(order), row.held)
         self.held.persist(unit, f"{order}{_UNPLACED}", row.unplaced)
+
+    def _keep(
+        self, row: orders.OrderRow, result: orders.DocumentState, known: Statuses, unsaid: dict[int, VariantInfo]
+    ) -> None:
+        """Remember what the order's rows cannot say; of an order that waits for something this is what was kept before."""
+        if isinstance(result, orders.Live):
+            if row.kept is not None or unsaid or result.frozen is not None or result.fact.credit:
+                stand_ins = partial(orders.stand_ins, row, known, self._mapping)
+                settle(row, unsayable(row, result, stand_ins, unsaid))
+        elif row.kept is not None and orders.is_gone(row, result):
+            settle(row, NOTHING)
 
     def _hold(self, unit: UnitOfWork, order: int, row: orders.OrderRow, result: orders.DocumentState) -> None:
         """Remember whether the order is held or frozen; drop the last workable rows of one that is neither."""
@@ -324,21 +371,18 @@ class OrdersHandler:
             code, frozen = None, False
             if isinstance(result, orders.Held):
                 code, frozen = result.code, bool(row.buyers) and not result.withdrawn
-        row.held = self.held.update(unit, str(order), row.held, code, frozen=frozen)
+        row.held = self.held.update(unit, str(order), row.held, code, frozen=frozen, since=row.kept_facts.since)
         # Without a header nothing was worked out yet: what came and went before it counts when it comes.
         if row.header is not None and (code is None or row.header.row is None):
             row.last = LastWorkable()
 
     def _publish(
-        self, emitter: ChangeEmitter, order: int, item: _Touched, live: orders.Live | None, seen: dict[int, VariantInfo | None]
+        self, emitter: ChangeEmitter, order: int, item: _Touched, live: orders.Live | None, items: dict[int, VariantInfo]
     ) -> None:
-        row, items = item.row, {}
-        if live is not None and not live.fact.credit:
-            items = self._items.known(emitter.unit, orders.variants(row), seen)
         if item.fact:
-            self._publish_to_buyers(emitter, order, row, live, items)
-            self._records.publish_credits(emitter, order, row, live)
-        self._records.publish(emitter, order, row, live, items, again=item.again)
+            self._publish_to_buyers(emitter, order, item.row, live, items)
+            self._records.publish_credits(emitter, order, item.row, live)
+        self._records.publish(emitter, order, item.row, live, items, again=item.again)
 
     def _publish_to_buyers(
         self, emitter: ChangeEmitter, order: int, row: orders.OrderRow, live: orders.Live | None, items: dict[int, VariantInfo]

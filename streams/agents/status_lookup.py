@@ -3,8 +3,8 @@
 import msgspec
 
 from streams.capture import rows
-from streams.domain import orders
 from streams.domain.catalogue import Effect, written
+from streams.domain.order_head import Statuses
 from streams.domain.versioned import Versioned
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec, UnitOfWork
@@ -30,11 +30,11 @@ class StatusLookup:
     def __init__(self, mapping: Mapping) -> None:
         self._meanings = mapping.order.statuses
         self._rows = Codec("s", StatusRow)
-        self._known: dict[int, orders.Statuses] = {}
+        self._known: dict[int, Statuses] = {}
 
     def recover(self, partition: int, table: StateTable) -> None:
         """Read the rows of one partition."""
-        known = self._known[partition] = orders.Statuses({}, {})
+        known = self._known[partition] = Statuses({}, {})
         for key, value in table.scan(partition, b"s"):
             self._keep(known, int(key[1:]), self._rows.decode(value))
 
@@ -42,17 +42,17 @@ class StatusLookup:
         """Forget what was read."""
         self._known.clear()
 
-    def begin(self, unit: UnitOfWork) -> orders.Statuses:
+    def begin(self, unit: UnitOfWork) -> Statuses:
         """What the unit goes out from; it becomes what is known once the unit is committed.
 
         Not before: if the unit fails, its records are tried again one by one, and must find the texts as they were.
         """
-        committed = self._known.get(unit.partition, orders.Statuses({}, {}))
-        known = orders.Statuses(dict(committed.texts), dict(committed.lost))
+        committed = self._known.get(unit.partition, Statuses({}, {}))
+        known = Statuses(dict(committed.texts), dict(committed.lost))
         unit.on_commit(lambda: self._known.__setitem__(unit.partition, known))
         return known
 
-    def apply(self, unit: UnitOfWork, change: Change, known: orders.Statuses) -> tuple[Effect, bool]:
+    def apply(self, unit: UnitOfWork, change: Change, known: Statuses) -> tuple[Effect, bool]:
         """Write one row of the lookup; what that means, and whether it only gives another text to what had one."""
         status = int(change.pk)
         if change.keep or not isinstance(change.row, rows.StatusText | None):
@@ -72,7 +72,7 @@ class StatusLookup:
         self._keep(known, status, new)
         return effect, before is not None and not again
 
-    def _keep(self, known: orders.Statuses, status: int, row: StatusRow) -> None:
+    def _keep(self, known: Statuses, status: int, row: StatusRow) -> None:
         """Put one row of the lookup into what is kept in memory."""
         known.texts.pop(status, None)
         known.lost.pop(status, None)

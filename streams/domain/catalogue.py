@@ -113,7 +113,9 @@ def item(row: VariantRow) -> VariantInfo | None:
     if variant is None:
         return None
     last = row.last or variant
-    return VariantInfo(variant.product, variant.code or last.code, variant.name or last.name)
+    sku, name = variant.code or last.code, variant.name or last.name
+    newest = _newest(row)
+    return VariantInfo(variant.product, sku, name, newest is None or (newest.code, newest.name) != (sku, name))
 
 
 def _newest(row: VariantRow) -> rows.Variant | None:

@@ -11,6 +11,7 @@ import msgspec
 from streams.capture import rows
 from streams.domain.versioned import Versioned
 from streams.mapping import Mapping
+from streams.messages.frozen_orders import NOTHING, FrozenOrder
 
 T = TypeVar("T")
 
@@ -34,6 +35,18 @@ class LastWorkable(msgspec.Struct, array_like=True, gc=False):
     unpriced: list[int] = []
 
 
+class KeptFacts(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What an order's rows cannot say any more, kept where a rebuild finds it.
+
+    ``published``: digest of what topic ``frozen-orders`` said of the order when it was read last. ``own``: worked out by this
+    state; otherwise it was read.
+    """
+
+    facts: FrozenOrder = NOTHING
+    published: bytes = b""
+    own: bool = False
+
+
 def keep_header(last: LastWorkable, old: Versioned[rows.Header] | None, new: Versioned[rows.Header], mapping: Mapping) -> None:
     """Of each status the newest header: whether its status is known may only be learned later.
 
@@ -46,7 +59,7 @@ def keep_header(last: LastWorkable, old: Versioned[rows.Header] | None, new: Ver
     if new.position != old.position or new.row.status != before.status:
         last.since = since if new.row.status == before.status else None
     same = _says(before) == _says(new.row)
-    if not same and mapping.order.types.kind(before.type) is not None and before.customer is not None:
+    if not same and mapping.order.types.kind(before.type) is not None and before.customer is not None and before.dated:
         house = before.customer in mapping.house_accounts
         others = [
             former
@@ -58,7 +71,7 @@ def keep_header(last: LastWorkable, old: Versioned[rows.Header] | None, new: Ver
 
 
 def _says(header: rows.Header) -> tuple[object, ...]:
-    return header.type, header.status, header.customer, header.excluded
+    return header.type, header.status, header.customer, header.excluded, header.dated
 
 
 def keep(last: dict[int, T], key: int, old: Versioned[T] | None, new: Versioned[T], usable: Callable[[T], bool]) -> None:

@@ -4,7 +4,7 @@ The rules are those of ``docs/contact-rules.md`` section 2; this module is their
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
@@ -14,13 +14,24 @@ import msgspec
 from streams.capture import rows
 from streams.domain.buyers import ERASED
 from streams.domain.held_reason import HeldReason
-from streams.domain.last_workable import LastWorkable, keep, keep_header, lowest, note_unpriced, with_readable_address, workable
+from streams.domain.last_workable import (
+    KeptFacts,
+    LastWorkable,
+    keep,
+    keep_header,
+    lowest,
+    note_unpriced,
+    with_readable_address,
+    workable,
+)
 from streams.domain.money import EXACT
+from streams.domain.order_head import Head, Statuses, head_of, is_unknown
 from streams.domain.recipient_state import RecipientState
 from streams.domain.versioned import Versioned, is_not_older, merged
 from streams.mapping import Mapping
 from streams.mapping.model import Currency
-from streams.messages.changes import Change, ChangeKind, CreditedAmount, LineReply, OrderFact, OrderStatus
+from streams.messages.changes import Change, ChangeKind, CreditedAmount, LineReply, OrderFact
+from streams.messages.frozen_orders import NOTHING, FrozenHeader, FrozenOrder
 
 T = TypeVar("T")
 
@@ -29,14 +40,6 @@ NOBODYS = ERASED
 
 MOST_ROWS = 5_000
 """Rows of one order that are remembered, deleted ones included; its record of 5,000 lines has about half a megabyte."""
-
-
-@dataclass(frozen=True, slots=True)
-class Statuses:
-    """The status lookup: folded text by id; of a text that the site no longer knows, what it meant, and its end's position."""
-
-    texts: dict[int, str]
-    lost: dict[int, tuple[OrderStatus, bytes]] = field(default_factory=dict)
 
 
 class OrderRow(msgspec.Struct, array_like=True, gc=False):
@@ -49,6 +52,8 @@ class OrderRow(msgspec.Struct, array_like=True, gc=False):
     ``follow_up_recipient``: whom the follow-up is for, empty if it was an erased person; ``former_follow_up_recipients``:
     whom before; ``follow_up_delivered``: Dotdigital has it. ``erased``: digests of those who were taken out of this row.
     ``too_large``: there were more rows than :data:`MOST_ROWS`, and some are not here. ``unplaced``: its record is nobody's.
+    ``bought``: how many former names a variant of its lines had when it came; 0 if it is not here. ``kept``: what stands in for
+    rows that a rebuild may not find.
     """
 
     header: Versioned[rows.Header] | None = None
@@ -73,6 +78,13 @@ class OrderRow(msgspec.Struct, array_like=True, gc=False):
     too_large: bool = False
     last: LastWorkable = msgspec.field(default_factory=LastWorkable)
     unplaced: HeldReason | None = None
+    bought: dict[int, int] = {}
+    kept: KeptFacts | None = None
+
+    @property
+    def kept_facts(self) -> FrozenOrder:
+        """What stands in for rows that a rebuild did not find."""
+        return NOTHING if self.kept is None else self.kept.facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +185,10 @@ def _answer(row: OrderRow, answer: LineReply, position: bytes) -> None:
 def credited_lines(row: OrderRow, mapping: Mapping) -> set[int]:
     """The lines that this document gives back; empty unless it is a credit note, or was one when its type was known."""
     kinds = (mapping.order.types.kind(header.row.type) for header in _headers(row) if header.row is not None)
-    if next((kind for kind in kinds if kind is not None), None) != "credit":
+    kind = next((kind for kind in kinds if kind is not None), None)
+    if kind is None and (last := row.kept_facts.header) is not None and last.credit:
+        kind = "credit"
+    if kind != "credit":
         return set()
     return {cell.row.original for cell in row.lines.values() if cell.row is not None and cell.row.original is not None}
 
@@ -194,27 +209,13 @@ def own_address(row: OrderRow) -> str | None:
     detail = workable(row.details, row.last.details)
     if detail is None:
         return None
-    return NOBODYS if detail.erased or detail.excluded or _is_unknown(detail) else detail.email
+    return NOBODYS if detail.erased or detail.excluded or is_unknown(detail) else detail.email
 
 
 def is_address_excluded(row: OrderRow) -> bool:
     """Whether the mapping excludes the address on the order."""
     detail = workable(row.details, row.last.details)
     return detail is not None and detail.excluded
-
-
-def _is_unknown(detail: rows.Detail) -> bool:
-    """Whether an address is on the order that nobody can read, and never was another or none."""
-    return detail.unreadable and detail.email is None and not detail.emptied
-
-
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """The header that counts and what its status means; ``fault``: why the newest one cannot be worked out."""
-
-    header: rows.Header | None
-    status: OrderStatus | None
-    fault: str | None
 
 
 def document_state(row: OrderRow, statuses: Statuses, mapping: Mapping) -> DocumentState:
@@ -234,13 +235,13 @@ def document_state(row: OrderRow, statuses: Statuses, mapping: Mapping) -> Docum
     return _worked_out(row, _head(row, statuses, mapping), mapping)
 
 
-def _worked_out(row: OrderRow, head: _Head, mapping: Mapping) -> DocumentState:
+def _worked_out(row: OrderRow, head: Head, mapping: Mapping) -> DocumentState:
     header, status = head.header, head.status
     total, detail = workable(row.totals, row.last.totals), workable(row.details, row.last.details)
-    currency = _currency(detail, mapping)
+    net, currency = _net(row, total), _currency_of(row, detail, mapping)
     unknown = [line for line in credited_lines(row, mapping) if not _is_known(row, line)]
     fault = _first_fault(row, head, mapping) or ("credit_without_order" if unknown else None) or head.fault
-    if header is None or status is None or total is None or total.net is None or currency is None:
+    if header is None or status is None or net is None or currency is None:
         return Held(fault or "order_without_header", withdrawn=currency is None and bool(row.last.unpriced))
     if _is_ignored(header, mapping):
         return None
@@ -254,9 +255,44 @@ def _worked_out(row: OrderRow, head: _Head, mapping: Mapping) -> DocumentState:
         fault = fault or "unreadable_address"
     sent = latest_despatch(row)
     despatched = None if sent is None else sent.at
-    credit = mapping.order.types.kind(header.type) == "credit"
-    fact = OrderFact(header.number, header.at, status, credit, EXACT.multiply(total.net, currency.rate), despatched)
-    return Live(fact, buyer, total.net, currency, fault, header.contact)
+    fact = OrderFact(header.number, header.at, status, head.credit, EXACT.multiply(net, currency.rate), despatched)
+    return Live(fact, buyer, net, currency, fault, header.contact)
+
+
+def is_gone(row: OrderRow, state: DocumentState) -> bool:
+    """Whether a positive fact says that there is no such order: its header is deleted, or it is none of marketing's.
+
+    An order of which only other rows are here yet is not gone, nor one that waits for something.
+    """
+    return row.header is not None and (state is None or row.header.row is None)
+
+
+def stand_ins(row: OrderRow, statuses: Statuses, mapping: Mapping) -> tuple[FrozenHeader | None, Decimal | None, int | None]:
+    """The header, net and currency with which a frozen order counts; no currency if it has no detail row to name one."""
+    head = _head(row, statuses, mapping)
+    total, detail = workable(row.totals, row.last.totals), workable(row.details, row.last.details)
+    shown: FrozenHeader | None = None
+    if (last := head.header) is not None and head.status is not None and last.customer is not None:
+        shown = FrozenHeader(
+            last.number, last.at, last.customer, last.type, last.status, head.status, head.credit, last.contact
+        )
+    named = _currency(detail, mapping) is not None
+    currency = row.kept_facts.currency
+    if detail is not None and named:
+        currency = detail.currency or mapping.order.default_currency
+    return shown, _net(row, total), currency
+
+
+def _net(row: OrderRow, total: rows.Total | None) -> Decimal | None:
+    return row.kept_facts.net if total is None or total.net is None else total.net
+
+
+def _currency_of(row: OrderRow, detail: rows.Detail | None, mapping: Mapping) -> Currency | None:
+    found = _currency(detail, mapping)
+    if row.kept is None or (detail is not None and found is not None):
+        return found
+    kept = row.kept.facts.currency
+    return found if kept is None else mapping.order.currencies.get(kept)
 
 
 def _is_ignored(header: rows.Header, mapping: Mapping) -> bool:
@@ -267,51 +303,21 @@ def _is_ignored(header: rows.Header, mapping: Mapping) -> bool:
     return header.excluded or house or old or mapping.order.types.kind(header.type) == "ignore"
 
 
-def _first_fault(row: OrderRow, head: _Head, mapping: Mapping) -> str | None:
+def _first_fault(row: OrderRow, head: Head, mapping: Mapping) -> str | None:
     """The first reason, in the order of the documented table, that needs no other order."""
     total, detail = lowest(row.totals), lowest(row.details)
-    if head.fault not in {None, "order_without_customer", "unreadable_address"}:
+    if head.fault not in {None, "order_without_date", "order_without_customer", "unreadable_address"}:
         return head.fault
     if total is None or total.net is None:
         return "order_without_total"
-    if detail is None and row.last.details:
+    if detail is None and (row.last.details or row.kept_facts.currency is not None):
         return "order_without_detail"
     return "unknown_currency" if _currency(detail, mapping) is None else None
 
 
-def _head(row: OrderRow, statuses: Statuses, mapping: Mapping) -> _Head:
-    first: str | None = None
+def _head(row: OrderRow, statuses: Statuses, mapping: Mapping) -> Head:
     detail = workable(row.details, row.last.details)
-    for cell in _headers(row):
-        status, fault = _status(cell, statuses, mapping)
-        anybodys = cell.row is not None and _is_anybodys(cell.row, detail, mapping)
-        first = first or fault or ("unreadable_address" if anybodys else None)
-        if status is not None and cell.row is not None and cell.row.customer is not None and not anybodys:
-            return _Head(cell.row, status, first)
-    return _Head(None, None, first)
-
-
-def _is_anybodys(header: rows.Header, detail: rows.Detail | None, mapping: Mapping) -> bool:
-    """Whether the header says that the order is a house order, and the detail does not say whose: its address is unreadable."""
-    if header.customer not in mapping.house_accounts or detail is None or detail.erased or detail.excluded:
-        return False
-    return _is_unknown(detail)
-
-
-def _status(cell: Versioned[rows.Header], statuses: Statuses, mapping: Mapping) -> tuple[OrderStatus | None, str | None]:
-    """What the header's status means, and the code of what is wrong with the header.
-
-    A text that the site no longer knows still means what it meant, for a header that is older than its end.
-    """
-    header = cell.row
-    if header is None or mapping.order.types.kind(header.type) is None:
-        return None, "unknown_type"
-    text = None if header.status is None else statuses.texts.get(header.status)
-    status = None if text is None else mapping.order.statuses.get(text)
-    if status is not None:
-        return status, "order_without_customer" if header.customer is None else None
-    meant, until = (None, b"") if header.status is None else statuses.lost.get(header.status, (None, b""))
-    return meant if cell.position < until else None, "status_not_loaded" if text is None else "unknown_status"
+    return head_of(_headers(row), detail, row.kept_facts.header, statuses, mapping)
 
 
 def _currency(detail: rows.Detail | None, mapping: Mapping) -> Currency | None:
@@ -330,8 +336,6 @@ def _incomplete(row: OrderRow) -> Held | None:
 
 def _buyer(header: rows.Header, detail: rows.Detail | None, mapping: Mapping) -> str | Held | None:
     """The buyer's key; None for a person who must be forgotten, or whom the mapping excludes."""
-    if not header.dated:
-        return Held("order_without_date")
     if header.customer is None:
         return Held("order_without_customer")
     if header.customer not in mapping.house_accounts:

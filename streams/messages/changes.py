@@ -224,11 +224,15 @@ class CarriedRefusal(Message, frozen=True, tag=27):
 
 
 class VariantInfo(Message, frozen=True, tag=28):
-    """What orders need to know of a variant."""
+    """What orders need to know of a variant.
+
+    ``gone``: some of it is only remembered, because the variant's row was deleted or has lost it.
+    """
 
     product: int | None
     sku: str | None
     name: str | None
+    gone: bool = False
 
 
 class RecipientsQuery(Message, frozen=True, tag=29):

@@ -251,6 +251,18 @@ OWN_TOPICS: Final = (
         "the writing stage's partition; of operators CRC-32 of the key",
     ),
     TopicContract(
+        "frozen_orders",
+        "the order's id",
+        "`FrozenOrder` (JSON); none for an order whose rows say everything",
+        (Participant.ORDERS,),
+        (Participant.ORDERS,),
+        BROKERS_TIME | {"cleanup.policy": "compact"},
+        "what orders show and their rows cannot say any more",
+        "A rebuild finds the newest rows only, and an order that is frozen, or whose items were renamed, shows what former ones"
+        " said. Holds nobody's name or address.",
+        "that of the order, as in `orders`",
+    ),
+    TopicContract(
         "retries",
         "the captured record's",
         "captured record, unchanged",

@@ -98,6 +98,7 @@ class Topics:
     replays: str
     replay_runs: str
     generations: str
+    frozen_orders: str
 
     @property
     def between_stages(self) -> tuple[ChangeTopic[Any], ...]:
@@ -139,4 +140,5 @@ class Topics:
             replays=f"{app_id}.replays",
             replay_runs=f"{app_id}.replay-runs",
             generations=f"{app_id}.generations",
+            frozen_orders=f"{app_id}.frozen-orders",
         )

@@ -43,7 +43,7 @@ from streams.settings import Settings
 _SAME_OFFSETS: Final = ("audit", "dead_letters", "parked")
 """Audit entries name dead letters, and seals name entries, by their offsets: these must be the same again."""
 _SETUP: Final = "setup"
-_LATEST: Final = ("erasures", _SETUP, "controls", "removals", Participant.OUTBOX.value)
+_LATEST: Final = ("erasures", _SETUP, "controls", "removals", "frozen_orders", Participant.OUTBOX.value)
 _UNREAD: Final = ("deliveries", "retries")
 """Of these only what was not read yet."""
 _BATCH_RECORDS, _BATCH_BYTES = 1000, 4 * 2**20

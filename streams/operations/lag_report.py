@@ -43,7 +43,7 @@ class TopicLag:
 def groups(settings: Settings, mapping: Mapping) -> dict[str, list[str]]:
     """Every group that should run, and what it reads."""
     topics = Topics.of(settings.app_id, settings.generation)
-    agents = [str(topics.orders), str(topics.buyers), str(topics.contacts)]
+    agents = [str(topics.orders), topics.frozen_orders, str(topics.buyers), str(topics.contacts)]
     if mapping.products is not None:
         agents.append(topics.products)
     return {

@@ -43,7 +43,7 @@ def contact_differences(
         elif len(held) != 1:
             found.append(Difference("contact", email, "contact", "one live contact", f"{len(held)} live contacts"))
         else:
-            found += _fields(email, wanted, held[0], mapping)
+            found += _fields(email, wanted, held[0], mapping, newest=expected.newest_names)
             found += _status(email, wanted, held[0], mapping, opted_in_ever, preexisting or frozenset())
     return found
 
@@ -56,11 +56,12 @@ def subscribed_again(account: Account, unsubscribed_there: frozenset[str]) -> It
             yield Difference("consent", email, "status", "not subscribed: unsubscribed in Dotdigital", contact.status)
 
 
-def _fields(email: str, expected: Expected, contact: Actual, mapping: Mapping) -> list[Difference]:
-    held = _folded(contact)
+def _fields(email: str, expected: Expected, contact: Actual, mapping: Mapping, *, newest: bool) -> list[Difference]:
+    held, skus = _folded(contact), mapping.contact_fields.last_skus
+    wanted = expected.fields if newest else expected.fields | {skus: expected.skus_beside(held.get(skus.casefold()))}
     dates = {getattr(mapping.contact_fields, name) for name in _DATES}
     # A kept field has whatever it had before where the rows have no value.
-    fixed = {name: value for name, value in expected.fields.items() if value is not None or name not in mapping.kept_fields}
+    fixed = {name: value for name, value in wanted.items() if value is not None or name not in mapping.kept_fields}
     return [
         Difference("contact", email, name, value, held.get(name.casefold()))
         for name, value in fixed.items()

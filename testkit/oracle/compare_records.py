@@ -30,13 +30,14 @@ def order_differences(expected: Expectation, account: Account, mapping: Mapping)
             if owner not in expected.erased:
                 found.append(Difference("record", owner, "record", None, "one", key))
         else:
-            closest = min([_order(key, one, owner, record) for one in wanted], key=len)
+            closest = min([_order(key, one, owner, record, newest=expected.newest_names) for one in wanted], key=len)
             found += closest
     return found
 
 
-def _order(key: str, wanted: OrderRecord, owner: str, record: Record) -> list[Difference]:
-    found = list(_content("record", wanted.owner, key, wanted.content, record.content))
+def _order(key: str, wanted: OrderRecord, owner: str, record: Record, *, newest: bool) -> list[Difference]:
+    content = wanted.content if newest else wanted.content_beside(record.content)
+    found = list(_content("record", wanted.owner, key, content, record.content))
     if owner != wanted.owner:
         found.append(Difference("record", wanted.owner, "owner", wanted.owner, owner, key))
     return found

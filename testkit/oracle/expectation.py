@@ -24,7 +24,7 @@ class Expectation:
     ``shared`` are addresses of many accounts: what they hold depends on what was delivered before they were. ``opted_out``:
     addresses that rows opt out, though the mapping excludes them. ``at``: the instant.
     ``other`` is right as well, document by document, where it depends on the order of two tables what is frozen (contact rules
-    §2a).
+    §2a). So is every name that a variant had, on orders that have it, unless ``newest_names`` are asked for.
     """
 
     contacts: dict[str, Expected]
@@ -37,6 +37,11 @@ class Expectation:
     shared: frozenset[str] = frozenset()
     opted_out: frozenset[str] = frozenset()
     other: "Expectation | None" = None
+    newest_names: bool = False
+
+    def one_answer(self) -> "Expectation":
+        """Only one of the right answers: to count where another one is given."""
+        return replace(self, other=None, newest_names=True)
 
     def only(self, addresses: Collection[str]) -> "Expectation":
         """What is left when contacts exist for ``addresses`` alone; the rest waits for its contact."""

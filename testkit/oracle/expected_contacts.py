@@ -1,6 +1,7 @@
 """Buyers, their projections, and the contact of every address (contact rules §3 and §4)."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -9,7 +10,7 @@ from typing import Literal
 from streams.mapping import Mapping
 from testkit.oracle.addresses import addresses, first_used
 from testkit.oracle.credits import effective
-from testkit.oracle.items import items
+from testkit.oracle.items import items, namings
 from testkit.oracle.order_facts import LiveOrder, judged, line_owners
 from testkit.oracle.row_reading import EXACT, Row, Tables, flag, iso, name, reference, rounded, rows, text
 
@@ -22,10 +23,19 @@ _TEXT_LIMIT = 1000
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What one live contact must hold: Dotdigital data field to value, and the consent of the rows."""
+    """What one live contact must hold: Dotdigital data field to value, and the consent of the rows.
+
+    ``bought``: of each variant of its last order the SKU now and all that it had.
+    """
 
     fields: dict[str, Value]
     consent: Consent | None
+    bought: tuple[tuple[str, frozenset[str]], ...] = ()
+
+    def skus_beside(self, actual: object) -> str | None:
+        """The SKUs of the last order with those that ``actual`` has, where the variants had them."""
+        there = actual.split(", ") if isinstance(actual, str) else []
+        return joined(next((sku for sku in there if sku in had), now) for now, had in self.bought)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +68,8 @@ def expected_contacts(tables: Tables, mapping: Mapping) -> dict[str, Expected]:
     """Every address that must have a contact, with what it must hold."""
     live, _, ignored = judged(tables, mapping)
     live = effective(live, line_owners(tables, mapping), ignored)
-    skus = {key: item.sku for key, item in items(tables, mapping).items() if item.sku}
+    called = namings(tables, mapping)
+    skus = {key: (item.sku, called[key].skus) for key, item in items(tables, mapping).items() if item.sku}
     projections: dict[str, list[_Projection]] = defaultdict(list)
     for address, projection in [*_customers(tables, mapping, live), *_emails(tables, mapping, live)]:
         projections[address].append(projection)
@@ -153,7 +164,7 @@ def _consent(people: list[Row], mapping: Mapping) -> Consent | None:
     return "in" if said & mapping.consent.opted_in else None
 
 
-def _contact(ranked: list[_Projection], skus: dict[int, str], mapping: Mapping) -> Expected:
+def _contact(ranked: list[_Projection], skus: dict[int, tuple[str, frozenset[str]]], mapping: Mapping) -> Expected:
     orders = [order for projection in ranked for order in projection.orders]
     given_back = [credit for projection in ranked for credit in projection.credits]
     dated = sorted((order for order in orders if order.at is not None), key=_moment)
@@ -167,6 +178,7 @@ def _contact(ranked: list[_Projection], skus: dict[int, str], mapping: Mapping) 
     refunds = [credit.at for credit in given_back if credit.at is not None]
     exclude = None if newest is None or newest.at is None else newest.at + timedelta(hours=24 * mapping.exclude_days)
     consents = {projection.consent for projection in ranked}
+    bought = tuple(skus[line.variant] for line in newest.lines if line.variant in skus) if newest else ()
 
     f = mapping.contact_fields
     fields: dict[str, Value] = {
@@ -184,14 +196,14 @@ def _contact(ranked: list[_Projection], skus: dict[int, str], mapping: Mapping) 
         f.last_despatch: iso(max(despatches, default=None)),
         f.last_consignment: parcel.consignment if parcel else None,
         f.last_carrier: parcel.carrier if parcel else None,
-        f.last_skus: _bought(newest, skus) if newest else None,
+        f.last_skus: joined(sku for sku, _ in bought),
         f.refund_count: len(given_back),
         f.refund_total: rounded(_total(given_back)),
         f.last_refund: iso(max(refunds, default=None)),
         f.refunded: len(given_back) > 0,
         f.exclude_until: iso(exclude),
     }
-    return Expected(fields, "out" if "out" in consents else "in" if "in" in consents else None)
+    return Expected(fields, "out" if "out" in consents else "in" if "in" in consents else None, bought)
 
 
 def _moment(order: LiveOrder) -> tuple[datetime, int]:
@@ -205,10 +217,10 @@ def _total(orders: list[LiveOrder]) -> Decimal:
     return total
 
 
-def _bought(order: LiveOrder, skus: dict[int, str]) -> str | None:
-    """As many whole SKUs of the order's lines as a data field holds (delivery rules §4)."""
+def joined(skus: Iterable[str]) -> str | None:
+    """As many whole SKUs, each once, as a data field holds (delivery rules §4)."""
     shown = ""
-    for sku in dict.fromkeys(skus[line.variant] for line in order.lines if line.variant in skus):
+    for sku in dict.fromkeys(skus):
         longer = f"{shown}, {sku}" if shown else sku
         if len(longer) > _TEXT_LIMIT:
             break

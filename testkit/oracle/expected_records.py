@@ -3,7 +3,7 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_UP, Decimal
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from streams.mapping import Mapping
 from streams.mapping.delivery import RecordStatus
 from testkit.oracle.credits import ReturnedLine, credited, returned_lines
-from testkit.oracle.items import Item, items
+from testkit.oracle.items import Item, Namings, items, namings
 from testkit.oracle.order_facts import LiveOrder, classified, without_record
 from testkit.oracle.recipients import recipients
 from testkit.oracle.row_reading import EXACT, Tables, instant, iso, meaningful, reference, rounded, rows, text
@@ -21,10 +21,35 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class OrderRecord:
-    """One record as its owner's contact must have it."""
+    """One record as its owner's contact must have it; ``namings``: what the variants on it were called, by their ids."""
 
     owner: str
     content: dict[str, Any]
+    namings: Dict[str, Namings] = field(default_factory=dict)
+
+    def content_beside(self, actual: Dict[str, Any]) -> dict[str, Any]:
+        """The content with the SKUs and names that ``actual`` has, where the variants were called so."""
+        shown = actual.get("products")
+        products = self.content.get("products")
+        if not products or not isinstance(shown, list) or len(shown) != len(products):
+            return self.content
+        return self.content | {
+            "products": [_called(one, theirs, self.namings) for one, theirs in zip(products, shown, strict=True)]
+        }
+
+
+def _called(product: dict[str, Any], actual: Any, namings: Dict[str, Namings]) -> dict[str, Any]:
+    known = namings.get(product["product_id"])
+    if known is None or not isinstance(actual, dict):
+        return product
+    # The line's own name is nobody's former one.
+    own = "name" in product and product["name"] not in known.names
+    found = {}
+    if actual.get("sku") in known.skus:
+        found["sku"] = actual["sku"]
+    if not own and actual.get("name") in known.names:
+        found["name"] = actual["name"]
+    return product | found
 
 
 def order_records(tables: Tables, mapping: Mapping) -> dict[str, list[OrderRecord]]:
@@ -35,6 +60,7 @@ def order_records(tables: Tables, mapping: Mapping) -> dict[str, list[OrderRecor
     live, _ = classified(tables, mapping)
     owners, given_back = recipients(tables, mapping, live), credited(tables, mapping, live)
     returned, sold, back_of = _returns(tables, mapping), items(tables, mapping), returned_lines(live)
+    called = namings(tables, mapping)
     found: dict[str, list[OrderRecord]] = defaultdict(list)
     for order in live:
         if order.kind != "order" or order.number is None or order.id not in owners or without_record(order, mapping):
@@ -48,7 +74,8 @@ def order_records(tables: Tables, mapping: Mapping) -> dict[str, list[OrderRecor
             "first_load": None if wanted.loaded_before is None or order.at is None else order.at < wanted.loaded_before,
         }
         content = {name: value for name, value in content.items() if value is not None}
-        found[_key(order.number)].append(OrderRecord(owners[order.id], content))
+        mine = {str(line.variant): called[line.variant] for line in order.lines if line.variant in called}
+        found[_key(order.number)].append(OrderRecord(owners[order.id], content, mine))
     return dict(found)
 
 

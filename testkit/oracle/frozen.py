@@ -25,6 +25,9 @@ DELETED = " (deleted)"
 """Stands behind a table's name where rows are kept as documents that name them still have them: deleted lines of which credit
 notes give back, and variants that are deleted or lost SKU or name."""
 
+FORMER = " (former)"
+"""Stands behind a table's name where every version that a row had is kept: variants, whose names orders keep."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Part:
@@ -90,10 +93,11 @@ def _put_back_headers(found: dict[str, dict[str, Row]], history: History, mappin
         kind, status = mapping.order.types.kind(reference(row[names.type])), reference(row[names.status])
         if kind == "ignore" or excluded_order(row, mapping) or _is_history(row, mapping):
             return True
+        dated = meaningful(instant(row[names.at], mapping.source.zone), mapping) is not None
         known = status is not None and str(status) in statuses and _status_known(statuses[str(status)], mapping)
         customer = reference(row[names.customer])
         named = customer is not None and not (customer in mapping.house_accounts and int(key) in anybodys)
-        return kind is not None and known and named
+        return kind is not None and known and named and dated
 
     rows = found.get(names.table, {})
     for key in list(rows):
@@ -187,6 +191,12 @@ def _put_back_goods(found: dict[str, dict[str, Row]], history: History, names: P
     """
     variant, price, product = names.variant, names.price, names.product
     _put_back(found, history, product.table, lambda _: True)
+    found[variant.table + FORMER] = {
+        f"{key} {place}": row
+        for key, versions in history.get(variant.table, {}).items()
+        for place, row in enumerate(versions)
+        if row is not None
+    }
     products = found.get(product.table, {})
     here = found.setdefault(variant.table, {})
     named = found.setdefault(variant.table + DELETED, {})

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from streams.mapping import Mapping
 from streams.mapping.tables import Products
-from testkit.oracle.frozen import DELETED, History, thawed
+from testkit.oracle.frozen import DELETED, FORMER, History, thawed
 from testkit.oracle.row_reading import EXACT, Row, Tables, flag, money, name, reference, rounded, rows, text
 
 
@@ -23,6 +23,30 @@ class Item:
     sold: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Namings:
+    """What a variant was ever called. An order shows what it was called when the order came, which no row says."""
+
+    skus: frozenset[str]
+    names: frozenset[str]
+
+
+def namings(tables: Tables, mapping: Mapping) -> dict[int, Namings]:
+    """Every SKU and name that a variant has or had, by its id."""
+    if mapping.products is None:
+        return {}
+    names = mapping.products.variant
+    found: dict[int, list[Item]] = defaultdict(list)
+    for key, item in items(tables, mapping).items():
+        found[key].append(item)
+    for row in tables.get(names.table + FORMER, {}).values():
+        found[int(row[names.key])].append(_item(row, mapping.products))
+    return {
+        key: Namings(frozenset(one.sku for one in known if one.sku), frozenset(one.name for one in known if one.name))
+        for key, known in found.items()
+    }
+
+
 def items(tables: Tables, mapping: Mapping) -> dict[int, Item]:
     """Every variant by id as orders have it, deleted ones included; none where no products are mapped."""
     if mapping.products is None:
@@ -33,16 +57,18 @@ def items(tables: Tables, mapping: Mapping) -> dict[int, Item]:
 
 def _items(tables: Tables, products: Products, table: str) -> dict[int, Item]:
     names = products.variant
-    return {
-        int(row[names.key]): Item(
-            id=int(row[names.key]),
-            product=reference(row[names.product]),
-            sku=text(row[names.code]),
-            name=name(row[names.name]),
-            sold=names.sold is None or row[names.sold] is None or flag(row[names.sold]),
-        )
-        for row in rows(tables, table, names.key)
-    }
+    return {int(row[names.key]): _item(row, products) for row in rows(tables, table, names.key)}
+
+
+def _item(row: Row, products: Products) -> Item:
+    names = products.variant
+    return Item(
+        id=int(row[names.key]),
+        product=reference(row[names.product]),
+        sku=text(row[names.code]),
+        name=name(row[names.name]),
+        sold=names.sold is None or row[names.sold] is None or flag(row[names.sold]),
+    )
 
 
 def catalogue_records(tables: Tables, mapping: Mapping) -> dict[str, dict[str, Any]]:

@@ -80,8 +80,12 @@ Step = list[tuple[str, Change]]
 class Pipeline:
     """Three stages, their state, and the topics between them."""
 
-    def __init__(self, mapping: Mapping = MAPPING) -> None:
+    def __init__(self, mapping: Mapping = MAPPING, kept: dict[bytes, bytes] | None = None) -> None:
+        """``kept``: what topic ``frozen-orders`` holds when the work begins."""
         self._mapping = mapping
+        self.kept = dict(kept or {})
+        self.in_force = True
+        self.captured: dict[tuple[str, ChangeKind, str, object], tuple[str, Change]] = {}
         self.state = {topic: Rows() for topic in STAGES}
         self.queues: dict[str, deque[Record]] = {topic: deque() for topic in STAGES}
         self.desired: dict[str, tuple[bytes, DesiredContact]] = {}
@@ -95,12 +99,14 @@ class Pipeline:
         self.clock = ManualClock()
         self.epoch = 0
         self.restart()
+        for key, value in self.kept.items():
+            self.queues[TOPICS.orders].append(Record(TOPICS.frozen_orders, 0, key, value))
 
     def restart(self) -> None:
         """New handlers, which know only what the state tells, of a worker that is in charge from now on."""
         metrics = self.metrics = Metrics()
         self.epoch += 1
-        self.orders = OrdersHandler(self._mapping, TOPICS, metrics, DIGEST)
+        self.orders = OrdersHandler(self._mapping, TOPICS, metrics, DIGEST, lambda: self.in_force)
         self.buyers = BuyersHandler(TOPICS, metrics, DIGEST)
         self.contacts = ContactsHandler(self._mapping, TOPICS, metrics, DIGEST)
         self.handlers: dict[str, Handler] = dict(zip(STAGES, (self.orders, self.buyers, self.contacts), strict=True))
@@ -111,7 +117,18 @@ class Pipeline:
         for step in steps:
             for topic, change in step:
                 self.queues[topic].append(Record(topic, 0, None, pack([change])))
+                place = topic, change.kind, change.key, change.pk
+                if place not in self.captured or self.captured[place][1].position <= change.position:
+                    self.captured[place] = topic, change
         return self
+
+    def newest(self) -> list[Step]:
+        """What compaction has left of the rows that were fed: the newest version of each, and nothing of deleted ones."""
+        return [[found] for found in self.captured.values() if found[1].row is not None]
+
+    def rebuilt(self) -> "Pipeline":
+        """A new state, made of the newest rows and of what topic ``frozen-orders`` holds."""
+        return Pipeline(self._mapping, self.kept).pump(*self.newest())
 
     def pump(self, *steps: Step) -> "Pipeline":
         """Feed, then work until every topic is quiet."""
@@ -154,8 +171,20 @@ class Pipeline:
         if crash in {None, "after outputs", "before acknowledgement"}:
             headers = writer_headers(cast(Changelog, SimpleNamespace(topic=topic, partition=0, epoch=self.epoch)))
             for (target, _), records in unit.outputs():
-                self._append(target, [value for _, value in records if value is not None], headers)
+                if target == TOPICS.frozen_orders:
+                    self._keep(records, headers)
+                else:
+                    self._append(target, [value for _, value in records if value is not None], headers)
         return batch
+
+    def _keep(self, records: Sequence[tuple[bytes | None, bytes | None]], headers: Headers) -> None:
+        for key, value in records:
+            assert key is not None
+            if value is None:
+                self.kept.pop(key, None)
+            else:
+                self.kept[key] = value
+            self.queues[TOPICS.orders].append(Record(TOPICS.frozen_orders, 0, key, value, headers))
 
     def _append(self, topic: str, values: Sequence[bytes], headers: Headers) -> None:
         if topic == TOPICS.audit:

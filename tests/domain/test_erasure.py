@@ -199,7 +199,7 @@ def test_rows_that_never_named_anybody_erased_stay_as_they_are() -> None:
             OrderRow,
             erasure._ORDER_FIELDS,
             {"header", "totals", "lines", "despatches", "line_replies", "held", "version", "owners", "credited", "credits"}
-            | {"returns", "erased", "follow_up_delivered", "too_large", "unplaced"},
+            | {"returns", "erased", "follow_up_delivered", "too_large", "unplaced", "bought", "kept"},
         ),
     ],
 )

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from streams.capture import rows
 from streams.domain import order_record, orders
 from streams.domain.credits import shares
-from streams.domain.orders import Held, Live, OrderRow, Statuses
+from streams.domain.order_head import Statuses
+from streams.domain.orders import Held, Live, OrderRow
 from streams.domain.versioned import Versioned, version_bytes
 from streams.mapping import Mapping, load_mapping
 from streams.mapping.delivery import OrderRecords

@@ -9,7 +9,7 @@ from testkit.oracle import Expectation, compare, expectation
 from testkit.oracle.frozen import History
 
 from .made_account import account_of
-from .made_rows import HOUSE, Row, contact, customer, detail, header, order, site, tables, total
+from .made_rows import HOUSE, Row, contact, customer, detail, header, line, order, site, tables, total, variant
 
 NOW = datetime(2026, 1, 20, tzinfo=UTC)
 ANN = "ann@example.com"
@@ -61,3 +61,41 @@ def test_a_house_order_of_nobody_knows_whom_stays_with_its_account_and_one_that_
     rows = [header(5, HOUSE), detail(5, 5, ohd_delivery_email=email), total(5, 5, "10.0000")]
     expected = wanted(rows, history={"order_header": {"5": [header(5, 10)]}})
     assert expected.contacts[ANN].fields["OW_ORDER_COUNT"] == count
+
+
+RENAMED = {"variant_detail": {"7": [variant(7, "SHIRT-S", vad_description="Small shirt"), variant(7, "SHIRT-M")]}}
+
+
+def renamed() -> Expectation:
+    return wanted(order(5, 10), line(51, 5, oli_vad_id=7), variant(7, "SHIRT-L"), history=RENAMED)
+
+
+@pytest.mark.parametrize("sku", ["SHIRT-S", "SHIRT-M", "SHIRT-L"])
+def test_an_order_shows_what_a_variant_was_ever_called_and_another_name_than_the_newest_is_counted(sku: str) -> None:
+    expected = renamed()
+    (record,) = expected.orders["SO-5"]
+    (product,) = record.content["products"]
+    content = record.content | {"products": [product | {"sku": sku}]}
+    fields = expected.contacts[ANN].fields | {"OW_LAST_SKUS": sku}
+    shown = replace(
+        expected,
+        orders={"SO-5": [replace(record, content=content)]},
+        contacts={ANN: replace(expected.contacts[ANN], fields=fields)},
+    )
+    assert compare(expected, account_of(shown, SITE), SITE) == []
+    others = compare(expected.one_answer(), account_of(shown, SITE), SITE)
+    assert [one.field for one in others] == ([] if sku == "SHIRT-L" else ["OW_LAST_SKUS", "products[0].sku"])
+
+
+def test_what_it_was_never_called_is_a_difference() -> None:
+    expected = renamed()
+    (record,) = expected.orders["SO-5"]
+    (product,) = record.content["products"]
+    wrong = record.content | {"products": [product | {"sku": "TROUSERS"}]}
+    found = compare(expected, account_of(replace(expected, orders={"SO-5": [replace(record, content=wrong)]}), SITE), SITE)
+    assert [(one.field, one.expected) for one in found] == [("products[0].sku", "SHIRT-L")]
+
+
+def test_a_date_that_means_nothing_leaves_the_header_before() -> None:
+    expected = wanted(order(5, 10, oh_datetime="1899-12-30T00:00:00Z"), history={"order_header": {"5": [header(5, 10)]}})
+    assert expected.orders["SO-5"][0].content["purchase_date"] == "2026-01-06T12:00:00Z"

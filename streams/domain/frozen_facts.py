@@ -1,0 +1,91 @@
+"""Which facts of an order its rows cannot say any more (``docs/contact-rules.md``, Frozen orders).
+
+A state keeps the last workable versions of an order's rows, but a rebuild reads only the newest ones. So what those cannot say
+is kept apart, from the moment when they cannot: orders whose rows say everything cost nothing.
+"""
+
+from collections.abc import Callable
+from collections.abc import Mapping as ReadOnly
+from decimal import Decimal
+from hashlib import blake2b
+from typing import TypeAlias
+
+from streams.domain.last_workable import KeptFacts
+from streams.domain.orders import Live, OrderRow
+from streams.messages.changes import VariantInfo
+from streams.messages.frozen_orders import NOTHING, BoughtItem, FrozenHeader, FrozenOrder, write_frozen
+
+StandIns: TypeAlias = Callable[[], tuple[FrozenHeader | None, Decimal | None, int | None]]
+"""Header, net and currency with which a frozen order counts."""
+
+
+def bought(row: OrderRow, variant: int, named: VariantInfo | None) -> VariantInfo | None:
+    """What the order shows of a variant: what was kept of it; otherwise what it was ``named``."""
+    kept = row.kept_facts.items.get(variant)
+    if kept is None:
+        return named
+    known = named or VariantInfo(kept.product, None, None)
+    return VariantInfo(known.product, kept.sku or known.sku, kept.name or known.name)
+
+
+def unsayable(row: OrderRow, live: Live, stood_in: StandIns, items: ReadOnly[int, VariantInfo]) -> FrozenOrder:
+    """What a live order shows that its rows, as they are now, do not say.
+
+    Args:
+        row: everything known about the order.
+        live: what it is worth.
+        stood_in: looks up what stands in for its rows, if it is frozen.
+        items: what it shows of variants whose newest rows do not say it.
+    """
+    # Also of lines that are not here: they may still come, while a state is rebuilt or when the ERP writes the order anew.
+    found = {variant: BoughtItem(item.sku, item.name, item.product) for variant, item in items.items()} | row.kept_facts.items
+    found = dict(sorted(found.items()))
+    owners = {line: order for line, order in sorted(row.owners.items()) if live.fact.credit and not _is_there(row, line)}
+    if live.frozen is None or row.held is None:
+        return FrozenOrder(items=found, owners=owners) if found or owners else NOTHING
+    header, net, currency = stood_in()
+    return FrozenOrder(since=row.held.since, header=header, net=net, currency=currency, items=found, owners=owners)
+
+
+def _is_there(row: OrderRow, line: int) -> bool:
+    reply = row.line_replies.get(line)
+    return reply is not None and reply.row is True
+
+
+def settle(row: OrderRow, found: FrozenOrder) -> None:
+    """Write what the order's rows cannot say into ``row``."""
+    if found != row.kept_facts:
+        row.kept = KeptFacts(found, row.kept.published if row.kept is not None else b"", own=True)
+
+
+def receive(row: OrderRow, facts: FrozenOrder) -> bool:
+    """Write into ``row`` what the topic says; whether the order must be worked out with it.
+
+    What this state has worked out itself stays: it is newer than what another one said, or what this one said before.
+    """
+    published = digest_of(facts)
+    for line, order in facts.owners.items():
+        row.owners.setdefault(line, order)
+    if row.kept is not None and row.kept.own:
+        row.kept = KeptFacts(row.kept.facts, published, own=True)
+        _forget_nothing(row)
+        return is_unpublished(row)
+    changed = facts != row.kept_facts
+    row.kept = KeptFacts(facts, published, own=False)
+    _forget_nothing(row)
+    return changed
+
+
+def is_unpublished(row: OrderRow) -> bool:
+    """Whether the topic says something else of the order than this state."""
+    return row.kept is not None and digest_of(row.kept.facts) != row.kept.published
+
+
+def _forget_nothing(row: OrderRow) -> None:
+    if row.kept is not None and row.kept.facts == NOTHING and not row.kept.published:
+        row.kept = None
+
+
+def digest_of(facts: FrozenOrder) -> bytes:
+    """Identifies what is said; empty for nothing."""
+    return b"" if facts == NOTHING else blake2b(write_frozen(facts), digest_size=8).digest()
