@@ -218,7 +218,7 @@ class TestBought:
             ("HAT", "Hat with a feather"),
         ]
 
-    def test_of_many_names_the_oldest_are_told_apart_and_the_row_stays_bounded(self) -> None:
+    def test_of_many_names_the_oldest_are_kept_and_the_row_stays_bounded(self) -> None:
         pipeline = Pipeline().pump(*SHOP)
         for at in range(10, 90):
             pipeline.pump(item(5, f"S{at}", None, at=at))
