@@ -9,10 +9,11 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from streams.capture import rows
-from streams.messages.changes import ChangeKind, EraseAddress
+from streams.messages.changes import EVERYWHERE, ChangeKind, EraseAddress
 from tests.agents import test_products as goods
 from tests.agents.pipeline import (
     ANN,
@@ -45,8 +46,7 @@ Broken = Callable[[int], dict[str, Step]]
 
 
 def head(**changes: Any) -> rows.Header:
-    usual = {"number": "SO10", "at": AT, "customer": 1, "type": 1, "status": 1}
-    return rows.Header(**(usual | changes))
+    return msgspec.structs.replace(rows.Header("SO10", AT, 1, 1, 1), **changes)
 
 
 def of_10(kind: ChangeKind, row: object, at: int, pk: int = 10) -> Step:
@@ -192,7 +192,7 @@ class TestOrdersAndContacts:
 
 
 def spoilt(kind: ChangeKind, row: object, at: int = SPOILT) -> goods.Step:
-    key = goods.EVERYWHERE if kind in (ChangeKind.PRODUCT, ChangeKind.CATEGORY) else goods.RED
+    key = EVERYWHERE if kind in (ChangeKind.PRODUCT, ChangeKind.CATEGORY) else goods.RED
     pk = {ChangeKind.PRODUCT: 90, ChangeKind.CATEGORY: 7, ChangeKind.VARIANT: goods.RED}.get(kind, 1)
     return [goods.change(kind, key, pk, row, at)]
 

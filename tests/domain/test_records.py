@@ -75,6 +75,13 @@ def test_numbers_that_a_key_cannot_hold_stay_apart() -> None:
     assert len(set(keys)) == 5 and all(order_record.former_key(key) == key for key in keys)
 
 
+@given(st.lists(st.text(st.sampled_from("aA1-_/ .\u2013\uff11\u00e9#"), min_size=1, max_size=6), min_size=2, unique=True))
+def test_no_two_numbers_have_one_key(numbers: list[str]) -> None:
+    keys = [order_record.key(number) for number in numbers]
+    assert len(set(keys)) == len(keys)
+    assert all(set(key) <= {*"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"} for key in keys)
+
+
 def test_what_is_none_is_left_out() -> None:
     assert shown(OrderRow()) == {
         "id": "SO1",
