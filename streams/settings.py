@@ -177,6 +177,11 @@ class Settings(BaseSettings):
         description="Consent: how long the first load takes at most, if the connector does not notify of its end; until then "
         "no contact is created of which Orderwise has said neither in nor out",
     )
+    consent_correct_creation: bool = Field(
+        False,
+        description="Consent: subscribe a contact that was created unsubscribed when Orderwise says in later, and nothing "
+        "shows that the person refused",
+    )
     import_least: int = Field(20, ge=1, le=10_000, description="Imports: least items; fewer are sent by single calls")
     import_most: int = Field(10_000, ge=1, le=100_000, description="Imports: most items in one")
     import_poll: float = Field(5.0, gt=0, le=600, description="Imports: seconds between two polls")

@@ -181,9 +181,9 @@ class Readback:
             await self._list(reading)
         if reading.since is not None:
             async for removals in self._listings.unsubscribed_since(reading.since):
-                await self._publish("unsubscribed", [_removed(removal) for removal in removals])
+                await self._publish("unsubscribed", [_removed(removal) for removal in removals], removed=True)
             async for removals in self._listings.suppressed_since(reading.since):
-                await self._publish("suppressed", [_removed(removal) for removal in removals])
+                await self._publish("suppressed", [_removed(removal) for removal in removals], removed=True)
         mark = ReadbackWatermarkChange(
             EVERYWHERE,
             0,
@@ -205,11 +205,11 @@ class Readback:
             raise
         reading.listed = True
 
-    async def _publish(self, listing: str, contacts: Sequence[Contact]) -> None:
+    async def _publish(self, listing: str, contacts: Sequence[Contact], *, removed: bool = False) -> None:
         caused_at, places = self._clock.now_ms(), defaultdict[int, list[DesiredChange]](list)
         for contact in contacts:
             if contact.email:
-                places[partition_of(contact.email, self._topic.partitions)].append(_found(contact, caused_at))
+                places[partition_of(contact.email, self._topic.partitions)].append(_found(contact, caused_at, removed=removed))
         await self._send(places)
         self._metrics.readback_contacts.labels(listing).inc(sum(map(len, places.values())))
 
@@ -240,9 +240,9 @@ def _removed(removal: Removal) -> Contact:
     return Contact(removal.contact_id, removal.reason, removal.email, removal.at)
 
 
-def _found(contact: Contact, caused_at: int) -> ContactObservedChange:
+def _found(contact: Contact, caused_at: int, *, removed: bool) -> ContactObservedChange:
     lane = Lane.URGENT if refused(contact.email_status) else Lane.BULK
-    found = ContactObserved(contact.contact_id, contact.email_status)
+    found = ContactObserved(contact.contact_id, contact.email_status, removed)
     return ContactObservedChange(contact.email, contact.contact_id, _position(contact.updated), lane, caused_at, found)
 
 

@@ -73,8 +73,10 @@ class Dispatch:
         self._topics = Topics.of(settings.app_id, settings.generation)
         self._hash_key = settings.hash_key.get_secret_value().encode()
         policy = SitePolicy.of(mapping, Digester(*settings.erasure_keys), self._hash_key)
-        wait = settings.consent_wait if mapping.consent.mode == "column" else 0
-        self._policy = replace(policy, consent_wait_ms=int(wait * 1000))
+        if mapping.consent.mode == "column":
+            wait, corrects = int(settings.consent_wait * 1000), settings.consent_correct_creation
+            policy = replace(policy, consent_wait_ms=wait, corrects=corrects)
+        self._policy = policy
         self._reachability = Reachability(settings.dotdigital_url, clock, metrics)
         self._gauges: list[Callable[[], None]] = []
         self.queue = DeliveryQueue(clock)
@@ -208,6 +210,7 @@ class Dispatch:
         for lane, at in self.queue.oldest_causes():
             self._metrics.oldest_undelivered.labels(lane.name.lower()).set(age_seconds(at, now) or 0.0)
         self._metrics.creations_waiting.set(self.queue.undecided())
+        self._metrics.corrections_stopped.set(self.outbox.corrections_stopped())
         self._metrics.canary_age.clear()
         for partition, seconds in self.outbox.canaries.ages(now):
             self._metrics.canary_age.labels(partition).set(seconds)

@@ -3,16 +3,20 @@
 The row and what is desired of it are in :mod:`streams.domain.contact_state`.
 """
 
+from msgspec.structs import replace
+
 from streams.domain import consent
 from streams.domain.consent import SUBSCRIBED
 from streams.domain.contact_state import (
     ContactDeliveryState,
     note_deed,
+    note_seen,
     observe_status,
     rehash,
     set_contact_id,
     state_opt_out,
 )
+from streams.domain.correction import Step
 from streams.domain.creation import NOT_OURS, Creation
 from streams.domain.versioned import version_bytes
 from streams.dotdigital.codes import DELETED_IN_DOTDIGITAL
@@ -26,8 +30,11 @@ from streams.messages.deliveries import (
     ContactMissing,
     ContactOptedOut,
     ContactUpdated,
+    CorrectionAttempted,
+    CorrectionEnded,
     CreatedAs,
     CreationAttempted,
+    CreationCorrected,
     CreationWithdrawn,
     ListLeft,
     ObservedContact,
@@ -44,12 +51,14 @@ def apply_result(row: ContactDeliveryState, event: TaskEvent) -> None:
         TypeError: a row does not outlive that outcome (an erasure), or a contact does not have it.
     """
     match event:
-        case CreationAttempted() | CreationWithdrawn() | OptOutSent() | ContactLooked():
+        case CreationAttempted() | CreationWithdrawn() | OptOutSent() | ContactLooked() | CorrectionAttempted():
             _apply_checkpoint(row, event)
         case ContactCreated() | ContactUpdated():
             _apply_upsert(row, event)
         case ContactOptedOut():
             _opt_out_by_words(row, event)
+        case CreationCorrected() | CorrectionEnded():
+            _apply_correction(row, event)
         case ContactCleared() | ContactDeleted() | ContactAbsent():
             _apply_removal(row, event)
         case ContactMissing():
@@ -102,6 +111,8 @@ def _apply_checkpoint(row: ContactDeliveryState, event: Checkpoint) -> None:
             _observe_call(row, event.observed, event.created_as)
             if event.departures == row.departures:
                 row.owed_to = ()
+        case CorrectionAttempted():
+            row.correction = replace(row.correction, step=Step.ATTEMPTED)
 
 
 def _apply_upsert(row: ContactDeliveryState, event: ContactCreated | ContactUpdated) -> None:
@@ -147,8 +158,19 @@ def _apply_removal(row: ContactDeliveryState, event: ContactCleared | ContactDel
 
 def _observe_call(row: ContactDeliveryState, observed: ObservedContact | None, created_as: CreatedAs | None) -> None:
     if observed is not None:
+        note_seen(row, observed.updated)
         note_deed(row, observed.status)
         observe_status(row, observed.status, version_bytes(observed.updated * 1_000_000), created_as)
+
+
+def _apply_correction(row: ContactDeliveryState, event: CreationCorrected | CorrectionEnded) -> None:
+    if isinstance(event, CorrectionEnded):
+        row.correction = replace(row.correction, step=Step.NONE if event.again else Step.ENDED)
+        return
+    # From now on the contact is as if we had created it so: what others do to it is told from that.
+    row.creation = Creation.confirmed(SUBSCRIBED)
+    row.correction = replace(row.correction, step=Step.NONE)
+    _observe_call(row, event.observed, SUBSCRIBED)
 
 
 def _opt_out_by_words(row: ContactDeliveryState, event: ContactOptedOut) -> None:

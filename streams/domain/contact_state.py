@@ -3,9 +3,11 @@
 from hashlib import blake2b
 
 import msgspec
+from msgspec.structs import replace
 
 from streams.domain import consent
-from streams.domain.consent import UNSUBSCRIBED, Consent, folded_status
+from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED, Consent, folded_status
+from streams.domain.correction import Correction, Step
 from streams.domain.creation import NOT_OURS, Creation
 from streams.domain.own_deeds import is_foreign_status, is_sign_up
 from streams.dotdigital.codes import DELETED_IN_DOTDIGITAL
@@ -45,6 +47,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
       of an opt-out that a change of it has brought, and that waits for the brake; ``out_number`` is its number there.
     * ``unread``: as in :class:`DesiredContact`.
     * ``withdrawn``: fields and despatch of a contact that is to be removed, until it is, in case the removal is taken back.
+    * ``correction``: of the status with which we created it.
     * ``events``: offsets of its newest delivery events, for people who ask; nothing is decided by them.
     """
 
@@ -87,6 +90,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     unread: bool = False
     attempted_at: int = 0
     events: tuple[int, ...] = ()
+    correction: Correction = Correction()
 
     @property
     def known(self) -> bool:
@@ -270,9 +274,15 @@ def carry_consent(row: ContactDeliveryState, position: bytes) -> None:
 
 def observe(row: ContactDeliveryState, found: ContactObserved, position: bytes) -> bool:
     """Write what a reading of Dotdigital says into the row; False when it is older than what was read before."""
+    if found.removed:
+        # A date that counts although newer content of the contact was read.
+        removed = max(row.correction.removed_at, _seconds(position))
+        row.correction = replace(row.correction, removed_at=removed)
     if position < row.observed_at:
         return False
     row.observed_at = position
+    if not found.removed:
+        note_seen(row, _seconds(position))
     if found.contact:
         # A suppression may be listed by its address alone, and says nothing of whose contact it was.
         set_contact_id(row, found.contact)
@@ -280,6 +290,15 @@ def observe(row: ContactDeliveryState, found: ContactObserved, position: bytes) 
         row.creation = row.creation.seen(found.status)
     observe_status(row, found.status, position, row.creation.ours)
     return True
+
+
+def _seconds(position: bytes) -> int:
+    return int.from_bytes(position, "big") // 1_000_000
+
+
+def note_seen(row: ContactDeliveryState, updated: int) -> None:
+    """A reading or a response shows the contact as it was at ``updated`` (UTC epoch seconds)."""
+    row.correction = replace(row.correction, seen=max(row.correction.seen, updated))
 
 
 def set_contact_id(row: ContactDeliveryState, contact: int | None) -> None:
@@ -292,12 +311,16 @@ def set_contact_id(row: ContactDeliveryState, contact: int | None) -> None:
         row.listed = row.join_unconfirmed = row.touched = row.unsubscribed_by_us = False
         row.list_refused_at = None
         row.creation = NOT_OURS
+        row.correction = Correction()
     row.contact = contact
 
 
 def note_deed(row: ContactDeliveryState, status: str) -> None:
     """Before the status is taken as the contact's: whoever signs up and leaves again must not look like our own creation."""
     created_as = row.creation.created_as
+    if row.correction.step is Step.ATTEMPTED and folded_status(status) == SUBSCRIBED:
+        # Our own correction, if nobody knows otherwise: its event may be read later.
+        return
     row.unsubscribed_by_us = row.unsubscribed_by_us and folded_status(status) == UNSUBSCRIBED
     if row.creation.ours is None:
         # Of a contact that others created a sign-up matters: the person may have typed what fields hold that are kept.

@@ -45,7 +45,8 @@ class Contact:
     """A contact as Dotdigital returned it.
 
     ``email_status`` is the status of its e-mail channel. It and ``email`` are lower-cased, because responses and requests use
-    different cases. ``updated`` is UTC epoch seconds, 0 if unknown. Only :meth:`ContactCalls.find` shows the ``profile``.
+    different cases. ``updated`` and ``created`` are UTC epoch seconds, 0 if unknown. Only
+    :meth:`ContactCalls.find` shows the ``profile``.
     """
 
     contact_id: int
@@ -53,6 +54,7 @@ class Contact:
     email: str = ""
     updated: int = 0
     profile: Profile = Profile()
+    created: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class ContactForm(ApiModel):
 
     contact_id: int
     status: str | None = None
+    created: str | None = None
     updated: str | None = None
     identifiers: Identifiers | None = None
     channel_properties: _Channels | None = None
@@ -85,7 +88,7 @@ class ContactForm(ApiModel):
         channel = self.channel_properties.email if self.channel_properties else None
         status = (channel.status if channel else None) or self.status or ""
         email = address(self.identifiers.email if self.identifiers else None)
-        return Contact(self.contact_id, status.lower(), email, seconds(self.updated))
+        return Contact(self.contact_id, status.lower(), email, seconds(self.updated), created=seconds(self.created))
 
 
 class _Member(ApiModel):

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import orjson
 
@@ -10,6 +11,9 @@ from streams.dotdigital.paging import MOST_V2, skipping
 from streams.dotdigital.responses import ApiModel, address, read, seconds, stamp
 from streams.dotdigital.tiers import Operation
 from streams.dotdigital.transport import ApiGroup
+
+RESUBSCRIBED: Final = "ContactAdded"
+"""The contact is subscribed now. Other words: it was challenged, or it is suppressed and stays so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,10 @@ class _Removal(ApiModel):
         return Removal(person.id or 0, address(person.email), (self.reason or "").lower(), seconds(self.date_removed))
 
 
+class _Resubscribed(ApiModel):
+    status: str | None = None
+
+
 class _Suppressed(ApiModel):
     not_found: list[_SuppressedContact] | None = None
 
@@ -54,6 +62,16 @@ class SuppressionCalls(ApiGroup):
         except MissingError:
             return False
         return True
+
+    async def resubscribe_without_challenge(self, email: str) -> str:
+        """Subscribe a contact that is unsubscribed, without asking the person; Dotdigital's word for what came of it.
+
+        Raises:
+            DataError: there is no such contact, or it cannot be subscribed.
+        """
+        body = orjson.dumps({"unsubscribedContact": {"email": email}})
+        response = await self._call(Operation.RESUBSCRIBE, "POST", "/v2/contacts/resubscribe-with-no-challenge", body)
+        return read(response, Operation.RESUBSCRIBE, _Resubscribed).status or ""
 
     async def suppress(self, emails: Sequence[str]) -> frozenset[str]:
         """Suppress contacts; returns the addresses that are not in the account, lower-cased."""

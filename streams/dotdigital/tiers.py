@@ -71,6 +71,7 @@ class Operation(StrEnum):
     IMPORT_EVENTS = "import-events", Tier.LOW
 
     UNSUBSCRIBE = "unsubscribe", Tier.HIGH
+    RESUBSCRIBE = "resubscribe", Tier.HIGH
     SUPPRESS = "suppress", Tier.LOW
     UNSUBSCRIBED_SINCE = "unsubscribed-since", Tier.MEDIUM
     SUPPRESSED_SINCE = "suppressed-since", Tier.MEDIUM

@@ -69,6 +69,7 @@ class ChangeKind(IntEnum):
     REMOVAL_DECISION = 54
     CANARY = 60
     BARRIER = 61
+    CORRECTIONS_STOPPED = 62
     GENERATION_ORDER = 70
     GENERATION_SLICE = 71
     HELD_ORDER = 72
@@ -314,10 +315,14 @@ class DesiredFollowUp(Message, frozen=True, tag=33):
 
 
 class ContactObserved(Message, frozen=True, tag=34):
-    """What a reading of Dotdigital says of a contact: its id, the status of its e-mail channel (lower case)."""
+    """What a reading of Dotdigital says of a contact: its id, the status of its e-mail channel (lower case).
+
+    ``removed``: it is from the list of those who unsubscribed or were suppressed, and dated so.
+    """
 
     contact: int
     status: str
+    removed: bool = False
 
 
 class ReadbackWatermark(Message, frozen=True, tag=36):

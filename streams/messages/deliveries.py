@@ -106,6 +106,24 @@ class ContactLooked(_TaskEvent, kw_only=True, frozen=True, tag="looked"):
     departures: int = 0
 
 
+class CorrectionAttempted(_TaskEvent, kw_only=True, frozen=True, tag="correction-attempted"):
+    """Written before a call that subscribes a contact which we created unsubscribed: it is sent once."""
+
+
+class CreationCorrected(_TaskEvent, kw_only=True, frozen=True, tag="corrected"):
+    """A contact that we created unsubscribed is subscribed, as Orderwise said later; ``observed``: read back."""
+
+    observed: ObservedContact
+
+
+class CorrectionEnded(_TaskEvent, kw_only=True, frozen=True, tag="correction-ended"):
+    """The status was not corrected, for ``code``. ``again``: a later reading may allow it; ``stops``: none is made any more."""
+
+    code: str
+    again: bool = False
+    stops: bool = False
+
+
 class ContactCreated(_TaskEvent, kw_only=True, frozen=True, tag="created"):
     """We created the contact. ``observed`` is None where it would only show what we sent ourselves."""
 
@@ -227,6 +245,8 @@ ContactDelivered: TypeAlias = (
     ContactCreated
     | ContactUpdated
     | ContactOptedOut
+    | CreationCorrected
+    | CorrectionEnded
     | ContactCleared
     | ContactDeleted
     | ContactAbsent
@@ -234,7 +254,7 @@ ContactDelivered: TypeAlias = (
     | ContactMissing
 )
 """How the delivery of a contact can end."""
-Checkpoint: TypeAlias = CreationAttempted | CreationWithdrawn | OptOutSent | ContactLooked
+Checkpoint: TypeAlias = CreationAttempted | CreationWithdrawn | OptOutSent | ContactLooked | CorrectionAttempted
 """What must be durable although the delivery has not ended."""
 RecordDelivered: TypeAlias = RecordStored | RecordRemoved
 FollowUpDone: TypeAlias = FollowUpAccepted | FollowUpDelivered

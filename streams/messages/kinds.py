@@ -37,6 +37,7 @@ from streams.messages.changes import (
     Sweep,
     VariantInfo,
 )
+from streams.messages.consent_kinds import CorrectionsStoppedChange
 
 # Captured rows, by ingest. ``pk`` is the row's primary key and ``position`` that of the row version; None is a deleted row, or
 # one that has left this key for another.
@@ -384,6 +385,7 @@ DesiredChange: TypeAlias = (
     | generation_kinds.GenerationSliceChange
     | generation_kinds.HeldOrderChange
     | BarrierChange
+    | CorrectionsStoppedChange
 )
 
 CHANGES: Final[dict[ChangeKind, type[Change]]] = {

@@ -159,6 +159,7 @@ OWN_TOPICS: Final = (
             ChangeKind.UNPARK: (Participant.OPERATOR,),
             ChangeKind.ERASURE: (Participant.CONTACTS,),
             ChangeKind.CANARY: (Participant.CONTACTS,),
+            ChangeKind.CORRECTIONS_STOPPED: (Participant.OUTBOX,),
             ChangeKind.REMOVAL_TALLY: (Participant.OUTBOX,),
             ChangeKind.REMOVAL_QUERY: (Participant.OUTBOX,),
             ChangeKind.REMOVAL_TICK: (Participant.BRAKE_CLOCK,),

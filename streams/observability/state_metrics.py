@@ -56,7 +56,20 @@ class SetAsideMetrics:
         name="owdd_consent_conflicts_total",
         unit="contacts",
         meaning="Contacts of which Orderwise began to say in, though they are unsubscribed in Dotdigital or were created so.",
-        action="Nothing is changed. Rising after the first load: ask those people, a later 'in' never subscribes.",
+        action="Nothing is changed; a person decides.",
+    )
+    consent_corrections = CounterOf(
+        name="owdd_consent_corrections_total",
+        unit="contacts",
+        labels=("result",),
+        meaning="Contacts created unsubscribed that Orderwise opted in later: `corrected`, or why not.",
+    )
+    corrections_stopped = GaugeOf(
+        name="owdd_consent_corrections_stopped",
+        unit="flag",
+        meaning="A correction of consent had another result than expected; none is made until a person has looked.",
+        action="1: OwddConsentCorrectionsStopped.",
+        shared=True,
     )
     creations_waiting = GaugeOf(
         name="owdd_creations_waiting",

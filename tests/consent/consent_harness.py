@@ -6,8 +6,9 @@ One worker, one partition. What is durable is ``log`` and each stage's rows and 
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from random import Random
 from typing import Any, TypeVar, cast
 
@@ -38,7 +39,7 @@ from streams.dispatch.senders.single_calls import SingleCallSender
 from streams.domain.contact_projection import cleared
 from streams.domain.debounce import Debounce
 from streams.domain.digester import Digester
-from streams.domain.orders import customer_key
+from streams.domain.orders import address_key, customer_key
 from streams.domain.own_deeds import OwnParts, own_fields
 from streams.domain.versioned import version_bytes
 from streams.dotdigital.bootstrap import TYPES
@@ -52,7 +53,8 @@ from streams.kafka.producer import BatchProducer
 from streams.mapping import load_mapping
 from streams.mapping.bulk_windows import BulkWindows
 from streams.mapping.model import ConsentRule
-from streams.messages.changes import ChangeKind, pack
+from streams.messages.barriers import CONTACTS_LOADED, Barrier, BarrierChange
+from streams.messages.changes import EVERYWHERE, ChangeKind, OrderFact, pack
 from streams.messages.erasure_requests import erasure_of
 from streams.messages.kinds import CHANGES, UnparkChange
 from streams.messages.topics import Topics
@@ -128,7 +130,9 @@ class State(memory.Rows):
 class World:
     """Everything between the ERP and Dotdigital. Calls return when their coroutines have."""
 
-    def __init__(self, bin_days: float) -> None:
+    def __init__(self, bin_days: float, *, corrects: bool = False, wait: float = 0.0) -> None:
+        """``corrects``: later opt-ins correct creations; ``wait``: how long the first load may take, in seconds."""
+        self.corrects, self.wait = corrects, wait
         self.clock = ManualClock()
         config = SandboxConfig("api-user", "password-1", data_fields=FIELDS, bin_days=bin_days)
         self.box: SandboxApp = create_app(config, clock=self._moment)
@@ -153,7 +157,8 @@ class World:
         self.appends_left = None
         queue = self.queue = DeliveryQueue(self.clock)
         windows = BulkWindows((), MAPPING.source.zone)
-        policy = SitePolicy(None, external=False, digest=self.digest, hash_key=KEY, windows=windows)
+        policy = SitePolicy(None, external=False, digest=self.digest, hash_key=KEY, windows=windows, corrects=self.corrects)
+        policy = replace(policy, consent_wait_ms=int(self.wait * 1000))
         outbox = OutboxHandler(TOPICS, policy, Debounce(), queue, ImportsInFlight(queue), METRICS, None)
         self.handlers: dict[str, Handler] = {
             "buyers": BuyersHandler(TOPICS, METRICS, self.digest),
@@ -298,9 +303,27 @@ class World:
     def row(self, person: int, email: str, *, opted: bool | None, account: int | None = None) -> None:
         """A named person, as the ERP has it now; without ``account`` of an account of its own."""
         account = person if account is None else account
+        self.account(account)
+        self.person(person, email, account, opted=opted)
+
+    def account(self, account: int) -> None:
+        """An account, as the ERP has it now; of the house account nothing follows."""
         if account != HOUSE:
             row = rows.Customer(f"ACC{account}", trade=False, emails=())
             self.publish(TOPICS.buyers, ChangeKind.CUSTOMER, customer_key(account), account, row)
+
+    def order(self, email: str, order: int) -> None:
+        """An order of the house account with that address."""
+        fact = OrderFact(f"SO{order}", 1_700_000_000 + order, "open", credit=False, net=Decimal(10), despatched=None)
+        self.publish(TOPICS.buyers, ChangeKind.ORDER_FACT, address_key(email), order, fact)
+
+    def contacts_loaded(self) -> None:
+        """The first load of the contact table is over."""
+        barrier = BarrierChange(EVERYWHERE, CONTACTS_LOADED, b"", Lane.BULK, self.clock.now_ms(), Barrier("ingest", 0, 1))
+        self.log[TOPICS.buyers].append(pack([barrier]))
+
+    def person(self, person: int, email: str, account: int, *, opted: bool | None) -> None:
+        """A named person of an account, as the ERP has it now."""
         name = {"cc_name": None, "cc_first_name": f"Name{self.version}", "cc_last_name": None}
         self._write(person, {"cc_customer_id": account, "cc_email": email, "cc_opt": opted, **name})
 

@@ -17,6 +17,9 @@ from tests.consent.consent_harness import HOUSE, World
 
 STEPS = int(os.environ.get("OWDD_CONSENT_STEPS", "2000"))
 STEPS_A_RUN = 50
+YEAR = 31_536_000.0
+READING = 400
+"""Seconds between two readings: more than clocks may differ by."""
 
 A, B, C = EMAILS = ("a@example.com", "b@example.com", "c@example.com")
 emails = st.sampled_from([A, A, A, B, B, C])
@@ -37,6 +40,9 @@ accidents = st.one_of(
 
 class ConsentMachine(RuleBasedStateMachine):
     """Everybody acts at will; what we do to a contact is compared with what anybody has said.
+
+    In some runs a later *in* corrects a creation: never of an address in ``left``, where somebody refused or was out since it
+    was created. In some the contact table is ``loaded`` late, and until then nobody is created who has said nothing.
 
     ``erp``: where each person is, and what the ERP says of them. ``said``: what it said of an address since everything was last
     at rest; ``before``: what it said then. ``out``: of whom it says out, and who did not sign up since. ``refused``: addresses
@@ -61,6 +67,9 @@ class ConsentMachine(RuleBasedStateMachine):
         self.back: set[str] = set()
         self.out: set[str] = set()
         self.before: dict[str, bool | None] = dict.fromkeys(EMAILS)
+        self.left: set[str] = set()
+        self.loaded = True
+        self.orders, self.ordered = 0, set[str]()
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
@@ -68,9 +77,26 @@ class ConsentMachine(RuleBasedStateMachine):
 
     # The ERP
 
-    @initialize(days=st.sampled_from([0.0, 30.0]))
-    def the_bin_is_kept(self, days: float) -> None:
-        self.world = World(days)
+    @initialize(days=st.sampled_from([0.0, 30.0]), corrects=st.booleans(), late=st.sampled_from([True, False, False]))
+    def a_site_begins(self, days: float, corrects: bool, late: bool) -> None:
+        self.world = World(days, corrects=corrects, wait=YEAR if late else 0.0)
+        self.loaded = not late
+        if corrects:
+            self.world.read_back()
+            self.world.consume_all()
+
+    @precondition(lambda self: not self.loaded)
+    @rule()
+    def the_contact_table_is_loaded(self) -> None:
+        self.world.contacts_loaded()
+        self.loaded = True
+
+    @rule(email=emails, calm=calm)
+    def an_order_comes(self, email: str, calm: bool) -> None:
+        self.orders += 1
+        self.world.order(email, self.orders)
+        self.ordered.add(email)
+        self._rest(calm)
 
     @rule(person=persons, email=emails, account=accounts, opted=answers, calm=calm)
     def the_erp_writes_a_person(self, person: int, email: str, account: int | None, opted: bool | None, calm: bool) -> None:
@@ -101,6 +127,7 @@ class ConsentMachine(RuleBasedStateMachine):
             self.out.add(email)
         if verdict is False:
             self.ever.add(email)
+            self.left.add(email)
         self.said[email].add(verdict)
 
     def _verdict(self, email: str) -> bool | None:
@@ -126,6 +153,7 @@ class ConsentMachine(RuleBasedStateMachine):
 
     @rule()
     def dotdigital_is_read_back(self) -> None:
+        self.world.clock.advance(READING)
         seen = {email for email in self.refused if refused(self.world.status(email) or "subscribed")}
         free = {email for email in EMAILS if not refused(self.world.status(email) or "unsubscribed")}
         if self.world.read_back():
@@ -188,11 +216,20 @@ class ConsentMachine(RuleBasedStateMachine):
             self.ours.add(email)
             # Once it is in the bin, nobody can tell it from the person's.
             self.ever.add(email)
+        if was is None:
+            assert self.loaded or self.said[email] - {None}, "created before the first load was over"
+            if self._verdict(email) is not False and email not in self.refused:
+                self.left.discard(email)
         if was is None and binned is None and now == "subscribed":
             assert True in self.said[email], "created subscribed without an opt-in"
             assert email not in self.refused & self.known, "created subscribed against a refusal"
         elif was is None and binned is not None and now != "unsubscribed":
             assert now == binned, "a status was changed in the bin"
+        elif was == "unsubscribed" and now == "subscribed" and self.world.corrects:
+            assert True in self.said[email], "subscribed without an opt-in"
+            assert email not in self.left | self.refused, "subscribed against a refusal"
+            # From now on a refusal can be told from the status that we gave.
+            self.ours.discard(email)
         elif was is not None:
             assert now == "unsubscribed" and not refused(was), "an existing status was loosened"
             sources = {email} | self.came_from[email]
@@ -207,6 +244,7 @@ class ConsentMachine(RuleBasedStateMachine):
             return
         self._move(email, status)
         self.ever.add(email)
+        self.left.add(email)
         if email not in self.ours or status != "unsubscribed":
             self.refused.add(email)
             self.known.discard(email)

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from prometheus_client import Counter
-
 from streams.core.lanes import Lane
 from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dispatch.outbox.erasures import Erasures
@@ -51,15 +49,12 @@ class DesiredChanges:
         queue: DeliveryQueue,
         partitions: OwnedPartitions,
         erasures: Erasures,
-        conflicts: Counter,
     ) -> None:
-        """``conflicts`` counts contacts of which Orderwise says in, and Dotdigital does not."""
         self._policy = policy
         self._planner = planner
         self._queue = queue
         self._partitions = partitions
         self._erasures = erasures
-        self._conflicts = conflicts
 
     def fold(self, rows: TouchedRows, change: Change) -> bool:
         """Fold one change; False if it is older than what is there, or about somebody who was erased.
@@ -130,11 +125,8 @@ class DesiredChanges:
         row = rows.touch(task).row
         joined, left = self._policy.joins(row, now), row.dirty and row.fields is None
         recent = self._policy.listed_until(row) > now
-        conflict = row.consent_conflict
         doubtful, was_dirty = self._flag_unknown_outcome(rows, task, row), row.dirty or joined
         done = apply(row)
-        if row.consent_conflict and not conflict:
-            rows.unit.on_commit(self._conflicts.inc)
         row.join_unconfirmed = row.join_unconfirmed or (doubtful and joined)
         if self._policy.listed_until(row) > now:
             row.place_withdrawn = False

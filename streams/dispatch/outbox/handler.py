@@ -11,6 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from streams.dispatch.outbox.canaries import Canaries
+from streams.dispatch.outbox.consent_conflicts import ConsentConflicts
 from streams.dispatch.outbox.delivery_events import DeliveryEvents
 from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dispatch.outbox.desired_changes import DesiredChanges
@@ -33,8 +34,9 @@ from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.messages.barriers import BarrierChange
 from streams.messages.changes import Change, ChangeKind, JoinedChange
+from streams.messages.consent_kinds import CorrectionsStoppedChange
 from streams.messages.deliveries import ContactCreated, ImportEnded, ImportIdVoid, PartitionResumed, read_event
-from streams.messages.kinds import CanaryChange
+from streams.messages.kinds import CanaryChange, ReadbackWatermarkChange
 from streams.messages.topics import Topics
 from streams.observability.freshness import observe_step
 from streams.observability.metrics import Metrics
@@ -67,6 +69,9 @@ class ReadbackState(Protocol):
     def complete_until(self) -> int | None:
         """Until when everything is known (UTC epoch seconds); None: not wholly read."""
 
+    def corrections_stopped(self, partition: int | None = None) -> bool:
+        """Whether corrections of consent are stopped."""
+
 
 class OutboxHandler:
     """Keeps desired and delivered apart, and the queue in step with the difference."""
@@ -94,9 +99,10 @@ class OutboxHandler:
         self.canaries = Canaries()
         self._tombstones = Tombstones(policy.digest)
         self._first_load = FirstLoad(policy.consent_wait_ms, queue, metrics.undecided_creations)
-        self._saver = RowSaver(topics, planner, queue, self._first_load, policy.hash_key)
+        self._conflicts = ConsentConflicts(topics.desired, metrics, corrects=policy.corrects)
+        self._saver = RowSaver(topics, planner, queue, self._first_load, self._conflicts, policy.hash_key)
         erasures = Erasures(topics.audit, self._tombstones, planner, self._saver)
-        self._desired = DesiredChanges(policy, planner, queue, self._partitions, erasures, metrics.consent_conflicts)
+        self._desired = DesiredChanges(policy, planner, queue, self._partitions, erasures)
         self._generations = GenerationSwitch(topics, self._desired, erasures)
         self._events = DeliveryEvents(topics, policy, planner, queue, self._partitions, imports_in_flight, erasures)
 
@@ -117,6 +123,7 @@ class OutboxHandler:
             self._brake.recovered(partition, table)
         self._saver.recovered(partition, table)
         self._first_load.recovered(partition, table)
+        self._conflicts.recovered(partition, table)
         self._tombstones.recovered(partition, table)
         # After the tasks: it leases those that are in an import.
         self._imports_in_flight.recovered(partition, table)
@@ -131,6 +138,7 @@ class OutboxHandler:
             self._brake.revoked()
         self._tombstones.clear()
         self._first_load.revoked()
+        self._conflicts.revoked()
 
     def resuming(self) -> list[tuple[int, PartitionResumed]]:
         """Events to write behind those of the worker before, by partition; each lifts its partition's fence when it is read."""
@@ -139,6 +147,10 @@ class OutboxHandler:
     def complete_until(self) -> int | None:
         """Until when every partition of this worker knows what Dotdigital has (UTC epoch seconds); None: not wholly read."""
         return self._partitions.complete_until()
+
+    def corrections_stopped(self, partition: int | None = None) -> bool:
+        """Whether corrections of consent are stopped, in one partition or in any of this worker's."""
+        return self._conflicts.stopped(partition)
 
     def brake_due(self) -> tuple[int, int] | None:
         """The round of the brake that is under way, and when its wait is over (epoch ms); None: none, or not this worker's."""
@@ -154,6 +166,7 @@ class OutboxHandler:
             if record.topic == self._topics.deliveries:
                 event = read_event(record.value or b"")
                 self._events.fold(rows, event, record.offset)
+                self._conflicts.answered(unit, event)
                 if isinstance(event, ContactCreated):
                     self._first_load.created(rows, event)
                 if isinstance(event, ImportEnded | ImportIdVoid):
@@ -200,6 +213,11 @@ class OutboxHandler:
         if change.kind in _OF_GENERATIONS:
             self._generations.fold(rows, change)
             return True
+        if isinstance(change, CorrectionsStoppedChange):
+            self._conflicts.stop(rows.unit)
+            return True
+        if isinstance(change, ReadbackWatermarkChange):
+            self._conflicts.watermark(rows, change.row.upto)
         if change.kind in _OF_THE_JOINS:
             # Nothing else is a sign that anything is loaded: workers run, and read the account, before a connector is applied.
             self._first_load.note(rows.unit)

@@ -8,7 +8,9 @@ from streams.dispatch.outbox.rows import AnyWaitState
 from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Work, family_of
 from streams.domain.consent import SUBSCRIBED
+from streams.domain.consent_conflicts import is_candidate
 from streams.domain.contact_state import ContactDeliveryState
+from streams.domain.correction import Step
 from streams.domain.debounce import Debounce
 from streams.domain.record_state import GONE, FollowUpDeliveryState, RecordDeliveryState
 
@@ -53,6 +55,8 @@ class Planner:
             return DeliveryTask(key, partition, row.due, Lane(row.lane), work, overtakes=overtakes, caused_at=row.caused_at)
         if row.out_by_words and row.known:
             return DeliveryTask(key, partition, row.due, Lane.URGENT, Work.ALONE, overtakes=True)
+        if self._policy.corrects and row.correction.step in (Step.GRANTED, Step.ATTEMPTED) and is_candidate(row):
+            return DeliveryTask(key, partition, now_ms, Lane.LIVE, Work.ALONE)
         if row.listed or row.join_unconfirmed:
             leaves_at = self._policy.listed_until(row) * 1000
             return DeliveryTask(key, partition, leaves_at, Lane.LIVE, Work.LIST, timer=True)

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from streams.dispatch.outbox.consent_conflicts import ConsentConflicts
 from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dispatch.outbox.delivery_task import DeliveryTask
 from streams.dispatch.outbox.first_load import FirstLoad
@@ -24,8 +25,17 @@ DIRTY = "d"
 class RowSaver:
     """Writes rows with their tasks, and keeps the queue in step once both are durable."""
 
-    def __init__(self, topics: Topics, planner: Planner, queue: DeliveryQueue, first_load: FirstLoad, hash_key: bytes) -> None:
+    def __init__(
+        self,
+        topics: Topics,
+        planner: Planner,
+        queue: DeliveryQueue,
+        first_load: FirstLoad,
+        conflicts: ConsentConflicts,
+        hash_key: bytes,
+    ) -> None:
         self._first_load = first_load
+        self._conflicts = conflicts
         self._planner = planner
         self._queue = queue
         self._parked = ParkedPublisher(topics.parked, hash_key)
@@ -39,6 +49,8 @@ class RowSaver:
     def save(self, rows: TouchedRows, key: str, item: TouchedRow) -> None:
         """Save the row, and what follows from it."""
         unit = rows.unit
+        if isinstance(item.row, ContactDeliveryState):
+            self._conflicts.note(unit, key, item.row)
         task = self._task_for(rows, key, item.row)
         rows.removals.saved(key, item.row, item.present, task, item.outcome)
         CODECS[family_of(key)].save(unit, key, item.row)
@@ -67,6 +79,8 @@ class RowSaver:
             self._parked.cleared(rows.unit, key, row)
         item = rows.touched.pop(key, None)
         rows.unit.put(key.encode(), None)
+        if family_of(key) is Family.CONTACT:
+            self._conflicts.forget(rows.unit, key)
         self._drop(rows.unit, key)
         rows.removals.forgotten(key, present_in(key, row) if item is None else item.present)
 

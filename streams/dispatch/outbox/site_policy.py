@@ -20,6 +20,7 @@ class SitePolicy:
     system owns consent and creates contacts. ``digest``: the keyed digest of an address; ``hash_key``: of the hash by which
     the owner of a parked delivery is known. ``windows``: when bulk may be sent. ``follow_up_age``: how old a credit note with a
     follow-up may be, in seconds; None: however old. ``consent_wait_ms``: how long the first load may take (ms).
+    ``corrects``: a contact that we created unsubscribed is subscribed when Orderwise says in later, and nobody refused.
     """
 
     listed_for: int | None
@@ -29,6 +30,7 @@ class SitePolicy:
     windows: BulkWindows
     follow_up_age: int | None = None
     consent_wait_ms: int = 0
+    corrects: bool = False
 
     @classmethod
     def of(cls, mapping: Mapping, digest: Digester, hash_key: bytes) -> "SitePolicy":

@@ -18,6 +18,7 @@ from streams.dispatch.senders.account_targets import AccountTargets
 from streams.domain import consent
 from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED
 from streams.domain.contact_state import ContactDeliveryState, holds_fields, sent_last
+from streams.domain.correction import Step
 from streams.domain.creation import after_status
 from streams.domain.own_deeds import foreign_parts, has_signed_up, is_foreign_status, still_as_sent
 from streams.domain.versioned import version_bytes
@@ -230,7 +231,9 @@ class _ContactCalls:
 
     async def _update(self, found: Contact) -> ContactDelivered:
         upsert, row = self.upsert, self.upsert.row
-        tighten = consent.must_send_opt_out(row.consent, found.email_status, sent=row.opt_out_sent)
+        # A correction whose outcome is not known may still subscribe the contact.
+        shown = None if row.correction.step is Step.ATTEMPTED else found.email_status
+        tighten = consent.must_send_opt_out(row.consent, shown, sent=row.opt_out_sent)
         if not tighten and upsert.join is None and found.contact_id == row.contact and holds_fields(row):
             # Only the opt-out is new, and the contact is refused already; or it was looked at for somebody who left.
             return self._updated(found, upsert.creation_seen(found), opt_out_now=False)

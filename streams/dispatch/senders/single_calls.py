@@ -15,9 +15,12 @@ from streams.dispatch.outbox.tasks import Family, family_of, owner_of, part_of, 
 from streams.dispatch.senders.account_targets import AccountTargets
 from streams.dispatch.senders.contact_upsert import NOTHING, ContactUpsert, deliver_contact, refusal_follows, send_opt_out
 from streams.dispatch.senders.context import SenderContext
+from streams.dispatch.senders.creation_correction import CreationCorrection
 from streams.dispatch.senders.recent_buyers import RecentBuyersList
 from streams.domain import consent
+from streams.domain.consent_conflicts import is_candidate
 from streams.domain.contact_state import ContactDeliveryState
+from streams.domain.correction import Step
 from streams.domain.record_state import GONE, RecordDeliveryState
 from streams.dotdigital.client import Api
 from streams.dotdigital.errors import DataError, DotdigitalError, MissingError, TransientError
@@ -64,6 +67,7 @@ class SingleCallSender:
         self._policy = policy
         self._recent_buyers = recent_buyers
         self._readback = readback
+        self._corrections = CreationCorrection(context.log, context.clock)
         self._families: dict[Family, Callable[[DeliveryTask, Any, Api], Awaitable[None]]] = {
             Family.CONTACT: self._contact,
             Family.RECORD: self._record,
@@ -117,11 +121,19 @@ class SingleCallSender:
             await self._opt_out_by_words(task, row, api)
         elif row.dirty or row.insistent or join is not None:
             await self._deliver(task, row, api, join)
+        elif row.correction.step in (Step.GRANTED, Step.ATTEMPTED) and is_candidate(row):
+            await self._correct(task, row, api)
         elif row.listed and (until := self._policy.listed_until(row)) > now:
             # The site has meanwhile made the list's time longer.
             self._queue.give_back(task, until * 1000)
         else:
             self._queue.finish(task.key)
+
+    async def _correct(self, task: DeliveryTask, row: ContactDeliveryState, api: Api) -> None:
+        if not self._policy.corrects or self._readback.corrections_stopped(task.partition):
+            self._queue.finish(task.key)
+        else:
+            await self._corrections.correct(task, row, api)
 
     async def _leave(self, task: DeliveryTask, contact: int, api: Api, list_id: int) -> None:
         try:
