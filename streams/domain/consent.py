@@ -95,7 +95,8 @@ def with_observed_status(
 ) -> Consent:
     """Dotdigital shows the contact with ``status``.
 
-    A refusal is kept until the contact is seen subscribed again: only the person can do that, as we never do. An absent
+    A refusal is kept until the contact is seen subscribed again: only the person can do that, as we never do where anybody
+    refused. An absent
     contact says nothing, nor do bounces and a confirmation that is still pending.
 
     Args:

@@ -7,6 +7,7 @@ from streams.messages.deliveries import (
     ContactCreated,
     ContactLooked,
     ContactUpdated,
+    CorrectionEnded,
     CreationAttempted,
     OptOutSent,
     RecordStored,
@@ -20,6 +21,10 @@ _OUTCOMES = {
     "creation-attempted": "about to create the contact",
     "creation-withdrawn": "the contact was not created",
     "opt-out-sent": "opt-out sent",
+    "opted-out": "opt-out of another word list sent",
+    "correction-attempted": "about to subscribe the contact, as Orderwise said later",
+    "corrected": "subscribed, as Orderwise said later",
+    "correction-ended": "not subscribed, though Orderwise said so later",
     "looked": "looked at the contact",
     "created": "contact created",
     "updated": "contact updated",
@@ -90,6 +95,8 @@ def _detail(event: TaskEvent) -> str:
             return f"by {'import' if event.import_id else 'call'}{out}{listed}"
         case RecordStored():
             return f"by {'import' if event.import_id else 'call'}"
+        case CorrectionEnded():
+            return event.code
         case CreationAttempted():
             return f"as {event.created_as}"
         case ContactLooked(observed=observed) if observed is not None:

@@ -104,6 +104,20 @@ QUALITY: Final = Board(
                     ),
                     unit="short",
                     queries=(Query("sum(increase(owdd_consent_conflicts_total[1h])) or vector(0)", "people"),),
+                    alert="OwddConsentConflict",
+                ),
+                Panel(
+                    title="Corrections of consent",
+                    description=(
+                        "In an hour: contacts created before Orderwise said in, by what became of them. Stopped: a result was "
+                        "not the one expected."
+                    ),
+                    unit="short",
+                    queries=(
+                        Query(rise("owdd_consent_corrections_total", "result"), "{{result}}"),
+                        Query("max(owdd_consent_corrections_stopped) or vector(0)", "stopped"),
+                    ),
+                    alert="OwddConsentCorrectionsStopped",
                 ),
                 Panel(
                     title="Erased people who are still in Orderwise",
