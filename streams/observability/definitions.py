@@ -37,7 +37,7 @@ LABELS: Final = {
     "lane": "`urgent`, `live` or `bulk`",
     "listing": "listing of Dotdigital's contacts",
     "operation": "call of the Dotdigital client",
-    "outcome": "how a delivery ended",
+    "outcome": "how a delivery, or a correction of consent, ended",
     "partition": "partition of the topic",
     "part": "part of a worker, or of a connector",
     "reason": "why a call is repeated",

@@ -61,7 +61,7 @@ class SetAsideMetrics:
     consent_corrections = CounterOf(
         name="owdd_consent_corrections_total",
         unit="contacts",
-        labels=("result",),
+        labels=("outcome",),
         meaning="Contacts created unsubscribed that Orderwise opted in later: `corrected`, or why not.",
     )
     corrections_stopped = GaugeOf(

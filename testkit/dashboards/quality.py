@@ -114,7 +114,7 @@ QUALITY: Final = Board(
                     ),
                     unit="short",
                     queries=(
-                        Query(rise("owdd_consent_corrections_total", "result"), "{{result}}"),
+                        Query(rise("owdd_consent_corrections_total", "outcome"), "{{outcome}}"),
                         Query("max(owdd_consent_corrections_stopped) or vector(0)", "stopped"),
                     ),
                     alert="OwddConsentCorrectionsStopped",
