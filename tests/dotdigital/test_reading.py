@@ -28,7 +28,7 @@ async def test_all_contacts_come_in_pages_that_can_be_taken_up_again(client: Dot
 async def test_a_row_has_the_address_and_the_channels_status(client: DotdigitalClient, person: Person) -> None:
     held = person("Ann@example.com".lower(), "softBounced")
     (page,) = [page async for page in client.contacts_since(None)]
-    assert page == ContactPage((Contact(held.id, "softbounced", "ann@example.com", NOW),), None)
+    assert page == ContactPage((Contact(held.id, "softbounced", "ann@example.com", NOW, created=NOW),), None)
 
 
 async def test_without_the_channels_the_overall_status_is_shown(client: DotdigitalClient, person: Person) -> None:
