@@ -13,7 +13,8 @@ from zlib import crc32
 import msgspec
 
 from streams.capture import rows
-from streams.domain.buyers import BuyerRow, Move, first_person, unreadable_persons
+from streams.domain.buyers import BuyerRow, first_person, unreadable_persons
+from streams.domain.departures import Move
 from streams.domain.versioned import Versioned
 from streams.engine.unit_of_work import Codec, UnitOfWork
 

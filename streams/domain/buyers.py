@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 
 from streams.capture import rows
+from streams.domain.departures import Move, address_left, departed, destinations
 from streams.domain.held_reason import HeldReason
 from streams.domain.order_tree import Leaf, Node, Pages, find, merge, totals_of
 from streams.domain.versioned import Versioned, is_not_older, merged
@@ -41,13 +42,6 @@ class Named(Protocol):
     @property
     def last_name(self) -> str | None:
         """The last name."""
-
-
-class Move(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Where the person of one contact row is now (None: nobody knows), and when which addresses were left, by position."""
-
-    left: dict[str, bytes]
-    to: str | None
 
 
 class BuyerRow(msgspec.Struct, array_like=True, gc=False):
@@ -263,7 +257,7 @@ def parts(
     excluded = [address for address in _excluded_addresses(key, row) if address not in current]
     waiting = [] if current or is_person(key) or _customer(row) is not None else persons_addresses(row)
     last = find(row.root, totals.last[1], pages) if totals.last is not None and current else None
-    moved = _destinations(row)
+    moved = destinations(row.moves)
     people, answers = _people(row), _excluded_answers(row)
     published: dict[str, AnyContribution] = {}
     for address in _among(current, only):
@@ -277,13 +271,13 @@ def parts(
         row.published_addresses[address] = None
     for address in _among(excluded, only):
         said = {person.opted for person in people.get(address, ())} | answers.get(address, set())
-        published[address] = ContributionExcluded(strictest(said), *_departed(moved.get(address, [])))
+        published[address] = ContributionExcluded(strictest(said), *departed(moved.get(address, [])))
         row.published_addresses[address] = None
     # Where something was ever published it must be withdrawn: otherwise that contact would keep this buyer's orders for ever.
     gone = {**row.published_addresses, **moved}.keys() - {*current, *waiting, *excluded}
     for address in _among(sorted(gone), only):
         if address not in published:
-            left = published[address] = _left(moved.get(address, []), row.published_addresses.get(address))
+            left = published[address] = address_left(moved.get(address, []), row.published_addresses.get(address))
             row.published_addresses[address] = left.moved_to
     return published, held_code(key, row, totals)
 
@@ -310,16 +304,6 @@ def _excluded_answers(row: BuyerRow) -> dict[str, set[bool | None]]:
     return found
 
 
-def _destinations(row: BuyerRow) -> dict[str, list[tuple[bytes, str]]]:
-    """When people left an address, and where they went; who left last comes last."""
-    found: dict[str, list[tuple[bytes, str]]] = {}
-    for move in row.moves.values():
-        if move.to is not None:
-            for address, at in move.left.items():
-                found.setdefault(address, []).append((at, move.to))
-    return {address: sorted(went) for address, went in found.items()}
-
-
 def _people(row: BuyerRow) -> dict[str, list[rows.Contact]]:
     """The persons of every address, by key."""
     found: dict[str, list[rows.Contact]] = {}
@@ -330,26 +314,13 @@ def _people(row: BuyerRow) -> dict[str, list[rows.Contact]]:
     return found
 
 
-def _left(departures: list[tuple[bytes, str]], known: str | None) -> AddressLeft:
-    """What an address is sent that nobody of this buyer has any more; ``known``: where somebody went who is deleted since."""
-    if not departures:
-        return AddressLeft(known)
-    *earlier, (left_at, to) = departures
-    return AddressLeft(to, left_at, tuple(email for _, email in earlier))
-
-
-def _departed(departures: list[tuple[bytes, str]]) -> tuple[tuple[str, ...], bytes]:
-    """Where those went who left an address that others still have, and when the last of them left."""
-    return tuple(to for _, to in departures), departures[-1][0] if departures else b""
-
-
 def _part(
     row: BuyerRow, persons: list[rows.Contact], totals: Totals, last: OrderFact | None, departures: list[tuple[bytes, str]]
 ) -> BuyerContribution:
     first_name, last_name = name_of(persons)
     answers = {person.opted for person in persons}
     customer = _customer(row)
-    moved_to, left_at = _departed(departures)
+    moved_to, left_at = departed(departures)
     return BuyerContribution(
         first_name=first_name,
         last_name=last_name,

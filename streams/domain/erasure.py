@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from streams.capture import rows
 from streams.capture.addresses import mentioned
-from streams.domain.buyers import ERASED, BuyerRow, Move, is_person
+from streams.domain.buyers import ERASED, BuyerRow, is_person
+from streams.domain.departures import Move
 from streams.domain.last_workable import LastWorkable
 from streams.domain.orders import OrderRow
 from streams.domain.recipient_state import RecipientState

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from streams.capture import rows
 from streams.domain import erasure
-from streams.domain.buyers import ERASED, BuyerRow, Move
+from streams.domain.buyers import ERASED, BuyerRow
+from streams.domain.departures import Move
 from streams.domain.erasure import NOBODY, forget_in_buyer, forget_in_order, scrubbed
 from streams.domain.orders import OrderRow
 from streams.domain.recipient_state import BuyersReply, OwnAddress, Question, RecipientState
