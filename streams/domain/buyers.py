@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 
 from streams.capture import rows
-from streams.domain.departures import Move, address_left, departed, destinations
+from streams.domain.departures import Move, address_left, departed, destinations, origins, still_same
 from streams.domain.held_reason import HeldReason
 from streams.domain.order_tree import Leaf, Node, Pages, find, merge, totals_of
 from streams.domain.versioned import Versioned, is_not_older, merged
@@ -89,7 +89,8 @@ def apply(row: BuyerRow, change: Change) -> bool:
     if not isinstance(change.row, AddressLeft):
         cell = _with_last_address(old, merged(old, change))
     row.contacts[int(change.pk)] = cell
-    _move(row, change, _emails(old), (change.row.moved_to,) if isinstance(change.row, AddressLeft) else _emails(cell))
+    has = (change.row.moved_to,) if isinstance(change.row, AddressLeft) else _emails(cell)
+    _move(row, change, _emails(old), has, unchanged=_same_name(old, cell))
     return True
 
 
@@ -123,7 +124,15 @@ def _emails(cell: Versioned[rows.Contact] | None) -> tuple[str, ...]:
     return cell.row.named if cell is not None and cell.row is not None else ()
 
 
-def _move(row: BuyerRow, change: Change, had: tuple[str, ...], has: tuple[str | None, ...]) -> None:
+def _same_name(old: Versioned[rows.Contact] | None, new: Versioned[rows.Contact]) -> bool:
+    """Whether a contact row has a name, and had the same before."""
+    before, now = old.row if old is not None else None, new.row
+    if before is None or now is None or not (now.first_name or now.last_name):
+        return False
+    return (before.first_name, before.last_name) == (now.first_name, now.last_name)
+
+
+def _move(row: BuyerRow, change: Change, had: tuple[str, ...], has: tuple[str | None, ...], *, unchanged: bool) -> None:
     """Remember what a person left, and for what. Who is back at an address never left it; who is deleted went nowhere."""
     before = row.moves.pop(int(change.pk), None)
     if change.row is None:
@@ -133,7 +142,10 @@ def _move(row: BuyerRow, change: Change, had: tuple[str, ...], has: tuple[str | 
         had = tuple(address for address in had if address == change.key[1:])
     left = (before.left if before is not None else {}) | dict.fromkeys(had, change.position)
     if still := {address: at for address, at in left.items() if address not in has}:
-        row.moves[int(change.pk)] = Move(still, next(iter(has), None))
+        others = {address for cell in row.contacts.values() if cell.row is not None for address in cell.row.named}
+        newly = [address for address in had if address in still and address not in others]
+        same = still_same(before, newly, still, unchanged=unchanged)
+        row.moves[int(change.pk)] = Move(still, next(iter(has), None), same)
 
 
 def apply_facts(row: BuyerRow, facts: list[tuple[int, Versioned[OrderFact]]], pages: Pages) -> None:
@@ -257,14 +269,18 @@ def parts(
     excluded = [address for address in _excluded_addresses(key, row) if address not in current]
     waiting = [] if current or is_person(key) or _customer(row) is not None else persons_addresses(row)
     last = find(row.root, totals.last[1], pages) if totals.last is not None and current else None
-    moved = destinations(row.moves)
+    moved, came_from = destinations(row.moves), origins(row.moves, current)
+    alone = {address for origin in came_from.values() for address, _ in origin}
     people, answers = _people(row), _excluded_answers(row)
     published: dict[str, AnyContribution] = {}
     for address in _among(current, only):
         part = _part(row, people.get(address, []), totals, last, moved.get(address, []))
         # An exclusion holds back no opt-out, and no more than that counts of it.
         out = False in answers.get(address, ())
-        published[address] = msgspec.structs.replace(part, opted=False) if out else part
+        if out or address in came_from:
+            opted, former = False if out else part.opted, came_from.get(address, ())
+            part = msgspec.structs.replace(part, opted=opted, came_from=former)
+        published[address] = part
         row.published_addresses[address] = None
     for address in _among(waiting, only):
         published[address] = ContributionHeld(strictest({person.opted for person in people[address]}))
@@ -277,7 +293,8 @@ def parts(
     gone = {**row.published_addresses, **moved}.keys() - {*current, *waiting, *excluded}
     for address in _among(sorted(gone), only):
         if address not in published:
-            left = published[address] = address_left(moved.get(address, []), row.published_addresses.get(address))
+            went, known = moved.get(address, []), row.published_addresses.get(address)
+            left = published[address] = address_left(went, known, same_person=address in alone)
             row.published_addresses[address] = left.moved_to
     return published, held_code(key, row, totals)
 

@@ -5,7 +5,7 @@ The row and what is desired of it are in :mod:`streams.domain.contact_state`.
 
 from msgspec.structs import replace
 
-from streams.domain import consent
+from streams.domain import consent, moves
 from streams.domain.consent import SUBSCRIBED
 from streams.domain.contact_state import (
     ContactDeliveryState,
@@ -29,6 +29,7 @@ from streams.messages.deliveries import (
     ContactLooked,
     ContactMissing,
     ContactOptedOut,
+    ContactRenamed,
     ContactUpdated,
     CorrectionAttempted,
     CorrectionEnded,
@@ -39,6 +40,7 @@ from streams.messages.deliveries import (
     ListLeft,
     ObservedContact,
     OptOutSent,
+    RenameDeclined,
     TaskEvent,
     TaskParked,
 )
@@ -61,14 +63,14 @@ def apply_result(row: ContactDeliveryState, event: TaskEvent) -> None:
             _apply_correction(row, event)
         case ContactCleared() | ContactDeleted() | ContactAbsent():
             _apply_removal(row, event)
+        case ContactRenamed() | RenameDeclined():
+            _apply_move(row, event)
         case ContactMissing():
             row.vanished = row.vanished or row.known
             _lose_contact(row)
             row.outcome_unknown = True
-        case ListLeft():
-            row.listed = row.join_unconfirmed = row.place_withdrawn = False
-        case TaskParked():
-            _apply_parked(row, event)
+        case ListLeft() | TaskParked():
+            _apply_end(row, event)
         case _:
             raise TypeError(f"the row of a contact cannot be {event.outcome}")
 
@@ -84,7 +86,10 @@ def _lose_contact(row: ContactDeliveryState) -> None:
             rehash(row)
 
 
-def _apply_parked(row: ContactDeliveryState, event: TaskParked) -> None:
+def _apply_end(row: ContactDeliveryState, event: ListLeft | TaskParked) -> None:
+    if isinstance(event, ListLeft):
+        row.listed = row.join_unconfirmed = row.place_withdrawn = False
+        return
     # Nobody can look at an address that Dotdigital refuses, and nobody is there.
     row.owed_to = ()
     if event.code == DELETED_IN_DOTDIGITAL:
@@ -154,6 +159,17 @@ def _apply_removal(row: ContactDeliveryState, event: ContactCleared | ContactDel
     set_contact_id(row, event.contact if isinstance(event, ContactCleared) else None)
     row.creation = NOT_OURS
     row.opt_out_sent = isinstance(event, ContactCleared) and _passed_on(row, event.opt_outs)
+
+
+def _apply_move(row: ContactDeliveryState, event: ContactRenamed | RenameDeclined) -> None:
+    """The address that asked is answered; a contact that was renamed is there now, and nobody is here."""
+    if isinstance(event, ContactRenamed) and row.contact == event.contact.contact:
+        set_contact_id(row, None)
+        row.creation, row.created_at, row.withdrawn, row.opt_out_sent = NOT_OURS, 0, None, False
+        row.delivered, row.outcome_unknown, row.vanished = row.hash if row.fields is None else None, False, False
+        # The next address has the contact itself, with everything that was to be carried to it.
+        row.owed_to = ()
+    moves.close(row, event.to, event.left_at, for_good=isinstance(event, ContactRenamed) or not event.moved_on)
 
 
 def _observe_call(row: ContactDeliveryState, observed: ObservedContact | None, created_as: CreatedAs | None) -> None:

@@ -28,6 +28,7 @@ from streams.messages.changes import (
 
 _DAY = 86_400
 
+_MOST_ARRIVALS = 8
 MOST_BUYERS = 500
 """Buyers, former ones included, with one address. If more have it, it is a placeholder, and its contact is nobody's."""
 
@@ -76,14 +77,17 @@ def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:
     held = [cell.row for cell in row.parts.values() if isinstance(cell.row, ContributionHeld)]
     live = {buyer: cell.row for buyer, cell in row.parts.items() if isinstance(cell.row, BuyerContribution)}
     moved_to, left_at = _departures(row)
+    came_from = _arrivals(live) if renames(mapping) else ()
     said = {part.opted for part in live.values()} | {part.opted for part in held}
     if row.out or any(isinstance(cell.row, ContributionExcluded) and cell.row.opted is False for cell in row.parts.values()):
         # An exclusion holds back no opt-out, and no more than that counts of it.
         said.add(False)
     if held or held_code(row, mapping) is not None:
-        return DesiredContact(None, strictest(said), moved_to, left_at=left_at, held=True, words=mapping.consent.words)
+        opted, words = strictest(said), mapping.consent.words
+        return DesiredContact(None, opted, moved_to, left_at=left_at, held=True, words=words, came_from=came_from)
     if not live:
-        return DesiredContact(None, strictest(said), moved_to, left_at=left_at, words=mapping.consent.words)
+        same, words = renames(mapping) and _is_same_person(row), mapping.consent.words
+        return DesiredContact(None, strictest(said), moved_to, left_at=left_at, words=words, same_person=same)
     totals = combined([part.totals for part in live.values()])
     # Sorted: the outbox compares digests, so equal fields must be equal bytes.
     fields = orjson.dumps(merged(live, totals, mapping), option=orjson.OPT_SORT_KEYS)
@@ -95,7 +99,28 @@ def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:
         left_at,
         words=mapping.consent.words,
         unread=mapping.consent.mode == "column" and not any(part.person for part in live.values()),
+        came_from=came_from,
     )
+
+
+def renames(mapping: Mapping) -> bool:
+    """Whether a contact goes along when its person changes address; in mode ``external`` contacts are not ours to name."""
+    return mapping.contact.on_move == "rename" and mapping.consent.mode != "external"
+
+
+def _is_same_person(row: ContactRow) -> bool:
+    """Whether exactly one person ever left the address for another one, and nobody else has it or had it elsewhere."""
+    parts = [cell.row for cell in row.parts.values()]
+    if row.shared or not all(isinstance(part, AddressLeft) for part in parts):
+        return False
+    went = [part for part in parts if isinstance(part, AddressLeft) and part.moved_to is not None]
+    return len(went) == 1 and went[0].same_person and not went[0].earlier
+
+
+def _arrivals(live: dict[str, BuyerContribution]) -> tuple[tuple[str, bytes], ...]:
+    """The addresses that people left for this one, the latest first, with the times; of many only the latest."""
+    found = {one for part in live.values() for one in part.came_from}
+    return tuple(sorted(found, key=lambda one: (one[1], one[0]), reverse=True)[:_MOST_ARRIVALS])
 
 
 def _departures(row: ContactRow) -> tuple[tuple[str, ...], bytes]:

@@ -9,6 +9,7 @@ from streams.domain import consent
 from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED, Consent, folded_status
 from streams.domain.correction import Correction, Step
 from streams.domain.creation import NOT_OURS, Creation
+from streams.domain.move_state import MoveState
 from streams.domain.own_deeds import is_foreign_status, is_sign_up
 from streams.dotdigital.codes import DELETED_IN_DOTDIGITAL
 from streams.messages.changes import ContactObserved, DesiredContact
@@ -48,6 +49,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     * ``unread``: as in :class:`DesiredContact`.
     * ``withdrawn``: fields and despatch of a contact that is to be removed, until it is, in case the removal is taken back.
     * ``correction``: of the status with which we created it.
+    * ``move``: contacts that go along with their person, from this address or to it; None as long as there were none.
     * ``events``: offsets of its newest delivery events, for people who ask; nothing is decided by them.
     """
 
@@ -91,6 +93,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     attempted_at: int = 0
     events: tuple[int, ...] = ()
     correction: Correction = Correction()
+    move: MoveState | None = None
 
     @property
     def known(self) -> bool:

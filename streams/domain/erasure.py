@@ -78,7 +78,8 @@ def _scrubbed_row(row: T, erased: Erased) -> T:
         case BuyerContribution():
             first, last = (_name(name, erased) for name in (row.first_name, row.last_name))
             account, moved_to = _text(row.account, erased), _others(row.moved_to, erased)
-            return _with(row, first_name=first, last_name=last, account=account, moved_to=moved_to)
+            came_from = tuple(one for one in row.came_from if not erased(one[0]))
+            return _with(row, first_name=first, last_name=last, account=account, moved_to=moved_to, came_from=came_from)
         case ContributionExcluded(moved_to=moved_to):
             return _with(row, moved_to=_others(moved_to, erased))
         case AddressLeft(moved_to=to, earlier=earlier):
@@ -179,7 +180,8 @@ def _without_published(published: dict[str, str | None], erased: ErasedDigests) 
 
 
 def _without_move(move: Move, erased: ErasedDigests) -> Move:
-    return Move({address: at for address, at in move.left.items() if address not in erased}, _kept(move.to, erased))
+    left = {address: at for address, at in move.left.items() if address not in erased}
+    return Move(left, _kept(move.to, erased), tuple(address for address in move.same if address in left))
 
 
 def _without_buyers(buyers: list[str], erased: ErasedDigests) -> list[str]:

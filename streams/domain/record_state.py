@@ -151,6 +151,15 @@ def apply_record_result(row: RecordDeliveryState, event: TaskEvent) -> None:
         row.content = None
 
 
+def note_moved_here(row: RecordDeliveryState, source: int) -> bool:
+    """A contact has brought the record along, so it is here; unless its order wants it, it must go."""
+    if row.hash not in (None, GONE):
+        return False
+    # A move and no removal: the order has it elsewhere, or will say so.
+    row.hash, row.source, row.moved, row.outcome_unknown = GONE, source or row.source, True, True
+    return True
+
+
 def contact_gone(row: RecordDeliveryState) -> None:
     """The contact is gone, and the record with it."""
     row.delivered, row.outcome_unknown = None, False

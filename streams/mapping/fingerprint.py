@@ -13,6 +13,7 @@ from streams.mapping.model import Mapping
 
 _RESTART_IS_ENOUGH: Final = (
     "blank_fields",
+    "contact.on_move",
     "delivery.bulk_windows",
     "delivery.catalogue.image",
     "delivery.catalogue.url",

@@ -1,5 +1,7 @@
 """The tables of a site, with the columns that the product reads."""
 
+from typing import ClassVar, Literal
+
 from streams.mapping.parts import Identifier, MappingPart
 
 
@@ -15,11 +17,12 @@ class Section(MappingPart):
     key: Identifier
     large: frozenset[Identifier] = frozenset()
     zoned: frozenset[Identifier] = frozenset()
+    _no_columns: ClassVar[tuple[str, ...]] = ("table", "large", "zoned")
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Every column that the section names, the key first, each once."""
-        values = [getattr(self, name) for name in type(self).model_fields if name not in ("table", "large", "zoned")]
+        values = [getattr(self, name) for name in type(self).model_fields if name not in self._no_columns]
         named = [value if isinstance(value, tuple) else (value,) for value in values if value is not None]
         return tuple(dict.fromkeys(column for group in named for column in group))
 
@@ -34,13 +37,18 @@ class Customer(Section):
 
 
 class Contact(Section):
-    """The table of named persons under an account."""
+    """The table of named persons under an account.
+
+    ``on_move``: when the one person of a contact gets another address, the contact is renamed, or a new one is created.
+    """
 
     customer: Identifier
     email: Identifier
     first_name: Identifier
     last_name: Identifier
     full_name: Identifier
+    on_move: Literal["rename", "new"] = "new"
+    _no_columns: ClassVar[tuple[str, ...]] = (*Section._no_columns, "on_move")
 
 
 class Header(Section):

@@ -18,6 +18,8 @@ EVERYWHERE = "*"
 HERE = "."
 """The key of a change that a stage leaves to itself, in the partition where it works."""
 
+_encode = msgspec.msgpack.Encoder().encode
+
 OrderStatus: TypeAlias = Literal["open", "held", "part_despatched", "despatched", "completed", "cancelled"]
 
 
@@ -62,6 +64,9 @@ class ChangeKind(IntEnum):
     SWEEP = 36
     RECIPIENTS_SWEEP = 37
     CREDITED_ORDER = 38
+    MOVE_QUERY = 39
+    MOVE_ANSWER = 40
+    MOVED_RECORD = 41
     REMOVAL_TALLY = 50
     REMOVAL_QUERY = 51
     REMOVAL_TICK = 52
@@ -150,10 +155,10 @@ class Totals(Message, frozen=True):
 
 
 class BuyerContribution(Message, frozen=True, tag=24):
-    """What one buyer says about one address.
+    """What one buyer says about one address. ``person``: a contact row names it; else nobody was asked for consent.
 
     ``moved_to``: where those went who left it to others, if known, the latest last; ``left_at``: when the latest did, as the
-    position of the contact row's version. ``person``: a contact row names the address; else nobody was asked for consent.
+    position of the contact row's version. ``came_from``: what one person alone left for it, with the same name, and when.
     """
 
     first_name: str | None
@@ -168,18 +173,20 @@ class BuyerContribution(Message, frozen=True, tag=24):
     moved_to: tuple[str, ...] = ()
     left_at: bytes = b""
     person: bool = True
+    came_from: tuple[tuple[str, bytes], ...] = ()
 
 
 class AddressLeft(Message, frozen=True, tag=25):
     """A buyer no longer has the address, or the contact row.
 
-    ``moved_to`` is where the person went, if known, and ``left_at`` when, as in :class:`BuyerContribution`; ``earlier``: where
-    those went who had left it before.
+    ``moved_to`` (if known) and ``left_at``, as in :class:`BuyerContribution`; ``earlier``: where those went who had left it
+    before. ``same_person``: nobody left it but that person, whose name is unchanged.
     """
 
     moved_to: str | None
     left_at: bytes = b""
     earlier: tuple[str, ...] = ()
+    same_person: bool = False
 
 
 class ContributionHeld(Message, frozen=True, tag=40):
@@ -203,11 +210,11 @@ class ContributionExcluded(Message, frozen=True, tag=41):
 class DesiredContact(Message, frozen=True, tag=26):
     """The content that a contact should have: JSON of its data fields, or None when it should not be ours any more.
 
-    ``moved_to``: where people went who had the address, and ``left_at``, as in :class:`BuyerContribution`. ``despatched``:
-    when something was last despatched to it (UTC epoch seconds), which decides on the recent buyers' list.
-    ``held``: what the contact should hold cannot be worked out now, so it is neither wanted nor withdrawn: what was delivered
-    stays, but for an opt-out. ``words`` identifies the word list by which ``opted`` was read; 0: not known.
-    ``unread``: consent has a column, and no contact row with the address was read, so nobody knows what it says.
+    ``moved_to``: where people went who had the address, and ``left_at``, ``came_from``, ``same_person``, as in what
+    buyers publish. ``despatched``: when something was last despatched to it (UTC epoch seconds), for the recent buyers' list.
+    ``held``: what it should hold cannot be worked out, so it is neither wanted nor withdrawn: what was delivered stays, but
+    for an opt-out. ``words`` identifies the word list by which ``opted`` was read; 0: not known.
+    ``unread``: consent has a column, and no contact row with the address was read.
     """
 
     fields: bytes | None
@@ -218,6 +225,8 @@ class DesiredContact(Message, frozen=True, tag=26):
     held: bool = False
     words: int = 0
     unread: bool = False
+    same_person: bool = False
+    came_from: tuple[tuple[str, bytes], ...] = ()
 
 
 class CarriedRefusal(Message, frozen=True, tag=27):
@@ -338,12 +347,10 @@ class EraseAddress(Message, frozen=True, tag=35):
 
 
 class Sweep(Message, frozen=True, tag=37):
-    """What is left to do of changes that reach many rows of one partition, slice by slice.
+    """What is left to do of changes that reach many rows of one partition, slice by slice: ``reached`` were so far.
 
-    Attributes:
-        things: the ids of what changed: statuses, variants, or a product or category.
-        after: the last row that was looked at. Statuses are looked for together, all others one after the other.
-        reached: how many rows were reached so far.
+    ``things``: the ids of what changed: statuses, variants, or a product or category. ``after``: the last row that was looked
+    at; statuses are looked for together, all others one after the other.
     """
 
     things: tuple[int, ...]
@@ -355,15 +362,13 @@ class Change(msgspec.Struct, array_like=True, gc=False, tag_field="_kind"):
     """What every change has; only its kinds (:mod:`streams.messages.kinds`) are ever made, and each narrows ``row``.
 
     Attributes:
-        kind: which part of which state row the change touches; on the wire it is the tag, the array's first element.
-        key: names the state row, and decides the partition; :data:`EVERYWHERE` goes to every partition, and
-            :data:`HERE` stays in that of the stage that emits.
+        kind: which part of which state row it touches; on the wire the tag, the array's first element.
+        key: names the state row, and decides the partition; :data:`EVERYWHERE` is all, :data:`HERE` the emitter's own.
         pk: names the thing inside the state row (a primary key, a buyer, a record's key).
-        position: orders the versions of that thing, as bytes: a source position for captured rows, else a row version of
-            the stage that emits. Empty where every change counts, however often and in whatever order it comes.
-        lane: how urgent the change is (:class:`~streams.core.lanes.Lane`); a stage passes on the most urgent of its causes.
-        caused_at: epoch milliseconds at which the oldest cause of this change was appended to Kafka; latency is measured
-            from it.
+        position: orders the versions of that thing: a source position for captured rows, else a row version of the emitter.
+            Empty where every change counts, however often and in whatever order it comes.
+        lane: how urgent it is (:class:`~streams.core.lanes.Lane`); a stage passes on the most urgent of its causes.
+        caused_at: epoch milliseconds at which the oldest cause of this change was appended to Kafka.
         row: the content; None withdraws the thing where the kind allows it.
         keep: fields of a captured row that the source did not send (unavailable values). They keep their stored values.
     """
@@ -383,9 +388,6 @@ class JoinedChange(Change):
     """What the joins want of the outbox, and which ``generation`` of them does."""
 
     generation: int = 0
-
-
-_encode = msgspec.msgpack.Encoder().encode
 
 
 def pack(changes: Iterable[Change]) -> bytes:

@@ -154,6 +154,48 @@ class ContactUpdated(_TaskEvent, kw_only=True, frozen=True, tag="updated"):
     import_id: str | None = None
 
 
+class MovedContact(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """What is known of a contact that has another address now; the fields are those of the outbox's rows.
+
+    ``digest`` and ``opt_outs``: the content and the opt-outs that the call certainly passed on. ``observed``: what it showed;
+    None: that would only show what we sent ourselves. ``refusal_at``: position of Dotdigital's refusal, if it said one last.
+    ``carried`` and ``lifted``: of refusals from former addresses.
+    """
+
+    contact: int
+    digest: bytes | None = None
+    opt_outs: int | None = None
+    observed: ObservedContact | None = None
+    created_as: CreatedAs | None = None
+    created_at: int = 0
+    touched: bool = False
+    unsubscribed_by_us: bool = False
+    listed: bool = False
+    list_refused_at: int | None = None
+    refusal_at: bytes | None = None
+    carried: bytes = b""
+    lifted: bytes = b""
+
+
+class ContactRenamed(_TaskEvent, kw_only=True, frozen=True, tag="renamed"):
+    """The contact has the address ``to`` now, to which its person moved; ``left_at``: when, as that address asked for it."""
+
+    to: str
+    left_at: bytes
+    contact: MovedContact
+
+
+class RenameDeclined(_TaskEvent, kw_only=True, frozen=True, tag="rename-declined"):
+    """The contact stays at its address, and is treated as any that somebody left; ``to`` may have a contact of its own.
+
+    ``moved_on``: its person has yet another address, which asks for it in the place of ``to``.
+    """
+
+    to: str
+    left_at: bytes
+    moved_on: bool = False
+
+
 class ContactCleared(_TaskEvent, kw_only=True, frozen=True, tag="cleared"):
     """The contact left us and is not ours: our data fields were emptied."""
 
@@ -247,6 +289,8 @@ ContactDelivered: TypeAlias = (
     | ContactOptedOut
     | CreationCorrected
     | CorrectionEnded
+    | ContactRenamed
+    | RenameDeclined
     | ContactCleared
     | ContactDeleted
     | ContactAbsent

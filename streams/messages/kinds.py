@@ -38,6 +38,7 @@ from streams.messages.changes import (
     VariantInfo,
 )
 from streams.messages.consent_kinds import CorrectionsStoppedChange
+from streams.messages.moves import MoveAnswerChange, MovedRecordChange, MoveQueryChange
 
 # Captured rows, by ingest. ``pk`` is the row's primary key and ``position`` that of the row version; None is a deleted row, or
 # one that has left this key for another.
@@ -368,6 +369,9 @@ ProductChange: TypeAlias = (
 DesiredChange: TypeAlias = (
     DesiredContactChange
     | CarriedRefusalChange
+    | MoveQueryChange
+    | MoveAnswerChange
+    | MovedRecordChange
     | DesiredRecordChange
     | DesiredCatalogueChange
     | DesiredFollowUpChange

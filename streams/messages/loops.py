@@ -1,4 +1,4 @@
-"""The seven loops over topics: conversations between state rows that live under different keys.
+"""The eight loops over topics: conversations between state rows that live under different keys.
 
 Each is a request with its reply, a message back to where something came from, or one that a stage leaves to itself. They are
 named here with why they exist and why they end; ``docs/architecture.md`` shows them.
@@ -112,6 +112,18 @@ LOOPS: Final = (
         "one record for each slice. Every slice looks at rows behind those of the one before, so it ends with the last row.",
     ),
     Loop(
+        "moves",
+        (
+            Step(Participant.OUTBOX, "desired", ChangeKind.MOVE_QUERY),
+            Step(Participant.OUTBOX, "desired", ChangeKind.MOVE_ANSWER),
+        ),
+        "A contact goes along when its person changes address (`contact.on_move: rename`). The former address has the contact,"
+        " the new one its content, and they may be in different partitions; without the question both would call Dotdigital.",
+        "contact row, contribution, desired contact, question, call, answer: 6 after the row. An address asks about a departure"
+        " once, again only if its content changes before the answer, and each question is answered; an answer asks for nothing"
+        " but the next of at most eight former addresses.",
+    ),
+    Loop(
         "brake",
         (
             Step(Participant.OUTBOX, "desired", ChangeKind.REMOVAL_TALLY),
@@ -125,4 +137,4 @@ LOOPS: Final = (
         " many removals there are. A ruling asks for nothing; rounds follow each other only while removals are held.",
     ),
 )
-"""The seven loops over topics."""
+"""The eight loops over topics."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from streams.core.lanes import Lane
 from streams.dispatch.outbox.tasks import owner_of
 from streams.domain.contact_state import ContactDeliveryState
+from streams.engine.unit_of_work import packed
 from streams.kafka.producer import BatchProducer
 from streams.messages.changes import CarriedRefusal, partition_of
 from streams.messages.deliveries import (
@@ -18,6 +19,7 @@ from streams.messages.deliveries import (
     write_event,
 )
 from streams.messages.kinds import CarriedRefusalChange
+from streams.messages.moves import MovedRecord, MovedRecordChange
 from streams.messages.topics import Topics
 
 
@@ -50,6 +52,13 @@ class DeliveryLog:
         change = CarriedRefusalChange(email, 0, row.position, Lane.URGENT, row.caused_at, CarriedRefusal())
         topic = self._topics.desired
         await self._producer.send(topic, partition_of(email, self._partitions), [(None, topic.pack([change]))])
+
+    async def move_records(self, email: str, row: ContactDeliveryState, records: Iterable[tuple[str, int]]) -> None:
+        """Emit to the address that a contact has now which records came along: key and order; ``row`` is its former row."""
+        lane, caused_at, topic = Lane(row.lane), row.caused_at, self._topics.desired
+        changes = [MovedRecordChange(email, key, b"", lane, caused_at, MovedRecord(source)) for key, source in records]
+        if entries := packed(topic, changes):
+            await self._producer.send(topic, partition_of(email, self._partitions), entries)
 
 
 def _key(event: DeliveryEvent) -> bytes:

@@ -11,7 +11,7 @@ from streams.dispatch.outbox.planner import Planner
 from streams.dispatch.outbox.rows import AnyWaitState, TouchedRows, follow_contact, wait_of
 from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Family, family_of, owner_of, part_of, task_of
-from streams.domain import contact_state, record_state, wanted
+from streams.domain import contact_state, moves, record_state, wanted
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.record_state import FollowUpDeliveryState, RecordDeliveryState
 from streams.messages.changes import (
@@ -148,7 +148,10 @@ class DesiredChanges:
         """Write what the change says into the contact's row; False when it is older than what is there."""
         match change.row:
             case DesiredContact() as desired:
-                return contact_state.set_desired(row, desired, change.position)
+                done = contact_state.set_desired(row, desired, change.position)
+                if done:
+                    moves.note_desired(row, desired)
+                return done
             case ContactObserved() as found:
                 before = row.contact
                 done = contact_state.observe(row, found, change.position)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from streams.dispatch.outbox.canaries import Canaries
 from streams.dispatch.outbox.consent_conflicts import ConsentConflicts
+from streams.dispatch.outbox.contact_moves import ContactMoves
 from streams.dispatch.outbox.delivery_events import DeliveryEvents
 from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dispatch.outbox.desired_changes import DesiredChanges
@@ -20,6 +21,7 @@ from streams.dispatch.outbox.first_load import FirstLoad
 from streams.dispatch.outbox.generation_switch import GenerationSwitch
 from streams.dispatch.outbox.generations import UnitGenerations
 from streams.dispatch.outbox.imports_in_flight import ImportsInFlight
+from streams.dispatch.outbox.move_changes import MoveChanges
 from streams.dispatch.outbox.partitions import OwnedPartitions
 from streams.dispatch.outbox.planner import Planner
 from streams.dispatch.outbox.removal_brake import BrakePolicy, RemovalBrake
@@ -35,7 +37,15 @@ from streams.engine.unit_of_work import UnitOfWork
 from streams.messages.barriers import BarrierChange
 from streams.messages.changes import Change, ChangeKind, JoinedChange
 from streams.messages.consent_kinds import CorrectionsStoppedChange
-from streams.messages.deliveries import ContactCreated, ImportEnded, ImportIdVoid, PartitionResumed, read_event
+from streams.messages.deliveries import (
+    ContactCreated,
+    ContactRenamed,
+    ImportEnded,
+    ImportIdVoid,
+    PartitionResumed,
+    RenameDeclined,
+    read_event,
+)
 from streams.messages.kinds import CanaryChange, ReadbackWatermarkChange
 from streams.messages.topics import Topics
 from streams.observability.freshness import observe_step
@@ -53,6 +63,11 @@ _OF_THE_BRAKE = frozenset(
 
 
 _OF_GENERATIONS = frozenset({ChangeKind.GENERATION_ORDER, ChangeKind.GENERATION_SLICE})
+
+
+_OF_MOVES = frozenset({ChangeKind.MOVE_QUERY, ChangeKind.MOVE_ANSWER, ChangeKind.MOVED_RECORD})
+
+
 _OF_THE_JOINS = frozenset(
     {
         ChangeKind.DESIRED_CONTACT,
@@ -100,11 +115,13 @@ class OutboxHandler:
         self._tombstones = Tombstones(policy.digest)
         self._first_load = FirstLoad(policy.consent_wait_ms, queue, metrics.undecided_creations)
         self._conflicts = ConsentConflicts(topics.desired, metrics, corrects=policy.corrects)
-        self._saver = RowSaver(topics, planner, queue, self._first_load, self._conflicts, policy.hash_key)
+        self._moves = ContactMoves(topics, queue)
+        self._saver = RowSaver(topics, planner, queue, self._first_load, self._conflicts, self._moves, policy.hash_key)
         erasures = Erasures(topics.audit, self._tombstones, planner, self._saver)
         self._desired = DesiredChanges(policy, planner, queue, self._partitions, erasures)
         self._generations = GenerationSwitch(topics, self._desired, erasures)
         self._events = DeliveryEvents(topics, policy, planner, queue, self._partitions, imports_in_flight, erasures)
+        self._move_changes = MoveChanges(self._moves, policy, planner, erasures)
 
     @property
     def taken_over(self) -> asyncio.Event:
@@ -165,6 +182,8 @@ class OutboxHandler:
         for record in records:
             if record.topic == self._topics.deliveries:
                 event = read_event(record.value or b"")
+                if isinstance(event, ContactRenamed | RenameDeclined):
+                    self._moves.ended(rows, event)
                 self._events.fold(rows, event, record.offset)
                 self._conflicts.answered(unit, event)
                 if isinstance(event, ContactCreated):
@@ -221,6 +240,8 @@ class OutboxHandler:
         if change.kind in _OF_THE_JOINS:
             # Nothing else is a sign that anything is loaded: workers run, and read the account, before a connector is applied.
             self._first_load.note(rows.unit)
+        if change.kind in _OF_MOVES:
+            return self._move_changes.fold(rows, change)
         if change.kind not in _OF_THE_BRAKE:
             return self._desired.fold(rows, change)
         rows.removals.fold(change)

@@ -41,6 +41,13 @@ class Planner:
 
     def contact_task(self, key: str, partition: int, row: ContactDeliveryState, now_ms: int) -> DeliveryTask | None:
         """What must be done for a contact; None: nothing."""
+        if row.move is not None and row.erase is None:
+            lane, caused_at = Lane(row.lane), row.caused_at
+            if row.move.granted and row.known:
+                return DeliveryTask(key, partition, row.due, lane, Work.ALONE, caused_at=caused_at)
+            if row.move.until > now_ms and not row.opt_out_alone:
+                # Its other address will answer, or ask; only when patience ends is something to be sent.
+                return DeliveryTask(key, partition, row.move.until, lane, Work.ALONE, timer=True, caused_at=caused_at)
         # In mode external a contact that is not there waits for a reading to find it.
         deliverable = row.known or row.erase is not None or not self._policy.external
         insistent = row.insistent and not row.out_by_words

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 from streams.dispatch.outbox.consent_conflicts import ConsentConflicts
+from streams.dispatch.outbox.contact_moves import ContactMoves
 from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dispatch.outbox.delivery_task import DeliveryTask
 from streams.dispatch.outbox.first_load import FirstLoad
@@ -32,8 +33,10 @@ class RowSaver:
         queue: DeliveryQueue,
         first_load: FirstLoad,
         conflicts: ConsentConflicts,
+        moves: ContactMoves,
         hash_key: bytes,
     ) -> None:
+        self._moves = moves
         self._first_load = first_load
         self._conflicts = conflicts
         self._planner = planner
@@ -50,6 +53,7 @@ class RowSaver:
         """Save the row, and what follows from it."""
         unit = rows.unit
         if isinstance(item.row, ContactDeliveryState):
+            self._moves.decide(unit, owner_of(key), item.row, ended=item.outcome is not None)
             self._conflicts.note(unit, key, item.row)
         task = self._task_for(rows, key, item.row)
         rows.removals.saved(key, item.row, item.present, task, item.outcome)

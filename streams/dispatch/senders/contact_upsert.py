@@ -226,7 +226,7 @@ class _ContactCalls:
             created_as=status,
             opt_outs=row.opt_outs_to_send,
             joined=upsert.join is not None,
-            observed=_observed(contact),
+            observed=observed(contact),
         )
 
     async def _update(self, found: Contact) -> ContactDelivered:
@@ -279,7 +279,7 @@ class _ContactCalls:
             created_as=after_status(created_as, contact.email_status),
             opt_outs=row.opt_outs_to_send,
             joined=upsert.join is not None,
-            observed=None if echo else _observed(contact),
+            observed=None if echo else observed(contact),
         )
 
     async def _remove(self) -> ContactDelivered:
@@ -331,16 +331,7 @@ class _ContactCalls:
         return bool(deeds)
 
     async def _note_look(self, found: Contact | None) -> None:
-        created_as = None if found is None else self.upsert.creation_seen(found)
-        await self.checkpoint(
-            ContactLooked(
-                task=self.upsert.task,
-                at=self.clock.now_ms(),
-                observed=None if found is None else _observed(found),
-                created_as=created_as,
-                departures=self.upsert.row.departures,
-            )
-        )
+        await self.checkpoint(look_of(self.upsert, found, self.clock.now_ms()))
 
     async def _erase(self) -> ContactErased:
         if await self.api.find(self.upsert.email) is not None:
@@ -366,5 +357,17 @@ class _ContactCalls:
         return consent.creation_status(self.upsert.row.consent, external=self.upsert.targets.external) or UNSUBSCRIBED
 
 
-def _observed(contact: Contact) -> ObservedContact:
+def look_of(upsert: ContactUpsert, found: Contact | None, at: int) -> ContactLooked:
+    """What a look at the contact has shown, and that those who left know it."""
+    return ContactLooked(
+        task=upsert.task,
+        at=at,
+        observed=None if found is None else observed(found),
+        created_as=None if found is None else upsert.creation_seen(found),
+        departures=upsert.row.departures,
+    )
+
+
+def observed(contact: Contact) -> ObservedContact:
+    """What a call has shown of the contact, for its event."""
     return ObservedContact(contact.email_status, contact.updated)

@@ -13,6 +13,7 @@ from streams.dispatch.outbox.handler import ReadbackState
 from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Family, family_of, owner_of, part_of, task_of
 from streams.dispatch.senders.account_targets import AccountTargets
+from streams.dispatch.senders.contact_rename import rename_contact
 from streams.dispatch.senders.contact_upsert import NOTHING, ContactUpsert, deliver_contact, refusal_follows, send_opt_out
 from streams.dispatch.senders.context import SenderContext
 from streams.dispatch.senders.creation_correction import CreationCorrection
@@ -31,6 +32,7 @@ from streams.messages.deliveries import (
     ContactLooked,
     ContactMissing,
     ContactOptedOut,
+    ContactRenamed,
     ContactUpdated,
     CreationAttempted,
     CreationWithdrawn,
@@ -112,6 +114,14 @@ class SingleCallSender:
 
     async def _contact(self, task: DeliveryTask, row: ContactDeliveryState, api: Api) -> None:
         row.creation = task.creation_of(row)
+        if row.move is not None and row.erase is None:
+            if row.move.granted and row.known:
+                await self._rename(task, row, api)
+                return
+            if row.move.until > self._clock.now_ms():
+                # A worker that takes over does not trust due times so far ahead.
+                self._queue.give_back(task, row.move.until)
+                return
         now, list_id = self._clock.now_ms() / 1000, self._recent_buyers.list_id
         join = self._recent_buyers.to_join(row, now)
         leaves = self._policy.leaves(row, now) and (task.timer or not row.dirty)
@@ -134,6 +144,16 @@ class SingleCallSender:
             self._queue.finish(task.key)
         else:
             await self._corrections.correct(task, row, api)
+
+    async def _rename(self, task: DeliveryTask, row: ContactDeliveryState, api: Api) -> None:
+        """The contact's person has another address, which asks for it."""
+        upsert = ContactUpsert(task=task.key, row=row, targets=self._targets)
+        event = await rename_contact(api, upsert, partial(self._checkpoint, task, row), self._clock)
+        if isinstance(event, ContactRenamed):
+            # Before the outcome: once that is read, nobody remembers here what records the contact has.
+            await self._context.log.move_records(event.to, row, self._rows.shown_records(owner_of(task.key), task.partition))
+        self._context.count_delivered(row, Family.CONTACT, event.outcome)
+        await self._context.log.write(task.partition, event)
 
     async def _leave(self, task: DeliveryTask, contact: int, api: Api, list_id: int) -> None:
         try:
