@@ -25,6 +25,7 @@ from streams.agents.held import HeldIndex
 from streams.agents.orders import OrdersHandler
 from streams.agents.products import ProductsHandler
 from streams.connect.guard import CaptureGuard
+from streams.core.acknowledged import Acknowledged
 from streams.core.clock import SystemClock
 from streams.dispatch.control_feed import KafkaControlFeed
 from streams.dispatch.service import Dispatch
@@ -40,6 +41,7 @@ from streams.ingest.contacts_loaded import ContactsLoaded
 from streams.ingest.replays import Replays
 from streams.ingest.worker import Ingest
 from streams.kafka import client
+from streams.kafka.acknowledged_watch import AcknowledgedWatch
 from streams.kafka.continuity import LogWatch
 from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import reader
@@ -105,6 +107,7 @@ class Worker:
         self._mapping = mapping
         self._roles = roles
         self._topics = Topics.of(settings.app_id, settings.generation)
+        self._acknowledged = Acknowledged([*self._topics.between_stages, self._topics.deliveries])
         self._clock = SystemClock()
         self.metrics = Metrics()
         self._health = Health(self.metrics)
@@ -123,7 +126,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        async with BatchProducer(self._settings) as producer:
+        async with BatchProducer(self._settings, self._acknowledged) as producer:
             parts = self._build(producer)
             kafka = KafkaConfig.of(self._settings)
             backlogs = BacklogReader(client.consumer(kafka, **BACKLOG_CONSUMER), client.admin_client(kafka))
@@ -131,6 +134,7 @@ class Worker:
             parts.tasks.append(("lag probe", probe.run()))
             watch = SetAsideWatch(self._settings, reader(kafka), self.metrics)
             parts.tasks.append(("set aside watch", watch.run()))
+            parts.tasks.append(("acknowledged watch", AcknowledgedWatch(kafka, self._acknowledged).run()))
             parts.tasks.append(("loop watch", self._health.watch()))
             parts.tasks.append(("health", serve(self._health, self._settings.metrics_host, self._settings.metrics_port)))
             await self._until(stop, parts)
@@ -169,7 +173,8 @@ class Worker:
             self.metrics.role.labels(role).set(1)
         self.metrics.mapping.labels(f"{crc32(self._mapping.model_dump_json().encode()):08x}").set(1)
         if Role.INGEST in self._roles:
-            progress = ConsumedOffsets(ingest_group(self._settings), ingested(self._settings, self._mapping))
+            topics = ingested(self._settings, self._mapping)
+            progress = ConsumedOffsets(ingest_group(self._settings), topics, self._acknowledged)
             ingest = Ingest(self._settings, self._mapping, producer, self.metrics, self._clock, progress)
             parts.tasks.append((Role.INGEST, ingest.run()))
             kafka = KafkaConfig.of(self._settings)
@@ -198,7 +203,7 @@ class Worker:
         return parts
 
     def _build_replays(self, parts: _Parts, producer: BatchProducer) -> None:
-        progress = ConsumedOffsets(replay_group(self._settings), [self._topics.replays])
+        progress = ConsumedOffsets(replay_group(self._settings), [self._topics.replays], self._acknowledged)
         replays = Replays(self._settings, self._mapping, producer, self.metrics, self._clock, progress)
         parts.tasks.append(("replays", replays.run()))
         parts.tasks.append(("replay log watch", LogWatch(KafkaConfig.of(self._settings), progress).run()))
@@ -243,7 +248,7 @@ class Worker:
     def _app(
         self, parts: _Parts, producer: BatchProducer, app_id: str, role: Role
     ) -> tuple[faust.App, Opener, ConsumedOffsets]:
-        app, progress = create_app(app_id, self._settings), ConsumedOffsets(app_id, [])
+        app, progress = create_app(app_id, self._settings), ConsumedOffsets(app_id, [], self._acknowledged)
         kafka = KafkaConfig.of(self._settings)
         opener = Opener(app, kafka, producer, self._clock, progress)
         parts.apps.append(app)

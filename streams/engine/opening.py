@@ -182,6 +182,7 @@ class Opener:
         places = [TopicPartition(*place) for place in inputs & self._app.transport.closed]
         for place, at in (await group_offsets(self._kafka, self._app.conf.id, places)).items():
             self._progress.begin(place, at.offset, at.bookmark)
+            self._progress.written.learn(at.written)
             if at.cut:
                 self._app.consumer.go_on_at(TP(*place), at.offset)
 

@@ -50,6 +50,7 @@ class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
             self._newest.begin(place, b"")
         for place, at in known.items():
             self._progress.begin(place, at.offset, at.bookmark)
+            self._progress.written.learn(at.written)
             self._newest.begin(place, b"" if at.bookmark is None else at.bookmark.newest)
             if at.cut:
                 moved.add(place)

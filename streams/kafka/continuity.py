@@ -6,8 +6,9 @@ the committed offset they are skipped, for ever. So every commit carries a bookm
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -15,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.structs import OffsetAndMetadata
 
+from streams.core.acknowledged import LogId, split
 from streams.core.bookmark import Bookmark
 from streams.core.errors import OwddError
 from streams.kafka import client
@@ -47,13 +49,29 @@ class LostRecordsError(OwddError):
         super().__init__(f"{sum(lost.values())} records were deleted before they were read", where=where, remedy=remedy)
 
 
+class LostAcknowledgedError(OwddError):
+    """Records that the broker had acknowledged are gone. The worker must end: nobody knows whether somebody had read them.
+
+    A reader that is behind them by now may have read others at their offsets.
+    """
+
+    def __init__(self, lost: Mapping[LogId, Bookmark]) -> None:
+        remedy = "Stop all workers and run 'owdd topics reread' (docs/after-a-power-loss.md#records-that-were-lost-unread)"
+        where = ", ".join(f"{topic}/{partition} at {mark.offset}" for (topic, partition), mark in sorted(lost.items(), key=str))
+        super().__init__("a record that was written and acknowledged is not in the log any more", where=where, remedy=remedy)
+
+
 @dataclass(frozen=True, slots=True)
 class GroupOffset:
-    """Where a group goes on in a partition: the next offset, the bookmark before it, and whether the log was ``cut``."""
+    """Where a group goes on in a partition: the next offset, the bookmark before it, and whether the log was ``cut``.
+
+    ``written`` are the last records that the group had written by then, which the logs hold.
+    """
 
     offset: int
     bookmark: Bookmark | None = None
     cut: bool = False
+    written: Mapping[LogId, Bookmark] = field(default_factory=dict)
 
 
 async def group_offsets(
@@ -65,6 +83,7 @@ async def group_offsets(
 
     Raises:
         LostRecordsError: what the group was to read next is deleted.
+        LostAcknowledgedError: what the group had written is gone.
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     admin = client.admin_client(kafka)
@@ -73,17 +92,46 @@ async def group_offsets(
         committed = await _committed(admin, group, places) if places else {}
     finally:
         await admin.close()
-    found = {
-        place: GroupOffset(offset, Bookmark.decode(metadata)) for place, (offset, metadata) in committed.items() if offset >= 0
-    }
+    found = {place: committed_at(at) for place, at in committed.items() if at.offset >= 0}
     if not found:
         return {}
     async with reader(kafka) as consumer:
         begins = await consumer.beginning_offsets(list(found))
         if lost := {place: begins[place] - at.offset for place, at in found.items() if begins[place] > at.offset}:
             raise LostRecordsError(lost)
+        if gone := await lost_writes(consumer, [at.written for at in found.values()]):
+            raise LostAcknowledgedError(gone)
         cut = await cut_logs(consumer, found)
         return found | {place: await _before_the_cut(consumer, place, found[place]) for place in cut}
+
+
+def committed_at(found: OffsetAndMetadata) -> GroupOffset:
+    """What a group committed in a partition, with what it noted beside."""
+    bookmark, written = split(found.metadata)
+    return GroupOffset(found.offset, bookmark, written=written)
+
+
+async def lost_writes(consumer: AIOKafkaConsumer, noted: Collection[Mapping[LogId, Bookmark]]) -> dict[LogId, Bookmark]:
+    """Of the records in ``noted``, one for each partition whose log does not hold what it should.
+
+    Each note is compared, not the highest alone: that one may be of a log that had lost another, and had grown again.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    waiting: dict[TopicPartition, set[Bookmark]] = defaultdict(set)
+    for marks in noted:
+        for place, mark in marks.items():
+            waiting[TopicPartition(*place)].add(mark)
+    lost: dict[LogId, Bookmark] = {}
+    while waiting := {place: marks for place, marks in waiting.items() if marks and place not in lost}:
+        compared = {place: marks.pop() for place, marks in waiting.items()}
+        ends = await consumer.end_offsets(list(compared))
+        lost |= {place: mark for place, mark in compared.items() if ends[place] <= mark.offset}
+        held = {place: mark for place, mark in compared.items() if place not in lost}
+        suspects = {place: GroupOffset(held[place].offset + 1, held[place]) for place in await _suspects(consumer, held)}
+        lost |= {place: held[place] for place in await cut_logs(consumer, suspects)} if suspects else {}
+    return lost
 
 
 async def _committed(
@@ -151,7 +199,7 @@ async def _before_the_cut(consumer: AIOKafkaConsumer, place: TopicPartition, at:
         # Nothing so young: all that is left was read.
         again = (await consumer.end_offsets([place]))[place] if young is None else young.offset
     log.error("a log lost what was read from it, and is read again", at=_named(place), stopped_at=at.offset, from_=again)
-    return GroupOffset(again, cut=True)
+    return GroupOffset(again, cut=True, written=at.written)
 
 
 class LogWatch:
@@ -224,11 +272,17 @@ async def _suspects(consumer: AIOKafkaConsumer, marks: Mapping[TopicPartition, B
     """
     since = {place: max(0, mark.timestamp_ms) for place, mark in marks.items()}
     found = await consumer.offsets_for_times(since) if since else {}
-    return {
+    suspects = {
         place
         for place, mark in marks.items()
         if (first := found[place]) is None or first.offset > mark.offset or first.timestamp > mark.timestamp_ms
     }
+    # A log may be cut between two records of one millisecond. Then the first younger one stands where it cannot.
+    shared = {
+        place: at + 1 for place, at in since.items() if place not in suspects and found[place].offset < marks[place].offset
+    }
+    younger = await consumer.offsets_for_times(shared) if shared else {}
+    return suspects | {place for place, first in younger.items() if first is not None and first.offset <= marks[place].offset}
 
 
 def _named(place: TopicPartition) -> str:

@@ -10,9 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
+from streams.core.acknowledged import Acknowledged
+from streams.core.bookmark import Bookmark
 from streams.kafka import client
+from streams.kafka.continuity import LostAcknowledgedError
 from streams.kafka.security import KafkaConfig
 from streams.settings import Settings
 
@@ -24,6 +27,8 @@ HeadedRecord: TypeAlias = tuple[bytes | None, bytes | None, Headers]
 
 _NO_HEADERS: Headers = []
 
+_BROKERS_TIME = 1
+"""Type of a timestamp: when the broker appended the record."""
 _BATCH_BYTES = 1_000_000
 """Below ``message.max.bytes`` of a broker that is left as it comes (1,048,588), headers of the batch included."""
 
@@ -40,9 +45,14 @@ class Appended:
 
 
 class BatchProducer:
-    """An idempotent Kafka producer for whole batches."""
+    """An idempotent Kafka producer for whole batches, which notes in ``acknowledged`` what arrived in the topics that it names.
 
-    def __init__(self, settings: Settings) -> None:
+    Raises:
+        LostAcknowledgedError: from every method: a topic lost a record that the broker had acknowledged. The worker must end.
+    """
+
+    def __init__(self, settings: Settings, acknowledged: Acknowledged | None = None) -> None:
+        self._acknowledged = acknowledged or Acknowledged()
         self._producer = client.producer(
             KafkaConfig.of(settings),
             acks="all",
@@ -80,16 +90,19 @@ class BatchProducer:
         """
         pending: list[tuple[int, asyncio.Future[object]]] = []
         batch = self._producer.create_batch()
+        last: KeyValue = None, None
         for key, value, headers in entries:
             if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
                 # The batch is full and has not taken the record. A fresh one takes any record, and the broker judges it.
-                pending.append((batch.record_count(), await self._submit(batch, topic, partition)))
+                pending.append((batch.record_count(), await self._submit(batch, topic, partition, last)))
                 batch = self._producer.create_batch()
                 batch.append(key=key, value=value, timestamp=None, headers=headers)
+            last = key, value
         if count := batch.record_count():
-            pending.append((count, await self._submit(batch, topic, partition)))
+            pending.append((count, await self._submit(batch, topic, partition, last)))
         # Waited for together: the batches of a partition keep their order, also when the producer repeats one.
         results: Sequence[object] = await asyncio.gather(*(future for _, future in pending))
+        self._refuse_lost()
         return [
             Appended(int(result.offset), count)  # type: ignore[attr-defined]  # RecordMetadata
             for (count, _), result in zip(pending, results, strict=True)
@@ -103,12 +116,39 @@ class BatchProducer:
         Raises:
             aiokafka.errors.KafkaError: as :meth:`send`.
         """
-        await self._producer.send_and_wait(topic, value=value, key=key, partition=partition, headers=headers)
+        future: asyncio.Future[object] = await self._producer.send(
+            topic, value=value, key=key, partition=partition, headers=headers
+        )
+        self._note(future, 1, (key, value), topic)
+        await future
+        self._refuse_lost()
 
-    async def _submit(self, batch: object, topic: str, partition: int) -> "asyncio.Future[object]":
+    async def _submit(self, batch: Any, topic: str, partition: int, last: KeyValue) -> "asyncio.Future[object]":
+        # Closed, or aiokafka adds a record of send_one to it while it waits, and answers for that one first.
+        batch.close()
         # One at a time: aiokafka wakes all that wait for a partition whenever a batch of it is sent, and at each waking takes
         # the time since their call off what is left (0.14.0, MessageAccumulator.add_batch). Among many, the last would give
         # up, and the worker end, within seconds.
         async with self._turns[topic, partition]:
             future: asyncio.Future[object] = await self._producer.send_batch(batch, topic, partition=partition)
+        self._note(future, batch.record_count(), last, topic)
         return future
+
+    def _note(self, future: "asyncio.Future[object]", count: int, last: KeyValue, topic: str) -> None:
+        """Note the last of ``count`` records once they are acknowledged."""
+        if topic in self._acknowledged.topics:
+            # A callback, because those who wait may go on in another order than the broker answered in.
+            future.add_done_callback(lambda done: self._arrived(done, count, last))
+
+    def _arrived(self, future: "asyncio.Future[Any]", count: int, last: KeyValue) -> None:
+        if future.cancelled() or future.exception() is not None:
+            return
+        found = future.result()
+        # Without the broker's time: the broker had the batch already, and nobody knows where.
+        if found.timestamp_type == _BROKERS_TIME:
+            mark = Bookmark.at(found.offset + count - 1, found.timestamp, *last)
+            self._acknowledged.note((found.topic, found.partition), mark)
+
+    def _refuse_lost(self) -> None:
+        if self._acknowledged.overtaken:
+            raise LostAcknowledgedError(self._acknowledged.overtaken)

@@ -11,15 +11,20 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from streams.core.acknowledged import Acknowledged, join
 from streams.core.bookmark import Bookmark
 
 
 class ConsumedOffsets:
-    """This worker's progress in a group's topics: for each partition the next offset, and a bookmark before it."""
+    """This worker's progress in a group's topics: for each partition the next offset, and a bookmark before it.
 
-    def __init__(self, group: str, topics: list[str]) -> None:
+    ``written`` is what the broker acknowledged of what followed from them.
+    """
+
+    def __init__(self, group: str, topics: list[str], written: Acknowledged | None = None) -> None:
         self.group = group
         self.topics = topics
+        self.written = written or Acknowledged()
         self.next: dict[TopicPartition, int] = {}
         self._bookmarks: dict[TopicPartition, Bookmark] = {}
 
@@ -48,7 +53,7 @@ class ConsumedOffsets:
     def commit_metadata(self, tp: Any, offset: int) -> str:
         """What to commit beside ``offset``."""
         bookmark = self._bookmarks.get(TopicPartition(tp.topic, tp.partition))
-        return bookmark.encode() if bookmark is not None and bookmark.offset < offset else ""
+        return join(bookmark if bookmark is not None and bookmark.offset < offset else None, self.written)
 
     def forget(self) -> None:
         """Forget the offsets: after a rebalance the partitions may belong to another worker."""

@@ -37,6 +37,7 @@ from streams.operations.backup_files import (
     write_manifest,
 )
 from streams.operations.rebuild import require_idle
+from streams.operations.reread import forget_lost_writes
 from streams.operations.site_setup import check_erasure_key
 from streams.settings import Settings
 
@@ -105,6 +106,8 @@ async def restore_backup(settings: Settings, directory: Path, manifest: Manifest
     try:
         await require_idle(admin, settings.app_id)
         await _require_empty(settings, [names[topic] for topic in manifest.topics])
+        # On the same broker the groups remember what they had written into the topics that were deleted.
+        await forget_lost_writes(settings)
         async with BatchProducer(settings) as producer:
             for topic in restore_order(manifest.topics):
                 progress(topic)

@@ -8,12 +8,16 @@ and fills what is missing there: whom we created, what was delivered, which foll
 """
 
 from collections.abc import Iterator
+from collections.abc import Mapping as ReadOnly
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.structs import OffsetAndMetadata
 
+from streams.core.acknowledged import Acknowledged, join
 from streams.kafka import client
+from streams.kafka.continuity import committed_at, lost_writes
 from streams.kafka.reader import reader
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import agents_app, captured, dispatch_app, ingest_group, replay_group
@@ -28,7 +32,8 @@ from streams.settings import Settings
 class Rereading:
     """What is done about one topic of a group.
 
-    ``lost`` records were deleted before the group had read them. ``again`` are read once more.
+    ``lost`` records were deleted before the group had read them, or are gone although it had written them; at least as many.
+    ``again`` are read once more.
     """
 
     group: str
@@ -72,26 +77,61 @@ def _groups(settings: Settings, mapping: Mapping) -> Iterator[tuple[str, list[st
     yield dispatch_app(settings), [names.desired, names.deliveries]
 
 
+async def forget_lost_writes(settings: Settings) -> None:
+    """Let every group go on although records that it had written are gone on purpose; no worker may run.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    kafka = KafkaConfig.of(settings)
+    admin = client.admin_client(kafka)
+    await admin.start()
+    try:
+        async with reader(kafka) as consumer:
+            for group in (ingest_group(settings), replay_group(settings), agents_app(settings), dispatch_app(settings)):
+                if offsets := await _without_lost_notes(await admin.list_consumer_group_offsets(group), consumer, {}):
+                    await _commit(kafka, group, offsets)
+    finally:
+        await admin.close()
+
+
 async def _plan(
     group: str, topics: list[str], from_beginning: set[str], admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer
-) -> tuple[dict[TopicPartition, int], list[Rereading]]:
+) -> tuple[dict[TopicPartition, tuple[int, str]], list[Rereading]]:
     described = await admin.describe_topics(topics)
     places = [TopicPartition(item["topic"], part["partition"]) for item in described for part in item["partitions"]]
     committed = await admin.list_consumer_group_offsets(group)
     begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
-    offsets: dict[TopicPartition, int] = {}
-    lost = dict.fromkeys(topics, 0)
+    lost: dict[str, int] = dict.fromkeys(topics, 0)
     again = dict.fromkeys(topics, 0)
+    offsets = await _without_lost_notes(committed, consumer, lost)
     for place in places:
         # A group that has committed nothing begins at the beginning anyway.
         if place in committed and (committed[place].offset < begins[place] or place.topic in from_beginning):
             lost[place.topic] += max(0, begins[place] - committed[place].offset)
             again[place.topic] += max(0, min(committed[place].offset, ends[place]) - begins[place])
-            offsets[place] = begins[place]
-    return offsets, [Rereading(group, topic, lost[topic], again[topic]) for topic in topics if lost[topic] or again[topic]]
+            offsets[place] = begins[place], ""
+    return offsets, [
+        Rereading(group, topic, count, again.get(topic, 0)) for topic, count in lost.items() if count or again.get(topic)
+    ]
 
 
-async def _commit(kafka: KafkaConfig, group: str, offsets: dict[TopicPartition, int]) -> None:
+async def _without_lost_notes(
+    committed: ReadOnly[TopicPartition, OffsetAndMetadata], consumer: AIOKafkaConsumer, lost: dict[str, int]
+) -> dict[TopicPartition, tuple[int, str]]:
+    """What to commit so that no start refuses any more because of records that the group had written; adds up ``lost``."""
+    noted = {place: committed_at(at) for place, at in committed.items() if at.offset >= 0}
+    gone = await lost_writes(consumer, [at.written for at in noted.values()])
+    if not gone:
+        return {}
+    ends = await consumer.end_offsets([TopicPartition(*place) for place in gone])
+    for (topic, partition), mark in gone.items():
+        # One at least, of a log that has grown again.
+        lost[topic] = lost.get(topic, 0) + max(1, mark.offset + 1 - ends[TopicPartition(topic, partition)])
+    return {place: (at.offset, join(at.bookmark, Acknowledged())) for place, at in noted.items() if at.written}
+
+
+async def _commit(kafka: KafkaConfig, group: str, offsets: dict[TopicPartition, tuple[int, str]]) -> None:
     async with client.consumer(kafka, group_id=group, enable_auto_commit=False) as consumer:
         consumer.assign(list(offsets))
         await consumer.commit(offsets)

@@ -9,6 +9,7 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from streams.core.acknowledged import Acknowledged
 from streams.core.clock import SystemClock
 from streams.engine.app import create_app
 from streams.engine.breaker import Breaker
@@ -55,21 +56,28 @@ class Keeping:
 class Worker:
     """One application with one stage in a directory of its own."""
 
-    def __init__(self, settings: Settings, app_id: str, directory: Path) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        app_id: str,
+        directory: Path,
+        handler: Keeping | None = None,
+        written: Acknowledged | None = None,
+    ) -> None:
         directory.mkdir(exist_ok=True)
         self.settings = settings.model_copy(update={"data_dir": directory})
         self.topic = f"{app_id}.source"
         self.app: Any = create_app(app_id, self.settings)
-        self.producer = BatchProducer(self.settings)
+        self.producer = BatchProducer(self.settings, written)
         self.table = StateTable(self.app.conf.tabledir, app_id, Keeping.name)
-        self.progress = ConsumedOffsets(app_id, [self.topic])
+        self.progress = ConsumedOffsets(app_id, [self.topic], written)
         self.opener = Opener(self.app, KafkaConfig.of(self.settings), self.producer, SystemClock(), self.progress)
         self.stage = Stage(
             self.app,
             self.opener,
             [self.topic],
             self.table,
-            Keeping(),
+            handler or Keeping(),
             self.producer,
             partitions=PARTITIONS,
             dead_letters="dead",

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,14 +12,17 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewPartitions
 from prometheus_client import Counter
 
+from streams.core.acknowledged import Acknowledged
 from streams.core.bookmark import Bookmark
 from streams.ingest.captured import captured_consumer
 from streams.ingest.positions import Positions
 from streams.ingest.snapshot_positions import NewestPositions
 from streams.kafka.client import admin_client
+from streams.kafka.continuity import LostAcknowledgedError
 from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import TopicSpec
+from streams.messages.protocol import BROKERS_TIME
 from streams.observability.lag import ConsumedOffsets
 from streams.operations.topic_admin import apply_topics
 from streams.settings import Settings
@@ -71,6 +75,28 @@ class Reading:
             for place, records in polled.items():
                 self.positions.finished(place, records[-1])
                 return [record.offset for record in records]
+
+
+async def test_what_ingest_has_written_stays_noted_and_is_compared(settings: Settings, topic: str) -> None:
+    written = f"written-{uuid4().hex[:8]}"
+    await apply_topics(KafkaConfig.of(settings), [TopicSpec(written, 1, 1, "written", BROKERS_TIME)], execute=True)
+    acknowledged = Acknowledged([written])
+    async with BatchProducer(settings, acknowledged) as producer:
+        await producer.send(written, 0, [(b"key", b"change")])
+    async with Reading.of(settings, topic) as reading:
+        await reading.poll(20)
+        reading.progress.written.learn(acknowledged.marks())
+        await reading.positions.commit()
+    async with Reading.of(settings, topic) as reading:
+        await reading.poll(20)
+        assert reading.progress.written.marks() == acknowledged.marks()
+        lost = {place: replace(mark, offset=mark.offset + 1) for place, mark in acknowledged.marks().items()}
+        reading.progress.written.learn(lost)
+        await reading.positions.commit()
+    for _ in range(2):
+        async with Reading.of(settings, topic) as reading:
+            with pytest.raises(LostAcknowledgedError, match=f"{written}/0 at 1"):
+                await reading.poll(20)
 
 
 async def test_ingest_goes_on_where_it_stopped(settings: Settings, topic: str) -> None:

@@ -40,6 +40,9 @@ class Batch:
         self.values.append(value)
         return object()
 
+    def close(self) -> None:
+        pass
+
     def record_count(self) -> int:
         return len(self.values)
 

@@ -2,20 +2,27 @@
 
 import stat
 from pathlib import Path
+from uuid import uuid4
 
 import orjson
 import pytest
+from aiokafka import TopicPartition
 from msgspec.structs import replace
 
 from streams.cli.exit_codes import ExitCode
+from streams.core.acknowledged import Acknowledged, join
+from streams.core.bookmark import Bookmark
+from streams.core.clock import SystemClock
+from streams.kafka import client
+from streams.kafka.continuity import LostAcknowledgedError, group_offsets
 from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import read_topic
 from streams.kafka.security import KafkaConfig
-from streams.kafka.topics import captured
+from streams.kafka.topics import captured, ingest_group
 from streams.mapping import load_mapping
 from streams.messages.protocol import specs
 from streams.messages.topics import Topics
-from streams.operations.backup import restore_order
+from streams.operations.backup import restore_backup, restore_order, write_backup
 from streams.operations.backup_files import (
     FORMAT,
     BackupRecord,
@@ -111,6 +118,27 @@ async def test_a_backup_brings_back_a_lost_broker_and_no_call_is_made_twice(tmp_
             assert [record.key async for record in read_topic(KafkaConfig.of(running.settings), topic, [0])]
             running.workers["after"].process.kill()
             running.workers["after"].process.wait(60)
+
+
+async def test_groups_go_on_that_had_written_into_topics_which_were_deleted(tmp_path: Path, broker: Path) -> None:
+    """A restore on the same broker: the topics between the stages and the groups are as they were."""
+    running = kafka.status(broker).broker
+    assert running is not None
+    settings = Settings(kafka_bootstrap=running.bootstrap, app_id=f"restored{uuid4().hex[:8]}", partitions=1)
+    config, topics, group = KafkaConfig.of(settings), Topics.of(settings.app_id), ingest_group(settings)
+    await apply_topics(config, list(specs(settings, load_mapping())), execute=True)
+    manifest = await write_backup(settings, tmp_path / "saved", SystemClock(), lambda _: None)
+    written = Acknowledged()
+    written.note((topics.deliveries, 0), Bookmark(7, 1_700_000_000_000, 1))
+    place = TopicPartition(topics.retries, 0)
+    async with client.consumer(config, group_id=group, enable_auto_commit=False) as consumer:
+        consumer.assign([place])
+        await consumer.commit({place: (0, join(None, written))})
+    with pytest.raises(LostAcknowledgedError):
+        await group_offsets(config, group, [place])
+
+    await restore_backup(settings, tmp_path / "saved", manifest, lambda _: None)
+    assert (await group_offsets(config, group, [place]))[place].written == {}
 
 
 def test_an_interrupted_restore_leaves_rows_without_a_set_up() -> None:

@@ -8,8 +8,10 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
+from streams.core.acknowledged import Acknowledged, join
 from streams.core.errors import RefusedError
 from streams.kafka import client
+from streams.kafka.continuity import LostAcknowledgedError, group_offsets
 from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import TopicSpec, agents_app, dispatch_app, ingest_group
@@ -43,10 +45,10 @@ async def committed(settings: Settings, group: str, topic: str) -> int:
         await admin.close()
 
 
-async def commit(settings: Settings, group: str, topic: str, offset: int) -> None:
+async def commit(settings: Settings, group: str, topic: str, offset: int, metadata: str = "") -> None:
     async with client.consumer(KafkaConfig.of(settings), group_id=group, enable_auto_commit=False) as consumer:
         consumer.assign([TopicPartition(topic, 0)])
-        await consumer.commit({TopicPartition(topic, 0): offset})
+        await consumer.commit({TopicPartition(topic, 0): (offset, metadata)})
 
 
 async def test_groups_go_on_behind_the_loss_and_ingest_begins_anew(settings: Settings) -> None:
@@ -85,3 +87,40 @@ async def test_groups_go_on_behind_the_loss_and_ingest_begins_anew(settings: Set
         await working.getmany(timeout_ms=1000)
         with pytest.raises(RefusedError):
             await reread(settings, MAPPING, execute=True)
+
+
+async def test_groups_go_on_that_refuse_because_what_they_wrote_is_lost(settings: Settings) -> None:
+    config, topics = KafkaConfig.of(settings), Topics.of(settings.app_id)
+    await apply_topics(config, list(specs(settings, MAPPING)), execute=True)
+    inputs, written = Acknowledged([topics.retries, topics.orders]), Acknowledged([topics.desired, topics.products])
+    for acknowledged in (inputs, written):
+        async with BatchProducer(settings, acknowledged) as producer:
+            for topic in acknowledged.topics:
+                await producer.send(topic, 0, [(b"%d" % number, b"x") for number in range(10)])
+    desired = written.marks()[topics.desired, 0]
+    cut_off, overwritten = replace(desired, offset=desired.offset + 5), replace(desired, timestamp_ms=desired.timestamp_ms + 1)
+    lost = {
+        (ingest_group(settings), topics.retries): cut_off,
+        (agents_app(settings), str(topics.orders)): overwritten,
+    }
+    for (group, topic), mark in lost.items():
+        noting = Acknowledged()
+        noting.learn(written.marks() | {(topics.desired, 0): mark})
+        read = inputs.marks()[topic, 0]
+        await commit(settings, group, topic, read.offset + 1, join(read, noting))
+        with pytest.raises(LostAcknowledgedError, match=f"{topics.desired}/0 at {mark.offset}"):
+            await group_offsets(config, group, [TopicPartition(topic, 0)])
+    await commit(settings, ingest_group(settings), CONTACTS, 0)
+    await commit(settings, dispatch_app(settings), topics.desired, desired.offset + 1, join(desired, written))
+
+    found = await reread(settings, MAPPING, execute=True)
+    assert [(item.group, item.topic, item.lost) for item in found] == [
+        (ingest_group(settings), str(topics.desired), 5),
+        (agents_app(settings), str(topics.desired), 1),
+    ]
+    assert await reread(settings, MAPPING, execute=True) == []
+    for group, topic in lost:
+        (at,) = (await group_offsets(config, group, [TopicPartition(topic, 0)])).values()
+        assert (at.offset, at.bookmark, at.written) == (inputs.marks()[topic, 0].offset + 1, inputs.marks()[topic, 0], {})
+    (whole,) = (await group_offsets(config, dispatch_app(settings), [TopicPartition(topics.desired, 0)])).values()
+    assert whole.written == written.marks(), "nothing is lost there, and it is known what was written"
