@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import orjson
@@ -29,7 +29,7 @@ from streams.mapping.model import Currency
 from streams.messages.topics import Topics
 from streams.operations.doctor.account import account, clock
 from streams.operations.doctor.broker import broker as of_broker
-from streams.operations.doctor.broker import readers, state
+from streams.operations.doctor.broker import durability, readers, state
 from streams.operations.doctor.capture import connect, heartbeat
 from streams.operations.doctor.examine import examine
 from streams.operations.doctor.findings import Examination, Finding, Patient
@@ -193,15 +193,38 @@ async def configure(running: LocalStack, topic: str, **config: str) -> None:
         await admin.close()
 
 
+class TestDurability:
+    SAFE: ClassVar = {"min.insync.replicas": "2", "unclean.leader.election.enable": "false"}
+
+    def test_nothing_is_wrong(self) -> None:
+        assert list(durability({"a": 3, "b": 2}, {"a": self.SAFE, "b": self.SAFE})) == []
+
+    def test_one_replica_is_what_counts_then(self) -> None:
+        (found,) = durability({"a": 3, "b": 1}, {"a": self.SAFE, "b": {"min.insync.replicas": "1"}})
+        assert (found.check, found.state, "one replica: b;" in found.text) == ("durability", "warn", True)
+
+    def test_a_copy_that_nobody_waits_for(self) -> None:
+        (found,) = durability({"a": 3}, {"a": self.SAFE | {"min.insync.replicas": "1"}})
+        assert (found.state, "one copy on disk: a;" in found.text) == ("warn", True)
+        assert found.command == "kafka-configs --alter --topic a --add-config min.insync.replicas=2"
+
+    def test_a_leader_that_lags(self) -> None:
+        (found,) = durability({"a": 3}, {"a": self.SAFE | {"unclean.leader.election.enable": "true"}})
+        assert (found.state, "may become the leader: a;" in found.text) == ("fail", True)
+
+
 async def test_broken_topics_accounts_and_captures_are_named(tmp_path: Path, broker: Path) -> None:
     async with stack(tmp_path, broker, "doctor", partitions=2) as running:
         settings, mapping = running.settings, load_mapping(running.mapping)
         topics = Topics.of(settings.app_id)
 
         async def found(part: Examination, mapped: Mapping = mapping, **changes: Any) -> list[tuple[str, str, str]]:
-            return await wrong(part, settings.model_copy(update=changes), mapped)
+            everything = await wrong(part, settings.model_copy(update=changes), mapped)
+            # The broker of the tests is alone.
+            return [item for item in everything if item[0] != "durability"]
 
         assert [item for part in (of_broker, account, state) for item in await found(part)] == []
+        one(await wrong(of_broker, settings, mapping), "durability", "warn", "one replica: ", "docs/after-a-power-loss.md")
         one(await found(clock), "clock", "warn", "no time to compare with")
         nobody = await found(readers)
         assert {item[:2] for item in nobody} == {("workers", "warn")}

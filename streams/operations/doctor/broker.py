@@ -1,7 +1,11 @@
 """Kafka: whether it lets us in, whether the topics are as they should be, and whether anybody reads them."""
 
 from collections.abc import AsyncIterator, Iterator
+from collections.abc import Mapping as ReadOnly
 from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from streams.core.errors import OwddError
 from streams.ingest.captured_topics import check_spelling
@@ -15,6 +19,9 @@ from streams.operations.site_setup import changed_mapping
 from streams.operations.topic_admin import apply_topics
 
 _SHOWN = 4
+_SAFE_REPLICAS = 2
+_INSYNC = "min.insync.replicas"
+_UNCLEAN = "unclean.leader.election.enable"
 _LOSES = ("cleanup.policy", "retention.ms", "retention.bytes", "min.compaction.lag.ms", "partitions")
 """Differences by which records are lost, or a worker refuses to start."""
 
@@ -27,18 +34,58 @@ async def broker(patient: Patient) -> AsyncIterator[Finding]:
     try:
         existing = set(await admin.list_topics())
         brokers = len((await admin.describe_cluster())["brokers"])
+        ours = [spec.name for spec in specs(settings, patient.mapping) if spec.name in existing]
+        replicas = await _fewest_replicas(admin, ours)
+        configs = await _configs(admin, ours)
     finally:
         await admin.close()
     yield ok("broker", f"{settings.kafka_bootstrap} lets us in ({settings.kafka_protocol})")
     if settings.replication < min(3, brokers):
         fix = "Set it to 3 before the topics are made; kafka-reassign-partitions changes existing ones"
         yield Finding("replication", "warn", f"OWDD_REPLICATION is {settings.replication}, with {brokers} brokers", fix)
+    for finding in durability(replicas, configs):
+        yield finding
     try:
         check_spelling(captured(patient.mapping), existing)
     except OwddError as error:
         yield failed("captured topics", error)
     for finding in _topics(await apply_topics(KafkaConfig.of(settings), [*specs(settings, patient.mapping)], execute=False)):
         yield finding
+
+
+async def _fewest_replicas(admin: AIOKafkaAdminClient, topics: list[str]) -> dict[str, int]:
+    described = await admin.describe_topics(topics) if topics else []
+    return {item["topic"]: min(len(part["replicas"]) for part in item["partitions"]) for item in described}
+
+
+async def _configs(admin: AIOKafkaAdminClient, topics: list[str]) -> dict[str, dict[str, str]]:
+    """The settings of each topic, the broker's defaults included."""
+    answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics])
+    resources = [resource for answer in answers for resource in answer.resources]
+    return {resource[3]: {entry[0]: entry[1] for entry in resource[4]} for resource in resources}
+
+
+def durability(replicas: ReadOnly[str, int], configs: ReadOnly[str, ReadOnly[str, str]]) -> Iterator[Finding]:
+    """Whether the broker may lose what it has acknowledged.
+
+    What a worker has written or read it misses. What the connector or a command wrote last, nobody does
+    (docs/after-a-power-loss.md#what-no-worker-can-know).
+
+    Args:
+        replicas: of the partition of each topic that has the fewest.
+        configs: of each topic.
+    """
+    if single := sorted(topic for topic, number in replicas.items() if number < _SAFE_REPLICAS):
+        text = f"one replica: {_some(single)}; a power loss takes what was acknowledged last, and nothing shows it"
+        fix = "Three brokers, OWDD_REPLICATION=3, OWDD_TOPIC_MIN_INSYNC=2; after a power loss run docs/after-a-power-loss.md"
+        yield Finding("durability", "warn", text, fix)
+    copied = {topic: config for topic, config in configs.items() if topic not in single}
+    if few := sorted(topic for topic, config in copied.items() if int(config.get(_INSYNC, _SAFE_REPLICAS)) < _SAFE_REPLICAS):
+        text = f"acknowledged with one copy on disk: {_some(few)}; {_INSYNC} is less than {_SAFE_REPLICAS}"
+        yield Finding("durability", "warn", text, "Set OWDD_TOPIC_MIN_INSYNC=2", _alter(few[0], _INSYNC, str(_SAFE_REPLICAS)))
+    if unclean := sorted(topic for topic, config in copied.items() if config.get(_UNCLEAN) == "true"):
+        text = f"a replica that lags may become the leader: {_some(unclean)}; {_UNCLEAN} is true"
+        yield Finding("durability", "fail", text, "Set it to false", _alter(unclean[0], _UNCLEAN, "false"))
 
 
 def _topics(plan: list[dict[str, Any]]) -> Iterator[Finding]:
