@@ -38,7 +38,7 @@ def after_image(event: RowEvent, reader: TableReader) -> AfterImage:
             value = _former(before, name)
             columns = columns | {name: value}
         # Only an update says that a column did not change; an insert's null is a null.
-        elif value is not None or name not in before or _former(before, name) is not None:
+        elif value is not None or not _unshown(event, reader, name):
             continue
         if value is None:
             missing.add(name)
@@ -47,6 +47,14 @@ def after_image(event: RowEvent, reader: TableReader) -> AfterImage:
     certain = {name for name in missing if name in reader.large or after[name] == UNAVAILABLE}
     keep = (field for field, names in reader.fields.items() if _kept(names, columns, missing, certain))
     return AfterImage(columns, frozenset(missing), tuple(keep))
+
+
+def _unshown(event: RowEvent, reader: TableReader, column: str) -> bool:
+    """Whether a column that is null after an update may have a value: also where the image before is damaged and lacks it."""
+    before = event.before or {}
+    if column not in before:
+        return event.op == "u" and column in reader.large
+    return _former(before, column) is None
 
 
 def _former(before: dict[str, Any], column: str) -> Any:

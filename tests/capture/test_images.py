@@ -87,6 +87,14 @@ class TestSeveralColumns:
         assert set(kept(changed, customer=frozenset({"cd_statement_email"}))) == {"emails", "unreadable"}
 
 
+@pytest.mark.parametrize("before", [None, {}])
+def test_without_a_sound_image_before_a_large_column_keeps_its_value(before: dict[str, Any] | None) -> None:
+    table, column = "customer_contact", "cc_email"
+    event = RowEvent(table, "u", {}, before, ROWS[table] | {column: None}, b"", 0, False)
+    assert kept(event) == ()
+    assert set(kept(event, contact=frozenset({column}))) == {"emails", "excluded", "unreadable"}
+
+
 def test_a_site_may_have_no_placeholder_in_any_column() -> None:
     event = update("customer_contact", {}, {})
     assert after_image(event, READERS["customer_contact"]).columns is event.after
