@@ -107,7 +107,7 @@ class Worker:
         self._mapping = mapping
         self._roles = roles
         self._topics = Topics.of(settings.app_id, settings.generation)
-        self._acknowledged = Acknowledged([*self._topics.between_stages, self._topics.deliveries])
+        self._acknowledged = Acknowledged(self._topics.noted)
         self._clock = SystemClock()
         self.metrics = Metrics()
         self._health = Health(self.metrics)

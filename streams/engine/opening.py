@@ -180,7 +180,8 @@ class Opener:
         """Where the topics of the stages go on: where the group stopped, or earlier if their logs do not hold that any more."""
         inputs = {TP(topic, place.partition) for place, stage in self._missing.items() for topic in stage.topics}
         places = [TopicPartition(*place) for place in inputs & self._app.transport.closed]
-        for place, at in (await group_offsets(self._kafka, self._app.conf.id, places)).items():
+        wrote = self._progress.written.topics
+        for place, at in (await group_offsets(self._kafka, self._app.conf.id, places, wrote)).items():
             self._progress.begin(place, at.offset, at.bookmark)
             self._progress.written.learn(at.written)
             if at.cut:

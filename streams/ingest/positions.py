@@ -45,7 +45,8 @@ class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
         """
         new = self._consumer.assignment() - self._found
         moved = set()
-        known = await group_offsets(self._kafka, self._progress.group, new) if new else {}
+        wrote = self._progress.written.topics
+        known = await group_offsets(self._kafka, self._progress.group, new, wrote) if new else {}
         for place in new - known.keys():
             self._newest.begin(place, b"")
         for place, at in known.items():

@@ -75,11 +75,12 @@ class GroupOffset:
 
 
 async def group_offsets(
-    kafka: KafkaConfig, group: str, places: Collection[TopicPartition]
+    kafka: KafkaConfig, group: str, places: Collection[TopicPartition], wrote: Collection[str] = ()
 ) -> dict[TopicPartition, GroupOffset]:
     """Where ``group`` goes on in those of ``places`` in which it has committed: there, or earlier where the log was cut.
 
     Where that is, timestamps say: what the log received since the cut is younger than the last record that was read.
+    ``wrote`` are the topics in which the group writes; it may have noted others, of a generation that is gone by now.
 
     Raises:
         LostRecordsError: what the group was to read next is deleted.
@@ -92,7 +93,7 @@ async def group_offsets(
         committed = await _committed(admin, group, places) if places else {}
     finally:
         await admin.close()
-    found = {place: committed_at(at) for place, at in committed.items() if at.offset >= 0}
+    found = {place: committed_at(at, wrote) for place, at in committed.items() if at.offset >= 0}
     if not found:
         return {}
     async with reader(kafka) as consumer:
@@ -105,10 +106,10 @@ async def group_offsets(
         return found | {place: await _before_the_cut(consumer, place, found[place]) for place in cut}
 
 
-def committed_at(found: OffsetAndMetadata) -> GroupOffset:
-    """What a group committed in a partition, with what it noted beside."""
+def committed_at(found: OffsetAndMetadata, wrote: Collection[str]) -> GroupOffset:
+    """What a group committed in a partition, with what it noted beside of the topics in ``wrote``."""
     bookmark, written = split(found.metadata)
-    return GroupOffset(found.offset, bookmark, written=written)
+    return GroupOffset(found.offset, bookmark, written={place: mark for place, mark in written.items() if place[0] in wrote})
 
 
 async def lost_writes(consumer: AIOKafkaConsumer, noted: Collection[Mapping[LogId, Bookmark]]) -> dict[LogId, Bookmark]:

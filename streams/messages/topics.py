@@ -105,6 +105,11 @@ class Topics:
         """Those that carry packed changes from one stage to the next."""
         return self.orders, self.buyers, self.contacts, self.products, self.desired
 
+    @property
+    def noted(self) -> frozenset[str]:
+        """Those of which workers note what the broker has acknowledged: between the stages, and what became of calls."""
+        return frozenset([*self.between_stages, self.deliveries])
+
     def between(self, name: str) -> ChangeTopic[Any] | None:
         """The topic between stages that is called ``name``, as a record of it says; None if it is none of them."""
         return next((topic for topic in self.between_stages if topic == name), None)

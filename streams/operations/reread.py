@@ -51,7 +51,7 @@ async def reread(settings: Settings, mapping: Mapping, *, execute: bool, deliver
         RefusedError: a worker of the application runs.
         aiokafka.errors.KafkaError: the broker does not answer.
     """
-    kafka = KafkaConfig.of(settings)
+    kafka, noted = KafkaConfig.of(settings), Topics.of(settings.app_id, settings.generation).noted
     from_beginning = {*captured(mapping), *([Topics.of(settings.app_id).deliveries] if deliveries else ())}
     admin = client.admin_client(kafka)
     await admin.start()
@@ -60,7 +60,7 @@ async def reread(settings: Settings, mapping: Mapping, *, execute: bool, deliver
         async with reader(kafka) as consumer:
             found = []
             for group, topics in _groups(settings, mapping):
-                offsets, rereadings = await _plan(group, topics, from_beginning, admin, consumer)
+                offsets, rereadings = await _plan(group, topics, from_beginning, admin, consumer, noted)
                 found += rereadings
                 if execute and offsets:
                     await _commit(kafka, group, offsets)
@@ -83,20 +83,26 @@ async def forget_lost_writes(settings: Settings) -> None:
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.
     """
-    kafka = KafkaConfig.of(settings)
+    kafka, noted = KafkaConfig.of(settings), Topics.of(settings.app_id, settings.generation).noted
     admin = client.admin_client(kafka)
     await admin.start()
     try:
         async with reader(kafka) as consumer:
             for group in (ingest_group(settings), replay_group(settings), agents_app(settings), dispatch_app(settings)):
-                if offsets := await _without_lost_notes(await admin.list_consumer_group_offsets(group), consumer, {}):
+                committed = await admin.list_consumer_group_offsets(group)
+                if offsets := await _without_lost_notes(committed, consumer, noted, {}):
                     await _commit(kafka, group, offsets)
     finally:
         await admin.close()
 
 
 async def _plan(
-    group: str, topics: list[str], from_beginning: set[str], admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer
+    group: str,
+    topics: list[str],
+    from_beginning: set[str],
+    admin: AIOKafkaAdminClient,
+    consumer: AIOKafkaConsumer,
+    noted: frozenset[str],
 ) -> tuple[dict[TopicPartition, tuple[int, str]], list[Rereading]]:
     described = await admin.describe_topics(topics)
     places = [TopicPartition(item["topic"], part["partition"]) for item in described for part in item["partitions"]]
@@ -104,7 +110,7 @@ async def _plan(
     begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
     lost: dict[str, int] = dict.fromkeys(topics, 0)
     again = dict.fromkeys(topics, 0)
-    offsets = await _without_lost_notes(committed, consumer, lost)
+    offsets = await _without_lost_notes(committed, consumer, noted, lost)
     for place in places:
         # A group that has committed nothing begins at the beginning anyway.
         if place in committed and (committed[place].offset < begins[place] or place.topic in from_beginning):
@@ -117,10 +123,16 @@ async def _plan(
 
 
 async def _without_lost_notes(
-    committed: ReadOnly[TopicPartition, OffsetAndMetadata], consumer: AIOKafkaConsumer, lost: dict[str, int]
+    committed: ReadOnly[TopicPartition, OffsetAndMetadata],
+    consumer: AIOKafkaConsumer,
+    topics: frozenset[str],
+    lost: dict[str, int],
 ) -> dict[TopicPartition, tuple[int, str]]:
-    """What to commit so that no start refuses any more because of records that the group had written; adds up ``lost``."""
-    noted = {place: committed_at(at) for place, at in committed.items() if at.offset >= 0}
+    """What to commit so that no start refuses any more because of what the group had written into ``topics``.
+
+    Adds up in ``lost`` how much that was.
+    """
+    noted = {place: committed_at(at, topics) for place, at in committed.items() if at.offset >= 0}
     gone = await lost_writes(consumer, [at.written for at in noted.values()])
     if not gone:
         return {}

@@ -135,10 +135,10 @@ async def test_groups_go_on_that_had_written_into_topics_which_were_deleted(tmp_
         consumer.assign([place])
         await consumer.commit({place: (0, join(None, written))})
     with pytest.raises(LostAcknowledgedError):
-        await group_offsets(config, group, [place])
+        await group_offsets(config, group, [place], topics.noted)
 
     await restore_backup(settings, tmp_path / "saved", manifest, lambda _: None)
-    assert (await group_offsets(config, group, [place]))[place].written == {}
+    assert (await group_offsets(config, group, [place], topics.noted))[place].written == {}
 
 
 def test_an_interrupted_restore_leaves_rows_without_a_set_up() -> None:

@@ -109,7 +109,7 @@ async def test_groups_go_on_that_refuse_because_what_they_wrote_is_lost(settings
         read = inputs.marks()[topic, 0]
         await commit(settings, group, topic, read.offset + 1, join(read, noting))
         with pytest.raises(LostAcknowledgedError, match=f"{topics.desired}/0 at {mark.offset}"):
-            await group_offsets(config, group, [TopicPartition(topic, 0)])
+            await group_offsets(config, group, [TopicPartition(topic, 0)], topics.noted)
     await commit(settings, ingest_group(settings), CONTACTS, 0)
     await commit(settings, dispatch_app(settings), topics.desired, desired.offset + 1, join(desired, written))
 
@@ -120,7 +120,7 @@ async def test_groups_go_on_that_refuse_because_what_they_wrote_is_lost(settings
     ]
     assert await reread(settings, MAPPING, execute=True) == []
     for group, topic in lost:
-        (at,) = (await group_offsets(config, group, [TopicPartition(topic, 0)])).values()
+        (at,) = (await group_offsets(config, group, [TopicPartition(topic, 0)], topics.noted)).values()
         assert (at.offset, at.bookmark, at.written) == (inputs.marks()[topic, 0].offset + 1, inputs.marks()[topic, 0], {})
-    (whole,) = (await group_offsets(config, dispatch_app(settings), [TopicPartition(topics.desired, 0)])).values()
+    (whole,) = (await group_offsets(config, dispatch_app(settings), [TopicPartition(topics.desired, 0)], topics.noted)).values()
     assert whole.written == written.marks(), "nothing is lost there, and it is known what was written"
