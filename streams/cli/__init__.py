@@ -40,6 +40,7 @@ OWN = commands(
         "streams.cli.audit:audit",
         "Look for what is wrong in the ERP's data, in the captured topics alone.",
     ),
+    consent=("streams.cli.consent:app", "Consent: whom a newly mapped opt-in would change."),
     dlq=("streams.cli.dlq:app", "Dead letters and parked deliveries: list, retry, drop."),
     pause=(
         "streams.cli.pause:pause",
