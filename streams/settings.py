@@ -158,6 +158,13 @@ class Settings(BaseSettings):
         300.0, description="Seconds between two read-backs of Dotdigital's contacts; 0: no scheduled read-back"
     )
 
+    reconcile_hours: float = Field(
+        168.0,
+        ge=0,
+        le=8_760,
+        description="Hours between two comparisons of everything in Dotdigital with what was delivered; 0: none by itself",
+    )
+
     budget_low: Calls = Field(0, description="Budget: bulk calls a minute until Dotdigital reports a limit; 0: no limit")
     budget_medium: Calls = Field(0, description="Budget: listing calls a minute until Dotdigital reports a limit; 0: no limit")
     budget_high: Calls = Field(0, description="Budget: single calls a minute until Dotdigital reports a limit; 0: no limit")

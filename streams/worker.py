@@ -59,6 +59,8 @@ from streams.observability.lag_probe import LagProbe
 from streams.observability.metrics import Metrics
 from streams.operations import trouble_class
 from streams.operations.lag_report import groups
+from streams.operations.reconcile.reconciler import ReconcileSite
+from streams.operations.reconcile.service import ReconcileParts, ReconcileService
 from streams.operations.set_aside_watch import SetAsideWatch
 from streams.operations.state_page import state_page
 from streams.operations.state_replies import StateReplies
@@ -244,6 +246,10 @@ class Worker:
         self._health.check("dotdigital", lambda: dispatch.ready)
         self._health.remark("dispatch", lambda: dispatch.remark)
         self._health.before_scrape(dispatch.update_gauges)
+        site = ReconcileSite(self._settings, self._mapping, lambda: 0 in table.owned())
+        reconcile = ReconcileService(site, ReconcileParts(producer, dispatch, self._state, self._clock, self.metrics))
+        parts.tasks.append(("reconciler", reconcile.run()))
+        self._health.before_scrape(reconcile.reconciler.update_gauges)
 
     def _app(
         self, parts: _Parts, producer: BatchProducer, app_id: str, role: Role

@@ -48,6 +48,10 @@ OWN = commands(
     ),
     resume=("streams.cli.pause:resume", "Let writes to Dotdigital go on; what waited is sent."),
     removals=("streams.cli.removals:app", "Mass removals that are held back: show, release, discard."),
+    reconcile=(
+        "streams.cli.reconcile:reconcile",
+        "Read Dotdigital back and compare it with what was delivered; put right what differs.",
+    ),
     replay=("streams.cli.replay:app", "Captured rows once more: select, send through ingest again, pause, resume."),
     trail=("streams.cli.trail:app", "The audit trail: show, verify, seal."),
     keys=("streams.cli.keys:app", "Erasure keys: how many erasures each has, and the change to another one."),

@@ -6,7 +6,7 @@ to hold what the mapping names, and waits for that while Dotdigital cannot be re
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from random import Random
 
 import httpx
@@ -44,7 +44,7 @@ from streams.dispatch.senders.single_calls import SingleCallSender
 from streams.domain.digester import Digester
 from streams.domain.times import utc_text
 from streams.dotdigital.bootstrap import resolve
-from streams.dotdigital.client import DotdigitalClient
+from streams.dotdigital.client import Api, DotdigitalClient
 from streams.dotdigital.credentials import Credentials
 from streams.dotdigital.errors import DotdigitalError
 from streams.dotdigital.tiers import Call
@@ -59,6 +59,14 @@ from streams.observability.metrics import Metrics
 from streams.settings import Settings
 
 logger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ReachedAccount:
+    """The account that a worker delivers to: its API in the bulk lane, inside the budget, and where things go."""
+
+    api: Api
+    targets: AccountTargets
 
 
 class Dispatch:
@@ -79,6 +87,8 @@ class Dispatch:
         self._policy = policy
         self._reachability = Reachability(settings.dotdigital_url, clock, metrics)
         self._gauges: list[Callable[[], None]] = []
+        self._account: ReachedAccount | None = None
+        self._reached = asyncio.Event()
         self.queue = DeliveryQueue(clock)
         self.imports_in_flight = ImportsInFlight(self.queue)
         debounce, brake = debounce_policy(settings), brake_policy(settings)
@@ -113,6 +123,8 @@ class Dispatch:
             logger.warning("the credentials look wrong", reason=warning)
         try:
             targets = await self._reach(client)
+            self._account = ReachedAccount(client.for_lane(Lane.BULK), targets)
+            self._reached.set()
             readback = self._readback(client, table, producer)
             brake_clock = BrakeClock(producer, self._topics, self.outbox.brake_due, self._clock)
             async with asyncio.TaskGroup() as group:
@@ -121,6 +133,17 @@ class Dispatch:
                 group.create_task(self._deliver(self._context(table, producer, client), limiter, targets, readback))
         finally:
             await client.close()
+
+    async def account(self) -> ReachedAccount:
+        """The account, once it was reached; :meth:`run` reaches it."""
+        await self._reached.wait()
+        assert self._account is not None
+        return self._account
+
+    @property
+    def policy(self) -> SitePolicy:
+        """What the outbox knows of the site."""
+        return self._policy
 
     def _set_writes(self, control: WriteControl) -> None:
         self.queue.set_writes(control)

@@ -110,7 +110,7 @@ def _apply_checkpoint(row: ContactDeliveryState, event: Checkpoint) -> None:
         case CreationWithdrawn():
             row.creation = row.creation.withdrawn(event.attempted_before)
         case OptOutSent():
-            row.opt_out_sent = row.opt_out_sent or _passed_on(row, event.opt_outs)
+            row.opt_out_sent, row.sent_at = row.opt_out_sent or _passed_on(row, event.opt_outs), event.at // 1000
             row.unsubscribed_by_us = row.unsubscribed_by_us or event.unsubscribed
         case ContactLooked():
             _observe_call(row, event.observed, event.created_as)
@@ -122,7 +122,7 @@ def _apply_checkpoint(row: ContactDeliveryState, event: Checkpoint) -> None:
 
 def _apply_upsert(row: ContactDeliveryState, event: ContactCreated | ContactUpdated) -> None:
     _observe_call(row, event.observed, event.created_as)
-    row.delivered, row.outcome_unknown = event.digest, False
+    row.delivered, row.outcome_unknown, row.sent_at = event.digest, False, event.at // 1000
     same = row.contact in (None, event.contact) if isinstance(event, ContactUpdated) else False
     before = row.creation if same else NOT_OURS
     set_contact_id(row, event.contact)
@@ -155,7 +155,7 @@ def _passed_on(row: ContactDeliveryState, opt_outs: int | None) -> bool:
 
 def _apply_removal(row: ContactDeliveryState, event: ContactCleared | ContactDeleted | ContactAbsent) -> None:
     row.delivered, row.outcome_unknown, row.vanished = event.digest, False, False
-    row.withdrawn, row.created_at = None, 0
+    row.withdrawn, row.created_at, row.sent_at = None, 0, event.at // 1000
     set_contact_id(row, event.contact if isinstance(event, ContactCleared) else None)
     row.creation = NOT_OURS
     row.opt_out_sent = isinstance(event, ContactCleared) and _passed_on(row, event.opt_outs)
@@ -193,7 +193,7 @@ def _opt_out_by_words(row: ContactDeliveryState, event: ContactOptedOut) -> None
     """The opt-out is passed on: from now on it is the ERP's statement like any other."""
     holds = row.delivered is not None and row.delivered == row.hash
     state_opt_out(row)
-    row.opt_out_sent = True
+    row.opt_out_sent, row.sent_at = True, event.at // 1000
     row.unsubscribed_by_us = row.unsubscribed_by_us or event.unsubscribed
     if row.hash is not None:
         rehash(row)

@@ -50,7 +50,8 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     * ``withdrawn``: fields and despatch of a contact that is to be removed, until it is, in case the removal is taken back.
     * ``correction``: of the status with which we created it.
     * ``move``: contacts that go along with their person, from this address or to it; None as long as there were none.
-    * ``events``: offsets of its newest delivery events, for people who ask; nothing is decided by them.
+    * ``events``: offsets of its newest delivery events, for people who ask, and to see whether it was delivered since.
+    * ``sent_at``: when Dotdigital took something of it last (epoch s); 0: not known.
     """
 
     position: bytes = b""
@@ -94,6 +95,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     events: tuple[int, ...] = ()
     correction: Correction = Correction()
     move: MoveState | None = None
+    sent_at: int = 0
 
     @property
     def known(self) -> bool:

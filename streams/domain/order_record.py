@@ -126,10 +126,10 @@ def _product(line: rows.Line, variant: int, item: VariantInfo | None, returned: 
             "sku": known.sku,
             "name": line.name or known.name,
             "price": money(EXACT.divide(line.net, line.quantity)) if line.net is not None and line.quantity else None,
-            "quantity": None if line.quantity is None else _number(line.quantity),
+            "quantity": None if line.quantity is None else quantity(line.quantity),
             "qty": None if line.quantity is None else _whole(line.quantity),
             "line_total": None if line.net is None else money(line.net),
-            "returned_qty": _number(total(one.quantity for one in returned)),
+            "returned_qty": quantity(total(one.quantity for one in returned)),
             "refunded": cents(total(one.amount for one in returned)) > 0,
         }
     )
@@ -142,9 +142,9 @@ def _return_number(row: OrderRow) -> str | None:
     return max(known)[-1].number if known else None
 
 
-def _number(quantity: Decimal) -> orjson.Fragment:
+def quantity(amount: Decimal) -> orjson.Fragment:
     """The exact quantity, with a decimal place at least: the first record fixes a property's type for ever."""
-    text = f"{quantity or abs(quantity):f}"
+    text = f"{amount or abs(amount):f}"
     whole, _, places = text.partition(".")
     return orjson.Fragment(f"{whole}.{places.rstrip('0') or '0'}".encode())
 

@@ -45,8 +45,8 @@ class Contact:
     """A contact as Dotdigital returned it.
 
     ``email_status`` is the status of its e-mail channel. It and ``email`` are lower-cased, because responses and requests use
-    different cases. ``updated`` and ``created`` are UTC epoch seconds, 0 if unknown. Only
-    :meth:`ContactCalls.find` shows the ``profile``.
+    different cases. ``updated`` and ``created`` are UTC epoch seconds, 0 if unknown. Only a look at one contact, and a listing
+    that asks for it, show the ``profile``.
     """
 
     contact_id: int
@@ -105,8 +105,8 @@ class _AllChannels(ApiModel):
     whats_app: _Channel | None = None
 
 
-class _WholeContact(ContactForm):
-    """The response to a look at one contact: it shows everything."""
+class WholeContactForm(ContactForm):
+    """A contact with what it shows besides its status: all of it, or what was asked for."""
 
     channel_properties: _AllChannels | None = None  # type: ignore[assignment]  # the same and more
     data_fields: dict[str, Any] | None = None
@@ -114,17 +114,18 @@ class _WholeContact(ContactForm):
     preferences: list[_Preference] | None = None
     consent_records: list[dict[str, Any]] | None = None
 
-    def profile(self) -> Profile:
-        """What it shows besides its status."""
+    def whole(self) -> Contact:
+        """The contact with its profile."""
         channels = self.channel_properties
         others = () if channels is None else (channels.sms, channels.whats_app)
-        return Profile(
+        profile = Profile(
             fields=self.data_fields or {},
             lists=frozenset(member.id for member in self.lists or ()),
             preferences=any(preference.is_opted_in for preference in self.preferences or ()),
             consent_records=bool(self.consent_records),
             channels=any((other.status or _NONE).lower() != _NONE for other in others if other is not None),
         )
+        return replace(self.contact(), profile=profile)
 
 
 class ContactCalls(ApiGroup):
@@ -143,8 +144,7 @@ class ContactCalls(ApiGroup):
             response = await self._call(Operation.GET_CONTACT, "GET", path)
         except NotFoundError:
             return None
-        form = read(response, Operation.GET_CONTACT, _WholeContact)
-        return replace(form.contact(), profile=form.profile())
+        return read(response, Operation.GET_CONTACT, WholeContactForm).whole()
 
     async def create(self, email: str, fields: bytes, status: Status, lists: Sequence[int] = ()) -> Contact:
         """Create a contact. The status is required: Dotdigital subscribes a new contact whose status is omitted.

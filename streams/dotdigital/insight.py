@@ -17,7 +17,7 @@ import orjson
 from streams.dotdigital.codes import canonical
 from streams.dotdigital.errors import MissingError, NotFoundError
 from streams.dotdigital.imports import ImportState, state
-from streams.dotdigital.paging import Links, since
+from streams.dotdigital.paging import MOST_V3, Links, since
 from streams.dotdigital.responses import Accepted, ApiModel, address, read, seconds
 from streams.dotdigital.tiers import Operation
 from streams.dotdigital.transport import ApiGroup
@@ -95,6 +95,14 @@ class StoredRecord:
     updated: int
 
 
+@dataclass(frozen=True, slots=True)
+class RecordPage:
+    """One page. ``marker`` leads to the next page, also in a later call, and is None on the last page."""
+
+    records: tuple[StoredRecord, ...]
+    marker: str | None
+
+
 class _Collection(ApiModel):
     collection_name: str
     collection_scope: str
@@ -150,6 +158,9 @@ class _Record(ApiModel):
     owner_contact_id: int | None = None
     updated: str | None = None
 
+    def stored(self) -> StoredRecord:
+        return StoredRecord(self.key, self.json, self.owner_contact_id, seconds(self.updated))
+
 
 class _Page(ApiModel):
     items: list[_Record] | None = msgspec.field(default=None, name="_items")
@@ -197,6 +208,18 @@ class InsightCalls(ApiGroup):
         """
         response = await self._call(Operation.PUT_RECORD, "PUT", _record(collection, key, email), content)
         return "created" if response.status_code == httpx.codes.CREATED else "replaced"
+
+    async def get_record(self, collection: str, key: str, email: str | None = None) -> StoredRecord | None:
+        """One record of the account, or of the contact ``email``; None: there is none.
+
+        Raises:
+            MissingError: the contact or the collection does not exist.
+        """
+        try:
+            response = await self._call(Operation.GET_RECORD, "GET", _record(collection, key, email))
+        except NotFoundError:
+            return None
+        return read(response, Operation.GET_RECORD, _Record).stored()
 
     async def delete_record(self, collection: str, key: str, email: str | None = None) -> bool:
         """Delete a record; False if the record, its contact or its collection does not exist."""
@@ -253,22 +276,38 @@ class InsightCalls(ApiGroup):
         )
 
     async def records(
-        self, collection: str, scope: Scope, *, email: str | None = None, modified: int | None = None, limit: int = 5000
-    ) -> AsyncIterator[tuple[StoredRecord, ...]]:
+        self,
+        collection: str,
+        scope: Scope,
+        *,
+        email: str | None = None,
+        modified: int | None = None,
+        marker: str | None = None,
+        limit: int = MOST_V3,
+    ) -> AsyncIterator[RecordPage]:
         """The records of a collection, or of one contact in it, page by page.
 
-        ``modified`` (UTC epoch seconds) limits them to those that changed at that time or later.
+        Args:
+            collection: its name.
+            scope: its scope.
+            email: the contact; None: all contacts, or the account.
+            modified: only records that changed at that time (UTC epoch seconds) or later.
+            marker: the marker at which an earlier call with the same filter stopped.
+            limit: records in a page, at most 5000.
+
+        Raises:
+            MissingError: the contact or the collection does not exist.
         """
         place = "account" if scope == "account" else "contacts" if email is None else f"contacts/email/{quote(email, safe='')}"
         path, query = f"/insightData/v3/{place}/{collection}", {"limit": str(limit)} | since(modified)
         while True:
-            page = read(await self._call(Operation.LIST_RECORDS, "GET", path, query=query), Operation.LIST_RECORDS, _Page)
-            rows = page.items or ()
-            yield tuple(StoredRecord(row.key, row.json, row.owner_contact_id, seconds(row.updated)) for row in rows)
+            following = query if marker is None else query | {"marker": marker}
+            response = await self._call(Operation.LIST_RECORDS, "GET", path, query=following)
+            page = read(response, Operation.LIST_RECORDS, _Page)
             marker = page.links.following() if page.links else None
+            yield RecordPage(tuple(row.stored() for row in page.items or ()), marker)
             if marker is None:
                 return
-            query = query | {"marker": marker}
 
 
 def _record(collection: str, key: str, email: str | None) -> str:

@@ -49,6 +49,7 @@ class Operation(StrEnum):
     IMPORT_CONTACTS = "import-contacts", Tier.LOW
     CONTACT_IMPORT = "contact-import", Tier.UNLIMITED
 
+    GET_RECORD = "get-record", Tier.HIGH
     PUT_RECORD = "put-record", Tier.HIGH
     DELETE_RECORD = "delete-record", Tier.HIGH
     DELETE_RECORDS = "delete-records", Tier.LOW

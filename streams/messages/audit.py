@@ -113,6 +113,23 @@ class GenerationSteered(msgspec.Struct, frozen=True, gc=False, tag="generation",
     number: int
 
 
+class ReconcileSteered(msgspec.Struct, frozen=True, gc=False, tag="reconciled", tag_field="what"):
+    """A comparison with Dotdigital was started, cancelled, or is over; ``by`` is ``schedule`` where nobody asked for it.
+
+    ``execute``: differences are put right. ``differences`` were found, and for so many deliveries (``healed``) dispatch was
+    asked to deliver again.
+    """
+
+    at: int
+    by: str
+    action: Literal["start", "cancel", "done", "failed"]
+    run: str
+    scope: str
+    execute: bool
+    differences: int = 0
+    healed: int = 0
+
+
 class TrailCheckpoint(msgspec.Struct, frozen=True, gc=False, tag="checkpoint", tag_field="what"):
     """An operator has sealed the trail as it was, and perhaps let its oldest part be deleted.
 
@@ -145,6 +162,7 @@ Entry: TypeAlias = (
     | WritesControlled
     | ReplaySteered
     | GenerationSteered
+    | ReconcileSteered
     | Maintained
     | TrailCheckpoint
 )

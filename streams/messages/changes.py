@@ -14,7 +14,6 @@ import msgspec
 
 EVERYWHERE = "*"
 """The key of a change that every partition must hear of."""
-
 HERE = "."
 """The key of a change that a stage leaves to itself, in the partition where it works."""
 
@@ -67,6 +66,7 @@ class ChangeKind(IntEnum):
     MOVE_QUERY = 39
     MOVE_ANSWER = 40
     MOVED_RECORD = 41
+    DRIFT_FOUND = 42
     REMOVAL_TALLY = 50
     REMOVAL_QUERY = 51
     REMOVAL_TICK = 52

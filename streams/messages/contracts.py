@@ -20,6 +20,7 @@ class Participant(StrEnum):
     SENDERS = "senders"
     READBACK = "readback"
     BRAKE_CLOCK = "brake clock"
+    RECONCILER = "reconciler"
     GUARD = "capture guard"
     OPERATOR = "operator"
 

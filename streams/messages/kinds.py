@@ -8,7 +8,7 @@ the row that belongs to it, and nothing else; that costs nothing per change. On 
 from typing import ClassVar, Final, TypeAlias, get_args
 
 from streams.capture import rows
-from streams.messages import generation_kinds, removal_kinds
+from streams.messages import drift, generation_kinds, removal_kinds
 from streams.messages.barriers import BarrierChange
 from streams.messages.changes import (
     AddressLeft,
@@ -40,8 +40,7 @@ from streams.messages.changes import (
 from streams.messages.consent_kinds import CorrectionsStoppedChange
 from streams.messages.moves import MoveAnswerChange, MovedRecordChange, MoveQueryChange
 
-# Captured rows, by ingest. ``pk`` is the row's primary key and ``position`` that of the row version; None is a deleted row, or
-# one that has left this key for another.
+# Captured rows, by ingest. ``pk``: primary key; ``position``: the version's; None: deleted, or left this key for another.
 
 
 class CustomerRowChange(Change, tag=ChangeKind.CUSTOMER.value):
@@ -378,6 +377,7 @@ DesiredChange: TypeAlias = (
     | ContactObservedChange
     | ReadbackWatermarkChange
     | UnparkChange
+    | drift.DriftFoundChange
     | ErasureChange
     | removal_kinds.RemovalTallyChange
     | removal_kinds.RemovalQueryChange

@@ -157,9 +157,10 @@ OWN_TOPICS: Final = (
             ChangeKind.MOVE_QUERY: (Participant.OUTBOX,),
             ChangeKind.MOVE_ANSWER: (Participant.OUTBOX,),
             ChangeKind.MOVED_RECORD: (Participant.SENDERS,),
-            ChangeKind.CONTACT_OBSERVED: (Participant.READBACK,),
+            ChangeKind.CONTACT_OBSERVED: (Participant.READBACK, Participant.RECONCILER),
             ChangeKind.READBACK_WATERMARK: (Participant.READBACK,),
             ChangeKind.UNPARK: (Participant.OPERATOR,),
+            ChangeKind.DRIFT_FOUND: (Participant.RECONCILER,),
             ChangeKind.ERASURE: (Participant.CONTACTS,),
             ChangeKind.CANARY: (Participant.CONTACTS,),
             ChangeKind.CORRECTIONS_STOPPED: (Participant.OUTBOX,),
@@ -312,6 +313,18 @@ OWN_TOPICS: Final = (
         "generations of the joins, and which is active",
         "A rebuild outlives the command that began it: how far it must read, which generation takes effect, and what each"
         " partition of the outbox has done of that.",
+        "partition 0",
+    ),
+    TopicContract(
+        "reconciliations",
+        "the run's id; with `/cancel` behind it, that it should end; or `schedule`",
+        "`ReconcileRun`, `CancelAsked` or `ScheduleBegun` (JSON)",
+        (Participant.RECONCILER, Participant.OPERATOR),
+        (Participant.RECONCILER, Participant.OPERATOR),
+        BROKERS_TIME | {"cleanup.policy": "compact", "segment.ms": _HOUR},
+        "comparisons with Dotdigital, and what they found",
+        "One worker at a time compares, inside the account's budget: it must be asked, and a run goes on when its worker has"
+        " died.",
         "partition 0",
     ),
     TopicContract(

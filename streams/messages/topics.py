@@ -99,6 +99,7 @@ class Topics:
     replay_runs: str
     generations: str
     frozen_orders: str
+    reconciliations: str
 
     @property
     def between_stages(self) -> tuple[ChangeTopic[Any], ...]:
@@ -146,4 +147,5 @@ class Topics:
             replay_runs=f"{app_id}.replay-runs",
             generations=f"{app_id}.generations",
             frozen_orders=f"{app_id}.frozen-orders",
+            reconciliations=f"{app_id}.reconciliations",
         )

@@ -23,6 +23,7 @@ Unit: TypeAlias = Literal[
     "contacts",
     "events",
     "flag",
+    "differences",
 ]
 """What a value counts or measures; ``flag`` is 0 or 1, unless the meaning says otherwise."""
 

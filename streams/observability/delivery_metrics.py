@@ -40,6 +40,44 @@ class DeliveryMetrics:
     retries = CounterOf(name="owdd_retries_total", unit="calls", labels=("reason",), meaning="Calls to be repeated, by reason.")
 
 
+class DriftMetrics:
+    """Comparison with Dotdigital."""
+
+    drift = GaugeOf(
+        name="owdd_drift",
+        unit="differences",
+        labels=("class",),
+        meaning="Differences between Dotdigital and what was delivered, by class, in the last complete comparison.",
+        action="'owdd reconcile --show' lists them, 'owdd reconcile --full --execute' puts them right.",
+        shared=True,
+    )
+    drift_age = GaugeOf(
+        name="owdd_drift_oldest_seconds",
+        unit="seconds",
+        labels=("class",),
+        meaning="For how long every complete comparison has found some differences of the class.",
+        shared=True,
+    )
+    reconcile_age = GaugeOf(
+        name="owdd_reconcile_age_seconds",
+        unit="seconds",
+        meaning="Age of the last complete comparison; before the first, since when there is a schedule. 0: there is none.",
+        action="Older than two intervals: 'owdd reconcile --show' says what became of the last ones.",
+        shared=True,
+    )
+    reconcile_every = GaugeOf(
+        name="owdd_reconcile_interval_seconds",
+        unit="seconds",
+        meaning="Seconds between two complete comparisons (OWDD_RECONCILE_HOURS); 0: none by itself.",
+        shared=True,
+    )
+    reconcile_running = GaugeOf(
+        name="owdd_reconcile_running",
+        unit="flag",
+        meaning="1 while this worker compares.",
+    )
+
+
 class DotdigitalMetrics:
     """Dotdigital and its budget."""
 

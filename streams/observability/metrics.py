@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Info, ProcessCollector
 
 from streams.observability.capture_metrics import CaptureMetrics
 from streams.observability.definitions import Definition
-from streams.observability.delivery_metrics import DeliveryMetrics, DotdigitalMetrics
+from streams.observability.delivery_metrics import DeliveryMetrics, DotdigitalMetrics, DriftMetrics
 from streams.observability.flow_metrics import FlowMetrics, WorkerMetrics
 from streams.observability.state_metrics import SetAsideMetrics, StateMetrics
 
@@ -21,7 +21,9 @@ def definitions(group: type) -> Iterator[tuple[str, Definition[Any]]]:
     return ((name, value) for name, value in vars(group).items() if isinstance(value, Definition))
 
 
-class Metrics(FlowMetrics, WorkerMetrics, CaptureMetrics, StateMetrics, SetAsideMetrics, DeliveryMetrics, DotdigitalMetrics):
+class Metrics(
+    FlowMetrics, WorkerMetrics, CaptureMetrics, StateMetrics, SetAsideMetrics, DeliveryMetrics, DriftMetrics, DotdigitalMetrics
+):
     """The metrics of one process, made from the definitions of its bases."""
 
     def __init__(self) -> None:

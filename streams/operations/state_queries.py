@@ -24,6 +24,8 @@ MOST_HELD = 2_000
 """Held and frozen documents of one worker that a reply holds."""
 MOST_FOUND = 50
 """Documents that a search finds on one worker."""
+MOST_TASKS = 1_000
+"""Rows of delivery tasks that a reply holds."""
 MOST_QUERIES = 200
 """Queries of one request."""
 
@@ -73,8 +75,32 @@ class PresentQuery(msgspec.Struct, frozen=True, tag="present"):
     """How many contacts, records, catalogue records and places on the list are delivered."""
 
 
+class TasksQuery(msgspec.Struct, frozen=True, tag="tasks"):
+    """The rows of these delivery tasks, of whichever of them the worker has the partition open."""
+
+    tasks: list[str]
+
+
+class TaskSliceQuery(msgspec.Struct, frozen=True, tag="task-slice"):
+    """The rows of one partition whose task keys begin with ``prefix`` and are greater than ``after``, in order."""
+
+    partition: int
+    prefix: str
+    after: str = ""
+    most: int = MOST_TASKS
+
+
 Query: TypeAlias = (
-    ContactQuery | DeliveryQuery | BuyerQuery | OrderQuery | SearchQuery | AddressQuery | HeldQuery | PresentQuery
+    ContactQuery
+    | DeliveryQuery
+    | BuyerQuery
+    | OrderQuery
+    | SearchQuery
+    | AddressQuery
+    | HeldQuery
+    | PresentQuery
+    | TasksQuery
+    | TaskSliceQuery
 )
 
 
@@ -162,8 +188,22 @@ class PresentReply(msgspec.Struct, frozen=True, tag="present"):
     counts: dict[str, int]
 
 
+class StoredTask(msgspec.Struct, frozen=True, array_like=True):
+    """A delivery task as it is stored; ``value`` None: nothing is known of it. ``waits``: something must be sent for it."""
+
+    value: bytes | None
+    waits: bool
+
+
+class TasksReply(msgspec.Struct, frozen=True, tag="tasks"):
+    """By task key. ``more``: of a slice, there are rows behind its last one."""
+
+    rows: dict[str, StoredTask]
+    more: bool = False
+
+
 Reply: TypeAlias = (
-    ContactReply | DeliveryReply | BuyerReply | OrderReply | SearchReply | AddressReply | HeldReply | PresentReply
+    ContactReply | DeliveryReply | BuyerReply | OrderReply | SearchReply | AddressReply | HeldReply | PresentReply | TasksReply
 )
 
 

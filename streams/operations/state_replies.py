@@ -28,6 +28,7 @@ from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec, UnitOfWork
 from streams.messages.changes import partition_of
 from streams.messages.dead_letters import keyed_hash
+from streams.operations import stored_tasks
 from streams.operations.state_queries import (
     MOST_FOUND,
     MOST_HELD,
@@ -53,6 +54,8 @@ from streams.operations.state_queries import (
     SearchHit,
     SearchQuery,
     SearchReply,
+    TaskSliceQuery,
+    TasksQuery,
     TaskStanding,
 )
 
@@ -96,6 +99,8 @@ class StateReplies:
                 return self._held()
             case PresentQuery():
                 return self._present()
+            case TasksQuery() | TaskSliceQuery():
+                return stored_tasks.reply(self.tables.get("outbox"), query, self.partitions)
             case AddressQuery():
                 return await self._address(query.hash)
             case SearchQuery():

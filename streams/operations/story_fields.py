@@ -1,13 +1,12 @@
 """The data fields of a contact, desired beside delivered, each with its rule."""
 
 import json
-from contextlib import suppress
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from streams.domain.contact_state import holds_fields
 from streams.domain.field_rules import Origin, origins
+from streams.domain.field_values import same
 from streams.operations.story import FieldLine
 from streams.operations.story_material import Material
 
@@ -56,22 +55,4 @@ def text(value: Any) -> str:
         return _EMPTY
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return str(value)
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two values of a data field are the same: Dotdigital writes numbers, times and empty values its own way."""
-    return bool(_folded(one) == _folded(other))
-
-
-def _folded(value: Any) -> Any:
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool) or str(value).lower() in ("true", "false"):
-        return str(value).lower()
-    with suppress(InvalidOperation):
-        return Decimal(str(value))
-    with suppress(ValueError):
-        found = datetime.fromisoformat(str(value))
-        return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
     return str(value)

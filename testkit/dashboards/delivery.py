@@ -222,5 +222,42 @@ DELIVERY: Final = Board(
                 ),
             ),
         ),
+        Row(
+            "Comparison with Dotdigital",
+            (
+                Panel(
+                    title="Differences, by class",
+                    description=(
+                        "What the last complete comparison found. Above 0: owdd reconcile --show lists them, --full --execute "
+                        "puts them right."
+                    ),
+                    unit="none",
+                    queries=(Query("max by (class) (owdd_drift)", "{{class}}"),),
+                    alert="OwddDrift",
+                ),
+                Panel(
+                    title="Age of differences, by class",
+                    description=(
+                        "For how long every comparison has found some of it. Weeks: nobody puts it right; see the runbook."
+                    ),
+                    unit="s",
+                    queries=(Query("max by (class) (owdd_drift_oldest_seconds)", "{{class}}"),),
+                    alert="OwddDriftOrphans",
+                ),
+                Panel(
+                    title="Since everything was compared",
+                    description=(
+                        "Beside the interval of the schedule. Twice as old: comparisons fail; owdd reconcile --show says why."
+                    ),
+                    unit="s",
+                    queries=(
+                        Query("max(owdd_reconcile_age_seconds)", "last comparison"),
+                        Query("max(owdd_reconcile_interval_seconds)", "interval"),
+                        Query("sum(owdd_reconcile_running)", "under way"),
+                    ),
+                    alert="OwddComparisonOld",
+                ),
+            ),
+        ),
     ),
 )

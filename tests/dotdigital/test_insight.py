@@ -16,6 +16,7 @@ from streams.dotdigital.insight import (
     InsightImport,
     Property,
     RecordFailure,
+    RecordPage,
     StoredRecord,
 )
 from streams.dotdigital.schemas import CATALOGUE, ORDERS, type_conflicts
@@ -62,8 +63,8 @@ async def ready(client: DotdigitalClient, person: Person) -> DotdigitalClient:
     return client
 
 
-async def collect(pages: AsyncIterator[tuple[T, ...]]) -> list[list[T]]:
-    return [list(page) async for page in pages]
+async def collect(pages: AsyncIterator[RecordPage]) -> list[list[StoredRecord]]:
+    return [list(page.records) async for page in pages]
 
 
 async def test_a_collection_is_made_once(client: DotdigitalClient) -> None:

@@ -64,6 +64,7 @@ PARTS = {
     "dispatch/brake_clock.py": {Participant.BRAKE_CLOCK},
     "dispatch/outbox/": {Participant.OUTBOX},
     "operations/": {Participant.OPERATOR},
+    "operations/reconcile/": {Participant.RECONCILER},
 }
 """Whose work a module does, the longest prefix that fits."""
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from streams.core.lanes import Lane
 from streams.dispatch.outbox.delivery_queue import DeliveryQueue
+from streams.dispatch.outbox.drift import reopened
 from streams.dispatch.outbox.erasures import Erasures
 from streams.dispatch.outbox.partitions import OwnedPartitions
 from streams.dispatch.outbox.planner import Planner
@@ -25,6 +26,7 @@ from streams.messages.changes import (
     JoinedChange,
     ReadbackWatermark,
 )
+from streams.messages.drift import DriftFound
 
 
 class _Cause(NamedTuple):
@@ -65,8 +67,8 @@ class DesiredChanges:
         match change.kind, change.row:
             case ChangeKind.READBACK_WATERMARK, ReadbackWatermark() as mark:
                 self._partitions.set_watermark(rows.unit, mark.upto)
-            case ChangeKind.UNPARK, _:
-                self._unpark(rows, str(change.pk), change)
+            case ChangeKind.UNPARK | ChangeKind.DRIFT_FOUND, DriftFound() | None as found:
+                return self._reopen(rows, str(change.pk), found, change)
             case ChangeKind.DESIRED_CATALOGUE, DesiredRecord() | None as desired:
                 return self._set_desired_record(rows, task_of(Family.CATALOGUE, change.key), desired, change)
             case ChangeKind.ERASURE, _ if self._is_known_erasure(rows, change):
@@ -198,6 +200,22 @@ class DesiredChanges:
             row.vanished = False
         if row.dirty:
             self._note_change(rows, wait_of(row), Lane(change.lane), change.caused_at, was_dirty=False)
+
+    def _reopen(self, rows: TouchedRows, task: str, found: DriftFound | None, change: Change) -> bool:
+        """Let a task be tried again: because a person wants it, or because of what a comparison found."""
+        if found is None:
+            self._unpark(rows, task, change)
+            return True
+        before = rows.look(task)
+        row = reopened(before, found, task, rows.unit.now_ms)
+        if row is None:
+            return False
+        rows.touch(task).row = row
+        if "contact" in found.lost:
+            # Whatever its id was: its records are gone with it.
+            follow_contact(rows, change.key, before.contact or 0, None)
+        self._note_change(rows, wait_of(row), Lane(change.lane), change.caused_at, was_dirty=False)
+        return True
 
     def _cancel_removal(self, rows: TouchedRows, email: str, row: ContactDeliveryState) -> None:
         """A contact stays that was about to leave: its place on the list and its records may be gone already."""
