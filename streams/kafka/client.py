@@ -4,6 +4,7 @@ Every other module takes a :class:`KafkaConfig` and asks here, so that no client
 Faust makes its own clients; ``streams/engine/credentials.py`` gives it the same settings.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -55,7 +56,16 @@ class _Explained:
 
 
 class _Consumer(_Explained, AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
-    pass
+    async def stop(self) -> None:
+        try:
+            await super().stop()
+        except asyncio.CancelledError:
+            # One without a group that is stopped as soon as it was started cancels a task of its own that has not begun, and
+            # lets that out (0.14.0, NoGroupCoordinator.close). Whoever stops it because of an error would lose the error, and
+            # end in silence as if somebody had cancelled it.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
 
 
 class _Producer(_Explained, AIOKafkaProducer):  # type: ignore[misc]  # as above
