@@ -15,6 +15,7 @@ import httpx
 from streams.worker import Role
 from testkit.demo.stack import LocalStack, WorkerProcess
 from tests.convergence.convergence_harness import lasting, stack, verdict
+from tests.dlq.commands import listed
 from tests.patience import PATIENCE
 from tests.upgrade.release import HERE
 
@@ -65,6 +66,8 @@ async def test_no_contact_is_wrong_after_workers_were_replaced_one_by_one(tmp_pa
         await running.settled()
         differences, *_ = verdict(running)
         assert lasting(differences) == []
+        # Neither version sets aside what the other one wrote.
+        assert (await listed(running, 0)) == []
 
 
 def shop(directory: Path) -> list[str]:
