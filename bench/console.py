@@ -35,6 +35,7 @@ from streams.messages.changes import BuyerContribution, OrderFact, Totals, parti
 from streams.messages.dead_letters import keyed_hash
 from streams.messages.deliveries import ContactCreated
 from streams.observability.health import Health
+from streams.observability.logs import configure
 from streams.observability.metrics import Metrics
 from streams.operations.state_page import state_page
 from streams.operations.state_replies import StateReplies
@@ -76,6 +77,7 @@ async def run(site: Site, *, quick: bool, repetitions: int) -> Result:
     Raises:
         WrongResult: a page does not show the contact.
     """
+    configure("warning", as_json=False)
     contacts = QUICK_CONTACTS if quick else CONTACTS
     app = await site.owdd("console")
     settings = app.settings.model_copy(update={"state_token": SecretStr(_TOKEN), "console_token": SecretStr(_TOKEN)})
