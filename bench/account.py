@@ -93,6 +93,8 @@ class Account:
 async def open_account(site: Site, app: Owdd) -> AsyncIterator[tuple[Account, Owdd]]:
     """An account with the fields that the mapping needs, and ``app`` with the variables that lead to it."""
     address = site.directory / "sandbox.url"
+    # Of the account before, which is gone.
+    address.unlink(missing_ok=True)
     login = {"OWDD_DOTDIGITAL_USER": _USER, "OWDD_DOTDIGITAL_PASSWORD": _PASSWORD}
     command = [sys.executable, "-m", "streams", "sandbox", "--port", "0", "--port-file", str(address)]
     with Child("sandbox", command, app.environment() | login, site.directory / "sandbox.log") as sandbox:
