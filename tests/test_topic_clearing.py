@@ -20,6 +20,8 @@ from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import agents_app, dispatch_app, ingest_group
 from streams.mapping import load_mapping
 from streams.messages.changes import CarriedRefusal, Change, ChangeKind, DesiredContact, EraseAddress, pack
+from streams.messages.generation_log import known_generations
+from streams.messages.generations import ACTIVATION_KEY, FIRST, Activation, write_generations
 from streams.messages.kinds import CHANGES
 from streams.messages.protocol import specs
 from streams.messages.topics import Topics
@@ -136,3 +138,12 @@ def test_the_exit_code_says_whether_there_is_something_left_to_do(
     result = CliRunner().invoke(app, ["topics", "clear", "--operator", "kim", *options])
     assert written == ([("clear topics", "kim")] if options else [])
     assert (result.exit_code, "owdd.desired" in result.output) == (code, True)
+
+
+async def test_a_new_outbox_obeys_the_first_generation_whatever_the_old_one_obeyed(site: Settings) -> None:
+    topic = Topics.of(site.app_id).generations
+    async with BatchProducer(site) as producer:
+        await producer.send_one(topic, 0, ACTIVATION_KEY, write_generations(Activation(1, 2, "kim", 1)))
+    assert (await known_generations(site)).activation.generation == 2
+    await purge(site, execute=True)
+    assert (await known_generations(site)).activation == FIRST

@@ -8,7 +8,7 @@ from uuid import uuid4
 import typer
 from msgspec.structs import replace
 
-from streams.cli import output
+from streams.cli import output, replay_rebuild
 from streams.cli.common import load, operator_name
 from streams.cli.exit_codes import ExitCode
 from streams.cli.groups import command_group
@@ -32,6 +32,11 @@ app = command_group("Captured rows once more: select, send through ingest again,
 Run = Annotated[str, typer.Argument(help="The replay's id, as 'status' prints it.")]
 Operator = Annotated[str | None, typer.Option("--operator", help="Your name, for the audit trail. Default: the system's user.")]
 Timeout = Annotated[float, typer.Option(min=1, help="Longest wait for ingest at the end, in seconds.")]
+
+
+app.command()(replay_rebuild.rebuild)
+app.command()(replay_rebuild.back)
+app.command()(replay_rebuild.clean)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +82,13 @@ def records(
 
 @app.command()
 def status(run: Annotated[str | None, typer.Argument(help="Only this replay.")] = None, as_json: AsJson = False) -> None:
-    """Show the replays of the last three months, the oldest first."""
+    """Show the replays of the last three months, the oldest first, and the generations of the joins."""
     settings, _ = load()
     found = asyncio.run(known_runs(settings))
     now = SystemClock().now_ms()
     facts = [_facts(known, now) for name, known in found.items() if run in (None, name)]
+    if run is None:
+        facts += asyncio.run(replay_rebuild.generation_facts(settings))
     if as_json:
         output.print_json(facts)
         return

@@ -48,13 +48,17 @@ async def known_generations(settings: Settings) -> KnownGenerations:
     """
     known = KnownGenerations()
     topic = Topics.of(settings.app_id).generations
-    async for record in read_topic(KafkaConfig.of(settings), topic, [PARTITION]):
-        if is_generation(record.key):
-            generation = read_generation(record.value)
+    # The latest of each key counts; without a value it was forgotten, with the outbox that it was about.
+    records = {record.key: record.value async for record in read_topic(KafkaConfig.of(settings), topic, [PARTITION])}
+    for key, value in records.items():
+        if value is None:
+            continue
+        if is_generation(key):
+            generation = read_generation(value)
             known.generations[generation.number] = generation
-        elif is_report(record.key):
-            report = read_report(record.value)
+        elif is_report(key):
+            report = read_report(value)
             known.reports.setdefault((report.word, report.number), {})[report.partition] = report
-        elif record.key == ACTIVATION_KEY:
-            known.activation = read_activation(record.value)
+        elif key == ACTIVATION_KEY:
+            known.activation = read_activation(value)
     return known

@@ -40,9 +40,9 @@ class KeySetup(msgspec.Struct, frozen=True, gc=False):
     id: str
 
 
-def state_key(app_version: int) -> bytes:
-    """The key of the record about one version's state."""
-    return f"state-v{app_version}".encode()
+def state_key(app_version: int, generation: int = 0) -> bytes:
+    """The key of the record about one version's state; each generation of the joins may have a mapping of its own."""
+    return f"state-v{app_version}{f'-g{generation}' if generation else ''}".encode()
 
 
 write_setup = msgspec.json.Encoder().encode

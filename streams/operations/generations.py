@@ -72,7 +72,7 @@ class GenerationOrders:
         """
         generation = newest_beside(known)
         if generation is None:
-            number = max(known.generations, default=0) + 1
+            number = await self._unused_number(max(known.generations, default=0) + 1)
             ends = await captured_ends(self._settings, mapping)
             generation = Generation(number=number, by=self._by, began=self._clock.now_ms(), ends=ends)
             await self._record("begin", number, known.activation.number)
@@ -81,6 +81,18 @@ class GenerationOrders:
         # Before any worker of it can run: what it wants is kept from the first word on.
         await self._order(GenerationOrder("begin", generation.number, senders=generation.senders, joins=joins_of(mapping)))
         return generation
+
+    async def _unused_number(self, number: int) -> int:
+        """The first number from there on of which no topic is left: another outbox may have had generations of that number."""
+        admin = client.admin_client(KafkaConfig.of(self._settings))
+        await admin.start()
+        try:
+            there = {*await admin.list_topics()}
+        finally:
+            await admin.close()
+        while there.intersection(_own_names(of_generation(self._settings, number))):
+            number += 1
+        return number
 
     async def activate(self, known: KnownGenerations, generation: int) -> Activation:
         """Let a generation take effect; given again, the order is repeated under its number.
@@ -101,6 +113,16 @@ class GenerationOrders:
                 await self._save(generation_key(generation), record)
         await self._order(GenerationOrder("activate", generation, activation.number))
         return activation
+
+    async def repeat(self, known: KnownGenerations) -> None:
+        """Give the newest activation's order again, unless every partition has switched: whoever gave it may have died.
+
+        Raises:
+            aiokafka.errors.KafkaError: the broker does not answer; it may be repeated.
+        """
+        newest = known.activation
+        if newest.number and known.reported("switched", newest.number) < self._settings.partitions:
+            await self._order(GenerationOrder("activate", newest.generation, newest.number))
 
     async def drop(self, known: KnownGenerations, generation: int) -> None:
         """Forget a generation that does not take effect: what it wants, and its topics.

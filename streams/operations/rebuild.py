@@ -16,10 +16,11 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from streams.core.errors import RecordError, RefusedError
 from streams.kafka import client
 from streams.kafka.producer import BatchProducer
-from streams.kafka.reader import read_to_end, reader
+from streams.kafka.reader import read_to_end, read_topic, reader
 from streams.kafka.security import KafkaConfig
 from streams.messages.change_heads import split
 from streams.messages.changes import ChangeKind
+from streams.messages.generations import PARTITION as GENERATIONS_PARTITION
 from streams.messages.topics import ChangeTopic, Topics
 from streams.settings import Settings
 
@@ -52,9 +53,19 @@ async def purge(settings: Settings, *, execute: bool) -> list[Clearing]:
         await require_idle(admin, settings.app_id)
         topics = Topics.of(settings.app_id, settings.generation).between_stages
         async with BatchProducer(settings) as producer:
+            if execute:
+                await _forget_generations(settings, producer)
             return [await _clear(settings, topic, admin, producer if execute else None) for topic in topics]
     finally:
         await admin.close()
+
+
+async def _forget_generations(settings: Settings, producer: BatchProducer) -> None:
+    """The new outbox obeys the first generation: which one the old outbox obeyed, and how far others were, is nothing to it."""
+    topic = Topics.of(settings.app_id).generations
+    keys = {record.key async for record in read_topic(KafkaConfig.of(settings), topic, [GENERATIONS_PARTITION])}
+    for key in sorted(keys):
+        await producer.send_one(topic, GENERATIONS_PARTITION, key, None)
 
 
 async def _clear(

@@ -61,11 +61,13 @@ async def check_setup(settings: Settings, mapping: Mapping, clock: Clock) -> Non
         _check_key(settings, key, digester)
     entries: list[tuple[bytes, bytes]] = []
     if before is None or (before.mapping, before.formats) != (now.mapping, now.formats):
-        entries.append((state_key(settings.app_version), write_setup(now)))
+        entries.append((state_key(settings.app_version, settings.generation), write_setup(now)))
     if key is None or key.id != digester.key_id:
         entries.append((ERASURE_KEY, write_setup(KeySetup(clock.now_ms(), digester.key_id))))
     if entries:
         await _write(settings, entries)
+        # Not for commands: on their standard output is what they print, and nothing else.
+        log.info("set-up noted", keys=[key.decode() for key, _ in entries])
 
 
 async def check_erasure_key(settings: Settings) -> None:
@@ -96,14 +98,15 @@ async def accept_mapping(settings: Settings, mapping: Mapping, clock: Clock) -> 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.
     """
-    await _write(settings, [(state_key(settings.app_version), write_setup(_state_now(mapping, clock)))])
+    await _write(settings, [(state_key(settings.app_version, settings.generation), write_setup(_state_now(mapping, clock)))])
 
 
 async def _stored(settings: Settings) -> list[str]:
-    """The changelogs of this version of the state that have records."""
+    """The changelogs of this version of the state that have records; the outbox's is older than a generation of the joins."""
     consumer = client.consumer(KafkaConfig.of(settings))
     async with consumer:
-        places = [TopicPartition(name, each) for name in tables(settings).values() for each in range(settings.partitions)]
+        logs = [log for table, log in tables(settings).items() if table != "outbox" or not settings.generation]
+        places = [TopicPartition(name, each) for name in logs for each in range(settings.partitions)]
         begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
     return sorted({place.topic for place in places if ends[place] > begins[place]})
 
@@ -114,7 +117,7 @@ async def _records(settings: Settings) -> dict[bytes, bytes]:
 
 
 def _state_of(found: dict[bytes, bytes], settings: Settings) -> StateSetup | None:
-    value = found.get(state_key(settings.app_version))
+    value = found.get(state_key(settings.app_version, settings.generation))
     return None if value is None else read_state_setup(value)
 
 
@@ -127,7 +130,6 @@ async def _write(settings: Settings, entries: list[tuple[bytes, bytes]]) -> None
     async with BatchProducer(settings) as producer:
         for key, value in entries:
             await producer.send_one(topic, PARTITION, key, value)
-    log.info("set-up noted", keys=[key.decode() for key, _ in entries])
 
 
 def _check_formats(before: StateSetup) -> None:
@@ -153,10 +155,11 @@ def _check_mapping(settings: Settings, before: StateSetup, now: StateSetup) -> N
         return
     file = f"OWDD_MAPPING {settings.mapping}" if settings.mapping else "OWDD_MAPPING"
     reason = f"state was built with another mapping: {_some(changed)} changed"
-    remedy = f"{_REBUILD}; or take the change back; {_ACCEPT}"
+    remedy = f"{_REBUILD_BESIDE}; or take the change back; {_ACCEPT}"
     raise RefusedError(reason, where=file, remedy=remedy)
 
 
+_REBUILD_BESIDE = "Rebuild beside the old one: 'owdd replay rebuild --mapping'"
 _REBUILD = "Rebuild: 'owdd topics clear --execute', a higher OWDD_APP_VERSION, 'owdd topics apply --execute'"
 _ACCEPT = "'owdd state accept' goes on with rows as the old mapping read them"
 

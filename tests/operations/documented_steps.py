@@ -144,6 +144,7 @@ _DOCKER = "needs Docker; tests/stack resolves the Compose file, and runs the ste
 _NAMED = "names a command; the form with its options is run"
 _SERVES = "runs until it is stopped"
 
+_BESIDE = "needs workers of two generations: tests/convergence/test_rebuild.py"
 _DRILL = "takes minutes; a case of it: tests/testkit/drill"
 
 ELSEWHERE = {
@@ -159,6 +160,11 @@ ELSEWHERE = {
     "owdd erase": _NAMED,
     "owdd dlq drop": _NAMED,
     "owdd replay records": _NAMED,
+    "owdd replay rebuild --mapping new.yaml": _BESIDE,
+    "owdd replay rebuild --execute": _BESIDE,
+    "owdd replay back --execute": _BESIDE,
+    "owdd replay clean --execute": _BESIDE,
+    "docker compose run --detach --env OWDD_GENERATION=1 --env OWDD_MAPPING=/etc/owdd/new.yaml agents": _DOCKER,
     "make docs": "writes into the checkout; tests/protocol and others compare what it writes",
     "make digests": "needs the registries; against one of its own: tests/stack/test_image_digests.py",
     "make sbom": "needs the tools of requirements/audit.lock, which only it installs",

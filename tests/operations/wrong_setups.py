@@ -12,6 +12,7 @@ from tests.operations.setup_starts import WrongSetup, file, in_use, mapping, one
 _MAPPED = {"OWDD_MAPPING": "<directory>/mapping.yaml"}
 _REAL = {"OWDD_DOTDIGITAL_URL": "auto", "OWDD_DOTDIGITAL_USER": "apiuser-1@apiconnector.com", "OWDD_HASH_KEY": "k" * 32}
 _SASL = {"OWDD_KAFKA_PROTOCOL": "SASL_SSL"}
+_REBUILD_BESIDE = "Rebuild beside the old one: 'owdd replay rebuild --mapping'"
 _REBUILD = "Rebuild: 'owdd topics clear --execute', a higher OWDD_APP_VERSION, 'owdd topics apply --execute'"
 _ACCEPT = "'owdd state accept' goes on with rows as the old mapping read them"
 INVALID, REFUSED, UNREACHABLE = ExitCode.INVALID, ExitCode.REFUSED, ExitCode.UNREACHABLE
@@ -324,7 +325,7 @@ TABLE = (
         "state was built with another mapping",
         REFUSED,
         "OWDD_MAPPING <directory>/mapping.yaml: state was built with another mapping: house_accounts, products.category.key, products.category.name and <count> more "
-        f"changed. {_REBUILD}; or take the change back; {_ACCEPT}",
+        f"changed. {_REBUILD_BESIDE}; or take the change back; {_ACCEPT}",
         _MAPPED,
         ("run", "--only=agents"),
         mapping(lambda data: data.update(house_accounts=[7], products=None)),

@@ -62,7 +62,8 @@ class GenerationsRow(msgspec.Struct, array_like=True, gc=False):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(GenerationsRow).decode
+read_generations = msgspec.msgpack.Decoder(GenerationsRow).decode
+"""What is stored under :data:`ROW`."""
 
 
 class UnitGenerations:
@@ -81,7 +82,7 @@ class UnitGenerations:
         """The partition's row."""
         if self._row is None:
             self._before = self._unit.get(ROW)
-            self._row = GenerationsRow() if self._before is None else _decode(self._before)
+            self._row = GenerationsRow() if self._before is None else read_generations(self._before)
         return self._row
 
     def topics_of(self, task: str) -> Topics:

@@ -96,24 +96,24 @@ def forget_person(unit: UnitOfWork, generations: Iterable[int], email: str) -> N
 
 def hold(unit: UnitOfWork, generation: int, order: int, tasks: Iterable[str] = ()) -> None:
     """The generation holds an order, for which ``tasks`` are frozen."""
-    unit.put(_held_key(generation, order), _encode(sorted({*(held(unit, generation, order) or ()), *tasks})))
+    unit.put(held_key(generation, order), _encode(sorted({*(held(unit, generation, order) or ()), *tasks})))
 
 
 def held(unit: UnitOfWork, generation: int, order: int) -> list[str] | None:
     """The tasks that are frozen for an order; None: it is not held."""
-    value = unit.get(_held_key(generation, order))
+    value = unit.get(held_key(generation, order))
     return None if value is None else _decode_tasks(value)
 
 
 def release(unit: UnitOfWork, generation: int, order: int) -> None:
     """The generation does not hold the order any more."""
-    if unit.get(_held_key(generation, order)) is not None:
-        unit.put(_held_key(generation, order), None)
+    if unit.get(held_key(generation, order)) is not None:
+        unit.put(held_key(generation, order), None)
 
 
 def drop_some(unit: UnitOfWork, generation: int, most: int) -> bool:
     """Delete so many rows of a generation; False: there is none left."""
-    for prefix in (_key(generation, "").encode(), _held_key(generation)):
+    for prefix in (_key(generation, "").encode(), held_key(generation)):
         for key, _ in unit.scan(prefix):
             if most <= 0:
                 return True
@@ -126,5 +126,11 @@ def _key(generation: int, task: str) -> str:
     return f"{_SHADOW}{generation}\0{task}"
 
 
-def _held_key(generation: int, order: int | str = "") -> bytes:
+def shadow_key(generation: int, task: str) -> bytes:
+    """Where is kept what the generation wants of a task."""
+    return _key(generation, task).encode()
+
+
+def held_key(generation: int, order: int | str = "") -> bytes:
+    """Where is kept that the generation holds an order."""
     return f"{_HELD}{generation}\0{order}".encode()

@@ -1,0 +1,131 @@
+"""The joins anew beside those that work, on a real broker: what is equal costs no call, and exactly what differs is sent."""
+
+import asyncio
+from pathlib import Path
+from signal import SIGKILL
+from typing import Any
+
+import httpx
+import orjson
+import yaml
+
+from streams.cli.exit_codes import ExitCode
+from streams.worker import Role
+from testkit.demo.stack import LocalStack
+from tests.convergence.convergence_harness import lasting, simulate, stack, verdict
+from tests.dlq.commands import start
+
+PATIENCE = ("--timeout", "200")
+
+
+async def replay(running: LocalStack, *arguments: str) -> tuple[int, Any]:
+    process = await start(running, "replay", *arguments, "--json")
+    out, err = await process.communicate()
+    assert out, err.decode()
+    return process.returncode or 0, orjson.loads(out)
+
+
+def calls_that_write(running: LocalStack) -> list[str]:
+    found = httpx.get(f"{running.settings.dotdigital_url}/_sandbox/requests", params={"limit": 1_000_000}).json()
+    return [f"{call['method']} {call['path']}" for call in found["requests"] if call["method"] != "GET"]
+
+
+async def settled(running: LocalStack, *generations: int) -> None:
+    """Wait until the workers of every one of these generations have read everything, and all of it is sent; no difference."""
+    for generation in generations:
+        running.reconfigure({"OWDD_GENERATION": str(generation)})
+        await running.settled()
+    running.reconfigure({"OWDD_GENERATION": "0"})
+    differences, *_ = verdict(running)
+    assert lasting(differences) == []
+
+
+async def start_generation(running: LocalStack, generation: int, mapping: Path) -> None:
+    """Its ingest and its joins, beside those that work."""
+    variables = {"OWDD_GENERATION": str(generation), "OWDD_MAPPING": str(mapping)}
+    names = {role: f"{role.value}-g{generation}" for role in (Role.INGEST, Role.AGENTS)}
+    running.by_worker = {**running.by_worker, **dict.fromkeys(names.values(), variables)}
+    for role, name in names.items():
+        await running.start_worker(role, name=name, wait=False)
+
+
+def changed_mapping(running: LocalStack) -> Path:
+    """One field of every contact with an order differs, and every catalogue record."""
+    data = yaml.safe_load(running.mapping.read_text("utf-8"))
+    data["exclude_days"] = 45
+    data["delivery"]["catalogue"]["url"] = "https://new.example/{code}/{sku}"
+    other = running.directory / "other.yaml"
+    other.write_text(yaml.safe_dump(data), "utf-8")
+    return other
+
+
+async def test_a_rebuild_of_the_same_beside_live_traffic_costs_no_call_nor_does_the_way_back(
+    tmp_path: Path, broker: Path
+) -> None:
+    async with stack(tmp_path, broker, "rebuild", partitions=2) as running:
+        for role in Role:
+            await running.start_worker(role)
+        feeding = asyncio.create_task(simulate(running, seed=70, customers=25, orders=60, duplicates=0.1, rate=150))
+        # A command that dies leaves a generation that the next one goes on with.
+        process = await start(running, "replay", "rebuild", "--json")
+        async with asyncio.timeout(200):
+            while not (await replay(running, "status"))[1]:
+                assert process.returncode is None
+        process.send_signal(SIGKILL)
+        await process.wait()
+        code, found = await replay(running, "rebuild", "--timeout", "0", "--execute")
+        assert (code, found["generation"], found["done"], found["activation"]) == (ExitCode.UNFINISHED, 1, False, None)
+        await start_generation(running, 1, running.mapping)
+        await running.kill("agents-g1")
+        await feeding
+        code, found = await replay(running, "rebuild", *PATIENCE)
+        assert found["done"], found
+        await settled(running, 0, 1)
+        before = calls_that_write(running)
+
+        code, found = await replay(running, "rebuild", *PATIENCE, "--execute")
+        assert (code, found["activation"], found["differences"]["changes"]) == (0, 1, {}), found
+        assert found["differences"]["compared"] > 40
+        await settled(running, 0, 1)
+        assert [(one["id"], one["state"]) for one in (await replay(running, "status"))[1]] == [("generation 1", "active")]
+        assert await replay(running, "back", "--execute") == (0, {"generation": 0, "activation": 2})
+        await settled(running, 0, 1)
+        assert calls_that_write(running)[len(before) :] == []
+
+        assert (await replay(running, "clean", "--execute"))[1]["exit"] == "REFUSED", "its workers run"
+        for name in ("ingest-g1", "agents-g1"):
+            worker = running.workers.pop(name).process
+            worker.terminate()
+            await asyncio.to_thread(worker.wait)
+        assert await replay(running, "clean", "--execute") == (0, {"generations": [1], "executed": True})
+        assert (await replay(running, "clean"))[1] == {"generations": [], "executed": False}
+
+
+async def test_another_mapping_changes_exactly_what_was_shown(tmp_path: Path, broker: Path) -> None:
+    async with stack(tmp_path, broker, "remapped", partitions=2) as running:
+        for role in Role:
+            await running.start_worker(role)
+        await simulate(running, seed=70, customers=25, orders=60, duplicates=0.1, rate=1_000)
+        await settled(running, 0)
+        before = calls_that_write(running)
+        own, other = running.mapping, changed_mapping(running)
+        assert (await replay(running, "rebuild", "--mapping", str(other), "--timeout", "0"))[0] == ExitCode.UNFINISHED
+        await start_generation(running, 1, other)
+        code, found = await replay(running, "rebuild", "--mapping", str(other), *PATIENCE)
+        assert (code, found["done"]) == (ExitCode.CHANGES, True), found
+        shown = found["differences"]
+        assert shown["changes"].keys() == {"contact changed", "catalogue changed"}
+        assert shown["fields"] == {"OW_EXCLUDE_UNTIL": shown["changes"]["contact changed"]}
+        assert calls_that_write(running) == before
+
+        code, found = await replay(running, "rebuild", "--mapping", str(other), *PATIENCE, "--execute")
+        assert (code, found["activation"]) == (0, 1)
+        await running.kill("dispatch")
+        running.mapping = other
+        await settled(running, 0, 1)
+        written = calls_that_write(running)[len(before) :]
+        assert written
+        assert not [call for call in written if "Orders" in call], "no order record differs"
+        assert await replay(running, "back", "--execute") == (0, {"generation": 0, "activation": 2})
+        running.mapping = own
+        await settled(running, 0, 1)
