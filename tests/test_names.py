@@ -22,7 +22,7 @@ STEMS = frozenset({"tell", "tells", "telling", "teller", "told", "hear", "hears"
 
 EVERYWHERE = _named(
     """
-    voice Voice RecordTeller Forgetting next_cell Cell Fact Left Found Mark Wanted Ask Answer Owner Seek Word Said came_along
+    voice Voice RecordTeller Forgetting next_cell Cell Fact Left Found Mark Wanted Ask Answer Owner Seek Word Said followed_to
     goes_along OutboxRow deliverables empty_handed joining born _doubt _stay _learn _look_back _carry _ask_again Minute Hour
     BudgetGovernor ImportSlots adopt Share Note _bring _retire _revive Freight _alike Follower Troubles _vanished Answers Rules
     Destination Schedule Place _Gate Bound _wordless LaterError UnsentError undone Ceiling ENTRANCE clashes Box Letter Selection

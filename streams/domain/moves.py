@@ -133,7 +133,7 @@ def _ask(row: ContactDeliveryState, move: MoveState, *, busy: bool) -> Iterator[
             yield former, _query(row, left_at)
         elif not wanted and move.sent:
             move.sent = b""
-            yield former, MoveQuery(left_at, None, moved_on=not row.known)
+            yield former, MoveQuery(left_at, None, moved_on=not row.known and row.erase is None)
         if not row.known:
             return
         move.pending, move.awaiting = move.pending[1:], False

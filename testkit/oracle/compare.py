@@ -16,6 +16,7 @@ from testkit.oracle.compare_lists import list_differences
 from testkit.oracle.compare_records import catalogue_differences, order_differences
 from testkit.oracle.difference import Difference
 from testkit.oracle.expectation import Expectation
+from testkit.oracle.moves import renames
 
 
 def compare(
@@ -26,6 +27,7 @@ def compare(
     opted_in_ever: Collection[str] = (),
     preexisting: Collection[str] | None = None,
     unsubscribed_there: Collection[str] = (),
+    moved_here: Collection[str] = (),
 ) -> list[Difference]:
     """Every difference, by kind and then by address or key; where two answers are right, what is neither.
 
@@ -36,16 +38,19 @@ def compare(
             being cleared is enough.
         unsubscribed_there: addresses that unsubscribed in Dotdigital, and so must not be subscribed; their contacts stay,
             cleared, when the rows no longer have them.
+        moved_here: addresses to which a contact may have gone along with its person (:mod:`testkit.oracle.moves`), so that it
+            has the status that it had, and may have been there before us. They count only if the mapping renames contacts.
     """
     before = None if preexisting is None else frozenset(address.strip().lower() for address in preexisting)
     acted = frozenset(address.strip().lower() for address in unsubscribed_there)
+    moved = frozenset(moved_here) if renames(mapping) else frozenset[str]()
     if mapping.consent.mode == "external":
         # Another system creates the contacts: what has none waits, and all of them were there before us.
         before = frozenset(contact.email.strip().lower() for contact in account.by_id.values())
         expected = expected.only(before)
 
     def differences(wanted: Expectation) -> list[Difference]:
-        return _differences(wanted, account, mapping, frozenset(opted_in_ever), before, acted)
+        return _differences(wanted, account, mapping, frozenset(opted_in_ever), before, acted, moved)
 
     found = differences(expected)
     if not found or expected.other is None:
@@ -61,6 +66,7 @@ def _differences(
     opted_in_ever: frozenset[str],
     before: frozenset[str] | None,
     acted: frozenset[str],
+    moved: frozenset[str],
 ) -> list[Difference]:
     return [
         *contact_differences(
@@ -68,6 +74,7 @@ def _differences(
             account,
             mapping,
             opted_in_ever=opted_in_ever,
+            moved=moved,
             preexisting=before,
             unsubscribed_there=acted,
         ),

@@ -21,6 +21,7 @@ def contact_differences(
     opted_in_ever: frozenset[str],
     preexisting: frozenset[str] | None,
     unsubscribed_there: frozenset[str] = frozenset(),
+    moved: frozenset[str] = frozenset(),
 ) -> list[Difference]:
     """Contacts that are missing, doubled, left over, wrong in a data field, or subscribed without leave."""
     live: dict[str, list[Actual]] = defaultdict(list)
@@ -33,10 +34,10 @@ def contact_differences(
         wanted, held = expected.contacts.get(email), live[email]
         if email in expected.shared and wanted is not None:
             for contact in held:
-                found += _status(email, wanted, contact, mapping, opted_in_ever, preexisting or frozenset())
+                found += _status(email, wanted, contact, mapping, opted_in_ever, (preexisting or frozenset()) | moved)
         elif wanted is None:
             for contact in held:
-                theirs = None if preexisting is None else preexisting | unsubscribed_there
+                theirs = None if preexisting is None else preexisting | unsubscribed_there | moved
                 found += _leftover(email, contact, mapping, theirs)
                 if email in expected.opted_out and contact.status == "subscribed":
                     found.append(Difference("consent", email, "status", "not subscribed: the rows opt out", contact.status))
@@ -44,7 +45,7 @@ def contact_differences(
             found.append(Difference("contact", email, "contact", "one live contact", f"{len(held)} live contacts"))
         else:
             found += _fields(email, wanted, held[0], mapping, newest=expected.newest_names)
-            found += _status(email, wanted, held[0], mapping, opted_in_ever, preexisting or frozenset())
+            found += _status(email, wanted, held[0], mapping, opted_in_ever, (preexisting or frozenset()) | moved)
     return found
 
 

@@ -16,6 +16,7 @@ from streams.cli import app
 from streams.mapping.delivery import Delivery
 from streams.mapping.model import BlankPolicy
 from testkit.oracle import Account, Actual, Difference, Expectation, Expected, compare, expectation
+from testkit.oracle.moves import moved_here
 from testkit.oracle.sandbox import SandboxError, read_account
 from testkit.sandbox import SandboxConfig, create_app
 
@@ -278,3 +279,26 @@ def test_verify_knows_who_was_erased_and_who_unsubscribed(files: Path, monkeypat
     truth = orjson.loads((files / "truth.json").read_bytes()) | {"erased": [BOB]}
     (files / "truth.json").write_bytes(orjson.dumps(truth))
     assert orjson.loads(run(files, "--json")[1])["by_kind"] == {"erasure": 1}
+
+
+RENAMING = SITE.model_copy(update={"contact": SITE.contact.model_copy(update={"on_move": "rename"})})
+
+
+@pytest.mark.parametrize(("mapping", "found"), [(SITE, [(ANN, "status")]), (RENAMING, [])])
+def test_a_subscription_may_have_come_along_only_if_contacts_are_renamed(mapping: Any, found: list[tuple[str, str]]) -> None:
+    held = Account((actual(status="subscribed"),))
+    assert [(one.whom, one.field) for one in compare(WANTED, held, mapping, preexisting=(), moved_here={ANN})] == found
+    assert compare(WANTED, held, RENAMING, preexisting=(), moved_here={BOB}), "to another address"
+
+
+def test_a_contact_goes_along_where_only_the_address_of_a_row_changes() -> None:
+    def versions(*changes: dict[str, Any]) -> list[dict[str, Any]]:
+        return [
+            contact(1, 10, email, **({"cc_first_name": "Ann"} | rest)) for email, rest in ((c.pop("at"), c) for c in changes)
+        ]
+
+    assert moved_here(versions({"at": ANN}, {"at": BOB}), RENAMING) == {BOB}
+    assert moved_here(versions({"at": ANN}, {"at": BOB, "cc_first_name": "Bob"}), RENAMING) == frozenset()
+    assert moved_here(versions({"at": ANN, "cc_first_name": None}, {"at": BOB, "cc_first_name": None}), RENAMING) == frozenset()
+    assert moved_here(versions({"at": ANN}, {"at": BOB, "cc_customer_id": 11}), RENAMING) == frozenset()
+    assert moved_here(versions({"at": ANN}, {"at": ANN}), RENAMING) == frozenset()
