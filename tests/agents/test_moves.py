@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from streams.capture import rows
 from streams.messages.changes import ChangeKind
 from tests.agents.memory import interleaved
-from tests.agents.pipeline import ANN, BOB, EVE, LOOKUP, TOPICS, Pipeline, Step, change, customer, house_person, person
+from tests.agents.pipeline import ANN, BOB, EVE, LOOKUP, MAPPING, TOPICS, Pipeline, Step, change, customer, house_person, person
 
 SHARED = [LOOKUP, customer(1), customer(2), person(1, 1, ANN), person(2, 1, ANN)]
 """Two persons of one account at one address."""
@@ -97,3 +97,26 @@ def test_neither_arrival_nor_a_crash_changes_where_people_went(data: st.DataObje
     pipeline.pump_badly(random, crashes)
     for email, (_, desired) in expected.desired.items():
         assert moved_to(pipeline, email) == desired.moved_to
+
+
+def renaming() -> Pipeline:
+    """The joins of a site whose contacts go along with their person."""
+    return Pipeline(MAPPING.model_copy(update={"contact": MAPPING.contact.model_copy(update={"on_move": "rename"})}))
+
+
+def test_the_joins_name_who_moved_alone_with_an_unchanged_name_and_only_if_the_mapping_renames() -> None:
+    steps = [LOOKUP, customer(1), person(1, 1, ANN)], [person(1, 1, EVE, at=2)]
+    for pipeline, renames in ((Pipeline(), False), (renaming(), True)):
+        for step in steps:
+            pipeline.pump(*step)
+        left, here = pipeline.desired[ANN][1], pipeline.desired[EVE][1]
+        assert left.same_person is renames
+        assert [email for email, _ in here.came_from] == ([ANN] if renames else [])
+        assert not renames or here.came_from[0][1] == left.left_at
+
+
+def test_where_others_were_or_are_nobody_takes_a_contact_along() -> None:
+    pipeline = renaming().pump(*SHARED).pump(person(1, 1, EVE, at=2))
+    assert not pipeline.desired[ANN][1].same_person and not pipeline.desired[EVE][1].came_from
+    pipeline.pump(person(2, 1, BOB, at=3))
+    assert not pipeline.desired[ANN][1].same_person and not pipeline.desired[BOB][1].came_from
