@@ -95,6 +95,7 @@ RUNNING = (
     Step("owdd resume"),
     Step("owdd removals show"),
     Step("owdd removals release contacts --execute"),
+    Step("owdd removals release"),
     Step("owdd removals release --execute"),
     Step("owdd removals discard contacts --execute"),
     Step("owdd removals discard --execute"),
@@ -147,7 +148,14 @@ _SERVES = "runs until it is stopped"
 _BESIDE = "needs workers of two generations: tests/convergence/test_rebuild.py"
 _DRILL = "takes minutes; a case of it: tests/testkit/drill"
 
+_RECONCILE = "runs against a delivered account: tests/operations/reconcile"
+
 ELSEWHERE = {
+    "owdd reconcile": _RECONCILE,
+    "owdd reconcile --full": _RECONCILE,
+    "owdd reconcile --full --execute": _RECONCILE,
+    "owdd reconcile --show": _RECONCILE,
+    "owdd consent preview": "tests/operations/test_consent_preview.py",
     "owdd run": f"{_SERVES}: the session's worker is one",
     "owdd run --only agents": f"{_SERVES}: workers of single roles run in tests/convergence",
     "owdd console": f"{_SERVES}: tests/console",
