@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.consent.consent_harness import HOUSE, World
+from tests.consent.test_consent_stories import becomes, in_erp
 
 EMAILS = ("a@example.com", "b@example.com")
 DAY = 86_400.0
@@ -60,3 +61,19 @@ def test_every_order_of_tables_gives_one_status(
         expected = "unsubscribed" if False in words else "subscribed" if True in words else "unsubscribed"
         there = bool(words) or email in orders
         assert set(shown) == {expected if there else None}, email
+
+
+def test_a_refusal_moves_with_the_person_though_others_wait_at_the_old_address_for_the_first_load() -> None:
+    world = World(bin_days=0.0, wait=365 * DAY)
+    in_erp(world, EMAILS[0], opted=True)
+    found = world.contact(EMAILS[0])
+    assert found is not None
+    world.box.store.bin(found)
+    world.box.store.purge()
+    world.order(EMAILS[0], 1)
+    world.settle()
+    world.box.store.create({"email": EMAILS[0]})
+    becomes(world, EMAILS[0], "unsubscribed")
+    in_erp(world, EMAILS[1], opted=True)
+    assert world.status(EMAILS[1]) == "unsubscribed"
+    world.close()
