@@ -6,7 +6,7 @@ already go on meanwhile.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Any, Protocol
 
@@ -61,8 +61,16 @@ class Opener:
     """Opens and closes the state of all stages of one Faust application."""
 
     def __init__(
-        self, app: faust.App, kafka: KafkaConfig, producer: BatchProducer, clock: Clock, progress: ConsumedOffsets
+        self,
+        app: faust.App,
+        kafka: KafkaConfig,
+        producer: BatchProducer,
+        clock: Clock,
+        progress: ConsumedOffsets,
+        new_topics: Collection[str] = (),
     ) -> None:
+        """``new_topics``: those that workers of the last release do not read."""
+        self._new_topics = frozenset(new_topics)
         self._app = app
         self._progress = progress
         app.transport.metadata, app.transport.passed = progress.commit_metadata, progress.passed
@@ -103,7 +111,10 @@ class Opener:
         self._app.transport.moved = {}
         for stage in self._stages:
             by_topic = [{place.partition for place in assigned if place.topic == topic} for topic in stage.topics]
-            if any(partitions != by_topic[0] for partitions in by_topic):
+            # While workers of a release that does not read a topic are in the group, it is dealt by itself. Of its partitions
+            # those stay closed whose state another worker has.
+            together = [found for topic, found in zip(stage.topics, by_topic, strict=True) if topic not in self._new_topics]
+            if any(partitions != by_topic[0] for partitions in together):
                 raise ConfigurationError(f"{', '.join(stage.topics)} differ in their partitions: see owdd topics plan")
             stage.table.assign(by_topic[0])
             stage.resume(by_topic[0])
