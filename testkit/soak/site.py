@@ -48,7 +48,10 @@ RETURNS = {
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Names and choices of one site; ``variables`` go to all its workers, ``by_worker`` to the named ones."""
+    """Names and choices of one site; ``variables`` go to all its workers, ``by_worker`` to the named ones.
+
+    ``base`` is the mapping that its own is made from: that of a release, for workers of it.
+    """
 
     name: str
     consent: bool = False
@@ -56,10 +59,11 @@ class Site:
     partitions: int = 4
     variables: Mapping[str, str] | None = None
     by_worker: Mapping[str, Mapping[str, str]] | None = None
+    base: Path = DEFAULT
 
     def mapping(self) -> dict[str, Any]:
         """The content of its ``mapping.yaml``."""
-        data: dict[str, Any] = yaml.safe_load(DEFAULT.read_text("utf-8"))
+        data: dict[str, Any] = yaml.safe_load(self.base.read_text("utf-8"))
         data["house_accounts"] = [1]
         data["no_address"] = ["N/A", "none", "-", "no email"]
         data["source"]["topic_prefix"] = self.name

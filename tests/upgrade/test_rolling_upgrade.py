@@ -12,9 +12,11 @@ from pathlib import Path
 
 import httpx
 
+from streams.mapping import DEFAULT
 from streams.worker import Role
 from testkit.demo.stack import LocalStack, WorkerProcess
-from tests.convergence.convergence_harness import lasting, stack, verdict
+from testkit.soak.site import Site, open_site
+from tests.convergence.convergence_harness import lasting, verdict
 from tests.dlq.commands import listed
 from tests.patience import PATIENCE
 from tests.upgrade.release import HERE
@@ -43,7 +45,9 @@ def environment(directory: Path) -> dict[str, str]:
 
 async def test_no_contact_is_wrong_after_workers_were_replaced_one_by_one(tmp_path: Path, broker: Path) -> None:
     release = environment(tmp_path / "release")
-    async with stack(tmp_path, broker, "rolling", consent=True) as running:
+    # A site's mapping is written for the release; nobody edits it on the way.
+    site = Site("rolling", consent=True, base=tmp_path / "release" / DEFAULT.relative_to(Path.cwd()))
+    async with open_site(tmp_path, broker, site) as running:
         running.by_worker = dict.fromkeys(("one", "two"), release)
         for name in running.by_worker:
             await running.start_worker(*Role, name=name, wait=False)
