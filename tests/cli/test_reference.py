@@ -1,6 +1,7 @@
 """The reference of commands is the commands themselves; a shell completes them."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from streams.cli import OWN
-from streams.cli.exit_codes import MEANINGS, ExitCode
+from streams.cli.exit_codes import ExitCode
 from streams.cli.reference import commands_page, every
 
 PAGE = Path("docs/cli.md")
@@ -30,8 +31,9 @@ def test_a_command_and_each_of_its_options_is_explained(path: str) -> None:
         assert getattr(parameter, "help", None), f"{path}: {parameter.name}"
 
 
-def test_every_exit_code_has_a_meaning() -> None:
-    assert set(MEANINGS) == set(ExitCode)
+def test_every_exit_code_is_on_the_page_under_its_name() -> None:
+    listed = re.findall(r"^\| (\d+) \| `(\w+)` \|", PAGE.read_text(), re.MULTILINE)
+    assert dict(listed) == {str(code.value): code.name for code in ExitCode}
 
 
 @pytest.mark.parametrize(

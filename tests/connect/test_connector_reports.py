@@ -25,12 +25,6 @@ FAILED = Status("c", Part("RUNNING", "w:1"), (Part("FAILED", "w:1", TRACE, 0),))
 NOW = 1_772_700_000_000
 
 
-def test_every_exit_code_is_on_the_operations_page_under_its_name() -> None:
-    assert dict(re.findall(r"^\| (\d+) \| `(\w+)` \|", OPERATIONS, re.MULTILINE)) == {
-        str(code.value): code.name for code in ExitCode
-    }
-
-
 def test_the_retention_query_of_the_operations_page_is_transact_sql() -> None:
     [query] = re.findall(r"```sql\n(.*?)```", OPERATIONS, re.DOTALL)
     [parsed] = sqlglot.parse(query, dialect="tsql")
