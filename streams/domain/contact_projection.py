@@ -82,9 +82,18 @@ def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:
     if row.out or any(isinstance(cell.row, ContributionExcluded) and cell.row.opted is False for cell in row.parts.values()):
         # An exclusion holds back no opt-out, and no more than that counts of it.
         said.add(False)
-    if held or held_code(row, mapping) is not None:
-        opted, words = strictest(said), mapping.consent.words
-        return DesiredContact(None, opted, moved_to, left_at=left_at, held=True, words=words, came_from=came_from)
+    shared = held_code(row, mapping) is not None
+    if held or shared:
+        return DesiredContact(
+            None,
+            strictest(said),
+            moved_to,
+            left_at=left_at,
+            held=True,
+            words=mapping.consent.words,
+            came_from=came_from,
+            shared=shared,
+        )
     if not live:
         same, words = renames(mapping) and _is_same_person(row), mapping.consent.words
         return DesiredContact(None, strictest(said), moved_to, left_at=left_at, words=words, same_person=same)

@@ -52,6 +52,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     * ``move``: contacts that go along with their person, from this address or to it; None as long as there were none.
     * ``events``: offsets of its newest delivery events, for people who ask, and to see whether it was delivered since.
     * ``sent_at``: when Dotdigital took something of it last (epoch s); 0: not known.
+    * ``shared``: as in :class:`DesiredContact`; what belongs to the contact stays as it was delivered.
     """
 
     position: bytes = b""
@@ -96,11 +97,17 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     correction: Correction = Correction()
     move: MoveState | None = None
     sent_at: int = 0
+    shared: bool = False
 
     @property
     def known(self) -> bool:
         """Whether Dotdigital had the contact when we last looked."""
         return self.contact is not None
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether records and follow-ups go to the contact; those of a shared address stay as they were delivered."""
+        return self.known and not self.shared
 
     @property
     def ours_since(self) -> int:
@@ -198,7 +205,7 @@ def set_desired(row: ContactDeliveryState, desired: DesiredContact, position: by
     """Write the desired content into the row; False when it is older than what is there."""
     if position < row.position:
         return False
-    row.position = position
+    row.position, row.shared = position, desired.shared
     _note_departures(row, desired)
     if desired.held:
         _hold(row, desired, position)

@@ -68,6 +68,7 @@ def contact_wanted(row: ContactDeliveryState) -> ContactDeliveryState | None:
         left_at=row.left_at,
         words=row.words,
         unread=row.unread,
+        shared=row.shared,
     )
 
 
@@ -105,6 +106,7 @@ def put_contact(row: ContactDeliveryState, wanted: ContactDeliveryState | None) 
         held=wanted.hash is None,
         words=wanted.words,
         unread=wanted.unread,
+        shared=wanted.shared,
     )
     return contact_state.set_desired(row, desired, wanted.position)
 

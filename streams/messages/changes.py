@@ -210,11 +210,10 @@ class ContributionExcluded(Message, frozen=True, tag=41):
 class DesiredContact(Message, frozen=True, tag=26):
     """The content that a contact should have: JSON of its data fields, or None when it should not be ours any more.
 
-    ``moved_to``: where people went who had the address, and ``left_at``, ``came_from``, ``same_person``, as in what
-    buyers publish. ``despatched``: when something was last despatched to it (UTC epoch seconds), for the recent buyers' list.
-    ``held``: what it should hold cannot be worked out, so it is neither wanted nor withdrawn: what was delivered stays, but
-    for an opt-out. ``words`` identifies the word list by which ``opted`` was read; 0: not known.
-    ``unread``: consent has a column, and no contact row with the address was read.
+    ``moved_to``, ``left_at``, ``came_from``, ``same_person``: as in what buyers publish. ``despatched``: when something was
+    last despatched to it (UTC epoch seconds), for the recent buyers' list. ``held``: what it should hold cannot be worked out:
+    what was delivered stays, but for an opt-out; ``shared``: because the address is one of many. ``words`` identifies the word
+    list by which ``opted`` was read; 0: not known. ``unread``: consent has a column, and no contact row of it was read.
     """
 
     fields: bytes | None
@@ -227,6 +226,7 @@ class DesiredContact(Message, frozen=True, tag=26):
     unread: bool = False
     same_person: bool = False
     came_from: tuple[tuple[str, bytes], ...] = ()
+    shared: bool = False
 
 
 class CarriedRefusal(Message, frozen=True, tag=27):

@@ -216,7 +216,8 @@ class Pipeline:
             known = self.desired.get(change.key)
             if known is None or change.position >= known[0]:
                 held = change.row.held and known is not None
-                wanted = msgspec.structs.replace(known[1], opted=change.row.opted) if held and known else change.row
+                said = {"opted": change.row.opted, "shared": change.row.shared}
+                wanted = msgspec.structs.replace(known[1], **said) if held and known else change.row
                 self.desired[change.key] = (change.position, wanted)
         elif change.kind is ChangeKind.DESIRED_FOLLOW_UP:
             published = self.follow_ups.setdefault(int(change.pk), {})

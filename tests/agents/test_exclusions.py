@@ -186,6 +186,9 @@ def test_an_address_that_becomes_shared_keeps_what_was_delivered_but_for_an_opt_
     before = pipeline.desired[EVE][1].fields
     pipeline.pump(customer(5), person(1, 5, EVE, opted=False))
     assert (pipeline.desired[EVE][1].fields, opted(pipeline, EVE)) == (before, False)
+    assert pipeline.desired[EVE][1].shared, "and so is what belongs to the contact"
+    pipeline.pump(person(1, 5, BOB, at=2))
+    assert not pipeline.desired[EVE][1].shared
 
 
 @pytest.mark.parametrize("together", [True, False])

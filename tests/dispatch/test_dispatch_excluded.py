@@ -1,10 +1,13 @@
 """Contacts that the mapping excludes, or that are shared: withdrawn through the brake, while opt-outs wait for nobody."""
 
+import pytest
+
 from streams.messages.changes import ChangeKind, DesiredContact
 from streams.messages.removals import RemovalKind
 from testkit.sandbox.store import Contact
 from tests.dispatch.dispatch_harness import ANN, Site, on_site
 from tests.dispatch.test_brake import LOTS, MANY, MINUTE, decide, left, shown
+from tests.dispatch.test_dispatch_followups import EVENT, published
 
 
 def theirs(site: Site) -> Contact:
@@ -69,3 +72,56 @@ async def test_a_contact_that_is_gone_is_not_opted_out_for_ever(site: Site) -> N
     site.forget_calls()
     await site.pass_(3600)
     assert not site.line.calls
+
+
+def shared(site: Site) -> None:
+    """So many accounts have Ann's address by now that it is nobody's."""
+    site.publish(site.change(ChangeKind.DESIRED_CONTACT, ANN, 0, DesiredContact(None, None, held=True, shared=True)))
+
+
+@on_site(delivery=EVENT)
+async def test_what_belongs_to_an_address_that_becomes_shared_stays_as_it_was_delivered(site: Site) -> None:
+    site.want()
+    for key in ("A1", "A2", "A3"):
+        site.record(key)
+    await site.quiet()
+    # As the rows come: the last account's own order may be told before anybody knows that the address is shared.
+    site.record("A1", "completed")
+    site.record("A4")
+    site.credit(7)
+    shared(site)
+    site.record("A5")
+    site.credit(8)
+    site.record("A2", None)
+    site.move_record("A3", successor="B3")
+    site.record("B3")
+    await site.quiet()
+    await site.pass_(60)
+    await site.quiet()
+    assert (site.records(), published(site)) == ({"A1": "open", "A3": "open"}, []), "only the deletion of an order withdraws"
+    await site.restart()
+    await site.quiet()
+    site.forget_calls()
+    await site.pass_(3600)
+    assert not site.written()
+    site.want(name="Anna")
+    await site.quiet()
+    assert site.records() == {"A1": "completed", "A4": "open", "A5": "open", "B3": "open"}
+    assert sorted(published(site)) == ["C7", "C8"]
+
+
+@pytest.mark.parametrize("opted", [None, False])
+@on_site()
+async def test_a_shared_address_holds_back_neither_an_opt_out_nor_an_erasure(site: Site, *, opted: bool | None) -> None:
+    site.want(opted=True)
+    site.record("A1")
+    await site.quiet()
+    assert site.contact().email_status == "subscribed"
+    shared(site)
+    if opted is None:
+        site.erase()
+        await site.until(lambda: site.held() is None)
+        assert not site.records()
+    else:
+        excluded(site, ANN, opted, held=True)
+        await site.until(lambda: site.contact().email_status == "unsubscribed")

@@ -9,7 +9,7 @@ from streams.dispatch.outbox.drift import reopened
 from streams.dispatch.outbox.erasures import Erasures
 from streams.dispatch.outbox.partitions import OwnedPartitions
 from streams.dispatch.outbox.planner import Planner
-from streams.dispatch.outbox.rows import AnyWaitState, TouchedRows, follow_contact, wait_of
+from streams.dispatch.outbox.rows import AnyWaitState, TouchedRows, follow_contact, follow_sharing, wait_of
 from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Family, family_of, owner_of, part_of, task_of
 from streams.domain import contact_state, moves, record_state, wanted
@@ -126,9 +126,10 @@ class DesiredChanges:
         task, now = task_of(Family.CONTACT, email), rows.unit.now_ms / 1000
         row = rows.touch(task).row
         joined, left = self._policy.joins(row, now), row.dirty and row.fields is None
-        recent = self._policy.listed_until(row) > now
+        recent, shared = self._policy.listed_until(row) > now, row.shared
         doubtful, was_dirty = self._flag_unknown_outcome(rows, task, row), row.dirty or joined
         done = apply(row)
+        follow_sharing(rows, email, before=shared, now=row.shared)
         row.join_unconfirmed = row.join_unconfirmed or (doubtful and joined)
         if self._policy.listed_until(row) > now:
             row.place_withdrawn = False

@@ -74,15 +74,18 @@ class Planner:
     ) -> DeliveryTask | None:
         """What must be done for a record, a catalogue item (without ``contact``) or a follow-up; None: nothing.
 
-        What belongs to a contact waits, unscheduled, until the contact exists.
+        What belongs to a contact waits, unscheduled, until the contact exists, and while its address is shared; what its order
+        withdraws goes all the same.
         """
         family = family_of(key)
-        if not row.dirty or (contact is not None and not contact.known):
+        withdrawn = isinstance(row, RecordDeliveryState) and row.hash == GONE
+        waits = contact is not None and not (contact.known if withdrawn else contact.takes_more)
+        if not row.dirty or waits:
             return None
         follow_up = isinstance(row, FollowUpDeliveryState)
         if follow_up and not (contact and self._policy.follows_up(row.desired, contact, now_ms / 1000)):
             return None
         work = Work(family.label)
-        if isinstance(row, RecordDeliveryState) and row.hash == GONE:
+        if withdrawn:
             work = work.alone
         return DeliveryTask(key, partition, row.wait.due, Lane(row.wait.lane), work, caused_at=row.wait.caused_at)

@@ -121,3 +121,10 @@ def follow_contact(rows: TouchedRows, email: str, before: int | None, now: int |
         row = rows.touch(key).row
         if before is not None and isinstance(row, RecordDeliveryState):
             record_state.contact_gone(row)
+
+
+def follow_sharing(rows: TouchedRows, email: str, *, before: bool, now: bool) -> None:
+    """What belongs to an address stays as it was delivered while that is shared, and follows the rows again afterwards."""
+    if now != before:
+        for key in rows.parts(email):
+            rows.touch(key)

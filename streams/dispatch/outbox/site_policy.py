@@ -57,8 +57,8 @@ class SitePolicy:
         return (row.listed or row.join_unconfirmed) and self.listed_until(row) <= now_s
 
     def follows_up(self, wanted: DesiredFollowUp | None, contact: ContactDeliveryState, now_s: float) -> bool:
-        """Whether a credit note has a follow-up: the person was a contact when it was made, and it is not too old."""
-        if wanted is None or not contact.known or wanted.at < contact.ours_since:
+        """Whether a credit note has a follow-up: the person was a contact when it was made, and is one; not too old."""
+        if wanted is None or not contact.takes_more or wanted.at < contact.ours_since:
             return False
         return self.follow_up_age is None or wanted.at >= now_s - self.follow_up_age
 

@@ -187,7 +187,7 @@ class FollowUpSender:
             self._queue.finish(task.key)
             return None
         if not self._policy.follows_up(row.desired, contact, self._context.clock.now_ms() / 1000):
-            # It has become too old while it waited.
+            # While it waited it has become too old, or its address shared.
             self._queue.finish(task.key)
             return None
         return PendingFollowUp(task, email, contact.contact, row.desired)
