@@ -1,9 +1,6 @@
 """The entries that are open now, read whole only when something about them has changed."""
 
-from aiokafka import AIOKafkaConsumer
-
-from streams.kafka.reader import reader
-from streams.kafka.security import KafkaConfig
+from streams.console.following import Following
 from streams.operations.dlq_entry import DeadLetterEntry
 from streams.operations.dlq_filter import Filter
 from streams.operations.dlq_store import DeadLetterStore
@@ -24,10 +21,8 @@ class EntriesFeed:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
         self._store = DeadLetterStore(settings)
-        self._consumer: AIOKafkaConsumer | None = None
-        self._feed: SetAsideFeed | None = None
+        self._following = Following(settings, SetAsideFeed)
         self.entries: list[DeadLetterEntry] = []
         self.more = False
         self.counts: list[SetAside] = []
@@ -38,26 +33,12 @@ class EntriesFeed:
         Raises:
             aiokafka.errors.KafkaError: the broker does not answer.
         """
-        try:
-            feed = await self._started()
+        async with self._following.feed() as feed:
             if await feed.refresh():
                 found = await self._store.entries(Filter(limit=_MOST + 1))
                 self.entries, self.more = found[:_MOST], len(found) > _MOST
                 self.counts = list(feed.counts())
-        except BaseException:
-            # The next attempt has a new consumer, and reads everything again.
-            await self.stop()
-            raise
 
     async def stop(self) -> None:
         """Close the consumer; :meth:`refresh` opens another one."""
-        consumer, self._consumer, self._feed = self._consumer, None, None
-        if consumer is not None:
-            await consumer.stop()
-
-    async def _started(self) -> SetAsideFeed:
-        if self._feed is None:
-            self._consumer = reader(KafkaConfig.of(self._settings))
-            await self._consumer.start()
-            self._feed = SetAsideFeed(self._settings, self._consumer)
-        return self._feed
+        await self._following.stop()

@@ -9,9 +9,12 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from streams.console.entries_feed import EntriesFeed
+from streams.console.following import Following
 from streams.core.errors import OwddError
 from streams.mapping import Mapping
+from streams.messages.reconciliations import ReconcileRun
 from streams.operations.day_counts import DayCounts, day_counts
+from streams.operations.reconcile.run_log import RunFeed
 from streams.operations.set_aside_list import SetAsideItem, set_aside
 from streams.operations.state_client import StateUnavailableError
 from streams.operations.state_queries import PresentQuery, PresentReply
@@ -32,7 +35,8 @@ log = structlog.get_logger()
 class Snapshot:
     """The numbers as they were at ``at`` (epoch ms); ``gaps`` names what could not be read.
 
-    ``present``: what is in Dotdigital by us, by kind; None: no worker said so.
+    ``present``: what is in Dotdigital by us, by kind; None: no worker said so. ``compared``: the last complete comparison
+    with Dotdigital; None: there was none.
     """
 
     at: int
@@ -40,6 +44,7 @@ class Snapshot:
     day: DayCounts
     items: list[SetAsideItem]
     present: dict[str, int] | None
+    compared: ReconcileRun | None = None
     gaps: list[str] = field(default_factory=list)
 
 
@@ -51,6 +56,7 @@ class Overview:
         self._mapping = mapping
         self._stories = stories
         self._entries = EntriesFeed(settings)
+        self._runs = Following(settings, RunFeed)
         self._snapshot: Snapshot | None = None
         self._error: str | None = None
         self._read = asyncio.Event()
@@ -90,6 +96,7 @@ class Overview:
                 async with asyncio.timeout(_EVERY_SECONDS):
                     await self._stopping.wait()
         await self._entries.stop()
+        await self._runs.stop()
 
     def _fail(self, error: Exception, shown: str) -> None:
         self._error = shown
@@ -100,6 +107,8 @@ class Overview:
         await self._entries.refresh()
         if self._entries.more:
             gaps.append("There are more dead letters and parked deliveries than are shown: see 'owdd dlq list'.")
+        async with self._runs.feed() as runs:
+            compared = (await runs.known()).last_complete
         status, day, items, present = await asyncio.gather(
             read_status(self._settings, self._mapping, changelogs=False, counts=self._entries.counts),
             day_counts(self._settings, self._mapping),
@@ -112,7 +121,7 @@ class Overview:
             ),
             self._present(gaps),
         )
-        return Snapshot(_now(), status, day, items, present, gaps)
+        return Snapshot(_now(), status, day, items, present, compared, gaps)
 
     async def _present(self, gaps: list[str]) -> dict[str, int] | None:
         if self._stories is None:

@@ -7,6 +7,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from streams.console import entries_feed as module
+from streams.console import following
 from streams.console.entries_feed import EntriesFeed
 from streams.operations.dlq_filter import Filter
 from streams.operations.dlq_store import DeadLetterStore
@@ -42,7 +43,7 @@ class Kafka:
 
 
 def feed_of(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> EntriesFeed:
-    monkeypatch.setattr(module, "reader", lambda _: kafka)
+    monkeypatch.setattr(following, "reader", lambda _: kafka)
     monkeypatch.setattr(module, "SetAsideFeed", lambda *_: kafka)
     monkeypatch.setattr(DeadLetterStore, "entries", kafka.entries)
     return EntriesFeed(Settings())

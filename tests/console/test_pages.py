@@ -48,6 +48,7 @@ async def test_today_says_whether_the_data_is_right_and_what_to_do(console: Cons
     assert "Changes that could not be read: 1." in shown
     assert "Answers of Dotdigital 2 answers, at most" in shown
     assert "Changes from Orderwise none in 24 hours" in shown
+    assert "Compared with what was delivered" in shown and "2 differences (fields_stale 2)." in shown
     assert ANN not in page.text
 
 

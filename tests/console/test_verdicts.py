@@ -5,11 +5,13 @@ from dataclasses import replace
 from html import unescape
 from typing import Any
 
+import msgspec
 import pytest
 
 from streams.console.filters import SetAsideFilter
 from streams.console.overview import Snapshot
 from streams.console.rendering import Templates
+from streams.messages.reconciliations import ReconcileRun
 from streams.operations.day_counts import HOURS, DayCounts
 from streams.operations.status import Capture, FromWorkers
 from tests.operations.test_status import WELL
@@ -54,6 +56,18 @@ def test_an_empty_list_with_gaps_is_not_called_empty() -> None:
     for template in ("today.html", "set-aside.html"):
         assert "Every change was read" not in shown(template, found)
         assert "Not known: not everything could be read." in shown(template, found)
+
+
+def test_today_shows_how_the_last_complete_comparison_ended_and_when() -> None:
+    assert "It was not compared with what was delivered yet." in shown("today.html", RIGHT)
+    run = ReconcileRun(id="a", by="kim", asked=NOW, state="done", ended=NOW - 7_200_000)
+    assert "Compared with what was delivered 2.0 h ago" in shown("today.html", replace(RIGHT, compared=run))
+    assert "no difference." in shown("today.html", replace(RIGHT, compared=run))
+    drift = {"order_missing": 1_200, "fields_stale": 2}
+    found = msgspec.structs.replace(run, drift=drift, healed=1_202, unsettled=1, unchecked=2)
+    today = shown("today.html", replace(RIGHT, compared=found))
+    assert "1,202 differences (fields_stale 2, order_missing 1,200); 1,202 were sent again; 3 could not be judged." in today
+    assert "owdd reconcile --show" in today
 
 
 @pytest.mark.parametrize("template", ["today.html", "set-aside.html"])

@@ -91,19 +91,16 @@ class RunLog(Protocol):
         """Write an entry of the audit trail."""
 
 
-class KafkaRunLog:
-    """The log of one application, over a consumer that is started, and this object's own."""
+class RunFeed:
+    """Follows the topic of one application, over a consumer that is started, and this object's own."""
 
-    def __init__(self, settings: Settings, consumer: AIOKafkaConsumer, producer: BatchProducer, clock: Clock) -> None:
+    def __init__(self, settings: Settings, consumer: AIOKafkaConsumer) -> None:
         self._place = TopicPartition(Topics.of(settings.app_id).reconciliations, RECONCILIATIONS_PARTITION)
         self._consumer = consumer
-        self._producer = producer
-        self._audit = AuditLog.of(settings, producer)
-        self._clock = clock
         self._known = KnownRuns()
 
     async def known(self) -> KnownRuns:
-        """As the protocol says; the consumer is assigned by the first call.
+        """What the topic says now; the consumer is assigned by the first call.
 
         Raises:
             aiokafka.errors.KafkaError: the broker does not answer.
@@ -118,6 +115,25 @@ class KafkaRunLog:
                 for record in records:
                     self._known.apply(record.key, record.value)
         return self._known
+
+
+class KafkaRunLog:
+    """The log of one application, over a consumer that is started, and this object's own."""
+
+    def __init__(self, settings: Settings, consumer: AIOKafkaConsumer, producer: BatchProducer, clock: Clock) -> None:
+        self._topic = Topics.of(settings.app_id).reconciliations
+        self._feed = RunFeed(settings, consumer)
+        self._producer = producer
+        self._audit = AuditLog.of(settings, producer)
+        self._clock = clock
+
+    async def known(self) -> KnownRuns:
+        """As the protocol says.
+
+        Raises:
+            aiokafka.errors.KafkaError: the broker does not answer.
+        """
+        return await self._feed.known()
 
     async def save(self, run: ReconcileRun) -> None:
         """As the protocol says.
@@ -159,7 +175,7 @@ class KafkaRunLog:
         await self._append(cancel_key(run), write_reconciliation(CancelAsked(by, self._clock.now_ms())))
 
     async def _append(self, key: bytes, value: bytes | None) -> None:
-        await self._producer.send_one(self._place.topic, self._place.partition, key, value)
+        await self._producer.send_one(self._topic, RECONCILIATIONS_PARTITION, key, value)
 
 
 async def known_runs(settings: Settings) -> KnownRuns:
