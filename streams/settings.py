@@ -76,12 +76,12 @@ class Settings(BaseSettings):
     workers: str = Field(
         "",
         pattern=_PORTS,
-        description="Metrics ports of the workers, host:port, comma separated, for 'owdd status', 'owdd contact' and consoles. "
-        "A name with several addresses stands for all of them; empty: workers are not asked",
+        description="Metrics ports of the workers, host:port, comma separated, for 'owdd status', 'owdd contact', consoles "
+        "and comparisons. A name with several addresses stands for all of them; empty: workers are not asked",
     )
     state_token: SecretStr = Field(
         SecretStr(""),
-        description="Token with which 'owdd contact' and the console read the workers' state; empty: nobody can",
+        description="Token with which 'owdd contact', the console and comparisons read the workers' state; empty: none can",
     )
 
     console_host: str = Field("127.0.0.1", description="Console: address on which it listens")

@@ -246,7 +246,7 @@ class Worker:
         self._health.check("dotdigital", lambda: dispatch.ready)
         self._health.remark("dispatch", lambda: dispatch.remark)
         self._health.before_scrape(dispatch.update_gauges)
-        site = ReconcileSite(self._settings, self._mapping, lambda: 0 in table.owned())
+        site = ReconcileSite(self._settings, self._mapping, table.owned)
         reconcile = ReconcileService(site, ReconcileParts(producer, dispatch, self._state, self._clock, self.metrics))
         parts.tasks.append(("reconciler", reconcile.run()))
         self._health.before_scrape(reconcile.reconciler.update_gauges)

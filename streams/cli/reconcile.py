@@ -114,7 +114,9 @@ async def _compare(settings: Settings, asked: ReconcileRun, timeout: float) -> R
                 if run.state == "asked" and not others and waited > _TAKEN_UP_SECONDS:
                     await runs.cancel(asked.id, asked.by)
                     return run
-                if run.state == "running":
+                if run.state == "running" and run.reason:
+                    shown(f"{run.phase}: tried again, after {run.reason}")
+                elif run.state == "running":
                     read = f"read {run.contacts:,} contacts, {run.orders:,} orders, {run.items:,} items"
                     shown(f"{run.phase}: {read}; looked at {run.checked:,} of {run.suspects:,} suspects")
                 await asyncio.sleep(_LOOK_SECONDS)

@@ -39,7 +39,8 @@ class ReconcileRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         sample: how many contacts.
         contact: the keyed hash of the one contact's address.
         execute: what is found is put right.
-        state: ``failed``: ``reason`` says why.
+        state: what has become of it.
+        reason: why it failed, or why its last try did while it runs.
         began: when a worker took it up.
         ended: when it was over.
         phase: what is being done.

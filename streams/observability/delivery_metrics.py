@@ -68,7 +68,7 @@ class DriftMetrics:
     reconcile_every = GaugeOf(
         name="owdd_reconcile_interval_seconds",
         unit="seconds",
-        meaning="Seconds between two complete comparisons (OWDD_RECONCILE_HOURS); 0: none by itself.",
+        meaning="Seconds between two complete comparisons (OWDD_RECONCILE_HOURS). 0: none by itself, or none is possible.",
         shared=True,
     )
     reconcile_running = GaugeOf(

@@ -29,7 +29,7 @@ from streams.mapping.model import Currency
 from streams.messages.topics import Topics
 from streams.operations.doctor.account import account, clock
 from streams.operations.doctor.broker import broker as of_broker
-from streams.operations.doctor.broker import durability, readers, state
+from streams.operations.doctor.broker import comparison, durability, readers, state
 from streams.operations.doctor.capture import connect, heartbeat
 from streams.operations.doctor.examine import examine
 from streams.operations.doctor.findings import Examination, Finding, Patient
@@ -211,6 +211,20 @@ class TestDurability:
     def test_a_leader_that_lags(self) -> None:
         (found,) = durability({"a": 3}, {"a": self.SAFE | {"unclean.leader.election.enable": "true"}})
         assert (found.state, "may become the leader: a;" in found.text) == ("fail", True)
+
+
+class TestComparison:
+    def test_several_workers_that_cannot_ask_each_other(self, sound: Settings) -> None:
+        (found,) = comparison(sound.model_copy(update={"workers": "dispatch:9108"}), 2)
+        assert (found.check, found.state) == ("comparison", "warn")
+        assert "2 workers run dispatch: without OWDD_STATE_TOKEN none" in found.text
+        (found,) = comparison(sound, 3)
+        assert "without OWDD_WORKERS and OWDD_STATE_TOKEN none" in found.text
+
+    def test_one_worker_or_several_that_can(self, sound: Settings) -> None:
+        assert list(comparison(sound, 1)) == []
+        can = sound.model_copy(update={"workers": "dispatch:9108", "state_token": SecretStr("a token")})
+        assert list(comparison(can, 2)) == []
 
 
 async def test_broken_topics_accounts_and_captures_are_named(tmp_path: Path, broker: Path) -> None:

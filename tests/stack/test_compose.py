@@ -276,8 +276,9 @@ class TestScaling:
         assert (tuple(found["names"]), found["port"]) == (WORKERS, Settings.model_fields["metrics_port"].default)
 
 
-def test_the_console_asks_every_worker_at_its_port(services: dict[str, Service]) -> None:
+def test_the_console_and_dispatch_ask_every_worker_at_its_port(services: dict[str, Service]) -> None:
     port = Settings.model_fields["metrics_port"].default
-    assert services["console"]["environment"]["OWDD_WORKERS"] == ",".join(f"{name}:{port}" for name in WORKERS)
+    for name in ("console", "dispatch"):
+        assert services[name]["environment"]["OWDD_WORKERS"] == ",".join(f"{name}:{port}" for name in WORKERS)
     (mapped,) = services["console"]["ports"]
     assert mapped["target"] == Settings.model_fields["console_port"].default

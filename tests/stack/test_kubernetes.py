@@ -199,6 +199,30 @@ class TestSettings:
             opened = {port["port"] for rule in rules for port in rule["ports"]}
             assert opened >= ({kafka, connect} if name in {"ingest", "connectors"} else {kafka}), name
 
+    def test_dispatch_may_ask_every_worker(self, objects: list[Object], pods: dict[str, Object]) -> None:
+        named = {place.partition(":")[0] for place in settings_of(objects)["workers"].split(",")}
+        headless = {
+            it["metadata"]["name"] for it in objects if it["kind"] == "Service" and it["spec"].get("clusterIP") == "None"
+        }
+        assert named == WORKERS <= headless
+        labels = {name: pods[name]["metadata"]["labels"] for name in WORKERS}
+        policies = [it["spec"] for it in objects if it["kind"] == "NetworkPolicy"]
+
+        def opened(name: str, way: str, peers: str) -> set[str]:
+            """The workers to or from which ``name`` has a way to the port of metrics."""
+            rules = [rule for it in policies if selects(it["podSelector"], labels[name]) for rule in it.get(way) or []]
+            chosen = [
+                peer["podSelector"]
+                for rule in rules
+                if any(port["port"] == "metrics" for port in rule["ports"])
+                for peer in rule.get(peers, [])
+                if "podSelector" in peer
+            ]
+            return {other for other in WORKERS if any(selects(it, labels[other]) for it in chosen)}
+
+        assert opened("dispatch", "egress", "to") == WORKERS
+        assert all("dispatch" in opened(name, "ingress", "from") for name in WORKERS)
+
     def test_no_secret_is_in_a_setting(self, objects: list[Object]) -> None:
         secret = {name for name, info in Settings.model_fields.items() if info.annotation is SecretStr}
         assert not secret & set(settings_of(objects))

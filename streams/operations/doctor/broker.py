@@ -11,12 +11,13 @@ from streams.core.errors import OwddError
 from streams.ingest.captured_topics import check_spelling
 from streams.kafka import client
 from streams.kafka.security import KafkaConfig
-from streams.kafka.topics import captured
+from streams.kafka.topics import captured, dispatch_app
 from streams.messages.protocol import specs
 from streams.operations.doctor.findings import Finding, Patient, failed, ok
 from streams.operations.lag_report import lag_report
 from streams.operations.site_setup import changed_mapping
 from streams.operations.topic_admin import apply_topics
+from streams.settings import Settings
 
 _SHOWN = 4
 _SAFE_REPLICAS = 2
@@ -138,3 +139,14 @@ async def readers(patient: Patient) -> AsyncIterator[Finding]:
             yield Finding("workers", "warn", text, fix, "owdd run")
     if all(members.values()):
         yield ok("workers", f"every group has members; {sum(behind.values()):,} records wait")
+    for finding in comparison(patient.settings, members.get(dispatch_app(patient.settings), 0)):
+        yield finding
+
+
+def comparison(settings: Settings, dispatching: int) -> Iterator[Finding]:
+    """Whether so many workers of dispatch can compare Dotdigital with what was delivered: one reads what the others have."""
+    needed = {"OWDD_WORKERS": settings.workers, "OWDD_STATE_TOKEN": settings.state_token.get_secret_value()}
+    missing = [name for name, value in needed.items() if not value]
+    if dispatching > 1 and missing:
+        text = f"{dispatching} workers run dispatch: without {' and '.join(missing)} none of them can compare Dotdigital"
+        yield Finding("comparison", "warn", text, "Give every worker both (docs/reconcile.md)")

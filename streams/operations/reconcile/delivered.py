@@ -22,6 +22,8 @@ from streams.operations.state_queries import (
 )
 from streams.operations.state_replies import StateReplies
 
+OTHERS_CLOSED = "not all partitions are open here: set OWDD_WORKERS and OWDD_STATE_TOKEN, so that other workers can be asked"
+
 _BYTES = 32 * 2**10
 """Bytes of task keys in one question; a worker takes twice as many."""
 
@@ -86,7 +88,7 @@ class Delivered:
 
     def _closed(self, count: int) -> str:
         if self.workers is None:
-            return "not all partitions are open here: set OWDD_WORKERS and OWDD_STATE_TOKEN, so that other workers can be asked"
+            return OTHERS_CLOSED
         return f"the partitions of {count} deliveries are open on no worker: they move, or are recovered"
 
 

@@ -7,6 +7,7 @@ process of its own, has left: from where that was if the file of the run is here
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -29,7 +30,7 @@ from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 from streams.operations.reconcile.checks import Checks
 from streams.operations.reconcile.comparison import CancelledRunError, Comparison, Tools
-from streams.operations.reconcile.delivered import Delivered
+from streams.operations.reconcile.delivered import OTHERS_CLOSED, Delivered
 from streams.operations.reconcile.drift import Account
 from streams.operations.reconcile.findings import Findings, discard
 from streams.operations.reconcile.healing import Healing
@@ -46,11 +47,21 @@ _MOST_FAILURES = 30
 
 @dataclass(frozen=True, slots=True)
 class ReconcileSite:
-    """What is compared, and where: settings and mapping of the site, and whether this worker is the one to do it."""
+    """What is compared, and where: settings and mapping of the site, and the partitions of the outbox that are open here."""
 
     settings: Settings
     mapping: Mapping
-    leads: Callable[[], bool]
+    owned: Callable[[], AbstractSet[int]]
+
+    @property
+    def leads(self) -> bool:
+        """Whether this worker is the one to compare."""
+        return 0 in self.owned()
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other worker has a part of the outbox."""
+        return len(self.owned()) == self.settings.partitions
 
 
 class Reconciler:
@@ -76,6 +87,7 @@ class Reconciler:
         self._known = KnownRuns()
         self._rng = Random()  # of samples and waits, not a secret
         self._retry, self._failures = RetryPolicy(base=2.0), 0
+        self._warned = False
         self._hash_key = site.settings.hash_key.get_secret_value().encode()
 
     @property
@@ -92,7 +104,7 @@ class Reconciler:
         while True:
             self._known = await self._runs.known()
             wait = _LOOK_SECONDS
-            if self._site.leads() and (run := await self._next()) is not None:
+            if self._site.leads and (run := await self._next()) is not None:
                 wait = await self._work(run, account)
             elif all(known.over for known in self._known.runs.values()):
                 discard(self._path)
@@ -100,7 +112,9 @@ class Reconciler:
 
     def update_gauges(self) -> None:
         """Set the gauges; called before each scrape."""
-        metrics, last, interval = self._metrics, self._known.last_complete, self._interval_ms
+        metrics, last = self._metrics, self._known.last_complete
+        # Without a way to the other workers there is no schedule, and nothing can be late: the doctor shows what is missing.
+        interval = self._interval_ms if self._sees_all else 0
         now = self._clock.now_ms()
         metrics.reconcile_every.set(interval / 1000)
         began = last.ended if last is not None else self._known.since if interval else None
@@ -114,6 +128,11 @@ class Reconciler:
     @property
     def _interval_ms(self) -> int:
         return int(self._site.settings.reconcile_hours * 3_600_000)
+
+    @property
+    def _sees_all(self) -> bool:
+        """Whether the whole outbox can be read: other workers' partitions only if they can be asked."""
+        return self._delivered.workers is not None or self._site.alone
 
     async def _next(self) -> ReconcileRun | None:
         """The run to work on; the schedule's own is made here."""
@@ -136,6 +155,11 @@ class Reconciler:
             return None
         tried = max((run.ended for run in self._known.runs.values() if run.scope == "full"), default=self._known.since)
         if now - max(tried, self._known.since) < interval:
+            return None
+        if not self._sees_all:
+            if not self._warned:
+                self._warned = True
+                log.warning("comparison with Dotdigital is due and not made", reason=OTHERS_CLOSED)
             return None
         return ReconcileRun(id=uuid4().hex[:8], by=SCHEDULE, asked=now)
 
@@ -163,7 +187,7 @@ class Reconciler:
         now = self._clock.now_ms()
         before = self._known.last_complete
         since = {drift: before.since.get(drift, now) if before is not None else now for drift in run.drift}
-        ended = replace(run, state="done", phase="", ended=now, since=since if run.scope == "full" else {})
+        ended = replace(run, state="done", phase="", reason="", ended=now, since=since if run.scope == "full" else {})
         await self._runs.record(ended, "done", ended.by)
         await self._save(ended)
         findings.delete()
@@ -173,14 +197,17 @@ class Reconciler:
         """Seconds until the run goes on; the last try ends it."""
         self._failures += 1
         reason = type(error).__name__
+        text = f"{reason}: {error.code}" if isinstance(error, DataError) else f"{reason}: {error}"
+        known = self._known.runs.get(run.id, run)
         log.warning("comparison with Dotdigital failed", run=run.id, reason=reason, failures=self._failures)
         if self._failures >= _MOST_FAILURES:
             self._failures = 0
-            text = f"{reason}: {error.code}" if isinstance(error, DataError) else f"{reason}: {error}"
-            failed = replace(self._known.runs.get(run.id, run), state="failed", reason=text, ended=self._clock.now_ms())
+            failed = replace(known, state="failed", reason=text, ended=self._clock.now_ms())
             await self._runs.record(failed, "failed", failed.by)
             await self._save(failed)
             return _LOOK_SECONDS
+        # So that whoever waits for it sees what is missing.
+        await self._save(replace(known, reason=text))
         wait = self._retry.delay(self._failures, self._rng)
         if isinstance(error, ThrottledError) and error.reset_at is not None:
             wait += max(0.0, error.reset_at - self._clock.now_ms() / 1000)
@@ -191,7 +218,7 @@ class Reconciler:
         self._known.runs[run.id] = run
 
     async def _save_running(self, run: ReconcileRun) -> None:
-        if not self._site.leads():
+        if not self._site.leads:
             raise CancelledRunError
         before = self._known.runs.get(run.id, run)
         if (run.phase, run.contacts, run.orders, run.items, run.checked) != (

@@ -94,14 +94,14 @@ class PlantedShop:
     _traffic: Iterator[int] = field(default_factory=count)
     _resent: int = 0
 
-    def reconciler(self, *, hours: float = 0) -> Reconciler:
-        """A reconciler of the worker that runs now."""
+    def reconciler(self, *, hours: float = 0, owned: set[int] | None = None) -> Reconciler:
+        """A reconciler of the worker that runs now; ``owned``: the partitions that are open on it, None for all."""
         site = self.site
         tables = {"outbox": site.table, "orders": self.frozen_table()}
         here = StateReplies(site.settings.partitions, b"owdd", cast(dict[str, StateTable], tables), site.dispatch.queue)
         settings = site.settings.model_copy(update={"data_dir": Path(site._directory), "reconcile_hours": hours})
         producer = cast(BatchProducer, site.broker)
-        where = ReconcileSite(settings, site.mapping, lambda: 0 in site.table.owned())
+        where = ReconcileSite(settings, site.mapping, site.table.owned if owned is None else lambda: owned)
         return Reconciler(where, self.log, Delivered(here, None), site.dispatch, producer, site.clock, site.metrics)
 
     async def compare(self, **asked: Any) -> ReconcileRun:

@@ -1,15 +1,20 @@
 """Runs: who works on them and when, what becomes of one whose worker dies, and what a sample and one contact cost."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from streams.messages.dead_letters import keyed_hash
 from streams.messages.reconciliations import SCHEDULE
 from streams.operations.reconcile import comparison
+from streams.operations.reconcile.delivered import OTHERS_CLOSED, Delivered
 from streams.operations.reconcile.drift import Drift
 from streams.operations.reconcile.reconciler import Reconciler
+from streams.operations.state_client import StateUnavailableError
+from streams.operations.state_queries import StoredTask
 from testkit.virtual.account import LIST_ID
 from tests.dispatch.dispatch_harness import Site, on_site
 from tests.operations.reconcile.planted_shop import PlantedShop, email
@@ -165,3 +170,59 @@ async def test_while_dotdigital_is_away_a_run_waits_and_then_goes_on(site: Site)
     worker.cancel()
     await asyncio.gather(worker, return_exceptions=True)
     assert shop.log.runs.runs[run].state == "done"
+
+
+@on_site(settings=SETTINGS)
+async def test_where_other_workers_cannot_be_asked_there_is_no_schedule_and_nothing_is_late(site: Site) -> None:
+    shop = await filled(site)
+    owned = {0}
+    reconciler = shop.reconciler(hours=1, owned=owned)
+
+    def interval() -> float | None:
+        reconciler.update_gauges()
+        return site.metrics.registry.get_sample_value("owdd_reconcile_interval_seconds")
+
+    with structlog.testing.capture_logs() as logged:
+        worker = working(reconciler)
+        await site.pass_(2 * INTERVAL)
+    assert not shop.log.runs.runs
+    assert interval() == 0
+    (warned,) = (line for line in logged if line["event"] == "comparison with Dotdigital is due and not made")
+    assert "OWDD_WORKERS and OWDD_STATE_TOKEN" in warned["reason"]
+    owned.add(1)
+    await site.pass_(600)
+    assert interval() == INTERVAL
+    assert [run.state for run in shop.log.runs.runs.values()] == ["done"]
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+
+
+@on_site(settings=SETTINGS)
+async def test_a_run_whose_tries_fail_shows_why_and_no_longer_once_it_is_done(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = await filled(site)
+    run = shop.ask()
+    closed = True
+    slices = Delivered.slices
+
+    async def of_some(self: Delivered, partition: int, prefix: str, after: str = "") -> AsyncIterator[dict[str, StoredTask]]:
+        if partition and closed:
+            raise StateUnavailableError(OTHERS_CLOSED)
+        async for rows in slices(self, partition, prefix, after):
+            yield rows
+
+    monkeypatch.setattr(Delivered, "slices", of_some)
+    worker = working(shop.reconciler())
+    async with asyncio.timeout(600):
+        while not shop.log.runs.runs[run].reason:
+            await asyncio.sleep(0.5)
+    assert shop.log.runs.runs[run].state == "running"
+    assert "set OWDD_WORKERS and OWDD_STATE_TOKEN" in shop.log.runs.runs[run].reason
+    closed = False
+    async with asyncio.timeout(600):
+        while not shop.log.runs.runs[run].over:
+            await asyncio.sleep(0.5)
+    assert (shop.log.runs.runs[run].state, shop.log.runs.runs[run].reason) == ("done", "")
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
