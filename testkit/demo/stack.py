@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from collections.abc import Mapping as Environment
 from dataclasses import dataclass, field
 from math import inf
@@ -249,21 +249,26 @@ class LocalStack:
     async def scrape(self) -> Samples:
         """All metrics of all workers: samples of equal name and labels added up, or the largest where all measure the same."""
         found: Samples = {}
-        async with httpx.AsyncClient(timeout=5.0) as http:
-            for worker in list(self.workers.values()):
-                try:
-                    text = (await http.get(f"{worker.url}/metrics")).text
-                except httpx.HTTPError:
-                    continue
-                for family in text_string_to_metric_families(text):
-                    for sample in family.samples:
-                        key = (sample.name, tuple(sorted(sample.labels.items())))
-                        before = found.get(key, 0.0)
-                        found[key] = max(before, sample.value) if sample.name in _SHARED else before + sample.value
+        for page in await self._pages():
+            for key, value in (page or {}).items():
+                before = found.get(key, 0.0)
+                found[key] = max(before, value) if key[0] in _SHARED else before + value
         return found
 
+    async def _pages(self) -> list[Samples | None]:
+        """The metrics of each worker; None of one that does not answer."""
+        async with httpx.AsyncClient(timeout=5.0) as http:
+
+            async def page(worker: WorkerProcess) -> Samples | None:
+                try:
+                    return samples_of((await http.get(f"{worker.url}/metrics")).text)
+                except httpx.HTTPError:
+                    return None
+
+            return [await page(worker) for worker in list(self.workers.values())]
+
     async def settled(self, timeout: float = 300.0) -> None:  # the caller's patience, not a cancellation
-        """Wait until nothing is on its way: no group lags and no contact is pending, seen twice in a row.
+        """Wait until nothing is on its way: no group lags, all workers are ready, and no delivery is pending, twice in a row.
 
         Raises:
             TimeoutError: with what was still on its way.
@@ -287,7 +292,7 @@ class LocalStack:
                         waiting[group] = inf
                     else:
                         waiting[group] = sum(item.behind for item in found.values())
-                waiting["pending"] = await self._pending()
+                waiting["pending"] = pending(await self._pages())
                 quiet = 0 if any(waiting.values()) else quiet + 1
                 if asyncio.get_running_loop().time() > deadline:
                     raise TimeoutError(f"still on its way after {timeout:.0f} s: {waiting}")
@@ -295,16 +300,6 @@ class LocalStack:
         finally:
             await consumer.stop()
             await admin.close()
-
-    async def _pending(self) -> float:
-        samples = await self.scrape()
-        found = [value for (name, _), value in samples.items() if name == "owdd_pending"]
-        # A removal that waits for its grant is no delivery yet.
-        found += [
-            value for (name, labels), value in samples.items() if name == "owdd_removals" and ("state", "waiting") in labels
-        ]
-        # Nobody answers, or dispatch has not counted yet: that is not rest, and the error should not read as a contact.
-        return sum(found) if found else inf
 
     async def stop(self) -> None:
         """Stop everything that this stack started; kill what does not go."""
@@ -320,6 +315,32 @@ class LocalStack:
                 process.kill()
         if self._started_broker:
             await asyncio.to_thread(kafka.stop, self._broker_directory)
+
+
+def samples_of(page: str) -> Samples:
+    """What one worker's metrics page shows."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+    }
+
+
+def pending(pages: Iterable[Samples | None]) -> float:
+    """How many deliveries the workers with these pages (None: no answer) have before them; infinite while that is not known.
+
+    A worker that loses its partitions, as after an outage of the broker, forgets its queue, and reads it back when it gets
+    them again. Until it is ready it has counted nothing.
+    """
+    found: list[float] = []
+    for page in pages:
+        if page is None or any(name == "owdd_ready" and not value for (name, _), value in page.items()):
+            return inf
+        found += [value for (name, _), value in page.items() if name == "owdd_pending"]
+        # A removal that waits for its grant is no delivery yet.
+        found += [value for (name, labels), value in page.items() if name == "owdd_removals" and ("state", "waiting") in labels]
+    # No dispatch: that is not rest, and the error should not read as a contact.
+    return sum(found) if found else inf
 
 
 async def _until(condition: Callable[[], bool], what: str, process: subprocess.Popen[bytes], log: Path) -> None:
