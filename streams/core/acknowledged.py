@@ -1,7 +1,7 @@
 """What a writer remembers of the last records that a broker acknowledged, to know later whether the logs still hold them.
 
-A log that loses its tail before anybody has read it shows nothing to its readers. So a group notes, beside each offset that it
-commits, the last records that it wrote. There the note is as durable as the commit: a broker that lost both has what
+A log that loses its tail before anybody has read it shows nothing to its readers. So a group notes, in each commit, the last
+records that it wrote. There the note is as durable as the commit: a broker that lost both has what
 the records followed from read again; one that kept the commit kept the note.
 """
 
@@ -69,9 +69,9 @@ class Acknowledged:
         return text
 
 
-def join(bookmark: Bookmark | None, written: Acknowledged) -> str:
+def join(bookmark: Bookmark | None, written: Acknowledged | None) -> str:
     """What is committed beside an offset: a bookmark of what was read, and what was written."""
-    noted = written.encode()
+    noted = written.encode() if written is not None else ""
     return (bookmark.encode() if bookmark is not None else "") + (f"|{noted}" if noted else "")
 
 

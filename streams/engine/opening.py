@@ -73,7 +73,7 @@ class Opener:
         self._new_topics = frozenset(new_topics)
         self._app = app
         self._progress = progress
-        app.transport.metadata, app.transport.passed = progress.commit_metadata, progress.passed
+        app.transport.request, app.transport.passed = progress.commit_request, progress.passed
         self._kafka = kafka
         self._producer = producer
         self._clock = clock

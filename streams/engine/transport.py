@@ -23,9 +23,9 @@ Faust bounds its queues in records. Here what is delivered and not acknowledged 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import faust
 import structlog
@@ -37,8 +37,14 @@ from streams.kafka.continuity import LostRecordsError
 
 log = structlog.get_logger()
 
+CommitRequest: TypeAlias = Callable[[Mapping[Any, int]], dict[Any, tuple[int, str]]]
+
 FETCH_WAIT_MS = 500
 _YIELD_EVERY = 100
+
+
+def _without_notes(offsets: Mapping[Any, int]) -> dict[Any, tuple[int, str]]:
+    return {place: (offset, "") for place, offset in offsets.items()}
 
 
 class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is untyped
@@ -49,7 +55,7 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is 
         commit = consumer.commit
 
         async def commit_with_bookmarks(offsets: dict[Any, Any]) -> None:
-            await commit({place: (offset, transport.metadata(place, offset)) for place, (offset, _) in offsets.items()})
+            await commit(transport.request({place: offset for place, (offset, _) in offsets.items()}))
 
         consumer.commit = commit_with_bookmarks
         return consumer
@@ -248,7 +254,7 @@ class StageTransport(driver.Transport):  # type: ignore[misc]  # as above
     """The aiokafka transport, with the consumer of this module.
 
     ``closed`` are the assigned partitions whose state is not open yet, ``moved`` those that go on elsewhere than was committed,
-    ``in_flight`` what was delivered and is not done. ``metadata`` is what to commit beside an offset,
+    ``in_flight`` what was delivered and is not done. ``request`` is what to commit for some offsets,
     ``passed`` is called with the offsets at which partitions go on behind records that hold nothing for us.
     """
 
@@ -259,7 +265,7 @@ class StageTransport(driver.Transport):  # type: ignore[misc]  # as above
         self.closed: set[Any] = set()
         self.in_flight = InFlight()
         self.moved: dict[Any, int] = {}
-        self.metadata: Callable[[Any, int], str] = lambda _place, _offset: ""
+        self.request: CommitRequest = _without_notes
         self.passed: Callable[[dict[Any, int]], None] = lambda _: None
 
 

@@ -84,16 +84,12 @@ class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
             aiokafka.errors.KafkaError: the broker does not answer.
         """
         owned = self._consumer.assignment()
-        offsets = {
-            place: (offset, self._progress.commit_metadata(place, offset))
-            for place, offset in self._uncommitted.items()
-            if place in owned
-        }
+        offsets = {place: offset for place, offset in self._uncommitted.items() if place in owned}
         self._uncommitted.clear()
         if offsets:
             # A rebalance in this moment refuses the commit; then the new owner does the work again.
             with contextlib.suppress(CommitFailedError, IllegalStateError):
-                await self._consumer.commit(offsets)
+                await self._consumer.commit(self._progress.commit_request(offsets))
 
     @property
     def committed(self) -> bool:

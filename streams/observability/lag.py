@@ -50,10 +50,18 @@ class ConsumedOffsets:
         """The last record that was finished, by this worker or by the one before."""
         return self._bookmarks.get(place)
 
-    def commit_metadata(self, tp: Any, offset: int) -> str:
-        """What to commit beside ``offset``."""
+    def commit_request(self, offsets: Mapping[Any, int]) -> dict[Any, tuple[int, str]]:
+        """What to commit: each offset with its bookmark, and what was written beside one of them.
+
+        A broker takes a request as a whole, and in one batch: what was written is as durable beside one offset, and beside
+        hundreds it would make the batch too large. The lowest is taken, so that few partitions keep old notes.
+        """
+        noted = min(offsets, default=None)
+        return {place: (offset, self._metadata(place, offset, noted == place)) for place, offset in offsets.items()}
+
+    def _metadata(self, tp: Any, offset: int, noted: bool) -> str:
         bookmark = self._bookmarks.get(TopicPartition(tp.topic, tp.partition))
-        return join(bookmark if bookmark is not None and bookmark.offset < offset else None, self.written)
+        return join(bookmark if bookmark is not None and bookmark.offset < offset else None, self.written if noted else None)
 
     def forget(self) -> None:
         """Forget the offsets: after a rebalance the partitions may belong to another worker."""

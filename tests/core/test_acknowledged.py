@@ -1,7 +1,10 @@
 """What a writer notes of its acknowledged records, and how it is written beside an offset."""
 
+from aiokafka import TopicPartition
+
 from streams.core.acknowledged import Acknowledged, join, split
 from streams.core.bookmark import Bookmark
+from streams.observability.lag import ConsumedOffsets
 
 BROKERS_LIMIT = 4_096
 
@@ -55,3 +58,17 @@ def test_notes_that_do_not_fit_are_the_oldest() -> None:
     noted = {partition for _, partition in split(text)[1]}
     assert len(text) < BROKERS_LIMIT and len(noted) >= 80
     assert noted == set(range(300 - len(noted), 300))
+
+
+def test_a_commit_of_many_partitions_fits_into_one_batch_of_the_broker() -> None:
+    progress = ConsumedOffsets("group", ["captured"], Acknowledged({"o"}))
+    for number in range(500):
+        progress.written.note(("o", number), mark(number))
+    places = [TopicPartition("captured", number) for number in range(1000)]
+    for place in places:
+        progress.done(place, mark(place.partition))
+    request = progress.commit_request({place: place.partition + 1 for place in places})
+    assert sum(len(metadata) + 100 for _, metadata in request.values()) < 1_000_000
+    found = [split(metadata) for _, metadata in request.values()]
+    assert all(bookmark is not None for bookmark, _ in found)
+    assert [bool(written) for _, written in found] == [True] + [False] * 999
