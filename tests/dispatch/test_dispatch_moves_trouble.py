@@ -3,7 +3,7 @@
 import pytest
 
 from streams.domain.moves import MOST_WAIT_MS
-from tests.dispatch.bulk_contacts import BUDGET, PEOPLE, ask, delivered, under_way
+from tests.dispatch.bulk_contacts import BUDGET, PEOPLE, READING, ask, delivered, under_way
 from tests.dispatch.dispatch_harness import ANN, BOB, CONTACT, Site, on_site
 from tests.dispatch.test_dispatch_moves import gone, here, known, renames
 
@@ -86,3 +86,27 @@ async def test_an_import_that_has_the_old_address_is_over_first(site: Site) -> N
     await rest(site)
     assert [(email, site.contact(f"new-{email}").id) for email in PEOPLE] == held
     assert not [email for email in PEOPLE if site.held(email)]
+
+
+@pytest.mark.parametrize("fault", [None, "import_failed", "import_stuck"])
+@pytest.mark.parametrize("new_first", [False, True])
+@on_site(settings=READING)
+async def test_an_import_that_creates_the_new_address_and_the_move_do_not_wait_for_each_other(
+    site: Site, *, new_first: bool, fault: str | None
+) -> None:
+    # Nobody is created in bulk before the account was read: without a reading this import never begins.
+    await delivered(site)
+    site.box.faults.update({"next_import": [fault] if fault else []})
+    new = {email: f"new-{email}" for email in PEOPLE}
+    ask(site, "N", new.values())
+    await site.until(lambda: under_way(site))
+    left = [gone(site, email, new[email], 1) for email in PEOPLE]
+    arrived = [here(site, new[email], (email, 1)) for email in PEOPLE]
+    for changes in (arrived, left) if new_first else (left, arrived):
+        site.publish(*changes)
+        await site.pass_(2)
+    assert under_way(site)
+    await rest(site)
+    assert [email for email in PEOPLE if site.held(email)] == [], "nobody waits until patience ends"
+    assert {site.contact(email).data["FIRSTNAME"] for email in new.values()} == {"Ann"}
+    assert renames(site) == 0, "the import may have created the contact before anybody asks"
