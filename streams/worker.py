@@ -19,6 +19,7 @@ from zlib import crc32
 import faust
 import structlog
 
+from streams.agents.active_generation import ActiveGeneration
 from streams.agents.buyers import BuyersHandler
 from streams.agents.contacts import ContactsHandler
 from streams.agents.held import HeldIndex
@@ -219,8 +220,10 @@ class Worker:
     def _build_agents(self, parts: _Parts, producer: BatchProducer) -> None:
         app, opener, progress = self._app(parts, producer, agents_app(self._settings), Role.AGENTS)
         digest = Digester(*self._settings.erasure_keys)
-        # A generation that is built beside the first only reads what is kept of frozen orders, and owes what it finds itself.
-        orders = OrdersHandler(self._mapping, self._topics, self.metrics, digest, lambda: self._settings.generation == 0)
+        active = ActiveGeneration(self._settings)
+        parts.tasks.append(("active generation", active.run()))
+        # One that is not active only reads what is kept of frozen orders, and owes what it finds itself.
+        orders = OrdersHandler(self._mapping, self._topics, self.metrics, digest, active.is_own)
         buyers = BuyersHandler(self._topics, self.metrics, digest)
         contacts = ContactsHandler(self._mapping, self._topics, self.metrics, digest)
         products = ProductsHandler(self._mapping, self._topics, self.metrics)

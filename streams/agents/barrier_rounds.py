@@ -6,9 +6,11 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from streams.engine.barriers import completes, note_over, note_sweep, reopened
+from streams.engine.stage import Record
 from streams.engine.unit_of_work import UnitOfWork
-from streams.messages.barriers import LAST_ROUND, BarrierChange, of_generation, round_of
+from streams.messages.barriers import LAST_ROUND, BarrierChange, generation_of, of_generation, round_of
 from streams.messages.changes import Change, ChangeKind
+from streams.messages.frozen_orders import BARRIER_KEY
 from streams.messages.topics import ChangeTopic, Topics
 
 C = TypeVar("C", bound=Change)
@@ -27,6 +29,7 @@ class BarrierRounds:
         self._own: ChangeTopic[Any] = getattr(topics, stage)
         self._topics = topics
         self._complete: list[BarrierChange] = []
+        self._first: list[BarrierChange] = []
         self._swept = False
 
     def taken_from(self, changes: Iterable[C]) -> Iterator[C]:
@@ -38,10 +41,22 @@ class BarrierRounds:
             elif completes(self._unit, change, change.row.senders):
                 self._complete.append(change)
 
+    def frozen_orders_in(self, records: Iterable[Record]) -> Iterator[Record]:
+        """The records of topic ``frozen-orders`` but for barriers; only this stage reads it, so it sends them to all others."""
+        for record in records:
+            if record.key != BARRIER_KEY:
+                yield record
+                continue
+            barriers = (change for change in self._topics.orders.unpack(record.value) if isinstance(change, BarrierChange))
+            self._first += (one for one in barriers if generation_of(one) == self._topics.desired.generation)
+
     def pass_on(self) -> None:
         """Begin the next rounds; to be called behind everything else that the unit emits."""
         if self._swept and self._topics.desired.generation:
             note_sweep(self._unit)
+        for barrier in self._first:
+            for stage in barrier.row.joins:
+                self._unit.emit_everywhere(getattr(self._topics, stage), barrier)
         for barrier in self._complete:
             self._pass(barrier)
 

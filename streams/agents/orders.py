@@ -145,7 +145,7 @@ class OrdersHandler:
         for change in erasures.filter(rounds.taken_from(arrived)):
             done = self._fold(unit, change, work)
             tally.count(change, applied=done)
-        for record in kept:
+        for record in rounds.frozen_orders_in(kept):
             self._receive(unit, record, work.orders)
         for owed in self._frozen.owed(unit):
             self._touch(unit, int(owed), work.orders, Lane.BULK, unit.now_ms)

@@ -1,6 +1,6 @@
 """Read whole topics, outside every consumer group."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -11,6 +11,7 @@ from streams.kafka.client import consumer as new_consumer
 from streams.kafka.security import KafkaConfig
 
 _IDLE_MS = 250
+_FOLLOW_MS = 1_000
 _SHORT_WAIT_MS = 20
 _LARGEST_FETCH = 4 * 2**20
 """Bytes for each partition and fetch; four times aiokafka's default, because whole topics are read."""
@@ -115,3 +116,20 @@ async def read_last(kafka: KafkaConfig, topic: str, partitions: Iterable[int], m
         async with aclosing(read_to_end(consumer, places, last=most)) as records:  # type: ignore[type-var]  # as above
             async for record in records:
                 yield record
+
+
+async def follow(kafka: KafkaConfig, place: TopicPartition, apply: Callable[[Any], None], known: Callable[[], None]) -> None:
+    """Apply the records of ``place`` from its beginning, call ``known`` once these are all there is, and go on for ever.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer at the start.
+    """
+    async with reader(kafka) as consumer:
+        async with aclosing(read_to_end(consumer, [place])) as records:  # type: ignore[type-var]  # as above
+            async for record in records:
+                apply(record)
+        known()
+        while True:
+            for records in (await consumer.getmany(timeout_ms=_FOLLOW_MS)).values():
+                for record in records:
+                    apply(record)

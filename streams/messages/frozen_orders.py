@@ -1,13 +1,18 @@
 """What an order shows and its rows cannot say any more: the records of the compacted topic ``frozen-orders``, one an order.
 
-Orders are the key, and nobody is named: no address and no name of a person is in it, so no erasure concerns it.
+Orders are the key, and nobody is named: no address and no name of a person is in it, so no erasure concerns it. One record more
+in each partition is a barrier: what stood before it when a generation began, the generation must know to be complete.
 """
 
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
 from streams.messages.changes import OrderStatus
+
+BARRIER_KEY: Final = b"barrier"
+"""The key of the newest generation's barrier of round 0, packed as in topic ``orders``."""
 
 
 class FrozenHeader(msgspec.Struct, frozen=True, gc=False):

@@ -12,6 +12,8 @@ import msgspec
 
 OUTBOX: Final = "outbox"
 """The sender of the barriers behind what a new generation learns from the outbox."""
+FROZEN_ORDERS: Final = "frozen-orders"
+"""The sender of the barriers behind what there was in that topic when the generation began."""
 PARTITION: Final = 0
 """The partition of topic ``generations`` that holds everything: it is little."""
 
@@ -66,7 +68,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def senders(self) -> tuple[str, ...]:
         """Those of the barriers behind everything that it must read, and must learn of what the outbox knows."""
-        return (*sorted(self.ends), OUTBOX)
+        return (*sorted(self.ends), OUTBOX, FROZEN_ORDERS)
 
 
 class Activation(msgspec.Struct, frozen=True, gc=False):

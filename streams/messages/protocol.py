@@ -257,9 +257,9 @@ OWN_TOPICS: Final = (
     ),
     TopicContract(
         "frozen_orders",
-        "the order's id",
-        "`FrozenOrder` (JSON); none for an order whose rows say everything",
-        (Participant.ORDERS,),
+        "the order's id; `barrier`",
+        "`FrozenOrder` (JSON); none for an order whose rows say everything; a packed barrier",
+        (Participant.ORDERS, Participant.OPERATOR),
         (Participant.ORDERS,),
         BROKERS_TIME | {"cleanup.policy": "compact"},
         "what orders show and their rows cannot say any more",
@@ -308,7 +308,7 @@ OWN_TOPICS: Final = (
         "`generation/` and its number, `activation`, or a report's word, number and partition",
         "`Generation`, `Activation` or `PartitionReport` (JSON)",
         (Participant.OUTBOX, Participant.OPERATOR),
-        (Participant.INGEST, Participant.OPERATOR),
+        (Participant.INGEST, Participant.ORDERS, Participant.OPERATOR),
         BROKERS_TIME | {"cleanup.policy": "compact", "segment.ms": _HOUR},
         "generations of the joins, and which is active",
         "A rebuild outlives the command that began it: how far it must read, which generation takes effect, and what each"

@@ -1,7 +1,8 @@
 """Backup and restore of what cannot be computed again from Orderwise.
 
-That is the outbox (what was delivered, created by us, followed up), who was erased, the audit trail, what is set aside, and
-what state was built with. Joins and topics between the stages are left out: a new snapshot brings them back.
+That is the outbox (what was delivered, created by us, followed up) and which generation of the joins it obeys, who was erased,
+the audit trail, what is set aside, and what state was built with. Joins and topics between the stages are left out: a new
+snapshot brings them back.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -44,7 +45,7 @@ from streams.settings import Settings
 _SAME_OFFSETS: Final = ("audit", "dead_letters", "parked")
 """Audit entries name dead letters, and seals name entries, by their offsets: these must be the same again."""
 _SETUP: Final = "setup"
-_LATEST: Final = ("erasures", _SETUP, "controls", "removals", "frozen_orders", Participant.OUTBOX.value)
+_LATEST: Final = ("erasures", _SETUP, "controls", "removals", "frozen_orders", "generations", Participant.OUTBOX.value)
 _UNREAD: Final = ("deliveries", "retries")
 """Of these only what was not read yet."""
 _BATCH_RECORDS, _BATCH_BYTES = 1000, 4 * 2**20

@@ -19,12 +19,15 @@ from streams.kafka.topics import TopicSpec, agents_app, captured, ingest_group, 
 from streams.mapping import Mapping
 from streams.messages.audit import GenerationSteered
 from streams.messages.audit_log import AuditLog
-from streams.messages.barriers import joins_of
+from streams.messages.barriers import Barrier, joins_of, round_of
+from streams.messages.barriers import of_generation as about_generation
 from streams.messages.changes import EVERYWHERE
+from streams.messages.frozen_orders import BARRIER_KEY
 from streams.messages.generation_kinds import GenerationOrderChange
 from streams.messages.generation_log import KnownGenerations
 from streams.messages.generations import (
     ACTIVATION_KEY,
+    FROZEN_ORDERS,
     PARTITION,
     Activation,
     Generation,
@@ -79,8 +82,17 @@ class GenerationOrders:
             await self._save(generation_key(number), generation)
         await apply_topics(KafkaConfig.of(self._settings), own_topics(self._settings, generation.number, mapping), execute=True)
         # Before any worker of it can run: what it wants is kept from the first word on.
-        await self._order(GenerationOrder("begin", generation.number, senders=generation.senders, joins=joins_of(mapping)))
+        joins = joins_of(mapping)
+        await self._order(GenerationOrder("begin", generation.number, senders=generation.senders, joins=joins))
+        await self._mark_frozen_orders(generation, joins)
         return generation
+
+    async def _mark_frozen_orders(self, generation: Generation, joins: tuple[str, ...]) -> None:
+        """Write barriers behind what the topic holds now. Offsets would not do: compaction may leave the last ones empty."""
+        for partition in range(self._settings.partitions):
+            barrier = Barrier(FROZEN_ORDERS, partition, self._settings.partitions, 0, generation.senders, joins)
+            value = self._topics.orders.pack([round_of(about_generation(generation.number), barrier, self._clock.now_ms())])
+            await self._producer.send_one(self._topics.frozen_orders, partition, BARRIER_KEY, value)
 
     async def _unused_number(self, number: int) -> int:
         """The first number from there on of which no topic is left: another outbox may have had generations of that number."""

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from msgspec.structs import replace
 
 from streams.core.errors import RecordError, RefusedError
 from streams.kafka import client
@@ -21,6 +22,7 @@ from streams.kafka.security import KafkaConfig
 from streams.messages.change_heads import split
 from streams.messages.changes import ChangeKind
 from streams.messages.generations import PARTITION as GENERATIONS_PARTITION
+from streams.messages.generations import is_generation, read_generation, write_generations
 from streams.messages.topics import ChangeTopic, Topics
 from streams.settings import Settings
 
@@ -63,9 +65,15 @@ async def purge(settings: Settings, *, execute: bool) -> list[Clearing]:
 async def _forget_generations(settings: Settings, producer: BatchProducer) -> None:
     """The new outbox obeys the first generation: which one the old outbox obeyed, and how far others were, is nothing to it."""
     topic = Topics.of(settings.app_id).generations
-    keys = {record.key async for record in read_topic(KafkaConfig.of(settings), topic, [GENERATIONS_PARTITION])}
-    for key in sorted(keys):
-        await producer.send_one(topic, GENERATIONS_PARTITION, key, None)
+    records = read_topic(KafkaConfig.of(settings), topic, [GENERATIONS_PARTITION])
+    for key, value in {record.key: record.value async for record in records}.items():
+        await producer.send_one(topic, GENERATIONS_PARTITION, key, _forgotten(key, value))
+
+
+def _forgotten(key: bytes, value: bytes | None) -> bytes | None:
+    """Nothing, but that the number is taken: a barrier of that generation may stand in topic ``frozen-orders`` still."""
+    generation = read_generation(value) if value is not None and is_generation(key) else None
+    return write_generations(replace(generation, dropped=True)) if generation is not None and generation.number else None
 
 
 async def _clear(

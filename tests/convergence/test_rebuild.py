@@ -10,10 +10,17 @@ import orjson
 import yaml
 
 from streams.cli.exit_codes import ExitCode
+from streams.kafka.reader import read_topic
+from streams.kafka.security import KafkaConfig
+from streams.kafka.topics import agents_app
+from streams.messages.frozen_orders import BARRIER_KEY
+from streams.messages.topics import Topics
+from streams.operations.generations import of_generation
 from streams.worker import Role
 from testkit.demo.stack import LocalStack
+from testkit.simulate import read_truth
 from tests.convergence.convergence_harness import lasting, simulate, stack, verdict
-from tests.dlq.commands import start
+from tests.dlq.commands import happen, start
 
 PATIENCE = ("--timeout", "200")
 
@@ -57,6 +64,23 @@ def changed_mapping(running: LocalStack) -> Path:
     other = running.directory / "other.yaml"
     other.write_text(yaml.safe_dump(data), "utf-8")
     return other
+
+
+async def freeze(running: LocalStack, name: str) -> None:
+    """Delete what every status means: orders stay as they are, and only their frozen facts say so from now on."""
+    source = {"connector": "sqlserver", "table": "order_status", "commit_lsn": "ffffffff:ffffffff:ffff", "ts_ms": 1}
+    for key in read_truth(running.directory / "truth.json").tables["order_status"]:
+        row = {"os_id": int(key)}
+        gone = {"before": row, "after": None, "source": source | {"snapshot": "false"}, "op": "d", "ts_ms": 1}
+        await happen(running, name, ("order_status", orjson.dumps(row), orjson.dumps(gone)))
+
+
+async def writers_of_frozen_facts(running: LocalStack, partitions: int = 2) -> set[str]:
+    """The applications whose joins wrote what is in topic ``frozen-orders``, but for barriers."""
+    topic = Topics.of(running.settings.app_id).frozen_orders
+    records = read_topic(KafkaConfig.of(running.settings), topic, range(partitions))
+    found = [dict(record.headers) async for record in records if record.key != BARRIER_KEY]
+    return {headers["writer"].decode().partition("-orders")[0] for headers in found}
 
 
 async def test_a_rebuild_of_the_same_beside_live_traffic_costs_no_call_nor_does_the_way_back(
@@ -117,6 +141,8 @@ async def test_another_mapping_changes_exactly_what_was_shown(tmp_path: Path, br
         assert shown["changes"].keys() == {"contact changed", "catalogue changed"}
         assert shown["fields"] == {"OW_EXCLUDE_UNTIL": shown["changes"]["contact changed"]}
         assert calls_that_write(running) == before
+        its = agents_app(of_generation(running.settings, 1))
+        assert its not in await writers_of_frozen_facts(running)
 
         code, found = await replay(running, "rebuild", "--mapping", str(other), *PATIENCE, "--execute")
         assert (code, found["activation"]) == (0, 1)
@@ -126,6 +152,10 @@ async def test_another_mapping_changes_exactly_what_was_shown(tmp_path: Path, br
         written = calls_that_write(running)[len(before) :]
         assert written
         assert not [call for call in written if "Orders" in call], "no order record differs"
+        await freeze(running, "remapped")
+        async with asyncio.timeout(200):
+            while its not in await writers_of_frozen_facts(running):
+                await asyncio.sleep(0.5)
         assert await replay(running, "back", "--execute") == (0, {"generation": 0, "activation": 2})
         running.mapping = own
         await settled(running, 0, 1)

@@ -20,6 +20,8 @@ from streams.kafka.reader import read_topic
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import captured, ingest_group
 from streams.mapping import load_mapping
+from streams.messages.generation_log import known_generations
+from streams.messages.generations import Generation, generation_key, write_generations
 from streams.messages.protocol import specs
 from streams.messages.topics import Topics
 from streams.operations.backup import restore_backup, restore_order, write_backup
@@ -83,6 +85,9 @@ async def test_a_backup_brings_back_a_lost_broker_and_no_call_is_made_twice(tmp_
         drop = await owdd(running, "dlq", "drop", "--all", "--execute", "--operator", "kim")
         assert drop.exit_code == 0, drop.output
 
+        async with BatchProducer(running.settings) as producer:
+            record = write_generations(Generation(number=1, by="kim", began=1, ends={}, dropped=True))
+            await producer.send_one(Topics.of(running.settings.app_id).generations, 0, generation_key(1), record)
         refused = await owdd(running, "backup", "write", str(saved), OWDD_ERASURE_KEY="another")
         assert (refused.exit_code, saved.exists()) == (ExitCode.INVALID, False)
         written = await owdd(running, "backup", "write", str(saved), "--json")
@@ -109,6 +114,7 @@ async def test_a_backup_brings_back_a_lost_broker_and_no_call_is_made_twice(tmp_
 
             assert (await owdd(running, "trail", "verify")).exit_code == 0
             assert orjson.loads((await owdd(running, "dlq", "list", "--json")).stdout) == []
+            assert (await known_generations(running.settings)).generations.keys() == {1}
             await copy_captured(before, running.settings, running.mapping)
             await running.start_worker(*Role, name="after")
             await running.settled()
