@@ -1,6 +1,7 @@
 """Opt-outs that a changed word list of the mapping brings wait for the brake; those that a row says never do."""
 
 import orjson
+import pytest
 
 from streams.messages.changes import ChangeKind, DesiredContact
 from streams.messages.removals import RemovalKind
@@ -178,3 +179,25 @@ async def test_a_contact_that_is_created_again_while_its_opt_out_is_held_is_unsu
     assert site.contact(LOTS[0]).email_status == "unsubscribed"
     await site.until(lambda: shown(site)[RemovalKind.OPT_OUTS].count == len(LOTS) - 1)
     assert not out(site, LOTS[1:])
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [[(True, OLD), (False, OLD)], [(True, NEW), (False, NEW)], [(None, NEW), (False, NEW)]],
+)
+@pytest.mark.parametrize("pause", [0.0, 30.0])
+@on_site(settings=MINUTE)
+async def test_who_opts_out_after_a_discarded_opt_out_was_taken_back_waits_for_nobody(
+    site: Site, *, statements: list[tuple[bool | None, int]], pause: float
+) -> None:
+    await subscribed(site)
+    for email in LOTS:
+        said(site, email, False, NEW)
+    await site.until(lambda: shown(site))
+    decide(site, RemovalKind.OPT_OUTS, released=False)
+    await site.until(lambda: not shown(site))
+    for opted, words in statements:
+        said(site, LOTS[0], opted, words)
+        await site.pass_(pause)
+    await site.pass_(10)
+    assert out(site, LOTS[:1]) == 1 and not out(site, LOTS[1:])
