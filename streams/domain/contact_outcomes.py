@@ -95,6 +95,9 @@ def _apply_end(row: ContactDeliveryState, event: ListLeft | TaskParked) -> None:
     if event.code == DELETED_IN_DOTDIGITAL:
         _lose_contact(row)
         row.vanished, row.delivered, row.outcome_unknown = True, None, False
+        if row.must_send_opt_out and event.opt_outs != row.opt_outs:
+            # An opt-out has come since that look; there may be another contact by now.
+            return
     elif event.digest != row.desired_digest:
         # The refusal of content that nobody wants any more parks nothing.
         return

@@ -110,6 +110,11 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
         return self.known and not self.shared
 
     @property
+    def may_be_there(self) -> bool:
+        """Whether Dotdigital had the contact when we last looked, or had it before and must be looked at once more."""
+        return self.known or (self.vanished and self.code != DELETED_IN_DOTDIGITAL)
+
+    @property
     def ours_since(self) -> int:
         """When we created the contact, or may have (epoch s); 0: others did."""
         return self.created_at or (self.attempted_at if self.creation.attempted_as is not None else 0)
@@ -136,7 +141,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     @property
     def insistent(self) -> bool:
         """Whether Dotdigital refused an opt-out or an erasure, which nobody may give up."""
-        with_data = self.must_send_opt_out and self.fields is not None and self.known
+        with_data = self.must_send_opt_out and self.fields is not None and self.may_be_there
         return self.refused and (self.erase is not None or with_data or self.opt_out_alone or self.out_by_words != b"")
 
     @property
@@ -346,6 +351,9 @@ def set_consent(row: ContactDeliveryState, after: Consent) -> None:
     if consent.opted_out_anew(row.consent, after):
         row.opt_outs += 1
         row.opt_out_sent = False
+        if row.code == DELETED_IN_DOTDIGITAL:
+            # The person may have signed up anew: one look for each opt-out, which parks the contact again if nobody is there.
+            row.parked, row.code = None, None
     row.opt_out_sent = row.opt_out_sent and consent.opted_out(after)
     row.consent = after
 

@@ -253,11 +253,15 @@ class FollowUpDelivered(_TaskEvent, kw_only=True, frozen=True, tag="delivered"):
 
 
 class TaskParked(_TaskEvent, kw_only=True, frozen=True, tag="parked"):
-    """Dotdigital refused the content for good; ``tries`` counts the failures in a row, this one included."""
+    """Dotdigital refused the content for good; ``tries`` counts the failures in a row, this one included.
+
+    ``opt_outs``: of a contact's opt-outs the call knew so many; None: it knew none, or an older release wrote the event.
+    """
 
     digest: bytes
     code: str
     tries: int
+    opt_outs: int | None = None
 
 
 class ImportStarted(_ImportEvent, kw_only=True, frozen=True, tag="import-started"):

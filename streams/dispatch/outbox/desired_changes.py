@@ -139,7 +139,7 @@ class DesiredChanges:
         if doubtful and left and row.fields is not None:
             self._cancel_removal(rows, email, row)
         if done and (row.dirty or self._policy.joins(row, now)):
-            urgent = row.known and row.must_send_opt_out
+            urgent = row.may_be_there and row.must_send_opt_out
             # What waits already is not hurried by a look at the contact.
             if urgent or not was_dirty or not cause.look:
                 # What is owed to a next address is known there, if all goes well, before the person is created in it.

@@ -89,8 +89,9 @@ class FirstLoad:
 
     def held_back(self, unit: UnitOfWork, row: ContactDeliveryState, task: DeliveryTask | None) -> DeliveryTask | None:
         """The contact's task; a creation waits until the first load is over if Orderwise has said neither in nor out."""
-        if row.owed_to:
-            # Whoever left must not be created elsewhere before somebody has looked here: their refusal goes with them.
+        if row.owed_to or row.vanished:
+            # Whoever left must not be created elsewhere before somebody has looked here: their refusal goes with them. A
+            # contact that is gone is looked at too, and not created.
             return task
         if task is None or row.known or row.fields is None or row.erase is not None or not consent.erp_is_silent(row.consent):
             return task

@@ -53,7 +53,7 @@ class Planner:
         insistent = row.insistent and not row.out_by_words
         wanted = deliverable and (row.dirty or insistent or (row.known and self._policy.joins(row, now_ms / 1000)))
         if wanted and not self._policy.leaves_first(row, now_ms):
-            opt_out = row.must_send_opt_out and (row.known or row.creation.ours == SUBSCRIBED)
+            opt_out = row.must_send_opt_out and (row.may_be_there or row.creation.ours == SUBSCRIBED)
             # An import would create a contact that somebody deleted.
             alone = row.fields is None or row.erase is not None or opt_out or row.owed_to or row.vanished
             work = Work.ALONE if alone else Work.EXISTING if row.known else Work.NEW

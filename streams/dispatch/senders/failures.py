@@ -121,13 +121,16 @@ class FailurePolicy:
             case _:
                 return wait, "other"
 
-    async def rejected(self, task: DeliveryTask, digest: bytes, error: DataError | TransientError) -> None:
+    async def rejected(
+        self, task: DeliveryTask, digest: bytes, error: DataError | TransientError, opt_outs: int | None = None
+    ) -> None:
         """Dotdigital answered about the task: park it, or try it again later if the answer says so.
 
         Args:
             task: whose content was refused.
             digest: of the content that was refused.
             error: Dotdigital's answer.
+            opt_outs: of the contact's opt-outs, how many the call knew; None: there was none.
 
         Raises:
             aiokafka.errors.KafkaError: it could not be written down.
@@ -139,14 +142,14 @@ class FailurePolicy:
                 self._metrics.retries.labels(error.reason).inc()
                 self._queue.retry(task, now + int(_PER_TASK.delay(task.tries + 1, self._rng) * 1000))
             else:
-                await self._park(task, digest, error.reason)
+                await self._park(task, digest, opt_outs, error.reason)
         elif isinstance(error, MissingError) and task.missing + 1 < _MISSING_TRIES:
             self._metrics.retries.labels("missing").inc()
             self._queue.retry(task, now + 1000 * 2**task.missing, missing=True)
         elif error.code in _CONTACT_GONE:
             await self._contact_missing(task)
         else:
-            await self._park(task, digest, error.code, operation=error.operation, shape=error.shape)
+            await self._park(task, digest, opt_outs, error.code, operation=error.operation, shape=error.shape)
 
     async def _contact_missing(self, task: DeliveryTask) -> None:
         """Somebody deleted the contact in Dotdigital: it is looked for anew, and the task waits for it."""
@@ -154,7 +157,7 @@ class FailurePolicy:
         missing = ContactMissing(task=task_of(Family.CONTACT, owner_of(task.key)), at=self._clock.now_ms(), found_by=task.key)
         await self._log.write(task.partition, missing)
 
-    async def _park(self, task: DeliveryTask, digest: bytes, code: str, **facts: str) -> None:
+    async def _park(self, task: DeliveryTask, digest: bytes, opt_outs: int | None, code: str, **facts: str) -> None:
         self._metrics.parked.labels(code).inc()
         kind, owner = family_of(task.key).label, keyed_hash(owner_of(task.key).encode(), self._hash_key)
         if task.overtakes and code != DELETED_IN_DOTDIGITAL:
@@ -164,4 +167,5 @@ class FailurePolicy:
             show = log.warning if code == KEY_CLASH else log.error
             show("delivery parked", kind=kind, code=code, owner=owner, **facts)
         now, tries = self._clock.now_ms(), task.tries + task.missing + 1
-        await self._log.write(task.partition, TaskParked(task=task.key, at=now, digest=digest, code=code, tries=tries))
+        event = TaskParked(task=task.key, at=now, digest=digest, code=code, tries=tries, opt_outs=opt_outs)
+        await self._log.write(task.partition, event)

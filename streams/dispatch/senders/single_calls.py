@@ -24,6 +24,7 @@ from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.correction import Step
 from streams.domain.record_state import GONE, RecordDeliveryState
 from streams.dotdigital.client import Api
+from streams.dotdigital.codes import DELETED_IN_DOTDIGITAL
 from streams.dotdigital.errors import DataError, DotdigitalError, MissingError, TransientError
 from streams.messages.dead_letters import keyed_hash
 from streams.messages.deliveries import (
@@ -106,7 +107,8 @@ class SingleCallSender:
         try:
             await self._families[family_of(task.key)](task, row, self._context.client.for_lane(task.lane))
         except (DataError, TransientError) as error:
-            await self._context.failures.rejected(task, _digest(row), error)
+            opt_outs = row.opt_outs_to_send if isinstance(row, ContactDeliveryState) else None
+            await self._context.failures.rejected(task, _digest(row), error, opt_outs)
         except DotdigitalError as error:
             self._context.failures.retry(error, task.work.area, task)
         else:
@@ -187,13 +189,16 @@ class SingleCallSender:
     async def _opt_out(self, task: DeliveryTask, row: ContactDeliveryState, api: Api) -> None:
         """An opt-out goes out without the data: they wait, for writes are paused, or were refused, or there are none."""
         now = self._clock.now_ms()
-        done = await send_opt_out(api, owner_of(task.key), row) if row.must_send_opt_out else None
-        if done is not None:
-            sent = OptOutSent(task=task.key, at=now, opt_outs=row.opt_outs, unsubscribed=done)
-            await self._context.log.write(task.partition, sent)
-        elif row.opt_out_alone:
-            await self._context.log.write(task.partition, ContactMissing(task=task.key, at=now))
-            return
+        if row.must_send_opt_out:
+            done = await send_opt_out(api, owner_of(task.key), row)
+            if done is not None:
+                sent = OptOutSent(task=task.key, at=now, opt_outs=row.opt_outs, unsubscribed=done)
+                await self._context.log.write(task.partition, sent)
+            elif row.known:
+                await self._context.log.write(task.partition, ContactMissing(task=task.key, at=now))
+                return
+            elif row.vanished:
+                raise DataError("look for the contact", DELETED_IN_DOTDIGITAL)
         # Until what was written down is read the task still looks like an opt-out.
         self._queue.give_back(task, now + _UNREAD_MS)
 
