@@ -17,7 +17,9 @@ def _folded(value: Any) -> Any:
     if isinstance(value, bool) or str(value).lower() in ("true", "false"):
         return str(value).lower()
     with suppress(InvalidOperation):
-        return Decimal(str(value))
+        # "Nan" is a name, and an account may be called SNAN001: as numbers they equal nothing, themselves included.
+        if (number := Decimal(str(value))).is_finite():
+            return number
     with suppress(ValueError):
         found = datetime.fromisoformat(str(value))
         return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

@@ -80,6 +80,8 @@ class Comparison:
             await self._note(phase)
             async for _ in steps:
                 await self._note(phase)
+                # Steps over our own rows wait for nothing, and deliveries must go on between them.
+                await asyncio.sleep(0)
         await self._find_frozen()
         await self._note("done")
         return self.run
@@ -171,16 +173,18 @@ class Comparison:
 
     async def _check(self) -> AsyncIterator[None]:
         findings = self._tools.findings
+        done = findings.counts()["checked"]
         for attempt in range(1, _TRIES + 1):
             if attempt > 1 and findings.suspects(1, tries=attempt):
                 await asyncio.sleep(_AGAIN_SECONDS)
             while suspects := findings.suspects(_CHUNK, tries=attempt):
-                if findings.counts()["checked"] >= MOST_CHECKED:
+                if done >= MOST_CHECKED:
                     return
-                await self._check_some(suspects)
+                done += await self._check_some(suspects)
                 yield
 
-    async def _check_some(self, suspects: list[str]) -> None:
+    async def _check_some(self, suspects: list[str]) -> int:
+        """How many of them are done with."""
         tools = self._tools
         checked = await tools.checks.check(suspects, self._moment())
         if self.run.execute:
@@ -188,8 +192,10 @@ class Comparison:
             await tools.healing.heal(checked)
         with tools.findings.step("checked", ""):
             tools.findings.add_differences((one for found in checked for one in found.differences), healed=self.run.execute)
-            tools.findings.judged([one.task for one in checked if one.sure])
+            sure = [one.task for one in checked if one.sure]
+            tools.findings.judged(sure)
             tools.findings.tried(one.task for one in checked if not one.sure)
+        return len(sure)
 
     async def _find_frozen(self) -> None:
         if self.run.scope != "full":

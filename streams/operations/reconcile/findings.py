@@ -17,6 +17,7 @@ _SCHEMA = """
 CREATE TABLE contacts (id INTEGER PRIMARY KEY, email TEXT UNIQUE);
 CREATE TABLE records (place TEXT, key TEXT, owner INTEGER, PRIMARY KEY (place, key)) WITHOUT ROWID;
 CREATE TABLE suspects (task TEXT PRIMARY KEY, tries INTEGER DEFAULT 0, done INTEGER DEFAULT 0);
+CREATE INDEX open_suspects ON suspects (done, tries, task);
 CREATE TABLE differences (task TEXT, drift TEXT, detail TEXT, healed INTEGER, PRIMARY KEY (task, drift)) WITHOUT ROWID;
 CREATE TABLE others (kind TEXT PRIMARY KEY, count INTEGER);
 CREATE TABLE progress (name TEXT PRIMARY KEY, value TEXT);
@@ -125,7 +126,7 @@ class Findings:
 
     def suspects(self, most: int, *, tries: int) -> list[str]:
         """Suspects that are not done with, and were looked at less than ``tries`` times."""
-        sql = "SELECT task FROM suspects WHERE NOT done AND tries < ? ORDER BY tries, task LIMIT ?"
+        sql = "SELECT task FROM suspects WHERE done = 0 AND tries < ? ORDER BY tries, task LIMIT ?"
         return [str(task) for (task,) in self._database.execute(sql, (tries, most))]
 
     def judged(self, tasks: Sequence[str]) -> None:

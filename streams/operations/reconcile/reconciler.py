@@ -15,6 +15,7 @@ from typing import get_args
 from uuid import uuid4
 
 import structlog
+from aiokafka.errors import KafkaError
 from msgspec.structs import replace
 
 from streams.core.backoff import RetryPolicy
@@ -176,7 +177,9 @@ class Reconciler:
                 await self._end(await comparison.work(), findings)
         except CancelledRunError:
             return _LOOK_SECONDS
-        except (OwddError, DotdigitalError, sqlite3.Error) as error:
+        except KafkaError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a comparison meets, delivery goes on beside it
             return await self._again(run, error)
         finally:
             self._metrics.reconcile_running.set(0)
@@ -197,7 +200,9 @@ class Reconciler:
         """Seconds until the run goes on; the last try ends it."""
         self._failures += 1
         reason = type(error).__name__
-        text = f"{reason}: {error.code}" if isinstance(error, DataError) else f"{reason}: {error}"
+        # The texts of our own errors name nobody; of others only the kind is known.
+        text = f"{reason}: {error}" if isinstance(error, OwddError | DotdigitalError | sqlite3.Error) else reason
+        text = f"{reason}: {error.code}" if isinstance(error, DataError) else text
         known = self._known.runs.get(run.id, run)
         log.warning("comparison with Dotdigital failed", run=run.id, reason=reason, failures=self._failures)
         if self._failures >= _MOST_FAILURES:
@@ -221,14 +226,8 @@ class Reconciler:
         if not self._site.leads:
             raise CancelledRunError
         before = self._known.runs.get(run.id, run)
-        if (run.phase, run.contacts, run.orders, run.items, run.checked) != (
-            before.phase,
-            before.contacts,
-            before.orders,
-            before.items,
-            before.checked,
-        ):
-            # It went on: a later failure is not the last of many.
+        if (run.contacts, run.orders, run.items, run.checked) != (before.contacts, before.orders, before.items, before.checked):
+            # It went on: a later failure is not the last of many. Its phase proves nothing: each try goes through all of them.
             self._failures = 0
         await self._save(run)
         self._known = await self._runs.known()

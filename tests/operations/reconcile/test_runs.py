@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import structlog
 
+from streams.dotdigital.errors import DataError
 from streams.messages.dead_letters import keyed_hash
 from streams.messages.reconciliations import SCHEDULE
-from streams.operations.reconcile import comparison
+from streams.operations.reconcile import comparison, reconciler
 from streams.operations.reconcile.delivered import OTHERS_CLOSED, Delivered
 from streams.operations.reconcile.drift import Drift
+from streams.operations.reconcile.pages import AccountPages
 from streams.operations.reconcile.reconciler import Reconciler
 from streams.operations.state_client import StateUnavailableError
 from streams.operations.state_queries import StoredTask
@@ -151,6 +153,33 @@ async def test_everything_is_compared_by_schedule_an_interval_after_the_first_st
     reconciler.update_gauges()
     oldest = site.metrics.registry.get_sample_value("owdd_drift_oldest_seconds", {"class": "frozen_long"})
     assert oldest is not None and oldest >= INTERVAL
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+
+
+@pytest.mark.parametrize("error", [DataError("records", "ERROR_X"), ZeroDivisionError()], ids=["refused", "defect"])
+@on_site(settings=SETTINGS)
+async def test_what_fails_again_and_again_ends_the_run_and_nothing_else(
+    site: Site, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    shop = await filled(site)
+    tries = 0
+
+    async def orders(_: AccountPages) -> AsyncIterator[None]:
+        nonlocal tries
+        tries += 1
+        raise error
+        yield
+
+    monkeypatch.setattr(AccountPages, "orders", orders)
+    run = shop.ask()
+    worker = working(shop.reconciler())
+    async with asyncio.timeout(24 * INTERVAL):
+        while not shop.log.runs.runs[run].over:
+            await asyncio.sleep(1)
+    assert (shop.log.runs.runs[run].state, tries) == ("failed", reconciler._MOST_FAILURES)
+    assert type(error).__name__ in shop.log.runs.runs[run].reason
+    assert not worker.done()
     worker.cancel()
     await asyncio.gather(worker, return_exceptions=True)
 
