@@ -52,7 +52,7 @@ class Replies:
         found = next((response.replies[index] for response in self.responses if response.replies[index] is not None), None)
         if isinstance(found, kind):
             return found
-        raise StateUnavailableError(f"no worker has the partition of the table {_STAGE_OF[kind]} open{self._reasons()}")  # type: ignore[index]
+        raise StateUnavailableError(f"no worker has the partition of the table {_STAGE_OF[kind]} open{self.reasons}")  # type: ignore[index]
 
     def every(self, index: int, kind: type[R]) -> list[R]:
         """The replies of all workers to the query at ``index``."""
@@ -68,7 +68,9 @@ class Replies:
             if len(places) < self.partitions
         ]
 
-    def _reasons(self) -> str:
+    @property
+    def reasons(self) -> str:
+        """Behind an error that names what no worker has open: which of them are silent, and why."""
         reasons = "; ".join(f"{address}: {reason}" for address, reason in self.silent.items())
         return f" ({reasons})" if reasons else ": it moves, or is recovered; try again in a moment"
 

@@ -1,6 +1,6 @@
 """The outbox's rows of all workers: those that are open here, and over HTTP those of the others."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,9 +45,10 @@ class Delivered:
         for some in _chunks(tasks):
             found |= _merged([await self.here.reply(TasksQuery(some))])
             if missing := [task for task in some if task not in found]:
-                found |= _merged(await self._of_others(TasksQuery(missing)))
-            if missing := [task for task in some if task not in found]:
-                raise StateUnavailableError(self._closed(len(missing)))
+                others, reason = await self._of_others(TasksQuery(missing))
+                found |= _merged(others)
+                if not all(task in found for task in missing):
+                    raise StateUnavailableError(reason)
         return found
 
     async def slices(self, partition: int, prefix: str, after: str = "") -> AsyncIterator[dict[str, StoredTask]]:
@@ -62,34 +63,32 @@ class Delivered:
             replies = [await self.here.reply(query)]
             found = [reply for reply in replies if isinstance(reply, TasksReply)]
             if not found:
-                found = [reply for reply in await self._of_others(query) if isinstance(reply, TasksReply)]
-            if not found:
-                raise StateUnavailableError(self._closed(1))
+                others, reason = await self._of_others(query)
+                found = [reply for reply in others if isinstance(reply, TasksReply)]
+                if not found:
+                    raise StateUnavailableError(reason)
             yield found[0].rows
             more, after = found[0].more, next(reversed(found[0].rows), after)
 
     async def held(self) -> list[HeldRow]:
         """The documents that are held or frozen, as far as workers can be asked."""
-        replies = [await self.here.reply(HeldQuery()), *await self._of_others(HeldQuery())]
+        replies = [await self.here.reply(HeldQuery()), *(await self._of_others(HeldQuery()))[0]]
         rows = {(row.table, row.key): row for reply in replies if isinstance(reply, HeldReply) for row in reply.rows}
         return list(rows.values())
 
     async def address(self, keyed_hash: str) -> str | None:
         """The address that has this keyed hash; None: none of ours."""
         query = AddressQuery(keyed_hash)
-        replies = [await self.here.reply(query), *await self._of_others(query)]
+        replies = [await self.here.reply(query), *(await self._of_others(query))[0]]
         return next((reply.email for reply in replies if isinstance(reply, AddressReply) and reply.email is not None), None)
 
-    async def _of_others(self, query: Query) -> Sequence[Reply]:
+    async def _of_others(self, query: Query) -> tuple[list[Reply], str]:
+        """What the others reply; and if that is not all, why."""
         if self.workers is None:
-            return []
+            return [], OTHERS_CLOSED
         replies = await self.workers.ask([query], "")
-        return [reply for response in replies.responses for reply in response.replies if reply is not None]
-
-    def _closed(self, count: int) -> str:
-        if self.workers is None:
-            return OTHERS_CLOSED
-        return f"the partitions of {count} deliveries are open on no worker: they move, or are recovered"
+        found = [reply for response in replies.responses for reply in response.replies if reply is not None]
+        return found, f"no worker has a partition of the table outbox open{replies.reasons}"
 
 
 def _merged(replies: Iterable[Reply | None]) -> dict[str, StoredTask]:
