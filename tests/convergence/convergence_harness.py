@@ -1,5 +1,6 @@
 """A simulated shop in front of a local stack, and the oracle behind it: what soaks play, for tests."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,8 +12,9 @@ from testkit.oracle import expected_held, orders_of_nobody, priced_on_applicatio
 from testkit.simulate import Truth
 from testkit.soak.site import QUICK, Site, lasting, open_site, simulate
 from testkit.soak.site import differences as verdict
+from tests.patience import PATIENCE
 
-__all__ = ["QUICK", "expected_held_of", "held", "lasting", "of_orders", "simulate", "stack", "verdict"]
+__all__ = ["QUICK", "expected_held_of", "held", "lasting", "of_orders", "revived", "simulate", "stack", "verdict"]
 
 
 @asynccontextmanager
@@ -49,3 +51,26 @@ def of_orders(counts: dict[str, int]) -> dict[str, int]:
     """Held documents without those reasons for which a buyer or a contact may be held: the oracle counts orders."""
     others = {"customer_not_loaded", "contact_without_customer", "unreadable_address", "address_shared"}
     return {code: count for code, count in counts.items() if code not in others}
+
+
+async def revived(running: LocalStack) -> None:
+    """Start again what has ended, as a supervisor does, and wait until all are ready.
+
+    A worker that finds out that it was replaced ends, and it may find out late.
+    """
+    async with asyncio.timeout(PATIENCE):
+        for name in running.workers:
+            while not await ready(running, name):
+                worker = running.workers[name]
+                await running.start_worker(*worker.roles, name=name, wait=False)
+
+
+async def ready(running: LocalStack, name: str) -> bool:
+    """Wait until the worker is ready; False if it ends instead."""
+    worker = running.workers[name]
+    try:
+        await running.ready(worker)
+    except RuntimeError:
+        if worker.process.poll() is None:
+            raise
+    return worker.process.poll() is None

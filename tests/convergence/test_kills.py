@@ -9,7 +9,7 @@ from random import Random
 from streams.worker import Role
 from testkit.demo.stack import LocalStack
 from testkit.local_services import kafka
-from tests.convergence.convergence_harness import lasting, simulate, stack, verdict
+from tests.convergence.convergence_harness import lasting, revived, simulate, stack, verdict
 
 _KILLS = int(os.environ.get("OWDD_KILLS", "6"))
 """Each role as often; ``make storms`` kills 12 times."""
@@ -76,10 +76,8 @@ async def test_a_broker_that_dies_and_returns_loses_nothing(tmp_path: Path) -> N
         await asyncio.to_thread(kafka.kill, directory)
         await asyncio.to_thread(kafka.start, directory, short_lived=True)
         await feeding
-        for name, worker in list(running.workers.items()):
-            if worker.process.poll() is not None:
-                # Crash-only: a worker that could not write ends, and its supervisor starts it again.
-                await running.start_worker(*worker.roles, name=name)
+        # Crash-only: a worker that could not write ends, perhaps late.
+        await revived(running)
         await running.settled()
 
         differences, *_ = verdict(running)

@@ -10,9 +10,8 @@ import pytest
 
 from streams.worker import Role
 from testkit.demo.stack import LocalStack
-from tests.convergence.convergence_harness import lasting, simulate, stack, verdict
+from tests.convergence.convergence_harness import lasting, revived, simulate, stack, verdict
 from tests.convergence.test_state_recovery import caught_up, compared
-from tests.patience import PATIENCE
 
 _PAUSES = 4
 
@@ -52,26 +51,3 @@ async def pause(running: LocalStack, name: str, seconds: float) -> None:
     await asyncio.sleep(seconds)
     process.send_signal(signal.SIGCONT)
     await revived(running)
-
-
-async def revived(running: LocalStack) -> None:
-    """Start again what has ended, as a supervisor does, and wait until all are ready.
-
-    A worker that finds out that it was replaced ends, and it may find out late.
-    """
-    async with asyncio.timeout(PATIENCE):
-        for name in running.workers:
-            while not await ready(running, name):
-                worker = running.workers[name]
-                await running.start_worker(*worker.roles, name=name, wait=False)
-
-
-async def ready(running: LocalStack, name: str) -> bool:
-    """Wait until the worker is ready; False if it ends instead."""
-    worker = running.workers[name]
-    try:
-        await running.ready(worker)
-    except RuntimeError:
-        if worker.process.poll() is None:
-            raise
-    return worker.process.poll() is None
