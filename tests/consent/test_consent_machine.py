@@ -4,19 +4,21 @@
 """
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from streams.domain.consent import refused
 from tests.consent.consent_harness import HOUSE, World
 
 STEPS = int(os.environ.get("OWDD_CONSENT_STEPS", "2000"))
 STEPS_A_RUN = 50
+ENOUGH = 10_000
+"""Steps in which some corrections certainly come about; in few there may be none."""
 YEAR = 31_536_000.0
 READING = 400
 """Seconds between two readings: more than clocks may differ by."""
@@ -36,6 +38,9 @@ accidents = st.one_of(
     st.tuples(st.just("dies and reads again"), st.integers(0, 3)),
     st.tuples(st.just("dies before its outputs"), st.sampled_from(["buyers", "contacts", "outbox"])),
 )
+
+CORRECTIONS = Counter[str]()
+"""Late opt-ins of contacts that were unsubscribed: those that were corrected, and those where somebody had left."""
 
 
 class ConsentMachine(RuleBasedStateMachine):
@@ -100,6 +105,24 @@ class ConsentMachine(RuleBasedStateMachine):
 
     @rule(person=persons, email=emails, account=accounts, opted=answers, calm=calm)
     def the_erp_writes_a_person(self, person: int, email: str, account: int | None, opted: bool | None, calm: bool) -> None:
+        self._write(person, email, account, opted)
+        self._rest(calm)
+
+    @precondition(lambda self: self.world.corrects)
+    @rule(person=persons, email=emails)
+    def an_opt_in_comes_late(self, person: int, email: str) -> None:
+        for opted in (None, True):
+            self._write(person, email, None, opted)
+            self._rest()
+        was = self.world.status(email)
+        for _ in range(2):
+            self._read()
+            self._rest()
+        if was == "unsubscribed" and self._verdict(email) is True:
+            granted = self.world.status(email) == "subscribed"
+            CORRECTIONS["granted" if granted else "refused" if email in self.left | self.refused else "others"] += 1
+
+    def _write(self, person: int, email: str, account: int | None, opted: bool | None) -> None:
         before = self.erp.get(person)
         self.erp[person] = (email, opted)
         self.world.row(person, email, opted=opted, account=account)
@@ -107,7 +130,6 @@ class ConsentMachine(RuleBasedStateMachine):
         if before is not None and before[0] != email:
             self.leavers[before[0]].add(person)
             self._left(before[0], person)
-        self._rest(calm)
 
     @precondition(lambda self: self.erp)
     @rule(data=st.data(), calm=calm)
@@ -153,6 +175,9 @@ class ConsentMachine(RuleBasedStateMachine):
 
     @rule()
     def dotdigital_is_read_back(self) -> None:
+        self._read()
+
+    def _read(self) -> None:
         self.world.clock.advance(READING)
         seen = {email for email in self.refused if refused(self.world.status(email) or "subscribed")}
         free = {email for email in EMAILS if not refused(self.world.status(email) or "unsubscribed")}
@@ -327,12 +352,18 @@ class ConsentMachine(RuleBasedStateMachine):
         assert len(addresses) == len(set(addresses))
 
 
-ConsentMachine.TestCase.settings = settings(
-    deadline=None,
-    max_examples=max(1, STEPS // STEPS_A_RUN),
-    stateful_step_count=STEPS_A_RUN,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.explicit, Phase.generate, Phase.shrink],
-    print_blob=True,
-)
-TestConsentMachine = ConsentMachine.TestCase
+def test_consent_only_ever_tightens_by_itself() -> None:
+    CORRECTIONS.clear()
+    run_state_machine_as_test(
+        ConsentMachine,
+        settings=settings(
+            deadline=None,
+            max_examples=max(1, STEPS // STEPS_A_RUN),
+            stateful_step_count=STEPS_A_RUN,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.explicit, Phase.generate, Phase.shrink],
+            print_blob=True,
+        ),
+    )
+    if STEPS >= ENOUGH:
+        assert CORRECTIONS["granted"] and CORRECTIONS["refused"], "what was tried says nothing of corrections"
