@@ -4,10 +4,9 @@ import time
 from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from streams.kafka import client
+from streams.kafka.first_group import waits_for_groups
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import agents_app, dispatch_app, ingest_group, replay_group
 from streams.mapping import Mapping
@@ -15,8 +14,6 @@ from streams.messages.protocol import ingested
 from streams.messages.topics import Topics
 from streams.observability.backlog import BACKLOG_CONSUMER, BacklogReader
 from streams.settings import Settings
-
-_FIRST_GROUP_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +51,7 @@ def groups(settings: Settings, mapping: Mapping) -> dict[str, list[str]]:
     }
 
 
-@retry(
-    # A broker on which no group has ever been makes its topic of offsets at the first question, and then reads it.
-    retry=retry_if_exception_type((GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)),
-    stop=stop_after_delay(_FIRST_GROUP_SECONDS),
-    wait=wait_fixed(0.2),
-    reraise=True,
-)
+@waits_for_groups
 async def lag_report(settings: Settings, mapping: Mapping) -> list[TopicLag]:
     """The lag of every group in every topic that it reads, in the order of the pipeline.
 

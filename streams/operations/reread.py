@@ -18,6 +18,7 @@ from aiokafka.structs import OffsetAndMetadata
 from streams.core.acknowledged import Acknowledged, join
 from streams.kafka import client
 from streams.kafka.continuity import committed_at, lost_writes
+from streams.kafka.first_group import waits_for_groups
 from streams.kafka.reader import reader
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import agents_app, captured, dispatch_app, ingest_group, replay_group
@@ -77,6 +78,7 @@ def _groups(settings: Settings, mapping: Mapping) -> Iterator[tuple[str, list[st
     yield dispatch_app(settings), [names.desired, names.deliveries]
 
 
+@waits_for_groups
 async def forget_lost_writes(settings: Settings) -> None:
     """Let every group go on although records that it had written are gone on purpose; no worker may run.
 
