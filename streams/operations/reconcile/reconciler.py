@@ -96,20 +96,24 @@ class Reconciler:
         return self._site.settings.data_dir / "reconcile.db"
 
     async def run(self) -> None:
-        """Work for ever.
-
-        Raises:
-            aiokafka.errors.KafkaError: the broker does not answer; the worker must end.
-        """
+        """Work for ever. Without Kafka it waits: a run goes on where it was, and deliveries have a judgement of their own."""
         account = await self._dispatch.account()
         while True:
-            self._known = await self._runs.known()
-            wait = _LOOK_SECONDS
-            if self._site.leads and (run := await self._next()) is not None:
-                wait = await self._work(run, account)
-            elif all(known.over for known in self._known.runs.values()):
-                discard(self._path)
+            try:
+                wait = await self._turn(account)
+            except KafkaError as error:
+                log.warning("comparison with Dotdigital waits for Kafka", reason=type(error).__name__)
+                wait = _LOOK_SECONDS
             await asyncio.sleep(wait)
+
+    async def _turn(self, account: ReachedAccount) -> float:
+        """One look at what is asked for, and work on it; seconds until the next."""
+        self._known = await self._runs.known()
+        if self._site.leads and (run := await self._next()) is not None:
+            return await self._work(run, account)
+        if all(known.over for known in self._known.runs.values()):
+            discard(self._path)
+        return _LOOK_SECONDS
 
     def update_gauges(self) -> None:
         """Set the gauges; called before each scrape."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from aiokafka.errors import KafkaConnectionError
 
 from streams.dotdigital.errors import DataError
 from streams.messages.dead_letters import keyed_hash
@@ -15,6 +16,7 @@ from streams.operations.reconcile.delivered import OTHERS_CLOSED, Delivered
 from streams.operations.reconcile.drift import Drift
 from streams.operations.reconcile.pages import AccountPages
 from streams.operations.reconcile.reconciler import Reconciler
+from streams.operations.reconcile.run_log import KnownRuns
 from streams.operations.state_client import StateUnavailableError
 from streams.operations.state_queries import StoredTask
 from testkit.virtual.account import LIST_ID
@@ -153,6 +155,29 @@ async def test_everything_is_compared_by_schedule_an_interval_after_the_first_st
     reconciler.update_gauges()
     oldest = site.metrics.registry.get_sample_value("owdd_drift_oldest_seconds", {"class": "frozen_long"})
     assert oldest is not None and oldest >= INTERVAL
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+
+
+@on_site(settings=SETTINGS)
+async def test_a_broker_that_does_not_answer_ends_no_worker(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = await filled(site)
+    known, asked = shop.log.known, 0
+
+    async def away() -> KnownRuns:
+        nonlocal asked
+        asked += 1
+        if asked < 3:
+            raise KafkaConnectionError
+        return await known()
+
+    monkeypatch.setattr(shop.log, "known", away)
+    run = shop.ask()
+    worker = working(shop.reconciler())
+    async with asyncio.timeout(600):
+        while not shop.log.runs.runs[run].over:
+            await asyncio.sleep(0.5)
+    assert shop.log.runs.runs[run].state == "done"
     worker.cancel()
     await asyncio.gather(worker, return_exceptions=True)
 
