@@ -37,8 +37,13 @@ OF_DEBEZIUM = (
 )
 CONFIG = ROOT / "grafana" / "prometheus.yml"
 PATIENCE = 80.0
-SOMETIMES = {"owdd:consumer_drain_seconds"}
-"""There while a backlog shrinks; a panel shows the same, and 0 otherwise."""
+SOMETIMES = {
+    "owdd:consumer_drain_seconds",  # while a backlog shrinks; a panel shows the same, and 0 otherwise
+    "owdd:unknown_consent_words:increase6h",  # where consent is a column: tests/ingest/test_consent_words.py
+    "owdd_drift",  # after a comparison that found something: tests/operations/reconcile/test_runs.py
+    "owdd_drift_oldest_seconds",
+}
+"""Series that a bad day need not have, and the tests that see them where they are not its own."""
 
 
 LABELS = 'connector="sql_server", server="ow"'
@@ -123,7 +128,8 @@ async def test_every_panel_shows_data_while_a_worker_works_and_things_go_wrong(
         with watching(prometheus_programs, tmp_path, worker.port, connect) as url:
             async with asyncio.TaskGroup() as group:
                 group.create_task(bad_day(running))
-                await all_show_data(url, [*queries(), *recorded()])
+                shown = [query for query in queries() if not query.metrics & SOMETIMES]
+                await all_show_data(url, [*shown, *recorded()])
             await every_expression_is_sound(url)
         metrics = httpx.get(f"{worker.url}/metrics").text
         assert (tmp_path / "state" / worker.name / "0" / "watched-agents-v1").is_dir()
@@ -206,7 +212,7 @@ async def every_expression_is_sound(url: str) -> None:
         names = set((await api.get("/api/v1/label/__name__/values")).json()["data"])
         wanted = {name for rule in found for name in Shown(rule["name"], rule["query"]).metrics}
         # A counter of what goes wrong begins with the first such event.
-        assert {name for name in wanted - names if not name.endswith("_total")} == set()
+        assert {name for name in wanted - names - SOMETIMES if not name.endswith("_total")} == set()
 
 
 async def all_show_data(url: str, wanted: list[Shown]) -> None:
