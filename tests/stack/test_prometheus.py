@@ -23,6 +23,7 @@ from testkit.demo.stack import LocalStack
 from testkit.local_services.prometheus import prometheus
 from tests.capture.records import CUSTOMER, encoded, message
 from tests.convergence.convergence_harness import simulate, stack
+from tests.patience import PATIENCE
 from tests.stack.conftest import ROOT, PrometheusPrograms
 from tests.stack.dashboard import Shown, events, queries
 from tests.stack.test_alerts import RULES, rules
@@ -36,7 +37,6 @@ OF_DEBEZIUM = (
     "debezium_erroneous_events_total",
 )
 CONFIG = ROOT / "grafana" / "prometheus.yml"
-PATIENCE = 80.0
 SOMETIMES = {
     "owdd:consumer_drain_seconds",  # while a backlog shrinks; a panel shows the same, and 0 otherwise
     "owdd:unknown_consent_words:increase6h",  # where consent is a column: tests/ingest/test_consent_words.py
