@@ -8,8 +8,7 @@ from typing import Any
 import uvicorn
 
 from testkit.local_services.ports import free_port
-
-_PATIENCE = 60.0
+from tests.patience import PATIENCE
 
 
 @asynccontextmanager
@@ -19,7 +18,7 @@ async def served(app: Any, *, lifespan: bool = False) -> AsyncIterator[int]:
     config = uvicorn.Config(app, port=port, log_config=None, access_log=False, lifespan="on" if lifespan else "off")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
-    async with asyncio.timeout(_PATIENCE):
+    async with asyncio.timeout(PATIENCE):
         while not server.started:
             assert not serving.done(), serving
             await asyncio.sleep(0.02)  # it polls a server that starts

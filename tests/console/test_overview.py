@@ -21,9 +21,8 @@ from streams.operations.dlq_store import DeadLetterStore
 from streams.operations.worker_ports import worker_metrics
 from streams.settings import Settings
 from tests.console.test_verdicts import RIGHT
+from tests.patience import PATIENCE
 from tests.served import served
-
-PATIENCE = 60.0
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from testkit.simulate import read_truth
 from tests.convergence.convergence_harness import lasting, simulate, stack, verdict
 from tests.dlq.commands import happen, start
 
-PATIENCE = ("--timeout", "200")
+PATIENCE = ("--timeout", "600")
 
 
 async def replay(running: LocalStack, *arguments: str) -> tuple[int, Any]:
