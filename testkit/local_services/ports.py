@@ -1,7 +1,12 @@
 """Ports on the loopback address: one that is asked for, the last one, or a free one."""
 
+import fcntl
+import os
 import random
 import socket
+import tempfile
+import time
+from pathlib import Path
 
 from testkit.local_services.start_errors import PortTaken
 
@@ -10,6 +15,7 @@ HOST = "127.0.0.1"
 # Below the range that systems take outgoing ports from. A client that reconnects to a broker port inside that range
 # while the broker is down can be given that very port, connects to itself, and then keeps the broker from coming back.
 _PORTS = range(20_000, 32_000)
+_GIVEN_SECONDS = 120.0
 
 
 def choose_port(asked: int | None, last: int | None) -> int:
@@ -26,10 +32,18 @@ def choose_port(asked: int | None, last: int | None) -> int:
 
 
 def free_port(besides: int | None = None) -> int:
-    """A port that nobody listens on now; others may take it before the caller does."""
-    for port in random.sample(_PORTS, 200):
-        if port != besides and _is_free(port):
-            return port
+    """A port that nobody listens on, and that nobody else was given by this function lately; other programs may take it."""
+    directory = Path(tempfile.gettempdir()) / f"owdd-ports-{os.getuid()}"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        # Whoever was given a port needs a while to listen on it, on a busy machine many seconds.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for port in random.sample(_PORTS, 200):
+            given = directory / str(port)
+            lately = given.exists() and time.time() - given.stat().st_mtime < _GIVEN_SECONDS
+            if port != besides and not lately and _is_free(port):
+                given.touch()
+                return port
     with socket.create_server((HOST, 0)) as server:
         return int(server.getsockname()[1])
 
