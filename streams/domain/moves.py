@@ -4,7 +4,7 @@ Former and new address may be in different partitions of the outbox, so they wri
 nothing while it waits; the former one renames the contact, or declines. Every question is answered, and more than one answer
 does no harm. Each waits for the other for :data:`MOST_WAIT_MS` at most. That no address has two contacts is Dotdigital's own
 rule, so an end of patience costs the subscription, and nothing else. The rule is in ``docs/contact-rules.md`` section 6, the
-reasons are in ``docs/decisions/019-one-contact-two-addresses.md``. Pure.
+reasons are in ``docs/decisions/021-one-contact-two-addresses.md``. Pure.
 """
 
 from collections.abc import Iterator

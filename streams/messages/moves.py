@@ -1,7 +1,7 @@
 """A contact that goes along with its person: what the new address and the former one say to each other in the outbox.
 
 The new address asks, the former one answers every question, and what became of the contact is in the answer
-(``docs/decisions/019-one-contact-two-addresses.md``). Field orders are a wire format: append, never reorder.
+(``docs/decisions/021-one-contact-two-addresses.md``). Field orders are a wire format: append, never reorder.
 """
 
 from typing import ClassVar
