@@ -11,11 +11,13 @@ from aiokafka import TopicPartition
 
 from streams.core.clock import ManualClock
 from streams.core.lanes import Lane
+from streams.ingest import batch
 from streams.ingest.replays import Replays
 from streams.kafka.producer import BatchProducer
 from streams.mapping import load_mapping
 from streams.mapping.model import Erasure
 from streams.messages.changes import Change, ChangeKind
+from streams.messages.generation_log import KnownGenerations
 from streams.messages.replays import ReplayRequest, write_request
 from streams.messages.topics import Topics
 from streams.observability.lag import ConsumedOffsets
@@ -96,7 +98,9 @@ class Emitted:
             after()
         return 0
 
-    async def send_one(self, topic: str, _partition: int, _key: Any, _value: Any, headers: Any = ()) -> None:
+    async def send_one(self, topic: str, _partition: int, _key: Any, value: Any, headers: Any = ()) -> None:
+        if topic == TOPICS.contacts:
+            self.changes += unpack(value)
         if topic == TOPICS.dead_letters:
             self.letters.append(dict(headers)[b"code".decode()])
 
@@ -182,7 +186,11 @@ async def test_a_deleted_row_is_deleted_again(log: Log, emitted: Emitted) -> Non
     assert (change.row, change.position[-1]) == (None, 2)
 
 
-async def test_a_flag_that_requests_an_erasure_is_urgent(log: Log, emitted: Emitted) -> None:
+async def test_a_flag_that_requests_an_erasure_is_urgent(log: Log, emitted: Emitted, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def known(_: Settings) -> KnownGenerations:
+        return KnownGenerations()
+
+    monkeypatch.setattr(batch, "known_generations", known)
     await replay(log, emitted, [log.write(1, "ann@example.com", 1, asks=True)])
     assert {change.kind: change.lane for change in emitted.changes} == {
         ChangeKind.ERASURE: Lane.URGENT,
