@@ -67,6 +67,7 @@ async def test_erased_people_stay_erased_under_another_key(tmp_path: Path, broke
         (worker,) = running.workers.values()
         worker.process.kill()
         worker.process.wait(60)
+        del running.workers["w"]
         await running.start_worker(*Role, name="another")
         await happen(running, "rotation", person(5, ANN, 4))
         await running.settled()

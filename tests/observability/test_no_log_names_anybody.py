@@ -46,7 +46,7 @@ async def test_no_log_names_anybody_on_a_bad_day_in_workers_commands_and_console
         "OWDD_IMPORT_SECONDS": "0.05",
         "OWDD_IMPORT_POLL": "0.5",
     }
-    async with stack(tmp_path, broker, "nobody", consent=True, **variables) as running:
+    async with stack(tmp_path, broker, "named", consent=True, **variables) as running:
         workers = [await running.start_worker(role) for role in Role]
         running.reconfigure({"OWDD_WORKERS": ",".join(f"127.0.0.1:{worker.port}" for worker in workers)})
         await bad_day(running)
