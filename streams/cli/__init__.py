@@ -56,7 +56,7 @@ OWN = commands(
     trail=("streams.cli.trail:app", "The audit trail: show, verify, seal."),
     keys=("streams.cli.keys:app", "Erasure keys: how many erasures each has, and the change to another one."),
     backup=("streams.cli.backup:app", "Backups of what cannot be computed again: write, verify, restore."),
-    person=("streams.cli.person:app", "What we hold of one person."),
+    person=("streams.cli.person:app", "The data that we hold of one person."),
     erase=(
         "streams.cli.erase:erase",
         "Erase a person everywhere, for ever: in Dotdigital, in our state, and in later changes. It cannot be undone.",

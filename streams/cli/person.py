@@ -24,12 +24,12 @@ from streams.operations.person_export import PersonExport, Progress
 from streams.operations.site_setup import check_erasure_key
 from streams.settings import Settings
 
-app = command_group("What we hold of one person.")
+app = command_group("The data that we hold of one person.")
 
 
 @app.callback()
 def _group() -> None:
-    """What we hold of one person."""
+    """The data that we hold of one person."""
 
 
 @app.command()

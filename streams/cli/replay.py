@@ -104,7 +104,7 @@ def pause(run: Run, operator: Operator = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def cancel(run: Run, operator: Operator = None, as_json: AsJson = False) -> None:
-    """End a replay for good. What ingest was asked for already is still read: it does no harm."""
+    """End a replay for good. Ingest still reads the rows that it was asked for before: they do no harm."""
     _steer(run, "cancel", operator, as_json=as_json)
 
 
