@@ -59,7 +59,7 @@ class Acknowledged:
         return found
 
     def encode(self) -> str:
-        """As it is noted beside an offset. What does not fit is what was written longest ago, and is on disk most surely."""
+        """As it is noted beside an offset. The oldest are left out where they do not fit: they are on disk most surely."""
         changes, text = self._encoded
         if changes != self._changes:
             # Counted before they are read: what is noted meanwhile, from the other thread, is encoded the next time.

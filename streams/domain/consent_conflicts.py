@@ -1,6 +1,6 @@
 """Whether a contact's status may be corrected that Orderwise opted in after we had created it unsubscribed. Pure.
 
-``docs/delivery-rules.md`` section 8. What cannot be told apart stays as it is: a conflict for a person to decide.
+``docs/delivery-rules.md`` section 8. Cases that cannot be told apart stay as they are: a conflict for a person to decide.
 """
 
 from streams.domain import consent

@@ -165,7 +165,7 @@ def _adopt(row: ContactDeliveryState, moved: MovedContact) -> None:
     row.touched, row.unsubscribed_by_us = moved.touched, moved.unsubscribed_by_us
     row.listed, row.list_refused_at = moved.listed, moved.list_refused_at
     refusal = Statement() if moved.refusal_at is None else Statement(moved.refusal_at, Signal.OUT)
-    # What came along was passed on before, or with the call: it is no opt-out that this address has yet to send.
+    # A refusal that came along was passed on before, or with the call: it is no opt-out that this address has yet to send.
     row.consent = consent.join(row.consent, Consent(dotdigital=refusal, carried=moved.carried, lifted=moved.lifted))
     row.opt_out_sent = passed_on and consent.opted_out(row.consent)
     if moved.observed is not None:

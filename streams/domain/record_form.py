@@ -1,7 +1,7 @@
 """Records as Dotdigital shows them, written as we write them: so a record that was read back has the digest of what was sent.
 
 The outbox remembers of a delivered record its digest alone. JSON that went through another system has other spaces, other
-orders of members and other spellings of one number or time. Whatever has a property that we do not write is none of ours.
+orders of members and other spellings of one number or time. A record with a property that we do not write is none of ours.
 """
 
 from collections.abc import Callable, Mapping

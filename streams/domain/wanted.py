@@ -24,7 +24,7 @@ def keep_contact(row: ContactDeliveryState, desired: DesiredContact, position: b
     if not contact_state.set_desired(row, desired, position):
         return False
     if desired.held and withdrawn:
-        # What it wanted before it withdrew the contact is not wanted: whatever was delivered stays.
+        # Its wishes from before it withdrew the contact do not count: the delivered content stays.
         row.fields = row.hash = row.withdrawn = None
     return True
 
@@ -90,7 +90,7 @@ def put_contact(row: ContactDeliveryState, wanted: ContactDeliveryState | None) 
     """Another generation takes effect, which wants that; None: it has never had the contact, which is withdrawn then."""
     if wanted is None and not row.position:
         return False
-    # Positions of two generations do not compare: each counts its own versions. What Orderwise says of consent is said anew.
+    # Positions of two generations do not compare: each counts its own versions. So Orderwise's consent is stated anew.
     row.position = b""
     row.consent = replace(row.consent, erp=Statement(b"", row.consent.erp.signal))
     if wanted is None:

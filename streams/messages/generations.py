@@ -1,7 +1,7 @@
 """Generations of the joins: which of them the outbox obeys, and which it only keeps the wishes of.
 
 A generation is the joins under one mapping, built from the captured topics by workers of its own (``OWDD_GENERATION``).
-Any number of them may speak to the one outbox; one is active. What becomes of them is ordered in every partition of topic
+Any number of them may speak to the one outbox; one is active. Their fate is ordered in every partition of topic
 ``desired``, so each partition follows in the order in which it also reads what they want. Topic ``generations`` remembers the
 orders, and what the partitions have reported. Nothing here names a person.
 """

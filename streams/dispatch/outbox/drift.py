@@ -23,7 +23,7 @@ def reopened(row: DeliveryState, found: DriftFound, task: str, at: int) -> Deliv
     Consent is only ever tightened: an opt-out that did not take is sent again, and nothing else is said of a status.
     """
     if row.dirty or isinstance(row, FollowUpDeliveryState) or newest_event(row) != found.event:
-        # What is on its way is delivered anyway.
+        # Deliveries on their way are made anyway.
         return None
     if row.hash is None:
         return None

@@ -1,8 +1,8 @@
 """What is ordered of generations: one begins, takes effect in place of another, and is forgotten, slice by slice.
 
 When a generation takes effect, what it wants replaces what the one before wanted, and that is put aside in turn, so that it
-can take effect again. What only the one before wanted is withdrawn, which the brake on removals counts; what the new one holds
-stays as it was delivered. A switch that is ordered while another is under way waits for its end.
+can take effect again. Content that only the one before wanted is withdrawn, which the brake on removals counts; where the new
+one holds it, it stays as it was delivered. A switch that is ordered while another is under way waits for its end.
 """
 
 from collections.abc import Iterator

@@ -234,7 +234,7 @@ def _holds(value: object, shown: Mapping[str, object], name: str, account: Accou
     found = shown.get(name.casefold())
     if same(value, found):
         return True
-    # What was emptied may show the account's default.
+    # A field that was emptied may show the account's default.
     return value is None and same(account.own.defaults.get(name.casefold()), found)
 
 

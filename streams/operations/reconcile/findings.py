@@ -75,7 +75,7 @@ class Findings:
 
     @contextmanager
     def step(self, name: str, value: str) -> Iterator[None]:
-        """What is written in the block is kept with the progress ``value`` of ``name``, or neither is."""
+        """Writes of the block are kept with the progress ``value`` of ``name``, or neither is."""
         with self._database:
             yield
             self._database.execute("INSERT OR REPLACE INTO progress VALUES (?, ?)", (name, value))

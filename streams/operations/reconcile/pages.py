@@ -1,8 +1,8 @@
 """Reads the whole account page by page, and finds what looks different: the suspects, which are then looked at one by one.
 
-Pages and rows are of different moments, so nothing is certain here. What is on a page and not as delivered is a suspect, and so
-is what was delivered and was on no page. A page holds 1,000, five times less than Dotdigital allows: it is read by a worker
-that has urgent things to do beside it.
+Pages and rows are of different moments, so nothing is certain here. A record on a page that is not as delivered is a
+suspect, and so is one that was delivered and was on no page. A page holds 1,000, five times less than Dotdigital allows: it is
+read by a worker that has urgent things to do beside it.
 """
 
 from collections.abc import AsyncIterator, Iterator
