@@ -77,3 +77,18 @@ def test_a_refusal_moves_with_the_person_though_others_wait_at_the_old_address_f
     in_erp(world, EMAILS[1], opted=True)
     assert world.status(EMAILS[1]) == "unsubscribed"
     world.close()
+
+
+def test_nobody_is_created_early_at_an_address_that_somebody_left() -> None:
+    world = World(bin_days=0.0, wait=365 * DAY)
+    left, new = EMAILS
+    for number in (1, 2):
+        world.row(number, left, opted=None)
+    world.settle()
+    world.row(1, new, opted=True)
+    world.settle()
+    assert (world.status(left), world.status(new)) == (None, "subscribed")
+    world.row(2, left, opted=True)
+    world.settle()
+    assert world.status(left) == "subscribed"
+    world.close()

@@ -242,8 +242,7 @@ class ConsentMachine(RuleBasedStateMachine):
             # Once it is in the bin, nobody can tell it from the person's.
             self.ever.add(email)
         if was is None:
-            # Where somebody left, the look for a refusal does not wait, and others may still be there.
-            assert self.loaded or self.said[email] - {None} or self.leavers[email], "created before the first load was over"
+            assert self.loaded or self.said[email] - {None}, "created before the first load was over"
             if self._verdict(email) is not False and email not in self.refused:
                 self.left.discard(email)
         if was is None and binned is None and now == "subscribed":

@@ -57,7 +57,8 @@ class DeliveryQueue:
                 # An opt-out or an erasure goes out beside the import that has the task.
                 task.lease = None
             task.due, task.lane, task.timer, task.overtakes = wanted.due, wanted.lane, wanted.timer, wanted.overtakes
-            task.removal, task.caused_at, task.patient = wanted.removal, wanted.caused_at, wanted.patient
+            task.removal, task.caused_at = wanted.removal, wanted.caused_at
+            task.patient, task.looks = wanted.patient, wanted.looks
             self._causes.note(task)
             # What an import could not do stays alone until there is an outcome: a second import would fail like the first.
             task.work = task.work if task.failures and task.work is wanted.work.alone else wanted.work

@@ -131,6 +131,7 @@ class _Stored(NamedTuple):
     removal: Removal | None = None
     caused_at: int = 0
     patient: bool = False
+    looks: bool = False
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -143,10 +144,11 @@ class DeliveryTask:
 
     ``due``: when (epoch ms). ``timer``: nothing waits to be sent, but something must be done at ``due``. ``overtakes``: no
     import holds it up. ``removal``: the brake may hold it up. ``caused_at``: when its oldest change was appended to Kafka
-    (epoch ms; 0: unknown). ``patient``: ``due`` is the end of the first load. ``failures`` are those in a row, ``missing``
-    those of them that lacked something, ``tries`` those that were answered otherwise about the task, ``tried_since`` the
-    first of these (epoch ms). ``deferred``: it waits for the API, not for itself. ``unread_attempt``: the status with which an
-    unanswered call may have created the contact; its row will say so too, but not at once.
+    (epoch ms; 0: unknown). ``patient``: ``due`` is the end of the first load. ``looks``: before that end it is only looked
+    whether the contact is there, and none is created. ``failures`` are those in a row, ``missing`` those of them that lacked
+    something, ``tries`` those that were answered otherwise about the task, ``tried_since`` the first of these (epoch ms).
+    ``deferred``: it waits for the API, not for itself. ``unread_attempt``: the status with which an unanswered call may have
+    created the contact; its row will say so too, but not at once.
     """
 
     key: str
@@ -159,6 +161,7 @@ class DeliveryTask:
     removal: Removal | None = None
     caused_at: int = 0
     patient: bool = False
+    looks: bool = False
     lease: Lease | None = None
     failures: int = 0
     missing: int = 0
@@ -172,11 +175,12 @@ class DeliveryTask:
         """The task that :meth:`encode` wrote."""
         row = _decode(value)
         lane, work = Lane(row.lane), Work(row.work)
-        return cls(key, partition, row.due, lane, work, row.timer, row.overtakes, row.removal, row.caused_at, row.patient)
+        marks = row.timer, row.overtakes, row.removal, row.caused_at, row.patient, row.looks
+        return cls(key, partition, row.due, lane, work, *marks)
 
     def encode(self) -> bytes:
         """What of the task must outlive the worker."""
-        marks = self.timer, self.overtakes, self.removal, self.caused_at, self.patient
+        marks = self.timer, self.overtakes, self.removal, self.caused_at, self.patient, self.looks
         return _encode(_Stored(self.due, self.lane, self.work, *marks))
 
     @property

@@ -89,14 +89,16 @@ class FirstLoad:
 
     def held_back(self, unit: UnitOfWork, row: ContactDeliveryState, task: DeliveryTask | None) -> DeliveryTask | None:
         """The contact's task; a creation waits until the first load is over if Orderwise has said neither in nor out."""
-        if row.owed_to or row.vanished:
-            # Whoever left must not be created elsewhere before somebody has looked here: their refusal goes with them. A
-            # contact that is gone is looked at too, and not created.
-            return task
-        if task is None or row.known or row.fields is None or row.erase is not None or not consent.erp_is_silent(row.consent):
+        # A contact that is gone is looked at, and not created.
+        if task is None or row.known or row.vanished or row.fields is None or row.erase is not None:
             return task
         began = unit.get(BEGAN)
         over = self._wait_ms + (unit.now_ms if began is None else _decode(began))
-        if row.creation.attempted_as is None and over > unit.now_ms:
+        if row.creation.attempted_as is not None or over <= unit.now_ms or not consent.erp_is_silent(row.consent):
+            return task
+        if row.owed_to:
+            # The look does not wait: a person who left must not be created elsewhere before, for a refusal goes along.
+            task.looks = True
+        else:
             task.due, task.patient = max(task.due, over), True
         return task

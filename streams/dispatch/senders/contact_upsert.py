@@ -138,6 +138,17 @@ async def send_opt_out(api: Api, email: str, row: ContactDeliveryState) -> bool 
     return True
 
 
+async def look_for_leavers(api: Api, upsert: ContactUpsert, checkpoint: WriteCheckpoint, clock: Clock) -> bool:
+    """Look whether the contact is there, for those who left its address, and nothing else; whether it is.
+
+    Raises:
+        DotdigitalError: as the client raises; it may be repeated.
+    """
+    found = await api.find(upsert.email)
+    await checkpoint(look_of(upsert, found, clock.now_ms()))
+    return found is not None
+
+
 def refusal_follows(row: ContactDeliveryState, looked: ContactLooked) -> bool:
     """Whether a refusal must follow whoever left to the next address."""
     seen = looked.observed

@@ -14,7 +14,14 @@ from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Family, family_of, owner_of, part_of, task_of
 from streams.dispatch.senders.account_targets import AccountTargets
 from streams.dispatch.senders.contact_rename import rename_contact
-from streams.dispatch.senders.contact_upsert import NOTHING, ContactUpsert, deliver_contact, refusal_follows, send_opt_out
+from streams.dispatch.senders.contact_upsert import (
+    NOTHING,
+    ContactUpsert,
+    deliver_contact,
+    look_for_leavers,
+    refusal_follows,
+    send_opt_out,
+)
 from streams.dispatch.senders.context import SenderContext
 from streams.dispatch.senders.creation_correction import CreationCorrection
 from streams.dispatch.senders.recent_buyers import RecentBuyersList
@@ -180,7 +187,12 @@ class SingleCallSender:
             records=tuple(self._rows.records(email, task.partition)) if leaving else (),
             probably_new=self._readback.complete_until() is not None,
         )
-        event = await deliver_contact(api, upsert, partial(self._checkpoint, task, row), self._clock)
+        checkpoint = partial(self._checkpoint, task, row)
+        if task.looks and not await look_for_leavers(api, upsert, checkpoint, self._clock):
+            # Until the look is read, the task still wants it; then it waits for the first load.
+            self._queue.give_back(task, self._clock.now_ms() + _UNREAD_MS)
+            return
+        event = await deliver_contact(api, upsert, checkpoint, self._clock)
         if isinstance(event, ContactCreated | ContactUpdated) and event.list_refusal is not None:
             self._recent_buyers.refused(event.list_refusal, email)
         self._context.count_delivered(row, Family.CONTACT, event.outcome)
