@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from streams.domain import consent
 from streams.domain.consent import Consent, Outcome, Signal, Statement
-from streams.domain.contact_state import ContactDeliveryState, note_deed, observe_status, rehash, set_contact_id
+from streams.domain.contact_state import ContactDeliveryState, note_deed, observe_status, rehash, set_consent, set_contact_id
 from streams.domain.creation import Creation
 from streams.domain.move_state import MoveState
 from streams.domain.versioned import version_bytes
@@ -160,6 +160,7 @@ def _adopt(row: ContactDeliveryState, moved: MovedContact) -> None:
     """The contact is here now, with all that is known of it."""
     passed_on = not consent.opted_out(row.consent) or moved.opt_outs == row.opt_outs
     as_sent = moved.digest is not None and moved.digest == row.hash
+    known_here = row.consent.dotdigital
     set_contact_id(row, moved.contact)
     row.creation, row.created_at = Creation(moved.created_as), moved.created_at
     row.touched, row.unsubscribed_by_us = moved.touched, moved.unsubscribed_by_us
@@ -170,6 +171,11 @@ def _adopt(row: ContactDeliveryState, moved: MovedContact) -> None:
     row.opt_out_sent = passed_on and consent.opted_out(row.consent)
     if moved.observed is not None:
         note_deed(row, moved.observed.status)
+    if moved.observed is not None and known_here.signal is Signal.OUT and not consent.refused(moved.observed.status):
+        # Somebody refused at this address before the contact had it. A status that the contact brings along from another
+        # address takes nothing back: the refusal goes to the contact.
+        set_consent(row, consent.with_carried_refusal(row.consent, known_here.at))
+    elif moved.observed is not None:
         observe_status(row, moved.observed.status, version_bytes(moved.observed.updated * 1_000_000), moved.created_as)
     rehash(row)
     if as_sent:

@@ -7,7 +7,8 @@ import pytest
 
 from streams.core.lanes import Lane
 from streams.domain.versioned import version_bytes
-from streams.messages.changes import CarriedRefusal, Change, ChangeKind, DesiredContact
+from streams.messages.changes import CarriedRefusal, Change, ChangeKind, ContactObserved, DesiredContact
+from streams.messages.kinds import ContactObservedChange
 from testkit.sandbox.store import Contact
 from tests.dispatch.dispatch_harness import ANN, BOB, CONTACT, Site, on_site
 
@@ -170,6 +171,29 @@ async def test_a_refusal_at_the_new_address_is_not_forgotten(site: Site) -> None
     site.publish(gone(site, ANN, BOB, 1), here(site, BOB, (ANN, 1)))
     await site.quiet()
     assert site.contact(BOB).email_status == "unsubscribed"
+
+
+@pytest.mark.parametrize("late", [False, True])
+@on_site()
+async def test_a_refusal_that_dotdigital_has_for_the_new_address_goes_to_the_contact(site: Site, *, late: bool) -> None:
+    held = await known(site)
+    held.email_status = "subscribed"
+    # Suppressions are listed by address alone; this one may be read while the new address waits for the contact.
+    refusal = ContactObservedChange(
+        BOB,
+        0,
+        version_bytes(site.clock.now_us()),
+        Lane.BULK,
+        site.clock.now_ms(),
+        ContactObserved(0, "suppressed", removed=True),
+    )
+    asks = here(site, BOB, (ANN, 1))
+    for change in (asks, refusal) if late else (refusal, asks):
+        site.publish(change)
+        await site.pass_(5)
+    site.publish(gone(site, ANN, BOB, 1))
+    await site.quiet()
+    assert (site.contact(BOB).id, site.contact(BOB).email_status) == (held.id, "unsubscribed")
 
 
 @on_site()
