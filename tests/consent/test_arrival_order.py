@@ -92,3 +92,32 @@ def test_nobody_is_created_early_at_an_address_that_somebody_left() -> None:
     world.settle()
     assert world.status(left) == "subscribed"
     world.close()
+
+
+def test_a_refusal_that_came_along_waits_for_no_first_load_where_a_contact_is() -> None:
+    world = World(bin_days=0.0, wait=365 * DAY)
+    left, new = EMAILS
+    in_erp(world, left, opted=True)
+    becomes(world, left, "unsubscribed")
+    world.box.store.create({"email": new})
+    in_erp(world, new, opted=None)
+    assert world.status(new) == "unsubscribed"
+    world.close()
+
+
+def test_a_refusal_that_came_along_to_nobody_creates_nobody_and_is_not_repeated() -> None:
+    world = World(bin_days=0.0, wait=365 * DAY)
+    left, new = EMAILS
+    in_erp(world, left, opted=True)
+    becomes(world, left, "unsubscribed")
+    in_erp(world, new, opted=None)
+    assert world.status(new) is None
+    calls = world.box.store.log.total
+    for _ in range(5):
+        world.clock.advance(600)
+        world.settle()
+    assert world.box.store.log.total == calls
+    world.contacts_loaded()
+    world.settle()
+    assert world.status(new) == "unsubscribed"
+    world.close()

@@ -73,6 +73,7 @@ class ConsentMachine(RuleBasedStateMachine):
         self.out: set[str] = set()
         self.before: dict[str, bool | None] = dict.fromkeys(EMAILS)
         self.left: set[str] = set()
+        self.met: set[str] = set()
         self.loaded = True
         self.orders, self.ordered = 0, set[str]()
 
@@ -181,7 +182,9 @@ class ConsentMachine(RuleBasedStateMachine):
         self.world.clock.advance(READING)
         seen = {email for email in self.refused if refused(self.world.status(email) or "subscribed")}
         free = {email for email in EMAILS if not refused(self.world.status(email) or "unsubscribed")}
+        there = {email for email in EMAILS if self.world.status(email) is not None}
         if self.world.read_back():
+            self.met |= there
             self.known |= seen
             self.ours -= free
 
@@ -222,6 +225,8 @@ class ConsentMachine(RuleBasedStateMachine):
         act()
         for email in EMAILS:
             self._judge(email, before[email], self._shown(email))
+            if self.said[email] - {None} and self.world.status(email) is not None:
+                self.met.add(email)
 
     def _shown(self, email: str) -> tuple[str | None, str | None]:
         """The status of the contact, and that of the one in the bin."""
@@ -242,7 +247,9 @@ class ConsentMachine(RuleBasedStateMachine):
             # Once it is in the bin, nobody can tell it from the person's.
             self.ever.add(email)
         if was is None:
-            assert self.loaded or self.said[email] - {None}, "created before the first load was over"
+            # A write to a contact that we know brings it back from the bin: that is Dotdigital's doing, and creates nobody.
+            restored = binned is not None and email in self.met
+            assert self.loaded or self.said[email] - {None} or restored, "created before the first load was over"
             if self._verdict(email) is not False and email not in self.refused:
                 self.left.discard(email)
         if was is None and binned is None and now == "subscribed":

@@ -96,8 +96,9 @@ class FirstLoad:
         over = self._wait_ms + (unit.now_ms if began is None else _decode(began))
         if row.creation.attempted_as is not None or over <= unit.now_ms or not consent.erp_is_silent(row.consent):
             return task
-        if row.owed_to:
-            # The look does not wait: a person who left must not be created elsewhere before, for a refusal goes along.
+        if row.owed_to or row.must_send_opt_out:
+            # The look does not wait: somebody who left must not be created elsewhere before, for a refusal goes along, and one
+            # that came along goes to a contact that is there.
             task.looks = True
         else:
             task.due, task.patient = max(task.due, over), True

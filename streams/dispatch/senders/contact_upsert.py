@@ -138,14 +138,18 @@ async def send_opt_out(api: Api, email: str, row: ContactDeliveryState) -> bool 
     return True
 
 
-async def look_for_leavers(api: Api, upsert: ContactUpsert, checkpoint: WriteCheckpoint, clock: Clock) -> bool:
-    """Look whether the contact is there, for those who left its address, and nothing else; whether it is.
+async def look_only(api: Api, upsert: ContactUpsert, checkpoint: WriteCheckpoint, clock: Clock) -> bool:
+    """Whether the contact is there; what follows if it is not is written down, and none is created.
 
     Raises:
         DotdigitalError: as the client raises; it may be repeated.
     """
-    found = await api.find(upsert.email)
-    await checkpoint(look_of(upsert, found, clock.now_ms()))
+    row, found = upsert.row, await api.find(upsert.email)
+    if row.owed_to:
+        await checkpoint(look_of(upsert, found, clock.now_ms()))
+    if found is None and row.must_send_opt_out:
+        # There is nobody to tell. Whoever is there later signed up after this.
+        await checkpoint(OptOutSent(task=upsert.task, at=clock.now_ms(), opt_outs=row.opt_outs, unsubscribed=False))
     return found is not None
 
 

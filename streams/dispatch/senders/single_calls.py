@@ -18,7 +18,7 @@ from streams.dispatch.senders.contact_upsert import (
     NOTHING,
     ContactUpsert,
     deliver_contact,
-    look_for_leavers,
+    look_only,
     refusal_follows,
     send_opt_out,
 )
@@ -188,7 +188,7 @@ class SingleCallSender:
             probably_new=self._readback.complete_until() is not None,
         )
         checkpoint = partial(self._checkpoint, task, row)
-        if task.looks and not await look_for_leavers(api, upsert, checkpoint, self._clock):
+        if task.looks and not await look_only(api, upsert, checkpoint, self._clock):
             # Until the look is read, the task still wants it; then it waits for the first load.
             self._queue.give_back(task, self._clock.now_ms() + _UNREAD_MS)
             return
