@@ -7,6 +7,7 @@ on top, and publishes that once it is the one in force (``docs/decisions/019-fro
 from collections.abc import Callable, Iterator
 from itertools import islice
 
+from streams.agents.held import PREFIX, decode_reason
 from streams.domain.frozen_facts import is_unpublished
 from streams.domain.orders import OrderRow
 from streams.engine.table import StateTable
@@ -25,18 +26,29 @@ class FrozenOrders:
         self.topic = topic
         self._in_force = in_force
         self._owing: set[int] = set()
+        self._unpublished: dict[int, list[str]] = {}
 
-    def recover(self, partition: int, table: StateTable) -> None:
-        """See whether the partition has something to publish."""
+    def recover(self, partition: int, table: StateTable, decode: Callable[[bytes], OrderRow]) -> None:
+        """See whether the partition has something to publish; ``decode`` reads the row of an order."""
         if next(iter(table.scan(partition, _OWED)), None) is not None:
             self._owing.add(partition)
+        # Version 0.2.0 froze orders, and kept nothing of them but their rows.
+        frozen = (key[1:] for key, value in table.scan(partition, PREFIX.encode()) if decode_reason(value).frozen)
+        rows = ((order, table.get(partition, b"o" + order)) for order in frozen if order.isdigit())
+        found = [order.decode() for order, value in rows if value is not None and decode(value).kept is None]
+        if found:
+            self._unpublished[partition] = found
 
     def clear(self) -> None:
         """Forget everything in memory."""
         self._owing.clear()
+        self._unpublished.clear()
 
     def owed(self, unit: UnitOfWork) -> Iterator[str]:
-        """Some of the orders that waited for this state to be the one in force; each must be published now."""
+        """Some of the orders to be worked out for the topic now: they waited for this state to be in force, or this version."""
+        if some := self._unpublished.get(unit.partition, [])[:_MOST_AT_ONCE]:
+            unit.on_commit(lambda: self._done(unit.partition, len(some)))
+            yield from some
         if unit.partition not in self._owing or not self._in_force():
             return
         found = list(islice(unit.scan(_OWED), _MOST_AT_ONCE))
@@ -46,16 +58,25 @@ class FrozenOrders:
             unit.put(key, None)
             yield key[len(_OWED) :].decode()
 
-    def publish(self, unit: UnitOfWork, order: str, row: OrderRow) -> None:
+    def _done(self, partition: int, count: int) -> None:
+        left = self._unpublished.get(partition, [])[count:]
+        if left:
+            self._unpublished[partition] = left
+        else:
+            self._unpublished.pop(partition, None)
+
+    def publish(self, unit: UnitOfWork, order: str, row: OrderRow, *, again: bool) -> None:
         """Write what the order's rows cannot say, unless the topic says it.
 
-        It is said again until it was read back, so a crash between the changelog and the topic loses nothing.
+        It is said again until it was read back, so a crash between the changelog and the topic loses nothing; and whenever the
+        order's rows are read ``again``, as after a power loss in which the topic may have lost its tail.
         """
-        if row.kept is None or not is_unpublished(row):
+        if row.kept is None:
             return
-        if self._in_force():
-            facts = row.kept.facts
-            unit.emit_raw(self.topic, unit.partition, order.encode(), None if facts == NOTHING else write_frozen(facts))
-        else:
-            unit.put(_OWED + order.encode(), b"")
-            unit.on_commit(lambda: self._owing.add(unit.partition))
+        facts, in_force = row.kept.facts, self._in_force()
+        if is_unpublished(row) or (again and in_force and facts != NOTHING):
+            if in_force:
+                unit.emit_raw(self.topic, unit.partition, order.encode(), None if facts == NOTHING else write_frozen(facts))
+            else:
+                unit.put(_OWED + order.encode(), b"")
+                unit.on_commit(lambda: self._owing.add(unit.partition))

@@ -122,7 +122,7 @@ class OrdersHandler:
     def recovered(self, partition: int, table: StateTable) -> None:
         """Read the partition's status lookup, what is held, and who was erased."""
         self._statuses.recover(partition, table)
-        self._frozen.recover(partition, table)
+        self._frozen.recover(partition, table, self._orders.decode)
         self.held.recover(partition, table)
         self._erased.recover(partition, table)
 
@@ -347,7 +347,7 @@ class OrdersHandler:
         if held != unknown or item.again:
             self._held_orders.changed(unit, order, item.lane, held=held)
         self._keep(row, result, work.known, items.unsaid)
-        self._frozen.publish(unit, str(order), row)
+        self._frozen.publish(unit, str(order), row, again=item.again)
         self._orders.save(unit, str(order), row)
         self.held.persist(unit, str(order), row.held)
         self.held.persist(unit, f"{order}{_UNPLACED}", row.unplaced)

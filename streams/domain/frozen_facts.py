@@ -10,6 +10,8 @@ from decimal import Decimal
 from hashlib import blake2b
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
 from streams.domain.last_workable import KeptFacts
 from streams.domain.orders import Live, OrderRow
 from streams.messages.changes import VariantInfo
@@ -44,7 +46,14 @@ def unsayable(row: OrderRow, live: Live, stood_in: StandIns, items: ReadOnly[int
     if live.frozen is None or row.held is None:
         return FrozenOrder(items=found, owners=owners) if found or owners else NOTHING
     header, net, currency = stood_in()
-    return FrozenOrder(since=row.held.since, header=header, net=net, currency=currency, items=found, owners=owners)
+    return FrozenOrder(
+        since=row.held.since, header=header, net=net, currency=currency, items=found, owners=owners, position=_position(row)
+    )
+
+
+def _position(row: OrderRow) -> bytes:
+    """Of the newest header that is here."""
+    return b"" if row.header is None else row.header.position
 
 
 def _is_there(row: OrderRow, line: int) -> bool:
@@ -54,6 +63,9 @@ def _is_there(row: OrderRow, line: int) -> bool:
 
 def settle(row: OrderRow, found: FrozenOrder) -> None:
     """Write what the order's rows cannot say into ``row``."""
+    if row.kept is not None and not row.kept.own and _position(row) < row.kept.facts.position:
+        # A version from before the order froze, which a rebuild reads first; the one that was there then comes yet.
+        return
     if found != row.kept_facts:
         row.kept = KeptFacts(found, row.kept.published if row.kept is not None else b"", own=True)
 
@@ -61,11 +73,15 @@ def settle(row: OrderRow, found: FrozenOrder) -> None:
 def receive(row: OrderRow, facts: FrozenOrder) -> bool:
     """Write into ``row`` what the topic says; whether the order must be worked out with it.
 
-    What this state has worked out itself stays: it is newer than what another one said, or what this one said before.
+    Facts of this state's own stay: they are newer than those of another one, or than what this one said before. But the first
+    that it reads of an order may come behind rows from which it has worked out some of its own: they are joined.
     """
     published = digest_of(facts)
     for line, order in facts.owners.items():
         row.owners.setdefault(line, order)
+    if row.kept is not None and row.kept.own and not row.kept.published and facts not in (NOTHING, row.kept.facts):
+        row.kept = KeptFacts(_joined(row.kept.facts, facts), published, own=False)
+        return True
     if row.kept is not None and row.kept.own:
         row.kept = KeptFacts(row.kept.facts, published, own=True)
         _forget_nothing(row)
@@ -74,6 +90,12 @@ def receive(row: OrderRow, facts: FrozenOrder) -> bool:
     row.kept = KeptFacts(facts, published, own=False)
     _forget_nothing(row)
     return changed
+
+
+def _joined(own: FrozenOrder, read: FrozenOrder) -> FrozenOrder:
+    """What was read knows more versions of the rows; unless this state has seen a newer header."""
+    base = own if own.since is not None and own.position > read.position else read
+    return replace(base, items=dict(sorted((own.items | read.items).items())), owners=own.owners | read.owners)
 
 
 def is_unpublished(row: OrderRow) -> bool:

@@ -304,9 +304,10 @@ class Stage:
     def _sends(self, units: Sequence[UnitOfWork]) -> list[Any]:
         merged: dict[tuple[str, int], list[HeadedRecord]] = defaultdict(list)
         for unit in units:
-            headers: Headers | None = None
+            fenced: Headers | None = None
             for place, records in unit.outputs():
-                headers = headers or writer_headers(self.table.log(unit.partition))
+                fenced = fenced or writer_headers(self.table.log(unit.partition))
+                headers = [] if unit.is_raw(place) else fenced
                 merged[place].extend((key, value, headers) for key, value in records)
         return [self._send(topic, partition, records) for (topic, partition), records in merged.items()]
 

@@ -95,8 +95,12 @@ class UnitOfWork:
         self._out[topic, self.partition].append(change)
 
     def emit_raw(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:
-        """Append one record as it is."""
+        """Append one record as it is, whoever has the partition by then: its readers know what to make of a late one."""
         self._raw[topic, partition].append((key, value))
+
+    def is_raw(self, place: tuple[str, int]) -> bool:
+        """Whether what goes there is appended as it is."""
+        return place in self._raw
 
     def on_commit(self, effect: Callable[[], None]) -> None:
         """Run ``effect`` once everything of this unit is durable: for indexes in memory."""

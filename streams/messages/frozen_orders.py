@@ -41,7 +41,8 @@ class FrozenOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defa
 
     ``since``: when it froze, epoch milliseconds; None, as ``header`` and ``net`` then are: it can be worked out, and only items
     or credited lines are gone. ``currency``: of its detail row, if it had one. ``items`` by variant; ``owners``: of credited
-    lines that are deleted the orders that had them.
+    lines that are deleted the orders that had them. ``position``: of its newest header when it froze; an older one, which a
+    rebuild may still find, knows nothing better.
     """
 
     since: int | None = None
@@ -50,6 +51,7 @@ class FrozenOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defa
     currency: int | None = None
     items: dict[int, BoughtItem] = {}
     owners: dict[int, int] = {}
+    position: bytes = b""
 
 
 NOTHING = FrozenOrder()

@@ -108,8 +108,8 @@ class Topics:
 
     @property
     def noted(self) -> frozenset[str]:
-        """Those of which workers note what the broker has acknowledged: between the stages, and what became of calls."""
-        return frozenset([*self.between_stages, self.deliveries])
+        """Those of which workers note what the broker has acknowledged: what nobody else can write again."""
+        return frozenset([*self.between_stages, self.deliveries, self.frozen_orders])
 
     def between(self, name: str) -> ChangeTopic[Any] | None:
         """The topic between stages that is called ``name``, as a record of it says; None if it is none of them."""

@@ -74,7 +74,7 @@ def _groups(settings: Settings, mapping: Mapping) -> Iterator[tuple[str, list[st
     names = Topics.of(settings.app_id, settings.generation)
     yield ingest_group(settings), ingested(settings, mapping)
     yield replay_group(settings), [names.replays]
-    yield agents_app(settings), [names.orders, names.buyers, names.contacts, names.products]
+    yield agents_app(settings), [names.orders, names.buyers, names.contacts, names.products, names.frozen_orders]
     yield dispatch_app(settings), [names.desired, names.deliveries]
 
 

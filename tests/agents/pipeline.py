@@ -170,11 +170,12 @@ class Pipeline:
         self.state[topic].commit(unit)
         if crash in {None, "after outputs", "before acknowledgement"}:
             headers = writer_headers(cast(Changelog, SimpleNamespace(topic=topic, partition=0, epoch=self.epoch)))
-            for (target, _), records in unit.outputs():
+            for (target, place), records in unit.outputs():
+                those = [] if unit.is_raw((target, place)) else headers
                 if target == TOPICS.frozen_orders:
-                    self._keep(records, headers)
+                    self._keep(records, those)
                 else:
-                    self._append(target, [value for _, value in records if value is not None], headers)
+                    self._append(target, [value for _, value in records if value is not None], those)
         return batch
 
     def _keep(self, records: Sequence[tuple[bytes | None, bytes | None]], headers: Headers) -> None:

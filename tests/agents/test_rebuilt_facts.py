@@ -246,3 +246,69 @@ def test_a_rebuild_takes_nothing_away_whatever_was_lost_and_whatever_crashed(
     after.feed(*random.sample(before.newest(), len(before.newest()))).pump_badly(random, crashes)
     assert (after.content().keys(), after.records().keys()) == usual
     assert shown(after) == shown(before)
+
+
+def test_a_version_from_before_it_froze_does_not_know_better_than_what_was_kept() -> None:
+    before = Pipeline().pump(*SHOP).pump(header(10, status=2, at=5)).pump(status(2, "no such word", LATER))
+    frozen = shown(before)
+    # The lookup's former word was compacted away; the header's versions were not, and come one by one.
+    others = [step for step in before.newest() if step[0][1].kind is not ChangeKind.HEADER or step[0][1].key != "10"]
+    after = Pipeline(kept=before.kept).pump(*others).pump(header(10)).pump(header(10, status=2, at=5))
+    assert shown(after) == frozen
+    assert after.kept == before.kept
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_was_kept_counts_whether_it_is_read_before_or_behind_the_rows(late: bool) -> None:
+    before = (
+        Pipeline().pump(*SHOP).pump(item(5, "SHIRT-L", "Large", at=7)).pump(of_order(ChangeKind.DETAIL, 10, 10, None, LATER))
+    )
+    after = Pipeline(kept={} if late else before.kept)
+    # What it says itself comes behind this in the topic.
+    after.in_force = False
+    names = [step for step in before.newest() if step[0][1].kind is ChangeKind.VARIANT_INFO]
+    after.pump(item(5, "SHIRT-M", "Shirt"), *(step for step in before.newest() if step not in names)).pump(*names)
+    if late:
+        after._keep([*before.kept.items()], [])
+        after.pump()
+    assert shown(after) == shown(before)
+    assert after.orders.held.counts(frozen=True) == before.orders.held.counts(frozen=True) == {"order_without_detail": 1}
+
+
+def test_what_a_replaced_worker_says_late_is_put_right() -> None:
+    pipeline = Pipeline().pump(*SHOP).pump(header(10, status=77, at=LATER))
+    late = pipeline.kept[b"10"]
+    pipeline.restart()
+    pipeline.pump(total(10, "20", LATEST))
+    newest = dict(pipeline.kept)
+    assert newest[b"10"] != late
+    pipeline._keep([(b"10", late)], [])
+    assert pipeline.pump().kept == newest
+    thawed = header(10, status=2, at=LATEST)
+    assert b"10" not in pipeline.pump(thawed).kept
+    pipeline._keep([(b"10", late)], [])
+    assert b"10" not in pipeline.pump().kept
+
+
+def test_rows_that_are_read_again_have_it_said_again() -> None:
+    pipeline = Pipeline().pump(*SHOP).pump(status(1, None, LATER))
+    kept = dict(pipeline.kept)
+    # The topic lost its tail, and nobody was told.
+    pipeline.kept.clear()
+    assert pipeline.pump(*pipeline.newest()).kept == kept
+
+
+def test_orders_that_an_older_version_had_frozen_are_said_when_their_partition_is_opened() -> None:
+    pipeline = Pipeline().pump(*SHOP).pump(status(1, None, LATER))
+    kept = dict(pipeline.kept)
+    pipeline.kept.clear()
+    rows_ = pipeline.state[TOPICS.orders].rows
+    codec = pipeline.orders._orders
+    for key in [key for key in rows_ if key[:1] == b"o" and key[1:].isdigit()]:
+        row = codec.decode(rows_[key])
+        row.kept = None
+        rows_[key] = codec.encode(row)
+    pipeline.restart()
+    # The next record of the partition, whatever it is.
+    pipeline.pump(item(9, "CAP", "Cap"))
+    assert pipeline.kept == kept
