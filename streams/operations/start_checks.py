@@ -18,7 +18,9 @@ from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import TopicSpec, capture_specs, captured
 from streams.mapping import Mapping
 from streams.messages.contracts import STAGES
+from streams.messages.generation_log import known_generations
 from streams.messages.protocol import specs
+from streams.messages.topics import Topics
 from streams.settings import Settings
 
 _FILES_A_PARTITION = len(STAGES) * MOST_FILES
@@ -97,7 +99,8 @@ async def check_topics(settings: Settings, mapping: Mapping, *, captured_too: bo
     ``captured_too``: the captured ones must exist as well. Their partition count is free: rows are shared out again by key.
 
     Raises:
-        ConfigurationError: topics are missing, have other partitions, or are spelt otherwise than in the mapping.
+        ConfigurationError: topics are missing, have other partitions, or are spelt otherwise than in the mapping; or the outbox
+            does not know this generation of the joins.
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     capture = {spec.name for spec in capture_specs(settings, mapping, settings.source_kind)}
@@ -108,6 +111,8 @@ async def check_topics(settings: Settings, mapping: Mapping, *, captured_too: bo
         existing = set(await admin.list_topics())
         if captured_too:
             check_spelling(captured(mapping), existing)
+        if Topics.of(settings.app_id).generations in existing:
+            await _check_generation(settings)
         needed = [*(spec.name for spec in ours), *(captured(mapping) if captured_too else ())]
         if missing := [name for name in needed if name not in existing]:
             remedy = "Run 'owdd topics apply --execute'"
@@ -119,6 +124,14 @@ async def check_topics(settings: Settings, mapping: Mapping, *, captured_too: bo
     if other := list(_differing(ours, counts)):
         remedy = "Set it to the count that the topics have; only a new OWDD_APP_ID can begin with another"
         raise ConfigurationError(f"is {settings.partitions}, but {_some(other)}", where="OWDD_PARTITIONS", remedy=remedy)
+
+
+async def _check_generation(settings: Settings) -> None:
+    """One that nobody began, or that was cleaned up: the outbox drops all that its joins want, and nothing shows it."""
+    known = await known_generations(settings)
+    if settings.generation not in known.working:
+        remedy = f"Set it to {known.activation.generation}, which is in effect; 'owdd replay rebuild' begins another"
+        raise ConfigurationError(f"there is no generation {settings.generation}", where="OWDD_GENERATION", remedy=remedy)
 
 
 def _differing(wanted: list[TopicSpec], counts: dict[str, int]) -> Iterator[str]:

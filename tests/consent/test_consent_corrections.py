@@ -201,3 +201,20 @@ def test_a_worker_that_dies_in_between_sends_it_once(world: World, appends: int)
     world.settle()
     is_read(world)
     assert world.status(A) == (UNSUBSCRIBED if was == "subscribed" else "subscribed")
+
+
+def test_conflicts_that_are_there_when_corrections_are_switched_on_are_corrected_too() -> None:
+    world = World(bin_days=30.0)
+    world.read_back()
+    world.consume_all()
+    world.clock.advance(READING)
+    created_too_early(world)
+    for _ in range(3):
+        is_read(world)
+    assert world.status(A) == UNSUBSCRIBED
+    world.corrects = True
+    world.start()
+    for _ in range(2):
+        is_read(world)
+    assert world.status(A) == "subscribed"
+    world.close()

@@ -18,6 +18,7 @@ from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import tables
 from streams.mapping import load_mapping
 from streams.mapping.fingerprint import fingerprint
+from streams.messages.generation_log import known_generations
 from streams.messages.protocol import specs
 from streams.messages.site_setup import FORMATS, PARTITION, StateSetup, state_key, write_setup
 from streams.messages.topics import Topics
@@ -75,6 +76,8 @@ def topics(site: Settings) -> Settings:
         if spec.name.startswith(site.app_id)
     ]
     asyncio.run(apply_topics(KafkaConfig.of(site), list({spec.name: spec for spec in ours}.values()), execute=True))
+    # Until it can be read: where a topic was made just now, a worker's client logs that it has no leader yet.
+    asyncio.run(known_generations(site))
     return site
 
 

@@ -305,6 +305,14 @@ TABLE = (
         needs="broker",
     ),
     WrongSetup(
+        "a generation of the joins that nobody began, or that was cleaned up",
+        INVALID,
+        "OWDD_GENERATION: there is no generation 7. Set it to 0, which is in effect; 'owdd replay rebuild' begins another",
+        {"OWDD_GENERATION": "7"},
+        ("run", "--only=agents"),
+        needs="topics",
+    ),
+    WrongSetup(
         "captured topics are missing",
         INVALID,
         "Kafka: topics are missing: <topics> and <count> more. Run 'owdd topics apply --execute'",

@@ -26,7 +26,7 @@ from streams.messages.kinds import DesiredChange
 from streams.messages.topics import ChangeTopic
 from streams.observability.metrics import Metrics
 
-_CANDIDATE = "y"
+_CANDIDATE = "a"
 _KNOWN_SINCE = b"m"
 _STOPPED = b"x"
 
@@ -65,17 +65,17 @@ class ConsentConflicts:
 
     def note(self, unit: UnitOfWork, key: str, row: ContactDeliveryState) -> None:
         """Before the contact's row is saved: since when it is a conflict, and whether it may be corrected."""
-        conflict, candidate = row.consent_conflict, self._corrects and is_candidate(row)
-        counted = conflict and not candidate
+        conflict, candidate = row.consent_conflict, is_candidate(row)
+        counted = conflict and not (candidate and self._corrects)
         if counted and not row.correction.counted:
             unit.on_commit(self._metrics.consent_conflicts.inc)
         since = (row.correction.in_since or unit.now_ms // 1000) if conflict else 0
         if (since, counted) != (row.correction.in_since, row.correction.counted):
             row.correction = replace(row.correction, in_since=since, counted=counted)
-        if self._corrects:
-            index = f"{_CANDIDATE}{owner_of(key)}".encode()
-            if candidate is not (unit.get(index) is not None):
-                unit.put(index, b"" if candidate else None)
+        # Also while the site does not want them corrected: it may want it later, of those that are there.
+        index = f"{_CANDIDATE}{owner_of(key)}".encode()
+        if candidate is not (unit.get(index) is not None):
+            unit.put(index, b"" if candidate else None)
 
     def forget(self, unit: UnitOfWork, key: str) -> None:
         """The contact's row is deleted, because the person must be forgotten."""
