@@ -15,7 +15,7 @@ from streams.core.errors import ConfigurationError, OwddError
 from testkit.soak import clock
 from testkit.soak.journal import Journal, Result, commit_of
 from testkit.soak.play import Outcome, ground, play
-from testkit.soak.scenario import SCENARIOS, Fault, Run, Scenario, runs
+from testkit.soak.scenario import SCENARIOS, Fault, Run, runs
 from testkit.soak.table import BLOCK, render
 
 _SHORT_SESSION = 2.0
@@ -26,6 +26,7 @@ def soak(
     scenario: Annotated[list[str] | None, typer.Option(help=f"What to play: {', '.join(SCENARIOS)}; default: all.")] = None,
     seeds: Annotated[int, typer.Option(min=0, help="How many seeds of each; 0: only write the table.")] = 1,
     first_seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
+    rate: Annotated[int, typer.Option(min=1, help="Events per second of a shop; a slow one is open for more faults.")] = 500,
     results: Annotated[Path, typer.Option(dir_okay=False, help="Results are appended here.")] = Path("docs/soak/results.jsonl"),
     document: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Write the table of all results into this document's marked block.")
@@ -49,7 +50,9 @@ def soak(
         chosen = [one for one in chosen if Fault.CLOCK not in one.faults]
         output.note(f"Left out: clock-jumps. {clock.REMEDY}")
     try:
-        wrong = asyncio.run(_play_all(chosen, first_seed, seeds, journal, keep))
+        commit = commit_of(Path.cwd())
+        todo = [run for run in runs(chosen, first_seed, seeds, rate) if not journal.played(run, commit)]
+        wrong = asyncio.run(_play_all(todo, commit, journal, keep)) if todo else 0
         if document is not None:
             BLOCK.write(document, render(result for result in journal.results() if result.at >= since))
     except (RuntimeError, ValueError, OSError) as error:
@@ -58,12 +61,8 @@ def soak(
         raise typer.Exit(ExitCode.CHANGES)
 
 
-async def _play_all(scenarios: list[Scenario], first: int, seeds: int, journal: Journal, keep: Path | None) -> int:
-    """Play what this commit has not played; returns how many runs went wrong."""
-    commit = commit_of(Path.cwd())
-    todo = [run for run in runs(scenarios, first, seeds) if not journal.played(run, commit)]
-    if not todo:
-        return 0
+async def _play_all(todo: list[Run], commit: str, journal: Journal, keep: Path | None) -> int:
+    """Play these runs; returns how many went wrong."""
     wrong = 0
     directory = Path(tempfile.mkdtemp(prefix="owdd-soak-"))
     try:

@@ -87,8 +87,8 @@ class Run:
         return f"soak-{self.scenario.name}-{self.seed}"
 
 
-def runs(scenarios: list[Scenario], first: int, seeds: int) -> Iterator[Run]:
+def runs(scenarios: list[Scenario], first: int, seeds: int, rate: int) -> Iterator[Run]:
     """All runs, seed by seed, so that an early end has played every scenario."""
     for seed in range(first, first + seeds):
         for scenario in scenarios:
-            yield Run(scenario, seed)
+            yield Run(scenario, seed, rate=rate)

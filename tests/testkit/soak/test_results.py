@@ -87,5 +87,5 @@ def test_the_guarantees_have_the_block() -> None:
 
 
 def test_an_early_end_has_played_every_scenario() -> None:
-    order = [(run.seed, run.scenario.name) for run in runs([SCENARIOS["kills"], SCENARIOS["pauses"]], 3, 2)]
+    order = [(run.seed, run.scenario.name) for run in runs([SCENARIOS["kills"], SCENARIOS["pauses"]], 3, 2, 500)]
     assert order == [(3, "kills"), (3, "pauses"), (4, "kills"), (4, "pauses")]
