@@ -7,8 +7,8 @@ BIN := $(VENV)/bin
 BARE := env -i PATH="$$PATH" HOME="$$HOME" OWDD_SECRETS_DIR=/nonexistent
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: demo demo-cdc test consent faults storms soak soak-short drill check bench bench-delivery docs golden connector-keys audit sbom digests \
-	lock clean
+.PHONY: demo demo-cdc test test-again consent faults storms soak soak-short drill check bench bench-delivery docs golden connector-keys audit sbom \
+	digests lock clean
 
 demo: $(VENV)/.installed ## the main job on an embedded broker; ends with proof that it is right
 	$(BIN)/owdd demo $(DEMO)
@@ -18,6 +18,11 @@ demo-cdc: $(VENV)/.installed ## the same behind real capture: the shop writes SQ
 
 test: $(VENV)/.installed ## all tests, on a real broker, in processes that share it: most of the time they wait
 	$(BIN)/python -m pytest -q -n $(PROCESSES) --dist loadscope --no-loadscope-reorder $(TESTS)
+
+test-again: $(VENV)/.installed ## those that failed in "make test", up to three, one after the other
+	@$(BIN)/python -c 'import json; failed = json.load(open(".pytest_cache/v/cache/lastfailed")); \
+		print("failed beside others:", *failed, sep="\n  "); exit(len(failed) > 3)'
+	$(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none
 
 consent: $(VENV)/.installed ## random actions of all parties on consent, 100,000 steps against the sandbox
 	OWDD_CONSENT_STEPS=100000 $(BIN)/python -m pytest -q --timeout 3600 tests/consent
