@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError
 
-from streams.kafka import fetcher, group_answers
+from streams.kafka import compression, fetcher, group_answers
 from streams.kafka.access import why_refused
 from streams.kafka.security import KafkaConfig
 
@@ -80,5 +80,6 @@ class _AdminClient(_Explained, AIOKafkaAdminClient):  # type: ignore[misc]  # as
 # Said by ``start`` in full, with the remedy; the line comes from nowhere else.
 logging.getLogger("aiokafka").addFilter(lambda record: not str(record.msg).startswith('Unable connect to "%s:%s"'))
 
+compression.install()
 fetcher.install()
 group_answers.install()

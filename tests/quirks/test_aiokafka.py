@@ -4,11 +4,13 @@ import asyncio
 from pathlib import Path
 from uuid import uuid4
 
+import cramjam
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from streams.kafka import client
 from streams.kafka.event_loop import new_event_loop
@@ -47,6 +49,17 @@ async def test_a_record_larger_than_the_batch_size_is_sent_alone(settings: Setti
 async def test_nothing_to_send_is_no_offset(settings: Settings) -> None:
     async with BatchProducer(settings) as producer:
         assert await producer.send("anywhere", 0, []) == -1
+
+
+def test_a_batch_is_compressed_at_the_fast_level_of_lz4() -> None:
+    header, lz4, payload = 61, 3, b"".join(b"row %d; " % number for number in range(5_000))
+    builder = DefaultRecordBatchBuilder(2, lz4, 0, -1, -1, -1, 1_000_000)
+    builder.append(0, timestamp=0, key=None, value=payload, headers=[])
+    found = bytes(builder.build())[header:]
+    fast, dear = (cramjam.lz4.Compressor(level=level, content_checksum=False, block_linked=False) for level in (1, 9))
+    for compressor in (fast, dear):
+        compressor.compress(bytes(cramjam.lz4.decompress(found)))
+    assert found == bytes(fast.finish()) != bytes(dear.finish())
 
 
 def test_a_write_to_a_closed_connection_is_an_error_that_aiokafka_retries(settings: Settings) -> None:
