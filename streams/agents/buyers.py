@@ -1,6 +1,6 @@
 """Buyers agent: customers, contacts and order facts by buyer in; one part per e-mail address, and addresses by order, out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -13,7 +13,7 @@ from streams.agents.erasure_filter import ErasedIndex, ErasureFilter
 from streams.agents.held import HeldIndex
 from streams.agents.order_recipients import Account, OrderRecipients, concerned
 from streams.agents.person_pages import MOST_INLINE, PREFIXES, PersonPages
-from streams.capture.rows import Contact
+from streams.capture.rows import Contact, Customer
 from streams.core.lanes import Lane
 from streams.domain import buyers, order_tree
 from streams.domain.buyers import is_person
@@ -49,25 +49,21 @@ _OF_ORDERS = (ChangeKind.ORDER_FACT, ChangeKind.RECIPIENTS_QUERY, ChangeKind.REC
 class _Touched:
     """A buyer in work.
 
-    ``rows``: a customer or contact row changed; ``again``: one came again, so what followed from it may be lost. ``was``: of
-    addresses whether they were the account's before, and ``default`` which was its first; ``moved``: contact rows that name
-    other addresses; ``turned``: the account came, or is excluded, or no
-    longer: then every person has another address. ``named``: the addresses that contact
-    rows named or name, ``everybody`` if something else changed. ``queries`` and ``sweeps``: orders that ask, by order, and what
-    is left of earlier changes.
+    ``account``: its customer row, and the last one, as they were before the unit; ``former``: the contact rows that changed, as
+    they were. ``rows``: a customer or contact row changed; ``again``: one came again, so what followed from it may be lost.
+    ``named``: the addresses that contact rows named or name, ``everybody`` if something else changed. ``queries`` and
+    ``sweeps``: orders that ask, by order, and what is left of earlier changes.
     """
 
     row: buyers.BuyerRow
     lane: int
     caused_at: int
+    account: tuple[Versioned[Customer] | None, Customer | None]
     facts: list[tuple[int, Versioned[OrderFact]]] = field(default_factory=list)
     rows: bool = False
     again: bool = False
     everybody: bool = False
-    was: dict[str, bool] = field(default_factory=dict)
-    moved: set[int] = field(default_factory=set)
-    turned: bool = False
-    default: str | None = None
+    former: dict[int, Versioned[Contact] | None] = field(default_factory=dict)
     named: set[str] = field(default_factory=set)
     queries: dict[int, RecipientsQueryChange] = field(default_factory=dict)
     sweeps: list[RecipientsSweepChange] = field(default_factory=list)
@@ -84,10 +80,20 @@ class _Touched:
             self.persons.read_person(contact)
         return buyers.address_of(self.row, contact)
 
-    def changed(self) -> set[str]:
+    def before(self) -> buyers.BuyerRow:
+        """The buyer as it was before the unit, as far as it was read by now."""
+        # Once a unit, however many of a large account's rows changed in it: nothing was published in between.
+        contacts = {pk: cell for pk, cell in (self.row.contacts | self.former).items() if cell is not None}
+        customer, last = self.account
+        return msgspec.structs.replace(self.row, contacts=contacts, customer=customer, last_customer=last)
+
+    def changed(self, before: buyers.BuyerRow) -> set[str]:
         """The addresses that came to or went from the account."""
-        now = set(buyers.account_addresses(self.row))
-        return {address for address, was in self.was.items() if was != (address in now)}
+        return set(buyers.account_addresses(before)) ^ set(buyers.account_addresses(self.row))
+
+    def moved(self, before: buyers.BuyerRow) -> set[int]:
+        """The contact rows whose person has another address."""
+        return {pk for pk in self.former if buyers.address_of(before, pk) != buyers.address_of(self.row, pk)}
 
 
 class _OrderTreePages:
@@ -202,7 +208,8 @@ class BuyersHandler:
 
     def _touch(self, unit: UnitOfWork, key: str, lane: int, caused_at: int) -> _Touched:
         row = _buyers.load(unit, key)
-        return _Touched(row, lane, caused_at, persons=PersonPages(unit, key, row) if row.paged else None)
+        account = row.customer, row.last_customer
+        return _Touched(row, lane, caused_at, account, persons=PersonPages(unit, key, row) if row.paged else None)
 
     def _fold(self, unit: UnitOfWork, change: Change, touched: dict[str, _Touched]) -> bool:
         item = touched.get(change.key) or self._touch(unit, change.key, change.lane, change.caused_at)
@@ -229,24 +236,17 @@ class BuyersHandler:
                 item.persons.read_for(int(change.pk), change.row.named if isinstance(change.row, Contact) else ())
             else:
                 item.persons.read_all()
-        old, default, addressed = buyers.cell_at(row, change), buyers.default_address(row), buyers.may_be_addressed(row)
-        first = buyers.address_of(row, int(change.pk)) if contact else None
-        before = dict.fromkeys(buyers.account_addresses(row), True)
+        old = buyers.cell_at(row, change)
         named = buyers.addresses_concerned(row, change) if contact else set()
         if not buyers.apply(row, change):
             return False
-        named |= buyers.addresses_concerned(row, change) if contact else set()
-        if not item.rows:
-            item.default = default
-        item.rows, item.was = True, before | item.was
-        for address in (*named, *buyers.account_addresses(row)):
-            item.was.setdefault(address, False)
+        item.rows = True
         item.again |= old is not None and old.position == change.position
-        if contact and buyers.address_of(row, int(change.pk)) != first:
-            item.moved.add(int(change.pk))
-        item.turned |= buyers.may_be_addressed(row) != addressed
-        item.named |= named
-        item.everybody |= not contact
+        if contact:
+            item.former.setdefault(int(change.pk), old)
+            item.named |= named | buyers.addresses_concerned(row, change)
+        else:
+            item.everybody = True
         return True
 
     def _project(self, unit: UnitOfWork, key: str, item: _Touched) -> None:
@@ -275,7 +275,7 @@ class BuyersHandler:
             item.read_all()
         else:
             # What the account shows to others is as it was.
-            only = item.named | item.changed()
+            only = item.named | item.changed(item.before())
         published, code = buyers.parts(key, row, pages, only)
         row.held = self.held.update(unit, key, row.held, code, frozen=buyers.is_frozen(key, row))
         position = version_bytes(row.version)
@@ -291,9 +291,9 @@ class BuyersHandler:
         if not (item.queries or item.sweeps or (item.rows and row.asked)):
             return
         if item.rows and row.asked:
-            other = buyers.default_address(row) != item.default
-            every = [RecipientsSweep(())] if item.again or item.turned else concerned(item.changed(), item.moved, default=other)
-            item.sweeps += [RecipientsSweepChange(key, 0, b"", item.lane, item.caused_at, sweep) for sweep in every]
+            item.sweeps += [
+                RecipientsSweepChange(key, 0, b"", item.lane, item.caused_at, sweep) for sweep in self._sweeps(item)
+            ]
         self._read_for_answers(item)
         addresses, default = buyers.account_addresses(row), buyers.default_address(row)
         position, excluded = version_bytes(row.version), buyers.is_excluded(row)
@@ -303,6 +303,17 @@ class BuyersHandler:
         for query in item.queries.values():
             self._recipients.answer(unit, account, query)
         row.asked |= bool(item.queries)
+
+    @staticmethod
+    def _sweeps(item: _Touched) -> Iterator[RecipientsSweep]:
+        """The orders to which the account's rows, as they are now, make a difference."""
+        before, row = item.before(), item.row
+        # An account that came, or is excluded, or no longer: then every person has another address.
+        if item.again or buyers.may_be_addressed(before) != buyers.may_be_addressed(row):
+            yield RecipientsSweep(())
+            return
+        other = buyers.default_address(before) != buyers.default_address(row)
+        yield from concerned(item.changed(before), item.moved(before), default=other)
 
     @staticmethod
     def _read_for_answers(item: _Touched) -> None:

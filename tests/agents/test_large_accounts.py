@@ -1,16 +1,23 @@
 """An account with many persons and orders: a change costs what it changes, whoever else is there."""
 
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
+from types import FrameType
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import streams
 from streams.capture.rows import Contact
+from streams.engine.stage import Record
 from streams.engine.unit_of_work import UnitOfWork
-from streams.messages.changes import ChangeKind
+from streams.messages.changes import ChangeKind, pack
 from tests.agents.arrivals import shops, timelines
 from tests.agents.memory import Rows, interleaved
 from tests.agents.pipeline import LOOKUP, TOPICS, Pipeline, Step, change, customer, detail, header, person, total
@@ -73,6 +80,38 @@ def test_a_new_person_costs_the_same_in_a_large_account_as_in_a_small_one(accoun
     assert (large.changes, large.rows) == (small.changes, small.rows + 2)
     for account in accounts:
         assert account.contact("new@example.com")["OW_ORDER_COUNT"] == account.contact(address(1))["OW_ORDER_COUNT"]
+
+
+def instructions(work: Callable[[], object]) -> int:
+    """How many of the interpreter's instructions the handlers take: a measure that no other work on the machine changes."""
+    count, product = 0, str(Path(streams.__file__).parent)
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal count
+        if not frame.f_code.co_filename.startswith(product):
+            return None
+        frame.f_trace_opcodes = True
+        count += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def test_new_persons_of_one_account_cost_the_same_each_however_many_come_at_a_time(accounts: tuple[Account, Account]) -> None:
+    _, account = accounts
+
+    def each(count: int) -> float:
+        unit = UnitOfWork(0, 1, account.state[TOPICS.buyers], account.clock.now_us())
+        changes = [change for number in range(count) for _, change in person(2_000 + number, 1, address(2_000 + number))]
+        return instructions(lambda: account.buyers.handle(unit, [Record(TOPICS.buyers, 0, None, pack(changes))])) / count
+
+    assert each(400) < 1.3 * each(50)
 
 
 @pytest.mark.parametrize("inline", [0, 1])
