@@ -31,7 +31,8 @@ from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec
 from streams.mapping import Mapping as SiteMapping
 from streams.mapping import load_mapping
-from streams.messages.changes import BuyerContribution, OrderFact, Totals, partition_of
+from streams.messages.changes import OrderFact, Totals, partition_of
+from streams.messages.contributions import BuyerContribution
 from streams.messages.dead_letters import keyed_hash
 from streams.messages.deliveries import ContactCreated
 from streams.observability.health import Health

@@ -14,16 +14,8 @@ from streams.domain.departures import Move, address_left, departed, destinations
 from streams.domain.held_reason import HeldReason
 from streams.domain.order_tree import Leaf, Node, Pages, find, merge, totals_of
 from streams.domain.versioned import Versioned, is_not_older, merged
-from streams.messages.changes import (
-    AddressLeft,
-    BuyerContribution,
-    Change,
-    ChangeKind,
-    ContributionExcluded,
-    ContributionHeld,
-    OrderFact,
-    Totals,
-)
+from streams.messages.changes import Change, ChangeKind, OrderFact, Totals
+from streams.messages.contributions import AddressLeft, BuyerContribution, ContributionExcluded, ContributionHeld
 
 AnyContribution: TypeAlias = BuyerContribution | ContributionHeld | ContributionExcluded | AddressLeft
 """What a buyer publishes to an address."""

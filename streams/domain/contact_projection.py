@@ -16,15 +16,8 @@ from streams.domain.times import utc_text
 from streams.domain.totals import combined
 from streams.domain.versioned import Versioned, is_not_older
 from streams.mapping import Mapping
-from streams.messages.changes import (
-    AddressLeft,
-    BuyerContribution,
-    Change,
-    ContributionExcluded,
-    ContributionHeld,
-    DesiredContact,
-    Totals,
-)
+from streams.messages.changes import Change, DesiredContact, Totals
+from streams.messages.contributions import AddressLeft, BuyerContribution, ContributionExcluded, ContributionHeld
 
 _DAY = 86_400
 

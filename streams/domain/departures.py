@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from streams.messages.changes import AddressLeft
+from streams.messages.contributions import AddressLeft
 
 _MOST_FORMER: Final = 3
 """Addresses that a person left in a row without being lost sight of."""

@@ -18,16 +18,8 @@ from streams.domain.last_workable import LastWorkable
 from streams.domain.orders import OrderRow
 from streams.domain.recipient_state import RecipientState
 from streams.domain.versioned import Versioned
-from streams.messages.changes import (
-    AddressLeft,
-    BuyerContribution,
-    Change,
-    ChangeKind,
-    ContributionExcluded,
-    CreditedOrder,
-    RecipientsQuery,
-    RecipientsReply,
-)
+from streams.messages.changes import Change, ChangeKind, CreditedOrder, RecipientsQuery, RecipientsReply
+from streams.messages.contributions import AddressLeft, BuyerContribution, ContributionExcluded
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Change)

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from streams.domain.contact_projection import ranked_buyers
 from streams.domain.totals import combined
 from streams.mapping import Mapping
-from streams.messages.changes import BuyerContribution
+from streams.messages.contributions import BuyerContribution
 
 Buyers: TypeAlias = dict[str, BuyerContribution]
 """The buyers of a contact, by key, in the order of their rank."""

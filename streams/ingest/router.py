@@ -23,7 +23,8 @@ from streams.core.lanes import Lane
 from streams.domain.orders import address_key, customer_key, unknown_key
 from streams.mapping import Mapping
 from streams.mapping.tables import Products
-from streams.messages.changes import EVERYWHERE, AddressLeft, Change, ChangeKind
+from streams.messages.changes import EVERYWHERE, Change, ChangeKind
+from streams.messages.contributions import AddressLeft
 from streams.messages.kinds import (
     CategoryRowChange,
     ContactRowChange,

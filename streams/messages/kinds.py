@@ -11,14 +11,10 @@ from streams.capture import rows
 from streams.messages import drift, generation_kinds, removal_kinds
 from streams.messages.barriers import BarrierChange
 from streams.messages.changes import (
-    AddressLeft,
-    BuyerContribution,
     CarriedRefusal,
     Change,
     ChangeKind,
     ContactObserved,
-    ContributionExcluded,
-    ContributionHeld,
     CreditedAmount,
     CreditedOrder,
     DesiredContact,
@@ -38,6 +34,7 @@ from streams.messages.changes import (
     VariantInfo,
 )
 from streams.messages.consent_kinds import CorrectionsStoppedChange
+from streams.messages.contributions import AddressLeft, BuyerContribution, ContributionExcluded, ContributionHeld
 from streams.messages.moves import MoveAnswerChange, MovedRecordChange, MoveQueryChange
 
 # Captured rows, by ingest. ``pk``: primary key; ``position``: the version's; None: deleted, or left this key for another.

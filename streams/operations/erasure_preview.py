@@ -10,7 +10,8 @@ from streams.engine.unit_of_work import Codec
 from streams.kafka.reader import read_topic
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import tables
-from streams.messages.changes import BuyerContribution, partition_of
+from streams.messages.changes import partition_of
+from streams.messages.contributions import BuyerContribution
 from streams.messages.dead_letters import keyed_hash
 from streams.messages.erasure_requests import ErasureRequest, read_erasure_request
 from streams.messages.topics import Topics

@@ -10,7 +10,7 @@ from streams.domain.contact_projection import held_code
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.held_reason import HeldReason
 from streams.domain.record_state import GONE, FollowUpDeliveryState, RecordDeliveryState
-from streams.messages.changes import ContributionHeld
+from streams.messages.contributions import ContributionHeld
 from streams.operations.code_meanings import Kind, command, meaning
 from streams.operations.state_queries import TaskStanding
 from streams.operations.story import Delivery, Hold, Verdict

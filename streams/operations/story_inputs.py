@@ -9,7 +9,8 @@ from streams.domain.consent import Signal
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.times import utc_text
 from streams.domain.versioned import Versioned
-from streams.messages.changes import AddressLeft, ContributionExcluded, ContributionHeld, OrderFact
+from streams.messages.changes import OrderFact
+from streams.messages.contributions import AddressLeft, ContributionExcluded, ContributionHeld
 from streams.operations.story import Input
 from streams.operations.story_material import BuyerMaterial, Material, version_ms
 

@@ -8,7 +8,7 @@ from streams.domain.order_tree import TreeEntry
 from streams.domain.versioned import Versioned
 from streams.dotdigital.contact_calls import Contact
 from streams.mapping import Mapping
-from streams.messages.changes import BuyerContribution
+from streams.messages.contributions import BuyerContribution
 from streams.messages.deliveries import TaskEvent
 from streams.operations.state_queries import DeliveryReply, OrderReply
 

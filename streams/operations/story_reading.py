@@ -24,7 +24,8 @@ from streams.dotdigital.errors import DotdigitalError
 from streams.kafka.reader import reader
 from streams.kafka.security import KafkaConfig
 from streams.mapping import Mapping
-from streams.messages.changes import AddressLeft, partition_of
+from streams.messages.changes import partition_of
+from streams.messages.contributions import AddressLeft
 from streams.messages.dead_letters import keyed_hash
 from streams.messages.deliveries import TaskEvent
 from streams.messages.topics import Topics

@@ -32,7 +32,6 @@ from streams.mapping.model import Currency
 from streams.messages.audit import Entry, read_audit
 from streams.messages.changes import (
     EVERYWHERE,
-    AddressLeft,
     Change,
     ChangeKind,
     DesiredContact,
@@ -41,6 +40,7 @@ from streams.messages.changes import (
     VariantInfo,
     pack,
 )
+from streams.messages.contributions import AddressLeft
 from streams.messages.kinds import CHANGES
 from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics

@@ -7,7 +7,8 @@ import httpx
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from streams.messages.changes import AddressLeft, BuyerContribution, Totals, pack, partition_of
+from streams.messages.changes import Totals, pack, partition_of
+from streams.messages.contributions import AddressLeft, BuyerContribution
 from streams.messages.kinds import BuyerContributionChange
 from streams.messages.topics import Topics
 from streams.worker import Role

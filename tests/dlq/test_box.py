@@ -11,7 +11,8 @@ import pytest_asyncio
 from streams.core.errors import OwddError
 from streams.dispatch.outbox.parked import Parked
 from streams.messages.audit import OperatorAction, read_audit
-from streams.messages.changes import AddressLeft, ChangeKind, pack, partition_of
+from streams.messages.changes import ChangeKind, pack, partition_of
+from streams.messages.contributions import AddressLeft
 from streams.messages.dead_letters import Coordinates, origin_of
 from streams.messages.kinds import BuyerContributionChange, OrderFactChange
 from streams.operations.dlq_actions import Action

@@ -12,7 +12,8 @@ from streams.domain.digester import Digester
 from streams.ingest.erased_addresses import ErasureFeed
 from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
-from streams.messages.changes import AddressLeft, Change, ChangeKind, DesiredContact, EraseAddress, pack
+from streams.messages.changes import Change, ChangeKind, DesiredContact, EraseAddress, pack
+from streams.messages.contributions import AddressLeft
 from streams.messages.dead_letters import Coordinates
 from streams.messages.kinds import CHANGES
 from streams.messages.topics import Topics

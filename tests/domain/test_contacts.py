@@ -15,7 +15,8 @@ from streams.domain.totals import combined
 from streams.domain.versioned import version_bytes
 from streams.mapping import load_mapping
 from streams.mapping.model import BlankPolicy
-from streams.messages.changes import AddressLeft, BuyerContribution, Change, OrderStatus, Totals
+from streams.messages.changes import Change, OrderStatus, Totals
+from streams.messages.contributions import AddressLeft, BuyerContribution
 from streams.messages.kinds import BuyerContributionChange
 
 MAPPING = load_mapping()

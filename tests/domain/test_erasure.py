@@ -15,17 +15,8 @@ from streams.domain.erasure import NOBODY, forget_in_buyer, forget_in_order, scr
 from streams.domain.orders import OrderRow
 from streams.domain.recipient_state import BuyersReply, OwnAddress, Question, RecipientState
 from streams.domain.versioned import Versioned
-from streams.messages.changes import (
-    AddressLeft,
-    BuyerContribution,
-    Change,
-    ChangeKind,
-    CreditedOrder,
-    OrderFact,
-    RecipientsQuery,
-    RecipientsReply,
-    Totals,
-)
+from streams.messages.changes import Change, ChangeKind, CreditedOrder, OrderFact, RecipientsQuery, RecipientsReply, Totals
+from streams.messages.contributions import AddressLeft, BuyerContribution
 from streams.messages.kinds import CHANGES
 
 ANN, BOB, EVE = "ann@example.com", "bob@example.com", "eve@example.com"

@@ -12,7 +12,8 @@ from streams.domain.field_rules import RULES, origins
 from streams.domain.totals import combined
 from streams.mapping import load_mapping
 from streams.mapping.model import ContactFields
-from streams.messages.changes import BuyerContribution, Totals
+from streams.messages.changes import Totals
+from streams.messages.contributions import BuyerContribution
 
 MAPPING = load_mapping()
 

@@ -14,7 +14,8 @@ from streams.domain import buyers, catalogue, contact_projection, line_index, or
 from streams.domain.catalogue import Effect, VariantRow
 from streams.domain.versioned import Versioned, is_not_older, next_version, version_bytes
 from streams.mapping import load_mapping
-from streams.messages.changes import AddressLeft, BuyerContribution, Change, ChangeKind, LineOwnership, Totals
+from streams.messages.changes import Change, ChangeKind, LineOwnership, Totals
+from streams.messages.contributions import AddressLeft, BuyerContribution
 from streams.messages.kinds import CHANGES, LineOwnershipChange
 
 MAPPING = load_mapping()

@@ -13,7 +13,8 @@ from streams.core.lanes import Lane
 from streams.ingest.router import Router
 from streams.mapping import Mapping, load_mapping
 from streams.mapping.tables import Return
-from streams.messages.changes import EVERYWHERE, AddressLeft, Change, ChangeKind, pack
+from streams.messages.changes import EVERYWHERE, Change, ChangeKind, pack
+from streams.messages.contributions import AddressLeft
 from streams.messages.topics import Topics
 from tests.wire import unpack
 
