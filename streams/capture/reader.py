@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any
+from zlib import crc32
 
 from streams.capture import rows, values
 from streams.capture.addresses import AddressField, address_field, as_word
@@ -149,13 +150,12 @@ def _contact(mapping: Mapping) -> TableReader:
     table, consent, erasure, exclude = mapping.contact, mapping.consent, mapping.erasure, mapping.exclude
     no_address = words_for_no_address(mapping)
 
-    def opted(row: dict[str, Any]) -> bool | None:
+    def consent_of(row: dict[str, Any]) -> tuple[bool | None, int]:
         if consent.mode != "column" or consent.column is None:
-            return None
+            return None, 0
         answer = listed(column_of(row, consent.column))
-        if answer in consent.opted_out:
-            return False
-        return True if answer in consent.opted_in else None
+        opted = False if answer in consent.opted_out else True if answer in consent.opted_in else None
+        return opted, crc32((answer or "").encode()) or 1
 
     def erased(row: dict[str, Any]) -> bool:
         return erasure is not None and listed(column_of(row, erasure.column)) in erasure.erased
@@ -173,7 +173,8 @@ def _contact(mapping: Mapping) -> TableReader:
             first = last = None
         emails = included(row, email.found)
         excluded = tuple(address for address in email.found if address not in emails)
-        return rows.Contact(emails, first, last, opted(row), erased(row), email.unreadable, excluded)
+        opted, word = consent_of(row)
+        return rows.Contact(emails, first, last, opted, erased(row), email.unreadable, excluded, word)
 
     return TableReader(table.table, table.key, (table.customer, table.email), read, _contact_fields(mapping))
 
@@ -188,7 +189,7 @@ def _contact_fields(mapping: Mapping) -> dict[str, tuple[str, ...]]:
         "last_name": (table.last_name, table.first_name, table.full_name),
     }
     if consent.mode == "column" and consent.column is not None:
-        fields["opted"] = (consent.column,)
+        fields["opted"] = fields["word"] = (consent.column,)
     if erasure is not None:
         fields["erased"] = (erasure.column,)
     return fields

@@ -36,7 +36,8 @@ class Contact(Row, frozen=True, tag=2):
 
     ``erased``: the mapped column of the ERP requests the erasure of the person. ``unreadable``: the field has text which names
     no address for certain; it is not known whose row this is, so it has no name either. ``excluded``: addresses of the field
-    that the mapping excludes; they are not among ``emails``.
+    that the mapping excludes; they are not among ``emails``. ``word`` identifies the text of the consent column, whatever the
+    mapping makes of it; 0: not known.
     """
 
     emails: tuple[str, ...]
@@ -46,6 +47,7 @@ class Contact(Row, frozen=True, tag=2):
     erased: bool = False
     unreadable: bool = False
     excluded: tuple[str, ...] = ()
+    word: int = 0
 
     @property
     def named(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 
 from streams.capture import rows
+from streams.domain.consent_answers import answers_by_address
 from streams.domain.departures import Move, address_left, departed, destinations, origins, still_same
 from streams.domain.held_reason import HeldReason
 from streams.domain.order_tree import Leaf, Node, Pages, find, merge, totals_of
@@ -263,23 +264,25 @@ def parts(
     last = find(row.root, totals.last[1], pages) if totals.last is not None and current else None
     moved, came_from = destinations(row.moves), origins(row.moves, current)
     alone = {address for origin in came_from.values() for address, _ in origin}
-    people, answers = _people(row), _excluded_answers(row)
+    people, excluded_opted, answers = _people(row), _excluded_opted(row), answers_by_address(row.contacts)
     published: dict[str, AnyContribution] = {}
     for address in _among(current, only):
         part = _part(row, people.get(address, []), totals, last, moved.get(address, []))
         # An exclusion holds back no opt-out, and no more than that counts of it.
-        out = False in answers.get(address, ())
-        if out or address in came_from:
+        out = False in excluded_opted.get(address, ())
+        if out or address in came_from or address in answers:
             opted, former = False if out else part.opted, came_from.get(address, ())
-            part = msgspec.structs.replace(part, opted=opted, came_from=former)
+            part = msgspec.structs.replace(part, opted=opted, came_from=former, answers=answers.get(address, ()))
         published[address] = part
         row.published_addresses[address] = None
     for address in _among(waiting, only):
-        published[address] = ContributionHeld(strictest({person.opted for person in people[address]}))
+        opted = strictest({person.opted for person in people[address]})
+        published[address] = ContributionHeld(opted, answers.get(address, ()))
         row.published_addresses[address] = None
     for address in _among(excluded, only):
-        said = {person.opted for person in people.get(address, ())} | answers.get(address, set())
-        published[address] = ContributionExcluded(strictest(said), *departed(moved.get(address, [])))
+        said = {person.opted for person in people.get(address, ())} | excluded_opted.get(address, set())
+        moved_to, left_at = departed(moved.get(address, []))
+        published[address] = ContributionExcluded(strictest(said), moved_to, left_at, answers.get(address, ()))
         row.published_addresses[address] = None
     # Where something was ever published it must be withdrawn: otherwise that contact would keep this buyer's orders for ever.
     gone = {**row.published_addresses, **moved}.keys() - {*current, *waiting, *excluded}
@@ -303,7 +306,7 @@ def _excluded_addresses(key: str, row: BuyerRow) -> list[str]:
     return [address for address in found if not is_person(key) or address == key[1:]]
 
 
-def _excluded_answers(row: BuyerRow) -> dict[str, set[bool | None]]:
+def _excluded_opted(row: BuyerRow) -> dict[str, set[bool | None]]:
     """The consent of those whose address is excluded."""
     found: dict[str, set[bool | None]] = {}
     for cell in row.contacts.values():

@@ -10,13 +10,14 @@ import msgspec
 import orjson
 
 from streams.domain.buyers import ERASED, AnyContribution, is_person, name_of, strictest
+from streams.domain.consent_answers import combined_answers
 from streams.domain.held_reason import HeldReason
 from streams.domain.money import EXACT, money
 from streams.domain.times import utc_text
 from streams.domain.totals import combined
 from streams.domain.versioned import Versioned, is_not_older
 from streams.mapping import Mapping
-from streams.messages.changes import Change, DesiredContact, Totals
+from streams.messages.changes import Change, ConsentAnswer, DesiredContact, Totals
 from streams.messages.contributions import AddressLeft, BuyerContribution, ContributionExcluded, ContributionHeld
 
 _DAY = 86_400
@@ -75,7 +76,7 @@ def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:
     if row.out or any(isinstance(cell.row, ContributionExcluded) and cell.row.opted is False for cell in row.parts.values()):
         # An exclusion holds back no opt-out, and no more than that counts of it.
         said.add(False)
-    shared = held_code(row, mapping) is not None
+    shared, answers = held_code(row, mapping) is not None, _answers(row)
     if held or shared:
         return DesiredContact(
             None,
@@ -86,10 +87,11 @@ def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:
             words=mapping.consent.words,
             came_from=came_from,
             shared=shared,
+            answers=answers,
         )
     if not live:
         same, words = renames(mapping) and _is_same_person(row), mapping.consent.words
-        return DesiredContact(None, strictest(said), moved_to, left_at=left_at, words=words, same_person=same)
+        return DesiredContact(None, strictest(said), moved_to, left_at=left_at, words=words, same_person=same, answers=answers)
     totals = combined([part.totals for part in live.values()])
     # Sorted: the outbox compares digests, so equal fields must be equal bytes.
     fields = orjson.dumps(merged(live, totals, mapping), option=orjson.OPT_SORT_KEYS)
@@ -102,7 +104,15 @@ def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:
         words=mapping.consent.words,
         unread=mapping.consent.mode == "column" and not any(part.person for part in live.values()),
         came_from=came_from,
+        answers=answers,
     )
+
+
+def _answers(row: ContactRow) -> tuple[ConsentAnswer, ...]:
+    """What the contact rows of all buyers answer; of those who are not here it is not known."""
+    parts = (cell.row for cell in row.parts.values() if not isinstance(cell.row, AddressLeft | None))
+    unknown = [ConsentAnswer(0, False)] if row.shared else []
+    return combined_answers([*(answer for part in parts for answer in part.answers), *unknown])
 
 
 def renames(mapping: Mapping) -> bool:

@@ -7,12 +7,13 @@ from msgspec.structs import replace
 
 from streams.domain import consent
 from streams.domain.consent import SUBSCRIBED, UNSUBSCRIBED, Consent, folded_status
+from streams.domain.consent_answers import opts_out_anew
 from streams.domain.correction import Correction, Step
 from streams.domain.creation import NOT_OURS, Creation
 from streams.domain.move_state import MoveState
 from streams.domain.own_deeds import is_foreign_status, is_sign_up
 from streams.dotdigital.codes import DELETED_IN_DOTDIGITAL
-from streams.messages.changes import ContactObserved, DesiredContact
+from streams.messages.changes import ConsentAnswer, ContactObserved, DesiredContact
 from streams.messages.deliveries import (
     CreatedAs,
 )
@@ -46,7 +47,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     * ``attempted_at``: when a call or an import went out that may have created it (epoch s); it counts while nobody knows more.
     * ``words``: the word list by which the ERP's consent was read last; 0: not known, or never read. ``out_by_words``: position
       of an opt-out that a change of it has brought, and that waits for the brake; ``out_number`` is its number there.
-    * ``unread``: as in :class:`DesiredContact`.
+    * ``unread`` and ``answers``: as in :class:`DesiredContact`.
     * ``withdrawn``: fields and despatch of a contact that is to be removed, until it is, in case the removal is taken back.
     * ``correction``: of the status with which we created it.
     * ``move``: contacts that go along with their person, from this address or to it; None as long as there were none.
@@ -98,6 +99,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     move: MoveState | None = None
     sent_at: int = 0
     shared: bool = False
+    answers: tuple[ConsentAnswer, ...] = ()
 
     @property
     def known(self) -> bool:
@@ -258,7 +260,12 @@ def _hold(row: ContactDeliveryState, desired: DesiredContact, position: bytes) -
 
 def _note_erp(row: ContactDeliveryState, desired: DesiredContact, position: bytes) -> None:
     """Take the ERP's statement; an opt-out that another word list has brought waits, for nobody may have meant it."""
-    reread = bool(row.out_by_words) or (_was_read(row) and row.words != desired.words)
+    if row.out_by_words and row.words == desired.words and opts_out_anew(row.answers, desired.answers):
+        # The list is the same, and a row has another word: it opts out by itself.
+        row.out_by_words, reread = b"", False
+    else:
+        reread = bool(row.out_by_words) or (_was_read(row) and row.words != desired.words)
+    row.answers = desired.answers
     if desired.opted is not None or (desired.fields is not None and not desired.unread):
         # What says nothing of consent takes no list: the contact's row may still be on its way, read by the new one.
         row.words = desired.words

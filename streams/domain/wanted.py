@@ -69,6 +69,7 @@ def contact_wanted(row: ContactDeliveryState) -> ContactDeliveryState | None:
         words=row.words,
         unread=row.unread,
         shared=row.shared,
+        answers=row.answers,
     )
 
 
@@ -107,6 +108,7 @@ def put_contact(row: ContactDeliveryState, wanted: ContactDeliveryState | None) 
         words=wanted.words,
         unread=wanted.unread,
         shared=wanted.shared,
+        answers=wanted.answers,
     )
     return contact_state.set_desired(row, desired, wanted.position)
 

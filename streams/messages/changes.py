@@ -154,6 +154,16 @@ class Totals(Message, frozen=True):
     parcel: Parcel | None = None
 
 
+class ConsentAnswer(msgspec.Struct, array_like=True, frozen=True, gc=False, order=True):
+    """What one contact row answers about consent. ``digest`` identifies the row and its very word; 0: not known.
+
+    ``out``: the word list of the mapping reads an opt-out in it.
+    """
+
+    digest: int
+    out: bool
+
+
 class DesiredContact(Message, frozen=True, tag=26):
     """The content that a contact should have: JSON of its data fields, or None when it should not be ours any more.
 
@@ -161,6 +171,7 @@ class DesiredContact(Message, frozen=True, tag=26):
     last despatched to it (UTC epoch seconds), for the recent buyers' list. ``held``: what it should hold cannot be worked out:
     what was delivered stays, but for an opt-out; ``shared``: because the address is one of many. ``words`` identifies the word
     list by which ``opted`` was read; 0: not known. ``unread``: consent has a column, and no contact row of it was read.
+    ``answers``: what ``opted`` follows from, whatever the list is.
     """
 
     fields: bytes | None
@@ -174,6 +185,7 @@ class DesiredContact(Message, frozen=True, tag=26):
     same_person: bool = False
     came_from: tuple[tuple[str, bytes], ...] = ()
     shared: bool = False
+    answers: tuple[ConsentAnswer, ...] = ()
 
 
 class CarriedRefusal(Message, frozen=True, tag=27):

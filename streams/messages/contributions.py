@@ -3,7 +3,7 @@
 Contents of :class:`~streams.messages.kinds.BuyerContributionChange`, in the wire format of :mod:`streams.messages.changes`.
 """
 
-from streams.messages.changes import Message, OrderStatus, Totals
+from streams.messages.changes import ConsentAnswer, Message, OrderStatus, Totals
 
 
 class BuyerContribution(Message, frozen=True, tag=24):
@@ -11,6 +11,7 @@ class BuyerContribution(Message, frozen=True, tag=24):
 
     ``moved_to``: where those went who left it to others, if known, the latest last; ``left_at``: when the latest did, as the
     position of the contact row's version. ``came_from``: what one person alone left for it, with the same name, and when.
+    ``answers``: of the contact rows from which ``opted`` follows.
     """
 
     first_name: str | None
@@ -26,6 +27,7 @@ class BuyerContribution(Message, frozen=True, tag=24):
     left_at: bytes = b""
     person: bool = True
     came_from: tuple[tuple[str, bytes], ...] = ()
+    answers: tuple[ConsentAnswer, ...] = ()
 
 
 class AddressLeft(Message, frozen=True, tag=25):
@@ -45,6 +47,7 @@ class ContributionHeld(Message, frozen=True, tag=40):
     """A buyer has the address, but cannot be worked out: what the address shows stays. Opt-outs do not wait for that."""
 
     opted: bool | None
+    answers: tuple[ConsentAnswer, ...] = ()
 
 
 class ContributionExcluded(Message, frozen=True, tag=41):
@@ -57,3 +60,4 @@ class ContributionExcluded(Message, frozen=True, tag=41):
     opted: bool | None
     moved_to: tuple[str, ...] = ()
     left_at: bytes = b""
+    answers: tuple[ConsentAnswer, ...] = ()

@@ -158,6 +158,18 @@ def test_every_statement_says_by_which_word_list_it_was_read() -> None:
     assert {row.words for _, row in pipeline.desired.values()} == {MAPPING.consent.words}
 
 
+def test_every_statement_says_which_rows_answered_what_whether_they_count_or_not() -> None:
+    people = person(1, 1, ANN, opted=False) + relayed(2, 1, EVE, opted=False) + person(4, 4, BOB, opted=True)
+    pipeline = Pipeline().pump(customer(1), excluding(people, word=7))
+    before = {email: row.answers for email, (_, row) in pipeline.desired.items()}
+    assert [found.out for found in (*before[ANN], *before[EVE], *before[BOB])] == [True, True, False]
+    assert len({found.digest for answers in before.values() for found in answers}) == 3
+    shared = [row for number in range(11, 16) for row in customer(number, ANN)]
+    pipeline.pump(shared, excluding(person(1, 1, ANN, opted=False, at=2), word=8))
+    after = pipeline.desired[ANN][1]
+    assert after.shared and len(after.answers) == 1 and after.answers != before[ANN]
+
+
 def test_whom_no_contact_row_names_is_unread_only_where_consent_has_a_column() -> None:
     def unread(mapping: Mapping) -> dict[str, bool]:
         pipeline = Pipeline(mapping).pump(LOOKUP, customer(1), person(1, 1, ANN), customer(2, BOB))

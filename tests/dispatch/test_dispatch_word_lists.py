@@ -3,17 +3,35 @@
 import orjson
 import pytest
 
-from streams.messages.changes import ChangeKind, DesiredContact
+from streams.messages.changes import ChangeKind, ConsentAnswer, DesiredContact
 from streams.messages.removals import RemovalKind
 from tests.dispatch.dispatch_harness import Site, on_site
+from tests.dispatch.generations import begin, switch
 from tests.dispatch.test_brake import FEW, LOTS, MANY, MINUTE, decide, shown
 
-OLD, NEW = 1, 2
+OLD, NEW, NEWER = 1, 2, 3
+YES, MAYBE, NO = 11, 12, 13
+"""Words of one contact row."""
+ELSE = 24
+"""A word of another contact row."""
 
 
-def said(site: Site, email: str, opted: bool | None, words: int, name: str = "Ann", *, unread: bool = False) -> None:
-    """What Orderwise says of a contact, read by that word list; ``unread``: no contact row was."""
-    wanted = DesiredContact(orjson.dumps({"FIRSTNAME": name}), opted, words=words, unread=unread)
+def said(
+    site: Site,
+    email: str,
+    opted: bool | None,
+    words: int,
+    name: str = "Ann",
+    *,
+    unread: bool = False,
+    answers: tuple[int, ...] = (),
+) -> None:
+    """What Orderwise says of a contact, read by that word list; ``unread``: no contact row was.
+
+    ``answers``: the words of its rows; all of them opt out, or none does.
+    """
+    found = tuple(ConsentAnswer(answer, opted is False and answer != 0) for answer in answers)
+    wanted = DesiredContact(orjson.dumps({"FIRSTNAME": name}), opted, words=words, unread=unread, answers=found)
     site.publish(site.change(ChangeKind.DESIRED_CONTACT, email, 0, wanted))
 
 
@@ -201,3 +219,78 @@ async def test_who_opts_out_after_a_discarded_opt_out_was_taken_back_waits_for_n
         await site.pass_(pause)
     await site.pass_(10)
     assert out(site, LOTS[:1]) == 1 and not out(site, LOTS[1:])
+
+
+async def discarded(site: Site, *answers: int) -> None:
+    """A new list opts many out, and a person discards that."""
+    for email in MANY:
+        said(site, email, True, OLD, answers=answers)
+    await site.quiet()
+    for email in LOTS:
+        said(site, email, False, NEW, answers=answers)
+    await site.until(lambda: shown(site))
+    decide(site, RemovalKind.OPT_OUTS, released=False)
+    await site.until(lambda: not shown(site))
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+@on_site(settings=MINUTE)
+async def test_another_word_for_out_in_the_row_waits_for_nobody(site: Site, *, waiting: bool) -> None:
+    await discarded(site, MAYBE)
+    if waiting:
+        said(site, MANY[40], False, NEW, answers=(MAYBE,))
+        await site.pass_(1)
+        said(site, MANY[40], False, NEW, answers=(NO,))
+    await site.restart()
+    said(site, LOTS[0], False, NEW, answers=(NO,))
+    await site.pass_(10)
+    assert out(site, LOTS) == 1 and site.contact(LOTS[0]).email_status == "unsubscribed"
+    assert out(site, [MANY[40]]) == waiting
+    site.forget_calls()
+    await site.pass_(600)
+    assert not site.written()
+
+
+@on_site(settings=MINUTE)
+async def test_another_row_of_the_address_that_opts_out_waits_for_nobody(site: Site) -> None:
+    await discarded(site, MAYBE)
+    said(site, LOTS[0], False, NEW, answers=(MAYBE, ELSE))
+    await site.until(lambda: out(site, LOTS[:1]) == 1)
+    assert not out(site, LOTS[1:])
+
+
+@pytest.mark.parametrize("answers", [(MAYBE, ELSE), (MAYBE,), (ELSE,), (), (0, MAYBE)])
+@on_site(settings=MINUTE)
+async def test_the_same_words_read_again_stay_discarded(site: Site, *, answers: tuple[int, ...]) -> None:
+    await discarded(site, MAYBE, ELSE)
+    for _ in range(2):
+        for email in LOTS:
+            said(site, email, False, NEW, answers=answers)
+        await site.pass_(600)
+        await site.restart()
+    assert not out(site, MANY)
+
+
+@on_site(settings=MINUTE)
+async def test_a_third_list_is_no_word_of_a_row(site: Site) -> None:
+    await discarded(site, MAYBE)
+    for email in LOTS:
+        said(site, email, False, NEWER, answers=(NO,))
+    await site.pass_(600)
+    assert not out(site, MANY)
+    said(site, LOTS[0], False, NEWER, answers=(MAYBE,))
+    await site.until(lambda: out(site, LOTS[:1]) == 1)
+    assert not out(site, LOTS[1:])
+
+
+@on_site(settings=MINUTE)
+async def test_another_word_for_out_counts_behind_a_rebuild_and_in_the_middle_of_it(site: Site) -> None:
+    await discarded(site, MAYBE)
+    await begin(site, 1)
+    for email in MANY:
+        said(site, email, email not in LOTS, NEW, answers=(NO if email == LOTS[0] else MAYBE,))
+    await switch(site, 1, 1)
+    await site.pass_(600)
+    assert out(site, LOTS) == 1 and site.contact(LOTS[0]).email_status == "unsubscribed"
+    said(site, LOTS[1], False, NEW, answers=(NO,))
+    await site.until(lambda: out(site, LOTS) == 2)
