@@ -16,6 +16,7 @@ from streams.core.errors import OwddError
 from streams.mapping import load_mapping
 from streams.settings import load_settings
 from testkit.oracle import compare, expectation, expected_held
+from testkit.oracle.moves import all_moved_here
 from testkit.oracle.redaction import redacted
 from testkit.oracle.sandbox import read_account
 from testkit.simulate.truth import read_truth
@@ -64,13 +65,22 @@ def verify(
     gone = {*rows.erased, *(() if erased is None else _addresses(erased))}
     left = () if unsubscribed is None else _addresses(unsubscribed)
     hash_key = load_settings().hash_key.get_secret_value().encode()
+    moved = all_moved_here(rows.tables, rows.history, site)
     deadline = time.monotonic() + wait
     while True:
         account = read_account(url)
         # Anew each time: the recent buyers depend on the day.
         expected = expectation(rows.tables, site, at=datetime.now(UTC), erased=gone, history=rows.history)
         found, others = (
-            compare(one, account, site, opted_in_ever=rows.opted_in_ever, preexisting=before, unsubscribed_there=left)
+            compare(
+                one,
+                account,
+                site,
+                opted_in_ever=rows.opted_in_ever,
+                preexisting=before,
+                unsubscribed_there=left,
+                moved_here=moved,
+            )
             for one in (expected, expected.one_answer())
         )
         if not found or time.monotonic() >= deadline:

@@ -13,6 +13,7 @@ from streams.mapping import DEFAULT, load_mapping
 from streams.mapping import Mapping as SiteMapping
 from testkit.demo.stack import LocalStack
 from testkit.oracle import Difference, Expectation, compare, expectation
+from testkit.oracle.moves import all_moved_here
 from testkit.oracle.sandbox import read_account
 from testkit.simulate import Truth, read_truth
 
@@ -50,7 +51,8 @@ RETURNS = {
 class Site:
     """Names and choices of one site; ``variables`` go to all its workers, ``by_worker`` to the named ones.
 
-    ``base`` is the mapping that its own is made from: that of a release, for workers of it.
+    ``base`` is the mapping that its own is made from: that of a release, for workers of it. ``renames``: contacts go along
+    with their people.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Site:
     variables: Mapping[str, str] | None = None
     by_worker: Mapping[str, Mapping[str, str]] | None = None
     base: Path = DEFAULT
+    renames: bool = False
 
     def mapping(self) -> dict[str, Any]:
         """The content of its ``mapping.yaml``."""
@@ -73,6 +76,8 @@ class Site:
         data["delivery"]["catalogue"]["url"] = "https://shop.example/{code}/{sku}"
         since = datetime.now(UTC) - timedelta(days=10)
         data["delivery"]["follow_up"] = {"kind": "event", "type": "refund", "since": since.isoformat()}
+        if self.renames:
+            data["contact"]["on_move"] = "rename"
         if self.erasure:
             data["erasure"] = {"column": "cc_gdpr_erased"}
         if self.consent:
@@ -124,6 +129,7 @@ def differences(
         opted_in_ever=truth.opted_in_ever,
         preexisting=(),
         unsubscribed_there=unsubscribed_there,
+        moved_here=all_moved_here(truth.tables, truth.history, mapping),
     )
     return found, truth, mapping
 

@@ -26,10 +26,11 @@ async def stack(
     consent: bool = False,
     erasure: bool = False,
     partitions: int = 4,
+    renames: bool = False,
     **variables: str,
 ) -> AsyncIterator[LocalStack]:
     """A stack with topics of its own on a shared broker; its site maps all that a site can."""
-    async with open_site(directory, broker, Site(name, consent, erasure, partitions, variables)) as running:
+    async with open_site(directory, broker, Site(name, consent, erasure, partitions, variables, renames=renames)) as running:
         yield running
 
 

@@ -36,8 +36,16 @@ async def test_a_shop_converges_through_replays_faults_and_kills(tmp_path: Path,
     options: dict[str, object] = {"consent": True} if consent else {}
     rng = Random(seed)
     erasure, partitions = seed % 3 == 2, 1 + seed % 4
+    renames = seed % 4 in (1, 2)
     async with stack(
-        tmp_path, broker, f"faults{seed}", consent=consent, erasure=erasure, partitions=partitions, **IMPORTS
+        tmp_path,
+        broker,
+        f"faults{seed}",
+        consent=consent,
+        erasure=erasure,
+        partitions=partitions,
+        renames=renames,
+        **IMPORTS,
     ) as running:
         await faults(running, _FAULTS | {"seed": seed})
         await running.start_worker(*Role, name="worker")

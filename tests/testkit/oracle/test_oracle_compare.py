@@ -16,7 +16,7 @@ from streams.cli import app
 from streams.mapping.delivery import Delivery
 from streams.mapping.model import BlankPolicy
 from testkit.oracle import Account, Actual, Difference, Expectation, Expected, compare, expectation
-from testkit.oracle.moves import moved_here
+from testkit.oracle.moves import all_moved_here, moved_here
 from testkit.oracle.sandbox import SandboxError, read_account
 from testkit.sandbox import SandboxConfig, create_app
 
@@ -302,3 +302,22 @@ def test_a_contact_goes_along_where_only_the_address_of_a_row_changes() -> None:
     assert moved_here(versions({"at": ANN, "cc_first_name": None}, {"at": BOB, "cc_first_name": None}), RENAMING) == frozenset()
     assert moved_here(versions({"at": ANN}, {"at": BOB, "cc_customer_id": 11}), RENAMING) == frozenset()
     assert moved_here(versions({"at": ANN}, {"at": ANN}), RENAMING) == frozenset()
+
+
+def test_moves_are_read_from_every_version_of_every_contact_row_and_a_deleted_one_has_not_moved() -> None:
+    def version(key: int, email: str) -> dict[str, Any]:
+        return contact(key, 10, email, cc_first_name="Ann")
+
+    table = SITE.contact.table
+    history: Any = {
+        table: {
+            "1": [version(1, ANN), version(1, BOB)],
+            "2": [version(2, "cat@example.com"), None],
+            "3": [version(3, "cat@example.com")],
+        }
+    }
+    tables = {table: {"1": version(1, ANN), "2": version(2, BOB)}}
+    assert all_moved_here(tables, history, RENAMING) == {ANN, BOB}
+    assert all_moved_here(tables, history, SITE) == frozenset()
+    history[table]["1"] = [version(1, ANN), None]
+    assert all_moved_here(tables, history, RENAMING) == frozenset()
