@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -40,7 +41,7 @@ def preview(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the captured contact rows, by the mapping's consent column, with the account. Changes nothing.
+    """Compare the captured contact rows, by the mapping's consent column and exclusions, with the account. Changes nothing.
 
     Set OWDD_MAPPING to the new mapping; its column must be captured. The account is read by calls of 5,000 contacts each.
 
@@ -53,23 +54,24 @@ def preview(
         raise ConfigurationError("consent.mode is not column, so no words are read", where="mapping.yaml")
     with audit_database(mapping) as database:
         facts = asyncio.run(_read(settings, mapping, database))
-        counts, shown = _summary(database, most, None if show_personal_data else settings.hash_key.get_secret_value().encode())
+        hash_key = None if show_personal_data else settings.hash_key.get_secret_value().encode()
+        counts, shown = _summary(concerned(database, mapping.exclude.shared_by), most, hash_key)
+    unreadable = sum((one.unreadable for one in facts), Counter[str]())
     if as_json:
-        unreadable = dict(facts.unreadable)
-        output.print_json({"rows": facts.rows, "unreadable": unreadable, "effects": counts, "people": shown})
+        output.print_json({"rows": facts[0].rows, "unreadable": dict(unreadable), "effects": counts, "people": shown})
     else:
         output.print_table(
             ("effect", "what it is", "people"), [(effect, effect.meaning, f"{counts[effect]:,}") for effect in Effect]
         )
         output.print_table(("effect", "who", "is", "unknown words"), [tuple(person.values()) for person in shown])
-        for code, count in facts.unreadable.items():
+        for code, count in unreadable.items():
             output.warn(f"{count:,} captured records cannot be read ({code})")
     if any(counts[effect] for effect in CHANGING):
         raise typer.Exit(ExitCode.CHANGES)
 
 
-async def _read(settings: Settings, mapping: Mapping, database: sqlite3.Connection) -> TableFacts:
-    with output.progress("reading the contact table") as shown:
+async def _read(settings: Settings, mapping: Mapping, database: sqlite3.Connection) -> list[TableFacts]:
+    with output.progress("reading contacts and accounts") as shown:
         facts = await read_rows(
             KafkaConfig.of(settings), mapping, database, lambda read, total: shown(f"read {read:,} of {total:,} records")
         )
@@ -79,11 +81,11 @@ async def _read(settings: Settings, mapping: Mapping, database: sqlite3.Connecti
     return facts
 
 
-def _summary(database: sqlite3.Connection, most: int, hash_key: bytes | None) -> tuple[dict[Effect, int], list[dict[str, Any]]]:
+def _summary(people: Iterable[Concerned], most: int, hash_key: bytes | None) -> tuple[dict[Effect, int], list[dict[str, Any]]]:
     """How many people there are of each effect, and the first of them, by keyed hashes unless there is no ``hash_key``."""
     counts: Counter[Effect] = Counter()
     shown = []
-    for person in concerned(database):
+    for person in people:
         counts[person.effect] += 1
         if person.effect in CHANGING and counts[person.effect] <= most:
             shown.append(_shown(person, hash_key))

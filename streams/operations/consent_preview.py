@@ -1,7 +1,8 @@
-"""Whom the words in the consent column concern: the captured contact rows against the account as it is. Changes nothing.
+"""Whom the words in the consent column concern: captured contacts and accounts against Dotdigital as it is. Changes nothing.
 
-By ``docs/delivery-rules.md`` section 8, of one address over all its contact rows. Exclusions and shared addresses, which hold
-back data but no opt-out, are not looked at.
+By ``docs/delivery-rules.md`` section 8, of one address over all its contact rows. Of a row that the mapping excludes only an
+opt-out counts. Nobody is created at an address that only such rows name, that is shared by many accounts, or whose account is
+not here.
 """
 
 import sqlite3
@@ -17,14 +18,30 @@ from streams.dotdigital.contact_pages import ContactPage
 from streams.kafka.reader import committed_reader, partitions_of, read_span
 from streams.kafka.security import KafkaConfig
 from streams.mapping import Mapping
+from streams.operations.systems_audit.database import add_indexes
 from streams.operations.systems_audit.gather import Gatherer, TableFacts
 
 _ACCOUNT = "CREATE TABLE account (address TEXT PRIMARY KEY, status TEXT)"
 _PEOPLE = """
-SELECT a.address, MIN(p.opted), MAX(p.opted), GROUP_CONCAT(DISTINCT CASE WHEN p.opted IS NULL THEN p.word END), account.status
-FROM addresses a JOIN people p ON p.id = a.id LEFT JOIN account ON account.address = a.address
-WHERE a.source = 'contact' GROUP BY a.address ORDER BY a.address
+WITH named AS (
+  SELECT a.address, a.customer, p.opted, p.word, h.id IS NOT NULL AS house, h.id IS NOT NULL OR c.id IS NOT NULL AS here,
+    a.excluded OR (h.id IS NULL AND COALESCE(c.excluded, 0)) AS excluded
+  FROM addresses a JOIN people p ON p.id = a.id
+    LEFT JOIN customers c ON c.id = a.customer LEFT JOIN house h ON h.id = a.customer
+  WHERE a.source = 'contact'
+), owned AS (
+  SELECT address, customer FROM named WHERE here AND NOT house AND NOT excluded
+  UNION SELECT a.address, a.id FROM addresses a JOIN customers c ON c.id = a.id LEFT JOIN house h ON h.id = a.id
+  WHERE a.source = 'customer' AND NOT c.excluded AND h.id IS NULL AND NOT EXISTS (
+    SELECT 1 FROM people p JOIN addresses b ON b.source = 'contact' AND b.id = p.id WHERE p.customer = a.id AND NOT b.excluded)
+), owners AS (SELECT address, COUNT(*) AS accounts FROM owned GROUP BY address)
+SELECT n.address, MAX(n.opted = 0), MAX(NOT n.excluded AND n.opted), MIN(n.excluded) OR MAX(NOT n.excluded AND NOT n.here),
+  COALESCE(o.accounts, 0), GROUP_CONCAT(DISTINCT CASE WHEN n.opted IS NULL AND NOT n.excluded THEN n.word END), account.status
+FROM named n LEFT JOIN owners o ON o.address = n.address LEFT JOIN account ON account.address = n.address
+GROUP BY n.address ORDER BY n.address
 """
+"""``named``: the answers at each address. ``owned``: the accounts that count towards a shared address, by their persons or, if
+these have no address, by themselves."""
 
 
 class Effect(StrEnum):
@@ -49,7 +66,7 @@ _MEANINGS = {
     Effect.CONFLICT: "in, and unsubscribed or suppressed in Dotdigital: nothing, a person decides",
     Effect.CREATED_SUBSCRIBED: "in, and not in Dotdigital: created subscribed",
     Effect.CREATED_UNSUBSCRIBED: "not in, and not in Dotdigital: created unsubscribed",
-    Effect.NONE: "nothing changes",
+    Effect.NONE: "nothing changes; also: excluded, shared or without its account, and not in Dotdigital",
 }
 
 CHANGING = (Effect.UNSUBSCRIBED, Effect.CONFLICT, Effect.UNKNOWN_WORD, Effect.CREATED_SUBSCRIBED)
@@ -68,16 +85,16 @@ class Concerned:
 
 async def read_rows(
     kafka: KafkaConfig, mapping: Mapping, database: sqlite3.Connection, report: Callable[[int, int], None]
-) -> TableFacts:
-    """Read the captured contact table up to where it ends now.
+) -> list[TableFacts]:
+    """Read the captured contact table and that of accounts up to where they end now; what was read of each.
 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.
     """
-    gatherer, table = Gatherer(mapping, database), mapping.contact.table
-    topic = mapping.topic(table)
-    found = await partitions_of(kafka, [topic])
-    places = [TopicPartition(topic, number) for number in found.get(topic, [])]
+    gatherer = Gatherer(mapping, database)
+    tables = {mapping.topic(table): table for table in (mapping.contact.table, mapping.customer.table)}
+    found = await partitions_of(kafka, [*tables])
+    places = [TopicPartition(topic, number) for topic, numbers in found.items() for number in numbers]
     async with committed_reader(kafka) as consumer:
         begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
         total, read = sum(ends[place] - begins[place] for place in places), 0
@@ -85,10 +102,11 @@ async def read_rows(
             async for record in read_span(consumer, place, begins[place], ends[place]):
                 read += 1
                 if record.value is not None:
-                    gatherer.add(table, record)
+                    gatherer.add(tables[place.topic], record)
                 if read % 2_000 == 0:
                     report(read, total)
-    return gatherer.tables[table.casefold()]
+    add_indexes(database)
+    return [gatherer.tables[table.casefold()] for table in tables.values()]
 
 
 async def read_account(pages: AsyncIterator[ContactPage], database: sqlite3.Connection, report: Callable[[int], None]) -> int:
@@ -107,11 +125,13 @@ async def read_account(pages: AsyncIterator[ContactPage], database: sqlite3.Conn
     return count
 
 
-def concerned(database: sqlite3.Connection) -> Iterator[Concerned]:
-    """Every address of a contact row, in order, with what follows for it."""
-    for address, least, most, words, status in database.execute(_PEOPLE):
-        opted = None if least is None else bool(least) and bool(most)
-        yield Concerned(address, _effect(opted, words or "", status), words or "", status)
+def concerned(database: sqlite3.Connection, shared_by: int) -> Iterator[Concerned]:
+    """Every address of a contact row, in order, with what follows for it; so many accounts (``shared_by``) share an address."""
+    for address, out, opted_in, held, accounts, words, status in database.execute(_PEOPLE):
+        opted = False if out else True if opted_in else None
+        held = held or accounts >= shared_by
+        effect = Effect.NONE if held and status is None else _effect(opted, words or "", status)
+        yield Concerned(address, effect, words or "", status)
 
 
 def _effect(opted: bool | None, words: str, status: str | None) -> Effect:

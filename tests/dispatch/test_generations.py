@@ -285,3 +285,23 @@ async def test_at_rest_the_account_holds_what_the_active_generation_wants(site: 
         }
     finally:
         generation_switch._MOST = most
+
+
+@on_site(delivery=EVENT)
+async def test_what_has_no_effect_is_no_change_on_its_way(site: Site) -> None:
+    def joined() -> float:
+        found = site.metrics.registry.get_sample_value("owdd_change_step_seconds_count", {"step": "joined", "lane": "live"})
+        return found or 0
+
+    await shop(site)
+    await begin(site, 1)
+    before = joined()
+    assert before
+    site.want(ANN, "Other")
+    site.record("O1", "other")
+    await site.quiet()
+    assert joined() == before
+    site.generation = 0
+    site.want(ANN, "Anna")
+    await site.quiet()
+    assert joined() == before + 1

@@ -40,6 +40,7 @@ from streams.messages.consent_kinds import CorrectionsStoppedChange
 from streams.messages.deliveries import (
     ContactCreated,
     ContactRenamed,
+    DeliveryEvent,
     ImportEnded,
     ImportIdVoid,
     PartitionResumed,
@@ -182,21 +183,19 @@ class OutboxHandler:
         for record in records:
             if record.topic == self._topics.deliveries:
                 event = read_event(record.value or b"")
-                if isinstance(event, ContactRenamed | RenameDeclined):
-                    self._moves.ended(rows, event)
-                self._events.fold(rows, event, record.offset)
-                self._conflicts.answered(unit, event)
-                if isinstance(event, ContactCreated):
-                    self._first_load.created(rows, event)
+                self._fold_event(rows, event, record.offset)
                 if isinstance(event, ImportEnded | ImportIdVoid):
                     over.append(event)
                 applied += 1
                 continue
             for change in self._topics.desired.unpack(record.value):
-                done = self._fold(rows, change)
+                done = self._fold_joined(rows, change) if isinstance(change, JoinedChange) else None
+                if done is None:
+                    # Not put aside: what a generation without effect wants is not on its way to Dotdigital.
+                    done = self._fold(rows, change)
+                    last = change if change.kind in _OF_THE_JOINS else last
                 applied += done
                 stale += not done
-                last = change if change.kind in _OF_THE_JOINS else last
         for key, item in rows.touched.items():
             self._saver.save(rows, key, item)
         rows.removals.finish()
@@ -226,9 +225,15 @@ class OutboxHandler:
             return True
         return self._generations.keep_aside(rows, change)
 
+    def _fold_event(self, rows: TouchedRows, event: DeliveryEvent, offset: int) -> None:
+        if isinstance(event, ContactRenamed | RenameDeclined):
+            self._moves.ended(rows, event)
+        self._events.fold(rows, event, offset)
+        self._conflicts.answered(rows.unit, event)
+        if isinstance(event, ContactCreated):
+            self._first_load.created(rows, event)
+
     def _fold(self, rows: TouchedRows, change: Change) -> bool:
-        if isinstance(change, JoinedChange) and (done := self._fold_joined(rows, change)) is not None:
-            return done
         if change.kind in _OF_GENERATIONS:
             self._generations.fold(rows, change)
             return True

@@ -16,7 +16,7 @@ _SCHEMA = """
 CREATE TABLE people (id INTEGER PRIMARY KEY, customer INTEGER, first TEXT, last TEXT, opted INTEGER, word TEXT,
   unreadable INTEGER);
 CREATE TABLE customers (id INTEGER PRIMARY KEY, unreadable INTEGER, excluded INTEGER);
-CREATE TABLE addresses (source TEXT, id INTEGER, customer INTEGER, address TEXT);
+CREATE TABLE addresses (source TEXT, id INTEGER, customer INTEGER, address TEXT, excluded INTEGER);
 CREATE TABLE orders (id INTEGER PRIMARY KEY, customer INTEGER, type INTEGER, kind TEXT, status INTEGER, at INTEGER,
   changed INTEGER, excluded INTEGER);
 CREATE TABLE details (id INTEGER PRIMARY KEY, ord INTEGER, currency INTEGER, unreadable INTEGER);

@@ -115,20 +115,20 @@ class Gatherer:
         self._database.execute(f"INSERT INTO {store.table} VALUES ({marks})", kept)  # noqa: S608 - as above
         if store.source:
             customer = number if store.customer is None else values.reference(columns[store.customer], store.customer)
-            found = [(store.source, number, customer, address) for address in _addresses(row)]
-            self._database.executemany("INSERT INTO addresses VALUES (?, ?, ?, ?)", found)
+            found = [(store.source, number, customer, *address) for address in _addresses(row)]
+            self._database.executemany("INSERT INTO addresses VALUES (?, ?, ?, ?, ?)", found)
 
 
-def _addresses(row: CapturedRow) -> tuple[str, ...]:
-    """Of the row; of a contact also those that the mapping excludes."""
+def _addresses(row: CapturedRow) -> list[tuple[str, bool]]:
+    """Of the row, and whether the mapping excludes them: only of a contact those are here too."""
     match row:
         case Contact():
-            return (*row.emails, *row.excluded)
+            return [(address, address not in row.emails) for address in row.named]
         case Customer():
-            return row.emails
+            return [(address, False) for address in row.emails]
         case Detail(email=str(email)):
-            return (email,)
-    return ()
+            return [(email, False)]
+    return []
 
 
 def _stores(mapping: Mapping) -> Iterator[tuple[str, _Store]]:
