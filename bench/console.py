@@ -38,6 +38,7 @@ from streams.messages.deliveries import ContactCreated
 from streams.observability.health import Health
 from streams.observability.logs import configure
 from streams.observability.metrics import Metrics
+from streams.operations.lookups import lookup_of
 from streams.operations.state_page import state_page
 from streams.operations.state_replies import StateReplies
 from streams.settings import Settings
@@ -68,6 +69,9 @@ class _Share:
     def get(self, partition: int, key: bytes) -> bytes | None:
         return self.table.get(partition, key)
 
+    def find(self, partition: int, hash_: str) -> Iterator[tuple[bytes, bytes]]:
+        return self.table.find(partition, hash_)
+
     def scan(self, partition: int, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         return self.table.scan(partition, prefix, after)
 
@@ -86,7 +90,7 @@ async def run(site: Site, *, quick: bool, repetitions: int) -> Result:
     directory = site.directory / "console"
     found: dict[str, list[float]] = {}
     try:
-        tables = await asyncio.to_thread(_filled, directory, mapping, contacts, settings.partitions)
+        tables = await asyncio.to_thread(_filled, directory, mapping, contacts, settings)
         async with _console(settings, mapping, tables) as http:
             for _ in range(repetitions):
                 for what, seconds in (await _visit(http, settings, contacts)).items():
@@ -173,8 +177,9 @@ def _email(number: int) -> str:
     return f"person{number}@shop{number % 500}.example"
 
 
-def _filled(directory: Path, mapping: SiteMapping, contacts: int, partitions: int) -> dict[str, LocalTable]:
+def _filled(directory: Path, mapping: SiteMapping, contacts: int, settings: Settings) -> dict[str, LocalTable]:
     """State as the stages write it, for accounts with one person and two orders of three lines."""
+    partitions, hash_key = settings.partitions, settings.hash_key.get_secret_value().encode()
     batches: dict[str, list[dict[bytes, bytes | None]]] = {name: [{} for _ in range(partitions)] for name in _TABLES}
 
     def put(table: str, key: str, stored: str, row: object) -> None:
@@ -199,7 +204,7 @@ def _filled(directory: Path, mapping: SiteMapping, contacts: int, partitions: in
     tables: dict[str, LocalTable] = {}
     for name, parts in batches.items():
         (directory / name).mkdir()
-        tables[name] = LocalTable(directory / name, partitions)
+        tables[name] = LocalTable(directory / name, partitions, lookup_of(name, hash_key))
         for partition, writes in enumerate(parts):
             tables[name].write(partition, writes)
     return tables

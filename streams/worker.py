@@ -60,6 +60,7 @@ from streams.observability.lag_probe import LagProbe
 from streams.observability.metrics import Metrics
 from streams.operations import trouble_class
 from streams.operations.lag_report import groups
+from streams.operations.lookups import lookup_of
 from streams.operations.reconcile.reconciler import ReconcileSite
 from streams.operations.reconcile.service import ReconcileParts, ReconcileService
 from streams.operations.set_aside_watch import SetAsideWatch
@@ -280,7 +281,7 @@ class Worker:
         handler: Handler,
         topics: list[str],
     ) -> StateTable:
-        table = StateTable(app.conf.tabledir, app.conf.id, handler.name)
+        table = StateTable(app.conf.tabledir, app.conf.id, handler.name, lookup_of(handler.name, self._hash_key))
         self._state.tables[handler.name] = table
         progress.topics.extend(topics)
         stage = Stage(

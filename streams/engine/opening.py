@@ -217,6 +217,8 @@ class Opener:
         store = stage.table.store(place.partition)
         if (epoch := self._written.get(place)) is not None and store.note.epoch > epoch:
             raise OutdatedWorkerError(f"{place.topic}/{place.partition}: another worker took over while this one was stopped")
+        for _ in store.make_index():
+            await asyncio.sleep(0)
         changelog = Changelog(self._producer, place.topic, place.partition, store, recovered.end, self._clock)
         try:
             await changelog.announce()

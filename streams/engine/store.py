@@ -18,6 +18,7 @@ import msgspec
 import rocksdict
 import structlog
 
+from streams.engine.row_index import Lookup, RowIndex
 from streams.engine.store_errors import DamagedStoreError, StoreError, store_error
 
 log = structlog.get_logger()
@@ -62,14 +63,15 @@ _decode = msgspec.msgpack.Decoder(tuple[int, int, int, int, int]).decode
 
 
 class Store:
-    """Rows of one partition of one table, keyed by bytes.
+    """Rows of one partition of one table, keyed by bytes; ``lookup``: by what they are found besides.
 
     Raises:
         StoreError: RocksDB cannot open, read or write its files, or another process uses them; the worker must end.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lookup: Lookup | None = None) -> None:
         self._path = path
+        self._lookup = lookup
         if _mark_of(path).exists():
             self._set_aside("a read failed")
         try:
@@ -82,8 +84,12 @@ class Store:
         self._db = _open(self._path)
         note = self._read_note()
         self.note = note or StorePosition()
+        self._index = self._new_index()
         if note is None and any(True for _ in _items(self._db, b"", self._path)):
             self.empty()
+
+    def _new_index(self) -> RowIndex | None:
+        return None if self._lookup is None else RowIndex(self._lookup, self, self.note.offset)
 
     def _set_aside(self, error: str) -> None:
         """Keep the files for whoever looks into the damage, the last of them only; state is read again from the changelog."""
@@ -111,6 +117,24 @@ class Store:
             if not key.startswith(_LOCAL):
                 yield key, value
 
+    def keys(self, prefix: bytes) -> Iterator[bytes]:
+        """All keys that begin with ``prefix``, ascending, those included that only this store has."""
+        for key, _ in _items(self._db, prefix, self._path):
+            if not key.startswith(prefix):
+                return
+            yield key
+
+    def find(self, hash_: str) -> Iterator[tuple[bytes, bytes]]:
+        """Rows whose term has this hash, with their keys; the index must have been made."""
+        if self._index is None or not self._index.whole:
+            raise ValueError(f"{self._path} has no index")
+        return self._index.find(hash_)
+
+    def make_index(self) -> Iterator[None]:
+        """Make the index, if there is to be one and it is not whole, slice by slice; nothing may be written meanwhile."""
+        if self._index is not None:
+            yield from self._index.make(self.note.offset)
+
     def write(self, writes: Mapping[bytes, bytes | None], note: StorePosition, *, stale: Iterable[bytes] = ()) -> None:
         """Apply ``writes`` (None deletes), which bring the store to ``note``, in one atomic batch.
 
@@ -125,10 +149,13 @@ class Store:
         for key in stale:
             batch.put(_STALE + key, b"")
         batch.put(_NOTE, _encode((_FORMAT, note.offset, note.written_in, note.epoch, note.synced_ms)))
-        self._write(batch)
+        if self._index is not None:
+            self._index.follow(batch, writes, note.offset)
+        self.commit(batch)
         self.note = note
 
-    def _write(self, batch: rocksdict.WriteBatch) -> None:
+    def commit(self, batch: rocksdict.WriteBatch) -> None:
+        """Apply a batch as it is."""
         try:
             self._db.write(batch)
         except Exception as error:
@@ -148,7 +175,7 @@ class Store:
         batch = rocksdict.WriteBatch(raw_mode=True)
         for key in keys:
             batch.delete(_STALE + key)
-        self._write(batch)
+        self.commit(batch)
 
     def verify(self) -> bool:
         """Whether the note on disk is the one in memory."""
@@ -159,6 +186,7 @@ class Store:
         self.destroy()
         self._db = _open(self._path)
         self.note = StorePosition()
+        self._index = self._new_index()
 
     def destroy(self) -> None:
         """Throw everything away."""
@@ -183,8 +211,9 @@ class Store:
         return sum(int(self._db.property_int_value(name) or 0) for name in names)
 
     def rows(self) -> int:
-        """The number of keys, as RocksDB estimates it."""
-        return int(self._db.property_int_value("rocksdb.estimate-num-keys") or 0)
+        """The number of keys, as RocksDB estimates it, without those of the index."""
+        entries = 0 if self._index is None else self._index.entries
+        return max(0, int(self._db.property_int_value("rocksdb.estimate-num-keys") or 0) - entries)
 
     def _read_note(self) -> StorePosition | None:
         value = self.get(_NOTE)

@@ -9,14 +9,16 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from streams.engine.changelog import Changelog
+from streams.engine.row_index import Lookup
 from streams.engine.store import Store, StorePosition
 
 
 class StateTable:
-    """Key-value state, one RocksDB per partition, keyed by bytes."""
+    """Key-value state, one RocksDB per partition, keyed by bytes; ``lookup``: by what rows are found besides."""
 
-    def __init__(self, directory: Path, app_id: str, name: str) -> None:
+    def __init__(self, directory: Path, app_id: str, name: str, lookup: Lookup | None = None) -> None:
         self.name = name
+        self._lookup = lookup
         self.changelog = f"{app_id}-{name}-changelog"
         self._directory = directory
         self._stores: dict[int, Store] = {}
@@ -30,6 +32,10 @@ class StateTable:
     def scan(self, partition: int, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Keys that begin with ``prefix`` and are greater than ``after``, ascending, with their values."""
         return self._open[partition].store.scan(prefix, after)
+
+    def find(self, partition: int, hash_: str) -> Iterator[tuple[bytes, bytes]]:
+        """Rows whose term of the table's lookup has this hash, with their keys."""
+        return self._open[partition].store.find(hash_)
 
     async def append(self, partition: int, writes: Mapping[bytes, bytes | None]) -> StorePosition | None:
         """Append ``writes`` (None deletes) to the changelog; what :meth:`write` is to be given with them, None without writes.
@@ -59,7 +65,7 @@ class StateTable:
     def store(self, partition: int) -> Store:
         """The partition's store, opened or not."""
         if partition not in self._stores:
-            self._stores[partition] = Store(self._directory / f"{self.name}-{partition}.db")
+            self._stores[partition] = Store(self._directory / f"{self.name}-{partition}.db", self._lookup)
         return self._stores[partition]
 
     def open(self, partition: int, log: Changelog) -> None:

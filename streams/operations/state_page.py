@@ -44,7 +44,7 @@ def state_page(replies: StateReplies, token: str) -> Route:
         if len(asked.queries) > MOST_QUERIES:
             return PlainTextResponse("too many queries", 413)
         log.info("state read", by=_hash(asked.by), about=_hash(asked.about), queries=len(asked.queries))
-        found = [await replies.reply(query) for query in asked.queries]
+        found = [replies.reply(query) for query in asked.queries]
         return Response(state_queries.write(state_queries.Response(found, replies.owned())), media_type=MEDIA_TYPE)
 
     return Route(PATH, page, methods=["POST"])

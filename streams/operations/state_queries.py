@@ -56,13 +56,13 @@ class OrderQuery(msgspec.Struct, frozen=True, tag="order"):
 
 
 class SearchQuery(msgspec.Struct, frozen=True, tag="search"):
-    """Accounts and orders whose number is ``text``; every row of the partition may be read for it."""
+    """Accounts and orders whose number is ``text``."""
 
     text: str
 
 
 class AddressQuery(msgspec.Struct, frozen=True, tag="address"):
-    """The address of which this is the keyed hash; every address of the partition may be read for it."""
+    """The address of which this is the keyed hash."""
 
     hash: str
 
@@ -154,17 +154,16 @@ class SearchHit(msgspec.Struct, frozen=True):
 
 
 class SearchReply(msgspec.Struct, frozen=True, tag="search"):
-    """``complete``: every row of this worker's was looked at."""
+    """``more``: there is more than :data:`MOST_FOUND`."""
 
     found: list[SearchHit]
-    complete: bool
+    more: bool
 
 
 class AddressReply(msgspec.Struct, frozen=True, tag="address"):
-    """None: no address of this worker's has the hash. ``complete``: every one was looked at."""
+    """None: no address of this worker's has the hash."""
 
     email: str | None
-    complete: bool
 
 
 class HeldRow(msgspec.Struct, frozen=True):

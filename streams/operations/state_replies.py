@@ -1,15 +1,14 @@
 """Answers people's queries from a worker's state: rows as they were committed last, of the partitions that are open here.
 
-Reading never waits for the pipeline, and the pipeline hardly for it: a search reads in short slices and lets the event loop
-go on between them.
+Reading never waits for the pipeline. A search asks the tables' indexes (:mod:`streams.operations.lookups`), however many rows
+there are.
 """
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
@@ -29,6 +28,7 @@ from streams.engine.unit_of_work import Codec, UnitOfWork
 from streams.messages.changes import partition_of
 from streams.messages.dead_letters import keyed_hash
 from streams.operations import stored_tasks
+from streams.operations.lookups import number_term
 from streams.operations.state_queries import (
     MOST_FOUND,
     MOST_HELD,
@@ -63,13 +63,6 @@ _contacts = Codec("c", ContactRow)
 _buyers = Codec("b", BuyerRow)
 _orders = Codec("o", OrderRow)
 
-_Make: TypeAlias = Callable[[str, bytes], SearchHit]
-"""Makes what is found of a stored row and its key."""
-
-_SLICE = 500
-"""Rows that a search reads before it lets others work: some 2 ms."""
-_SEARCH_SECONDS = 5.0
-
 
 @dataclass
 class StateReplies:
@@ -84,7 +77,7 @@ class StateReplies:
         """The partitions that are open here, by table."""
         return {name: sorted(table.owned()) for name, table in self.tables.items()}
 
-    async def reply(self, query: Query) -> Reply | None:
+    def reply(self, query: Query) -> Reply | None:
         """The reply to one query; None: the partition is another worker's."""
         match query:
             case ContactQuery():
@@ -102,9 +95,9 @@ class StateReplies:
             case TasksQuery() | TaskSliceQuery():
                 return stored_tasks.reply(self.tables.get("outbox"), query, self.partitions)
             case AddressQuery():
-                return await self._address(query.hash)
+                return self._address(query.hash)
             case SearchQuery():
-                return await self._search(query.text)
+                return self._search(query.text)
 
     def _unit(self, table: str, key: str) -> UnitOfWork | None:
         """A reader of the partition of ``key``; None where it is not open here."""
@@ -183,30 +176,36 @@ class StateReplies:
         found = list(islice(rows, MOST_HELD + 1))
         return HeldReply(found[:MOST_HELD], more=len(found) > MOST_HELD)
 
-    async def _address(self, wanted: str) -> AddressReply:
-        complete = True
-        for name, prefix in (("outbox", Family.CONTACT.encode()), ("contacts", b"c")):
-            async for part in _slices(self.tables.get(name), prefix):
-                if part is None:
-                    complete = False
-                    break
-                for key, _ in part:
-                    if keyed_hash(key[1:], self.hash_key) == wanted:
-                        return AddressReply(key[1:].decode(), complete=True)
-        return AddressReply(None, complete)
+    def _address(self, wanted: str) -> AddressReply:
+        for name in ("outbox", "contacts"):
+            for key, _ in self._found(name, wanted):
+                return AddressReply(key[1:].decode())
+        return AddressReply(None)
+
+    def _found(self, table: str, hash_: str) -> Iterator[tuple[bytes, bytes]]:
+        """Rows of the partitions that are open here whose term has this hash."""
+        if (rows := self.tables.get(table)) is not None:
+            for partition in sorted(rows.owned()):
+                yield from rows.find(partition, hash_)
 
     def _present(self) -> PresentReply:
         outbox = self.tables.get("outbox")
         return PresentReply({} if outbox is None else {kind.value: n for kind, n in present_counts(outbox).items()})
 
-    async def _search(self, text: str) -> SearchReply:
+    def _search(self, text: str) -> SearchReply:
         wanted = text.strip()
-        search = _Search(wanted, {form.encode() for form in (wanted, wanted.upper(), wanted.lower())})
-        search.found += self._by_id(wanted)
-        complete = await search.scan(self.tables.get("buyers"), b"b", _account)
-        complete &= await search.scan(self.tables.get("orders"), b"o", _order)
-        unique = {(one.kind, one.key): one for one in search.found}
-        return SearchReply(list(unique.values())[:MOST_FOUND], complete and len(unique) <= MOST_FOUND)
+        found = {(one.kind, one.key): one for one in (*self._by_id(wanted), *islice(self._by_number(wanted), MOST_FOUND + 1))}
+        return SearchReply(list(found.values())[:MOST_FOUND], more=len(found) > MOST_FOUND)
+
+    def _by_number(self, text: str) -> Iterator[SearchHit]:
+        """Accounts and orders whose number is ``text``."""
+        wanted = number_term(text)
+        for table, make in (("buyers", _account), ("orders", _order)):
+            for key, value in self._found(table, keyed_hash(wanted.encode(), self.hash_key)):
+                hit = make(key[1:].decode(), value)
+                # Other numbers may have the hash too.
+                if number_term(hit.number) == wanted:
+                    yield hit
 
     def _by_id(self, text: str) -> Iterator[SearchHit]:
         """An account or order whose id in the database is ``text``."""
@@ -220,53 +219,6 @@ class StateReplies:
             value = None if unit is None else unit.get(codec.key(key))
             if value is not None:
                 yield make(key, value)
-
-
-@dataclass
-class _Search:
-    """One search: the text, the bytes that a row with it contains, and what was found."""
-
-    text: str
-    forms: set[bytes]
-    found: list[SearchHit] = field(default_factory=list)
-
-    async def scan(self, table: StateTable | None, prefix: bytes, make: _Make) -> bool:
-        """Look at every row with the prefix; False if that could not be finished, or there was too much to find."""
-        async for part in _slices(table, prefix):
-            if part is None or len(self.found) > MOST_FOUND:
-                return False
-            self.found += self._matches(part, make)
-        return True
-
-    def _matches(self, part: list[tuple[bytes, bytes]], make: _Make) -> Iterator[SearchHit]:
-        for key, value in part:
-            # Most rows are ruled out without being decoded.
-            if any(form in value for form in self.forms):
-                found = make(key[1:].decode(), value)
-                if found.number.casefold() == self.text.casefold():
-                    yield found
-
-
-async def _slices(table: StateTable | None, prefix: bytes) -> AsyncIterator[list[tuple[bytes, bytes]] | None]:
-    """All rows with the prefix that are open here, slice by slice, while others work in between.
-
-    None comes last if time ran out, or a partition went to another worker meanwhile.
-    """
-    if table is None:
-        return
-    deadline = time.monotonic() + _SEARCH_SECONDS
-    for partition in sorted(table.owned()):
-        after = b""
-        while True:
-            if partition not in table.owned() or time.monotonic() > deadline:
-                yield None
-                return
-            part = list(islice(table.scan(partition, prefix, after), _SLICE))
-            yield part
-            if len(part) < _SLICE:
-                break
-            after = part[-1][0]
-            await asyncio.sleep(0)
 
 
 def _account(key: str, value: bytes) -> SearchHit:

@@ -121,8 +121,8 @@ class Stories:
         replies = await self._state.ask([SearchQuery(text)], self.hash_of(text), by)
         parts = replies.every(0, SearchReply)
         gaps = replies.missing(["buyers", "orders"])
-        if not all(part.complete for part in parts):
-            gaps.append("not every row was looked at: search again in a moment")
+        if any(part.more for part in parts):
+            gaps.append("there are more than are shown")
         unique = {(one.kind, one.key): one for part in parts for one in part.found}
         return SearchResult(list(unique.values()), gaps)
 
@@ -136,7 +136,7 @@ class Stories:
         parts = replies.every(0, AddressReply)
         if found := next((part.email for part in parts if part.email is not None), None):
             return found
-        if replies.missing(["contacts"]) or not all(part.complete for part in parts):
+        if replies.missing(["outbox", "contacts"]):
             raise StateUnavailableError("not every address could be looked at; try again in a moment")
         return None
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
-import rocksdict
-
 from streams.core.clock import Clock
+from streams.engine.row_index import Lookup
 from streams.engine.stage import Handler, Record
+from streams.engine.store import Store, StorePosition
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.kafka.producer import KeyValue
@@ -26,10 +26,11 @@ _HOP = 0.005
 class LocalTable:
     """What :class:`streams.engine.table.StateTable` does, in a directory of its own and without a changelog."""
 
-    def __init__(self, directory: Path, partitions: int) -> None:
-        options = rocksdict.Options(raw_mode=True)
-        options.create_if_missing(True)
-        self._partitions = [rocksdict.Rdict(str(directory / str(number)), options) for number in range(partitions)]
+    def __init__(self, directory: Path, partitions: int, lookup: Lookup | None = None) -> None:
+        self._partitions = [Store(directory / str(number), lookup) for number in range(partitions)]
+        for store in self._partitions:
+            for _ in store.make_index():
+                """A state that is small enough to wait for."""
 
     def owned(self) -> set[int]:
         """All partitions."""
@@ -41,30 +42,24 @@ class LocalTable:
 
     def get(self, partition: int, key: bytes) -> bytes | None:
         """The value of ``key``."""
-        value: bytes | None = self._partitions[partition].get(key)
-        return value
+        return self._partitions[partition].get(key)
 
     def scan(self, partition: int, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Keys that begin with ``prefix`` and are greater than ``after``, ascending, with their values."""
-        for key, value in self._partitions[partition].items(from_key=max(prefix, after + b"\0") if after else prefix):
-            if not key.startswith(prefix):
-                return
-            yield key, value
+        return self._partitions[partition].scan(prefix, after)
+
+    def find(self, partition: int, hash_: str) -> Iterator[tuple[bytes, bytes]]:
+        """Rows whose term of the lookup has this hash, with their keys."""
+        return self._partitions[partition].find(hash_)
 
     def write(self, partition: int, writes: Mapping[bytes, bytes | None]) -> None:
         """Apply ``writes`` in one batch; None deletes."""
-        batch = rocksdict.WriteBatch(raw_mode=True)
-        for key, value in writes.items():
-            if value is None:
-                batch.delete(key)
-            else:
-                batch.put(key, value)
-        self._partitions[partition].write(batch)
+        self._partitions[partition].write(writes, StorePosition())
 
     def close(self) -> None:
         """Let go of the files."""
-        for rows in self._partitions:
-            rows.close()
+        for store in self._partitions:
+            store.close()
 
 
 class LocalBroker:

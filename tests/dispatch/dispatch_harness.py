@@ -41,6 +41,7 @@ from streams.messages.changes import (
 from streams.messages.kinds import CHANGES, ContactObservedChange
 from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
+from streams.operations.lookups import lookup_of
 from streams.settings import Settings
 from testkit.sandbox import SandboxApp
 from testkit.sandbox.calls import call_of
@@ -176,7 +177,10 @@ class Site:
 
     def start(self) -> None:
         """Let a worker take up the table and what waits in the topics."""
-        table, settings = LocalTable(self._directory, self.settings.partitions), self.settings
+        settings = self.settings
+        table = LocalTable(
+            self._directory, settings.partitions, lookup_of("outbox", settings.hash_key.get_secret_value().encode())
+        )
         self.table = table
         self.dispatch = Dispatch(settings, self.mapping, self.clock, self.metrics, Random(0))
         topics = frozenset((self.topics.desired, self.topics.deliveries))

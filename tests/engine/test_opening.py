@@ -53,6 +53,7 @@ async def test_state_follows_its_partition_from_worker_to_worker(settings: Setti
         await until(lambda: first.stage.ready and first.table.owned() == set(range(PARTITIONS)))
         for partition in range(PARTITIONS):
             assert (first.row(b"a", partition), first.row(b"b", partition)) == (b"2", None)
+            assert (first.found("2", partition), first.found("1", partition)) == ([b"a"], [])
             assert held(first, partition) == await logged(first, partition)
     assert first.table.owned() == set()
 
@@ -63,6 +64,7 @@ async def test_a_lost_directory_is_read_again(settings: Settings, app_id: str, t
         await until(lambda: worker.row(b"4999") is not None)
     async with Worker(settings, app_id, tmp_path / "b").running() as worker:
         assert sum(key.isdigit() for key in held(worker)) == 5000
+        assert len(worker.found("x")) == 5000
 
 
 async def test_a_damaged_store_is_read_again(settings: Settings, app_id: str, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from streams.engine.app import create_app
 from streams.engine.breaker import Breaker
 from streams.engine.opening import Opener
 from streams.engine.recovery import EPOCH
+from streams.engine.row_index import Lookup
 from streams.engine.stage import Record, Stage
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
@@ -29,6 +30,7 @@ from tests.engine.changelogs import rows
 from tests.patience import PATIENCE
 
 PARTITIONS = 4
+BY_VALUE = Lookup(b"", lambda _, value: value.decode(), b"k")
 
 
 class Keeping:
@@ -69,7 +71,7 @@ class Worker:
         self.topic = f"{app_id}.source"
         self.app: Any = create_app(app_id, self.settings)
         self.producer = BatchProducer(self.settings, written)
-        self.table = StateTable(self.app.conf.tabledir, app_id, Keeping.name)
+        self.table = StateTable(self.app.conf.tabledir, app_id, Keeping.name, BY_VALUE)
         self.progress = ConsumedOffsets(app_id, [self.topic], written)
         self.opener = Opener(self.app, KafkaConfig.of(self.settings), self.producer, SystemClock(), self.progress)
         self.stage = Stage(
@@ -111,6 +113,10 @@ class Worker:
 
     def row(self, key: bytes, partition: int = 0) -> bytes | None:
         return self.table.get(partition, key)
+
+    def found(self, value: str, partition: int = 0) -> list[bytes]:
+        """The keys of the rows with this value."""
+        return [key for key, _ in self.table.find(partition, BY_VALUE.hash(value))]
 
 
 async def until(met: Callable[[], bool], seconds: float = PATIENCE) -> None:

@@ -43,6 +43,6 @@ async def test_held_documents_are_read_up_to_the_limit_whatever_the_number_of_ta
                 yield prefix + b"%d" % number, REASON
 
     tables: dict[str, Any] = {"orders": Table(), "buyers": Table()}
-    reply = await StateReplies(2, tables=cast(dict[str, StateTable], tables)).reply(HeldQuery())
+    reply = StateReplies(2, tables=cast(dict[str, StateTable], tables)).reply(HeldQuery())
     assert isinstance(reply, HeldReply)
     assert (len(reply.rows), reply.more, len(read)) == (MOST_HELD, True, MOST_HELD + 1)

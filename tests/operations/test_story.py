@@ -23,6 +23,7 @@ from streams.domain.contact_outcomes import apply_result
 from streams.domain.contact_state import ContactDeliveryState, set_desired
 from streams.domain.order_record import key as record_key
 from streams.domain.record_state import RecordDeliveryState, apply_record_result, set_desired_record
+from streams.engine.row_index import Lookup
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec
 from streams.kafka import client
@@ -33,6 +34,7 @@ from streams.messages.protocol import specs
 from streams.messages.topics import Topics
 from streams.observability.health import Health
 from streams.observability.metrics import Metrics
+from streams.operations.lookups import lookup_of
 from streams.operations.state_client import StateUnavailableError
 from streams.operations.state_page import state_page
 from streams.operations.state_queries import MOST_ORDERS, BuyerQuery, BuyerReply
@@ -61,6 +63,7 @@ class WorkerShare:
 
     rows: dict[bytes, bytes]
     partition: int
+    lookup: Lookup | None = None
     open: bool = True
     order: list[bytes] = field(default_factory=list)
 
@@ -78,16 +81,26 @@ class WorkerShare:
         assert partition == self.partition
         return ((key, self.rows[key]) for key in self.order if key.startswith(prefix) and key > after)
 
+    def find(self, partition: int, hash_: str) -> Iterator[tuple[bytes, bytes]]:
+        assert self.lookup is not None
+        for key, value in self.scan(partition, self.lookup.prefix):
+            if (term := self.lookup.term(key, value)) is not None and self.lookup.hash(term) == hash_:
+                yield key, value
+
 
 def owner(key: bytes) -> str:
     """What decides the partition of a stored row."""
     return key[1:].decode().partition("\0")[0]
 
 
-def shared(rows: dict[bytes, bytes]) -> list[WorkerShare]:
+def shared(table: str, rows: dict[bytes, bytes]) -> list[WorkerShare]:
     """The rows as two workers have them."""
     return [
-        WorkerShare({key: value for key, value in rows.items() if partition_of(owner(key), 2) == place}, place)
+        WorkerShare(
+            {key: value for key, value in rows.items() if partition_of(owner(key), 2) == place},
+            place,
+            lookup_of(table, b"key"),
+        )
         for place in (0, 1)
     ]
 
@@ -192,7 +205,7 @@ async def site(broker: Path) -> AsyncIterator[Site]:
     state: list[dict[str, WorkerShare]] = [{}, {}]
     names = dict(zip(("orders", "buyers", "contacts"), found.state.values(), strict=True))
     for name, rows in [*((name, rows.rows) for name, rows in names.items()), ("outbox", outbox(found))]:
-        for place, share in enumerate(shared(rows)):
+        for place, share in enumerate(shared(name, rows)):
             state[place][name] = share
     async with client.producer(KafkaConfig.of(settings)) as producer:
         place = partition_of(ANN, 2)
@@ -310,6 +323,6 @@ def test_a_buyers_newest_orders_are_shown() -> None:
         found.pump(pipeline.header(order) + pipeline.total(order))
     tables = {name: WorkerShare(rows.rows, 0) for name, rows in zip(("orders", "buyers"), found.state.values(), strict=False)}
     replies = StateReplies(1, b"key", cast(dict[str, StateTable], tables))
-    reply = asyncio.run(replies.reply(BuyerQuery("c1", ANN)))
+    reply = replies.reply(BuyerQuery("c1", ANN))
     assert isinstance(reply, BuyerReply)
     assert [order for order, _ in reply.orders] == list(range(MOST_ORDERS + 29, 29, -1))

@@ -43,7 +43,7 @@ class Delivered:
         """
         found: dict[str, StoredTask] = {}
         for some in _chunks(tasks):
-            found |= _merged([await self.here.reply(TasksQuery(some))])
+            found |= _merged([self.here.reply(TasksQuery(some))])
             if missing := [task for task in some if task not in found]:
                 others, reason = await self._of_others(TasksQuery(missing))
                 found |= _merged(others)
@@ -60,7 +60,7 @@ class Delivered:
         more = True
         while more:
             query = TaskSliceQuery(partition, prefix, after)
-            replies = [await self.here.reply(query)]
+            replies = [self.here.reply(query)]
             found = [reply for reply in replies if isinstance(reply, TasksReply)]
             if not found:
                 others, reason = await self._of_others(query)
@@ -72,14 +72,14 @@ class Delivered:
 
     async def held(self) -> list[HeldRow]:
         """The documents that are held or frozen, as far as workers can be asked."""
-        replies = [await self.here.reply(HeldQuery()), *(await self._of_others(HeldQuery()))[0]]
+        replies = [self.here.reply(HeldQuery()), *(await self._of_others(HeldQuery()))[0]]
         rows = {(row.table, row.key): row for reply in replies if isinstance(reply, HeldReply) for row in reply.rows}
         return list(rows.values())
 
     async def address(self, keyed_hash: str) -> str | None:
         """The address that has this keyed hash; None: none of ours."""
         query = AddressQuery(keyed_hash)
-        replies = [await self.here.reply(query), *(await self._of_others(query))[0]]
+        replies = [self.here.reply(query), *(await self._of_others(query))[0]]
         return next((reply.email for reply in replies if isinstance(reply, AddressReply) and reply.email is not None), None)
 
     async def _of_others(self, query: Query) -> tuple[list[Reply], str]:

@@ -21,6 +21,7 @@ from streams.kafka.producer import BatchProducer
 from streams.messages.changes import ChangeKind, DesiredContact, DesiredFollowUp, DesiredRecord, partition_of
 from streams.messages.dead_letters import keyed_hash
 from streams.messages.reconciliations import ReconcileRun
+from streams.operations.lookups import lookup_of
 from streams.operations.reconcile.delivered import Delivered
 from streams.operations.reconcile.drift import Drift
 from streams.operations.reconcile.reconciler import Reconciler, ReconcileSite
@@ -128,7 +129,7 @@ class PlantedShop:
         if not hasattr(self, "_frozen"):
             directory = Path(self.site._directory) / "orders"
             directory.mkdir(exist_ok=True)
-            self._frozen = LocalTable(directory, 1)
+            self._frozen = LocalTable(directory, 1, lookup_of("orders", b"owdd"))
             now = self.site.clock.now_ms()
             rows = {
                 b"41": HeldReason("unknown_status", now - 8 * DAY * 1000, frozen=True),
