@@ -260,7 +260,7 @@ class Worker:
     ) -> tuple[faust.App, Opener, ConsumedOffsets]:
         app, progress = create_app(app_id, self._settings), ConsumedOffsets(app_id, [], self._acknowledged)
         kafka = KafkaConfig.of(self._settings)
-        opener = Opener(app, kafka, producer, self._clock, progress, [self._topics.frozen_orders])
+        opener = Opener(app, kafka, producer, self._clock, progress, self.metrics, [self._topics.frozen_orders])
         parts.apps.append(app)
         parts.tasks.append((f"{role} changelog watch", opener.watch()))
         parts.tasks.append((f"{role} log watch", LogWatch(kafka, progress).run()))

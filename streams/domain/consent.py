@@ -154,9 +154,14 @@ def erp_opts_out(consent: Consent) -> bool:
     return consent.erp.signal is Signal.OUT
 
 
+def refused_in_dotdigital(consent: Consent) -> bool:
+    """Whether Dotdigital says out now."""
+    return consent.dotdigital.signal is Signal.OUT
+
+
 def erp_contradicts(consent: Consent, created_as: CreatedAs | None) -> bool:
     """Whether the ERP says in of a contact that was refused elsewhere, or that we created unsubscribed: a conflict."""
-    refused_elsewhere = consent.dotdigital.signal is Signal.OUT or consent.carried > consent.lifted
+    refused_elsewhere = refused_in_dotdigital(consent) or consent.carried > consent.lifted
     return consent.erp.signal is Signal.IN and (refused_elsewhere or created_as == UNSUBSCRIBED)
 
 

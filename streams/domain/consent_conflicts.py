@@ -3,11 +3,28 @@
 ``docs/delivery-rules.md`` section 8. Cases that cannot be told apart stay as they are: a conflict for a person to decide.
 """
 
+from enum import StrEnum
+
 from streams.domain import consent
 from streams.domain.consent import UNSUBSCRIBED, Outcome, folded_status
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.correction import Step
 from streams.dotdigital.contact_calls import Contact
+
+
+class ConflictRule(StrEnum):
+    """Why Orderwise's *in* is a conflict."""
+
+    UNSUBSCRIBED = "unsubscribed"
+    CARRIED = "carried"
+    CREATED = "created"
+
+
+def rule_of(row: ContactDeliveryState) -> ConflictRule:
+    """Of a contact with a conflict: Dotdigital's word goes before what came from a former address, and both before ours."""
+    if row.refused_in_dotdigital:
+        return ConflictRule.UNSUBSCRIBED
+    return ConflictRule.CARRIED if consent.refusal_follows(row.consent) else ConflictRule.CREATED
 
 
 def is_candidate(row: ContactDeliveryState) -> bool:

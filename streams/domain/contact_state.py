@@ -147,6 +147,11 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
         return self.refused and (self.erase is not None or with_data or self.opt_out_alone or self.out_by_words != b"")
 
     @property
+    def refused_in_dotdigital(self) -> bool:
+        """Whether Dotdigital is known to have the contact unsubscribed or suppressed."""
+        return consent.refused_in_dotdigital(self.consent)
+
+    @property
     def consent_conflict(self) -> bool:
         """Whether Orderwise says in, and nothing follows from that: the contact is there, and not subscribed by us."""
         return self.known and consent.erp_contradicts(self.consent, self.creation.created_as)

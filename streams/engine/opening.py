@@ -27,6 +27,7 @@ from streams.kafka.continuity import group_offsets
 from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
 from streams.observability.lag import ConsumedOffsets
+from streams.observability.metrics import Metrics
 
 log = structlog.get_logger()
 
@@ -67,6 +68,7 @@ class Opener:
         producer: BatchProducer,
         clock: Clock,
         progress: ConsumedOffsets,
+        metrics: Metrics,
         new_topics: Collection[str] = (),
     ) -> None:
         """``new_topics``: those that workers of the last release do not read."""
@@ -77,6 +79,7 @@ class Opener:
         self._kafka = kafka
         self._producer = producer
         self._clock = clock
+        self._metrics = metrics
         self._stages: list[Stateful] = []
         self._missing: dict[TopicPartition, Stateful] = {}
         self._written: dict[TopicPartition, int] = {}
@@ -107,6 +110,7 @@ class Opener:
 
     async def _on_assigned(self, _: Any, assigned: set[TP], **__: Any) -> None:
         await self._interrupt()
+        self._metrics.rebalances.labels(self._app.conf.id).inc()
         self._app.transport.closed = set(assigned)
         self._app.transport.moved = {}
         for stage in self._stages:
@@ -160,6 +164,8 @@ class Opener:
                 )
 
     async def _interrupt(self) -> None:
+        for place, stage in self._missing.items():
+            self._metrics.recovery_left.labels(stage.table.name, str(place.partition)).set(0)
         self._missing.clear()
         self._written.clear()
         if self._opening is not None:
@@ -207,9 +213,14 @@ class Opener:
             stayed = [place for place, stage in self._missing.items() if place.partition in stage.table.owned()]
             for places in (stayed, [place for place in self._missing if place not in stayed]):
                 stores = {place: self._missing[place].table.store(place.partition) for place in places}
-                async with aclosing(recover(reader, stores, self._clock, self._retention_ms)) as found:
+                async with aclosing(recover(reader, stores, self._clock, self._retention_ms, self._note_progress)) as found:
                     async for recovered in found:
                         await self._take(recovered)
+
+    def _note_progress(self, place: TopicPartition, read: int, left: int) -> None:
+        labels = self._missing[place].table.name, str(place.partition)
+        self._metrics.recovery_read.labels(*labels).set(read)
+        self._metrics.recovery_left.labels(*labels).set(left)
 
     async def _take(self, recovered: Recovered) -> None:
         """Become the writer of a partition whose state is whole, and give it to its stage."""

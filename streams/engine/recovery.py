@@ -8,11 +8,11 @@ consumer's position, not the number of records.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -81,6 +81,14 @@ class Following(Protocol):
         """Throw everything away."""
 
 
+Progress: TypeAlias = Callable[[TopicPartition, int, int], None]
+"""Learns how far the reading of a log is: records read, and records still to be read, at most."""
+
+
+def _nobody_asks(_: TopicPartition, __: int, ___: int) -> None:
+    """Nobody wants to know."""
+
+
 def changelog_reader(kafka: KafkaConfig) -> AIOKafkaConsumer:
     """A consumer for recovery: no group, large fetches, and an error where a log does not go on instead of a jump."""
     return client.consumer(
@@ -109,7 +117,11 @@ class Recovered:
 
 
 async def recover(
-    reader: Reader, states: Mapping[TopicPartition, Following], clock: Clock, retention_ms: int
+    reader: Reader,
+    states: Mapping[TopicPartition, Following],
+    clock: Clock,
+    retention_ms: int,
+    progress: Progress = _nobody_asks,
 ) -> AsyncGenerator[Recovered, None]:
     """Bring ``states``, by changelog partition, up to their logs; each as soon as it is there.
 
@@ -124,6 +136,8 @@ async def recover(
     loop = asyncio.get_running_loop()
     moved = loop.time()
     while readings:
+        for place, reading in readings.items():
+            progress(place, reading.records, max(0, reading.end - reading.position))
         for place in [place for place, reading in readings.items() if reading.position >= reading.end]:
             reader.pause(place)
             yield readings.pop(place).finished()
@@ -180,7 +194,7 @@ class _Reading:
         self._started_ms = started_ms
         self._retention_ms = retention_ms
         self._offset = -1
-        self._records = 0
+        self.records = 0
         self._asked_again: int | None = None
         self._joint: StorePosition | None = None
 
@@ -228,7 +242,7 @@ class _Reading:
         if state.note.offset != self._offset or not state.verify():
             raise RecoveryError(f"{_named(self.place)}: state is at {state.note.offset}, its changelog at {self._offset}")
         state.write({}, replace(state.note, synced_ms=self._started_ms))
-        return Recovered(self.place, self.end, self._records)
+        return Recovered(self.place, self.end, self.records)
 
     def _apply(self, records: Sequence[Any], position: int) -> int:
         """Apply all of the records, which must lie between here and ``position``; the offset that follows them."""
@@ -257,7 +271,7 @@ class _Reading:
             log.error("a worker of an older version writes to the changelog too", at=_named(place), records=unknown)
         self._state.write(rows, replace(self._state.note, offset=following - 1, written_in=epoch, epoch=highest), stale=stale)
         self._offset = following - 1
-        self._records += len(records)
+        self.records += len(records)
         return following
 
     def _from_beginning(self) -> None:

@@ -5,7 +5,6 @@ it leads to. A mark says up to which changelog offset the index is whole. Where 
 or was written by a release without this index), the index is made anew from the rows before the partition is opened.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,8 +19,8 @@ _ENTRIES, _AFTER_ENTRIES = b"\0\0by:", b"\0\0by;"
 _MARK = b"\0\0index"
 _SLICE = 2000
 """Rows indexed at a time when the index is made anew: some 10 ms."""
-_REMEMBERED = 512
-"""Rows whose term is remembered: most that are written were written a moment ago, and have the term that they had."""
+_REMEMBERED = 1024
+"""Rows whose term is remembered: most that are written were written a moment ago, and have the term that they had then."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -84,7 +83,7 @@ class RowIndex:
     def __init__(self, lookup: Lookup, rows: Rows, offset: int) -> None:
         self._lookup = lookup
         self._rows = rows
-        self._terms: OrderedDict[bytes, str | None] = OrderedDict()
+        self._terms: dict[bytes, str | None] = {}
         self._made_with = lookup.hash("")
         value = rows.get(_MARK)
         mark = None if value is None else _decode(value)
@@ -104,27 +103,30 @@ class RowIndex:
         """Add to ``batch``, which applies ``writes`` and takes the store to ``offset``, what follows from them here."""
         if not self.whole:
             return
+        prefix, term, terms = self._lookup.prefix, self._lookup.term, self._terms
         for key, value in writes.items():
-            if key.startswith(self._lookup.prefix):
-                self._replace(batch, key, None if value is None else self._lookup.term(key, value))
+            if not key.startswith(prefix):
+                continue
+            new = None if value is None else term(key, value)
+            old = terms[key] if key in terms else self._stored_term(key)
+            if old != new:
+                self._replace(batch, key, old, new)
+            terms[key] = new
+        if len(terms) > _REMEMBERED:
+            terms.clear()
         self._note(batch, offset)
 
-    def _replace(self, batch: rocksdict.WriteBatch, key: bytes, new: str | None) -> None:
-        if key in self._terms:
-            old = self._terms[key]
-        else:
-            value = self._rows.get(key)
-            old = None if value is None else self._lookup.term(key, value)
-        if old != new:
-            if old is not None:
-                batch.delete(self._entry_of(old, key))
-                self.entries -= 1
-            if new is not None:
-                batch.put(self._entry_of(new, key), b"")
-                self.entries += 1
-        self._terms[key] = new
-        if len(self._terms) > _REMEMBERED:
-            self._terms.popitem(last=False)
+    def _stored_term(self, key: bytes) -> str | None:
+        value = self._rows.get(key)
+        return None if value is None else self._lookup.term(key, value)
+
+    def _replace(self, batch: rocksdict.WriteBatch, key: bytes, old: str | None, new: str | None) -> None:
+        if old is not None:
+            batch.delete(self._entry_of(old, key))
+            self.entries -= 1
+        if new is not None:
+            batch.put(self._entry_of(new, key), b"")
+            self.entries += 1
 
     def make(self, offset: int) -> Iterator[None]:
         """Make the index anew if it is not whole, with a pause after each slice; nothing may be written meanwhile."""

@@ -38,6 +38,13 @@ class WorkerMetrics:
         meaning="Delay of the event loop.",
         action="High: the worker is overloaded.",
     )
+    rebalances = CounterOf(
+        name="owdd_rebalances_total",
+        unit="events",
+        labels=("group",),
+        meaning="Times that partitions were dealt out anew and this worker got some or none.",
+        action="Rising without starts and stops of workers: one is too slow for its session, see owdd_loop_lag_seconds.",
+    )
     units = CounterOf(name="owdd_cycles_total", unit="events", labels=("stage",), meaning="Batches committed, by stage.")
 
 
@@ -108,6 +115,12 @@ class FlowMetrics:
         shared=True,
     )
     changes = CounterOf(name="owdd_changes_total", unit="changes", labels=("stage",), meaning="Changes applied, by stage.")
+    desired = CounterOf(
+        name="owdd_desired_changes_total",
+        unit="changes",
+        meaning="Changes of what Dotdigital should have, as the joins worked them out. By owdd_delivered_total it gives the "
+        "changes that one delivery carried.",
+    )
     skipped = CounterOf(
         name="owdd_stale_changes_total",
         unit="changes",

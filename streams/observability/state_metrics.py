@@ -8,6 +8,20 @@ class StateMetrics:
 
     table_rows = GaugeOf(name="owdd_table_rows", unit="rows", labels=("table",), meaning="State rows (RocksDB's estimate).")
     table_bytes = GaugeOf(name="owdd_table_bytes", unit="bytes", labels=("table",), meaning="State bytes (RocksDB's estimate).")
+    recovery_read = GaugeOf(
+        name="owdd_recovery_read_records",
+        unit="records",
+        labels=("table", "partition"),
+        meaning="Records of the changelog that the last recovery of the partition's state has read.",
+    )
+    recovery_left = GaugeOf(
+        name="owdd_recovery_left_records",
+        unit="records",
+        labels=("table", "partition"),
+        meaning="Records of the changelog still to be read, at most, before the partition goes on; 0: it is open, or another "
+        "worker's.",
+        action="Level while above 0: the broker gives nothing, see the worker's log.",
+    )
 
 
 class SetAsideMetrics:
@@ -55,8 +69,17 @@ class SetAsideMetrics:
     consent_conflicts = CounterOf(
         name="owdd_consent_conflicts_total",
         unit="contacts",
+        labels=("rule",),
         meaning="Contacts of which Orderwise began to say in, though they are unsubscribed in Dotdigital or were created so.",
         action="Nothing is changed; a person decides.",
+    )
+    opt_outs = CounterOf(
+        name="owdd_opt_outs_total",
+        unit="contacts",
+        labels=("direction",),
+        meaning="Contacts that became opted out: `in`, Dotdigital was found to have them unsubscribed or suppressed; `out`, "
+        "Orderwise's word was passed on.",
+        action="Many at once: look at the last campaign, or at what changed the column in Orderwise.",
     )
     consent_corrections = CounterOf(
         name="owdd_consent_corrections_total",

@@ -18,7 +18,7 @@ _HEIGHTS: Final = {"stat": 4, "timeseries": 8}
 _EVENTS: Final = {
     "Deploys": ("blue", "count by (version) (owdd_build_info) unless count by (version) (owdd_build_info offset 5m)"),
     "Starts of workers": ("orange", 'changes(process_start_time_seconds{job="owdd"}[2m]) > 0'),
-    "Rebalances": ("yellow", "sum by (part) (changes(owdd_ready[2m])) > 0"),
+    "Rebalances": ("yellow", "sum by (group) (increase(owdd_rebalances_total[2m])) > 0"),
     "Changes of the mapping": ("purple", "count by (digest) (owdd_mapping) unless count by (digest) (owdd_mapping offset 5m)"),
 }
 """What happened, drawn over every panel: its colour and expression."""

@@ -23,6 +23,21 @@ DELIVERY: Final = Board(
                     alert="OwddDeliveryStalled",
                 ),
                 Panel(
+                    title="Changes that one delivery carried",
+                    description=(
+                        "Of five minutes: debounce and unchanged content spare the other calls. Below 1: a backlog is "
+                        "delivered; 0: nothing is."
+                    ),
+                    unit="none",
+                    queries=(
+                        Query(
+                            "sum(rate(owdd_desired_changes_total[5m])) "
+                            "/ (sum(rate(owdd_delivered_total[5m])) > 0) or vector(0)",
+                            "changes a delivery",
+                        ),
+                    ),
+                ),
+                Panel(
                     title="Delivered, by kind and outcome",
                     description=(
                         "A second. Many contacts created at once: a new mapping or an emptied account; owdd pause if nobody "

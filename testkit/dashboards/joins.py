@@ -89,6 +89,29 @@ JOINS: Final = Board(
                     queries=(Query("sum by (table) (owdd_table_bytes)", "{{table}}"),),
                 ),
                 Panel(
+                    title="Recovery: records still to be read, by table",
+                    description=(
+                        "Of changelogs, at most, before their partitions go on. Level above 0: the broker gives nothing; "
+                        "see the worker's log."
+                    ),
+                    unit="short",
+                    queries=(Query("sum by (table) (owdd_recovery_left_records)", "{{table}}"),),
+                    alert="OwddRecoveryLong",
+                ),
+                Panel(
+                    title="Recovery: share that is read, by table",
+                    description="Of the last recovery of each worker's partitions. At one: they are open.",
+                    unit="percentunit",
+                    queries=(
+                        Query(
+                            "(sum by (table) (owdd_recovery_read_records) / (sum by (table) (owdd_recovery_read_records) "
+                            "+ sum by (table) (owdd_recovery_left_records) > 0)) or vector(1)",
+                            "{{table}}",
+                        ),
+                    ),
+                    alert="OwddRecoveryLong",
+                ),
+                Panel(
                     title="Parts that recover, by worker",
                     description=(
                         "1 while a part waits for its partitions or reads its state again. For more than ten minutes: look at "

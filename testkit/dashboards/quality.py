@@ -103,7 +103,7 @@ QUALITY: Final = Board(
                         "people."
                     ),
                     unit="short",
-                    queries=(Query("sum(increase(owdd_consent_conflicts_total[1h])) or vector(0)", "people"),),
+                    queries=(Query(rise("owdd_consent_conflicts_total", "rule"), "{{rule}}"),),
                     alert="OwddConsentConflict",
                 ),
                 Panel(
@@ -118,6 +118,15 @@ QUALITY: Final = Board(
                         Query("max(owdd_consent_corrections_stopped) or vector(0)", "stopped"),
                     ),
                     alert="OwddConsentCorrectionsStopped",
+                ),
+                Panel(
+                    title="Opt-outs, in and out",
+                    description=(
+                        "Contacts of an hour that became opted out: in, found so in Dotdigital; out, Orderwise's word passed "
+                        "on. Many at once: look at the last campaign, or at the column in Orderwise."
+                    ),
+                    unit="short",
+                    queries=(Query(rise("owdd_opt_outs_total", "direction"), "{{direction}}"),),
                 ),
                 Panel(
                     title="Erased people who are still in Orderwise",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from streams.domain.consent import UNSUBSCRIBED
+from streams.domain.consent_conflicts import ConflictRule
 from tests.consent.consent_harness import METRICS, World
 from tests.consent.test_consent_stories import becomes, lose_replies
 
@@ -44,7 +45,7 @@ def created_too_early(world: World, email: str = A, person: int = 1) -> None:
 
 
 def conflicts() -> float:
-    return float(METRICS.consent_conflicts._value.get())
+    return float(sum(METRICS.consent_conflicts.labels(rule)._value.get() for rule in ConflictRule))
 
 
 def test_it_is_subscribed_after_a_reading_later_than_the_in(world: World) -> None:

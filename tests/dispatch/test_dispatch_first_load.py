@@ -9,6 +9,7 @@ from streams.dispatch.outbox.delivery_queue import DeliveryQueue
 from streams.dispatch.outbox.first_load import BEGAN, FirstLoad
 from streams.dispatch.outbox.rows import CODECS
 from streams.dispatch.outbox.tasks import Family, task_of
+from streams.domain.consent_conflicts import ConflictRule
 from streams.domain.contact_state import ContactDeliveryState
 from streams.engine.unit_of_work import UnitOfWork
 from streams.messages.barriers import CONTACTS_LOADED, Barrier, BarrierChange
@@ -166,7 +167,7 @@ async def test_a_contact_that_is_there_is_filled_at_once_and_an_erasure_waits_fo
 @on_site()
 async def test_a_later_in_changes_nothing_and_is_counted_as_a_conflict_once(site: Site) -> None:
     def conflicts() -> float:
-        return float(site.metrics.consent_conflicts._value.get())
+        return float(site.metrics.consent_conflicts.labels(ConflictRule.CREATED)._value.get())
 
     want(site, ANN, None)
     want(site, BOB, True)

@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from streams.core.clock import SystemClock
-from streams.engine.recovery import EPOCH, Recovered, changelog_reader, recover
+from streams.engine.recovery import EPOCH, Progress, Recovered, changelog_reader, recover
 from streams.engine.store import Store
 from streams.kafka.producer import BatchProducer, KeyValue
 from streams.kafka.security import KafkaConfig
@@ -53,12 +53,17 @@ class Log:
         await admin.close()
 
     async def recover(
-        self, *stores: Store, retention_ms: int = DAY_MS, reader: Any = None, clock: Any = None
+        self,
+        *stores: Store,
+        retention_ms: int = DAY_MS,
+        reader: Any = None,
+        clock: Any = None,
+        progress: Progress = lambda *_: None,
     ) -> list[Recovered]:
         """Bring the stores of the first partitions up to the log."""
         async with reader or changelog_reader(KafkaConfig.of(self.settings)) as open_reader:
             by_place = dict(zip(self.places, stores, strict=False))
-            async with aclosing(recover(open_reader, by_place, clock or SystemClock(), retention_ms)) as found:
+            async with aclosing(recover(open_reader, by_place, clock or SystemClock(), retention_ms, progress)) as found:
                 return [one async for one in found]
 
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from prometheus_client import Gauge
 
 from streams.engine.opening import OutdatedWorkerError
 from streams.engine.store import Store
@@ -43,8 +44,10 @@ async def test_state_follows_its_partition_from_worker_to_worker(settings: Setti
         for partition in range(PARTITIONS):
             await first.feed((b"a", b"1"), (b"b", b"1"), partition=partition)
         await until(lambda: all(first.row(b"b", partition) for partition in range(PARTITIONS)))
+        assert first.rebalances == 1
         async with second.running():
             await until(lambda: first.stage.ready and len(first.table.owned()) == PARTITIONS // 2)
+            assert first.rebalances > 1 <= second.rebalances
             assert first.table.owned() | second.table.owned() == set(range(PARTITIONS))
             for worker in (first, second):
                 for partition in worker.table.owned():
@@ -58,6 +61,10 @@ async def test_state_follows_its_partition_from_worker_to_worker(settings: Setti
     assert first.table.owned() == set()
 
 
+def recovery_gauges(worker: Worker) -> tuple[Gauge, Gauge]:
+    return worker.metrics.recovery_read, worker.metrics.recovery_left
+
+
 async def test_a_lost_directory_is_read_again(settings: Settings, app_id: str, tmp_path: Path) -> None:
     async with Worker(settings, app_id, tmp_path / "a").running() as worker:
         await worker.feed(*((b"%d" % number, b"x") for number in range(5000)))
@@ -65,6 +72,8 @@ async def test_a_lost_directory_is_read_again(settings: Settings, app_id: str, t
     async with Worker(settings, app_id, tmp_path / "b").running() as worker:
         assert sum(key.isdigit() for key in held(worker)) == 5000
         assert len(worker.found("x")) == 5000
+        read, left = (gauge.labels("kept", "0")._value.get() for gauge in recovery_gauges(worker))
+        assert (read >= 5000, left) == (True, 0)
 
 
 async def test_a_damaged_store_is_read_again(settings: Settings, app_id: str, tmp_path: Path) -> None:

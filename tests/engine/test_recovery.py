@@ -70,6 +70,16 @@ class Mangled:
         return self._mangle(await self._reader.getmany(*places, **options))
 
 
+async def test_the_progress_of_a_reading_is_known(log: Log, store: Store) -> None:
+    last = await log.append(numbered(0, 20_000))
+    seen: list[tuple[int, int]] = []
+    await log.recover(store, progress=lambda _, read, left: seen.append((read, left)))
+    assert seen[0] == (0, last + 1)
+    assert seen[-1][0] == 20_000 and seen[-1][1] <= 1, "a transaction's marker may stand last"
+    assert len(seen) > 2
+    assert seen == sorted(seen) and [left for _, left in seen] == sorted((left for _, left in seen), reverse=True)
+
+
 async def test_a_lost_state_is_read_whole(log: Log, store: Store) -> None:
     await log.append(numbered(0, 20_000))
     last = await log.append([(b"000007", None), (b"000008", b"new")])

@@ -73,7 +73,9 @@ class Worker:
         self.producer = BatchProducer(self.settings, written)
         self.table = StateTable(self.app.conf.tabledir, app_id, Keeping.name, BY_VALUE)
         self.progress = ConsumedOffsets(app_id, [self.topic], written)
-        self.opener = Opener(self.app, KafkaConfig.of(self.settings), self.producer, SystemClock(), self.progress)
+        kafka = KafkaConfig.of(self.settings)
+        self.metrics = Metrics()
+        self.opener = Opener(self.app, kafka, self.producer, SystemClock(), self.progress, self.metrics)
         self.stage = Stage(
             self.app,
             self.opener,
@@ -87,7 +89,7 @@ class Worker:
             breaker=Breaker(500, 0.9),
             hash_key=b"k",
             clock=SystemClock(),
-            metrics=Metrics(),
+            metrics=self.metrics,
             progress=self.progress,
         )
 
@@ -113,6 +115,11 @@ class Worker:
 
     def row(self, key: bytes, partition: int = 0) -> bytes | None:
         return self.table.get(partition, key)
+
+    @property
+    def rebalances(self) -> float:
+        """How often partitions were dealt out to this worker."""
+        return float(self.metrics.rebalances.labels(self.app.conf.id)._value.get())
 
     def found(self, value: str, partition: int = 0) -> list[bytes]:
         """The keys of the rows with this value."""

@@ -11,10 +11,10 @@ import msgspec
 from msgspec.structs import replace
 
 from streams.core.lanes import Lane
-from streams.dispatch.outbox.rows import TouchedRows
+from streams.dispatch.outbox.rows import TouchedRow, TouchedRows, opt_outs_of
 from streams.dispatch.outbox.tasks import Family, owner_of, task_of
 from streams.dispatch.readback import OVERLAP
-from streams.domain.consent_conflicts import is_candidate, is_due
+from streams.domain.consent_conflicts import ConflictRule, is_candidate, is_due, rule_of
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.correction import Step
 from streams.engine.table import StateTable
@@ -29,6 +29,9 @@ from streams.observability.metrics import Metrics
 _CANDIDATE = "a"
 _KNOWN_SINCE = b"m"
 _STOPPED = b"x"
+
+_DIRECTIONS = ("in", "out")
+"""Of opt-outs, in the order of :func:`opt_outs_of`."""
 
 _MOST = 25
 """Corrections that one reading grants in a partition: the first wrong result stops them, and those under way are few."""
@@ -45,6 +48,11 @@ class ConsentConflicts:
     def __init__(self, desired: ChangeTopic[DesiredChange], metrics: Metrics, *, corrects: bool) -> None:
         self._desired = desired
         self._metrics = metrics
+        # The first of each must be seen to rise.
+        for rule in ConflictRule:
+            metrics.consent_conflicts.labels(rule)
+        for direction in _DIRECTIONS:
+            metrics.opt_outs.labels(direction)
         self._corrects = corrects
         self._stopped: set[int] = set()
         self._looked_at: dict[int, bytes] = {}
@@ -63,12 +71,16 @@ class ConsentConflicts:
         """Whether corrections are stopped, in one partition or in any of this worker's."""
         return bool(self._stopped) if partition is None else partition in self._stopped
 
-    def note(self, unit: UnitOfWork, key: str, row: ContactDeliveryState) -> None:
-        """Before the contact's row is saved: since when it is a conflict, and whether it may be corrected."""
+    def note(self, unit: UnitOfWork, key: str, item: TouchedRow) -> None:
+        """Before the contact's row is saved: since when it is a conflict, and whether it may be corrected; opt-outs."""
+        row: ContactDeliveryState = item.row
+        for direction, before, now in zip(_DIRECTIONS, item.opt_outs, opt_outs_of(row), strict=True):
+            if now and not before:
+                unit.on_commit(self._metrics.opt_outs.labels(direction).inc)
         conflict, candidate = row.consent_conflict, is_candidate(row)
         counted = conflict and not (candidate and self._corrects)
         if counted and not row.correction.counted:
-            unit.on_commit(self._metrics.consent_conflicts.inc)
+            unit.on_commit(self._metrics.consent_conflicts.labels(rule_of(row)).inc)
         since = (row.correction.in_since or unit.now_ms // 1000) if conflict else 0
         if (since, counted) != (row.correction.in_since, row.correction.counted):
             row.correction = replace(row.correction, in_since=since, counted=counted)

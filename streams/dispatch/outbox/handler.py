@@ -177,7 +177,7 @@ class OutboxHandler:
     def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
         """Fold changes and delivery events in order."""
         rows = TouchedRows(unit, self._removals.unit(unit), UnitGenerations(unit, self._topics))
-        applied = stale = 0
+        applied = stale = wanted = 0
         last: Change | None = None
         over: list[ImportEnded | ImportIdVoid] = []
         for record in records:
@@ -193,7 +193,8 @@ class OutboxHandler:
                 if done is None:
                     # Not put aside: what a generation without effect wants is not on its way to Dotdigital.
                     done = self._fold(rows, change)
-                    last = change if change.kind in _OF_THE_JOINS else last
+                    if change.kind in _OF_THE_JOINS:
+                        wanted, last = wanted + 1, change
                 applied += done
                 stale += not done
         for key, item in rows.touched.items():
@@ -207,6 +208,7 @@ class OutboxHandler:
             observe_step(self._metrics, "joined", last.lane, last.caused_at, unit.now_ms)
         self._metrics.changes.labels(self.name).inc(applied)
         self._metrics.skipped.labels(self.name).inc(stale)
+        self._metrics.desired.inc(wanted)
         return applied + stale
 
     def _arrived(self, unit: UnitOfWork, canary: CanaryChange) -> None:

@@ -54,7 +54,7 @@ class RowSaver:
         unit = rows.unit
         if isinstance(item.row, ContactDeliveryState):
             self._moves.decide(unit, owner_of(key), item.row, ended=item.outcome is not None)
-            self._conflicts.note(unit, key, item.row)
+            self._conflicts.note(unit, key, item)
         task = self._task_for(rows, key, item.row)
         rows.removals.saved(key, item.row, item.present, task, item.outcome)
         CODECS[family_of(key)].save(unit, key, item.row)

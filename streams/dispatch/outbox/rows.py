@@ -68,7 +68,8 @@ class OutboxRows:
 class TouchedRow:
     """A row that will be saved: whether it was parked before, and the outcome that it got, with the lease that it ends.
 
-    ``present``: what of ours it showed as delivered and wanted before; ``stored``: whether Dotdigital had its record.
+    ``present``: what of ours it showed as delivered and wanted before; ``stored``: whether Dotdigital had its record;
+    ``opt_outs``: whether the contact was known to be refused in Dotdigital, and whether Orderwise's opt-out had been passed on.
     """
 
     row: Any
@@ -77,6 +78,7 @@ class TouchedRow:
     stored: bool = False
     outcome: TaskEvent | None = None
     lease: Lease | None = None
+    opt_outs: tuple[bool, bool] = (False, False)
 
 
 class TouchedRows:
@@ -93,7 +95,9 @@ class TouchedRows:
         item = self.touched.get(task)
         if item is None:
             row = CODECS[family_of(task)].load(self.unit, task)
-            item = self.touched[task] = TouchedRow(row, row.parked is not None, present_in(task, row), _is_stored(row))
+            item = self.touched[task] = TouchedRow(
+                row, row.parked is not None, present_in(task, row), _is_stored(row), opt_outs=opt_outs_of(row)
+            )
         return item
 
     def look(self, task: str) -> Any:
@@ -107,6 +111,11 @@ class TouchedRows:
             prefix = task_of(family, email, "")
             found = {key.decode() for key, _ in self.unit.scan(prefix.encode())}
             yield from sorted(found | {task for task in self.touched if task.startswith(prefix)})
+
+
+def opt_outs_of(row: Any) -> tuple[bool, bool]:
+    """Whether a contact is known to be refused in Dotdigital, and whether Orderwise's opt-out was passed on."""
+    return (row.refused_in_dotdigital, row.opt_out_sent) if isinstance(row, ContactDeliveryState) else (False, False)
 
 
 def _is_stored(row: Any) -> bool:
