@@ -44,7 +44,7 @@ LABELS: Final = {
     "part": "part of a worker, or of a connector",
     "reason": "why a call is repeated",
     "role": "`ingest`, `agents` or `dispatch`",
-    "step": "`captured`, `ingested`, `joined`, `requested`: how far a change has come; `canary`",
+    "step": "`captured`, `ingested`, `joined`, `debounced`, `requested`: how far a change has come; `canary`",
     "digest": "digest of the mapping in force",
     "rule": "why an *in* is a conflict: `unsubscribed` in Dotdigital, `carried` from a former address, `created` so by us",
     "sign": "which heartbeat: `row` or `connector`",

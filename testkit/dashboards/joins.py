@@ -4,6 +4,9 @@ from typing import Final
 
 from testkit.dashboards.board import Board, Panel, Query, Row
 
+_ORPHANS: Final = 'kind=~".+_not_loaded|order_without_header|contact_without_customer|credit_without_order"'
+"""Of the reasons for which documents are held, those that end when another row comes."""
+
 JOINS: Final = Board(
     uid="owdd-joins",
     title="Joins and state",
@@ -67,6 +70,30 @@ JOINS: Final = Board(
                         ),
                     ),
                     width=12,
+                ),
+            ),
+        ),
+        Row(
+            "Orphans: rows whose other half has not come",
+            (
+                Panel(
+                    title="Orphans, by kind",
+                    description=(
+                        "Parts of orders without a head, persons and orders without their account, credits without their "
+                        "order, variants without their product. Normal for seconds."
+                    ),
+                    unit="short",
+                    queries=(Query(f"sum by (kind) (owdd_held{{{_ORPHANS}}}) or vector(0)", "{{kind}}"),),
+                    width=12,
+                    alert="OwddHeldOld",
+                ),
+                Panel(
+                    title="Oldest orphan, by kind",
+                    description="Hours: a table is not captured, or the other half is gone from Orderwise.",
+                    unit="s",
+                    queries=(Query(f"max by (kind) (owdd_held_oldest_seconds{{{_ORPHANS}}}) or vector(0)", "{{kind}}"),),
+                    width=12,
+                    alert="OwddHeldOld",
                 ),
             ),
         ),

@@ -33,7 +33,6 @@ from streams.messages.deliveries import (
     ImportIdVoid,
     ImportStarted,
 )
-from streams.observability.freshness import observe_step
 
 log = structlog.get_logger()
 
@@ -163,8 +162,7 @@ class ImportSender:
                 now, most = self._clock.now_ms() / 1000, self._policy.routing.import_most
                 batch = self._parts.builder.build(tasks, work, now, most)
                 if batch:
-                    oldest = min(tasks, key=lambda task: task.caused_at)
-                    observe_step(self._context.metrics, "requested", key[0], oldest.caused_at, self._clock.now_ms())
+                    self._context.observe_taken(min(tasks, key=lambda task: task.caused_at))
                     await self._submit(key, batch)
         finally:
             # From here on the poll counts it, once Kafka has shown that it runs.

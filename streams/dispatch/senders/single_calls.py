@@ -50,7 +50,6 @@ from streams.messages.deliveries import (
     RecordRemoved,
     RecordStored,
 )
-from streams.observability.freshness import observe_step
 
 log = structlog.get_logger()
 
@@ -98,7 +97,7 @@ class SingleCallSender:
         while True:
             task = await self._queue.take(lanes)
             metrics = self._context.metrics
-            observe_step(metrics, "requested", task.lane, task.caused_at, self._context.clock.now_ms())
+            self._context.observe_taken(task)
             metrics.in_flight.inc()
             try:
                 await self._send(task)
