@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from testkit.dashboards.board import Board, Panel, Query, Row, quantile, rate, records_behind
+from testkit.dashboards.board import Board, Panel, Query, Row, quantile, rate, records_behind, rise
 
 FLOW: Final = Board(
     uid="owdd-flow",
@@ -180,6 +180,15 @@ FLOW: Final = Board(
                     queries=(Query("max by (instance) (owdd_loop_lag_seconds)", "{{instance}}"),),
                     limits=(5,),
                     alert="OwddLoopBlocked",
+                ),
+                Panel(
+                    title="Rebalances, by group",
+                    description=(
+                        "In an hour: partitions were dealt out anew. Without starts and stops of workers: one is too slow for "
+                        "its session; see event loop lag."
+                    ),
+                    unit="short",
+                    queries=(Query(rise("owdd_rebalances_total", "group"), "{{group}}"),),
                 ),
                 Panel(
                     title="Processor time, by worker",
