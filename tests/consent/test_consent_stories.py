@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.consent.consent_harness import HOUSE, METRICS, World
+from tests.consent.consent_harness import HOUSE, World
 
 A, B, C = ("a@example.com", "b@example.com", "c@example.com")
 ANN = 1
@@ -184,27 +184,6 @@ def test_what_we_said_of_a_contact_does_not_hold_for_another_one_at_its_address(
     assert world.status(A) is None
     world.create_again(A)
     assert world.status(A) == "unsubscribed"
-
-
-def test_opt_outs_are_counted_once_whichever_way_they_go(world: World) -> None:
-    def counted() -> list[float]:
-        return [METRICS.opt_outs.labels(direction)._value.get() for direction in ("in", "out")]
-
-    before = counted()
-    in_erp(world, A, opted=True)
-    assert counted() == before
-    becomes(world, A, "unsubscribed")
-    for _ in range(2):
-        world.read_back()
-        world.settle()
-    assert counted() == [before[0] + 1, before[1]]
-    world.row(2, B, opted=True)
-    world.settle()
-    for _ in range(2):
-        world.row(2, B, opted=False)
-        world.settle()
-    assert world.status(B) == "unsubscribed"
-    assert counted() == [before[0] + 1, before[1] + 1]
 
 
 def test_an_opt_out_is_reported_once(world: World) -> None:
