@@ -14,10 +14,11 @@ from streams.cli.exit_codes import ExitCode
 from streams.core.errors import ConfigurationError, OwddError
 from testkit.drill.cases import CASES
 from testkit.drill.play import play
-from testkit.drill.results import BLOCK, Result, Results, render
+from testkit.drill.results import BLOCK, Result, render, result_of
 from testkit.drill.scene import open_scene
 from testkit.local_services.debian import programs
 from testkit.local_services.prometheus import PROMETHEUS
+from testkit.results_file import ResultsFile
 from testkit.soak.journal import commit_of
 
 _RESULTS = Path("docs/drill/results.jsonl")
@@ -45,22 +46,22 @@ def drill(
     unknown = [name for name in case or () if name not in CASES]
     if unknown:
         raise ConfigurationError(f"no case is called {', '.join(unknown)}", remedy=f"There are {', '.join(CASES)}")
-    journal, wrong = Results(results), 0
+    file, wrong = ResultsFile(results, Result), 0
     try:
         if not table_only:
-            wrong = asyncio.run(_play_all(list(case or CASES), journal, keep))
+            wrong = asyncio.run(_play_all(list(case or CASES), file, keep))
         if document is not None:
-            BLOCK.write(document, render(journal.all()))
+            BLOCK.write(document, render(file.all()))
     except (RuntimeError, ValueError, TimeoutError, OSError) as error:
         raise OwddError(str(error)) from error
     if wrong:
         raise typer.Exit(ExitCode.CHANGES)
 
 
-async def _play_all(names: list[str], journal: Results, keep: Path | None) -> int:
+async def _play_all(names: list[str], file: ResultsFile[Result], keep: Path | None) -> int:
     """Play what this commit has not played as promised; returns how many drills were not."""
     commit = commit_of(Path.cwd())
-    newest = {result.case: result for result in journal.all()}
+    newest = {result.case: result for result in file.all()}
     todo = [name for name in names if name not in newest or newest[name].commit != commit or not newest[name].outcome.clean]
     if not todo:
         return 0
@@ -72,7 +73,8 @@ async def _play_all(names: list[str], journal: Results, keep: Path | None) -> in
         (directory / "stack").mkdir()
         async with open_scene(directory / "stack", output.line) as scene:
             for name in todo:
-                result = journal.append(name, commit, await play(CASES[name], scene, program, directory / name))
+                result = result_of(name, commit, await play(CASES[name], scene, program, directory / name))
+                file.append(result)
                 _show(result)
                 wrong += not result.outcome.clean
     finally:

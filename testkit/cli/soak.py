@@ -12,8 +12,9 @@ import typer
 from streams.cli import output
 from streams.cli.exit_codes import ExitCode
 from streams.core.errors import ConfigurationError, OwddError
+from testkit.results_file import ResultsFile
 from testkit.soak import clock
-from testkit.soak.journal import Journal, Result, commit_of
+from testkit.soak.journal import Result, commit_of, played, result_of
 from testkit.soak.play import Outcome, ground, play
 from testkit.soak.scenario import SCENARIOS, Fault, Run, runs
 from testkit.soak.table import BLOCK, render
@@ -44,24 +45,25 @@ def soak(
     unknown = [name for name in scenario or () if name not in SCENARIOS]
     if unknown:
         raise ConfigurationError(f"no scenario is called {', '.join(unknown)}", remedy=f"There are {', '.join(SCENARIOS)}")
-    journal = Journal(results)
+    file = ResultsFile(results, Result)
     chosen = [SCENARIOS[name] for name in scenario or SCENARIOS]
     if not scenario and not clock.available():
         chosen = [one for one in chosen if Fault.CLOCK not in one.faults]
         output.note(f"Left out: clock-jumps. {clock.REMEDY}")
     try:
         commit = commit_of(Path.cwd())
-        todo = [run for run in runs(chosen, first_seed, seeds, rate) if not journal.played(run, commit)]
-        wrong = asyncio.run(_play_all(todo, commit, journal, keep)) if todo else 0
+        before = list(file.all())
+        todo = [run for run in runs(chosen, first_seed, seeds, rate) if not played(before, run, commit)]
+        wrong = asyncio.run(_play_all(todo, commit, file, keep)) if todo else 0
         if document is not None:
-            BLOCK.write(document, render(result for result in journal.results() if result.at >= since))
+            BLOCK.write(document, render(result for result in file.all() if result.at >= since))
     except (RuntimeError, ValueError, OSError) as error:
         raise OwddError(str(error)) from error
     if wrong:
         raise typer.Exit(ExitCode.CHANGES)
 
 
-async def _play_all(todo: list[Run], commit: str, journal: Journal, keep: Path | None) -> int:
+async def _play_all(todo: list[Run], commit: str, file: ResultsFile[Result], keep: Path | None) -> int:
     """Play these runs; returns how many went wrong."""
     wrong = 0
     directory = Path(tempfile.mkdtemp(prefix="owdd-soak-"))
@@ -72,7 +74,9 @@ async def _play_all(todo: list[Run], commit: str, journal: Journal, keep: Path |
                 place = directory / run.name
                 place.mkdir()
                 outcome = await play(run, on, place)
-                _show(journal.append(run, commit, outcome))
+                result = result_of(run, commit, outcome)
+                file.append(result)
+                _show(result)
                 wrong += not outcome.clean
                 await asyncio.to_thread(_put_away, run, outcome, place, keep)
     finally:

@@ -1,9 +1,7 @@
-"""The results of all drills, one JSON object a line, and the table of the newest of each case."""
+"""What a drill came to, and the table of the newest result of each case."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 
@@ -29,33 +27,9 @@ class Result(msgspec.Struct, frozen=True):
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Results:
-    """The file of results; it need not exist yet."""
-
-    path: Path
-
-    def all(self) -> Iterator[Result]:
-        """All results, oldest first.
-
-        Raises:
-            ValueError: a line is no result; the message has its number.
-        """
-        if not self.path.exists():
-            return
-        for number, line in enumerate(self.path.read_bytes().splitlines(), 1):
-            try:
-                yield msgspec.json.decode(line, type=Result)
-            except msgspec.MsgspecError as error:
-                raise ValueError(f"{self.path}, line {number}: {error}") from error
-
-    def append(self, case: str, commit: str, outcome: Outcome) -> Result:
-        """Write one result behind the others."""
-        result = Result(datetime.now(UTC).isoformat(timespec="seconds"), commit, case, outcome)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
-            file.write(msgspec.json.encode(result) + b"\n")
-        return result
+def result_of(case: str, commit: str, outcome: Outcome) -> Result:
+    """The result of a drill that has just ended."""
+    return Result(datetime.now(UTC).isoformat(timespec="seconds"), commit, case, outcome)
 
 
 def render(results: Iterable[Result]) -> str:

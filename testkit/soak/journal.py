@@ -1,8 +1,7 @@
-"""The results of all runs: one JSON object a line, appended as soon as a run has ended, so that counts add up over days."""
+"""What a run came to, of which commit, and whether a commit has played it already."""
 
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,54 +32,31 @@ class Result(msgspec.Struct, frozen=True):
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Journal:
-    """The file of results; it need not exist yet."""
+def result_of(run: Run, commit: str, outcome: Outcome) -> Result:
+    """The result of a run that has just ended."""
+    return Result(
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        commit=commit,
+        scenario=run.scenario.name,
+        seed=run.seed,
+        orders=run.orders,
+        faults=outcome.faults,
+        differences=outcome.differences,
+        documented=outcome.documented,
+        shown=outcome.shown,
+        rows=outcome.rows,
+        unlike=outcome.unlike,
+        seconds=outcome.seconds,
+        error=outcome.error,
+    )
 
-    path: Path
 
-    def results(self) -> Iterator[Result]:
-        """All results, oldest first.
-
-        Raises:
-            ValueError: a line is no result; the message has its number.
-        """
-        if not self.path.exists():
-            return
-        for number, line in enumerate(self.path.read_bytes().splitlines(), 1):
-            try:
-                yield msgspec.json.decode(line, type=Result)
-            except msgspec.MsgspecError as error:
-                raise ValueError(f"{self.path}, line {number}: {error}") from error
-
-    def played(self, run: Run, commit: str) -> bool:
-        """Whether this commit has a result of the run; what has uncommitted changes was never played before."""
-        wanted = (commit, run.scenario.name, run.seed, run.orders)
-        return not commit.endswith(_CHANGED) and any(
-            (result.commit, result.scenario, result.seed, result.orders) == wanted for result in self.results()
-        )
-
-    def append(self, run: Run, commit: str, outcome: Outcome) -> Result:
-        """Write one result behind the others."""
-        result = Result(
-            at=datetime.now(UTC).isoformat(timespec="seconds"),
-            commit=commit,
-            scenario=run.scenario.name,
-            seed=run.seed,
-            orders=run.orders,
-            faults=outcome.faults,
-            differences=outcome.differences,
-            documented=outcome.documented,
-            shown=outcome.shown,
-            rows=outcome.rows,
-            unlike=outcome.unlike,
-            seconds=outcome.seconds,
-            error=outcome.error,
-        )
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
-            file.write(msgspec.json.encode(result, enc_hook=str) + b"\n")
-        return result
+def played(results: Iterable[Result], run: Run, commit: str) -> bool:
+    """Whether this commit has a result of the run; what has uncommitted changes was never played before."""
+    wanted = (commit, run.scenario.name, run.seed, run.orders)
+    return not commit.endswith(_CHANGED) and any(
+        (result.commit, result.scenario, result.seed, result.orders) == wanted for result in results
+    )
 
 
 def commit_of(directory: Path) -> str:

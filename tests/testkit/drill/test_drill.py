@@ -1,7 +1,6 @@
 """What drills are made of: shorter rules, alerts that are kept back, and a table of the newest results."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from testkit.drill.alerts import GRAFANA, AlertLog, rule
 from testkit.drill.cases import CASES
 from testkit.drill.inhibition import Inhibition, Matcher
 from testkit.drill.play import Outcome
-from testkit.drill.results import BLOCK, Results, render
+from testkit.drill.results import BLOCK, render, result_of
 from testkit.drill.shorter import seconds, shorter_rules
 
 RULES = yaml.safe_load((GRAFANA / "rules" / "owdd.yml").read_text())
@@ -88,12 +87,10 @@ def test_an_alert_is_sent_once_it_was_active_for_the_wait() -> None:
     assert [line.split()[1] for line in slow.lines] == ["fires", "over"]
 
 
-def test_the_table_has_the_newest_result_of_each_case_and_names_what_was_not_drilled(tmp_path: Path) -> None:
-    results = Results(tmp_path / "results.jsonl")
-    results.append("agents", "abc", replace(GOOD, fired=None, as_shipped=None, resolved=None))
-    results.append("agents", "abd", GOOD)
-    results.append("dispatch", "abd", replace(GOOD, others=("OwddFrozen",)))
-    text = render(results.all())
+def test_the_table_has_the_newest_result_of_each_case_and_names_what_was_not_drilled() -> None:
+    none = replace(GOOD, fired=None, as_shipped=None, resolved=None)
+    others = replace(GOOD, others=("OwddFrozen",))
+    text = render([result_of("agents", "abc", none), result_of("agents", "abd", GOOD), result_of("dispatch", "abd", others)])
     assert "**not at all**" not in text
     assert "| agents is stopped | [OwddRoleDown](runbooks/OwddRoleDown.md) | 2.0 min | 62 s | 62 s | 3 s | none |" in text
     assert "| OwddFrozen |" in text
@@ -106,12 +103,6 @@ def test_what_came_late_or_did_not_end_is_not_as_promised() -> None:
     assert not replace(GOOD, as_shipped=121).clean
     assert not replace(GOOD, resolved=None).clean
     assert not replace(GOOD, before=("OwddFrozen",)).clean
-
-
-def test_a_line_that_is_no_result_is_named(tmp_path: Path) -> None:
-    (tmp_path / "results.jsonl").write_text("{}\n")
-    with pytest.raises(ValueError, match="line 1"):
-        list(Results(tmp_path / "results.jsonl").all())
 
 
 def test_operations_has_the_block() -> None:

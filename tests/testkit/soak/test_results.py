@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from testkit.soak.journal import Journal
+from testkit.soak.journal import played, result_of
 from testkit.soak.play import Outcome
 from testkit.soak.scenario import SCENARIOS, Fault, Run, runs
 from testkit.soak.table import BLOCK, render
@@ -16,44 +16,22 @@ FAILED = replace(CLEAN, faults={"PARTITION:dispatch": 1}, differences=None, erro
 KILLS = Run(SCENARIOS["kills"], 1)
 
 
-@pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "soak" / "results.jsonl")
+def test_a_run_that_a_commit_has_a_result_of_is_not_played_again() -> None:
+    results = [result_of(KILLS, "abc", CLEAN)]
+    assert not played([], KILLS, "abc")
+    assert played(results, KILLS, "abc")
+    assert not played(results, KILLS, "abd")
+    assert not played(results, replace(KILLS, seed=2), "abc")
+    assert not played(results, replace(KILLS, orders=5), "abc")
+    assert not played(results, Run(SCENARIOS["pauses"], 1), "abc")
 
 
-def test_a_run_that_a_commit_has_a_result_of_is_not_played_again(journal: Journal) -> None:
-    assert not journal.played(KILLS, "abc")
-    journal.append(KILLS, "abc", CLEAN)
-    assert journal.played(KILLS, "abc")
-    assert not journal.played(KILLS, "abd")
-    assert not journal.played(replace(KILLS, seed=2), "abc")
-    assert not journal.played(replace(KILLS, orders=5), "abc")
-    assert not journal.played(Run(SCENARIOS["pauses"], 1), "abc")
+def test_changes_that_are_not_committed_are_always_played() -> None:
+    assert not played([result_of(KILLS, "abc+changes", CLEAN)], KILLS, "abc+changes")
 
 
-def test_changes_that_are_not_committed_are_always_played(journal: Journal) -> None:
-    journal.append(KILLS, "abc+changes", CLEAN)
-    assert not journal.played(KILLS, "abc+changes")
-
-
-def test_results_are_appended_and_read_back(journal: Journal) -> None:
-    written = [journal.append(KILLS, "abc", CLEAN), journal.append(KILLS, "abd", WRONG)]
-    assert list(journal.results()) == written
-    assert journal.path.read_text().count("\n") == 2
-
-
-def test_a_line_that_is_no_result_is_named(journal: Journal) -> None:
-    journal.append(KILLS, "abc", CLEAN)
-    with journal.path.open("a") as file:
-        file.write("{}\n")
-    with pytest.raises(ValueError, match="line 2"):
-        list(journal.results())
-
-
-def test_the_table_adds_up_by_kind_of_fault(journal: Journal) -> None:
-    for outcome in (CLEAN, WRONG, FAILED):
-        journal.append(KILLS, "abc", outcome)
-    lines = render(journal.results()).splitlines()
+def test_the_table_adds_up_by_kind_of_fault() -> None:
+    lines = render(result_of(KILLS, "abc", outcome) for outcome in (CLEAN, WRONG, FAILED)).splitlines()
     assert f"| {Fault.KILL} | 6 (agents 4, ingest 2) | 2 | 4 | 2 | 0 |" in lines
     assert f"| {Fault.PAUSE} | 1 | 1 | 4 | 2 | 0 |" in lines
     assert f"| {Fault.PARTITION} | 1 | 1 | 0 | 0 | 1 |" in lines
@@ -63,10 +41,10 @@ def test_the_table_adds_up_by_kind_of_fault(journal: Journal) -> None:
     assert lines[-1].endswith("allow: 3.")
 
 
-def test_the_table_replaces_the_marked_block_and_nothing_else(tmp_path: Path, journal: Journal) -> None:
+def test_the_table_replaces_the_marked_block_and_nothing_else(tmp_path: Path) -> None:
     document = tmp_path / "guarantees.md"
     document.write_text("before\n<!-- soak: written by `owdd soak` -->\nold\n<!-- end of soak -->\nafter\n")
-    BLOCK.write(document, render(journal.results()))
+    BLOCK.write(document, render([]))
     text = document.read_text()
     assert text.startswith("before\n<!-- soak")
     assert text.endswith("No run yet.\n<!-- end of soak -->\nafter\n")
