@@ -22,7 +22,7 @@ from typing import Literal, TypeAlias
 
 from testkit.local_services.jars import Progress, file_lock
 from testkit.local_services.java import end, is_running, last_lines, read_log, spawn_detached
-from testkit.local_services.ports import HOST, choose_port
+from testkit.local_services.ports import HOST, choose_port, keep_port
 from testkit.local_services.start_errors import DirectoryUnusable, PortTaken, ProgramDied, ProgramNotReady, ProgramNotStopped
 
 START_SECONDS = 180.0
@@ -157,6 +157,7 @@ class Daemon:
                     progress(f"{self.title} did not end within {timeout:g} s of {self.stops.name}: killing it")
                     self.kill()
                     outcome = "killed"
+                keep_port(program.port)
             self._write(_State(None, program.port, program.identity))
             return outcome
 
@@ -170,6 +171,7 @@ class Daemon:
             return False
         if not end(program.pid, self.marker, self.crashes, _AFTER_SIGKILL_SECONDS):
             raise ProgramNotStopped(self.title, program.pid)
+        keep_port(program.port)
         return True
 
     def _prepare(self) -> None:
