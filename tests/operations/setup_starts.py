@@ -8,7 +8,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -20,6 +20,7 @@ from streams.cli import app
 from streams.cli.exit_codes import ExitCode
 from streams.engine.data_dir import locked_data_dir, own_data_dir
 from streams.mapping import DEFAULT
+from tests.patience import PATIENCE
 
 Values: TypeAlias = dict[str, str]
 """What stands for ``<name>`` in environment and message."""
@@ -45,7 +46,8 @@ class WrongSetup:
     make: Make = _nothing
     needs: Needs = "nothing"
     open_files: int | None = None
-    interrupt_when: str = ""
+    interrupt_when: Callable[[], None] | None = None
+    """Returns when the time for Ctrl-C has come."""
 
 
 def mapping(change: Callable[[dict[str, Any]], None]) -> Make:
@@ -79,11 +81,26 @@ def port_taken(_: Path) -> Iterator[Values]:
         yield {"port": str(taken.getsockname()[1])}
 
 
-@contextmanager
-def silent_server(_: Path) -> Iterator[Values]:
+class SilentServer:
     """Takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield {"server": f"127.0.0.1:{server.getsockname()[1]}"}
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._listening: socket.socket | None = None
+
+    @contextmanager
+    def make(self, _: Path) -> Iterator[Values]:
+        with self._open, socket.create_server(("127.0.0.1", 0)) as self._listening:
+            self._listening.settimeout(PATIENCE)
+            yield {"server": f"127.0.0.1:{self._listening.getsockname()[1]}"}
+
+    def asked(self) -> None:
+        """Return once a client has asked something: before, while it connects, Python may drop a cancellation (gh-86296)."""
+        assert self._listening is not None
+        client, _ = self._listening.accept()
+        self._open.enter_context(client)
+        client.settimeout(PATIENCE)
+        assert client.recv(1)
 
 
 @contextmanager
@@ -112,8 +129,7 @@ def check(setup: WrongSetup, directory: Path, surroundings: Mapping[str, str] | 
         values = {"directory": str(directory)} | made
         environment = {name: _filled(text, values) for name, text in setup.environment.items()}
         arguments = [_filled(text, values) for text in setup.arguments]
-        waits_at = _filled(setup.interrupt_when, values)
-        code, out, err = _start(arguments, _bare(directory) | dict(surroundings or {}) | environment, setup, waits_at)
+        code, out, err = _start(arguments, _bare(directory) | dict(surroundings or {}) | environment, setup)
     assert (code, err) == (setup.code, ""), (out, err)
     (line,) = out.splitlines()
     shown = orjson.loads(line)
@@ -140,15 +156,15 @@ _fork = multiprocessing.get_context("forkserver")
 _fork.set_forkserver_preload(["streams.cli.run"])
 
 
-def _start(arguments: list[str], environment: dict[str, str], setup: WrongSetup, waits_at: str) -> tuple[int | None, str, str]:
+def _start(arguments: list[str], environment: dict[str, str], setup: WrongSetup) -> tuple[int | None, str, str]:
     with tempfile.TemporaryDirectory() as directory:
         out, err = Path(directory) / "out", Path(directory) / "err"
         process = _fork.Process(target=_owdd, args=(arguments, environment, setup.open_files, out, err))
         process.start()
-        if waits_at and process.pid is not None:
-            _await_connection(process.pid, waits_at)
+        if setup.interrupt_when is not None and process.pid is not None:
+            setup.interrupt_when()
             os.kill(process.pid, signal.SIGINT)
-        process.join(timeout=120)
+        process.join(timeout=PATIENCE)
         return process.exitcode, out.read_text(), err.read_text()
 
 
@@ -160,13 +176,6 @@ def _owdd(arguments: list[str], environment: dict[str, str], open_files: int | N
     if open_files is not None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
     app([*arguments, "--json"], prog_name="owdd")
-
-
-def _await_connection(pid: int, server: str) -> None:
-    """Until the process is connected to ``server``, as the system's table of its connections says."""
-    port = f":{int(server.rpartition(':')[2]):04X}"
-    while not any(port in line.split()[2] for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]):
-        os.sched_yield()
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from streams.cli.exit_codes import ExitCode
-from tests.operations.setup_starts import WrongSetup, file, in_use, mapping, one_workers, port_taken, replicas, silent_server
+from tests.operations.setup_starts import SilentServer, WrongSetup, file, in_use, mapping, one_workers, port_taken, replicas
 
 _MAPPED = {"OWDD_MAPPING": "<directory>/mapping.yaml"}
 _REAL = {"OWDD_DOTDIGITAL_URL": "auto", "OWDD_DOTDIGITAL_USER": "apiuser-1@apiconnector.com", "OWDD_HASH_KEY": "k" * 32}
@@ -16,6 +16,8 @@ _REBUILD_BESIDE = "Rebuild beside the old one: 'owdd replay rebuild --mapping'"
 _REBUILD = "Rebuild: 'owdd topics clear --execute', a higher OWDD_APP_VERSION, 'owdd topics apply --execute'"
 _ACCEPT = "'owdd state accept' goes on with rows as the old mapping read them"
 INVALID, REFUSED, UNREACHABLE = ExitCode.INVALID, ExitCode.REFUSED, ExitCode.UNREACHABLE
+
+SILENT = SilentServer()
 
 TABLE = (
     WrongSetup(
@@ -294,8 +296,8 @@ TABLE = (
         ExitCode.INTERRUPTED,
         "interrupted",
         {"OWDD_KAFKA_BOOTSTRAP": "<server>"},
-        make=silent_server,
-        interrupt_when="<server>",
+        make=SILENT.make,
+        interrupt_when=SILENT.asked,
     ),
     WrongSetup(
         "topics are missing",
