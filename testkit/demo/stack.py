@@ -295,11 +295,16 @@ class LocalStack:
                 waiting["pending"] = pending(await self._pages())
                 quiet = 0 if any(waiting.values()) else quiet + 1
                 if asyncio.get_running_loop().time() > deadline:
-                    raise TimeoutError(f"still on its way after {timeout:.0f} s: {waiting}")
+                    raise TimeoutError(f"still on its way after {timeout:.0f} s: {waiting}{self._ended()}")
                 await asyncio.sleep(0.2)
         finally:
             await consumer.stop()
             await admin.close()
+
+    def _ended(self) -> str:
+        """The workers that have ended, each with the end of its log."""
+        ended = [worker for worker in self.workers.values() if worker.process.poll() is not None]
+        return "".join(f"; {one.name} ended with code {one.process.poll()}:\n{_tail(one.log)}" for one in ended)
 
     async def stop(self) -> None:
         """Stop everything that this stack started; kill what does not go."""
