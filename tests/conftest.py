@@ -13,6 +13,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from streams.settings import Settings
 from testkit.local_services import kafka
 
 _SPREAD = ("tests/convergence/test_seeds.py", "tests/convergence/test_faults.py", "tests/convergence/test_kills.py")
@@ -30,6 +31,9 @@ _CAPTURED_TOPICS = (
 
 _CONNECT = ("tests/testkit/local_services/test_connect.py", "tests/testkit/local_services/test_validation.py")
 """One group, that shares a Connect worker."""
+
+_CUT_LOGS = ("tests/engine/test_cut_logs.py", "tests/engine/test_lost_writes.py", "tests/ingest/test_cut_captured.py")
+"""One group, that shares the broker which it kills."""
 
 _FIRST = (
     "tests/cdc",
@@ -49,7 +53,7 @@ def group(nodeid: str) -> str:
     file = nodeid.partition("::")[0]
     if file in _SPREAD:
         return nodeid
-    return next((files[0] for files in (_CAPTURED_TOPICS, _CONNECT) if file in files), file)
+    return next((files[0] for files in (_CAPTURED_TOPICS, _CONNECT, _CUT_LOGS) if file in files), file)
 
 
 class _ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
@@ -91,3 +95,19 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 pass
             else:
                 kafka.stop(directory)
+
+
+@pytest.fixture(scope="session")
+def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The directory of another broker, which no test uses meanwhile: it may be killed, and its files may be cut."""
+    directory = tmp_path_factory.mktemp("own-broker")
+    with kafka.embedded_broker(directory, short_lived=True):
+        yield directory
+
+
+@pytest.fixture
+def settings_of_own_broker(own_broker: Path, tmp_path: Path) -> Settings:
+    """Settings of a worker there."""
+    running = kafka.status(own_broker).broker
+    assert running is not None
+    return Settings(kafka_bootstrap=running.bootstrap, data_dir=tmp_path, partitions=4, session_timeout=6)

@@ -1,4 +1,4 @@
-"""How several processes share the tests: what one Connect worker or one set of topics serves stays in one process."""
+"""How several processes share the tests: what one program or one set of topics serves stays in one process."""
 
 from pathlib import Path
 
@@ -8,7 +8,8 @@ from tests import conftest
 from tests.conftest import group
 
 ROOT = Path(__file__).parents[1]
-FILES = (*conftest._SPREAD, *conftest._CAPTURED_TOPICS, *conftest._CONNECT)
+SHARING = (conftest._CAPTURED_TOPICS, conftest._CONNECT, conftest._CUT_LOGS)
+FILES = (*conftest._SPREAD, *(file for files in SHARING for file in files))
 
 
 def test_the_tests_of_a_file_stay_together() -> None:
@@ -20,8 +21,8 @@ def test_long_tests_that_share_nothing_are_spread() -> None:
     assert group("tests/convergence/test_seeds.py::test_a[1]") != group("tests/convergence/test_seeds.py::test_a[2]")
 
 
-@pytest.mark.parametrize("files", [conftest._CAPTURED_TOPICS, conftest._CONNECT])
-def test_files_that_share_a_connect_worker_stay_together(files: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("files", SHARING)
+def test_files_that_share_a_program_stay_together(files: tuple[str, ...]) -> None:
     assert len({group(f"{file}::test") for file in files}) == 1
 
 

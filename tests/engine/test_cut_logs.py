@@ -1,7 +1,7 @@
-"""Logs that lost their tails, or were made anew: nothing that comes afterwards is skipped. On a broker of this file's own."""
+"""Logs that lost their tails, or were made anew: nothing that comes afterwards is skipped. On a broker that may be killed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -31,18 +31,9 @@ READ = 50
 LEFT = 27
 
 
-@pytest.fixture(scope="module")
-def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    directory = tmp_path_factory.mktemp("cut")
-    with kafka.embedded_broker(directory, short_lived=True):
-        yield directory
-
-
 @pytest.fixture
-def settings(own_broker: Path, tmp_path: Path) -> Settings:
-    running = kafka.status(own_broker).broker
-    assert running is not None
-    return Settings(kafka_bootstrap=running.bootstrap, data_dir=tmp_path, partitions=PARTITIONS, session_timeout=6)
+def settings(settings_of_own_broker: Settings) -> Settings:
+    return settings_of_own_broker
 
 
 @pytest.fixture

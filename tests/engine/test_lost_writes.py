@@ -1,7 +1,7 @@
-"""Logs that lost what was written and acknowledged, before anybody had read it: the writer notices. On a broker of its own."""
+"""Logs that lost what was written and acknowledged, before anybody had read it: the writer notices. On a broker that may be killed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -48,18 +48,9 @@ class Forwarding(Keeping):
         return super().handle(unit, records)
 
 
-@pytest.fixture(scope="module")
-def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    directory = tmp_path_factory.mktemp("lost-writes")
-    with kafka.embedded_broker(directory, short_lived=True):
-        yield directory
-
-
 @pytest.fixture
-def settings(own_broker: Path, tmp_path: Path) -> Settings:
-    running = kafka.status(own_broker).broker
-    assert running is not None
-    return Settings(kafka_bootstrap=running.bootstrap, data_dir=tmp_path, partitions=PARTITIONS, session_timeout=6)
+def settings(settings_of_own_broker: Settings) -> Settings:
+    return settings_of_own_broker
 
 
 @pytest.fixture

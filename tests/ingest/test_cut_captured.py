@@ -1,7 +1,6 @@
 """Captured topics that really lost their tails while ingest was down, or were made anew: what comes afterwards is read."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,18 +19,9 @@ from tests.patience import PATIENCE
 READ, LEFT = 20, 9
 
 
-@pytest.fixture(scope="module")
-def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    directory = tmp_path_factory.mktemp("cut-captured")
-    with kafka.embedded_broker(directory, short_lived=True):
-        yield directory
-
-
 @pytest.fixture
-def settings(own_broker: Path) -> Settings:
-    running = kafka.status(own_broker).broker
-    assert running is not None
-    return Settings(kafka_bootstrap=running.bootstrap)
+def settings(settings_of_own_broker: Settings) -> Settings:
+    return settings_of_own_broker
 
 
 async def read(settings: Settings, topic: str, wanted: set[int]) -> None:
