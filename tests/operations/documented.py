@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from typer.core import TyperGroup
@@ -54,8 +54,12 @@ def _commands(text: str) -> Iterator[str]:
         yield from _SPAN.findall(" ".join(paragraph.split()))
 
 
+# Commands of the whole program, made once: it takes longer than all else here.
+_main = cache(partial(get_command, app))
+
+
 def _is_group(words: list[str]) -> bool:
-    command = get_command(app)
+    command = _main()
     for word in words:
         if not isinstance(command, TyperGroup) or word not in command.commands:
             return word == _ELLIPSIS
