@@ -16,7 +16,14 @@ from xdist.scheduler import LoadScopeScheduling
 from streams.settings import Settings
 from testkit.local_services import kafka
 
-_SPREAD = ("tests/convergence/test_seeds.py", "tests/convergence/test_faults.py", "tests/convergence/test_kills.py")
+_SPREAD = (
+    "tests/convergence/test_seeds.py",
+    "tests/convergence/test_faults.py",
+    "tests/convergence/test_kills.py",
+    "tests/convergence/test_rebuild.py",
+    "tests/convergence/test_dead_letters.py",
+    "tests/erasure/test_erase_live.py",
+)
 """Long tests that share nothing but the broker: each is a group of its own, so that no process gets them all."""
 
 _CAPTURED_TOPICS = (
@@ -36,14 +43,24 @@ _CUT_LOGS = ("tests/engine/test_cut_logs.py", "tests/engine/test_lost_writes.py"
 """One group, that shares the broker which it kills."""
 
 _FIRST = (
-    "tests/cdc",
-    "tests/connect",
     "tests/operations/test_documented_commands.py",
-    "tests/convergence",
-    "tests/testkit/local_services",
-    "tests/golden",
-    "tests/dlq",
+    "tests/convergence/test_rebuild.py",
+    "tests/cdc",
     "tests/upgrade",
+    "tests/connect",
+    "tests/kafka/test_secured_broker.py",
+    "tests/stack/test_prometheus.py",
+    "tests/stack/test_readme.py",
+    "tests/convergence",
+    "tests/stack/test_image.py",
+    "tests/testkit",
+    "tests/erasure",
+    "tests/golden",
+    "tests/engine",
+    "tests/dlq",
+    "tests/stack",
+    "tests/operations",
+    "tests/console",
 )
 """Groups that take minutes begin first, or the last of them would run alone at the end."""
 
