@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 BARE := env -i PATH="$$PATH" HOME="$$HOME" OWDD_SECRETS_DIR=/nonexistent
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
+# Hundreds of processes start in the tests: without bytecode on the disk each of them compiles the whole program, for two seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo demo-cdc test test-again consent faults storms soak soak-short drill check bench bench-delivery docs golden connector-keys audit sbom \
 	digests lock clean
 
