@@ -65,7 +65,7 @@ docs: $(VENV)/.installed ## write the generated documents, and the connector's f
 	$(BIN)/owdd config commands > docs/cli.md
 	$(BIN)/python -m testkit.dashboards grafana/dashboards
 	$(BIN)/owdd topics architecture > docs/architecture.md
-	$(BIN)/python -m tests.operations.wrong_setups
+	$(BIN)/python -m tests.operations.setups_page
 	$(BIN)/owdd dotdigital codes > docs/dotdigital-codes.md
 	$(BARE) $(BIN)/owdd connectors render --out connectors
 	$(BARE) $(BIN)/owdd connectors sql --out connectors/sql

@@ -28,7 +28,8 @@ from streams.operations.topic_admin import apply_topics
 from streams.settings import Settings, unknown_variables
 from testkit.local_services import kafka
 from tests.operations.setup_starts import WrongSetup, check
-from tests.operations.wrong_setups import OPERATIONS, TABLE, page_with_table
+from tests.operations.setups_page import OPERATIONS, page_with_table
+from tests.operations.wrong_setups import TABLE
 
 
 def those_that_need(*needs: str) -> pytest.MarkDecorator:
