@@ -31,6 +31,7 @@ class ErasedIndex:
         self.stage = stage
         self.digest = digest
         self.audit = topics.audit
+        self.generation = topics.desired.generation
         self.count = metrics.erased.labels(stage)
         self._known: dict[int, frozenset[bytes]] = {}
 
@@ -110,8 +111,9 @@ class ErasureFilter:
     def write_audit(self) -> None:
         """Tell the audit topic that everything of :attr:`fresh` is out of this partition, and how many rows held it."""
         for address, change in self.requests.items():
-            rows, partition = self._rows[self.digests[address]], self._unit.partition
-            trace = ErasureResult(change.row.digest.hex(), self._index.stage, partition, rows, self._unit.now_ms)
+            index, rows, partition = self._index, self._rows[self.digests[address]], self._unit.partition
+            digest = change.row.digest.hex()
+            trace = ErasureResult(digest, index.stage, partition, rows, self._unit.now_ms, generation=index.generation)
             self._unit.emit_raw(self._index.audit, partition, trace.digest.encode(), write_audit(trace))
 
     def _note(self, change: ErasureChange) -> None:

@@ -90,7 +90,7 @@ async def _erase(settings: Settings, persons: list[str], digest: Digester, by: s
             await erasures.remember(mark, ErasureRequest(now, by, digest.key_id))
             await erasures.start(erasure_of(address, mark, now), generations)
             requests.append(request)
-        return await answers.wait(requests, patience)
+        return await answers.wait(requests, generations, patience)
 
 
 def _persons(email: str | None, file: Path | None) -> list[str]:

@@ -30,7 +30,7 @@ class ErasureRequested(msgspec.Struct, frozen=True, gc=False, tag="requested", t
 class ErasureResult(msgspec.Struct, frozen=True, gc=False, tag="erased", tag_field="what"):
     """One partition of a stage holds nothing of the person any more; ``rows`` held something.
 
-    From dispatch ``stage`` is ``dotdigital`` and ``answer`` says what Dotdigital did.
+    From dispatch ``stage`` is ``dotdigital`` and ``answer`` says what Dotdigital did. ``generation``: of the joins, from those.
     """
 
     digest: str
@@ -39,6 +39,7 @@ class ErasureResult(msgspec.Struct, frozen=True, gc=False, tag="erased", tag_fie
     rows: int
     at: int
     answer: str | None = None
+    generation: int = 0
 
 
 class RemovalsDecided(msgspec.Struct, frozen=True, gc=False, tag="decided", tag_field="what"):

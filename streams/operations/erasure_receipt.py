@@ -41,12 +41,12 @@ class Receipt(msgspec.Struct, gc=False):
     finished_at: int | None = None
 
     @classmethod
-    def empty(cls, request: ErasureRequested, partitions: int) -> Self:
-        """The receipt before any result. Orders and buyers are searched in every partition."""
+    def empty(cls, request: ErasureRequested, partitions: int, generations: int) -> Self:
+        """The receipt before any result. Orders and buyers are searched in every partition, the joins by each generation."""
         stages = {
-            "contacts": StageReceipt(1),
-            "orders": StageReceipt(partitions),
-            "buyers": StageReceipt(partitions),
+            "contacts": StageReceipt(generations),
+            "orders": StageReceipt(generations * partitions),
+            "buyers": StageReceipt(generations * partitions),
             DOTDIGITAL: StageReceipt(1),
         }
         return cls(request.digest, request.at, request.by, stages)
@@ -73,14 +73,16 @@ class Receipts:
         self._consumer = consumer
         self._partitions = partitions
 
-    async def wait(self, requests: Collection[ErasureRequested], patience: float) -> list[Receipt]:
-        """The receipts, finished or, after ``patience`` seconds, as far as they are.
+    async def wait(
+        self, requests: Collection[ErasureRequested], generations: Collection[int], patience: float
+    ) -> list[Receipt]:
+        """The receipts, finished or, after ``patience`` seconds, as far as they are; ``generations`` of the joins must answer.
 
         Raises:
             aiokafka.errors.KafkaError: the broker does not answer.
         """
-        receipts = {request.digest: Receipt.empty(request, self._partitions) for request in requests}
-        seen: set[tuple[str, str, int]] = set()
+        receipts = {request.digest: Receipt.empty(request, self._partitions, len(generations)) for request in requests}
+        seen: set[tuple[str, str, int, int]] = set()
         deadline = asyncio.get_running_loop().time() + patience
         while any(receipt.finished_at is None for receipt in receipts.values()):
             if asyncio.get_running_loop().time() > deadline:
@@ -90,8 +92,11 @@ class Receipts:
                     entry = read_audit(record.value)
                     if not isinstance(entry, ErasureResult) or entry.digest not in receipts:
                         continue
+                    if entry.stage != DOTDIGITAL and entry.generation not in generations:
+                        # One that was dropped meanwhile, or that began later.
+                        continue
                     # A stage that did its work twice, after a crash, says so twice.
-                    place = (entry.digest, entry.stage, entry.partition)
+                    place = (entry.digest, entry.stage, entry.partition, entry.generation)
                     if place not in seen:
                         seen.add(place)
                         receipts[entry.digest].take(entry)

@@ -49,9 +49,9 @@ ALWAYS = BulkWindows((), ZoneInfo("UTC"))
 A, B = b'{"FIRSTNAME":"A"}', b'{"FIRSTNAME":"B"}'
 
 
-def handler(queue: DeliveryQueue) -> OutboxHandler:
+def handler(queue: DeliveryQueue, metrics: Metrics) -> OutboxHandler:
     policy = SitePolicy(DAYS * 86_400, external=False, digest=DIGEST, hash_key=b"k", windows=ALWAYS)
-    return OutboxHandler(TOPICS, policy, Debounce(), queue, ImportsInFlight(queue), Metrics(), None)
+    return OutboxHandler(TOPICS, policy, Debounce(), queue, ImportsInFlight(queue), metrics, None)
 
 
 class Outbox:
@@ -61,7 +61,8 @@ class Outbox:
         self.rows = rows or Rows()
         self.clock = ManualClock()
         self.queue = DeliveryQueue(self.clock)
-        self.handler = handler(self.queue)
+        self.metrics = Metrics()
+        self.handler = handler(self.queue, self.metrics)
         self.version = 0
 
     def feed(self, *records: Record, durable: bool = True) -> None:
@@ -155,7 +156,7 @@ class Outbox:
         other = Outbox(self.rows)
         other.clock, other.version = self.clock, self.version
         other.queue = DeliveryQueue(self.clock)
-        other.handler = handler(other.queue)
+        other.handler = handler(other.queue, other.metrics)
         other.handler.recovered(0, cast(StateTable, other.rows))
         return other
 

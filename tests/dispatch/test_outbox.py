@@ -5,7 +5,10 @@ import asyncio
 import pytest
 
 from streams.core.lanes import Lane
+from streams.dispatch.outbox.rows import CODECS
+from streams.dispatch.outbox.tasks import Family
 from streams.domain.consent import creation_status
+from streams.domain.correction import Correction
 from streams.domain.versioned import version_bytes
 from streams.engine.stage import Record
 from streams.messages.changes import CarriedRefusal, pack
@@ -196,3 +199,24 @@ async def test_what_is_parked_is_not_sent_until_it_changes(outbox: Outbox) -> No
     outbox.feed(outbox.wanted(B))
     outbox.clock.advance(2)
     assert (await outbox.take()).key == CONTACT
+
+
+def test_a_conflict_that_an_earlier_release_counted_is_not_counted_again(outbox: Outbox) -> None:
+    def counted(by: Outbox) -> float:
+        (found,) = (one for one in by.metrics.registry.collect() if one.name == "owdd_consent_conflicts")
+        return sum(sample.value for sample in found.samples if sample.name.endswith("_total"))
+
+    outbox.feed(outbox.wanted(A))
+    outbox.feed(outbox.created())
+    outbox.feed(outbox.wanted(A, opted=True))
+    assert counted(outbox) == 1
+    row = outbox.row
+    row.correction = Correction()
+    outbox.rows.rows[CONTACT.encode()] = CODECS[Family.CONTACT].encode(row)
+    later = outbox.restarted()
+    for fields in (B, A):
+        later.feed(later.wanted(fields, opted=True))
+    assert counted(later) == 0
+    later.feed(later.wanted(A))
+    later.feed(later.wanted(A, opted=True))
+    assert counted(later) == 1, "another one"

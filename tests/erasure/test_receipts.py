@@ -1,10 +1,11 @@
 """A receipt is finished when everybody has answered, and not before."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from types import SimpleNamespace
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer
+from msgspec.structs import replace
 
 from streams.messages.audit import Entry, ErasureRequested, ErasureResult, OperatorAction, write_audit
 from streams.operations.erasure_receipt import Receipt, Receipts, StageReceipt
@@ -31,8 +32,8 @@ class Topic:
         return {"place": [SimpleNamespace(value=write_audit(entry)) for entry in published]}
 
 
-async def waited(entries: Iterable[Entry], patience: float) -> Receipt:
-    (receipt,) = await Receipts(cast(AIOKafkaConsumer, Topic(entries)), 2).wait([REQUEST], patience)
+async def waited(entries: Iterable[Entry], patience: float, generations: Collection[int] = (0,)) -> Receipt:
+    (receipt,) = await Receipts(cast(AIOKafkaConsumer, Topic(entries)), 2).wait([REQUEST], generations, patience)
     return receipt
 
 
@@ -63,3 +64,14 @@ async def test_other_entries_and_other_persons_do_not_count() -> None:
     receipt = await waited([*others, *EVERYBODY, ErasureResult("ab", "a stage of later releases", 0, 1, 9)], 60)
     assert receipt.finished_at == 15
     assert receipt.stages["contacts"].rows == 1
+
+
+async def test_each_generation_of_the_joins_must_answer_and_no_other_counts() -> None:
+    def by(generation: int) -> list[Entry]:
+        return [replace(entry, generation=generation) for entry in EVERYBODY[:5]]
+
+    receipt = await waited([*EVERYBODY, *by(2)[:4], *by(1)], 0.05, (0, 2))
+    assert (receipt.finished_at, receipt.stages["buyers"]) == (None, StageReceipt(4, 3, 1))
+    receipt = await waited([*EVERYBODY, *by(1), *by(2)], 60, (0, 2))
+    assert receipt.finished_at == 15
+    assert receipt.stages["orders"] == StageReceipt(4, 4, 4, 12)

@@ -79,7 +79,7 @@ class ConsentConflicts:
                 unit.on_commit(self._metrics.opt_outs.labels(direction).inc)
         conflict, candidate = row.consent_conflict, is_candidate(row)
         counted = conflict and not (candidate and self._corrects)
-        if counted and not row.correction.counted:
+        if counted and not row.correction.counted and not item.old_conflict:
             unit.on_commit(self._metrics.consent_conflicts.labels(rule_of(row)).inc)
         since = (row.correction.in_since or unit.now_ms // 1000) if conflict else 0
         if (since, counted) != (row.correction.in_since, row.correction.counted):

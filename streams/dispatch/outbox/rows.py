@@ -69,7 +69,8 @@ class TouchedRow:
     """A row that will be saved: whether it was parked before, and the outcome that it got, with the lease that it ends.
 
     ``present``: what of ours it showed as delivered and wanted before; ``stored``: whether Dotdigital had its record;
-    ``opt_outs``: whether the contact was known to be refused in Dotdigital, and whether Orderwise's opt-out had been passed on.
+    ``opt_outs``: whether the contact was known to be refused in Dotdigital, and whether Orderwise's opt-out had been passed on;
+    ``old_conflict``: it was a conflict of consent that version 0.2.0 has counted, which does not note so in the row.
     """
 
     row: Any
@@ -79,6 +80,7 @@ class TouchedRow:
     outcome: TaskEvent | None = None
     lease: Lease | None = None
     opt_outs: tuple[bool, bool] = (False, False)
+    old_conflict: bool = False
 
 
 class TouchedRows:
@@ -96,7 +98,12 @@ class TouchedRows:
         if item is None:
             row = CODECS[family_of(task)].load(self.unit, task)
             item = self.touched[task] = TouchedRow(
-                row, row.parked is not None, present_in(task, row), _is_stored(row), opt_outs=opt_outs_of(row)
+                row,
+                row.parked is not None,
+                present_in(task, row),
+                _is_stored(row),
+                opt_outs=opt_outs_of(row),
+                old_conflict=_is_old_conflict(row),
             )
         return item
 
@@ -120,6 +127,10 @@ def opt_outs_of(row: Any) -> tuple[bool, bool]:
 
 def _is_stored(row: Any) -> bool:
     return isinstance(row, RecordDeliveryState) and row.delivered is not None
+
+
+def _is_old_conflict(row: Any) -> bool:
+    return isinstance(row, ContactDeliveryState) and row.consent_conflict and not row.correction.in_since
 
 
 def follow_contact(rows: TouchedRows, email: str, before: int | None, now: int | None) -> None:
