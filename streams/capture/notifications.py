@@ -30,6 +30,13 @@ class Loaded(msgspec.Struct, frozen=True):
         return self.collection is None or topic.casefold().endswith(f".{self.collection}".casefold())
 
 
+class WholeRead(msgspec.Struct, frozen=True):
+    """A snapshot has read all ``rows`` of a table, between ``began`` and now; appended at (epoch ms)."""
+
+    began: int
+    rows: int
+
+
 class _Notification(msgspec.Struct):
     id: str = ""
     type: str = ""
@@ -47,19 +54,58 @@ _wrapped = msgspec.json.Decoder(_WithSchema).decode
 
 def loaded(value: bytes | None) -> Loaded | None:
     """What the notification says was loaded; None: nothing, or it cannot be read."""
-    try:
-        said = _wrapped(value or b"").payload if b'"payload"' in (value or b"") else _plain(value or b"")
-    except msgspec.MsgspecError:
-        return None
-    data = said.additional_data or {}
+    said = _read(value)
     match said.aggregate_type, said.type:
         case "Initial Snapshot", "COMPLETED" | "SKIPPED":
             # Skipped at a restart, because it was completed before.
             return Loaded(None)
-        case "Initial Snapshot" | "Incremental Snapshot", "TABLE_SCAN_COMPLETED" if data.get("status") in _WHOLE:
-            rows = data.get("total_rows_scanned", "")
-            table = data.get("scanned_collection")
-            partial = said.id.startswith(SOME_ROWS)
-            return None if table is None or partial else Loaded(table, int(rows) if rows.isdecimal() else 0)
+        case "Initial Snapshot" | "Incremental Snapshot", "TABLE_SCAN_COMPLETED":
+            return _scanned(said)
         case _:
             return None
+
+
+class WholeReads:
+    """The newest whole reading of each table, as far as the notifications say when it began; given in their order."""
+
+    def __init__(self) -> None:
+        self._began: dict[str, int] = {}
+        self._found: dict[str, WholeRead] = {}
+
+    def take(self, value: bytes | None, at: int) -> None:
+        """Look at the next notification, which was appended ``at`` (epoch ms)."""
+        said = _read(value)
+        match said.aggregate_type, said.type:
+            case "Initial Snapshot", "STARTED":
+                self._began[said.aggregate_type] = at
+            case "Incremental Snapshot", "STARTED":
+                # Tables that are asked for while others are read join them: some rows of these may be older than this.
+                self._began.setdefault(said.aggregate_type, at)
+            case "Incremental Snapshot", "COMPLETED" | "ABORTED":
+                self._began.pop(said.aggregate_type, None)
+            case "Initial Snapshot" | "Incremental Snapshot", "TABLE_SCAN_COMPLETED":
+                scanned, began = _scanned(said), self._began.get(said.aggregate_type)
+                if scanned is not None and scanned.collection is not None and began is not None:
+                    self._found[scanned.collection] = WholeRead(began, scanned.rows)
+
+    def of(self, topic: str) -> WholeRead | None:
+        """The newest reading of the table whose rows the captured topic holds; None: none is known."""
+        found = [read for collection, read in self._found.items() if Loaded(collection).is_of(topic)]
+        return max(found, key=lambda read: read.began, default=None)
+
+
+def _read(value: bytes | None) -> _Notification:
+    """The notification; an empty one if it cannot be read."""
+    try:
+        return _wrapped(value or b"").payload if b'"payload"' in (value or b"") else _plain(value or b"")
+    except msgspec.MsgspecError:
+        return _Notification()
+
+
+def _scanned(said: _Notification) -> Loaded | None:
+    """The table that was read whole, by the end of its scan; None: not all of it was read."""
+    data = said.additional_data or {}
+    table, rows = data.get("scanned_collection"), data.get("total_rows_scanned", "")
+    if table is None or data.get("status") not in _WHOLE or said.id.startswith(SOME_ROWS):
+        return None
+    return Loaded(table, int(rows) if rows.isdecimal() else 0)

@@ -14,6 +14,7 @@ from streams.cli.common import load, operator_name
 from streams.cli.exit_codes import ExitCode
 from streams.cli.options import with_options
 from streams.cli.output import AsJson, Execute
+from streams.cli.reconcile_rows import reconcile_rows
 from streams.cli.times import shown_time
 from streams.core.clock import SystemClock
 from streams.core.errors import ConfigurationError
@@ -39,6 +40,14 @@ class ReconcileScope:
     full: Annotated[bool, typer.Option("--full", help="All contacts, records and list places.")] = False
     sample: Annotated[int | None, typer.Option(min=1, max=10_000, help="So many contacts, with their orders.")] = None
     email: Annotated[str | None, typer.Option(help="One contact, with its orders.")] = None
+    rows: Annotated[
+        bool, typer.Option("--rows", help="Not Dotdigital: captured rows that the newest snapshot of their table did not show.")
+    ] = False
+
+    @property
+    def given(self) -> int:
+        """How many of them are given."""
+        return sum((self.full, self.sample is not None, self.email is not None, self.rows))
 
     def run(self, settings: Settings, by: str, *, execute: bool) -> ReconcileRun:
         """The run to ask for.
@@ -46,8 +55,8 @@ class ReconcileScope:
         Raises:
             ConfigurationError: not exactly one of them is given.
         """
-        if sum((self.full, self.sample is not None, self.email is not None)) != 1:
-            remedy = "Add --full, --sample N or --email ADDRESS; or --show for what earlier runs found"
+        if self.given != 1:
+            remedy = "Add --full, --sample N, --email ADDRESS or --rows; or --show for what earlier runs found"
             raise ConfigurationError("it needs to know what to compare", where="owdd reconcile", remedy=remedy)
         asked = ReconcileRun(id=uuid4().hex[:8], by=by, asked=SystemClock().now_ms(), execute=execute)
         if self.sample is not None:
@@ -74,14 +83,18 @@ def reconcile(
 ) -> None:
     """Read Dotdigital back and compare it with what was delivered; put right what differs.
 
-    A dispatch worker does it, inside the account's budget and behind everything else. Exit code 2: something differs, and
-    --execute was not given; 5: no worker has taken it up; 7: it is not done yet, and goes on.
+    A dispatch worker does it, inside the account's budget and behind everything else. With --rows the command itself compares
+    the captured topics with the newest snapshots: which rows were deleted while nobody captured it. Exit code 2: something
+    differs, and --execute was not given; 5: no worker has taken it up; 7: it is not done yet, and goes on.
     """
-    settings, _ = load()
+    settings, mapping = load()
     if show:
         asyncio.run(_show(settings, personal=show_personal_data, as_json=as_json))
         return
     by = operator_name(operator)
+    if scope.rows and scope.given == 1:
+        reconcile_rows(settings, mapping, execute=execute, operator=by, personal=show_personal_data, as_json=as_json)
+        return
     if cancel is not None:
         asyncio.run(_cancel(settings, cancel, by))
         output.line(f"comparison {cancel}: its end was asked for.")

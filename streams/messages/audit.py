@@ -78,12 +78,15 @@ class PersonExported(msgspec.Struct, frozen=True, gc=False, tag="exported", tag_
     digest: str
 
 
-MaintenanceAction: TypeAlias = Literal["clear topics", "reread", "accept mapping"]
-"""What is done to topics and state while the workers are stopped."""
+MaintenanceAction: TypeAlias = Literal["clear topics", "reread", "accept mapping", "withdraw rows"]
+"""What is done to topics and state; all but the last while the workers are stopped."""
 
 
 class Maintained(msgspec.Struct, frozen=True, gc=False, tag="maintained", tag_field="what"):
-    """An operator emptied the topics between the stages, had topics read again, or accepted a changed mapping."""
+    """An operator emptied the topics between the stages, had topics read again, accepted a changed mapping, or wrote deletions.
+
+    Those of captured rows that a snapshot did not show.
+    """
 
     at: int
     by: str

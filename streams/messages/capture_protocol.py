@@ -11,11 +11,12 @@ CAPTURE_TOPICS: Final = (
         "<prefix>.<database>.<schema>.<table>",
         "the row's primary key (JSON)",
         "Debezium envelope (JSON)",
-        (Participant.CONNECTOR,),
+        (Participant.CONNECTOR, Participant.OPERATOR),
         (Participant.INGEST,),
         CAPTURED_ROWS,
         "captured rows, keyed by primary key",
-        "One per mapped table: the source of everything else. A rebuild begins with them.",
+        "One per mapped table: the source of everything else. A rebuild begins with them. `owdd reconcile --rows` appends "
+        "deletions that capture has missed.",
         "Kafka's own, by key",
     ),
     *(

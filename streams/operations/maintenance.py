@@ -1,4 +1,4 @@
-"""Entries of the audit trail for what operators do to topics and state while the workers are stopped."""
+"""Entries of the audit trail for what operators do to topics and state."""
 
 from streams.core.clock import Clock
 from streams.kafka.producer import BatchProducer

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from streams.capture.notifications import SOME_ROWS, Loaded, loaded
+from streams.capture.notifications import SOME_ROWS, Loaded, WholeRead, WholeReads, loaded
 
 TOPIC = "ow.Orderwise.dbo.customer_contact"
 
@@ -78,3 +78,42 @@ def test_a_converter_with_schemas_wraps_it() -> None:
 )
 def test_whose_rows_a_topic_holds(collection: str | None, same: bool) -> None:
     assert Loaded(collection).is_of(TOPIC) is same
+
+
+INITIAL, INCREMENTAL = "Initial Snapshot", "Incremental Snapshot"
+
+
+def reads(*notifications: bytes) -> WholeRead | None:
+    """What is known of the topic's table after these, which came at 1, 2, 3 and so on."""
+    found = WholeReads()
+    for at, value in enumerate(notifications, start=1):
+        found.take(value, at)
+    return found.of(TOPIC)
+
+
+@pytest.mark.parametrize("aggregate", [INITIAL, INCREMENTAL])
+def test_a_whole_reading_began_when_its_snapshot_did(aggregate: str) -> None:
+    started, end = notification(aggregate, "STARTED"), scanned("dbo.customer_contact", "SUCCEEDED", aggregate=aggregate)
+    assert reads(started, end) == WholeRead(1, 7)
+    assert reads(started, end, notification(aggregate, "COMPLETED"), started, end) == WholeRead(4, 7)
+    assert reads(started) is None
+    assert reads(end) is None, "when it began is not known any more"
+    assert reads(started, scanned("dbo.customer_detail", "SUCCEEDED", aggregate=aggregate)) is None
+    assert reads(started, scanned("dbo.customer_contact", "SQL_EXCEPTION", aggregate=aggregate)) is None
+
+
+def test_a_first_snapshot_that_starts_anew_reads_everything_anew() -> None:
+    started, end = notification(INITIAL, "STARTED"), scanned("dbo.customer_contact", "SUCCEEDED")
+    assert reads(started, started, end) == WholeRead(2, 7)
+
+
+def test_a_table_that_is_asked_for_while_others_are_read_joins_them() -> None:
+    first, second = (notification(INCREMENTAL, "STARTED", name) for name in ("1", "2"))
+    end = scanned("dbo.customer_contact", "SUCCEEDED", name="2", aggregate=INCREMENTAL)
+    assert reads(first, second, end) == WholeRead(1, 7)
+
+
+def test_a_reading_of_some_rows_is_none_of_the_table() -> None:
+    name = f"{SOME_ROWS}1"
+    end = scanned("dbo.customer_contact", "SUCCEEDED", name=name, aggregate=INCREMENTAL)
+    assert reads(notification(INCREMENTAL, "STARTED", name), end) is None

@@ -16,9 +16,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from streams.capture.envelope import RowEvent, decode
 from streams.connect.signals import send, snapshot_signal
 from streams.kafka.capture_topics import CaptureNames
+from streams.kafka.reader import committed_reader
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import captured
 from streams.mapping import DEFAULT, Mapping, load_mapping
+from streams.operations.missed_deletes import MissedDeletes, TableComparison
 from streams.worker import Role
 from testkit.demo.capture import CaptureStack
 from testkit.oracle import Difference, compare, expectation
@@ -56,6 +58,12 @@ class Shop:
         assert expected.contacts, "the shop has no contacts: nothing was tested"
         account = await asyncio.to_thread(read_account, self.stack.settings.dotdigital_url)
         return compare(expected, account, self.mapping, opted_in_ever=truth.opted_in_ever, preexisting=())
+
+    async def compared(self) -> list[TableComparison]:
+        """Every captured topic against the newest snapshot of its table."""
+        settings = self.stack.settings
+        async with committed_reader(KafkaConfig.of(settings)) as consumer:
+            return [table async for table in MissedDeletes(settings, self.mapping, consumer).compare()]
 
     async def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples that have these labels."""

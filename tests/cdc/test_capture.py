@@ -81,6 +81,9 @@ async def test_tables_are_read_again_while_the_shop_trades(shop: Shop) -> None:
     await trading
     assert await shop.differences() == []
     assert await shop.metric("owdd_records_total", kind="r") - before > 1000
+    tables = await shop.compared()
+    assert [(table.topic, table.rows, table.reason) for table in tables] == [(table.topic, 0, None) for table in tables]
+    assert sum(table.shown for table in tables) > 1000
 
 
 async def test_a_transaction_that_was_open_while_its_rows_were_read_again_wins(shop: Shop) -> None:
