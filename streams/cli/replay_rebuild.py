@@ -20,8 +20,8 @@ from streams.messages.generation_log import KnownGenerations, known_generations
 from streams.messages.generations import Activation, Generation
 from streams.operations.generation_diff import Differences, differences
 from streams.operations.generation_progress import BuildProgress, build_progress
-from streams.operations.generations import GenerationOrders, newest_beside, of_generation
-from streams.operations.site_setup import accept_mapping
+from streams.operations.generations import GenerationOrders, of_generation
+from streams.operations.site_setup import accept_mapping, has_setup
 from streams.settings import Settings
 
 Operator = Annotated[str | None, typer.Option("--operator", help="Your name, for the audit trail. Default: the system's user.")]
@@ -31,11 +31,15 @@ _LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class _Rebuild:
-    """What a rebuild is at: its generation, how far that is, and once it is complete what a switch would change."""
+    """What a rebuild is at: its generation, how far that is, and once it is complete what a switch would change.
+
+    ``switching``: an earlier call has let it take effect, and not every partition of the outbox has followed yet.
+    """
 
     generation: Generation
     progress: BuildProgress
     found: Differences | None = None
+    switching: Activation | None = None
 
 
 def rebuild(
@@ -51,13 +55,14 @@ def rebuild(
     """Build all state of the joins anew, beside the joins that work, and compare; with --execute let it take effect.
 
     The first call makes the topics of a new generation, and says which workers must be started for it; nothing that they want
-    has an effect. Later calls go on with it. When it is complete, the command shows what would change in Dotdigital. Exit code
-    2: it is complete, something would change, and --execute was not given; 7: it is not complete yet.
+    has an effect. Later calls go on with it, also with a switch that an interrupted one began. When it is complete, the command
+    shows what would change in Dotdigital. Exit code 2: it is complete, something would change, and --execute was not given; 7:
+    it is not complete yet.
     """
     settings, own = load()
     wanted = own if mapping is None else load_mapping(mapping)
     found = asyncio.run(_rebuild(settings, wanted, operator_name(operator), timeout, show))
-    activation = None
+    activation = found.switching
     if found.progress.done and execute:
         activation = asyncio.run(_activate(settings, found.generation.number, operator_name(operator), timeout))
     _print(found, activation, as_json=as_json)
@@ -70,17 +75,19 @@ def rebuild(
 def back(timeout: Timeout = 600.0, operator: Operator = None, execute: Execute = False, as_json: AsJson = False) -> None:
     """Let the generation take effect again that did before the last switch; its workers have gone on until now.
 
-    Exit code 2: there is one, and --execute was not given.
+    If an interrupted call has begun that already, this one goes on with it. Exit code 2: there is one, and --execute was not
+    given.
     """
     settings, _ = load()
     known = asyncio.run(known_generations(settings))
-    former = _former(known)
+    under_way = known.activation.back and known.is_switching(settings.partitions)
+    former = known.activation.generation if under_way else _former(known)
     if former is None:
         raise RefusedError("no other generation has ever taken effect, or it was cleaned away")
     if not execute:
         _say({"generation": former, "activation": None}, f"Generation {former} would take effect again.", as_json=as_json)
         raise typer.Exit(ExitCode.CHANGES)
-    activation = asyncio.run(_activate(settings, former, operator_name(operator), timeout))
+    activation = asyncio.run(_activate(settings, former, operator_name(operator), timeout, back=True))
     _say(
         {"generation": former, "activation": activation.number},
         f"Generation {former} takes effect again (activation {activation.number}).",
@@ -135,8 +142,7 @@ async def generation_facts(settings: Settings) -> list[dict[str, Any]]:
 def _state(settings: Settings, known: KnownGenerations, number: int) -> str:
     activation = known.activation
     if number == activation.generation:
-        switched = known.reported("switched", activation.number) == settings.partitions
-        return "active" if switched else "taking effect"
+        return "taking effect" if known.is_switching(settings.partitions) else "active"
     return "complete" if known.reported("complete", number) == settings.partitions else "building"
 
 
@@ -153,10 +159,13 @@ async def _rebuild(settings: Settings, mapping: Mapping, by: str, timeout: float
         orders = GenerationOrders(settings, producer, clock, by)
         known = await known_generations(settings)
         await orders.repeat(known)
-        new = newest_beside(known) is None
+        switching = known.activation if known.is_switching(settings.partitions) and not known.activation.back else None
+        if switching is not None:
+            generation = known.generations[switching.generation]
+            return _Rebuild(generation, await build_progress(settings, known, generation), switching=switching)
         generation = await orders.begin(known, mapping)
     its = of_generation(settings, generation.number)
-    if new:
+    if not await has_setup(its):
         # Before its workers: one with another mapping is refused.
         await accept_mapping(its, mapping, clock)
     _say_how(generation)
@@ -192,10 +201,10 @@ async def _built(settings: Settings, generation: Generation, timeout: float, sho
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def _activate(settings: Settings, generation: int, by: str, timeout: float) -> Activation:
+async def _activate(settings: Settings, generation: int, by: str, timeout: float, *, back: bool = False) -> Activation:
     async with BatchProducer(settings) as producer:
         orders = GenerationOrders(settings, producer, SystemClock(), by)
-        activation = await orders.activate(await known_generations(settings), generation)
+        activation = await orders.activate(await known_generations(settings), generation, back=back)
     deadline = asyncio.get_running_loop().time() + timeout
     with output.counting(f"activation {activation.number}", settings.partitions) as counted:
         while (switched := (await known_generations(settings)).reported("switched", activation.number)) < settings.partitions:
@@ -220,6 +229,9 @@ def _print(found: _Rebuild, activation: Activation | None, *, as_json: bool) -> 
         facts = {"generation": number, **asdict(progress), "done": progress.done}
         compared = None if found.found is None else _facts(found.found)
         output.print_json(facts | {"differences": compared, "activation": None if activation is None else activation.number})
+        return
+    if found.switching is not None:
+        output.line(f"Generation {number} takes effect: an earlier call began it (activation {found.switching.number}).")
         return
     if found.found is None:
         output.line(f"Generation {number} is not complete: {progress.read:,} of {progress.total:,} captured records were read.")

@@ -1,5 +1,6 @@
 """Topic ``generations`` as it stands: which generations there are, which is active, and what partitions have reported."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streams.kafka.reader import read_topic
@@ -35,6 +36,11 @@ class KnownGenerations:
         first = [] if 0 in self.generations and self.generations[0].dropped else [0]
         return first + sorted(number for number, known in self.generations.items() if number and not known.dropped)
 
+    def is_switching(self, partitions: int) -> bool:
+        """Whether some of the outbox's partitions have not carried out the newest activation yet."""
+        newest = self.activation.number
+        return bool(newest) and self.reported("switched", newest) < partitions
+
     def reported(self, word: str, number: int) -> int:
         """How many partitions have reported."""
         return len(self.reports.get((word, number), ()))
@@ -46,10 +52,14 @@ async def known_generations(settings: Settings) -> KnownGenerations:
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.
     """
-    known = KnownGenerations()
     topic = Topics.of(settings.app_id).generations
     # The latest of each key counts; without a value it was forgotten, with the outbox that it was about.
-    records = {record.key: record.value async for record in read_topic(KafkaConfig.of(settings), topic, [PARTITION])}
+    return known_from({record.key: record.value async for record in read_topic(KafkaConfig.of(settings), topic, [PARTITION])})
+
+
+def known_from(records: Mapping[bytes, bytes | None]) -> KnownGenerations:
+    """What the newest record of each key says."""
+    known = KnownGenerations()
     for key, value in records.items():
         if value is None:
             continue

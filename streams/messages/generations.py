@@ -72,12 +72,13 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Activation(msgspec.Struct, frozen=True, gc=False):
-    """The newest activation, under ``activation``: the outbox obeys ``generation`` since then."""
+    """The newest activation, under ``activation``: the outbox obeys ``generation`` since then; ``back`` to a former one."""
 
     number: int
     generation: int
     by: str
     at: int
+    back: bool = False
 
 
 class PartitionReport(msgspec.Struct, frozen=True, gc=False):

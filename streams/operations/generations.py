@@ -106,8 +106,8 @@ class GenerationOrders:
             number += 1
         return number
 
-    async def activate(self, known: KnownGenerations, generation: int) -> Activation:
-        """Let a generation take effect; given again, the order is repeated under its number.
+    async def activate(self, known: KnownGenerations, generation: int, *, back: bool = False) -> Activation:
+        """Let a generation take effect, perhaps one that did before (``back``); given again, the order is repeated.
 
         Raises:
             RefusedError: it is not complete.
@@ -117,14 +117,18 @@ class GenerationOrders:
             raise RefusedError(f"generation {generation} is not complete", remedy="See 'owdd replay status'")
         activation = known.activation
         if activation.generation != generation:
-            activation = Activation(activation.number + 1, generation, self._by, self._clock.now_ms())
+            activation = Activation(activation.number + 1, generation, self._by, self._clock.now_ms(), back)
             await self._record("activate", generation, activation.number)
             await self._save(ACTIVATION_KEY, activation)
-            if generation:
-                record = replace(known.generations[generation], activated=activation.number)
-                await self._save(generation_key(generation), record)
-        await self._order(GenerationOrder("activate", generation, activation.number))
+        await self._carry_out(known, activation)
         return activation
+
+    async def _carry_out(self, known: KnownGenerations, activation: Activation) -> None:
+        """What follows from an activation that is written down."""
+        record = known.generations.get(activation.generation)
+        if record is not None and record.activated != activation.number:
+            await self._save(generation_key(record.number), replace(record, activated=activation.number))
+        await self._order(GenerationOrder("activate", activation.generation, activation.number))
 
     async def repeat(self, known: KnownGenerations) -> None:
         """Give the newest activation's order again, unless every partition has switched: whoever gave it may have died.
@@ -132,9 +136,8 @@ class GenerationOrders:
         Raises:
             aiokafka.errors.KafkaError: the broker does not answer; it may be repeated.
         """
-        newest = known.activation
-        if newest.number and known.reported("switched", newest.number) < self._settings.partitions:
-            await self._order(GenerationOrder("activate", newest.generation, newest.number))
+        if known.is_switching(self._settings.partitions):
+            await self._carry_out(known, known.activation)
 
     async def drop(self, known: KnownGenerations, generation: int) -> None:
         """Forget a generation that does not take effect: what it wants, and its topics.

@@ -92,6 +92,15 @@ async def changed_mapping(settings: Settings, mapping: Mapping) -> list[str]:
     return [] if before is None else _rebuilt_for(before.mapping, fingerprint(mapping))
 
 
+async def has_setup(settings: Settings) -> bool:
+    """Whether it is noted what the state is built with.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    return _state_of(await _records(settings), settings) is not None
+
+
 async def accept_mapping(settings: Settings, mapping: Mapping, clock: Clock) -> None:
     """Let workers go on with state that was built with another mapping.
 
