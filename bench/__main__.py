@@ -12,7 +12,21 @@ from typing import Annotated, Protocol, TypeAlias, TypeVar
 import orjson
 import typer
 
-from bench import backlog, console, growth, ingest, join, memory, pace, recovery, startup, transactions, urgent, watching
+from bench import (
+    backlog,
+    console,
+    growth,
+    ingest,
+    join,
+    memory,
+    pace,
+    rebuild,
+    recovery,
+    startup,
+    transactions,
+    urgent,
+    watching,
+)
 from bench.delivery import command as delivery
 from bench.errors import BenchError
 from bench.results import Circumstances, Result, as_json, show
@@ -38,6 +52,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "backlog": backlog.run,
     "urgent": urgent.run,
     "recovery": recovery.run,
+    "rebuild": rebuild.run,
     "idle": pace.idle,
     "everyday": pace.everyday,
     "transactions": transactions.run,

@@ -13,7 +13,7 @@ import httpx
 from pydantic import SecretStr
 
 from bench.child import Child
-from bench.errors import NotDrained
+from bench.errors import NotDrained, WrongResult
 from bench.site import Owdd, Site
 from streams.dispatch.policies import client_config
 from streams.dotdigital import bootstrap
@@ -40,6 +40,20 @@ class Account:
         """How many requests there were so far."""
         return int((await self.http.get("/_sandbox/requests", params={"limit": 0})).json()["total"])
 
+    async def writes(self, since: int) -> list[tuple[str, str]]:
+        """Method and path of every request after number ``since`` that was to change something.
+
+        Raises:
+            WrongResult: there were more requests than the sandbox remembers.
+        """
+        found: list[tuple[str, str]] = []
+        while rows := (await self.http.get("/_sandbox/requests", params={"since": since})).json()["requests"]:
+            if rows[0]["n"] != since + 1:
+                raise WrongResult("the sandbox has forgotten some of the requests")
+            found += [(row["method"], row["path"]) for row in rows if row["method"] != "GET"]
+            since = rows[-1]["n"]
+        return found
+
     async def arrivals(self, emails: Mapping[int, str], wanted: AbstractSet[str], since: int, worker: Child) -> dict[str, int]:
         """When the first change of each wanted contact arrived (epoch ms), after request number ``since``.
 
@@ -52,7 +66,7 @@ class Account:
             rows = (await self.http.get("/_sandbox/requests", params={"since": since})).json()["requests"]
             for row in rows:
                 since = row["n"]
-                if row["method"] == "PATCH" and (email := emails.get(_contact(row["path"]), "")) in wanted:
+                if row["method"] == "PATCH" and (email := emails.get(contact_of(row["path"]), "")) in wanted:
                     at = datetime.fromisoformat(row["at"])
                     found.setdefault(email, round(at.timestamp() * 1000))
             if time.monotonic() > deadline:
@@ -72,13 +86,13 @@ class Account:
             await asyncio.sleep(5.0)
         return found
 
-    async def until_quiet(self) -> None:
+    async def until_quiet(self, patience: float = PATIENCE) -> None:
         """Wait until no request has come for some time.
 
         Raises:
             NotDrained: requests keep coming.
         """
-        deadline, before, since = time.monotonic() + PATIENCE, -1, 0.0
+        deadline, before, since = time.monotonic() + patience, -1, 0.0
         while time.monotonic() < deadline:
             calls, now = await self.calls(), time.monotonic()
             if calls != before:
@@ -114,6 +128,7 @@ async def open_account(site: Site, app: Owdd) -> AsyncIterator[tuple[Account, Ow
             yield Account(http), replace(app, more=app.more | login | {"OWDD_DOTDIGITAL_URL": url})
 
 
-def _contact(path: str) -> int:
+def contact_of(path: str) -> int:
+    """The id of the contact that a request names by it; 0: none."""
     found = path.removeprefix("/contacts/v3/contactId/")
     return int(found) if found.isdecimal() else 0

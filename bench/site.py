@@ -53,6 +53,7 @@ class Owdd:
             "OWDD_DATA_DIR": str(self.data),
             "OWDD_METRICS_PORT": str(self.port),
             "OWDD_MAPPING": str(self.mapping),
+            "OWDD_GENERATION": str(self.settings.generation),
         }
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("OWDD_")}
         return inherited | own | self.more
@@ -92,7 +93,8 @@ class Site:
     def worker(self, app: Owdd, *roles: str, program: Sequence[str] = PROGRAM) -> Child:
         """``owdd run`` with only ``roles``; ``program`` may be another one that takes the same arguments."""
         only = [part for role in roles for part in ("--only", role)]
-        name = f"owdd-{app.settings.app_id}-{'-'.join(roles)}"
+        generation = f"-g{app.settings.generation}" if app.settings.generation else ""
+        name = f"owdd-{app.settings.app_id}-{'-'.join(roles)}{generation}"
         return Child(name, [*program, "run", *only], app.environment(), self.directory / f"{name}.log")
 
     def peer(self, name: str, command: Sequence[str], **env: str) -> Child:

@@ -85,7 +85,8 @@ RUNNING = (
     Step("owdd connectors snapshot TABLE --execute"),
     Step("owdd connectors snapshot TABLE… --execute"),
     Step('owdd connectors snapshot order_header --where "oh_id > 1000" --execute'),
-    Step("owdd reconcile --rows", prints="order_header"),
+    # One captured row was made up by the test: whether it is missed depends on how far the snapshot above is.
+    Step("owdd reconcile --rows", (OK, CHANGES), prints="order_header"),
     Step("owdd reconcile --rows --execute", prints="order_header"),
     Step("owdd connectors pause --stop --execute"),
     Step("owdd connectors offsets --save FILE", given={"FILE": "offsets.json"}),
