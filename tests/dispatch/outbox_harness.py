@@ -72,7 +72,7 @@ class Outbox:
             self.rows.commit(unit)
 
     def found(self, status: str, lane: Lane = Lane.BULK) -> Record:
-        change = ContactObservedChange(EMAIL, 1, version_bytes(1), lane, 0, ContactObserved(1, status))
+        change = ContactObservedChange(EMAIL, 1, version_bytes(1), lane, self.clock.now_ms(), ContactObserved(1, status))
         return Record(TOPICS.desired, 0, None, pack([change]))
 
     def erased(self) -> Record:

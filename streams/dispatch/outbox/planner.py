@@ -11,7 +11,7 @@ from streams.domain.consent import SUBSCRIBED
 from streams.domain.consent_conflicts import is_candidate
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.correction import Step
-from streams.domain.debounce import Debounce
+from streams.domain.debounce import Arrival, Debounce
 from streams.domain.record_state import GONE, FollowUpDeliveryState, RecordDeliveryState
 
 
@@ -24,13 +24,14 @@ class Planner:
 
     def note_change(self, wait: AnyWaitState, lane: Lane, caused_at: int, *, was_dirty: bool, now_ms: int) -> None:
         """Write into the row since when, until when and in which lane it waits, after a change that makes it dirty."""
+        change = Arrival(lane, now_ms, caused_at)
         if not was_dirty:
             wait.dirty_since, wait.caused_at, wait.lane = now_ms, caused_at, lane
-            wait.due = self._debounce.due(lane, now_ms, now_ms, None)
+            wait.due = self._debounce.due(change, now_ms, None)
             return
         wait.caused_at = min(wait.caused_at, caused_at)
         waiting = wait.due if wait.lane < lane else None
-        wait.due = self._debounce.due(lane, now_ms, wait.dirty_since, waiting)
+        wait.due = self._debounce.due(change, wait.dirty_since, waiting)
         wait.lane = min(wait.lane, lane)
 
     def in_time(self, task: DeliveryTask, now_ms: int) -> DeliveryTask:
