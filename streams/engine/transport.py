@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 CommitRequest: TypeAlias = Callable[[Mapping[Any, int]], dict[Any, tuple[int, str]]]
 
-FETCH_WAIT_MS = 500
+FETCH_WAIT_MS = 1_000
 _YIELD_EVERY = 100
 
 

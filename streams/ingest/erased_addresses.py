@@ -7,7 +7,7 @@ from typing import Any, Self
 from aiokafka import TopicPartition
 
 from streams.domain.digester import Digester
-from streams.kafka.reader import read_to_end, reader
+from streams.kafka.reader import follower, read_to_end
 from streams.kafka.security import KafkaConfig
 from streams.messages.erasure_requests import read_erasure_request
 
@@ -28,7 +28,7 @@ class ErasureFeed:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            self._consumer = await stack.enter_async_context(reader(self._kafka))
+            self._consumer = await stack.enter_async_context(follower(self._kafka))
             async for record in read_to_end(self._consumer, self._places):
                 self._take(record)
             self._stack = stack.pop_all()

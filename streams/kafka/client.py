@@ -11,7 +11,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from streams.kafka import compression, fetcher, group_answers
 from streams.kafka.access import why_refused
@@ -73,8 +73,25 @@ class _Producer(_Explained, AIOKafkaProducer):  # type: ignore[misc]  # as above
 
 
 class _AdminClient(_Explained, AIOKafkaAdminClient):  # type: ignore[misc]  # as above
+    """Remembers coordinators: aiokafka looks for a group's before every question, and who asks every few seconds asks twice."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._coordinators: dict[tuple[str, int], int] = {}
+
+    async def find_coordinator(self, group_id: str, coordinator_type: int = 0) -> int:
+        key = group_id, coordinator_type
+        if key not in self._coordinators:
+            self._coordinators[key] = await super().find_coordinator(*key)
+        return self._coordinators[key]
+
     async def _send_request(self, request: Any, node_id: int | None = None) -> Any:
-        return group_answers.checked(request, await super()._send_request(request, node_id))
+        try:
+            return group_answers.checked(request, await super()._send_request(request, node_id))
+        except KafkaError:
+            # It may have moved, or its node may be gone.
+            self._coordinators.clear()
+            raise
 
 
 # Said by ``start`` in full, with the remedy; the line comes from nowhere else.

@@ -13,6 +13,7 @@ from streams.kafka.security import KafkaConfig
 _IDLE_MS = 250
 _FOLLOW_MS = 1_000
 _SHORT_WAIT_MS = 20
+_LONG_WAIT_MS = 5_000
 _LARGEST_FETCH = 4 * 2**20
 """Bytes for each partition and fetch; four times aiokafka's default, because whole topics are read."""
 
@@ -20,6 +21,11 @@ _LARGEST_FETCH = 4 * 2**20
 def reader(kafka: KafkaConfig) -> AIOKafkaConsumer:
     """A consumer that belongs to no group and commits nothing."""
     return new_consumer(kafka, enable_auto_commit=False, max_partition_fetch_bytes=_LARGEST_FETCH)
+
+
+def follower(kafka: KafkaConfig) -> AIOKafkaConsumer:
+    """As :func:`reader`, for topics that change rarely: what is appended arrives at once; else it hardly asks."""
+    return new_consumer(kafka, enable_auto_commit=False, fetch_max_wait_ms=_LONG_WAIT_MS)
 
 
 def committed_reader(kafka: KafkaConfig) -> AIOKafkaConsumer:
@@ -79,10 +85,10 @@ async def read_to_end(
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.
     """
-    consumer.assign(list(places))
+    # Before anything is assigned: else the consumer's own reset goes to the end, and a fetch there holds up the next question.
     begins, ends = await consumer.beginning_offsets(list(places)), await consumer.end_offsets(list(places))
+    consumer.assign(list(places))
     for place in places:
-        # Not seek_to_beginning: the consumer's own reset to the end, which is under way, may overtake it.
         consumer.seek(place, begins[place] if last is None else max(begins[place], ends[place] - last))
     waiting = set(places)
     # By position, not by the last record: compaction and markers of transactions leave the last offsets without a record.
@@ -124,7 +130,7 @@ async def follow(kafka: KafkaConfig, place: TopicPartition, apply: Callable[[Any
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer at the start.
     """
-    async with reader(kafka) as consumer:
+    async with follower(kafka) as consumer:
         async with aclosing(read_to_end(consumer, [place])) as records:  # type: ignore[type-var]  # as above
             async for record in records:
                 apply(record)

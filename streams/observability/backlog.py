@@ -6,13 +6,14 @@ markers at the end of a log are no lag, and a topic on which nothing happens is 
 
 import asyncio
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import ConsumerRecord
 
-from streams.observability.lag import PartitionLag, partition_lags
+from streams.observability.lag import PartitionLag, existing, lags_of
 
 BACKLOG_CONSUMER: Final[dict[str, Any]] = {
     "enable_auto_commit": False,
@@ -21,6 +22,8 @@ BACKLOG_CONSUMER: Final[dict[str, Any]] = {
 }
 """What the consumer of a :class:`BacklogReader` is made with: it wants one record of each partition, not those behind it."""
 
+_PARTITIONS_SECONDS = 60.0
+"""Topics hardly ever get partitions: the list is asked for so rarely once all of them exist."""
 _LOOK_SECONDS = 10.0
 """A record that waits is fetched at once; what is not here by then is a broker that does not give it."""
 
@@ -67,6 +70,7 @@ class BacklogReader:
         self.consumer = consumer
         self.admin = admin
         self._first: dict[tuple[str, TopicPartition], _First] = {}
+        self._places: dict[tuple[str, ...], tuple[float, list[TopicPartition]]] = {}
 
     async def measure(self, group: str, topics: list[str]) -> dict[TopicPartition, Backlog]:
         """What the group has not processed in each partition of ``topics``; topics that do not exist are left out.
@@ -75,10 +79,20 @@ class BacklogReader:
             aiokafka.errors.KafkaError: the broker does not answer.
             TimeoutError: it does not give a record that waits.
         """
-        lags = await partition_lags(group, topics, self.consumer, self.admin)
+        lags = await lags_of(group, await self._partitions(topics), self.consumer, self.admin)
         waiting = {place: max(lag.committed, lag.begin) for place, lag in lags.items() if lag.behind}
         await self._look(group, waiting, lags)
         return {place: self._backlog(lag, self._first.get((group, place))) for place, lag in lags.items()}
+
+    async def _partitions(self, topics: list[str]) -> list[TopicPartition]:
+        now = asyncio.get_running_loop().time()
+        since, places = self._places.get(tuple(topics), (-inf, []))
+        if now - since < _PARTITIONS_SECONDS:
+            return places
+        found = await existing(topics, self.admin)
+        if {place.topic for place in found} == set(topics):
+            self._places[tuple(topics)] = now, found
+        return found
 
     async def _look(self, group: str, waiting: dict[TopicPartition, int], lags: dict[TopicPartition, PartitionLag]) -> None:
         for done in [key for key in self._first if key[0] == group and key[1] not in waiting]:

@@ -93,8 +93,19 @@ async def partition_lags(
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.
     """
+    return await lags_of(group, await existing(topics, admin), consumer, admin)
+
+
+async def existing(topics: list[str], admin: AIOKafkaAdminClient) -> list[TopicPartition]:
+    """The partitions of those of ``topics`` that exist. Raises as :func:`partition_lags`."""
     described = await admin.describe_topics(topics)
-    places = [TopicPartition(item["topic"], part["partition"]) for item in described for part in item["partitions"]]
+    return [TopicPartition(item["topic"], part["partition"]) for item in described for part in item["partitions"]]
+
+
+async def lags_of(
+    group: str, places: list[TopicPartition], consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient
+) -> dict[TopicPartition, PartitionLag]:
+    """A group's lag in each of ``places``. Raises as :func:`partition_lags`."""
     if not places:
         return {}
     committed = await admin.list_consumer_group_offsets(group)

@@ -23,7 +23,7 @@ class LagProbe:
         groups: dict[str, list[str]],
         metrics: Metrics,
         clock: Clock,
-        interval: float = 5.0,
+        interval: float = 10.0,
     ) -> None:
         self._backlogs = backlogs
         self._groups = groups

@@ -8,8 +8,9 @@ import aiokafka.consumer.consumer
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, NotCoordinatorForGroupError
 from aiokafka.protocol.commit import OffsetFetchResponse_v1, OffsetFetchResponse_v3
+from aiokafka.protocol.coordination import FindCoordinatorResponse_v0
 from aiokafka.structs import OffsetAndMetadata
 
 from streams.kafka import client
@@ -36,6 +37,9 @@ class Broker:
     async def send(self, *_: Any, **__: Any) -> Any:
         return next(self.answers)
 
+    def get_random_node(self) -> int:
+        return 1
+
     async def coordinator_lookup(self, *_: Any) -> int:
         self.looked_for += 1
         return 1
@@ -58,14 +62,16 @@ def coordinator(broker: Broker) -> Any:
     return made
 
 
-def admin(broker: Broker) -> AIOKafkaAdminClient:
-    made = client._AdminClient.__new__(client._AdminClient)
-    made._client = broker
+class Admin(client._AdminClient):
+    """One that knows where the coordinator is."""
 
-    async def find_coordinator(_: str) -> int:
+    async def find_coordinator(self, group_id: str, coordinator_type: int = 0) -> int:
         return 1
 
-    made.find_coordinator = find_coordinator
+
+def admin(broker: Broker, kind: type[client._AdminClient] = Admin) -> AIOKafkaAdminClient:
+    made = kind.__new__(kind)
+    made._client, made._coordinators = broker, {}
     return cast(AIOKafkaAdminClient, made)
 
 
@@ -90,6 +96,17 @@ async def test_where_a_group_goes_on_is_asked_until_its_coordinator_knows() -> N
 async def test_nobody_is_answered_with_an_error_as_if_it_were_nothing() -> None:
     with pytest.raises(KafkaError):
         await admin(Broker([error(LOADING)])).list_consumer_group_offsets("g")
+
+
+async def test_a_coordinator_is_looked_for_once_and_again_after_an_error() -> None:
+    found = FindCoordinatorResponse_v0(0, 1, "localhost", 9092)
+    broker = Broker([found, COMMITTED, COMMITTED, error(MOVED), found, COMMITTED])
+    made = admin(broker, client._AdminClient)
+    assert [await made.list_consumer_group_offsets("g") for _ in range(2)] == [AT_7, AT_7]
+    with pytest.raises(NotCoordinatorForGroupError):
+        await made.list_consumer_group_offsets("g")
+    assert await made.list_consumer_group_offsets("g") == AT_7
+    assert next(broker.answers, None) is None
 
 
 def test_every_consumer_asks_so() -> None:
