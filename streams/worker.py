@@ -44,6 +44,7 @@ from streams.ingest.worker import Ingest
 from streams.kafka import client
 from streams.kafka.acknowledged_watch import AcknowledgedWatch
 from streams.kafka.continuity import LogWatch
+from streams.kafka.members import Members
 from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import reader
 from streams.kafka.security import KafkaConfig
@@ -113,6 +114,7 @@ class Worker:
         self._topics = Topics.of(settings.app_id, settings.generation)
         self._acknowledged = Acknowledged(self._topics.noted)
         self._clock = SystemClock()
+        self._members = Members(settings.data_dir)
         self.metrics = Metrics()
         self._health = Health(self.metrics)
         self._hash_key = settings.hash_key.get_secret_value().encode()
@@ -130,6 +132,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        await self._members.end(KafkaConfig.of(self._settings))
         async with BatchProducer(self._settings, self._acknowledged) as producer:
             parts = self._build(producer)
             kafka = KafkaConfig.of(self._settings)
@@ -261,6 +264,11 @@ class Worker:
         app, progress = create_app(app_id, self._settings), ConsumedOffsets(app_id, [], self._acknowledged)
         kafka = KafkaConfig.of(self._settings)
         opener = Opener(app, kafka, producer, self._clock, progress, self.metrics, [self._topics.frozen_orders])
+
+        async def note_member(*_: Any, **__: Any) -> None:
+            self._members.note(app_id, app.consumer.member)
+
+        app.on_partitions_assigned.connect(note_member, weak=False)
         parts.apps.append(app)
         parts.tasks.append((f"{role} changelog watch", opener.watch()))
         parts.tasks.append((f"{role} log watch", LogWatch(kafka, progress).run()))

@@ -88,6 +88,11 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
     def _new_consumer_thread(self) -> Any:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
+    @property
+    def member(self) -> str:
+        """The id of the group's member that this consumer is."""
+        return str(self._thread._consumer._coordinator.member_id)
+
     def check_membership(self) -> None:
         """Whether the consumer still takes part in its group.
 

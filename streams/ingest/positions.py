@@ -12,6 +12,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 from streams.core.bookmark import Bookmark
 from streams.ingest.snapshot_positions import NewestPositions
 from streams.kafka.continuity import group_offsets
+from streams.kafka.members import Members
 from streams.kafka.security import KafkaConfig
 from streams.observability.lag import ConsumedOffsets
 
@@ -20,9 +21,15 @@ class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
     """The positions of one consumer of a group, in what was assigned to it."""
 
     def __init__(
-        self, consumer: AIOKafkaConsumer, kafka: KafkaConfig, progress: ConsumedOffsets, newest: NewestPositions
+        self,
+        consumer: AIOKafkaConsumer,
+        kafka: KafkaConfig,
+        progress: ConsumedOffsets,
+        newest: NewestPositions,
+        members: Members,
     ) -> None:
         self._consumer = consumer
+        self._members = members
         self._kafka = kafka
         self._progress = progress
         self._newest = newest
@@ -36,6 +43,7 @@ class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
 
     async def on_partitions_assigned(self, _: Collection[TopicPartition]) -> None:
         """They are looked at in :meth:`find`: the group must not wait for it."""
+        self._members.note(self._progress.group, self._consumer._coordinator.member_id)
 
     async def find(self) -> set[TopicPartition]:
         """Look at the partitions that came since; those whose logs were cut, and which are read again from earlier on.

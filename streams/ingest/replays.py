@@ -29,6 +29,7 @@ from streams.ingest.captured import captured_consumer
 from streams.ingest.positions import Positions
 from streams.ingest.row_changes import RowChanges
 from streams.ingest.snapshot_positions import NewestPositions
+from streams.kafka.members import Members
 from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import committed_reader, read_span
 from streams.kafka.security import KafkaConfig
@@ -77,7 +78,8 @@ class Replays:
         """
         session_ms = int(self._settings.session_timeout * 1000)
         consumer = captured_consumer(self._kafka, replay_group(self._settings), session_ms)
-        positions = Positions(consumer, self._kafka, self._progress, NewestPositions(self._metrics.unplaced_rows))
+        newest, members = NewestPositions(self._metrics.unplaced_rows), Members(self._settings.data_dir)
+        positions = Positions(consumer, self._kafka, self._progress, newest, members)
         consumer.subscribe([Topics.of(self._settings.app_id).replays], listener=positions)
         async with consumer:
             self.ready = True

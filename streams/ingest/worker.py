@@ -26,6 +26,7 @@ from streams.ingest.positions import Positions
 from streams.ingest.router import Routed
 from streams.ingest.row_changes import RowChanges
 from streams.ingest.snapshot_positions import NewestPositions, retried
+from streams.kafka.members import Members
 from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import captured, ingest_group
@@ -89,7 +90,7 @@ class Ingest:
         """
         kafka, session_ms = KafkaConfig.of(self._settings), int(self._settings.session_timeout * 1000)
         consumer = captured_consumer(kafka, ingest_group(self._settings), session_ms)
-        positions = Positions(consumer, kafka, self._progress, self._newest)
+        positions = Positions(consumer, kafka, self._progress, self._newest, Members(self._settings.data_dir))
         consumer.subscribe(ingested(self._settings, self._mapping), listener=positions)
         await self._barriers.begin()
         async with self._rows.erased, consumer:

@@ -11,7 +11,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError, NoError, UnknownMemberIdError, for_code
+from aiokafka.protocol.group import LeaveGroupRequest
 
 from streams.kafka import compression, fetcher, group_answers
 from streams.kafka.access import why_refused
@@ -92,6 +93,17 @@ class _AdminClient(_Explained, AIOKafkaAdminClient):  # type: ignore[misc]  # as
             # It may have moved, or its node may be gone.
             self._coordinators.clear()
             raise
+
+    async def remove_member(self, group: str, member: str) -> None:
+        """Take ``member`` out of ``group``, if it is in it; Kafka's own command for that takes static members only.
+
+        Raises:
+            aiokafka.errors.KafkaError: the group's coordinator does not answer, or refuses.
+        """
+        response = await self._send_request(LeaveGroupRequest(group, member), await self.find_coordinator(group))
+        error = for_code(response.error_code)
+        if error not in (NoError, UnknownMemberIdError):
+            raise error(group)
 
 
 # Said by ``start`` in full, with the remedy; the line comes from nowhere else.

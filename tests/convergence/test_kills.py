@@ -36,6 +36,18 @@ async def test_killing_every_worker_again_and_again_loses_nothing(tmp_path: Path
         assert lasting(differences) == [], f"seed {seed}"
 
 
+async def test_a_killed_worker_that_is_started_again_does_not_wait_for_the_end_of_its_session(
+    tmp_path: Path, broker: Path
+) -> None:
+    async with stack(tmp_path, broker, "again", OWDD_SESSION_TIMEOUT="1800") as running:
+        await running.start_worker(*Role, name="worker")
+        await running.kill("worker")
+        await running.ready(running.workers["worker"])
+        # Ingest is ready without partitions, too; only what it reads shows that it has them.
+        await simulate(running, seed=15, customers=5, orders=10)
+        await running.settled()
+
+
 async def test_two_workers_share_the_partitions_and_one_may_die_for_good(tmp_path: Path, broker: Path) -> None:
     async with stack(tmp_path, broker, "share") as running:
         await running.start_worker(Role.INGEST)

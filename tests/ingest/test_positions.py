@@ -19,6 +19,7 @@ from streams.ingest.positions import Positions
 from streams.ingest.snapshot_positions import NewestPositions
 from streams.kafka.client import admin_client
 from streams.kafka.continuity import LostAcknowledgedError
+from streams.kafka.members import Members
 from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import TopicSpec
@@ -31,10 +32,10 @@ from tests.patience import PATIENCE
 
 
 @pytest.fixture
-def settings(broker: Path) -> Settings:
+def settings(broker: Path, tmp_path: Path) -> Settings:
     running = kafka.status(broker).broker
     assert running is not None
-    return Settings(kafka_bootstrap=running.bootstrap)
+    return Settings(kafka_bootstrap=running.bootstrap, data_dir=tmp_path)
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ class Reading:
         self.consumer = captured_consumer(kafka_config, f"{topic}-group", 6_000)
         self.progress = ConsumedOffsets(f"{topic}-group", [topic], Acknowledged([_written(topic)]))
         self.newest = NewestPositions(Counter("unplaced", "", ["topic"], registry=None))
-        self.positions = Positions(self.consumer, kafka_config, self.progress, self.newest)
+        self.positions = Positions(self.consumer, kafka_config, self.progress, self.newest, Members(settings.data_dir))
         self.consumer.subscribe([topic], listener=self.positions)
 
     @classmethod
