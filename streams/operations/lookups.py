@@ -1,5 +1,7 @@
 """By what people look for rows of each table: orders and accounts by number, contacts by the keyed hash in a page's address."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from streams.capture import rows
@@ -35,11 +37,25 @@ def number_term(number: str) -> str:
     return number.strip().casefold()
 
 
+def _readable(term: Callable[[bytes, bytes], str | None]) -> Callable[[bytes, bytes], str | None]:
+    """A row that cannot be read is found by nothing: whoever changes it is dead-lettered, but its partition must open."""
+
+    def found(key: bytes, value: bytes) -> str | None:
+        try:
+            return term(key, value)
+        except msgspec.MsgspecError:
+            return None
+
+    return found
+
+
+@_readable
 def _order_number(_: bytes, value: bytes) -> str | None:
     header = _order(value).header
     return _term(None if header is None or header.row is None else header.row.number)
 
 
+@_readable
 def _account(_: bytes, value: bytes) -> str | None:
     customer = _buyer(value).customer
     return _term(None if customer is None or customer.row is None else customer.row.account)

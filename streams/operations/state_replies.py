@@ -26,7 +26,7 @@ from streams.domain.orders import OrderRow, customer_key, own_address
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec, UnitOfWork
 from streams.messages.changes import partition_of
-from streams.messages.dead_letters import keyed_hash
+from streams.messages.dead_letters import is_keyed_hash, keyed_hash
 from streams.operations import stored_tasks
 from streams.operations.lookups import number_term
 from streams.operations.state_queries import (
@@ -177,7 +177,7 @@ class StateReplies:
         return HeldReply(found[:MOST_HELD], more=len(found) > MOST_HELD)
 
     def _address(self, wanted: str) -> AddressReply:
-        for name in ("outbox", "contacts"):
+        for name in ("outbox", "contacts") if is_keyed_hash(wanted) else ():
             for key, _ in self._found(name, wanted):
                 return AddressReply(key[1:].decode())
         return AddressReply(None)
