@@ -47,6 +47,39 @@ async def test_a_record_that_was_refused_for_its_key_is_sent_once_its_former_pla
 
 
 @on_site()
+async def test_a_record_that_was_refused_for_its_key_is_sent_once_the_person_who_had_it_is_erased(site: Site) -> None:
+    await refused_for_its_key(site)
+    site.erase(BOB)
+    await free(site)
+
+
+@on_site()
+async def test_a_record_that_was_refused_for_its_key_is_sent_once_the_contact_that_had_it_is_deleted(site: Site) -> None:
+    await refused_for_its_key(site)
+    # Its order has not said yet that the record is elsewhere.
+    site.want(BOB, None)
+    await free(site)
+
+
+async def refused_for_its_key(site: Site) -> None:
+    """Bob's record is Ann's from now on, and is refused before it has gone from Bob's contact."""
+    for email in (ANN, BOB):
+        site.want(email)
+    site.record("A1", email=BOB)
+    await site.quiet()
+    site.record("A1", "despatched", ANN)
+    await site.until(site.parked)
+
+
+async def free(site: Site) -> None:
+    """Ann gets the record as soon as its order is asked."""
+    await site.until(lambda: site.asked_again(site.topics.orders) == [1])
+    site.record("A1", "despatched", ANN)
+    await site.quiet()
+    assert site.records() == {"A1": "despatched"}
+
+
+@on_site()
 async def test_a_part_of_the_api_that_fails_holds_itself_and_nothing_else(site: Site) -> None:
     site.want(ANN)
     await site.quiet()

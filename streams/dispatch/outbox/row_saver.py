@@ -10,11 +10,10 @@ from streams.dispatch.outbox.delivery_task import DeliveryTask
 from streams.dispatch.outbox.first_load import FirstLoad
 from streams.dispatch.outbox.parked import ParkedPublisher
 from streams.dispatch.outbox.planner import Planner
-from streams.dispatch.outbox.removal_kinds import present_in
 from streams.dispatch.outbox.rows import CODECS, TouchedRow, TouchedRows
 from streams.dispatch.outbox.tasks import Family, family_of, owner_of, task_of
 from streams.domain.contact_state import ContactDeliveryState
-from streams.domain.record_state import RecordDeliveryState
+from streams.domain.record_state import GONE, RecordDeliveryState
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import UnitOfWork
 from streams.messages.kinds import ResendRequestChange
@@ -59,9 +58,7 @@ class RowSaver:
         rows.removals.saved(key, item.row, item.present, task, item.outcome)
         CODECS[family_of(key)].save(unit, key, item.row)
         self._parked.publish(unit, key, item)
-        if item.stored and item.row.delivered is None and (item.row.moved or not item.row.position):
-            # At its new place the record was refused while the key belonged to this contact. Without a position it was
-            # withdrawn by a switch of generations, and perhaps has another place in the new one.
+        if item.stored and _may_be_elsewhere(item.row):
             self._request_resend(rows, key, item.row)
         unit.put(f"{DIRTY}{key}".encode(), None if task is None else task.encode())
 
@@ -79,14 +76,18 @@ class RowSaver:
 
     def delete(self, rows: TouchedRows, key: str) -> None:
         """Delete the row with its task, also if this unit has touched it."""
-        if (row := rows.look(key)).parked is not None:
-            self._parked.cleared(rows.unit, key, row)
-        item = rows.touched.pop(key, None)
+        item = rows.touch(key)
+        if item.row.parked is not None:
+            self._parked.cleared(rows.unit, key, item.row)
+        if item.stored:
+            # Its order may have it elsewhere by now, where it was refused while the key belonged to this contact.
+            self._request_resend(rows, key, item.row)
+        del rows.touched[key]
         rows.unit.put(key.encode(), None)
         if family_of(key) is Family.CONTACT:
             self._conflicts.forget(rows.unit, key)
         self._drop(rows.unit, key)
-        rows.removals.forgotten(key, present_in(key, row) if item is None else item.present)
+        rows.removals.forgotten(key, item.present)
 
     def unschedule(self, rows: TouchedRows, key: str) -> None:
         """Nothing is to be done for the task any more, whoever has it."""
@@ -121,3 +122,12 @@ class RowSaver:
             rows.unit.emit(topics.products, request)
         else:
             rows.unit.emit(topics.orders, request)
+
+
+def _may_be_elsewhere(row: RecordDeliveryState) -> bool:
+    """Whether the order of a record that Dotdigital had here may have it at another place, refused while its key was here.
+
+    It has if it said so; it may if the record went with its contact, or was withdrawn by a switch of generations, which leaves
+    no position.
+    """
+    return row.delivered is None and (row.moved or row.hash != GONE or not row.position)
