@@ -4,7 +4,9 @@
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from typing import Final
 
 import orjson
@@ -82,4 +84,12 @@ def _is_foreign(name: str, value: object, ours: OwnParts) -> bool:
     if name in ours.fields or name in _BY_THE_PLATFORM or value in (None, ""):
         return False
     default = ours.defaults.get(name)
-    return default is None or str(value).casefold() != str(default).casefold()
+    return default is None or not _is_same(value, default)
+
+
+def _is_same(value: object, default: object) -> bool:
+    """Whether a field has its default, which Dotdigital lists as text."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with suppress(InvalidOperation):
+            return Decimal(str(value)) == Decimal(str(default))
+    return str(value).casefold() == str(default).casefold()

@@ -291,3 +291,21 @@ async def test_in_every_order_of_arrival_one_contact_is_left_where_the_person_is
         assert [email for email in names.values() if site.held(email)] == [last], order
         kept += site.contact(last).id == held.id
     assert kept == len(orders(STEPS[what])), kept
+
+
+@pytest.mark.parametrize("signed_up", [False, True])
+@on_site(settings={"readback_seconds": 60})
+async def test_what_a_reading_saw_of_the_person_goes_along(site: Site, *, signed_up: bool) -> None:
+    held = await known(site)
+    await site.pass_(70)
+    for status in ("subscribed", "unsubscribed") if signed_up else ():
+        held.set_email_status(status, site.box.store.now())
+        held.updated = site.box.store.now()
+        await site.pass_(130)
+    site.publish(gone(site, ANN, BOB, 1), here(site, BOB, (ANN, 1)))
+    await site.quiet()
+    assert site.contact(BOB).id == held.id
+    await site.restart()
+    site.want(BOB, None)
+    await site.quiet()
+    assert (site.held(BOB) is not None) is signed_up, "whom nobody else has touched is ours to delete"

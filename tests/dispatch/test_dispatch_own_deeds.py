@@ -6,10 +6,10 @@ import pytest
 
 from streams.domain.contact_outcomes import apply_result
 from streams.domain.contact_state import ContactDeliveryState, observe
-from streams.messages.changes import ContactObserved
+from streams.messages.changes import ChangeKind, ContactObserved, DesiredContact
 from streams.messages.deliveries import ContactCreated, CreationAttempted
 from testkit.sandbox.store import Contact
-from tests.dispatch.dispatch_harness import Site, on_site
+from tests.dispatch.dispatch_harness import ANN, Site, on_site
 
 READ = {"readback_seconds": 60}
 
@@ -59,6 +59,41 @@ async def test_a_persons_own_deed_keeps_the_contact_and_only_our_data_go(site: S
     site.want(name=None)
     await site.quiet()
     assert site.held() is not None, "it is not ours any more"
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "value", "stays"),
+    [
+        ("String", "UK", "uk", False),
+        ("String", "UK", "FR", True),
+        ("Numeric", "0", 0.0, False),
+        ("Numeric", "0", 1, True),
+        ("Numeric", "none", 0, True),
+        ("Boolean", "true", True, False),
+    ],
+)
+@on_site()
+async def test_a_field_that_has_its_default_is_nobodys_deed(
+    site: Site, kind: str, default: str, value: str | float, *, stays: bool
+) -> None:
+    site.box.store.fields.define("SCORE", kind, default=default)
+    site.want()
+    await site.quiet()
+    site.contact().data["SCORE"] = value
+    site.want(name=None)
+    await site.quiet()
+    assert (site.held() is not None) is stays
+
+
+@on_site()
+async def test_an_opt_out_by_a_changed_word_list_is_ours(site: Site) -> None:
+    site.publish(site.change(ChangeKind.DESIRED_CONTACT, ANN, 0, DesiredContact(b"{}", True, words=1)))
+    await site.quiet()
+    site.publish(site.change(ChangeKind.DESIRED_CONTACT, ANN, 0, DesiredContact(b"{}", False, words=2)))
+    await site.until(lambda: site.contact().email_status == "unsubscribed")
+    site.want(name=None)
+    await site.quiet()
+    assert site.held() is None
 
 
 @on_site()
