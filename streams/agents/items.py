@@ -80,8 +80,8 @@ class Items:
         shown, unsaid = dict[int, VariantInfo](), dict[int, VariantInfo]()
         for variant in here:
             item = known.get(variant)
-            if item is not None and row.kept is None and not item.former:
-                found: VariantInfo | None = item.newest
+            if row.kept is None and (item is None or not item.former):
+                found = None if item is None else item.newest
             else:
                 found = bought(row, variant, None if item is None else item.bought(row.bought.get(variant, 0)))
             if found is None:

@@ -39,7 +39,9 @@ from streams.messages.kinds import LineOwnershipChange, LineQueryChange, LineRep
 from streams.messages.topics import Topics
 from streams.observability.metrics import Metrics
 
-_BLOCKS = (ChangeKind.LINE_OWNERSHIP, ChangeKind.LINE_QUERY)
+_OF_NO_ORDER = frozenset(
+    {ChangeKind.STATUS, ChangeKind.VARIANT_INFO, ChangeKind.SWEEP, ChangeKind.LINE_OWNERSHIP, ChangeKind.LINE_QUERY}
+)
 _RECORD_ONLY = (
     ChangeKind.RECIPIENTS_REPLY,
     ChangeKind.CREDITED_ORDER,
@@ -161,6 +163,8 @@ class OrdersHandler:
         return tally.show()
 
     def _fold(self, unit: UnitOfWork, change: Change, work: _Batch) -> bool:
+        if change.kind not in _OF_NO_ORDER:
+            return self._order(unit, change, work)
         if change.kind is ChangeKind.STATUS:
             return self._status(unit, change, work)
         if change.kind is ChangeKind.VARIANT_INFO:
@@ -168,9 +172,7 @@ class OrdersHandler:
         if isinstance(change, SweepChange):
             work.sweeps.open.append(change)
             return True
-        if change.kind in _BLOCKS:
-            return self._block(unit, change, work.blocks)
-        return self._order(unit, change, work)
+        return self._block(unit, change, work.blocks)
 
     def _status(self, unit: UnitOfWork, change: Change, work: _Batch) -> bool:
         effect, renamed = self._statuses.apply(unit, change, work.known)
@@ -310,15 +312,8 @@ class OrdersHandler:
         live = change.row is not None
         if before is None or (before.row is not None) != live or before.position == change.position:
             line = int(change.pk)
-            owner = LineOwnership(order, live)
-            published = LineOwnershipChange(
-                line_index.block_key(line),
-                line,
-                change.position,
-                change.lane,
-                change.caused_at,
-                owner,
-            )
+            owner, key = LineOwnership(order, live), line_index.block_key(line)
+            published = LineOwnershipChange(key, line, change.position, change.lane, change.caused_at, owner)
             unit.emit(self._topics.orders, published)
 
     def _project(self, unit: UnitOfWork, order: int, item: _Touched, work: _Batch) -> None:

@@ -78,9 +78,9 @@ class RecordPublisher:
 
     def is_strangers(self, row: OrderRow, live: Live | None) -> bool:
         """Whether there is no record because the address on the order is nobody's."""
-        if live is None or live.fact.credit or self._orders is None or not self._shown(live):
+        if live is None or live.fact.credit or self._orders is None:
             return False
-        return recipients.is_strangers(row, live)
+        return recipients.is_strangers(row, live) and self._shown(live)
 
     def _shown(self, live: Live) -> bool:
         """Whether the document itself goes to Dotdigital."""
@@ -104,12 +104,13 @@ class RecordPublisher:
 
     def _ask(self, emitter: ChangeEmitter, order: int, row: OrderRow, live: Live, *, again: bool) -> None:
         known, asked = row.recipient, recipients.question(row, live)
-        if asked is not None and (recipients.unsure(row, live) or again):
+        unsure = recipients.unsure(row, asked)
+        if asked is not None and (unsure or again):
             known.question = asked
             query = RecipientsQuery(own_address(row), asked.contact)
             emitter.emit(self._topics.buyers, RecipientsQueryChange, live.buyer, order, query)
         address = None if asked is None else recipients.doubtful_address(row)
-        if address is not None and not recipients.unsure(row, live) and (known.own is None or again):
+        if address is not None and not unsure and (known.own is None or again):
             emitter.emit(self._topics.contacts, RecipientsQueryChange, address, order, RecipientsQuery(address))
 
     def _inform_credits(self, emitter: ChangeEmitter, order: int, row: OrderRow, known: CreditedOrder, *, again: bool) -> None:

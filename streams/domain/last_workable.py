@@ -107,7 +107,8 @@ def lowest(cells: dict[int, Versioned[T]]) -> T | None:
 
 def workable(cells: dict[int, Versioned[T]], last: dict[int, T]) -> T | None:
     """The row that counts, in its last workable version; of deleted ones that of the lowest key."""
-    live = [key for key, cell in cells.items() if cell.row is not None]
-    if live:
+    if not cells:
+        return last[min(last)] if last else None
+    if live := [key for key, cell in cells.items() if cell.row is not None]:
         return last.get(min(live)) or cells[min(live)].row
     return last[min(last)] if last else None

@@ -7,6 +7,7 @@ from functools import reduce
 import orjson
 
 _CENT = Decimal("0.01")
+_NOTHING = Decimal(0)
 EXACT = Context(prec=100)
 """Digits enough for sums and products of captured numbers (18 before the point, 40 after it) to be exact, and for a quotient to
 be rounded to cents as the exact one would be."""
@@ -14,7 +15,7 @@ be rounded to cents as the exact one would be."""
 
 def total(amounts: Iterable[Decimal]) -> Decimal:
     """The sum, to the last digit; the default context would keep 28."""
-    return reduce(EXACT.add, amounts, Decimal(0))
+    return reduce(EXACT.add, amounts, _NOTHING)
 
 
 def money(amount: Decimal) -> orjson.Fragment:

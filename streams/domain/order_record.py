@@ -19,6 +19,7 @@ Items = Mapping[int, VariantInfo]
 """What is known of variants, by id."""
 
 _LONGEST = 1000
+_NOTHING = Decimal(0)
 _PLAIN = re.compile(r"[A-Za-z0-9-]+")
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]")
 
@@ -49,8 +50,9 @@ def content(row: OrderRow, live: Live, items: Items, wanted: OrderRecords, *, ta
         tax_included: what the site's amounts contain, by its mapping.
     """
     fact, net, given_back = live.fact, cents(live.net), cents(refunded(row, live))
-    shown, products = status(row, live), _products(row, items)
-    lines = total(cents(line.net) for _, line, _ in _lines(row) if line.net is not None)
+    known = list(_lines(row))
+    shown, products = status(row, live, given_back), _products(row, known, items)
+    lines = total(cents(line.net) for _, line, _ in known if line.net is not None)
     sent = latest_despatch(row)
     record = {
         "id": fact.number,
@@ -62,7 +64,7 @@ def content(row: OrderRow, live: Live, items: Items, wanted: OrderRecords, *, ta
         "order_subtotal": money(net),
         "other_total": money(EXACT.subtract(net, lines)),
         "refund_total": money(given_back),
-        "order_total": money(max(EXACT.subtract(net, given_back), Decimal(0))),
+        "order_total": money(max(EXACT.subtract(net, given_back), _NOTHING)),
         "despatch_date": None if fact.despatched is None else utc_text(fact.despatched),
         "consignment_number": sent and sent.consignment,
         "carrier": sent and sent.carrier,
@@ -74,13 +76,16 @@ def content(row: OrderRow, live: Live, items: Items, wanted: OrderRecords, *, ta
 
 def refunded(row: OrderRow, live: Live) -> Decimal:
     """What was given back of the order, in its own currency."""
+    if not row.credits:
+        return _NOTHING
     return EXACT.divide(total(cell.row.amount for cell in row.credits.values() if cell.row is not None), live.currency.rate)
 
 
-def status(row: OrderRow, live: Live) -> RecordStatus:
-    """What became of the order, as its record says it."""
-    # As the record shows them: a refund of 33.33 gives back all of 33.3333, and what rounds to nothing is none.
-    given_back = cents(refunded(row, live))
+def status(row: OrderRow, live: Live, given_back: Decimal) -> RecordStatus:
+    """What became of the order, as its record says it; ``given_back`` in cents.
+
+    A refund of 33.33 gives back all of 33.3333, and what rounds to nothing is none.
+    """
     if not live.fact.counts:
         return live.fact.status
     if given_back > 0:
@@ -108,13 +113,13 @@ def _lines(row: OrderRow) -> Iterator[tuple[int, rows.Line, int]]:
             yield key, cell.row, cell.row.variant
 
 
-def _products(row: OrderRow, items: Items) -> list[dict[str, Any]]:
-    """The lines that name a variant, with what credit notes give back of each."""
+def _products(row: OrderRow, lines: list[tuple[int, rows.Line, int]], items: Items) -> list[dict[str, Any]]:
+    """``lines``, which name a variant, with what credit notes give back of each."""
     returned: dict[int, list[CreditedLine]] = {}
     for cell in row.credits.values():
         for line in cell.row.lines if cell.row is not None else ():
             returned.setdefault(line.line, []).append(line)
-    return [_product(line, variant, items.get(variant), returned.get(key, [])) for key, line, variant in _lines(row)]
+    return [_product(line, variant, items.get(variant), returned.get(key, [])) for key, line, variant in lines]
 
 
 def _product(line: rows.Line, variant: int, item: VariantInfo | None, returned: list[CreditedLine]) -> dict[str, Any]:
@@ -129,7 +134,7 @@ def _product(line: rows.Line, variant: int, item: VariantInfo | None, returned: 
             "quantity": None if line.quantity is None else quantity(line.quantity),
             "qty": None if line.quantity is None else _whole(line.quantity),
             "line_total": None if line.net is None else money(line.net),
-            "returned_qty": quantity(total(one.quantity for one in returned)),
+            "returned_qty": quantity(total(one.quantity for one in returned)) if returned else _NONE_RETURNED,
             "refunded": cents(total(one.amount for one in returned)) > 0,
         }
     )
@@ -147,6 +152,10 @@ def quantity(amount: Decimal) -> orjson.Fragment:
     text = f"{amount or abs(amount):f}"
     whole, _, places = text.partition(".")
     return orjson.Fragment(f"{whole}.{places.rstrip('0') or '0'}".encode())
+
+
+_NONE_RETURNED = quantity(_NOTHING)
+"""What nearly every line shows."""
 
 
 def _whole(quantity: Decimal) -> orjson.Fragment:

@@ -184,13 +184,15 @@ def _answer(row: OrderRow, answer: LineReply, position: bytes) -> None:
 
 def credited_lines(row: OrderRow, mapping: Mapping) -> set[int]:
     """The lines that this document gives back; empty unless it is a credit note, or was one when its type was known."""
+    found = {cell.row.original for cell in row.lines.values() if cell.row is not None and cell.row.original is not None}
+    if not found:
+        # Nearly every order: what it is need not be worked out for that.
+        return found
     kinds = (mapping.order.types.kind(header.row.type) for header in _headers(row) if header.row is not None)
     kind = next((kind for kind in kinds if kind is not None), None)
     if kind is None and (last := row.kept_facts.header) is not None and last.credit:
         kind = "credit"
-    if kind != "credit":
-        return set()
-    return {cell.row.original for cell in row.lines.values() if cell.row is not None and cell.row.original is not None}
+    return found if kind == "credit" else set()
 
 
 def _headers(row: OrderRow) -> list[Versioned[rows.Header]]:

@@ -97,16 +97,16 @@ def question(row: OrderRow, live: Live) -> Question | None:
     return Question(live.buyer, group_of(own_address(row)), live.contact)
 
 
-def unsure(row: OrderRow, live: Live) -> bool:
-    """Whether the buyer must be asked: it was not yet, or with another question."""
-    asked, known = question(row, live), row.recipient.reply
+def unsure(row: OrderRow, asked: Question | None) -> bool:
+    """Whether the buyer must be asked what :func:`question` says: it was not yet, or with another question."""
+    known = row.recipient.reply
     return asked is not None and (known is None or known.question != asked)
 
 
 def doubtful_address(row: OrderRow) -> str | None:
     """The address on the order, if the account does not have it: then its contact must be asked."""
-    known, own = row.recipient.reply, own_address(row)
-    return own or None if known is not None and known.stranger else None
+    known = row.recipient.reply
+    return own_address(row) or None if known is not None and known.stranger else None
 
 
 def waiting(row: OrderRow, live: Live) -> bool:
@@ -114,7 +114,7 @@ def waiting(row: OrderRow, live: Live) -> bool:
     credited = credited_order(row, live)
     if credited is not None:
         return credited not in row.recipient.orders
-    return unsure(row, live) or (doubtful_address(row) is not None and row.recipient.own is None)
+    return unsure(row, question(row, live)) or (doubtful_address(row) is not None and row.recipient.own is None)
 
 
 def is_strangers(row: OrderRow, live: Live) -> bool:
@@ -123,9 +123,9 @@ def is_strangers(row: OrderRow, live: Live) -> bool:
     That of one with an excluded address is meant, and waits for nothing.
     """
     known = row.recipient.reply
-    if is_address_excluded(row):
+    if known is None or not known.stranger or is_address_excluded(row):
         return False
-    return known is not None and known.stranger and not waiting(row, live) and recipient(row, live) is None
+    return not waiting(row, live) and recipient(row, live) is None
 
 
 def credited_order(row: OrderRow, live: Live) -> int | None:

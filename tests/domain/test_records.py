@@ -241,11 +241,11 @@ def reply(
 
 def test_an_order_asks_until_it_is_answered_and_when_its_own_address_is_another_one() -> None:
     row = account_order("a@example.com")
-    assert recipients.unsure(row, live()) and recipients.waiting(row, live())
+    assert recipients.unsure(row, recipients.question(row, live())) and recipients.waiting(row, live())
     assert recipients.apply(row, reply("a@example.com", "a@example.com"))
     assert not recipients.waiting(row, live()) and recipients.recipient(row, live()) == "a@example.com"
     row.details = account_order("c@example.com").details
-    assert recipients.unsure(row, live()) and recipients.waiting(row, live())
+    assert recipients.unsure(row, recipients.question(row, live())) and recipients.waiting(row, live())
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,9 @@ def test_what_follows_from_a_buyers_reply(changes: Change, follows: bool) -> Non
 def test_a_former_buyers_reply_is_not_the_new_ones() -> None:
     row = account_order()
     recipients.apply(row, reply("a@example.com"))
-    assert recipients.recipient(row, live(buyer="c2")) is None and recipients.unsure(row, live(buyer="c2"))
+    assert recipients.recipient(row, live(buyer="c2")) is None and recipients.unsure(
+        row, recipients.question(row, live(buyer="c2"))
+    )
 
 
 @pytest.mark.parametrize(("projected", "person", "owner"), [(True, None, OWN), (False, PERSON, PERSON), (False, None, None)])
