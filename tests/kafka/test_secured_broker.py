@@ -21,11 +21,13 @@ from streams.kafka.security import KafkaConfig, Sasl, Tls
 from streams.kafka.topics import TopicSpec
 from streams.operations.topic_admin import apply_topics
 from streams.settings import SaslMechanism, Settings
+from streams.worker import Role
 from testkit.demo.run import DemoConfig, demo
 from testkit.local_services import kafka
-from testkit.local_services.broker_security import USER, BrokerSecurity, Security
+from testkit.local_services.broker_security import USER, BrokerSecurity
 from testkit.local_services.kafka import BrokerInfo
 from testkit.local_services.start_errors import SecurityFixed
+from tests.convergence.convergence_harness import simulate, stack, verdict
 from tests.operations.setup_starts import check
 from tests.operations.wrong_setups import TABLE
 
@@ -147,14 +149,21 @@ def test_a_command_fails_with_one_sentence_and_no_secret(scram: BrokerInfo, comm
         assert hidden not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("security", ["sasl_ssl", "mtls"])
-async def test_the_whole_pipeline_works_over_tls(security: Security, tmp_path: Path) -> None:
+async def test_the_whole_pipeline_works_over_tls(tmp_path: Path) -> None:
     config = DemoConfig(
-        customers=30, orders=80, security=security, report=tmp_path / "report.json", directory=tmp_path / "demo"
+        customers=30, orders=80, security="sasl_ssl", report=tmp_path / "report.json", directory=tmp_path / "demo"
     )
     report = await demo(config, Console(file=StringIO()))
     assert (report.converged, report.differences) == (True, 0)
     assert report.contacts > 0
+
+
+async def test_the_whole_pipeline_works_with_client_certificates(mutual: BrokerInfo, tmp_path: Path) -> None:
+    async with stack(tmp_path, mutual.data_dir, "mtls", partitions=1) as running:
+        await running.start_worker(*Role)
+        await simulate(running, customers=40, orders=120, seed=7, rate=0)
+        await running.settled()
+        assert verdict(running)[0] == []
 
 
 def test_security_is_fixed_with_the_storage(scram: BrokerInfo, tmp_path: Path) -> None:
