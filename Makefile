@@ -33,12 +33,13 @@ consent: $(VENV)/.installed ## random actions of all parties on consent, 100,000
 faults: $(VENV)/.installed ## convergence while Dotdigital fails and workers die, 20 shops
 	OWDD_FAULT_SEEDS=20 $(BIN)/python -m pytest -q tests/convergence/test_faults.py
 
-storms: $(VENV)/.installed ## what "make test" plays with few shops, with many: replays, faults, kills, pauses
-	OWDD_SHOP_SEEDS=20 OWDD_FAULT_SEEDS=20 OWDD_KILLS=12 OWDD_PAUSE_SEEDS=5 OWDD_REPLAY_SEEDS=5 OWDD_STATE_SEEDS=20 \
+storms: $(VENV)/.installed ## what "make test" plays with few shops, with many: replays, faults, pauses
+	OWDD_SHOP_SEEDS=20 OWDD_FAULT_SEEDS=20 OWDD_PAUSE_SEEDS=5 OWDD_PAUSES=4 OWDD_REPLAY_SEEDS=5 OWDD_STATE_SEEDS=20 \
 		$(BIN)/python -m pytest -q -n 4 --dist loadscope --no-loadscope-reorder tests/convergence
 
-soak-short: $(VENV)/.installed ## one shop each of some kinds of fault, as CI plays them
+soak-short: $(VENV)/.installed ## a few shops under some kinds of fault, as CI plays them
 	$(BIN)/owdd soak --seeds 1 --scenario replays --scenario kills --scenario state-lost --results $(SHORT)
+	$(BIN)/owdd soak --first-seed 4 --seeds 2 --scenario replays --results $(SHORT)
 
 soak: $(VENV)/.installed ## shops under every kind of fault, until you stop it; SOAK="--seeds 3 --scenario kills" plays less
 	$(BIN)/owdd soak --seeds 20 --document docs/guarantees.md $(SOAK)

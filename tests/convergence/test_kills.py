@@ -1,39 +1,15 @@
-"""Convergence through crashes: worker processes are killed while events flow, and nothing is lost or stale."""
+"""Convergence while workers and the broker end and come back: nothing is lost or stale.
+
+Workers that are killed again and again, and those that lose their data directories: ``make soak-short``.
+"""
 
 import asyncio
-import os
-import shutil
 from pathlib import Path
-from random import Random
 
 from streams.worker import Role
 from testkit.demo.stack import LocalStack
 from testkit.local_services import kafka
 from tests.convergence.convergence_harness import lasting, revived, simulate, stack, verdict
-
-_KILLS = int(os.environ.get("OWDD_KILLS", "6"))
-"""Each role as often; ``make storms`` kills 12 times."""
-
-
-async def test_killing_every_worker_again_and_again_loses_nothing(tmp_path: Path, broker: Path) -> None:
-    seed = 11
-    rng = Random(seed)
-    async with stack(tmp_path, broker, "kills") as running:
-        for role in Role:
-            await running.start_worker(role)
-        feeding = asyncio.create_task(
-            simulate(running, seed=seed, customers=30 * _KILLS, orders=200 * _KILLS, duplicates=0.05, replays=2, rate=700)
-        )
-        # Every role in turn, so that none is spared; the moments and who comes first are random.
-        victims = [role for _ in range(_KILLS // len(Role)) for role in rng.sample(list(Role), len(Role))]
-        for victim in victims:
-            await asyncio.sleep(rng.uniform(0.5, 3.0))
-            await running.kill(victim.value)
-        await feeding
-        await running.settled()
-
-        differences, *_ = verdict(running)
-        assert lasting(differences) == [], f"seed {seed}"
 
 
 async def test_a_killed_worker_that_is_started_again_does_not_wait_for_the_end_of_its_session(
@@ -107,24 +83,6 @@ async def test_a_stopped_worker_goes_within_five_seconds_and_leaves_nothing_undo
             process = running.workers["worker"].process
             process.terminate()
             assert await asyncio.to_thread(process.wait, 5) == 0
-            await running.start_worker(*Role, name="worker")
-        await feeding
-        await running.settled()
-
-        differences, *_ = verdict(running)
-        assert lasting(differences) == []
-
-
-async def test_a_worker_that_lost_its_data_directory_rebuilds_its_state_from_kafka(tmp_path: Path, broker: Path) -> None:
-    async with stack(tmp_path, broker, "wiped") as running:
-        await running.start_worker(*Role, name="worker")
-        feeding = asyncio.create_task(simulate(running, seed=15, customers=100, orders=500, rate=400))
-        for _ in range(2):
-            await asyncio.sleep(4)
-            process = running.workers["worker"].process
-            process.kill()
-            await asyncio.to_thread(process.wait)
-            await asyncio.to_thread(shutil.rmtree, tmp_path / "state")
             await running.start_worker(*Role, name="worker")
         await feeding
         await running.settled()

@@ -13,7 +13,8 @@ from testkit.demo.stack import LocalStack
 from tests.convergence.convergence_harness import lasting, revived, simulate, stack, verdict
 from tests.convergence.test_state_recovery import caught_up, compared
 
-_PAUSES = 4
+_PAUSES = int(os.environ.get("OWDD_PAUSES", "2"))
+"""Each of two workers as often; ``make storms`` pauses them four times."""
 
 
 @pytest.mark.parametrize("seed", range(int(os.environ.get("OWDD_PAUSE_SEEDS", "1"))))
@@ -25,7 +26,7 @@ async def test_a_worker_that_wakes_up_after_it_was_replaced_changes_nothing(tmp_
             await running.start_worker(Role.AGENTS, name=name, wait=False)
         for name in ("one", "two"):
             await running.ready(running.workers[name])
-        feeding = asyncio.create_task(simulate(running, seed=31 + seed, customers=200, orders=1500, rate=250))
+        feeding = asyncio.create_task(simulate(running, seed=31 + seed, customers=50 * _PAUSES, orders=400 * _PAUSES, rate=250))
         for number in range(_PAUSES):
             await asyncio.sleep(rng.uniform(1.0, 3.0))
             await pause(running, ("one", "two")[number % 2], 8 + rng.uniform(0, 3))

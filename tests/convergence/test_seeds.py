@@ -1,6 +1,7 @@
 """Convergence: whatever the shop does and however its events are repeated and shuffled, Dotdigital equals the oracle.
 
-Six shops have every choice of consent and erasure, and one to four partitions; ``make storms`` plays 20.
+One shop with consent and one with erasure, on four and three partitions; ``make storms`` plays 20, and ``make soak-short`` the
+same with both choices and with none, three times as large.
 """
 
 import os
@@ -12,7 +13,7 @@ from streams.worker import Role
 from tests.convergence.convergence_harness import expected_held_of, held, of_orders, simulate, stack, verdict
 
 
-@pytest.mark.parametrize("seed", range(int(os.environ.get("OWDD_SHOP_SEEDS", "6"))))
+@pytest.mark.parametrize("seed", range(2, 2 + int(os.environ.get("OWDD_SHOP_SEEDS", "2"))))
 async def test_a_shop_with_duplicates_replays_and_reordering_converges(tmp_path: Path, broker: Path, seed: int) -> None:
     consent, erasure = seed % 2 == 1, seed % 3 == 2
     options: dict[str, object] = {"consent": True} if consent else {}
