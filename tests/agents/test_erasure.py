@@ -58,11 +58,6 @@ def without(steps: list[Step], address: str) -> list[Step]:
     return [[(topic, published) for topic, published in step if published is not None] for step in remains]
 
 
-@pytest.fixture
-def pipeline() -> Pipeline:
-    return Pipeline()
-
-
 def test_every_stage_forgets_and_says_so(pipeline: Pipeline) -> None:
     pipeline.pump(LOOKUP, PEOPLE, ORDER, CREDIT, GUEST, person(1, 1, ANN, EVE))
     assert {topic for topic, _ in where(pipeline, ANN)} == set(STAGES)

@@ -55,11 +55,6 @@ from tests.agents.pipeline import (
 )
 
 
-@pytest.fixture
-def pipeline() -> Pipeline:
-    return Pipeline()
-
-
 def test_an_order_reaches_its_customers_contact(pipeline: Pipeline) -> None:
     found = pipeline.pump(LOOKUP, PEOPLE, ORDER).contact(ANN)
     assert (found["OW_ORDER_COUNT"], found["OW_TOTAL_SPEND"], found["OW_LAST_ORDER_NO"]) == (1, 10.0, "SO10")

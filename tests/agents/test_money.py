@@ -11,11 +11,6 @@ from tests.agents.pipeline import ANN, LOOKUP, Pipeline, Step, detail, header, l
 from tests.agents.test_records import ACCOUNT, SHOP, WORDS, credit, refund
 
 
-@pytest.fixture
-def pipeline() -> Pipeline:
-    return Pipeline()
-
-
 def spend(pipeline: Pipeline) -> tuple[Any, ...]:
     found = pipeline.contact(ANN)
     return tuple(

@@ -2,7 +2,6 @@
 
 from random import Random
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,11 +12,6 @@ from tests.agents.pipeline import ANN, BOB, EVE, LOOKUP, MAPPING, TOPICS, Pipeli
 
 SHARED = [LOOKUP, customer(1), customer(2), person(1, 1, ANN), person(2, 1, ANN)]
 """Two persons of one account at one address."""
-
-
-@pytest.fixture
-def pipeline() -> Pipeline:
-    return Pipeline()
 
 
 def moved_to(pipeline: Pipeline, email: str) -> tuple[str, ...]:

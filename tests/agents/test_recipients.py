@@ -21,12 +21,6 @@ from tests.agents.pipeline import (
 )
 from tests.agents.test_records import ACCOUNT, ORDER, SHOP, credit
 
-
-@pytest.fixture
-def pipeline() -> Pipeline:
-    return Pipeline()
-
-
 COLLEAGUES = customer(1) + person(1, 1, ANN) + person(2, 1, EVE)
 
 

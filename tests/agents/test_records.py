@@ -53,11 +53,6 @@ def credit(pk: int, net: str, *of: tuple[int, str], at: int = 1, **fields: Any) 
     return [*header(pk, sort=4, at=at, **fields), *total(pk, net), *[published for step in given_back for published in step]]
 
 
-@pytest.fixture
-def pipeline() -> Pipeline:
-    return Pipeline()
-
-
 def refund(pipeline: Pipeline, key: str = "SO10", email: str = ANN) -> tuple[str, str, str]:
     found = pipeline.record(email, key)
     return found["order_status"], found["refund_total"], found["order_total"]
