@@ -14,6 +14,7 @@ from testkit.demo.stack import LocalStack
 from tests.convergence.convergence_harness import stack
 from tests.dlq.commands import account, event, happen, listed, owdd
 from tests.erasure.test_erase_live import ANN, BOB, contacts, person
+from tests.patience import PATIENCE
 
 EVE, MAL = "eve@example.com", "mal@example.com"
 NEW = {"OWDD_ERASURE_KEY": "new", "OWDD_FORMER_ERASURE_KEYS": "old"}
@@ -45,7 +46,7 @@ async def test_erased_people_stay_erased_under_another_key(tmp_path: Path, broke
 
         running.reconfigure(NEW)
         worker.process.terminate()
-        worker.process.wait(60)
+        worker.process.wait(PATIENCE)
         await running.start_worker(*Role, name="w")
         # Not re-keyed yet: the former digest is recognised.
         await happen(running, "rotation", person(1, ANN, 2))
@@ -65,8 +66,8 @@ async def test_erased_people_stay_erased_under_another_key(tmp_path: Path, broke
         assert contacts(running) == {BOB}
         # Who has only the topic's records, as a worker without state has after compaction, recognises her too.
         (worker,) = running.workers.values()
-        worker.process.kill()
-        worker.process.wait(60)
+        worker.process.terminate()
+        worker.process.wait(PATIENCE)
         del running.workers["w"]
         await running.start_worker(*Role, name="another")
         await happen(running, "rotation", person(5, ANN, 4))

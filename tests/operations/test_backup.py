@@ -44,6 +44,7 @@ from testkit.demo.stack import LocalStack
 from testkit.local_services import kafka
 from tests.convergence.convergence_harness import simulate, stack, verdict
 from tests.dlq.commands import event, happen, owdd
+from tests.patience import PATIENCE
 
 WRITES = ("create", "patch", "change", "delete", "import-", "put", "unsubscribe", "suppress", "enrol", "leave")
 
@@ -99,7 +100,7 @@ async def test_a_backup_brings_back_a_lost_broker_and_no_call_is_made_twice(tmp_
         assert (refused.exit_code, "workers are running" in refused.output) == (ExitCode.REFUSED, True)
 
         worker.process.kill()
-        worker.process.wait(60)
+        worker.process.wait(PATIENCE)
         del running.workers["before"]
         before, mapping = running.settings, load_mapping(running.mapping)
         async with kafka.embedded_broker(tmp_path / "new-broker", short_lived=True) as new:
@@ -123,7 +124,7 @@ async def test_a_backup_brings_back_a_lost_broker_and_no_call_is_made_twice(tmp_
             topic = Topics.of(running.settings.app_id).setup
             assert [record.key async for record in read_topic(KafkaConfig.of(running.settings), topic, [0])]
             running.workers["after"].process.kill()
-            running.workers["after"].process.wait(60)
+            running.workers["after"].process.wait(PATIENCE)
 
 
 async def test_groups_go_on_that_had_written_into_topics_which_were_deleted(tmp_path: Path, broker: Path) -> None:

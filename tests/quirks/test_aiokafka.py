@@ -18,6 +18,7 @@ from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
 from streams.settings import Settings
 from testkit.local_services import kafka
+from tests.patience import PATIENCE
 from tests.quirks.test_faust import create
 
 
@@ -93,13 +94,14 @@ async def test_a_partition_that_a_fetch_left_out_is_asked_again_soon(settings: S
         fetcher = consumer._fetcher
         assert fetcher._fetch_max_wait_ms == 30_000, "while nothing is held"
         await producer.send(topic, place, [(b"first", None)])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             # Fetched and not consumed, with a fetch under way that leaves it out.
             while not (fetcher._records and fetcher._in_flight):
                 await asyncio.sleep(0.01)
-            assert len((await consumer.getmany(places[0], timeout_ms=0))[places[0]]) == 1
-            await producer.send(topic, place, [(b"second", None)])
-            found = await consumer.getmany(places[0], timeout_ms=10_000)
+        assert len((await consumer.getmany(places[0], timeout_ms=0))[places[0]]) == 1
+        await producer.send(topic, place, [(b"second", None)])
+        # Sooner than the fetch under way ends by itself.
+        found = await consumer.getmany(places[0], timeout_ms=20_000)
         assert [record.key for record in found[places[0]]] == [b"second"]
 
 

@@ -165,7 +165,7 @@ async def test_a_crash_of_a_part_is_seen_on_the_application(settings: Settings, 
     probe = Probe(settings, app_id, topic)
     async with probe.running():
         await probe.app.crash(RuntimeError("broken"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await probe.app._crashed.wait()
 
 
