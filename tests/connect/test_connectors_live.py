@@ -50,7 +50,7 @@ def applied(site: Site, topics: None) -> Iterator[None]:
 def until(site: Site, condition: Callable[[CommandResult], bool], *command: str) -> CommandResult:
     """What the command says once it says what is wanted."""
     # PostgreSQL may hold the replication slot for the former task for a while, and Debezium asks again every 10 s.
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while not condition(said := site.owdd(*command)):
         assert time.monotonic() < deadline, f"waited in vain; at last: {said.output}"
     return said

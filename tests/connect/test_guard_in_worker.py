@@ -51,7 +51,8 @@ async def test_a_worker_whose_kafka_connect_is_away_works_on(site: Site, broker:
     async with stack(site, broker, tmp_path, OWDD_CONNECT_URL="http://127.0.0.1:1") as made:
         worker = await made.start_worker(Role.INGEST)
         samples = await until(made, lambda found: value(found, "owdd_connect_up") == 0)
-        assert value(samples, "owdd_capture_guard_failures_total", what="connector") == 1
+        failures = value(samples, "owdd_capture_guard_failures_total", what="connector")
+        assert failures is not None and failures >= 1, "on a busy machine it may have looked again"
         await made.ready(worker)
 
 

@@ -12,6 +12,7 @@ from streams.worker import Role
 from testkit.demo.stack import LocalStack
 from testkit.soak.site import IMPORTS
 from tests.convergence.convergence_harness import expected_held_of, held, lasting, of_orders, simulate, stack, verdict
+from tests.patience import PATIENCE
 
 _FAULTS = {
     "lost_reply": 0.02,
@@ -78,7 +79,7 @@ async def faults(running: LocalStack, wanted: dict[str, float]) -> None:
 async def clicks(running: LocalStack, rng: Random) -> set[str]:
     """A few of those who are subscribed unsubscribe by a click in a mail."""
     sandbox = f"{running.settings.dotdigital_url}/_sandbox"
-    async with httpx.AsyncClient(timeout=30) as http:
+    async with httpx.AsyncClient(timeout=PATIENCE) as http:
         contacts = (await http.get(f"{sandbox}/state")).raise_for_status().json()["contacts"]
         there = sorted(contact["email"] for contact in contacts if contact["status"] == "subscribed" and not contact["binned"])
         chosen = set(rng.sample(there, min(3, len(there))))

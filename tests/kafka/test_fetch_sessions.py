@@ -16,6 +16,7 @@ from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
 from streams.settings import Settings
 from testkit.local_services import kafka
+from tests.patience import PATIENCE
 from tests.quirks.test_faust import create
 
 PARTITIONS = 6
@@ -58,14 +59,14 @@ async def reading(settings: Settings) -> AsyncIterator[tuple[str, AIOKafkaConsum
 
 
 async def until(fetches: list[Any], count: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while len(fetches) < count:  # what is waited for happens in the broker
             await asyncio.sleep(0.01)
 
 
 async def read(consumer: AIOKafkaConsumer, records: int) -> list[bytes]:
     found: list[bytes] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while len(found) < records:
             for batch in (await consumer.getmany(timeout_ms=1000)).values():
                 found += [record.key for record in batch]

@@ -11,6 +11,7 @@ import pytest
 
 from testkit.sandbox import SandboxApp
 from testkit.sandbox.faults import AFTERWARDS, RATES, Faults
+from tests.patience import PATIENCE
 
 ANN = "/contacts/v3/email/ann%40example.com"
 BODY = {"identifiers": {"email": "ann@example.com"}}
@@ -107,7 +108,7 @@ class TestSlowness:
     async def test_a_hanging_call_has_taken_effect_before_its_reply(self, api: httpx.AsyncClient) -> None:
         await turn(api, hang_seconds=3600)
         call = asyncio.create_task(api.patch(ANN, json=BODY))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while not await exists(api):
                 await asyncio.sleep(0)
         assert not call.done()

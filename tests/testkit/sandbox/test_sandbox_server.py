@@ -20,6 +20,7 @@ from streams.cli.exit_codes import ExitCode
 from testkit.sandbox import snapshot
 from testkit.sandbox.config import SandboxConfig
 from testkit.sandbox.store import Store
+from tests.patience import PATIENCE
 
 PASSWORD = "a-password-1"
 ANN = "/contacts/v3/email/ann%40example.com"
@@ -30,7 +31,7 @@ Run = Callable[..., AbstractContextManager[httpx.Client]]
 
 def until_listening(process: subprocess.Popen[str], port_file: Path) -> None:
     """Return once the server has written where it listens."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while not port_file.exists():
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
@@ -59,7 +60,7 @@ def run(tmp_path: Path) -> Run:
                 yield client
         finally:
             process.send_signal(signal.SIGTERM)
-            _, complaints = process.communicate(timeout=15)
+            _, complaints = process.communicate(timeout=PATIENCE)
         assert complaints == ""
 
     return running
