@@ -36,6 +36,7 @@ from tests.agents.pipeline import (
     status,
     total,
 )
+from tests.examples import MORE
 
 GUEST = header(30, HOUSE) + total(30) + detail(30, ANN)
 
@@ -189,7 +190,7 @@ def test_whoever_moved_to_the_erased_is_reported_though_the_worker_died(pipeline
     assert pipeline.desired[BOB][1].moved_to == ()
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=75 * MORE)
 @given(timelines(), st.randoms(use_true_random=False), st.integers(0, 6))
 def test_no_interleaving_and_no_crash_leaves_the_address_anywhere(
     found: list[list[Step]], random: Random, crashes: int

@@ -53,6 +53,7 @@ from tests.agents.pipeline import (
     status,
     total,
 )
+from tests.examples import MORE
 
 
 def test_an_order_reaches_its_customers_contact(pipeline: Pipeline) -> None:
@@ -180,7 +181,7 @@ def test_a_person_who_changes_accounts_is_reported_by_the_new_one_only(pipeline:
     assert pipeline.content()[EVE][1] is False
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=60 * MORE)
 @given(timelines(), st.randoms(use_true_random=False), st.integers(0, 6))
 def test_arrival_batches_and_crashes_do_not_show_in_the_result(found: list[list[Step]], random: Random, crashes: int) -> None:
     expected = Pipeline().pump(*[step for steps in found for step in steps])

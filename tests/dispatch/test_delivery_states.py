@@ -10,6 +10,7 @@ from streams.dispatch.outbox.delivery_task import TaskState
 from tests.dispatch.delivery_sequences import DeliveryStates
 from tests.dispatch.outbox_harness import A
 from tests.dispatch.transition_table import TABLE
+from tests.examples import MORE
 
 
 def test_every_state_and_event_of_the_table_is_known() -> None:
@@ -18,7 +19,7 @@ def test_every_state_and_event_of_the_table_is_known() -> None:
 
 
 TestDeliveryStates = DeliveryStates.TestCase
-TestDeliveryStates.settings = settings(max_examples=400, stateful_step_count=60, deadline=None)
+TestDeliveryStates.settings = settings(max_examples=160 * MORE, stateful_step_count=60, deadline=None)
 
 
 # Sequences that a walk meets seldom, each in every form
