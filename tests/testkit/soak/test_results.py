@@ -41,6 +41,16 @@ def test_the_table_adds_up_by_kind_of_fault() -> None:
     assert lines[-1].endswith("allow: 3.")
 
 
+def test_a_run_that_went_wrong_stands_until_it_is_right_with_the_same_seed() -> None:
+    others = [result_of(replace(KILLS, seed=2), "abd", CLEAN), result_of(Run(SCENARIOS["pauses"], 1), "abd", CLEAN)]
+    wrong = result_of(KILLS, "abc", WRONG)
+    lines = render([wrong, *others]).splitlines()
+    assert f"| {Fault.PAUSE} | 1 | 1 | 4 | 2 | 0 |" in lines
+    lines = render([wrong, *others, result_of(KILLS, "abd", CLEAN)]).splitlines()
+    assert f"| {Fault.PAUSE} | 0 | 0 | 0 | 0 | 0 |" in lines
+    assert "0 of them with something wrong; 1 more went wrong" in lines[-1]
+
+
 def test_the_table_replaces_the_marked_block_and_nothing_else(tmp_path: Path) -> None:
     document = tmp_path / "guarantees.md"
     document.write_text("before\n<!-- soak: written by `owdd soak` -->\nold\n<!-- end of soak -->\nafter\n")
