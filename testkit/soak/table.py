@@ -63,7 +63,7 @@ def _summary(results: list[Result], repaired: int) -> str:
     wrong = sum(_wrong(result) for result in results)
     return (
         f"{len(results):,} runs, {first.at[:10]} (`{first.commit}`) to {last.at[:10]} (`{last.commit}`), {wrong:,} of them "
-        f"with something wrong; {repaired:,} more went wrong, and were right when they were played again after a repair. {rows:,} "
-        f"rows of state compared with their changelogs. Credit notes that a crash sent twice, as the limits of delivery allow: "
-        f"{documented:,}."
+        f"with something wrong; {repaired:,} more went wrong, and were right when they were played again after a repair. "
+        f"{rows:,} rows of state compared with their changelogs. Credit notes that a crash sent twice, as the limits of "
+        f"delivery allow: {documented:,}."
     )
