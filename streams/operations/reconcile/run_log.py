@@ -110,10 +110,13 @@ class RunFeed:
             begins = await self._consumer.beginning_offsets([self._place])
             self._consumer.seek(self._place, begins[self._place])
         end = (await self._consumer.end_offsets([self._place]))[self._place]
+        self._consumer.resume(self._place)
         while await self._consumer.position(self._place) < end:
             for records in (await self._consumer.getmany(timeout_ms=250)).values():
                 for record in records:
                     self._known.apply(record.key, record.value)
+        # Or it would be fetched on until the next look, and hold up its question.
+        self._consumer.pause(self._place)
         return self._known
 
 
