@@ -79,6 +79,10 @@ _LAST_SECONDS = 4.7
 """After these the process ends, whatever does not: a client of Kafka waits for a minute for a broker that is away."""
 _STOP_SIGNAL = "stop signal"
 
+_OUTBOX_REST_SECONDS = 0.025
+"""What comes of a few changes reaches the outbox in pieces, and so do the outcomes of their calls: each piece costs a write of
+its own. Nothing is late by it: the quiet time of an urgent change counts from its append."""
+
 
 def _end_soon(code: int) -> None:
     """End the process with ``code`` if it still runs then; what was not acknowledged is done again."""
@@ -244,6 +248,7 @@ class Worker:
 
     def _build_dispatch(self, parts: _Parts, producer: BatchProducer) -> None:
         app, opener, progress = self._app(parts, producer, dispatch_app(self._settings), Role.DISPATCH)
+        app.transport.rest = _OUTBOX_REST_SECONDS
         dispatch = Dispatch(self._settings, self._mapping, self._clock, self.metrics)
         self._state.queue = dispatch.queue
         controls = KafkaControlFeed(KafkaConfig.of(self._settings), self._topics.controls)

@@ -34,6 +34,7 @@ from faust.transport.drivers import aiokafka as driver
 
 from streams.engine.in_flight import InFlight
 from streams.kafka.continuity import LostRecordsError
+from streams.kafka.fetcher import pace
 
 log = structlog.get_logger()
 
@@ -58,7 +59,7 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is 
             await commit(transport.request({place: offset for place, (offset, _) in offsets.items()}))
 
         consumer.commit = commit_with_bookmarks
-        return consumer
+        return pace(consumer, transport.rest)
 
     async def positions(self, places: list[Any]) -> dict[Any, int]:
         """The next offset that is asked for, of those of ``places`` that are assigned."""
@@ -259,7 +260,8 @@ class StageTransport(driver.Transport):  # type: ignore[misc]  # as above
     """The aiokafka transport, with the consumer of this module.
 
     ``closed`` are the assigned partitions whose state is not open yet, ``moved`` those that go on elsewhere than was committed,
-    ``in_flight`` what was delivered and is not done. ``request`` is what to commit for some offsets,
+    ``in_flight`` what was delivered and is not done. ``rest`` are the seconds that the consumer rests after a few records
+    (:func:`streams.kafka.fetcher.pace`), to be set before it starts. ``request`` is what to commit for some offsets,
     ``passed`` is called with the offsets at which partitions go on behind records that hold nothing for us.
     """
 
@@ -269,6 +271,7 @@ class StageTransport(driver.Transport):  # type: ignore[misc]  # as above
         super().__init__(*args, **kwargs)
         self.closed: set[Any] = set()
         self.in_flight = InFlight()
+        self.rest = 0.0
         self.moved: dict[Any, int] = {}
         self.request: CommitRequest = _without_notes
         self.passed: Callable[[dict[Any, int]], None] = lambda _: None

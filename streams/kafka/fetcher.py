@@ -87,6 +87,11 @@ def pace(consumer: AIOKafkaConsumer, seconds: float) -> AIOKafkaConsumer:
     return consumer
 
 
+def rest_of(consumer: AIOKafkaConsumer) -> float:
+    """The seconds that ``consumer`` was paced with."""
+    return float(getattr(consumer._client, _REST, 0.0))
+
+
 def install() -> None:
     """Make every consumer of this process fetch so, those of Faust too."""
     aiokafka.consumer.consumer.Fetcher = PromptFetcher

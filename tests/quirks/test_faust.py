@@ -18,7 +18,7 @@ from streams.engine.app import create_app
 from streams.engine.in_flight import MOST_BYTES, InFlight
 from streams.engine.transport import FETCH_WAIT_MS
 from streams.kafka.continuity import LostRecordsError
-from streams.kafka.fetcher import PromptFetcher
+from streams.kafka.fetcher import PromptFetcher, rest_of
 from streams.kafka.producer import BatchProducer
 from streams.settings import Settings
 from testkit.local_services import kafka
@@ -225,6 +225,15 @@ async def test_the_consumer_waits_a_second_for_new_records_unless_it_holds_some(
         fetcher = probe.app.consumer._thread._consumer._fetcher
         assert isinstance(fetcher, PromptFetcher)
         assert fetcher._longest_wait_ms == FETCH_WAIT_MS
+
+
+async def test_the_consumer_rests_as_long_as_its_transport_says(settings: Settings, names: tuple[str, str]) -> None:
+    app_id, topic = names
+    await create(settings, topic)
+    probe = Probe(settings, app_id, topic)
+    probe.app.transport.rest = 0.025
+    async with probe.running():
+        assert rest_of(probe.app.consumer._thread._consumer) == 0.025
 
 
 async def test_what_one_fetch_brought_is_waited_for_once(settings: Settings, names: tuple[str, str]) -> None:
