@@ -40,7 +40,7 @@ log = structlog.get_logger()
 
 CommitRequest: TypeAlias = Callable[[Mapping[Any, int]], dict[Any, tuple[int, str]]]
 
-FETCH_WAIT_MS = 1_000
+FETCH_WAIT_MS = 500
 _YIELD_EVERY = 100
 
 
@@ -225,11 +225,12 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
             hole = self._next[place], position
             if position <= hole[0]:
                 continue
-            if self._holes.get(place) == hole:
-                passed[place] = position
-            else:
+            if self._holes.get(place) != hole:
                 self._holes[place] = hole
                 await self.seek_wait({place: hole[0]})
+            # aiokafka goes to where a log begins now, and may be there before it has fetched a record.
+            elif not await self._has_lost(place, hole[0]):
+                passed[place] = position
         if passed:
             self._next |= passed
             self._commit_from |= passed
@@ -245,15 +246,20 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
             with suppress(IllegalStateError):  # the partition has gone to another worker
                 await self.seek_wait({place: hole[0]})
             return False
-        begin = (await self.earliest_offsets(place))[place]
-        if begin > hole[0]:
-            await self.app.crash(LostRecordsError({place: begin - hole[0]}))
+        if await self._has_lost(place, hole[0]):
             return False
         # The log's own: markers of transactions, or what they took back.
         # Not by Faust's method, which leaves out the first of them.
         self._gap[place].addi(hole[0], offset)
         self._gap[place].merge_overlaps()
         return True
+
+    async def _has_lost(self, place: Any, first: int) -> bool:
+        """Whether the log begins behind ``first``, which nobody has read; the application then crashes."""
+        begin = (await self.earliest_offsets(place))[place]
+        if begin > first:
+            await self.app.crash(LostRecordsError({place: begin - first}))
+        return bool(begin > first)
 
 
 class StageTransport(driver.Transport):  # type: ignore[misc]  # as above

@@ -215,7 +215,7 @@ async def test_what_is_closed_is_not_delivered_until_it_is_opened_and_everything
             assert [(await probe.next()).message.value for _ in range(4)] == [b"0", b"1", b"2", b"3"]
 
 
-async def test_the_consumer_waits_a_second_for_new_records_unless_it_holds_some(
+async def test_the_consumer_waits_half_a_second_for_new_records_unless_it_holds_some(
     settings: Settings, names: tuple[str, str]
 ) -> None:
     app_id, topic = names
