@@ -8,6 +8,9 @@ from streams.core.lanes import Lane
 from tests.dispatch.bulk_contacts import BUDGET, MANY, PEOPLE, READING, ask, delivered, names, rows, singles, under_way
 from tests.dispatch.dispatch_harness import CATALOGUE, IMPORT, RECORD_IMPORT, Site, on_site
 
+SHIPPED = {"bulk_quiet": 60, "bulk_longest": 300}
+"""The bulk lane's windows as they are shipped: long against the time between two parts of a load."""
+
 
 @on_site(settings=READING)
 async def test_new_contacts_are_imported_unsubscribed(site: Site) -> None:
@@ -30,6 +33,14 @@ async def test_who_opted_in_is_imported_apart_and_subscribed(site: Site) -> None
     assert len(calls) == 2
     for call in calls:
         assert len({"channelProperties" in row for row in rows(call)}) == 1, "never mixed"
+
+
+@on_site(settings=READING | {"import_most": 20})
+async def test_both_kinds_of_imports_of_new_contacts_are_full(site: Site) -> None:
+    ask(site, people=PEOPLE[:40:2], opted=True)
+    ask(site, people=PEOPLE[1:40:2])
+    await site.quiet()
+    assert [len(rows(call)) for call in site.calls("PUT", IMPORT)] == [20, 20]
 
 
 @on_site(settings=READING)
@@ -93,6 +104,35 @@ async def test_they_join_the_list_with_the_import(site: Site) -> None:
         site.want(email, "Q", despatched=site.now, lane=Lane.BULK)
     await site.quiet()
     assert all(site.listed(email) for email in PEOPLE) and not singles(site)
+
+
+@on_site(settings=BUDGET | SHIPPED)
+async def test_what_falls_due_bit_by_bit_goes_by_one_import(site: Site) -> None:
+    await delivered(site)
+    for start in range(0, MANY, 20):
+        ask(site, "Q", people=PEOPLE[start : start + 20])
+        await site.pass_(5)
+    await site.quiet()
+    assert [len(rows(call)) for call in site.calls("PUT", IMPORT)] == [MANY]
+    assert names(site) == {"Q": MANY} and not singles(site)
+
+
+@on_site(settings=BUDGET | SHIPPED)
+async def test_a_load_without_end_waits_no_longer_than_an_import_takes(site: Site) -> None:
+    groups = [[f"{group}-{number}@example.com" for number in range(20)] for group in range(12)]
+    for group in groups:
+        ask(site, people=group)
+    await site.quiet()
+    site.forget_calls()
+    asked = site.now
+    for group in groups:
+        ask(site, "Q", people=group)
+        await site.pass_(10)
+    await site.quiet()
+    calls = site.calls("PUT", IMPORT)
+    assert sum(len(rows(call)) for call in calls) == 240 and 3 <= len(calls) <= 5
+    settings = site.settings
+    assert calls[0].at / 1000 <= asked + settings.bulk_quiet + settings.import_seconds + 2
 
 
 @pytest.mark.parametrize("fault", ["import_partial", "report_partial", "import_rejected", "import_failed", "import_stuck"])

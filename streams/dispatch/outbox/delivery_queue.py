@@ -309,14 +309,14 @@ class DeliveryQueue:
         self._end_patience([*self._patient.values()])
         return len(self._patient)
 
-    def due(self, key: QueueKey, most: int) -> int:
-        """How many tasks are due in a queue, counted up to ``most``."""
-        now, count = self._clock.now_ms(), 0
+    def due(self, key: QueueKey, most: int, ahead_ms: int = 0) -> int:
+        """How many tasks are due in a queue, or will be in ``ahead_ms``, counted up to ``most``."""
+        until, count = self._clock.now_ms() + ahead_ms, 0
         # A heap's least stands first: what is due hangs together from there.
         heap, branches = self._heaps[key], [0]
         while branches and count < most:
             index = branches.pop()
-            if index < len(heap) and heap[index][0] <= now:
+            if index < len(heap) and heap[index][0] <= until:
                 count += self._standing(*heap[index], key) is not None
                 branches += (2 * index + 1, 2 * index + 2)
         return count

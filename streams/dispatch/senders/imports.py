@@ -38,6 +38,8 @@ log = structlog.get_logger()
 
 _LOOK_SECONDS = 0.5
 """Between two looks at the queues: short against the debounce of the live lane."""
+_KINDS = {Work.NEW: 2}
+"""Kinds of import that share a queue: new contacts go with a status or without. Of twice an import's rows one kind fills it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class ImportSender:
         self._polls: dict[str, _Poll] = {}
         self._called_for: set[str] = set()
         self._starting: set[QueueKey] = set()
+        self._fill_ms = int(policy.routing.import_seconds * 1000)
+        self._filling: dict[QueueKey, int] = {}
 
     async def run(self) -> None:
         """Work for ever.
@@ -144,10 +148,23 @@ class ImportSender:
                 reserved.discard(key)
                 continue
             reserved.add(key)
-            if route.how is How.IMPORT and key not in self._starting:
+            if route.how is How.IMPORT and key not in self._starting and not self._fills(key):
                 self._starting.add(key)
                 group.create_task(self._start(key, route))
         self._queue.blockers.reserve(reserved)
+
+    def _fills(self, key: QueueKey) -> bool:
+        """Whether an import of the bulk lane waits, at most as long as an import takes, for what falls due meanwhile.
+
+        A load that streams in falls due bit by bit: without this each look would send its few rows as an import of their own.
+        """
+        now, most = self._clock.now_ms(), self._policy.routing.import_most * _KINDS.get(key[1], 1)
+        if key[0] is Lane.BULK and now - self._filling.setdefault(key, now) < self._fill_ms:
+            due = self._queue.due(key, most)
+            if due < most and self._queue.due(key, due + 1, self._fill_ms) > due:
+                return True
+        self._filling.pop(key, None)
+        return False
 
     async def _start(self, key: QueueKey, route: Route) -> None:
         _, work = key
@@ -158,11 +175,11 @@ class ImportSender:
         try:
             # Only then are tasks leased: the reading may take minutes, and until it is done they can still go by single calls.
             if work is not Work.NEW or await self._freshness.fresh():
-                tasks = self._queue.take_due(key, route.count)
+                tasks = self._queue.take_due(key, route.count * _KINDS.get(work, 1))
                 now, most = self._clock.now_ms() / 1000, self._policy.routing.import_most
                 batch = self._parts.builder.build(tasks, work, now, most)
                 if batch:
-                    self._context.observe_taken(min(tasks, key=lambda task: task.caused_at))
+                    self._context.observe_taken(min((row.task for row in batch), key=lambda task: task.caused_at))
                     await self._submit(key, batch)
         finally:
             # From here on the poll counts it, once Kafka has shown that it runs.

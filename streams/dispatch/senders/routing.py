@@ -7,7 +7,8 @@ Times are compared until the last one arrived, waits for the next minutes includ
 
 * urgent: by import only when single calls would take longer than the lane's longest wait, and longer than the import.
 * live: by import when single calls would take longer than the lane's longest wait, and an import is cheaper or sooner.
-* bulk: by import when that is cheaper or sooner. It waits for a free import, since it has time; the others do not.
+* bulk: by import when that is cheaper or sooner. It waits for a free import, since it has time; the others do not. An import
+  that is not full waits for more, too: what falls due later is not known here (:mod:`streams.dispatch.senders.imports`).
 
 An import smaller than ``import_least`` is never worth its row-by-row report.
 """
