@@ -99,7 +99,8 @@ lock: $(VENV)/.installed ## resolve the dependencies again
 	$(COMPILE) pyproject.toml --extra console --extra testkit -c requirements/bench.lock -o requirements/testkit.lock
 	$(COMPILE) requirements/java.in -o requirements/java.lock
 	$(COMPILE) requirements/audit.in -o requirements/audit.lock
-	$(BIN)/python -m testkit.jar_locks connectors/runtime/*/pom.xml tests/*/pom.xml
+	$(COMPILE) requirements/pathway.in -o requirements/pathway.lock
+	$(BIN)/python -m testkit.jar_locks connectors/runtime/*/pom.xml tests/*/pom.xml bench/contenders/*/pom.xml
 	$(COMPILE) --group build -c requirements/bench.lock -o requirements/build.lock
 
 clean: ## remove what the other targets made

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Protocol, TypeAlias, TypeVar
@@ -28,6 +28,7 @@ from bench import (
     urgent,
     watching,
 )
+from bench.contenders.peers import LABELS
 from bench.delivery import command as delivery
 from bench.errors import BenchError
 from bench.results import Circumstances, Result, as_json, show
@@ -71,14 +72,35 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_show_loc
 
 def _command(names: list[str]) -> Callable[[Path | None, bool, int], None]:
     def command(json: Json = None, quick: Quick = False, repetitions: Repetitions = 3) -> None:
-        _run(names, json, quick=quick, repetitions=repetitions)
+        _run({name: BENCHMARKS[name] for name in names}, json, quick=quick, repetitions=repetitions)
 
     return command
 
 
-for _name in BENCHMARKS:
+for _name in BENCHMARKS.keys() - {"join"}:
     app.command(_name, help=f"Run only {_name}.")(_command([_name]))
 app.command("all", help="Run every benchmark, each on a broker of its own.")(_command(list(BENCHMARKS)))
+
+
+def _peers(labels: list[str] | None) -> list[str] | None:
+    for label in labels or ():
+        if label not in LABELS:
+            raise typer.BadParameter(f"it must be one of {', '.join(LABELS)}")
+    return labels
+
+
+@app.command("join", help="Run only join.")
+def _join(
+    json: Json = None,
+    quick: Quick = False,
+    repetitions: Repetitions = 3,
+    contender: Annotated[
+        list[str] | None, typer.Option(callback=_peers, help="Only this peer beside ours; may be given more than once.")
+    ] = None,
+    changes: Annotated[int, typer.Option(min=0, help="Changes of orders; 0: as many as usual.")] = 0,
+) -> None:
+    scope = join.Scope(contender or (), changes)
+    _run({"join": partial(join.run, scope=scope)}, json, quick=quick, repetitions=repetitions)
 
 
 def _known(trace: str | None) -> str | None:
@@ -112,14 +134,14 @@ def _startup(json: Json = None, quick: Quick = False, repetitions: Repetitions =
     _judge(found, quick=quick)
 
 
-def _run(names: list[str], file: Path | None, *, quick: bool, repetitions: int) -> None:
+def _run(benchmarks: Mapping[str, Benchmark], file: Path | None, *, quick: bool, repetitions: int) -> None:
     # The broker and the workers end in `with` blocks, which a bare SIGTERM would skip.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # A topic just created has no leader for a moment, and aiokafka warns of every try.
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
     found: list[Outcome] = []
-    for name in names:
-        found.append(_checked(name, partial(_measure, BENCHMARKS[name], quick, repetitions)))
+    for name, benchmark in benchmarks.items():
+        found.append(_checked(name, partial(_measure, benchmark, quick, repetitions)))
         _publish(found, file)
     _judge(found, quick=quick)
 

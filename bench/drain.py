@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,10 +26,11 @@ _STILL_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What a contender reads and writes: input topics by consumer group, and the output topics that end it."""
+    """What a contender reads and writes: input topics by consumer group, and the output topics, or the file, that end it."""
 
     inputs: Mapping[str, Sequence[str]]
     outputs: Sequence[str] = ()
+    file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +101,13 @@ class Watch:
         while time.monotonic() < until:
             child.check()
             behind, done = await self.lag(flow.inputs)
-            written = sum((await self.ends(flow.outputs)).values())
+            written = sum((await self.ends(flow.outputs)).values()) + _size(flow.file)
             now = time.monotonic()
             if before is None:
                 before = (behind, done, written)
             elif before != (behind, done, written):
                 first = first or now
-                if written != before[2] or not flow.outputs:
+                if written != before[2] or not (flow.outputs or flow.file):
                     last = now
                 before = (behind, done, written)
             if behind:
@@ -116,3 +118,7 @@ class Watch:
                 return Drained(first or now, last or now, max(last, committed))
             await asyncio.sleep(_POLL_SECONDS)
         raise NotDrained(f"{child.name} still lags by {behind} records after {timeout:g} s:\n{child.said(20)}")
+
+
+def _size(file: Path | None) -> int:
+    return file.stat().st_size if file is not None and file.exists() else 0

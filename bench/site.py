@@ -97,12 +97,12 @@ class Site:
         name = f"owdd-{app.settings.app_id}-{'-'.join(roles)}{generation}"
         return Child(name, [*program, "run", *only], app.environment(), self.directory / f"{name}.log")
 
-    def peer(self, name: str, command: Sequence[str], **env: str) -> Child:
-        """A contender that is not ours, with its settings in ``BENCH_*`` variables."""
+    def peer(self, name: str, command: Sequence[str], *, program: Sequence[str] = (sys.executable,), **env: str) -> Child:
+        """A contender that is not ours, with its settings in ``BENCH_*`` variables; ``program`` runs its ``command``."""
         data = self.directory / "data" / name
         data.mkdir(parents=True)
         own = {"BENCH_BOOTSTRAP": self.broker.bootstrap, "BENCH_DATA": str(data), "BENCH_NAME": name} | env
-        return Child(name, [sys.executable, *command], os.environ | own, self.directory / f"{name}.log")
+        return Child(name, [*program, *command], os.environ | own, self.directory / f"{name}.log")
 
     def producer(self) -> BatchProducer:
         """The producer of captured records: uncompressed, as Kafka Connect does by default."""
@@ -134,11 +134,12 @@ class Site:
         try:
             consumer.assign(places)
             while left:
-                for place, records in (await consumer.getmany(timeout_ms=500)).items():
+                for records in (await consumer.getmany(timeout_ms=500)).values():
                     for record in records:
                         yield record.key, record.value
-                    if place in left and records[-1].offset + 1 >= left[place]:
-                        del left[place]
+                # Not by the last record: a transaction ends with one that nobody is given.
+                for place in [place for place, end in left.items() if await consumer.position(place) >= end]:
+                    del left[place]
         finally:
             await consumer.stop()
 

@@ -13,6 +13,10 @@ IDLE = "idle"
 """Prefix of captured topics that stay empty: what it costs to start is measured on them."""
 
 
+RESULT = "result.jsonl"
+"""Where a contender without an output topic leaves its contacts, each with ``email``, ``count`` and ``spend``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """A peer's group and topics."""
@@ -46,6 +50,12 @@ class Names:
     def of(cls, name: str) -> "Names":
         """The names for one run of one peer."""
         return cls(name, f"{name}.orders", f"{name}.buyers", f"{name}.contacts", f"{name}.out")
+
+    @classmethod
+    def of_kafka_streams(cls, name: str) -> "Names":
+        """As Kafka Streams calls the topics between its stages."""
+        orders, buyers, contacts = (f"{name}-{stage}-repartition" for stage in ("orders", "buyers", "contacts"))
+        return cls(name, orders, buyers, contacts, f"{name}.out")
 
     @classmethod
     def here(cls) -> "Names":
