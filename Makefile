@@ -34,7 +34,7 @@ faults: $(VENV)/.installed ## convergence while Dotdigital fails and workers die
 	OWDD_FAULT_SEEDS=20 $(BIN)/python -m pytest -q tests/convergence/test_faults.py
 
 storms: $(VENV)/.installed ## what "make test" plays with few shops, with many: replays, faults, pauses
-	OWDD_SHOP_SEEDS=20 OWDD_FAULT_SEEDS=20 OWDD_PAUSE_SEEDS=5 OWDD_PAUSES=4 OWDD_REPLAY_SEEDS=5 OWDD_STATE_SEEDS=20 \
+	OWDD_SHOP_SEEDS=20 OWDD_FAULT_SEEDS=20 OWDD_PAUSE_SEEDS=5 OWDD_PAUSES=4 OWDD_REPLAY_SEEDS=12 OWDD_STATE_SEEDS=20 \
 		$(BIN)/python -m pytest -q -n 4 --dist loadscope --no-loadscope-reorder tests/convergence
 	OWDD_EXAMPLES=10 $(BIN)/python -m pytest -q -n 4 --timeout 3600 tests/agents/test_erasure.py tests/agents/test_handlers.py \
 		tests/dispatch/test_delivery_states.py

@@ -26,13 +26,20 @@ from testkit.local_services import kafka
 from testkit.local_services.properties import Listener
 from testkit.soak.clock import WallClock
 from testkit.soak.disk import damage, full
+from testkit.soak.generations import Generations
 from testkit.soak.proxy import Proxy
 from testkit.soak.scenario import Fault
 
 _BUSY = "while True: pass"
 _SUPERVISOR_SECONDS = 0.1
 _REVIVAL_SECONDS = 180.0
-_OF_NO_ROLE = {Fault.BROKER_KILL: "broker", Fault.BROKER_STALL: "broker", Fault.CLOCK: "all", Fault.EXPIRY: "agents"}
+_OF_NO_ROLE = {
+    Fault.BROKER_KILL: "broker",
+    Fault.BROKER_STALL: "broker",
+    Fault.CLOCK: "all",
+    Fault.EXPIRY: "agents",
+    Fault.SWITCH: "generation",
+}
 _OF_STATE = (Fault.STATE_LOST, Fault.STATE_DAMAGED, Fault.DISK_FULL)
 _WITH_STATE = (Role.AGENTS, Role.DISPATCH)
 _JUMPS = (-7200, -1800, 1800, 7200)
@@ -214,6 +221,12 @@ class Scene:
             finally:
                 os.kill(broker.pid, signal.SIGCONT)
 
+    async def switch(self, _: Role) -> None:
+        """A whole life of a generation of the joins, in which everybody is killed several times."""
+        generations = Generations(self.stack, self.rng, self._starting)
+        await generations.cycle()
+        self.done += Counter({f"{Fault.KILL.name}:{victim}": times for victim, times in generations.killed.items()})
+
     async def revived(self) -> None:
         """Wait until every worker is ready, while the supervisor starts what ends.
 
@@ -251,6 +264,7 @@ _FAULTS: dict[Fault, Callable[[Scene, Role], Awaitable[None]]] = {
     Fault.DISK_FULL: Scene.fill_disk,
     Fault.CLOCK: Scene.jump,
     Fault.EXPIRY: Scene.expire,
+    Fault.SWITCH: Scene.switch,
 }
 
 

@@ -19,6 +19,7 @@ class Fault(StrEnum):
     DISK_FULL = "worker whose disk is full"
     CLOCK = "clock of all workers set by 30 minutes or 2 hours, and back"
     EXPIRY = "records between ingest and agents deleted unread"
+    SWITCH = "a generation built, in effect, left and cleaned away, each with kill -9 of all workers and of the command"
     STARVED = "run on one core that three busy loops share"
     SHUFFLED = "shop whose records come repeated and out of order, all at once"
 
@@ -66,6 +67,7 @@ SCENARIOS = {
         Scenario("starved", (Fault.STALL,), 6, starved=True),
         Scenario("starved-kills", (Fault.STALL, Fault.KILL), 6, starved=True),
         Scenario("storms", (Fault.BROKER_STALL, Fault.KILL, Fault.BROKER_STALL, Fault.PAUSE), 8, starved=True, shuffled=True),
+        Scenario("switches", (Fault.SWITCH,), 1),
         Scenario("mixed", _MIXED, len(_MIXED)),
     )
 }

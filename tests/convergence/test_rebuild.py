@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from signal import SIGKILL
+from random import Random
 from typing import Any
 
 import httpx
@@ -17,6 +17,7 @@ from streams.messages.topics import Topics
 from streams.worker import Role
 from testkit.demo.stack import LocalStack
 from testkit.simulate import read_truth
+from testkit.soak.generations import COMMAND, Generations
 from tests.convergence.convergence_harness import lasting, simulate, stack, verdict
 from tests.dlq.commands import happen, start
 
@@ -45,15 +46,6 @@ async def settled(running: LocalStack, *generations: int) -> None:
     assert lasting(differences) == []
 
 
-async def start_generation(running: LocalStack, generation: int, mapping: Path) -> None:
-    """Its ingest and its joins, beside those that work."""
-    variables = {"OWDD_GENERATION": str(generation), "OWDD_MAPPING": str(mapping)}
-    names = {role: f"{role.value}-g{generation}" for role in (Role.INGEST, Role.AGENTS)}
-    running.by_worker = {**running.by_worker, **dict.fromkeys(names.values(), variables)}
-    for role, name in names.items():
-        await running.start_worker(role, name=name, wait=False)
-
-
 def changed_mapping(running: LocalStack) -> Path:
     """One field of every contact with an order differs, and every catalogue record."""
     data = yaml.safe_load(running.mapping.read_text("utf-8"))
@@ -80,45 +72,38 @@ async def frozen_facts(running: LocalStack, partitions: int = 2) -> int:
     return len([record async for record in records if record.key != BARRIER_KEY])
 
 
-async def test_a_rebuild_of_the_same_beside_live_traffic_costs_no_call_nor_does_the_way_back(
+async def test_a_rebuild_of_the_same_beside_live_traffic_costs_no_call_nor_does_the_way_back_whoever_dies(
     tmp_path: Path, broker: Path
 ) -> None:
     async with stack(tmp_path, broker, "rebuild", partitions=2) as running:
         for role in Role:
             await running.start_worker(role)
-        feeding = asyncio.create_task(simulate(running, seed=70, customers=25, orders=60, duplicates=0.1, rate=150))
+        generations = Generations(running, Random(5))
+        feeding = asyncio.create_task(simulate(running, seed=70, customers=25, orders=60, duplicates=0.1, rate=100))
         # A command that dies leaves a generation that the next one goes on with.
-        process = await start(running, "replay", "rebuild", "--json")
-        async with asyncio.timeout(200):
-            while not (await replay(running, "status"))[1]:
-                assert process.returncode is None
-        process.send_signal(SIGKILL)
-        await process.wait()
-        code, found = await replay(running, "rebuild", "--timeout", "0", "--execute")
+        code, found = await generations.insist(lambda _: False, "rebuild", "--timeout", "0", "--execute", victims=[COMMAND])
         assert (code, found["generation"], found["done"], found["activation"]) == (ExitCode.UNFINISHED, 1, False, None)
-        await start_generation(running, 1, running.mapping)
-        await running.kill("agents-g1")
+        names = await generations.start(1, running.mapping)
+        everybody = [*names, *(role.value for role in Role), COMMAND]
+        await generations.insist(generations.complete(1), "rebuild", *PATIENCE, victims=everybody)
         await feeding
-        code, found = await replay(running, "rebuild", *PATIENCE)
-        assert found["done"], found
         await settled(running, 0, 1)
         before = calls_that_write(running)
 
-        code, found = await replay(running, "rebuild", *PATIENCE, "--execute")
-        assert (code, found["activation"], found["differences"]["changes"]) == (0, 1, {}), found
+        code, found = await replay(running, "rebuild", *PATIENCE)
+        assert (code, found["differences"]["changes"]) == (0, {}), found
         assert found["differences"]["compared"] > 40
+        switch = ("rebuild", *PATIENCE, "--execute")
+        await generations.insist(generations.active(1), *switch, victims=["dispatch", COMMAND])
         await settled(running, 0, 1)
         assert [(one["id"], one["state"]) for one in (await replay(running, "status"))[1]] == [("generation 1", "active")]
-        assert await replay(running, "back", "--execute") == (0, {"generation": 0, "activation": 2})
+        await generations.insist(generations.active(0), "back", "--execute", victims=[COMMAND, "dispatch"])
         await settled(running, 0, 1)
         assert calls_that_write(running)[len(before) :] == []
 
         assert (await replay(running, "clean", "--execute"))[1]["exit"] == "REFUSED", "its workers run"
-        for name in ("ingest-g1", "agents-g1"):
-            worker = running.workers.pop(name).process
-            worker.terminate()
-            await asyncio.to_thread(worker.wait)
-        assert await replay(running, "clean", "--execute") == (0, {"generations": [1], "executed": True})
+        await generations.stop(1)
+        await generations.insist(lambda known: known.generations[1].dropped, "clean", "--execute")
         assert (await replay(running, "clean"))[1] == {"generations": [], "executed": False}
 
 
@@ -131,7 +116,7 @@ async def test_another_mapping_changes_exactly_what_was_shown(tmp_path: Path, br
         before, facts = calls_that_write(running), await frozen_facts(running)
         own, other = running.mapping, changed_mapping(running)
         assert (await replay(running, "rebuild", "--mapping", str(other), "--timeout", "0"))[0] == ExitCode.UNFINISHED
-        await start_generation(running, 1, other)
+        await Generations(running, Random()).start(1, other)
         code, found = await replay(running, "rebuild", "--mapping", str(other), *PATIENCE)
         assert (code, found["done"]) == (ExitCode.CHANGES, True), found
         shown = found["differences"]

@@ -27,20 +27,23 @@ async def replay(running: LocalStack, *arguments: str) -> tuple[int, Any]:
     return process.returncode or 0, orjson.loads(out)
 
 
-def selection(rng: Random) -> list[str]:
-    """Anything that an operator may select."""
-    chosen = rng.choice(
-        [
-            ["--all"],
-            ["--table", rng.choice(TABLES)],
-            ["--table", rng.choice(TABLES), "--partition", str(rng.randrange(3))],
-            ["--from-offset", str(rng.randrange(40)), "--to-offset", str(40 + rng.randrange(80))],
-            ["--order", str(rng.randrange(1, 60))],
-            ["--customer", str(rng.randrange(1, 25))],
-            ["--since", "2020-01-01"],
-        ]
-    )
-    return [*chosen, "--rate", "20000", "--timeout", "120", "--execute"]
+def selection(rng: Random, prefix: str) -> list[str]:
+    """Anything that an operator may select, one way or two of them together."""
+    table, row = rng.choice(TABLES), str(rng.randrange(1, 60))
+    ways = [
+        ["--table", table],
+        ["--topic", f"{prefix}.Orderwise.dbo.{table}"],
+        ["--partition", str(rng.randrange(3))],
+        ["--from-offset", str(rng.randrange(40)), "--to-offset", str(40 + rng.randrange(80))],
+        ["--order", row],
+        ["--customer", row],
+        ["--key", row],
+        ["--email", "nobody@example.com"],
+        ["--dead-letters"],
+        ["--since", "2020-01-01", "--until", "2100-01-01"],
+    ]
+    chosen = ["--all"] if rng.random() < 0.1 else [word for way in rng.sample(ways, rng.choice([1, 1, 2])) for word in way]
+    return [*chosen, "--rate", rng.choice(["300", "20000"]), "--timeout", "120", "--execute"]
 
 
 def calls_that_write(running: LocalStack) -> list[str]:
@@ -56,19 +59,22 @@ async def test_any_replay_beside_live_traffic_and_kills_leaves_nothing_different
     async with stack(tmp_path, broker, f"replay{seed}", partitions=3) as running:
         for role in Role:
             await running.start_worker(role)
-        feeding = asyncio.create_task(simulate(running, seed=70 + seed, customers=25, orders=60, duplicates=0.1, rate=80))
+        feeding = asyncio.create_task(simulate(running, seed=70 + seed, customers=40, orders=150, duplicates=0.1, rate=160))
         while not feeding.done():
-            selected, ends = selection(rng), {0}
-            process = await start(running, "replay", "records", *selected, "--json")
-            if rng.random() < 0.3:
+            # Two at once may name the same rows, and one that is killed has asked for some of its rows already.
+            chosen = [selection(rng, f"replay{seed}") for _ in range(rng.choice([1, 2]))]
+            replays = [await start(running, "replay", "records", *one, "--json") for one in chosen]
+            killed = rng.choice(replays) if rng.random() < 0.3 else None
+            if killed is not None:
                 await asyncio.sleep(rng.uniform(0.8, 2.0))
                 with suppress(ProcessLookupError):  # it may have ended
-                    process.kill()
-                ends.add(-SIGKILL)
-            elif rng.random() < 0.3:
+                    killed.kill()
+            elif rng.random() < 0.4:
                 await running.kill(rng.choice(list(Role)).value)
-            _, problems = await process.communicate()
-            assert process.returncode in ends, f"seed {seed}: {selected}: {problems.decode()}"
+            for one, process in zip(chosen, replays, strict=True):
+                _, problems = await process.communicate()
+                ends = {0, -SIGKILL} if process is killed else {0}
+                assert process.returncode in ends, f"seed {seed}: {one}: {problems.decode()}"
         await feeding
         await running.settled()
         differences, *_ = verdict(running)
