@@ -72,6 +72,30 @@ async def test_a_switch_to_what_is_delivered_makes_no_call_and_forgets_nothing(s
 
 
 @on_site(delivery=EVENT)
+async def test_a_worker_that_dies_again_and_again_in_a_switch_and_on_the_way_back_makes_no_call(site: Site) -> None:
+    await shop(site)
+    await begin(site, 1)
+    await shop(site)
+    site.forget_calls()
+    random, halfway, most = Random(1), 0, generation_switch._MOST
+    generation_switch._MOST = 1  # each task is a slice
+    try:
+        for generation, number in ((1, 1), (0, 2)):
+            order(site, "activate", generation, number)
+            while any((row.active, row.number) != (generation, number) or row.busy for row in rows(site)):
+                # From less than one unit takes to a few of them.
+                await site.pass_(random.uniform(0.001, 0.03))
+                halfway += any(row.busy for row in rows(site))
+                await site.restart()
+            await at_rest(site)
+            assert site.calls() == []
+            assert [row.active for row in rows(site)] == [generation] * 2
+    finally:
+        generation_switch._MOST = most
+    assert halfway > len(rows(site)), "it died in the middle of switches"
+
+
+@on_site(delivery=EVENT)
 async def test_a_switch_makes_exactly_the_differences(site: Site) -> None:
     await shop(site)
     await begin(site, 1)
