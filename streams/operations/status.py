@@ -126,7 +126,7 @@ class Status:
 
     def _remarks(self) -> Iterator[str]:
         for role in self.stopped:
-            yield f"No worker runs {role}: start one with 'owdd run {role}'."
+            yield f"No worker runs {role}: start one with 'owdd run --only {role}'."
         if self.writes.paused:
             yield f"Writes to Dotdigital are paused by {self.writes.by}: see 'owdd resume'."
         if self.oldest_undelivered > LATE_SECONDS:

@@ -44,7 +44,7 @@ async def test_today_says_whether_the_data_is_right_and_what_to_do(console: Cons
     shown = text_of(page)
     assert page.status_code == 200
     assert "No: a part of the pipeline does not run" in shown
-    assert "No worker runs dispatch: start one with 'owdd run dispatch'." in shown
+    assert "No worker runs dispatch: start one with 'owdd run --only dispatch'." in shown
     assert "Changes that could not be read: 1." in shown
     assert "Answers of Dotdigital 2 answers, at most" in shown
     assert "Changes from Orderwise none in 24 hours" in shown

@@ -2,13 +2,17 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from typer import Context
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from streams.cli import app
@@ -101,7 +105,7 @@ async def test_a_worker_that_does_not_answer_is_named_and_what_only_it_knows_is_
 @pytest.mark.parametrize(
     ("changed", "remark"),
     [
-        ({"parts": [Part("ingest", 0, 0, 0.0)]}, "owdd run ingest"),
+        ({"parts": [Part("ingest", 0, 0, 0.0)]}, "owdd run --only ingest"),
         ({"writes": WriteControl(1, "ops", paused=True)}, "owdd resume"),
         ({"oldest_undelivered": 301.0}, "owdd lag"),
         ({"capture": Capture(row=61.0, connector=3.0)}, "The database's heartbeat is 61 s old: see 'owdd connectors status'."),
@@ -117,4 +121,18 @@ async def test_a_worker_that_does_not_answer_is_named_and_what_only_it_knows_is_
 )
 def test_whatever_is_not_well_is_a_remark_that_names_a_command(changed: dict[str, object], remark: str) -> None:
     assert WELL.remarks == []
-    assert [remark in text for text in replace(WELL, **changed).remarks] == [True]  # type: ignore[arg-type]
+    (text,) = replace(WELL, **changed).remarks  # type: ignore[arg-type]
+    assert remark in text
+    for command in re.findall(r"'owdd ([^']+)'", text):
+        parses(command.split())
+
+
+def parses(words: list[str]) -> None:
+    """Fails with the command line's own message where it does not take the words."""
+    command: Any = get_command(app)
+    context: Any = None
+    name = "owdd"
+    while hasattr(command, "resolve_command"):
+        context = Context(command, parent=context, info_name=name)
+        name, command, words = command.resolve_command(context, words)
+    command.make_context(name, list(words), parent=context)
