@@ -11,8 +11,10 @@ from streams.domain.consent import creation_status
 from streams.domain.correction import Correction
 from streams.domain.versioned import version_bytes
 from streams.engine.stage import Record
-from streams.messages.changes import CarriedRefusal, pack
-from streams.messages.kinds import CarriedRefusalChange
+from streams.engine.unit_of_work import UnitOfWork
+from streams.messages.changes import CarriedRefusal, ChangeKind, DesiredContact, pack
+from streams.messages.deliveries import write_event
+from streams.messages.kinds import CarriedRefusalChange, DesiredContactChange
 from tests.dispatch.outbox_harness import CONTACT, EMAIL, TOPICS, A, B, Outbox
 
 
@@ -220,3 +222,31 @@ def test_a_conflict_that_an_earlier_release_counted_is_not_counted_again(outbox:
     later.feed(later.wanted(A))
     later.feed(later.wanted(A, opted=True))
     assert counted(later) == 1, "another one"
+
+
+def test_a_question_that_a_worker_had_no_time_to_send_is_sent_by_the_next_one(outbox: Outbox) -> None:
+    row = DesiredContact(A, None, came_from=(("former@example.com", version_bytes(1)),))
+    change = DesiredContactChange(EMAIL, 0, version_bytes(1), Lane.LIVE, 0, row)
+    record = Record(TOPICS.desired, 0, None, pack([change]))
+    unit = UnitOfWork(0, 1, outbox.rows, outbox.clock.now_us())
+    outbox.handler.handle(unit, [record])
+    assert asked(unit) == ["former@example.com"]
+    # The changelog has the rows, and nothing was sent.
+    outbox.rows.rows |= {key: value for key, value in unit.writes.items() if value is not None}
+    later = outbox.restarted()
+    later.feed(record)
+    unit = UnitOfWork(0, 1, later.rows, later.clock.now_us())
+    resumed = [Record(TOPICS.deliveries, 0, None, write_event(mark)) for _, mark in later.handler.resuming()]
+    later.handler.handle(unit, resumed)
+    assert asked(unit) == ["former@example.com"]
+    later.rows.commit(unit)
+    unit = UnitOfWork(0, 1, later.rows, later.clock.now_us())
+    later.handler.handle(unit, resumed)
+    assert asked(unit) == [], "once"
+
+
+def asked(unit: UnitOfWork) -> list[str]:
+    """The addresses that are sent a question."""
+    sent = (value for (topic, _), entries in unit.outputs() if topic == TOPICS.desired for _, value in entries)
+    changes = (change for value in sent for change in TOPICS.desired.unpack(value))
+    return [change.key for change in changes if change.kind is ChangeKind.MOVE_QUERY]

@@ -14,9 +14,12 @@ from streams.domain import moves
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.moves import Outgoing
 from streams.engine.unit_of_work import UnitOfWork
+from streams.messages.changes import pack
 from streams.messages.deliveries import ContactRenamed, RenameDeclined
 from streams.messages.moves import MoveAnswer, MoveAnswerChange, MoveQuery, MoveQueryChange
 from streams.messages.topics import Topics
+
+_UNSENT = "q"
 
 
 class ContactMoves:
@@ -48,6 +51,25 @@ class ContactMoves:
         for address, message in outgoing:
             lane, caused_at = Lane(row.lane), row.caused_at or unit.now_ms
             if isinstance(message, MoveQuery):
-                unit.emit(self._topics.desired, MoveQueryChange(address, email, b"", lane, caused_at, message))
+                self._send(unit, MoveQueryChange(address, email, b"", lane, caused_at, message))
             else:
-                unit.emit(self._topics.desired, MoveAnswerChange(address, email, b"", lane, caused_at, message))
+                self._send(unit, MoveAnswerChange(address, email, b"", lane, caused_at, message))
+
+    def _send(self, unit: UnitOfWork, change: MoveQueryChange | MoveAnswerChange) -> None:
+        """Emit a message, and remember it until it is sent.
+
+        The row says that the message is out before it is: rows reach the changelog first. If the worker ends in between,
+        nothing that is read again would emit it once more, and both addresses would wait for an hour.
+        """
+        unsent = f"{_UNSENT}{int(change.kind)}{change.pk}\0{change.key}".encode()
+        unit.put(unsent, pack([change]))
+        unit.put_last(unsent, None)
+        unit.emit(self._topics.desired, change)
+
+    def resend(self, unit: UnitOfWork) -> None:
+        """Emit what the worker before had no time to send; a message that comes twice does no harm."""
+        for key, value in unit.scan(_UNSENT.encode()):
+            if unit.get(key) is not None:
+                for change in self._topics.desired.unpack(value):
+                    if isinstance(change, MoveQueryChange | MoveAnswerChange):
+                        self._send(unit, change)

@@ -230,6 +230,8 @@ class OutboxHandler:
     def _fold_event(self, rows: TouchedRows, event: DeliveryEvent, offset: int) -> None:
         if isinstance(event, ContactRenamed | RenameDeclined):
             self._moves.ended(rows, event)
+        if isinstance(event, PartitionResumed):
+            self._moves.resend(rows.unit)
         self._events.fold(rows, event, offset)
         self._conflicts.answered(rows.unit, event)
         if isinstance(event, ContactCreated):
