@@ -28,13 +28,16 @@ def follower(kafka: KafkaConfig) -> AIOKafkaConsumer:
     return new_consumer(kafka, enable_auto_commit=False, fetch_max_wait_ms=_LONG_WAIT_MS)
 
 
-def committed_reader(kafka: KafkaConfig) -> AIOKafkaConsumer:
-    """As :func:`reader`, without the records of transactions that are open or were aborted."""
+def committed_reader(kafka: KafkaConfig, *, fetch_bytes: int = _LARGEST_FETCH) -> AIOKafkaConsumer:
+    """As :func:`reader`, without the records of transactions that are open or were aborted.
+
+    ``fetch_bytes``: of each partition at a time; a small number where single records are wanted, for a fetch is not cut.
+    """
     return new_consumer(
         kafka,
         enable_auto_commit=False,
         isolation_level="read_committed",
-        max_partition_fetch_bytes=_LARGEST_FETCH,
+        max_partition_fetch_bytes=fetch_bytes,
         # It reads spans, which end before the log does; a question about offsets waits behind a fetch that waits.
         fetch_max_wait_ms=_SHORT_WAIT_MS,
     )
@@ -58,6 +61,21 @@ async def read_span(consumer: AIOKafkaConsumer, place: TopicPartition, begin: in
                     yield record
     # Or it would be fetched on, and hold up the next question.
     consumer.pause(place)
+
+
+async def offsets_since(
+    consumer: AIOKafkaConsumer, places: Sequence[TopicPartition], since_ms: int
+) -> dict[TopicPartition, int]:
+    """The first offset of each place at which a record was appended at that time (epoch ms) or later; the end if there is none.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    if not places:
+        return {}
+    found = await consumer.offsets_for_times(dict.fromkeys(places, max(0, since_ms)))
+    ends = await consumer.end_offsets(places)
+    return {place: ends[place] if (at := found.get(place)) is None else at.offset for place in places}
 
 
 async def partitions_of(kafka: KafkaConfig, topics: Iterable[str]) -> dict[str, list[int]]:

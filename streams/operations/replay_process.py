@@ -17,9 +17,10 @@ from streams.kafka.producer import BatchProducer
 from streams.kafka.reader import committed_reader, read_span, reader
 from streams.kafka.security import KafkaConfig
 from streams.messages.replays import ReplayRequest, ReplayRun, RunState, Steering
+from streams.operations.offset_chunks import chunks
 from streams.operations.replay_requests import ReplayRequests
 from streams.operations.replay_runs import ReplayRuns, SteeringWatch
-from streams.operations.replay_scan import PlaceRows, Scan, chunks, row_digest
+from streams.operations.replay_scan import PlaceRows, Scan, row_digest
 from streams.settings import Settings
 
 _MOST_TOGETHER = 100

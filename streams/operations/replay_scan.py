@@ -4,7 +4,7 @@ A row is selected if one of its records is. Of its records only the newest count
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, TypeAlias
@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.core.errors import ConfigurationError, RefusedError
-from streams.kafka.reader import committed_reader, partitions_of, read_span
+from streams.kafka.reader import committed_reader, offsets_since, partitions_of, read_span
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import captured
 from streams.mapping import Mapping
@@ -115,9 +115,7 @@ class Scanner:
     async def _young(self, consumer: AIOKafkaConsumer, places: list[TopicPartition]) -> dict[TopicPartition, int]:
         if self._selection.since is None or self._letters is not None:
             return {}
-        found = await consumer.offsets_for_times(dict.fromkeys(places, self._selection.since))
-        ends = await consumer.end_offsets(places)
-        return {place: ends[place] if at is None else at.offset for place, at in found.items()}
+        return await offsets_since(consumer, places, self._selection.since)
 
     def _look(self, rows: PlaceRows, record: Any) -> None:
         if record.value is None or record.key is None:
@@ -167,15 +165,3 @@ def selected_topics(mapping: Mapping, selection: ReplaySelection) -> list[str]:
 
 def _one_of(names: Any) -> str:
     return f"It must be one of {', '.join(sorted(names))}"
-
-
-def chunks(offsets: list[int], most: int, span: int) -> Iterator[list[int]]:
-    """``offsets`` in order, at most ``most`` together and at most ``span`` apart."""
-    chunk: list[int] = []
-    for offset in offsets:
-        if chunk and (len(chunk) == most or offset - chunk[0] >= span):
-            yield chunk
-            chunk = []
-        chunk.append(offset)
-    if chunk:
-        yield chunk

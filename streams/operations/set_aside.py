@@ -22,6 +22,7 @@ from streams.messages.audit import OperatorAction, read_audit
 from streams.messages.removals import BRAKE_PARTITION, HeldRemovals, RemovalKind, read_held
 from streams.messages.topics import Topics
 from streams.operations import trouble_class
+from streams.operations.audited_actions import first_actions
 from streams.operations.dlq_entry import Position, dead_letter_entry
 from streams.operations.held_documents import held_documents
 from streams.operations.open_entries import Causes, OpenEntries
@@ -99,7 +100,9 @@ class SetAsideFeed:
         if any(end < self._next.get(place, 0) for place, end in (actions | entries).items()):
             # A topic was made anew.
             self._reset()
-        begins = await self._consumer.beginning_offsets([*actions, *entries])
+        begins = dict(await self._consumer.beginning_offsets([*actions, *entries]))
+        if not self._next.keys() & actions.keys():
+            begins |= await first_actions(self._consumer, [*self._open], self._audit)
         for place, open_entries in self._open.items():
             open_entries.forget_before(begins[place])
         for place, tasks in self._tasks.items():

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +75,14 @@ class LetterBox:
 
 
 @asynccontextmanager
-async def letter_box(broker: Path, name: str) -> AsyncIterator[LetterBox]:
+async def letter_box(broker: Path, name: str, **kept: str) -> AsyncIterator[LetterBox]:
+    """``kept``: how topics are kept here, in place of the shipped settings, underscores for dots."""
     running = kafka.status(broker).broker
     assert running is not None
     settings = Settings(kafka_bootstrap=running.bootstrap, app_id=name, partitions=PARTITIONS)
     names = {*asdict(Topics.of(name)).values(), *tables(settings).values(), CAPTURED}
-    wanted = [spec for spec in specs(settings, MAPPING) if spec.name in names]
+    own = {key.replace("_", "."): value for key, value in kept.items()}
+    wanted = [replace(spec, config={**spec.config, **own}) for spec in specs(settings, MAPPING) if spec.name in names]
     await apply_topics(KafkaConfig(running.bootstrap), wanted, execute=True)
     async with BatchProducer(settings) as producer:
         yield LetterBox(settings, producer, ManualClock())

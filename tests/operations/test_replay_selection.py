@@ -10,8 +10,9 @@ from streams.cli.replay_filters import ReplayFilters
 from streams.core.errors import ConfigurationError
 from streams.mapping import load_mapping
 from streams.messages.replays import ReplaySelection
+from streams.operations.offset_chunks import chunks
 from streams.operations.replay_matcher import ReplayMatcher
-from streams.operations.replay_scan import chunks, selected_topics
+from streams.operations.replay_scan import selected_topics
 from streams.settings import Settings
 from tests.capture import records
 
