@@ -40,6 +40,10 @@ OWN = commands(
         "streams.cli.audit:audit",
         "Look for what is wrong in the ERP's data, in the captured topics alone.",
     ),
+    plan=(
+        "streams.cli.plan:plan",
+        "Show which contacts, order records, catalogue records and list places another mapping would change, and how.",
+    ),
     consent=("streams.cli.consent:app", "Consent: whom a newly mapped opt-in would change."),
     dlq=("streams.cli.dlq:app", "Dead letters and parked deliveries: list, retry, drop."),
     pause=(

@@ -58,10 +58,8 @@ def audit(
 
 
 async def _gathered(settings: Settings, mapping: Mapping, database: Any) -> list[TableFacts]:
-    with output.progress("reading the captured topics") as shown:
-        return await gather(
-            settings, mapping, database, lambda read, total: shown(f"read {read:,} of {total:,} captured records")
-        )
+    with output.reading("captured records") as shown:
+        return await gather(settings, mapping, database, shown)
 
 
 def offenders_as_csv(asked: Audit, hash_key: bytes | None) -> str:

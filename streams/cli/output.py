@@ -8,12 +8,13 @@ Colours follow ``NO_COLOR``, which Rich obeys by itself.
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from time import monotonic
 from typing import Annotated, Any, TextIO, TypeAlias
 
 import orjson
 import typer
 
-from streams.core.text import printable, printable_lines
+from streams.core.text import age, printable, printable_lines
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 """The option of every command that can print for programs."""
@@ -25,6 +26,12 @@ ShowProgress: TypeAlias = Callable[[str], None]
 Count: TypeAlias = Callable[[int], None]
 """Shows how many are done."""
 
+CountOf: TypeAlias = Callable[[int, int], None]
+"""Shows how many are done, and of how many."""
+
+_FIRST_LINE_SECONDS = 2.0
+_NEXT_LINE_SECONDS = 10.0
+"""Between two lines of progress where there is no terminal."""
 _UNBOUNDED = 100_000
 """Columns where there is no terminal: more than any table of ours needs."""
 
@@ -93,9 +100,12 @@ def console(stream: TextIO) -> Any:
 
 @contextmanager
 def progress(title: str) -> Iterator[ShowProgress]:
-    """A spinner on standard error while the block lasts, if that is a terminal; what it yields changes its text."""
+    """How far a command is, on standard error while the block lasts; what it yields changes the text.
+
+    On a terminal beside a spinner, elsewhere as a line now and then.
+    """
     if not sys.stderr.isatty():
-        yield lambda _: None
+        yield _now_and_then()
         return
     with console(sys.stderr).status(title) as status:
         yield lambda text: status.update(printable(text))
@@ -103,12 +113,40 @@ def progress(title: str) -> Iterator[ShowProgress]:
 
 @contextmanager
 def counting(title: str, total: int) -> Iterator[Count]:
-    """A bar on standard error while the block lasts, if that is a terminal; what it yields takes how many are done."""
+    """As :func:`progress`, with a bar and the time that is left; what it yields takes how many are done."""
     if not sys.stderr.isatty():
-        yield lambda _: None
+        show, began = _now_and_then(), monotonic()
+        yield lambda count: show(_counted(title, count, total, monotonic() - began))
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
-    with Progress(TextColumn(title), BarColumn(), MofNCompleteColumn(), console=console(sys.stderr), transient=True) as bar:
+    columns = TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console(sys.stderr), transient=True) as bar:
         task = bar.add_task(title, total=total)
         yield lambda count: bar.update(task, completed=count)
+
+
+@contextmanager
+def reading(things: str) -> Iterator[CountOf]:
+    """As :func:`progress`, for records that are read; what it yields takes how many were read, and of how many."""
+    began = monotonic()
+    with progress(f"reading {things}") as show:
+        yield lambda count, total: show(_counted(things, count, total, monotonic() - began))
+
+
+def _now_and_then() -> ShowProgress:
+    """Lines where there is no terminal: none of what is done soon, and few of what takes long, for logs keep them."""
+    due = monotonic() + _FIRST_LINE_SECONDS
+
+    def show(text: str) -> None:
+        nonlocal due
+        if (now := monotonic()) >= due:
+            due = now + _NEXT_LINE_SECONDS
+            note(text)
+
+    return show
+
+
+def _counted(title: str, count: int, total: int, elapsed: float) -> str:
+    left = f", about {age(elapsed * (total - count) / count)} left" if count else ""
+    return f"{title}: {count:,} of {total:,}{left}"

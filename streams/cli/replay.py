@@ -84,11 +84,12 @@ def records(
 def status(run: Annotated[str | None, typer.Argument(help="Only this replay.")] = None, as_json: AsJson = False) -> None:
     """Show the replays of the last three months, the oldest first, and the generations of the joins."""
     settings, _ = load()
-    found = asyncio.run(known_runs(settings))
     now = SystemClock().now_ms()
-    facts = [_facts(known, now) for name, known in found.items() if run in (None, name)]
     if run is None:
-        facts += asyncio.run(replay_rebuild.generation_facts(settings))
+        facts = [_facts(known, now) for known in asyncio.run(known_runs(settings)).values()]
+        facts += asyncio.run(replay_rebuild.generation_facts(settings, now))
+    else:
+        facts = [_facts(asyncio.run(known_run(settings, run)), now)]
     if as_json:
         output.print_json(facts)
         return
@@ -129,9 +130,8 @@ def resume(
 
 
 async def _scan(site: _Site, selection: ReplaySelection, examples: int) -> Scan:
-    with output.progress("reading the captured topics") as shown:
-        scanner = Scanner(site.settings, site.mapping, selection, examples)
-        return await scanner.run(lambda read, total: shown(f"read {read:,} of {total:,} captured records"))
+    with output.reading("captured records") as shown:
+        return await Scanner(site.settings, site.mapping, selection, examples).run(shown)
 
 
 async def _work(

@@ -9,16 +9,18 @@ import typer
 
 from streams.cli import output
 from streams.cli.common import load, operator_name
+from streams.cli.differences import Compared, Plan, Show, ShowPersonalData, print_differences
 from streams.cli.exit_codes import ExitCode
 from streams.cli.output import AsJson, Execute, ShowProgress
 from streams.cli.times import shown_time
 from streams.core.clock import SystemClock
 from streams.core.errors import RefusedError
+from streams.core.text import age
 from streams.kafka.producer import BatchProducer
-from streams.mapping import Mapping, load_mapping
+from streams.mapping import load_mapping
 from streams.messages.generation_log import KnownGenerations, known_generations
 from streams.messages.generations import Activation, Generation
-from streams.operations.generation_diff import Differences, differences
+from streams.operations.generation_diff import Examples
 from streams.operations.generation_progress import BuildProgress, build_progress
 from streams.operations.generations import GenerationOrders, of_generation
 from streams.operations.site_setup import accept_mapping, has_setup
@@ -38,7 +40,7 @@ class _Rebuild:
 
     generation: Generation
     progress: BuildProgress
-    found: Differences | None = None
+    compared: Compared | None = None
     switching: Activation | None = None
 
 
@@ -47,7 +49,8 @@ def rebuild(
         Path | None, typer.Option("--mapping", help="The new mapping. Default: OWDD_MAPPING, to build the same again.")
     ] = None,
     timeout: Timeout = 3600.0,
-    show: Annotated[int, typer.Option(min=0, max=1_000, help="Show so many of the differences, the first.")] = 10,
+    show: Show = 10,
+    show_personal_data: ShowPersonalData = False,
     operator: Operator = None,
     execute: Execute = False,
     as_json: AsJson = False,
@@ -56,19 +59,20 @@ def rebuild(
 
     The first call makes the topics of a new generation, and says which workers must be started for it; nothing that they want
     has an effect. Later calls go on with it, also with a switch that an interrupted one began. When it is complete, the command
-    shows what would change in Dotdigital. Exit code 2: it is complete, something would change, and --execute was not given; 7:
-    it is not complete yet.
+    shows what would change in Dotdigital, and how many calls and how long that takes under the account's budget. Exit code 2:
+    it is complete, something would change, and --execute was not given; 7: it is not complete yet.
     """
     settings, own = load()
     wanted = own if mapping is None else load_mapping(mapping)
-    found = asyncio.run(_rebuild(settings, wanted, operator_name(operator), timeout, show))
+    plan = Plan(settings, own, wanted, Examples.of(settings, show, personal=show_personal_data))
+    found = asyncio.run(_rebuild(plan, operator_name(operator), timeout))
     activation = found.switching
     if found.progress.done and execute:
         activation = asyncio.run(_activate(settings, found.generation.number, operator_name(operator), timeout))
     _print(found, activation, as_json=as_json)
     if not found.progress.done:
         raise typer.Exit(ExitCode.UNFINISHED)
-    if activation is None and found.found is not None and found.found.calls:
+    if activation is None and found.compared is not None and found.compared.found.differing:
         raise typer.Exit(ExitCode.CHANGES)
 
 
@@ -112,7 +116,7 @@ def clean(operator: Operator = None, execute: Execute = False, as_json: AsJson =
         raise typer.Exit(ExitCode.CHANGES)
 
 
-async def generation_facts(settings: Settings) -> list[dict[str, Any]]:
+async def generation_facts(settings: Settings, now_ms: int) -> list[dict[str, Any]]:
     """The generations as ``owdd replay status`` shows them, beside the replays.
 
     Raises:
@@ -123,6 +127,8 @@ async def generation_facts(settings: Settings) -> list[dict[str, Any]]:
         if not number or generation.dropped:
             continue
         progress = await build_progress(settings, known, generation)
+        # At the pace since it began: whoever asks has seen nothing of it before.
+        left = progress.seconds_left((now_ms - generation.began) / 1000, 0)
         facts.append(
             {
                 "id": f"generation {number}",
@@ -133,7 +139,7 @@ async def generation_facts(settings: Settings) -> list[dict[str, Any]]:
                 "rows": progress.total,
                 "sent": progress.read,
                 "rate": None,
-                "seconds_left": None,
+                "seconds_left": None if progress.done or left is None else round(left),
             }
         )
     return facts
@@ -142,7 +148,8 @@ async def generation_facts(settings: Settings) -> list[dict[str, Any]]:
 def _state(settings: Settings, known: KnownGenerations, number: int) -> str:
     activation = known.activation
     if number == activation.generation:
-        return "taking effect" if known.is_switching(settings.partitions) else "active"
+        switched = known.reported("switched", activation.number) == settings.partitions
+        return "active" if switched else "taking effect"
     return "complete" if known.reported("complete", number) == settings.partitions else "building"
 
 
@@ -153,8 +160,8 @@ def _former(known: KnownGenerations) -> int | None:
     return max(others)[1] if others else None
 
 
-async def _rebuild(settings: Settings, mapping: Mapping, by: str, timeout: float, show: int) -> _Rebuild:
-    clock = SystemClock()
+async def _rebuild(plan: Plan, by: str, timeout: float) -> _Rebuild:
+    settings, mapping, clock = plan.settings, plan.new, SystemClock()
     async with BatchProducer(settings) as producer:
         orders = GenerationOrders(settings, producer, clock, by)
         known = await known_generations(settings)
@@ -174,7 +181,7 @@ async def _rebuild(settings: Settings, mapping: Mapping, by: str, timeout: float
         if not progress.done:
             return _Rebuild(generation, progress)
         shown(f"generation {generation.number}: comparing")
-        return _Rebuild(generation, progress, await differences(settings, generation.number, show))
+        return _Rebuild(generation, progress, await plan.against(generation.number))
 
 
 def _say_how(generation: Generation) -> None:
@@ -191,7 +198,7 @@ async def _built(settings: Settings, generation: Generation, timeout: float, sho
         progress = await build_progress(settings, await known_generations(settings), generation)
         first = progress.read if first is None else first
         left = progress.seconds_left(loop.time() - began, first)
-        eta = "" if left is None else f", about {left:,.0f} s left"
+        eta = "" if left is None else f", about {age(left)} left"
         shown(
             f"generation {generation.number}: {progress.read:,} of {progress.total:,} captured records{eta};"
             f" {progress.complete} of {progress.partitions} partitions complete"
@@ -227,32 +234,19 @@ def _print(found: _Rebuild, activation: Activation | None, *, as_json: bool) -> 
     number, progress = found.generation.number, found.progress
     if as_json:
         facts = {"generation": number, **asdict(progress), "done": progress.done}
-        compared = None if found.found is None else _facts(found.found)
+        compared = None if found.compared is None else found.compared.facts()
         output.print_json(facts | {"differences": compared, "activation": None if activation is None else activation.number})
         return
     if found.switching is not None:
         output.line(f"Generation {number} takes effect: an earlier call began it (activation {found.switching.number}).")
         return
-    if found.found is None:
+    if found.compared is None:
         output.line(f"Generation {number} is not complete: {progress.read:,} of {progress.total:,} captured records were read.")
         return
-    output.print_table(("what", "count"), sorted(found.found.changes.items()))
-    output.print_table(("field", "contacts"), sorted(found.found.fields.items()))
-    output.print_table(("whose", "what", "fields"), [tuple(example.values()) for example in found.found.examples])
-    calls = found.found.calls
-    what = f"{calls:,} deliveries differ of {found.found.compared:,}" if calls else "nothing differs"
+    print_differences(found.compared)
+    what = found.compared.summary
     done = "Add --execute to let it take effect" if activation is None else f"It takes effect (activation {activation.number})"
-    output.line(f"Generation {number} is complete: {what}. {done}.")
-
-
-def _facts(found: Differences) -> dict[str, Any]:
-    return {
-        "compared": found.compared,
-        "changes": dict(found.changes),
-        "fields": dict(found.fields),
-        "examples": found.examples,
-        "calls": found.calls,
-    }
+    output.line(f"Generation {number} is complete: {what} {done}.")
 
 
 def _say(facts: dict[str, Any], text: str, *, as_json: bool) -> None:

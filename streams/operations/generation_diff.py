@@ -1,13 +1,13 @@
-"""What would change if a generation took effect: what it wants against what is wanted now, task by task, field by field.
+"""What would change if other joins took effect: what they want against what is wanted now, task by task, field by field.
 
-Read from the changelog of the outbox, one partition after the other, so that memory holds one of them at most. Of records only
-digests are stored, so of a changed one it is known that it differs, and not in what.
+A generation is read from the changelog of the outbox, one partition after the other, so that memory holds one of them at most.
+Of records only digests are stored there, so of a changed one it is known that it differs, and not in what.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, Self, TypeAlias
 
 import orjson
 from aiokafka import TopicPartition
@@ -15,16 +15,94 @@ from aiokafka import TopicPartition
 from streams.dispatch.outbox.generations import ROW, GenerationsRow, read_generations
 from streams.dispatch.outbox.rows import CODECS
 from streams.dispatch.outbox.shadow_rows import held_key, shadow_key
-from streams.dispatch.outbox.tasks import Family, family_of, owner_of
+from streams.dispatch.outbox.site_policy import SitePolicy
+from streams.dispatch.outbox.tasks import Family, Work, family_of, owner_of
+from streams.domain.consent import Signal
 from streams.domain.contact_state import ContactDeliveryState
+from streams.domain.digester import Digester
 from streams.domain.record_state import GONE, FollowUpDeliveryState, RecordDeliveryState
 from streams.kafka.reader import read_to_end, reader
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import tables
+from streams.mapping import Mapping as SiteMapping
 from streams.messages.dead_letters import keyed_hash
 from streams.settings import Settings
 
 _TASKS = tuple(family.value.encode() for family in Family)
+
+Outcome: TypeAlias = Literal["created", "changed", "withdrawn", "held"]
+ListChange: TypeAlias = Literal["joined", "left"]
+Fields: TypeAlias = Mapping[str, tuple[Any, Any]]
+"""What a field is, and what it would be; None: it is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDifference:
+    """One delivery that would differ.
+
+    Attributes:
+        task: which one.
+        word: what becomes of it; what is held stays as it was delivered.
+        work: how it is sent; None: nothing is.
+        fields: in which it differs, as far as the content is known.
+        list_change: what becomes of a contact's place on the recent buyers' list.
+    """
+
+    task: str
+    word: Outcome
+    work: Work | None = None
+    fields: Fields = field(default_factory=dict)
+    list_change: ListChange | None = None
+
+    @property
+    def what(self) -> str:
+        """For people."""
+        return f"{family_of(self.task).label} {self.word}"
+
+
+@dataclass(frozen=True, slots=True)
+class RecentBuyers:
+    """Who is on the recent buyers' list now, and who would be: the number of days may differ too."""
+
+    now: SitePolicy
+    new: SitePolicy
+    at_s: float
+
+    @classmethod
+    def of(cls, settings: Settings, now: SiteMapping, new: SiteMapping, at_s: float) -> Self:
+        """By two mappings, at a time (UTC epoch seconds)."""
+        digest, hash_key = Digester(*settings.erasure_keys), settings.hash_key.get_secret_value().encode()
+        return cls(SitePolicy.of(now, digest, hash_key), SitePolicy.of(new, digest, hash_key), at_s)
+
+    def change(self, now: ContactDeliveryState, new: ContactDeliveryState | None) -> ListChange | None:
+        """What becomes of a contact's place."""
+        before = self.now.listed_until(now) > self.at_s
+        after = new is not None and self.new.listed_until(new) > self.at_s
+        return None if before == after else "joined" if after else "left"
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """How many differences are shown one by one, and by what key people are hashed; None: as they are, with what differs."""
+
+    most: int
+    hash_key: bytes | None
+
+    @classmethod
+    def of(cls, settings: Settings, most: int, *, personal: bool) -> Self:
+        """As an operator asks for them."""
+        return cls(most, None if personal else settings.hash_key.get_secret_value().encode())
+
+    def shown(self, found: TaskDifference) -> dict[str, str]:
+        """One of them, for print."""
+        owner = owner_of(found.task)
+        whose = owner if self.hash_key is None else keyed_hash(owner.encode(), self.hash_key)
+        names = sorted(found.fields)
+        if self.hash_key is None:
+            names = [f"{name}: {_text(found.fields[name][0])} → {_text(found.fields[name][1])}" for name in names]
+        if found.list_change is not None:
+            names.append(f"list place {found.list_change}")
+        return {"whose": whose, "what": found.what, "fields": ", ".join(names)}
 
 
 @dataclass(slots=True)
@@ -34,29 +112,44 @@ class Differences:
     Attributes:
         compared: deliveries that were looked at.
         changes: how many of each family are created, changed, withdrawn, or held as they are.
-        fields: of contacts that change, how many differ in each data field.
+        places: contacts that join or leave the recent buyers' list.
+        fields: by family, how many differ in each field, as far as the content is known.
+        due: what is to be sent, by family and by the way in which it goes.
         examples: some of them, by the keyed hash of the contact or variant.
     """
 
     compared: int = 0
-    changes: Counter[str] = field(default_factory=Counter)
-    fields: Counter[str] = field(default_factory=Counter)
+    changes: Counter[tuple[Family, Outcome]] = field(default_factory=Counter)
+    places: Counter[ListChange] = field(default_factory=Counter)
+    fields: dict[Family, Counter[str]] = field(default_factory=dict)
+    due: Counter[tuple[Family, Work]] = field(default_factory=Counter)
     examples: list[dict[str, str]] = field(default_factory=list)
 
     @property
-    def calls(self) -> int:
-        """Deliveries that follow; imports take many of them in one call."""
-        return sum(count for name, count in self.changes.items() if not name.endswith(" held"))
+    def differing(self) -> int:
+        """Deliveries that do not stay as they are."""
+        return sum(count for (_, word), count in self.changes.items() if word != "held")
+
+    def add(self, found: TaskDifference, examples: Examples) -> None:
+        """Count one."""
+        family = family_of(found.task)
+        self.changes[family, found.word] += 1
+        self.fields.setdefault(family, Counter()).update(found.fields.keys())
+        if found.list_change is not None:
+            self.places[found.list_change] += 1
+        if found.work is not None:
+            self.due[family, found.work] += 1
+        if len(self.examples) < examples.most:
+            self.examples.append(examples.shown(found))
 
 
-async def differences(settings: Settings, generation: int, examples: int) -> Differences:
+async def differences(settings: Settings, generation: int, lists: RecentBuyers, examples: Examples) -> Differences:
     """Compare what ``generation`` wants with what is wanted now.
 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     found = Differences()
-    hash_key = settings.hash_key.get_secret_value().encode()
     async with reader(KafkaConfig.of(settings)) as consumer:
         for partition in range(settings.partitions):
             rows: dict[bytes, bytes] = {}
@@ -67,18 +160,14 @@ async def differences(settings: Settings, generation: int, examples: int) -> Dif
                     rows.pop(record.key, None)
                 else:
                     rows[record.key] = record.value
-            for task, what, fields in changed_tasks(rows, generation):
-                found.changes[what] += 1
-                found.fields.update(fields)
-                if len(found.examples) < examples:
-                    whose = keyed_hash(owner_of(task).encode(), hash_key)
-                    found.examples.append({"whose": whose, "what": what, "fields": ", ".join(sorted(fields))})
+            for difference in changed_tasks(rows, generation, lists):
+                found.add(difference, examples)
             found.compared += sum(key[:1] in _TASKS for key in rows)
     return found
 
 
-def changed_tasks(rows: dict[bytes, bytes], generation: int) -> Iterator[tuple[str, str, set[str]]]:
-    """The tasks whose delivery would differ: which, how, and in which fields of a contact."""
+def changed_tasks(rows: Mapping[bytes, bytes], generation: int, lists: RecentBuyers) -> Iterator[TaskDifference]:
+    """The deliveries that would differ, from rows of the outbox."""
     known = GenerationsRow() if ROW not in rows else read_generations(rows[ROW])
     if generation == known.active:
         return
@@ -91,49 +180,74 @@ def changed_tasks(rows: dict[bytes, bytes], generation: int) -> Iterator[tuple[s
         key = shadow_key(generation, task)
         new = codec.decode(rows[key]) if key in rows else None
         held = isinstance(now, RecordDeliveryState) and held_key(generation, now.source) in rows
-        if (difference := _difference(now, new, held=held)) is not None:
-            yield task, f"{family_of(task).label} {difference[0]}", difference[1]
+        if (difference := task_difference(task, now, new, lists, held=held)) is not None:
+            yield difference
 
 
-def _difference(now: Any, new: Any, *, held: bool) -> tuple[str, set[str]] | None:
+def task_difference(task: str, now: Any, new: Any, lists: RecentBuyers, *, held: bool) -> TaskDifference | None:
+    """One delivery: ``now`` and ``new`` are rows of its family; ``new`` is None where nothing was ever wanted of it.
+
+    ``held``: the new joins hold the order that the delivery is about.
+    """
     match now:
         case ContactDeliveryState():
-            return _contact(now, new)
+            return _contact(task, now, new, lists)
         case RecordDeliveryState():
-            return _record(now, new, held=held)
+            return _record(task, now, new, held=held)
         case FollowUpDeliveryState():
             wanted = None if new is None else new.desired
             if now.done or wanted == now.desired:
                 return None
-            return ("withdrawn" if wanted is None else "created" if now.desired is None else "changed"), set()
+            if wanted is None:
+                return TaskDifference(task, "withdrawn")
+            return TaskDifference(task, "created" if now.desired is None else "changed", Work.FOLLOW_UP)
     return None
 
 
-def _contact(now: ContactDeliveryState, new: ContactDeliveryState | None) -> tuple[str, set[str]] | None:
-    wanted = now.fields is not None
-    if now.erase is not None or (new is None and not wanted):
+def _contact(
+    task: str, now: ContactDeliveryState, new: ContactDeliveryState | None, lists: RecentBuyers
+) -> TaskDifference | None:
+    wanted, stays = now.fields is not None, new is not None and new.fields is not None
+    if now.erase is not None or not (wanted or stays or new is not None):
         return None
-    if new is None:
-        return "withdrawn", set()
-    if new.hash is None:
-        return ("held", set()) if wanted else None
-    if new.fields is None or not wanted:
-        word = "withdrawn" if wanted else "created"
-        return None if (new.fields is not None) == wanted else (word, set())
-    before, after = orjson.loads(now.fields or b"{}"), orjson.loads(new.fields)
-    fields = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
-    if now.consent.erp.signal is not new.consent.erp.signal:
-        fields.add("consent")
-    if now.despatched != new.despatched:
-        fields.add("recent buyers' list")
-    return ("changed", fields) if fields else None
+    if new is not None and new.hash is None:
+        return TaskDifference(task, "held") if wanted else None
+    change, upsert = lists.change(now, new), Work.EXISTING if now.known else Work.NEW
+    if not stays:
+        return TaskDifference(task, "withdrawn", Work.ALONE if now.known else None, list_change=change) if wanted else None
+    if not wanted:
+        return TaskDifference(task, "created", upsert, list_change=change)
+    fields = dict(_changed_fields(now.fields, new.fields if new is not None else None))
+    work = upsert if fields or change == "joined" else Work.LIST if change == "left" else None
+    before, after = now.consent.erp.signal, Signal.SILENT if new is None else new.consent.erp.signal
+    if before is not after:
+        fields["consent"] = (before.name.lower(), after.name.lower())
+        work = Work.ALONE if after is Signal.OUT else work
+    return TaskDifference(task, "changed", work, fields, change) if fields or change is not None else None
 
 
-def _record(now: RecordDeliveryState, new: RecordDeliveryState | None, *, held: bool) -> tuple[str, set[str]] | None:
+def _record(task: str, now: RecordDeliveryState, new: RecordDeliveryState | None, *, held: bool) -> TaskDifference | None:
     there = now.hash not in (None, GONE)
-    wanted = new is not None and new.hash not in (None, GONE)
+    stays = new is not None and new.hash not in (None, GONE)
     if held and new is None:
-        return ("held", set()) if there else None
-    if there and wanted:
-        return None if new is not None and new.hash == now.hash else ("changed", set())
-    return None if there == wanted else ("withdrawn" if there else "created", set())
+        return TaskDifference(task, "held") if there else None
+    if not stays:
+        return TaskDifference(task, "withdrawn", Work.RECORD_ALONE) if there else None
+    work = Work.CATALOGUE if family_of(task) is Family.CATALOGUE else Work.RECORD
+    if not there:
+        return TaskDifference(task, "created", work)
+    if new is None or new.hash == now.hash:
+        return None
+    known = now.content is not None and new.content is not None
+    return TaskDifference(task, "changed", work, dict(_changed_fields(now.content, new.content)) if known else {})
+
+
+def _changed_fields(before: bytes | None, after: bytes | None) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    old, new = orjson.loads(before or b"{}"), orjson.loads(after or b"{}")
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            yield name, (old.get(name), new.get(name))
+
+
+def _text(value: Any) -> str:
+    return "nothing" if value is None else orjson.dumps(value).decode()

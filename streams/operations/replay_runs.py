@@ -82,7 +82,8 @@ async def known_run(settings: Settings, run: str) -> KnownRun:
     """
     runs = await known_runs(settings)
     if run not in runs:
-        raise OwddError(f"there is no replay {run}", remedy="See 'owdd replay status'")
+        remedy = "See 'owdd replay status'; a generation pauses with its workers, and 'owdd replay clean' cancels it"
+        raise OwddError(f"there is no replay {run}", remedy=remedy)
     return runs[run]
 
 

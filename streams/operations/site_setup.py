@@ -101,6 +101,16 @@ async def has_setup(settings: Settings) -> bool:
     return _state_of(await _records(settings), settings) is not None
 
 
+async def differing_keys(settings: Settings, mapping: Mapping) -> list[str]:
+    """The keys in which the mapping differs from the one that state was built with, all of them.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    before = _state_of(await _records(settings), settings)
+    return [] if before is None else changed_keys(before.mapping, fingerprint(mapping))
+
+
 async def accept_mapping(settings: Settings, mapping: Mapping, clock: Clock) -> None:
     """Let workers go on with state that was built with another mapping.
 

@@ -39,8 +39,27 @@ def test_json_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(first) == json.loads(second) == {"text": EVIL}
 
 
-def test_progress_is_silent_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_done_soon_shows_no_progress_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with output.progress("Working") as show, output.counting("entries", 3) as count:
         show("more")
         count(1)
     assert capsys.readouterr() == ("", "")
+
+
+def test_what_takes_long_shows_a_line_now_and_then_with_the_time_left(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = 0.0
+    monkeypatch.setattr(output, "monotonic", lambda: seconds)
+    with output.progress("Working") as show, output.counting("entries", 300) as count:
+        for step in range(31):
+            seconds = float(step)
+            show(f"step {step}")
+            count(step)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines() == [
+        line
+        for step, left in ((2, "5 min"), (12, "5 min"), (22, "5 min"))
+        for line in (f"step {step}", f"entries: {step} of 300, about {left} left")
+    ]

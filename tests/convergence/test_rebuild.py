@@ -25,7 +25,11 @@ PATIENCE = ("--timeout", "600")
 
 
 async def replay(running: LocalStack, *arguments: str) -> tuple[int, Any]:
-    process = await start(running, "replay", *arguments, "--json")
+    return await command(running, "replay", *arguments)
+
+
+async def command(running: LocalStack, *arguments: str) -> tuple[int, Any]:
+    process = await start(running, *arguments, "--json")
     out, err = await process.communicate()
     assert out, err.decode()
     return process.returncode or 0, orjson.loads(out)
@@ -107,6 +111,28 @@ async def test_a_rebuild_of_the_same_beside_live_traffic_costs_no_call_nor_does_
         assert (await replay(running, "clean"))[1] == {"generations": [], "executed": False}
 
 
+async def planned(running: LocalStack, other: Path, shown: dict[str, Any]) -> None:
+    """The plan is that of the generation, and a sample that is everybody comes to the same."""
+    of_mapping = ("plan", "--mapping", str(other))
+    code, plan = await command(running, *of_mapping)
+    assert (code, plan["generation"]) == (ExitCode.CHANGES, 1)
+    assert {name: plan[name] for name in shown} == shown
+    code, whole = await command(running, *of_mapping, "--sample", "10000", "--show", "3", "--show-personal-data")
+    assert code == ExitCode.CHANGES
+    assert (whole["sample"]["extrapolated"], whole["sample"]["missing_topics"]) == (False, [])
+    same = ("differing", "changes", "list_places", "effort")
+    assert {name: whole[name] for name in same} == {name: shown[name] for name in same}
+    # Here the content is known of records too.
+    assert whole["fields"] == shown["fields"] | {"catalogue": {"url": shown["changes"]["catalogue"]["changed"]}}
+    assert "OW_EXCLUDE_UNTIL" in whole["examples"][-1]["fields"] or "url" in whole["examples"][-1]["fields"]
+    code, some = await command(running, *of_mapping, "--sample", "8")
+    assert (some["sample"]["persons"], some["sample"]["extrapolated"]) == (8, True)
+    assert some["changes"]["catalogue"] == shown["changes"]["catalogue"]
+    assert some["changes"].get("contact", {"changed": 0})["changed"] <= 8
+    assert (await command(running, "plan", "--mapping", str(running.mapping)))[1]["exit"] == "REFUSED"
+    assert (await command(running, "plan", "--mapping", str(running.mapping), "--sample", "10000"))[0] == ExitCode.OK
+
+
 async def test_another_mapping_changes_exactly_what_was_shown(tmp_path: Path, broker: Path) -> None:
     async with stack(tmp_path, broker, "remapped", partitions=2) as running:
         for role in Role:
@@ -120,8 +146,14 @@ async def test_another_mapping_changes_exactly_what_was_shown(tmp_path: Path, br
         code, found = await replay(running, "rebuild", "--mapping", str(other), *PATIENCE)
         assert (code, found["done"]) == (ExitCode.CHANGES, True), found
         shown = found["differences"]
-        assert shown["changes"].keys() == {"contact changed", "catalogue changed"}
-        assert shown["fields"] == {"OW_EXCLUDE_UNTIL": shown["changes"]["contact changed"]}
+        assert {family: [*words] for family, words in shown["changes"].items()} == {
+            "contact": ["changed"],
+            "catalogue": ["changed"],
+        }
+        assert shown["fields"] == {"contact": {"OW_EXCLUDE_UNTIL": shown["changes"]["contact"]["changed"]}}
+        assert (shown["effort"]["imports"], shown["effort"]["limited"]) == (0, False)
+        assert shown["effort"]["calls"] == shown["differing"] > 0
+        await planned(running, other, shown)
         assert calls_that_write(running) == before
         assert await frozen_facts(running) == facts, "only the generation in force writes them"
 

@@ -173,6 +173,8 @@ ELSEWHERE = {
     "owdd replay records": _NAMED,
     "owdd replay rebuild --mapping new.yaml": _BESIDE,
     "owdd replay rebuild --execute": _BESIDE,
+    "owdd plan --mapping new.yaml": _BESIDE,
+    "owdd plan --mapping new.yaml --sample 5000": _BESIDE,
     "owdd replay back --execute": _BESIDE,
     "owdd replay clean --execute": _BESIDE,
     "docker compose run --detach --env OWDD_GENERATION=1 --env OWDD_MAPPING=/etc/owdd/new.yaml agents": _DOCKER,

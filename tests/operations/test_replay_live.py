@@ -42,6 +42,8 @@ async def test_a_replay_from_the_first_look_to_its_end(tmp_path: Path, broker: P
         _, shown = await replay(running, "records", "--key", "7", "--show-personal-data")
         assert [item["row"] for item in shown["first"]] == ['{"cd_id":7}'] * 2
         assert (await replay(running, "status"))[1] == []
+        for verb in ("status", "pause", "resume", "cancel"):
+            assert "there is no replay 3f9c21aa" in (await replay(running, verb, "3f9c21aa"))[1]["message"], verb
 
         code, done = await replay(running, "records", "--customer", "7", "--execute", "--operator", "kim")
         assert (code, done["state"], done["sent"]) == (0, "done", 1)
@@ -57,6 +59,7 @@ async def test_a_replay_from_the_first_look_to_its_end(tmp_path: Path, broker: P
             if slow.returncode is None:
                 slow.kill()
 
+        assert [one["state"] for one in (await replay(running, "status", run))[1]] == ["paused"]
         code, done = await replay(running, "resume", run, "--rate", "1000", "--operator", "ann")
         assert (code, done["state"], done["sent"]) == (0, "done", ACCOUNTS)
         assert (await replay(running, "cancel", run))[0] == ExitCode.REFUSED

@@ -67,6 +67,34 @@ def routes(
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a backlog costs: single calls, imports, and seconds until the last of it has arrived."""
+
+    calls: int
+    imports: int
+    seconds: float
+
+
+def forecast(
+    due: Mapping[Work, int],
+    calls: int,
+    budget: Mapping[Tier, TierState],
+    free: Mapping[Limit, int],
+    policy: RoutingPolicy,
+) -> Forecast:
+    """What it costs to send ``due`` in the bulk lane, beside ``calls`` that only go singly, if nothing else is sent."""
+    desk, seconds = _Desk(budget[Tier.HIGH], budget[Tier.LOW], dict(free), policy, calls), 0.0
+    for work in IMPORTABLE:
+        count = due.get(work, 0)
+        if desk.prefers_import(Lane.BULK, work, count):
+            seconds = max(seconds, desk.import_time(Lane.BULK, work, count))
+            desk.imports += desk.imports_of(count)
+        else:
+            desk.calls += count
+    return Forecast(desk.calls, desk.imports, max(seconds, desk.drain(Lane.BULK, 0)))
+
+
 @dataclass(slots=True)
 class _Desk:
     """Routes one kind after the other, the most urgent first, and keeps account of what they use."""
@@ -79,7 +107,7 @@ class _Desk:
     imports: int = 0
 
     def route(self, lane: Lane, work: Work, count: int) -> Route:
-        if self._prefers_import(lane, work, count):
+        if self.prefers_import(lane, work, count):
             if self.free.get(work.import_limit, 0) > 0 and _spare(self.low, lane, self.imports) >= 1:
                 self.free[work.import_limit] -= 1
                 self.imports += 1
@@ -90,12 +118,12 @@ class _Desk:
         self.calls += count
         return Route(How.SINGLE, count)
 
-    def _prefers_import(self, lane: Lane, work: Work, count: int) -> bool:
+    def prefers_import(self, lane: Lane, work: Work, count: int) -> bool:
         if count < self.policy.import_least:
             return False
-        singly = self._drain(lane, count)
-        sooner = self._import_time(lane, work, count) < singly
-        cheaper = _cost(self._imports(count), self.low) < _cost(count, self.high)
+        singly = self.drain(lane, count)
+        sooner = self.import_time(lane, work, count) < singly
+        cheaper = _cost(self.imports_of(count), self.low) < _cost(count, self.high)
         match lane:
             case Lane.URGENT:
                 return sooner and singly > self.policy.urgent_longest
@@ -104,16 +132,16 @@ class _Desk:
             case Lane.BULK:
                 return sooner or cheaper
 
-    def _imports(self, count: int) -> int:
+    def imports_of(self, count: int) -> int:
         return ceil(count / self.policy.import_most)
 
-    def _drain(self, lane: Lane, calls: int) -> float:
+    def drain(self, lane: Lane, calls: int) -> float:
         """Seconds until the last of ``calls`` single calls is answered, behind those already routed."""
         return _seconds(self.high, lane, self.calls + calls, self.policy.calls_per_second)
 
-    def _import_time(self, lane: Lane, work: Work, count: int) -> float:
-        rounds = ceil(self._imports(count) / max(1, self.free.get(work.import_limit, 0)))
-        start = _seconds(self.low, lane, self.imports + self._imports(count), self.policy.calls_per_second)
+    def import_time(self, lane: Lane, work: Work, count: int) -> float:
+        rounds = ceil(self.imports_of(count) / max(1, self.free.get(work.import_limit, 0)))
+        start = _seconds(self.low, lane, self.imports + self.imports_of(count), self.policy.calls_per_second)
         return start + rounds * self.policy.import_seconds
 
 

@@ -3,9 +3,10 @@
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import ceil
 
+from streams.dispatch.outbox.tasks import Work
 from streams.mapping import Mapping
+from streams.operations.delivery_effort import effort
 from streams.operations.systems_audit.defects import RULES, Rule
 from streams.operations.systems_audit.gather import TableFacts
 from streams.settings import Settings
@@ -41,6 +42,7 @@ class Effect:
     excluded: int
     records: int
     catalogue: int
+    single_calls: int
     imports: int
     seconds: float
 
@@ -132,11 +134,9 @@ class Audit:
         contacts = len(found) - excluded
         records = self._one("SELECT count(*) FROM orders WHERE kind IN ('order', 'credit') AND NOT excluded")
         catalogue = self._one("SELECT count(*) FROM variants") if self._mapping.delivery.catalogue is not None else 0
-        imports = sum(ceil(count / self._settings.import_most) for count in (contacts, records, catalogue))
-        limit = self._settings.budget_low
-        # Each import is a call of the low tier, and takes its time; imports of one kind go one after the other.
-        seconds = max(imports * self._settings.import_seconds / 3, 60 * imports / limit if limit else 0.0)
-        return Effect(contacts, excluded, records, catalogue, imports, seconds)
+        due = {Work.NEW: contacts, Work.RECORD: records, Work.CATALOGUE: catalogue}
+        whole = effort(self._settings, self._mapping, due)
+        return Effect(contacts, excluded, records, catalogue, whole.single_calls, whole.imports, whole.seconds)
 
     def _one(self, query: str) -> int:
         return int(self._database.execute(query).fetchone()[0])

@@ -75,8 +75,8 @@ def _effect(report: AuditReport) -> Iterator[str]:
     yield "<h2>What a first load brings</h2>"
     yield (
         f"<p>{effect.contacts:,} contacts ({effect.excluded:,} addresses are excluded by the mapping), {effect.records:,}"
-        f" records of orders and credit notes, {effect.catalogue:,} of the catalogue: {effect.imports:,} imports, which take at"
-        f" least {_duration(effect.seconds)}.</p>"
+        f" records of orders and credit notes, {effect.catalogue:,} of the catalogue: {effect.single_calls:,} single calls and"
+        f" {effect.imports:,} imports, which take at least {_duration(effect.seconds)}.</p>"
     )
 
 
