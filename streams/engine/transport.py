@@ -108,6 +108,13 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # as above
         if coordinator._pending_exception is not None:
             raise coordinator._pending_exception
 
+    def verify_event_path(self, now: float, tp: Any) -> None:
+        """Look for no partition that is quiet: Faust's look takes those without a new record for stuck.
+
+        It goes by the times of answers, in which a fetch session leaves out what has nothing new, and of its own streams. Lag
+        is measured at the broker, and alarmed.
+        """
+
     async def on_partitions_revoked(self, revoked: Any) -> None:
         """A rebalance begins."""
         self._revocations += 1

@@ -78,6 +78,13 @@ def test_nothing_is_delivered_if_faust_gives_up_the_search() -> None:
     assert not consumer.flow_active
 
 
+def test_a_quiet_partition_is_not_taken_for_stuck() -> None:
+    consumer = Bare(4)
+    # Faust's own look, which logs an error every few seconds for a partition that no answer has named for five minutes.
+    consumer._thread = SimpleNamespace(verify_event_path=lambda *_: pytest.fail("looked"))
+    consumer.verify_event_path(1e9, PLACE)
+
+
 def coordinated(task: Any, pending: Exception | None = None) -> _Consumer:
     closing: asyncio.Future[None] = asyncio.Future()
     coordinator = SimpleNamespace(_coordination_task=task, _closing=closing, _pending_exception=pending)
