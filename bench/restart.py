@@ -102,9 +102,11 @@ async def _join(site: Site, app: Owdd, first: Child, workload: Workload, number:
             await _ready(app, first)
             ended = time.time()
             await _written_everywhere(site, log)
-            left = {number for number in range(PARTITIONS) if f"{log}/{number} " not in second.said(10_000)}
+            opened = second.said(10_000)
+            stayed = {partition for partition in range(PARTITIONS) if f"{log}/{partition} " not in opened}
             found.takeover.append(ended - began)
-            found.pause.append(await _longest_pause(site, log, left, began))
+            if stayed:
+                found.pause.append(await _longest_pause(site, log, stayed, began))
     finally:
         feeding.cancel()
         with suppress(asyncio.CancelledError):
@@ -162,6 +164,10 @@ def _result(contacts: int, found: _Found) -> Result:
         ("longest pause of a partition that stayed meanwhile", found.pause, PAUSE_BAR),
     ]
     for what, seconds, bar in rows:
+        if not seconds:
+            # Whoever is slow to join again loses all partitions for a while.
+            result.failed.append(f"{what}: none stayed")
+            continue
         spread = Spread.of(seconds)
         result.rows.append([what, spread.text(1), f"{bar:g}"])
         result.data[what] = spread.json()
