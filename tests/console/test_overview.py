@@ -1,10 +1,9 @@
 """The console's reader goes on, and says so when it cannot: odd records, odd pages, a broker that never answers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,9 +14,6 @@ from starlette.routing import Route
 from streams.console import overview as module
 from streams.console.overview import Overview, Snapshot
 from streams.mapping import load_mapping
-from streams.operations import dlq_store
-from streams.operations.dlq_filter import Filter
-from streams.operations.dlq_store import DeadLetterStore
 from streams.operations.worker_ports import worker_metrics
 from streams.settings import Settings
 from tests.console.test_verdicts import RIGHT
@@ -100,12 +96,3 @@ async def test_a_port_with_another_page_is_a_worker_that_does_not_answer() -> No
         found = await worker_metrics(Settings(workers=f"127.0.0.1:{port}"))
     assert found is not None
     assert (found.unreachable, found.samples) == ((f"http://127.0.0.1:{port}",), {})
-
-
-async def test_an_audit_entry_of_another_release_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def read_topic(_: Any, topic: str, partitions: Iterable[int]) -> AsyncIterator[Any]:
-        for value in (b'["Unheard"]', None) if topic.endswith("audit") else ():
-            yield SimpleNamespace(value=value, partition=0, offset=0)
-
-    monkeypatch.setattr(dlq_store, "read_topic", read_topic)
-    assert await DeadLetterStore(Settings()).entries(Filter()) == []
