@@ -108,6 +108,14 @@ def suits(row: ContactDeliveryState, asker: str) -> bool:
     return asked.left_at == row.left_at and asked.fields is not None and not row.out_by_words
 
 
+def undecided(row: ContactDeliveryState) -> str:
+    """The address whose question waits only because a call may be under way; "" if there is none."""
+    move = row.move
+    if move is None or row.known or row.erase is not None or move.granted or move.awaiting:
+        return ""
+    return next((asker for asker in move.asked if suits(row, asker)), "")
+
+
 def _must_decline(row: ContactDeliveryState, move: MoveState, asker: str, *, busy: bool) -> bool:
     asked = move.asked[asker]
     if row.erase is not None:

@@ -34,6 +34,20 @@ async def test_whenever_a_worker_dies_the_contact_goes_along(site: Site) -> None
 
 
 @on_site()
+async def test_whenever_a_worker_dies_nobody_waits_for_a_contact_that_never_was(site: Site) -> None:
+    for step in range(_STEPS // 2):
+        old, new = f"{step}-{ANN}", f"{step}-{BOB}"
+        site.publish(here(site, old))
+        await site.pass_(step * _STEP / 2)
+        site.publish(gone(site, old, new, 1), here(site, new, (old, 1)))
+        # Until what was answered before is read, the new worker does not know whether a call for it is under way.
+        await site.restart()
+        await rest(site)
+        assert site.held(old) is None, step
+        assert site.held(new) is not None, step
+
+
+@on_site()
 async def test_a_call_whose_response_was_lost_is_recognised(site: Site) -> None:
     held = await known(site)
     held.email_status = "subscribed"

@@ -27,11 +27,11 @@ async def changes(running: LocalStack, name: str) -> list[tuple[ChangeKind, str]
 
 
 async def test_a_letter_is_listed_shown_and_tried_again(tmp_path: Path, broker: Path) -> None:
-    async with stack(tmp_path, broker, "again", partitions=1) as running:
+    async with stack(tmp_path, broker, "dlq-again", partitions=1) as running:
         await running.start_worker(Role.INGEST)
         _, key, good = account(7)
         broken = good.replace(b'"cd_account_customer":false', b'"cd_account_customer":"' + SECRET.encode() + b'"')
-        await happen(running, "again", (TABLE, key, broken))
+        await happen(running, "dlq-again", (TABLE, key, broken))
         (entry,) = await listed(running, 1)
         assert (entry["code"], entry["stage"], entry["attempts"]) == ("bad_flag", "ingest", 1)
 
@@ -54,7 +54,7 @@ async def test_a_letter_is_listed_shown_and_tried_again(tmp_path: Path, broker: 
         entries = await listed(running, 2, "--all")
         assert [found["outcome"] for found in entries] == ["retry", None]
         assert entries[1]["attempts"] == 2
-        assert entries[1]["origin"] == entries[0]["origin"] == "again.Orderwise.dbo.customer_detail/0@0"
+        assert entries[1]["origin"] == entries[0]["origin"] == "dlq-again.Orderwise.dbo.customer_detail/0@0"
         assert [found["place"] for found in await listed(running, 1, "--key", "7")] == [entries[1]["place"]]
 
 

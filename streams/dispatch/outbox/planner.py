@@ -7,12 +7,16 @@ from streams.dispatch.outbox.delivery_task import DeliveryTask
 from streams.dispatch.outbox.rows import AnyWaitState
 from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Work, family_of
+from streams.domain import moves
 from streams.domain.consent import SUBSCRIBED
 from streams.domain.consent_conflicts import is_candidate
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.correction import Step
 from streams.domain.debounce import Arrival, Debounce
 from streams.domain.record_state import GONE, FollowUpDeliveryState, RecordDeliveryState
+
+_LOOK_AGAIN_MS = 1000
+"""When a sender looks whether a call that was in the way of an answer is over."""
 
 
 class Planner:
@@ -47,8 +51,10 @@ class Planner:
             if row.move.granted and row.known:
                 return DeliveryTask(key, partition, row.due, lane, Work.ALONE, caused_at=caused_at)
             if row.move.until > now_ms and not row.opt_out_alone:
-                # Its other address will answer, or ask; only when patience ends is something to be sent.
-                return DeliveryTask(key, partition, row.move.until, lane, Work.ALONE, timer=True, caused_at=caused_at)
+                # Its other address will answer, or ask; only when patience ends is something to be sent. Where only a call is
+                # in the way that may be under way, a sender looks soon: that call may end without an outcome.
+                due = now_ms + _LOOK_AGAIN_MS if moves.undecided(row) else row.move.until
+                return DeliveryTask(key, partition, due, lane, Work.ALONE, timer=True, caused_at=caused_at)
         # In mode external a contact that is not there waits for a reading to find it.
         deliverable = row.known or row.erase is not None or not self._policy.external
         insistent = row.insistent and not row.out_by_words

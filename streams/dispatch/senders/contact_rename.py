@@ -11,6 +11,7 @@ from streams.domain import consent, moves
 from streams.domain.consent import UNSUBSCRIBED, Signal
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.creation import after_status
+from streams.domain.move_state import MoveState
 from streams.dotdigital.client import Api
 from streams.dotdigital.contact_calls import Contact
 from streams.dotdigital.errors import DataError, TransientError
@@ -46,7 +47,13 @@ async def rename_contact(
     if row.owed_to:
         # Before the next address is answered: it must not create its contact without what follows its person.
         await checkpoint(look_of(upsert, here, clock.now_ms()))
-    return RenameDeclined(task=upsert.task, at=clock.now_ms(), to=to, left_at=asked.left_at, moved_on=asked.moved_on)
+    return declined(upsert.task, row.move, to, clock)
+
+
+def declined(task: str, move: MoveState, to: str, clock: Clock) -> RenameDeclined:
+    """The answer to the address ``to``, which asked: the contact does not go along."""
+    asked = move.asked[to]
+    return RenameDeclined(task=task, at=clock.now_ms(), to=to, left_at=asked.left_at, moved_on=asked.moved_on)
 
 
 async def _rename(api: Api, upsert: ContactUpsert, found: Contact, to: str, asked: MoveQuery) -> MovedContact | None:

@@ -13,7 +13,7 @@ from streams.dispatch.outbox.handler import ReadbackState
 from streams.dispatch.outbox.site_policy import SitePolicy
 from streams.dispatch.outbox.tasks import Family, family_of, owner_of, part_of, task_of
 from streams.dispatch.senders.account_targets import AccountTargets
-from streams.dispatch.senders.contact_rename import rename_contact
+from streams.dispatch.senders.contact_rename import declined, rename_contact
 from streams.dispatch.senders.contact_upsert import (
     NOTHING,
     ContactUpsert,
@@ -25,7 +25,7 @@ from streams.dispatch.senders.contact_upsert import (
 from streams.dispatch.senders.context import SenderContext
 from streams.dispatch.senders.creation_correction import CreationCorrection
 from streams.dispatch.senders.recent_buyers import RecentBuyersList
-from streams.domain import consent
+from streams.domain import consent, moves
 from streams.domain.consent_conflicts import is_candidate
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.correction import Step
@@ -125,6 +125,10 @@ class SingleCallSender:
         if row.move is not None and row.erase is None:
             if row.move.granted and row.known:
                 await self._rename(task, row, api)
+                return
+            if asker := moves.undecided(row):
+                # The task is ours, so nothing is under way that could make the contact.
+                await self._context.log.write(task.partition, declined(task.key, row.move, asker, self._clock))
                 return
             if row.move.until > self._clock.now_ms():
                 # A worker that takes over does not trust due times so far ahead.
