@@ -28,60 +28,42 @@ from testkit.demo.stack import LocalStack
 from testkit.oracle.account import Account
 from testkit.oracle.sandbox import read_account
 from testkit.simulate import row_builders
-from testkit.simulate.database import Database
-from testkit.simulate.envelopes import Change, sent
 from testkit.simulate.tables import DETAIL, HEADER, STATUS, TOTAL
 from tests.convergence.convergence_harness import stack
+from tests.convergence.written_rows import WrittenRows
 from tests.patience import PATIENCE
 
 GUESTS = 200
 HOUSE, WORD = 1, "Dispatched"
 WORKER = "worker"
-OPENED, CORRECTED = 1_760_000_000_000, 1_760_000_060_000
 
 
 class GuestShop:
     """A shop whose every order is a guest's and has one status, in front of a running stack."""
 
     def __init__(self, running: LocalStack) -> None:
-        self._running = running
-        self._db = Database(load_mapping(running.mapping))
-        self._commit = 0
+        self._rows = WrittenRows(running)
 
     async def open(self) -> None:
         """The opening rows, as a snapshot reads them."""
-        rng, at = Random(12), "2025-10-01T10:00:00Z"
-        self._db.insert(STATUS, row_builders.status(6, WORD))
+        rng, at, db = Random(12), "2025-10-01T10:00:00Z", self._rows.db
+        db.insert(STATUS, row_builders.status(6, WORD))
         for key in range(1, GUESTS + 1):
             email = guest(key)
-            self._db.insert(
+            db.insert(
                 HEADER,
                 row_builders.header(key, number=f"SO-{key}", at=at, customer=HOUSE, type_id=1, status=6, done=True),
             )
-            self._db.insert(
+            db.insert(
                 DETAIL,
                 row_builders.detail(rng, key, order=key, currency=0, name="A Guest", email=email, invoice_email=None, at=at),
             )
-            self._db.insert(TOTAL, row_builders.total(key, order=key, quantity=1, net=10 * key * 10_000))
-        await self._send(list(self._db.snapshot(OPENED)))
+            db.insert(TOTAL, row_builders.total(key, order=key, quantity=1, net=10 * key * 10_000))
+        await self._rows.open()
 
     async def write_word(self, text: str) -> None:
         """Somebody corrects the text of the one status."""
-        self._commit += 1
-        self._db.begin(CORRECTED + self._commit)
-        self._db.update(STATUS, 6, os_description=text)
-        await self._send(self._db.commit())
-
-    async def _send(self, changes: list[Change]) -> None:
-        producer = client.producer(KafkaConfig.of(self._running.settings), acks="all")
-        await producer.start()
-        try:
-            for change in changes:
-                event = sent(change, change.commit)
-                await producer.send(event.topic, event.value, event.key)
-            await producer.flush()
-        finally:
-            await producer.stop()
+        await self._rows.update(STATUS, 6, os_description=text)
 
 
 def guest(number: int) -> str:
