@@ -1,7 +1,7 @@
 """Where ingest stands in the topics that it reads: found when partitions come, and committed with bookmarks."""
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from streams.core.bookmark import Bookmark
 from streams.ingest.snapshot_positions import NewestPositions
-from streams.kafka.continuity import group_offsets
+from streams.kafka.continuity import check_unread, group_offsets
 from streams.kafka.members import Members
 from streams.kafka.security import KafkaConfig
 from streams.observability.lag import ConsumedOffsets
@@ -37,7 +37,7 @@ class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
         self._uncommitted: dict[TopicPartition, int] = {}
 
     async def on_partitions_revoked(self, _: Collection[TopicPartition]) -> None:
-        """Whoever has them meanwhile moves on."""
+        """The workers that have them meanwhile move on."""
         self._found.clear()
         self._progress.forget()
 
@@ -74,14 +74,37 @@ class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
         self._progress.done(place, replace(bookmark, newest=self._newest.newest(place)))
         self._uncommitted[place] = record.offset + 1
 
+    async def check_unread(self, polled: Mapping[TopicPartition, Sequence[Any]]) -> None:
+        """See that nothing between the records that were read last and those in ``polled`` was deleted unread.
+
+        aiokafka goes to where a log begins now. Other gaps are the log's own: compaction's, and markers of transactions.
+
+        Raises:
+            LostRecordsError: something was.
+            aiokafka.errors.KafkaError: the broker does not answer.
+        """
+        await self._check_unread({place: records[0].offset for place, records in polled.items()})
+
+    async def _check_unread(self, reached: Mapping[TopicPartition, int]) -> None:
+        following = self._progress.next
+        gaps = {place: following[place] for place, offset in reached.items() if offset > following.get(place, offset)}
+        if gaps:
+            check_unread(gaps, await self._consumer.beginning_offsets(list(gaps)))
+
     async def idle(self) -> None:
-        """Nothing waits: what the consumer passed over holds no records, as markers of transactions do not."""
+        """Nothing waits: what the consumer passed over holds no records, as markers of transactions do not.
+
+        Raises:
+            LostRecordsError: it held some, which were deleted unread.
+            aiokafka.errors.KafkaError: the broker does not answer.
+        """
+        reached: dict[TopicPartition, int] = {}
         for place in self._found & self._consumer.assignment():
-            try:
-                position = await self._consumer.position(place)
-            except IllegalStateError:  # it has gone to another worker
-                continue
-            if position > self._progress.next.get(place, 0):
+            with contextlib.suppress(IllegalStateError):  # it has gone to another worker
+                reached[place] = await self._consumer.position(place)
+        await self._check_unread(reached)
+        for place, position in reached.items():
+            if place in self._found and position > self._progress.next.get(place, 0):
                 self._progress.passed({place: position})
                 self._uncommitted[place] = position
 

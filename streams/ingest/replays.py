@@ -103,6 +103,7 @@ class Replays:
                 polled = await consumer.getmany(timeout_ms=_IDLE_MS, max_records=1)
                 for place in await positions.find():
                     polled.pop(place, None)
+                await positions.check_unread(polled)
                 if not polled:
                     await positions.idle()
                     await positions.commit()

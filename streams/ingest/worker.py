@@ -119,6 +119,7 @@ class Ingest:
             polled = await consumer.getmany(timeout_ms=_IDLE_MS, max_records=size.records)
             for place in await positions.find():
                 polled.pop(place, None)
+            await positions.check_unread(polled)
             await self._rows.erased.refresh()
             found = sum(len(records) for records in polled.values())
             if polled:

@@ -97,13 +97,21 @@ async def group_offsets(
     if not found:
         return {}
     async with reader(kafka) as consumer:
-        begins = await consumer.beginning_offsets(list(found))
-        if lost := {place: begins[place] - at.offset for place, at in found.items() if begins[place] > at.offset}:
-            raise LostRecordsError(lost)
+        check_unread({place: at.offset for place, at in found.items()}, await consumer.beginning_offsets(list(found)))
         if gone := await lost_writes(consumer, [at.written for at in found.values()]):
             raise LostAcknowledgedError(gone)
         cut = await cut_logs(consumer, found)
         return found | {place: await _before_the_cut(consumer, place, found[place]) for place in cut}
+
+
+def check_unread(following: Mapping[TopicPartition, int], begins: Mapping[TopicPartition, int]) -> None:
+    """See that the logs, which begin at ``begins``, still have what is to be read next.
+
+    Raises:
+        LostRecordsError: one begins behind it.
+    """
+    if lost := {place: begins[place] - offset for place, offset in following.items() if begins[place] > offset}:
+        raise LostRecordsError(lost)
 
 
 def committed_at(found: OffsetAndMetadata, wrote: Collection[str]) -> GroupOffset:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import NewPartitions
+from aiokafka.admin import NewPartitions, RecordsToDelete
 from prometheus_client import Counter
 
 from streams.core.acknowledged import Acknowledged
@@ -18,7 +18,7 @@ from streams.ingest.captured import captured_consumer
 from streams.ingest.positions import Positions
 from streams.ingest.snapshot_positions import NewestPositions
 from streams.kafka.client import admin_client
-from streams.kafka.continuity import LostAcknowledgedError
+from streams.kafka.continuity import LostAcknowledgedError, LostRecordsError
 from streams.kafka.members import Members
 from streams.kafka.producer import BatchProducer
 from streams.kafka.security import KafkaConfig
@@ -77,6 +77,9 @@ class Reading:
             polled = await self.consumer.getmany(timeout_ms=250, max_records=most)
             for place in await self.positions.find():
                 polled.pop(place, None)
+            await self.positions.check_unread(polled)
+            if not polled:
+                await self.positions.idle()
             for place, records in polled.items():
                 self.positions.finished(place, records[-1])
                 return [record.offset for record in records]
@@ -159,6 +162,26 @@ async def test_what_a_transaction_took_back_and_its_marker_are_no_lag(settings: 
             await reading.positions.idle()
         await reading.positions.commit()
         assert await reading.consumer.committed(reading.place) == 62
+
+
+@pytest.mark.parametrize("left", [10, 0])
+async def test_what_is_deleted_unread_under_a_running_ingest_is_not_passed_over(
+    settings: Settings, topic: str, left: int
+) -> None:
+    async with Reading.of(settings, topic) as reading, asyncio.timeout(PATIENCE):
+        while reading.progress.next.get(reading.place) != 60:
+            await reading.poll(60)
+        async with BatchProducer(settings) as producer:
+            await producer.send(topic, 0, [(b"%d" % number, b"row") for number in range(60, 80)])
+        admin = admin_client(KafkaConfig.of(settings))
+        await admin.start()
+        await admin.delete_records({reading.place: RecordsToDelete(80 - left)})
+        await admin.close()
+        # Records that a fetch has brought meanwhile were not deleted unread.
+        reading.consumer.seek(reading.place, 60)
+        with pytest.raises(LostRecordsError, match=f": {20 - left} records"):
+            await reading.poll(60)
+        assert reading.progress.next[reading.place] == 60
 
 
 async def test_partitions_that_are_added_to_a_captured_topic_are_read_within_seconds(settings: Settings, topic: str) -> None:

@@ -225,6 +225,9 @@ class Requests:
     async def find(self) -> set[TopicPartition]:
         return set()
 
+    async def check_unread(self, _: dict[TopicPartition, list[Any]]) -> None:
+        pass
+
     def finished(self, _: TopicPartition, record: Any) -> None:
         self.happened.append(f"finished {record.offset}")
 
