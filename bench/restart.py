@@ -165,7 +165,7 @@ def _result(contacts: int, found: _Found) -> Result:
     ]
     for what, seconds, bar in rows:
         if not seconds:
-            # Whoever is slow to join again loses all partitions for a while.
+            # A worker that is slow to join again loses all partitions for a while.
             result.failed.append(f"{what}: none stayed")
             continue
         spread = Spread.of(seconds)

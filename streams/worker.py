@@ -80,8 +80,8 @@ _LAST_SECONDS = 4.7
 _STOP_SIGNAL = "stop signal"
 
 _OUTBOX_REST_SECONDS = 0.025
-"""What comes of a few changes reaches the outbox in pieces, and so do the outcomes of their calls: each piece costs a write of
-its own. Nothing is late by it: the quiet time of an urgent change counts from its append."""
+"""The outbox gets the consequences of a few changes in pieces, and the outcomes of their calls too: each piece costs a write
+of its own. Nothing is late by it: the quiet time of an urgent change counts from its append."""
 
 
 def _end_soon(code: int) -> None:

@@ -1,8 +1,8 @@
 """Pathway: the join over its tables, in one process and without a topic between the stages.
 
-What is captured is read as JSON and the latest version of each row is kept, by its LSN; Pathway's own reader of Debezium wants
-envelopes with a schema. Nothing needs a licence key, and without one Pathway sends no telemetry. It runs in an environment
-of its own (:mod:`bench.contenders.pathway_environment`).
+Captured records are read as JSON, and the latest version of each row is kept, by its LSN: Pathway's own reader wants
+Debezium's envelopes with a schema. Nothing needs a licence key, and without one Pathway sends no telemetry. It runs in an
+environment of its own (:mod:`bench.contenders.pathway_environment`).
 """
 
 import os

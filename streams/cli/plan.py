@@ -111,7 +111,7 @@ def _print_sample(result: SampleResult) -> None:
         output.line(
             f"A sample of {result.persons:,} of about {result.persons * result.factor:,.0f} persons, with their orders, and the"
             f" whole catalogue. Calls, time and what is 'about, in all' are extrapolated: each person stands for"
-            f" {result.factor:,.1f}. What nobody in the sample shows may still concern one in {result.persons // 3:,}."
+            f" {result.factor:,.1f}. A difference that nobody in it shows may still concern one in {result.persons // 3:,}."
         )
     else:
         output.line(

@@ -52,7 +52,7 @@ class Debounce:
         return due if current_due_ms is None else min(due, current_due_ms)
 
     def _quiet_ms(self, change: Arrival) -> int:
-        """What is left of the quiet time: in the urgent lane the way here is part of it; the others gather for imports."""
+        """The rest of the quiet time: in the urgent lane the way here is part of it; the others gather for imports."""
         quiet = int(self.window(change.lane).quiet * 1000)
         if change.lane is not Lane.URGENT:
             return quiet

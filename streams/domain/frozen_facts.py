@@ -93,7 +93,7 @@ def receive(row: OrderRow, facts: FrozenOrder) -> bool:
 
 
 def _joined(own: FrozenOrder, read: FrozenOrder) -> FrozenOrder:
-    """What was read knows more versions of the rows; unless this state has seen a newer header."""
+    """The facts that were read know more versions of the rows; unless this state has seen a newer header."""
     base = own if own.since is not None and own.position > read.position else read
     return replace(base, items=dict(sorted((own.items | read.items).items())), owners=own.owners | read.owners)
 

@@ -1,7 +1,7 @@
 """What another mapping would change, of a sample of persons: the captured topics are read, and both mappings' joins work here.
 
 All that the joins need of a sampled person is in the sample: the accounts with the address, their orders and credit notes, the
-accounts of orders that have it on them. Products and lookup tables are whole. What two people's orders have in common beyond
+accounts of orders that have it on them. Products and lookup tables are whole. A link between two people's orders beyond
 that (a credit note that gives back lines of an order of somebody else) may be missing, under both mappings alike.
 """
 

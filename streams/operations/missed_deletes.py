@@ -117,7 +117,7 @@ class MissedDeletes:
                 table.withdrawn += len(deletions)
 
     async def _write(self, producer: BatchProducer, place: TopicPartition, gone: dict[bytes, bytes], until: int) -> None:
-        """Append deletions and tombstones. What the connector wrote of those rows meanwhile is written once more behind them.
+        """Append deletions and tombstones. Newer records of those rows are written once more behind them.
 
         Compaction keeps the last record of a key, and that must not be ours then.
         """

@@ -105,7 +105,7 @@ class SampledPersons:
         if len(self._persons) < self._most:
             heappush(self._largest, (-digest, address))
         elif digest < -self._largest[0][0]:
-            # Whoever is put out never comes back: the smallest digests only become smaller.
+            # A person who is put out never comes back: the smallest digests only become smaller.
             self._cut = True
             del self._persons[heapreplace(self._largest, (-digest, address))[1]]
         else:

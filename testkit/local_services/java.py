@@ -129,7 +129,7 @@ def _until_gone(pid: int, marker: str, patience: float) -> bool:
     while is_running(pid, marker):
         if time.monotonic() > deadline:
             return False
-        time.sleep(_POLL_SECONDS)  # no child of ours, so the system does not report its end
+        time.sleep(_POLL_SECONDS)  # no child of ours: not every system reports its end
     return True
 
 

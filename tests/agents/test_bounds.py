@@ -38,7 +38,7 @@ def test_a_placeholder_address_of_very_many_accounts_is_held_and_what_was_delive
     before = pipeline.desired[EVE]
     pipeline.pump(*(customer(number, EVE) for number in range(MOST_BUYERS + 1, 3 * MOST_BUYERS)))
     assert pipeline.contacts.held.counts() == {"address_shared": 1}
-    # What it shows is as it was; only that it is shared is added, and that not every account's words on consent are known.
+    # Its content is as it was. It is marked as shared, and not every account's words on consent are known.
     unknown = (ConsentAnswer(0, out=False),)
     assert pipeline.desired[EVE][1] == msgspec.structs.replace(before[1], shared=True, answers=unknown)
     size = largest(pipeline)

@@ -264,7 +264,7 @@ def test_what_was_kept_counts_whether_it_is_read_before_or_behind_the_rows(late:
         Pipeline().pump(*SHOP).pump(item(5, "SHIRT-L", "Large", at=7)).pump(of_order(ChangeKind.DETAIL, 10, 10, None, LATER))
     )
     after = Pipeline(kept={} if late else before.kept)
-    # What it says itself comes behind this in the topic.
+    # Its own records come behind this one in the topic.
     after.in_force = False
     names = [step for step in before.newest() if step[0][1].kind is ChangeKind.VARIANT_INFO]
     after.pump(item(5, "SHIRT-M", "Shirt"), *(step for step in before.newest() if step not in names)).pump(*names)

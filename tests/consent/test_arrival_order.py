@@ -94,11 +94,17 @@ def test_nobody_is_created_early_at_an_address_that_somebody_left() -> None:
     world.close()
 
 
-def test_a_refusal_that_came_along_waits_for_no_first_load_where_a_contact_is() -> None:
+def refused_at(email: str) -> World:
+    """Before the contact table's first load is over: a contact of Orderwise has refused in Dotdigital."""
     world = World(bin_days=0.0, wait=365 * DAY)
+    in_erp(world, email, opted=True)
+    becomes(world, email, "unsubscribed")
+    return world
+
+
+def test_a_refusal_that_came_along_waits_for_no_first_load_where_a_contact_is() -> None:
     left, new = EMAILS
-    in_erp(world, left, opted=True)
-    becomes(world, left, "unsubscribed")
+    world = refused_at(left)
     world.box.store.create({"email": new})
     in_erp(world, new, opted=None)
     assert world.status(new) == "unsubscribed"
@@ -106,10 +112,8 @@ def test_a_refusal_that_came_along_waits_for_no_first_load_where_a_contact_is() 
 
 
 def test_a_refusal_that_came_along_to_nobody_creates_nobody_and_is_not_repeated() -> None:
-    world = World(bin_days=0.0, wait=365 * DAY)
     left, new = EMAILS
-    in_erp(world, left, opted=True)
-    becomes(world, left, "unsubscribed")
+    world = refused_at(left)
     in_erp(world, new, opted=None)
     assert world.status(new) is None
     calls = world.box.store.log.total

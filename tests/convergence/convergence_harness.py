@@ -2,19 +2,22 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from streams.kafka import client
+from streams.kafka.security import KafkaConfig
 from streams.mapping import Mapping
 from testkit.demo.stack import LocalStack
 from testkit.oracle import expected_held, orders_of_nobody, priced_on_application
 from testkit.simulate import Truth
+from testkit.simulate.envelopes import Event
 from testkit.soak.site import QUICK, Site, lasting, open_site, simulate
 from testkit.soak.site import differences as verdict
 from tests.patience import PATIENCE
 
-__all__ = ["QUICK", "expected_held_of", "held", "lasting", "of_orders", "revived", "simulate", "stack", "verdict"]
+__all__ = ["QUICK", "append", "expected_held_of", "held", "lasting", "of_orders", "revived", "simulate", "stack", "verdict"]
 
 
 @asynccontextmanager
@@ -75,3 +78,15 @@ async def ready(running: LocalStack, name: str) -> bool:
         if worker.process.poll() is None:
             raise
     return worker.process.poll() is None
+
+
+async def append(running: LocalStack, events: Iterable[Event]) -> None:
+    """Write events into the captured topics, in this order."""
+    producer = client.producer(KafkaConfig.of(running.settings), acks="all")
+    await producer.start()
+    try:
+        for event in events:
+            await producer.send(event.topic, event.value, event.key)
+        await producer.flush()
+    finally:
+        await producer.stop()

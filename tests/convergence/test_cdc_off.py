@@ -27,7 +27,7 @@ from testkit.simulate.database import Database
 from testkit.simulate.envelopes import Change, sent
 from testkit.simulate.tables import DETAIL, HEADER, STATUS, TOTAL
 from tests.capture.test_notifications import notification, scanned
-from tests.convergence.convergence_harness import stack
+from tests.convergence.convergence_harness import append, stack
 from tests.dlq.commands import owdd
 from tests.patience import PATIENCE
 
@@ -92,15 +92,7 @@ class Shop:
 
     async def send(self, changes: list[Change]) -> None:
         """Append records, and wait until everything has come to rest."""
-        producer = client.producer(KafkaConfig.of(self._running.settings), acks="all")
-        await producer.start()
-        try:
-            for change in changes:
-                event = sent(change, self._now)
-                await producer.send(event.topic, event.value, event.key)
-            await producer.flush()
-        finally:
-            await producer.stop()
+        await append(self._running, [sent(change, self._now) for change in changes])
         await self._running.settled()
 
     def wrong(self) -> dict[str, tuple[object, Decimal]]:

@@ -1,6 +1,6 @@
 """A contact that came without a word on consent, and opts in later in Orderwise, is subscribed once; whoever left is not.
 
-What makes sure of that is a reading later than the *in* by more than clocks may differ, so the worker's clock is set ahead.
+A reading later than the *in*, by more than clocks may differ, makes sure of that, so the worker's clock is set ahead.
 """
 
 import asyncio

@@ -3,8 +3,6 @@
 from datetime import UTC, datetime
 from random import Random
 
-from streams.kafka import client
-from streams.kafka.security import KafkaConfig
 from streams.mapping import load_mapping
 from testkit.demo.stack import LocalStack
 from testkit.oracle import Difference, compare, expectation
@@ -15,6 +13,7 @@ from testkit.simulate.database import Database
 from testkit.simulate.envelopes import Change, sent
 from testkit.simulate.tables import CONTACT, CUSTOMER, Value
 from testkit.simulate.truth import truth_of
+from tests.convergence.convergence_harness import append
 
 OPENED = 1_760_000_000_000
 _DATE = "2025-10-01T10:00:00Z"
@@ -66,12 +65,4 @@ class WrittenRows:
         )
 
     async def _send(self, changes: list[Change]) -> None:
-        producer = client.producer(KafkaConfig.of(self.running.settings), acks="all")
-        await producer.start()
-        try:
-            for change in changes:
-                event = sent(change, change.commit)
-                await producer.send(event.topic, event.value, event.key)
-            await producer.flush()
-        finally:
-            await producer.stop()
+        await append(self.running, [sent(change, change.commit) for change in changes])

@@ -32,17 +32,9 @@ async def test_records_whose_key_belongs_to_another_contact_cost_one_call_each_a
 
 @on_site()
 async def test_a_record_that_was_refused_for_its_key_is_sent_once_its_former_place_is_empty(site: Site) -> None:
-    for email in (ANN, BOB):
-        site.want(email)
-    site.record("A1", email=BOB)
-    await site.quiet()
-    site.record("A1", "despatched", ANN)
-    await site.until(site.parked)
+    await refused_for_its_key(site)
     site.move_record("A1", BOB)
-    await site.until(lambda: site.asked_again(site.topics.orders) == [1])
-    site.record("A1", "despatched", ANN)
-    await site.quiet()
-    assert site.records() == {"A1": "despatched"}
+    await free(site)
     assert [parked.state for parked in site.parked()] == ["parked", "cleared"]
 
 

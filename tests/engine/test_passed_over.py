@@ -1,4 +1,4 @@
-"""What a consumer has passed without a record holds nothing for us, unless it was deleted before anybody read it."""
+"""Offsets that a consumer has passed without a record hold nothing for us, unless it was deleted before anybody read it."""
 
 from types import SimpleNamespace
 from typing import Any

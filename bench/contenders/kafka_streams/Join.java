@@ -199,10 +199,8 @@ public final class Join {
             }
         }
         for (Rows.Contact contact : buyer.contacts.values()) {
-            Rows.Part part =
-                    new Rows.Part(
-                            key,
-                            buyer.version,
+            Rows.Merged own =
+                    new Rows.Merged(
                             buyer.customer.account(),
                             buyer.customer.trade(),
                             contact.first(),
@@ -212,7 +210,7 @@ public final class Join {
                             last == null ? "" : last.at(),
                             last == null ? null : last.number(),
                             last == null ? null : last.status());
-            found.add(KeyValue.pair(contact.email(), part));
+            found.add(KeyValue.pair(contact.email(), new Rows.Part(key, buyer.version, own)));
         }
         return found;
     }
@@ -223,14 +221,15 @@ public final class Join {
     }
 
     private static Rows.Merged merged(Rows.Person person) {
-        Rows.Part latest = person.parts.values().stream().max(Comparator.comparing(Rows.Part::lastAt)).orElseThrow();
+        List<Rows.Merged> parts = person.parts.values().stream().map(Rows.Part::own).toList();
+        Rows.Merged latest = parts.stream().max(Comparator.comparing(Rows.Merged::lastAt)).orElseThrow();
         return new Rows.Merged(
                 latest.account(),
-                person.parts.values().stream().anyMatch(Rows.Part::trade),
+                parts.stream().anyMatch(Rows.Merged::trade),
                 latest.first(),
                 latest.last(),
-                person.parts.values().stream().mapToInt(Rows.Part::count).sum(),
-                person.parts.values().stream().mapToLong(Rows.Part::spend).sum(),
+                parts.stream().mapToInt(Rows.Merged::count).sum(),
+                parts.stream().mapToLong(Rows.Merged::spend).sum(),
                 latest.lastAt(),
                 latest.lastNumber(),
                 latest.lastStatus());

@@ -38,7 +38,7 @@ final class Rows {
             @JsonProperty("cc_first_name") String first,
             @JsonProperty("cc_last_name") String last) {}
 
-    /** Whatever an LSN guards: a lower one than that which is there is skipped. */
+    /** A value that an LSN guards: a lower one than that which is there is skipped. */
     interface Versioned {
         String lsn();
     }
@@ -62,20 +62,10 @@ final class Rows {
     /** One row of a buyer, or the fact of one of its orders; the others are null. */
     record BuyerChange(Customer customer, Contact contact, Fact fact) {}
 
-    record Part(
-            String buyer,
-            long version,
-            String account,
-            boolean trade,
-            String first,
-            String last,
-            int count,
-            long spend,
-            String lastAt,
-            String lastNumber,
-            Integer lastStatus) {}
+    /** What one buyer gives the contact at an address. */
+    record Part(String buyer, long version, Merged own) {}
 
-    /** The contact as it comes out; the benchmark reads count and spend. */
+    /** The content of a contact, of one buyer or of all at its address; the benchmark reads count and spend. */
     record Merged(
             String account,
             boolean trade,

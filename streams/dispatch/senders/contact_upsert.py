@@ -148,7 +148,7 @@ async def look_only(api: Api, upsert: ContactUpsert, checkpoint: WriteCheckpoint
     if row.owed_to:
         await checkpoint(look_of(upsert, found, clock.now_ms()))
     if found is None and row.must_send_opt_out:
-        # There is nobody to tell. Whoever is there later signed up after this.
+        # Nobody has to be notified. A person who is there later signed up after this.
         await checkpoint(OptOutSent(task=upsert.task, at=clock.now_ms(), opt_outs=row.opt_outs, unsubscribed=False))
     return found is not None
 

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -29,13 +28,10 @@ BODY = {"identifiers": {"email": "ann@example.com"}, "dataFields": {"FIRSTNAME":
 Run = Callable[..., AbstractContextManager[httpx.Client]]
 
 
-def until_listening(process: subprocess.Popen[str], port_file: Path) -> None:
-    """Return once the server has written where it listens."""
-    deadline = time.monotonic() + PATIENCE
-    while not port_file.exists():
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)  # another process: whether its file is there can only be looked at again
+def until_listening(process: subprocess.Popen[str]) -> None:
+    """Return once the server has printed where it listens; its file is written by then."""
+    assert process.stdout is not None
+    assert process.stdout.readline(), process.communicate()[1]
 
 
 @pytest.fixture
@@ -55,7 +51,7 @@ def run(tmp_path: Path) -> Run:
             text=True,
         )
         try:
-            until_listening(process, port_file)
+            until_listening(process)
             with httpx.Client(base_url=port_file.read_text().strip(), auth=("robot", PASSWORD)) as client:
                 yield client
         finally:
