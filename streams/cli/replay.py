@@ -33,6 +33,9 @@ Run = Annotated[str, typer.Argument(help="The replay's id, as 'status' prints it
 Operator = Annotated[str | None, typer.Option("--operator", help="Your name, for the audit trail. Default: the system's user.")]
 Timeout = Annotated[float, typer.Option(min=1, help="Longest wait for ingest at the end, in seconds.")]
 
+_ENDED_MS = 60_000
+"""Longest wait for a process that was asked to end: twice as long as one without a sign of life counts as alive."""
+_LOOK_SECONDS = 0.5
 
 app.command()(replay_rebuild.rebuild)
 app.command()(replay_rebuild.back)
@@ -99,7 +102,7 @@ def status(run: Annotated[str | None, typer.Argument(help="Only this replay.")] 
 
 @app.command()
 def pause(run: Run, operator: Operator = None, as_json: AsJson = False) -> None:
-    """Have a replay end within seconds; it can be resumed."""
+    """Have a replay end, and wait until its process has: seconds. It can be resumed. Exit code 7: its process goes on yet."""
     _steer(run, "pause", operator, as_json=as_json)
 
 
@@ -171,24 +174,40 @@ def _end(run: ReplayRun, answered: bool, *, as_json: bool) -> None:
 
 def _steer(run: str, wanted: Steering, operator: str | None, *, as_json: bool) -> None:
     settings, _ = load()
-    asyncio.run(_steered(settings, run, wanted, operator_name(operator)))
+    known = asyncio.run(_steered(settings, run, wanted, operator_name(operator)))
+    now = SystemClock().now_ms()
+    going_on, state = known.is_alive(now), _shown_state(known, now)
     if as_json:
-        output.print_json({"id": run, "wanted": wanted})
+        output.print_json({"id": run, "wanted": wanted, "state": state, "rows": known.run.rows, "sent": known.run.sent})
+    elif going_on:
+        output.line(f"replay {run}: {wanted} was asked for; its process has not ended yet. See 'owdd replay status {run}'.")
     else:
-        output.line(f"replay {run}: {wanted} was asked for.")
+        output.line(f"replay {run} is {state} after {known.run.sent:,} rows.")
+    if going_on:
+        raise typer.Exit(ExitCode.UNFINISHED)
 
 
-async def _steered(settings: Settings, run: str, wanted: Steering, by: str) -> None:
+async def _steered(settings: Settings, run: str, wanted: Steering, by: str) -> KnownRun:
+    """Ask for it, and wait until no process works on the run: whoever pauses a run may resume it at once."""
     known, clock = await known_run(settings, run), SystemClock()
     async with BatchProducer(settings) as producer:
         await ReplayRuns(settings, producer, clock).steer(known.run, wanted, by)
+    until = clock.now_ms() + _ENDED_MS
+    while clock.now_ms() < until:
+        known = await known_run(settings, run)
+        if not known.is_alive(clock.now_ms()):
+            break
+        await asyncio.sleep(_LOOK_SECONDS)
+    return known
+
+
+def _shown_state(known: KnownRun, now: int) -> str:
+    """The run's state; "interrupted" where the process that should work on it has died."""
+    return "interrupted" if known.run.state == "running" and not known.is_alive(now) else known.run.state
 
 
 def _facts(known: KnownRun, now: int) -> dict[str, Any]:
-    run = known.run
-    state: str = run.state
-    if state == "running" and not known.is_alive(now):
-        state = "interrupted"
+    run, state = known.run, _shown_state(known, now)
     return {
         "id": run.id,
         "state": state,

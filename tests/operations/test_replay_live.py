@@ -53,7 +53,8 @@ async def test_a_replay_from_the_first_look_to_its_end(tmp_path: Path, broker: P
         try:
             run = (await state_of(running, "running"))["id"]
             assert (await replay(running, "resume", run))[1]["exit"] == "REFUSED"
-            assert (await replay(running, "pause", run))[0] == 0
+            code, paused = await replay(running, "pause", run)
+            assert (code, paused["state"]) == (0, "paused")
             assert await slow.wait() == ExitCode.UNFINISHED
         finally:
             if slow.returncode is None:

@@ -25,9 +25,13 @@ def bootstrap(broker: Path) -> str:
 def worker(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerInfo]:
     """A worker whose environment has one variable for connectors, and one that is none of their business."""
     directory = tmp_path_factory.mktemp("connect")
+    # Only while it starts: tests of this process that come later look at the environment too.
     os.environ |= {USER: "reader", NOT_FOR_CONNECTORS: "quagga"}
     try:
-        yield connect.start(directory, bootstrap, group="shared", short_lived=True)
+        started = connect.start(directory, bootstrap, group="shared", short_lived=True)
     finally:
         del os.environ[USER], os.environ[NOT_FOR_CONNECTORS]
+    try:
+        yield started
+    finally:
         connect.stop(directory)
