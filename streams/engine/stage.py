@@ -158,6 +158,7 @@ class Stage:
             batch = [await self._inbox.get()]
             if (delay := self._pace.delay(loop.time())) > 0 and self._inbox.qsize() < _MOST_RECORDS:
                 await asyncio.sleep(delay)
+            await self._rest_of_fetch()
             self._pace.start(loop.time())
             size = len(batch[0].message.value or b"")
             while len(batch) < _MOST_RECORDS and size < _MOST_BYTES and not self._inbox.empty():
@@ -168,6 +169,16 @@ class Stage:
             await self._working.wait()
             while not await self._done(batch):
                 await self._working.wait()
+
+    async def _rest_of_fetch(self) -> None:
+        """Wait while the inbox grows: Faust delivers a fetch whole, but its streams hand on one record in a turn of the loop.
+
+        Else the first record would be a cycle of its own, and what follows from it would be one in all later stages.
+        """
+        before = -1
+        while before < self._inbox.qsize() < _MOST_RECORDS:
+            before = self._inbox.qsize()
+            await asyncio.sleep(0)
 
     async def _done(self, batch: list[Any]) -> bool:
         """Work on ``batch``; False: somebody else wrote to the changelog, and it must be done again once that was read."""

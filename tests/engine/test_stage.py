@@ -7,12 +7,14 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from faust.events import Event
 from faust.types import TP
 
 from streams.core.clock import ManualClock
 from streams.core.errors import CircuitOpenError
 from streams.engine.app import create_app
 from streams.engine.breaker import Breaker
+from streams.engine.linger import MANY
 from streams.engine.opening import Opener
 from streams.engine.stage import Record, Stage
 from streams.engine.store import StorePosition
@@ -25,24 +27,27 @@ from streams.messages.dead_letters import Coordinates, origin_headers
 from streams.observability.lag import ConsumedOffsets
 from streams.observability.metrics import Metrics
 from streams.settings import Settings
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.filterwarnings("default")
 
 
 class Memory:
-    """A handler that notes what it was given, and whether it remembered anything then."""
+    """A handler that notes what it was given, how much of it at a time, and whether it remembered anything then."""
 
     name = "memory"
 
     def __init__(self) -> None:
         self.whole = False
         self.handled: list[bool] = []
+        self.together: list[int] = []
         self.failure: Exception | None = None
 
     def handle(self, unit: UnitOfWork, records: Sequence[Record]) -> int:
         if records and self.failure is not None:
             raise self.failure
         self.handled += [self.whole for _ in records]
+        self.together.append(len(records))
         return len(records)
 
     def recovered(self, partition: int, table: StateTable) -> None:
@@ -155,6 +160,25 @@ async def test_partitions_that_come_back_while_the_last_batch_is_written_keep_th
     await asyncio.gather(revoking, assigning)
     await bench.arrive()
     assert bench.memory.handled == [True]
+
+
+async def test_what_one_fetch_delivered_is_one_cycle(bench: Bench) -> None:
+    await bench.assign()
+    bench.app.flow_control.resume()
+    stream = bench.app.stream(bench.app.channel())
+    stream.ack = bench._ack
+    # Fewer than those that a stage gathers for a while: an even pace, at which nothing is waited for.
+    delivered = [Event(bench.app, None, b"", None, message(b"", offset)) for offset in range(MANY - 1)]
+    collecting = asyncio.create_task(bench.stage._collect(stream))
+    try:
+        for event in delivered:
+            stream.channel.queue.put_nowait(event)
+        async with asyncio.timeout(PATIENCE):
+            while bench.acked < len(delivered):
+                await asyncio.sleep(0)
+        assert bench.memory.together == [len(delivered)]
+    finally:
+        collecting.cancel()
 
 
 class Growing:
