@@ -32,7 +32,7 @@ _NAMING = (ChangeKind.VARIANT, ChangeKind.MEMBERSHIP)
 
 
 class ParentRow(msgspec.Struct, Generic[T], array_like=True, gc=False):
-    """A product or a category, kept in every partition; ``last``: what it was when it was deleted."""
+    """A product or a category, kept in every partition; ``last``: what it was before it was deleted, or lost its name."""
 
     cell: Versioned[T] | None = None
     last: T | None = None
@@ -137,8 +137,7 @@ class ProductsHandler:
         new, effect = catalogue.written(old, change)
         if effect is Effect.STALE:
             return effect
-        last = None if new.row is not None else (_row(stored) or stored.last)
-        parents.save(unit, str(change.pk), ParentRow(new, last))
+        parents.save(unit, str(change.pk), ParentRow(new, _last(stored, new)))
         if effect is Effect.CHANGED:
             # A name that its variants waited for is as pressing as they are; another name for what is there is not.
             renamed = old is not None and old.row is not None and old.position != new.position
@@ -173,7 +172,9 @@ class ProductsHandler:
             unit.emit_everywhere(self._topics.orders, info)
         if item.record and self._mapping.delivery.catalogue is not None:
             content = self._content(unit, variant, row)
-            wanted = None if content is None else DesiredRecord(content, variant)
+            # A rebuilt state has not seen what this one would be frozen with: then what was delivered stays.
+            held = content is None and catalogue.is_unworkable(row, self._mapping)
+            wanted = DesiredRecord(content or b"", variant, held=held) if held or content is not None else None
             key = str(variant)
             published = DesiredCatalogueChange(key, key, position, item.lane, item.caused_at, wanted)
             published.generation = self._topics.desired.generation
@@ -188,18 +189,30 @@ class ProductsHandler:
                 product = self._products.load(unit, str(parent))
             elif (category := _row(self._categories.load(unit, str(parent)))) is not None:
                 categories[parent] = category
-        shown = _row(product) or product.last
-        content = catalogue.record(variant, row, shown, categories, self._mapping)
-        code, frozen = catalogue.held_code(row, self._mapping), content is not None
-        if content is not None:
-            named, deleted = shown is not None and shown.name is not None, product.last is not None
+        here, last = _row(product), product.last
+        shown, former_name = here or last, last.name if last is not None else None
+        content = catalogue.record(variant, row, shown, categories, self._mapping, former_name)
+        row.listed = content is not None or (row.listed and catalogue.is_unworkable(row, self._mapping))
+        code = catalogue.held_code(row, self._mapping)
+        if row.listed:
+            named, deleted = shown is not None and shown.name is not None, here is None and last is not None
             code = catalogue.frozen_code(row, self._mapping, product_deleted=deleted, product_named=named)
-        row.held = self.held.update(unit, str(variant), row.held, code, frozen=frozen)
+        row.held = self.held.update(unit, str(variant), row.held, code, frozen=row.listed)
         return content
 
 
 def _row(parent: ParentRow[T]) -> T | None:
     return None if parent.cell is None else parent.cell.row
+
+
+def _last(stored: ParentRow[Any], new: Versioned[Any]) -> Any | None:
+    """What must be remembered of former versions: nothing, while there is a row with a name."""
+    former = _row(stored)
+    if new.row is not None and new.row.name is not None:
+        return None
+    if former is None or stored.last is None:
+        return former or stored.last
+    return msgspec.structs.replace(former, name=former.name or stored.last.name)
 
 
 def _pair(kind: ChangeKind, parent: int, variant: str) -> bytes:

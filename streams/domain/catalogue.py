@@ -29,7 +29,8 @@ class VariantRow(msgspec.Struct, array_like=True, gc=False):
     """The state of one variant id: every row that names it, by primary key.
 
     ``last``: what the variant's row said before it was deleted, or lost its SKU or name; ``last_prices``: of price rows that
-    cannot be used any more the version that could. Both stand in only where nothing newer does (``docs/delivery-rules.md`` §5).
+    cannot be used any more the version that could. Both stand in only where nothing newer does (``docs/delivery-rules.md`` §1).
+    ``listed``: it has had a record since a positive fact last took it away.
     """
 
     variant: Versioned[rows.Variant] | None = None
@@ -40,6 +41,7 @@ class VariantRow(msgspec.Struct, array_like=True, gc=False):
     held: HeldReason | None = None
     last: rows.Variant | None = None
     last_prices: dict[int, rows.Price] = {}
+    listed: bool = False
 
 
 class Effect(Enum):
@@ -128,6 +130,7 @@ def record(
     product: rows.Product | None,
     categories: Named[int, rows.Category],
     mapping: Mapping,
+    former_name: str | None = None,
 ) -> bytes | None:
     """The variant's catalogue record as JSON; None when it is not in the catalogue.
 
@@ -137,11 +140,12 @@ def record(
         product: the product row that it names, if there is one.
         categories: those of the category rows that it names which exist.
         mapping: the site's currencies and what it wants of the catalogue.
+        former_name: what the product was called when it last had a name.
     """
     catalogue, variant, known = mapping.delivery.catalogue, _newest(row), item(row)
     if catalogue is None or variant is None or not variant.sold or known is None or known.sku is None:
         return None
-    name = variant.name or (product.name if product is not None else None) or known.name
+    name = variant.name or (product.name if product is not None else None) or known.name or former_name
     price = unit_price(row, mapping.order.default_currency)
     if name is None or price is None or cents(price) <= 0:
         return None
@@ -162,6 +166,12 @@ def record(
     # An empty list would fix a property's type for ever, and so would a null.
     published = {field: value for field, value in fields.items() if value is not None and value != []}
     return orjson.dumps(published, option=orjson.OPT_SORT_KEYS)
+
+
+def is_unworkable(row: VariantRow, mapping: Mapping) -> bool:
+    """Whether a variant without a record may have one all the same: it is sold, and what it lacks is no positive fact."""
+    variant = _newest(row)
+    return variant is not None and variant.sold and held_code(row, mapping) is None
 
 
 def held_code(row: VariantRow, mapping: Mapping) -> str | None:

@@ -109,6 +109,12 @@ def set_desired_record(row: RecordDeliveryState, wanted: DesiredRecord | None, p
     others = source != row.source and row.hash not in (None, GONE)
     if position < row.position or (others and not content):
         return False
+    if wanted is not None and wanted.held:
+        row.position, row.source = position, source
+        if row.content_missing:
+            # Its source cannot say it any more, and would be asked for ever.
+            row.hash, row.outcome_unknown = row.delivered, False
+        return True
     row.position, row.source, row.moved = position, source, wanted is not None and wanted.moved
     row.successor = "" if wanted is None else wanted.successor
     former, row.hash = row.hash, digest_of(content) if content else GONE

@@ -33,6 +33,9 @@ def keep_record(row: RecordDeliveryState, desired: DesiredRecord | None, positio
     """Write what a generation wants of a record into its row beside the active one; the content is not kept."""
     done = record_state.set_desired_record(row, desired, position)
     row.content = None
+    if done and desired is not None and desired.held and row.hash == GONE:
+        # That it withdrew the record before does not count: the delivered content stays.
+        row.hash = None
     return done
 
 
@@ -121,6 +124,10 @@ def put_record(row: RecordDeliveryState, wanted: RecordDeliveryState | None) -> 
     if wanted is None and not row.position:
         return False
     new = wanted or RecordDeliveryState(hash=GONE, source=row.source)
+    if new.hash is None:
+        # It does not know what the record should be.
+        row.position = new.position
+        return True
     if new.hash != row.hash:
         row.content = None
     row.position, row.hash, row.source = new.position, new.hash, new.source

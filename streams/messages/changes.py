@@ -264,13 +264,15 @@ class DesiredRecord(Message, frozen=True, tag=32):
     """An insight record as it should be: its JSON, and the id (order or variant) that can be asked to publish it again.
 
     Without content the record must not exist, as far as that source is concerned; ``moved``: the source has another one now, at
-    another contact or under another key. ``successor``: the new key, if the contact is the same.
+    another contact or under another key. ``successor``: the new key, if the contact is the same. ``held``: nobody knows what it
+    should be, so what was wanted last stays wanted.
     """
 
     content: bytes
     source: int
     moved: bool = False
     successor: str = ""
+    held: bool = False
 
 
 class DesiredFollowUp(Message, frozen=True, tag=33):

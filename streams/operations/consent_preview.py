@@ -36,7 +36,8 @@ WITH named AS (
     SELECT 1 FROM people p JOIN addresses b ON b.source = 'contact' AND b.id = p.id WHERE p.customer = a.id AND NOT b.excluded)
 ), owners AS (SELECT address, COUNT(*) AS accounts FROM owned GROUP BY address)
 SELECT n.address, MAX(n.opted = 0), MAX(NOT n.excluded AND n.opted), MIN(n.excluded) OR MAX(NOT n.excluded AND NOT n.here),
-  COALESCE(o.accounts, 0), GROUP_CONCAT(DISTINCT CASE WHEN n.opted IS NULL AND NOT n.excluded THEN n.word END), account.status
+  COALESCE(o.accounts, 0),
+  GROUP_CONCAT(DISTINCT CASE WHEN n.opted IS NULL AND NOT n.excluded THEN NULLIF(n.word, '') END), account.status
 FROM named n LEFT JOIN owners o ON o.address = n.address LEFT JOIN account ON account.address = n.address
 GROUP BY n.address ORDER BY n.address
 """
@@ -141,4 +142,5 @@ def _effect(opted: bool | None, words: str, status: str | None) -> Effect:
         return Effect.CONFLICT if opted else Effect.NONE
     if opted is False:
         return Effect.UNSUBSCRIBED
-    return Effect.UNKNOWN_WORD if opted is None and words else Effect.NONE
+    # Also beside an "in" of another row: the word may mean out.
+    return Effect.UNKNOWN_WORD if words else Effect.NONE

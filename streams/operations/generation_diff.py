@@ -229,7 +229,7 @@ def _contact(
 def _record(task: str, now: RecordDeliveryState, new: RecordDeliveryState | None, *, held: bool) -> TaskDifference | None:
     there = now.hash not in (None, GONE)
     stays = new is not None and new.hash not in (None, GONE)
-    if held and new is None:
+    if (held and new is None) or (new is not None and new.hash is None):
         return TaskDifference(task, "held") if there else None
     if not stays:
         return TaskDifference(task, "withdrawn", Work.RECORD_ALONE) if there else None

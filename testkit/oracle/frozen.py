@@ -26,7 +26,8 @@ DELETED = " (deleted)"
 notes give back, and variants that are deleted or lost SKU or name."""
 
 FORMER = " (former)"
-"""Stands behind a table's name where every version that a row had is kept: variants, whose names orders keep."""
+"""Stands behind a table's name where every version that a row had is kept: variants, whose names orders keep; and behind that
+of a product's name column, where a product that has none any more has the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +191,7 @@ def _put_back_goods(found: dict[str, dict[str, Row]], history: History, names: P
     In the catalogue a product's name stands in for a variant's own one first; orders keep what they had.
     """
     variant, price, product = names.variant, names.price, names.product
+    there = set(found.get(product.table, {}))
     _put_back(found, history, product.table, lambda _: True)
     found[variant.table + FORMER] = {
         f"{key} {place}": row
@@ -198,6 +200,10 @@ def _put_back_goods(found: dict[str, dict[str, Row]], history: History, names: P
         if row is not None
     }
     products = found.get(product.table, {})
+    for key, versions in history.get(product.table, {}).items():
+        called = next((row[product.name] for row in reversed(versions) if row is not None and text(row[product.name])), None)
+        if called is not None and text(products[key][product.name]) is None:
+            products[key] = {**products[key], (product.name + FORMER if key in there else product.name): called}
     here = found.setdefault(variant.table, {})
     named = found.setdefault(variant.table + DELETED, {})
     for key, versions in history.get(variant.table, {}).items():

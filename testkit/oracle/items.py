@@ -83,7 +83,8 @@ def catalogue_records(tables: Tables, mapping: Mapping) -> dict[str, dict[str, A
         product = shelf.products.get(item.product or 0)
         code = None if product is None else text(product[products.product.code])
         product_name = None if product is None else name(product[products.product.name])
-        shown, price = item.name or product_name, _price(shelf.prices[item.id], mapping)
+        former_name = None if product is None else name(product.get(products.product.name + FORMER))
+        shown, price = item.name or product_name or former_name, _price(shelf.prices[item.id], mapping)
         if not item.sold or item.sku is None or shown is None or price is None or rounded(price) <= 0:
             continue
         record: dict[str, Any] = {

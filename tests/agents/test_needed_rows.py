@@ -227,3 +227,43 @@ def test_the_catalogue_keeps_its_record_lists_why_and_heals(harm: goods.Step) ->
     assert stage.handler.held.counts(frozen=True).total() == 1
     stage.publish(goods.product("Kettle", REFILLED), goods.variant(at=REFILLED), goods.price(at=REFILLED))
     assert stage.content() == before and not stage.handler.held.counts(frozen=True)
+
+
+NAMELESS: dict[str, goods.Step] = {
+    "product's name emptied": spoilt(ChangeKind.PRODUCT, rows.Product("KET", None)),
+    "product no longer named": spoilt(ChangeKind.VARIANT, rows.Variant(None, "SKU900", None, True)),
+    "product that is not here": spoilt(ChangeKind.VARIANT, rows.Variant(91, "SKU900", None, True)),
+}
+
+
+@pytest.mark.parametrize("harm", NAMELESS.values(), ids=NAMELESS)
+def test_a_variant_that_was_called_by_its_product_keeps_that_name(harm: goods.Step) -> None:
+    stage = goods.Stage()
+    stage.publish(goods.product("Kettle"), goods.variant(name=None), goods.price(), goods.stock())
+    before = stage.content()
+    assert before["900"]["name"] == "Kettle"
+    stage.publish(harm)
+    assert stage.content()["900"]["name"] == "Kettle"
+    assert stage.handler.held.counts(frozen=True) == {"variant_without_name": 1}
+    stage.publish(goods.product("Kettle", REFILLED), goods.variant(at=REFILLED, name=None))
+    assert stage.content() == before and not stage.handler.held.counts(frozen=True)
+
+
+def test_a_positive_fact_withdraws_what_lost_its_name_too() -> None:
+    stage = goods.Stage()
+    stage.publish(goods.product("Kettle"), goods.variant(name=None), goods.price())
+    stage.publish(NAMELESS["product no longer named"])
+    stage.publish(goods.variant(at=REFILLED, of=None, name=None, sold=False))
+    assert not stage.content() and not stage.handler.held.counts(frozen=True)
+    stage.publish(goods.variant(at=REFILLED + 1, of=None, name=None))
+    assert not stage.content() and not stage.handler.held.counts(frozen=True)
+
+
+def test_a_rebuilt_state_withdraws_nothing_from_the_catalogue_that_it_cannot_work_out() -> None:
+    delivered = shelf()
+    rebuilt = goods.Stage()
+    rebuilt.records = delivered.records
+    rebuilt.publish(goods.product("Kettle"), goods.variant(), goods.stock())
+    assert rebuilt.content() == delivered.content()
+    rebuilt.publish(goods.price("0"))
+    assert not rebuilt.content()

@@ -59,7 +59,10 @@ class Stage:
                 continue
             known: dict[Any, Any] = self.records if change.kind is ChangeKind.DESIRED_CATALOGUE else self.items
             if change.pk not in known or change.position >= known[change.pk][0]:
-                known[change.pk] = (change.position, change.row)
+                # What nobody knows any more stays as it was.
+                former = known[change.pk][1] if change.pk in known else None
+                held = isinstance(change.row, DesiredRecord) and change.row.held
+                known[change.pk] = (change.position, former if held else change.row)
         return published
 
     def _received(self, unit: UnitOfWork) -> list[Change]:

@@ -4,7 +4,7 @@ import msgspec
 
 from streams.core.lanes import Lane
 from streams.dispatch.outbox.generations import ROW, GenerationsRow
-from streams.messages.changes import EVERYWHERE
+from streams.messages.changes import EVERYWHERE, ChangeKind, DesiredRecord
 from streams.messages.generation_kinds import GenerationOrderChange, HeldOrderChange
 from streams.messages.generations import GenerationOrder, GenerationStep, HeldOrder
 from tests.dispatch.dispatch_harness import Site
@@ -53,6 +53,12 @@ def hold(site: Site, number: int, *, held: bool = True) -> None:
     )
     for partition in range(site.settings.partitions):
         site.broker.append(site.topics.desired, partition, [(None, site.topics.desired.pack([change]))])
+
+
+def hold_item(site: Site, variant: int) -> None:
+    """The generation does not know what the catalogue record of a variant should be."""
+    row = DesiredRecord(b"", variant, held=True)
+    site.publish(site.change(ChangeKind.DESIRED_CATALOGUE, str(variant), str(variant), row))
 
 
 def shadows(site: Site) -> list[bytes]:

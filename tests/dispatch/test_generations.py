@@ -8,8 +8,8 @@ import pytest
 
 from streams.dispatch.outbox import generation_switch
 from streams.mapping.delivery import RefundEvent
-from tests.dispatch.dispatch_harness import ANN, BOB, Site, on_site
-from tests.dispatch.generations import at_rest, begin, hold, order, rows, shadows, switch
+from tests.dispatch.dispatch_harness import ANN, BOB, CATALOGUE, Site, on_site
+from tests.dispatch.generations import at_rest, begin, hold, hold_item, order, rows, shadows, switch
 
 EVENT: dict[str, Any] = {"follow_up": RefundEvent(kind="event", since=datetime(2026, 1, 1, tzinfo=UTC))}
 
@@ -158,6 +158,28 @@ async def test_what_the_new_generation_holds_stays_as_it_was_delivered(site: Sit
     hold(site, 3, held=False)
     await at_rest(site)
     assert site.records() == {"O1": "open", "O2": "open"}
+
+
+@on_site()
+async def test_a_catalogue_record_that_the_new_generation_cannot_work_out_stays_until_it_says_that_it_goes(site: Site) -> None:
+    for variant in (7, 8, 9):
+        site.item(variant)
+    await site.quiet()
+    await begin(site, 1)
+    site.item(7)
+    site.item(8, None)
+    for variant in (8, 9):
+        hold_item(site, variant)
+    await site.quiet()
+    site.forget_calls()
+    await switch(site, 1, 1)
+    assert site.calls() == []
+    hold_item(site, 7)
+    await at_rest(site)
+    assert site.calls() == [] and site.records(CATALOGUE).keys() == {"7", "8", "9"}
+    site.item(9, None)
+    await at_rest(site)
+    assert site.records(CATALOGUE).keys() == {"7", "8"}
 
 
 @on_site(delivery=EVENT)

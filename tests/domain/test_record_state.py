@@ -54,3 +54,12 @@ def test_a_stored_record_begins_anew() -> None:
     row = wanted(2)
     apply_record_result(row, RecordStored(task="r:a", at=0, digest=digest_of(WANTED.content)))
     assert not row.dirty and not row.wanted_again
+
+
+def test_content_that_its_source_cannot_say_any_more_is_not_asked_for_again() -> None:
+    row = RecordDeliveryState()
+    set_desired_record(row, DesiredRecord(b"{}", 7), b"1")
+    row.delivered, row.hash, row.content = row.hash, b"other", None
+    assert row.content_missing
+    set_desired_record(row, DesiredRecord(b"", 7, held=True), b"2")
+    assert not row.dirty and row.hash == row.delivered

@@ -38,6 +38,7 @@ ROWS: dict[str, list[str | None]] = {
     "new@shop.co.uk": ["1", None],
     "new-out@shop.co.uk": ["0"],
     "twice@shop.co.uk": ["No thanks", "1"],
+    "blank@shop.co.uk": ["1", " "],
 }
 ACCOUNT = {
     "out@shop.co.uk": "subscribed",
@@ -48,6 +49,7 @@ ACCOUNT = {
     "odd-gone@shop.co.uk": "suppressed",
     "silent@shop.co.uk": "subscribed",
     "twice@shop.co.uk": "subscribed",
+    "blank@shop.co.uk": "subscribed",
     "other@shop.co.uk": "subscribed",
 }
 EXPECTED = {
@@ -60,7 +62,8 @@ EXPECTED = {
     "silent@shop.co.uk": Effect.NONE,
     "new@shop.co.uk": Effect.CREATED_SUBSCRIBED,
     "new-out@shop.co.uk": Effect.CREATED_UNSUBSCRIBED,
-    "twice@shop.co.uk": Effect.NONE,
+    "twice@shop.co.uk": Effect.UNKNOWN_WORD,
+    "blank@shop.co.uk": Effect.NONE,
 }
 
 

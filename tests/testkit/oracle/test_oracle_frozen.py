@@ -9,7 +9,7 @@ from testkit.oracle import Expectation, compare, expectation
 from testkit.oracle.frozen import History
 
 from .made_account import account_of
-from .made_rows import HOUSE, Row, contact, customer, detail, header, line, order, site, tables, total, variant
+from .made_rows import HOUSE, Row, contact, customer, detail, header, line, order, price, product, site, tables, total, variant
 
 NOW = datetime(2026, 1, 20, tzinfo=UTC)
 ANN = "ann@example.com"
@@ -94,6 +94,13 @@ def test_what_it_was_never_called_is_a_difference() -> None:
     wrong = record.content | {"products": [product | {"sku": "TROUSERS"}]}
     found = compare(expected, account_of(replace(expected, orders={"SO-5": [replace(record, content=wrong)]}), SITE), SITE)
     assert [(one.field, one.expected) for one in found] == [("products[0].sku", "SHIRT-L")]
+
+
+@pytest.mark.parametrize(("now", "product_name"), [(product(2, name=" "), None), (None, "Pump")])
+def test_a_variant_without_a_name_keeps_the_last_one_of_its_product(now: Row | None, product_name: str | None) -> None:
+    rows = [variant(3, name=None, vad_pd_id=2), price(4, 3), *([] if now is None else [now])]
+    found = wanted(*rows, history={"product_detail": {"2": [product(2), product(2, name=None)]}}).catalogue["3"]
+    assert (found["name"], found.get("product_name")) == ("Pump", product_name)
 
 
 def test_a_date_that_means_nothing_leaves_the_header_before() -> None:
