@@ -1,6 +1,6 @@
 """Before a rebuild the topics between the stages are emptied of all that captured rows say again."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
 from uuid import uuid4
@@ -112,12 +112,28 @@ async def test_groups_at_rest_are_no_obstacle_however_many_there_are(site: Setti
     assert await held(site, topics.buyers) == []
 
 
+async def unexpected() -> None:
+    pytest.fail("what is refused was recorded")
+
+
+async def test_the_audit_trail_gets_it_before_anything_is_deleted(site: Settings) -> None:
+    buyers = Topics.of(site.app_id).buyers
+
+    async def record() -> None:
+        recorded.append(len(await held(site, buyers)))
+
+    recorded: list[int] = []
+    await purge(site, execute=False, record=unexpected)
+    await purge(site, execute=True, record=record)
+    assert (recorded, await held(site, buyers)) == ([1], [])
+
+
 async def test_nothing_is_emptied_under_a_worker_of_whatever_version(site: Settings) -> None:
     topic, group = Topics.of(site.app_id).retries, ingest_group(site.model_copy(update={"app_version": 7}))
     async with AIOKafkaConsumer(topic, bootstrap_servers=site.kafka_bootstrap, group_id=group) as consumer:
         await consumer.getmany(timeout_ms=0)
         with pytest.raises(OwddError, match=f"^{group}: workers are running"):
-            await purge(site, execute=True)
+            await purge(site, execute=True, record=unexpected)
     assert len(await held(site, Topics.of(site.app_id).buyers)) == 1
 
 
@@ -125,16 +141,18 @@ async def test_nothing_is_emptied_under_a_worker_of_whatever_version(site: Setti
 def test_the_exit_code_says_whether_there_is_something_left_to_do(
     going: int, options: list[str], code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def cleared(_: Settings, *, execute: bool) -> list[Clearing]:
+    async def cleared(_: Settings, *, execute: bool, record: Callable[[], Awaitable[None]]) -> list[Clearing]:
         assert execute == bool(options)
+        if execute:
+            await record()
         return [Clearing("owdd.desired", going, 3)]
 
-    async def record(_settings: Settings, action: str, by: str, _clock: Clock) -> None:
+    async def recorded(_settings: Settings, action: str, by: str, _clock: Clock) -> None:
         written.append((action, by))
 
     written: list[tuple[str, str]] = []
     monkeypatch.setattr(command, "purge", cleared)
-    monkeypatch.setattr(command, "record_maintenance", record)
+    monkeypatch.setattr(command, "record_maintenance", recorded)
     result = CliRunner().invoke(app, ["topics", "clear", "--operator", "kim", *options])
     assert written == ([("clear topics", "kim")] if options else [])
     assert (result.exit_code, "owdd.desired" in result.output) == (code, True)

@@ -59,12 +59,12 @@ async def _compare(
             async for table in rows.compare():
                 shown(f"{table.topic}: compared")
                 tables.append(table)
+        if execute and any(table.rows for table in tables):
+            await record_maintenance(settings, "withdraw rows", operator, SystemClock())
         for table in tables:
             examples += await _examples(rows, table, _MOST_EXAMPLES - len(examples), None if personal else hash_key)
             if execute and table.rows:
                 await rows.withdraw(table, producer, SystemClock())
-    if any(table.withdrawn for table in tables):
-        await record_maintenance(settings, "withdraw rows", operator, SystemClock())
     return tables, examples
 
 

@@ -92,8 +92,8 @@ def accept(
     settings, mapping = load()
     changed = asyncio.run(changed_mapping(settings, mapping))
     if changed and execute:
-        asyncio.run(accept_mapping(settings, mapping, SystemClock()))
         asyncio.run(record_maintenance(settings, "accept mapping", operator_name(operator), SystemClock()))
+        asyncio.run(accept_mapping(settings, mapping, SystemClock()))
     if as_json:
         output.print_json({"changed": changed, "executed": execute})
     else:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -59,9 +60,8 @@ def clear(
     something to empty, and --execute was not given.
     """
     settings, _ = load()
-    found = asyncio.run(purge(settings, execute=execute))
-    if execute:
-        asyncio.run(record_maintenance(settings, "clear topics", operator_name(operator), SystemClock()))
+    record = partial(record_maintenance, settings, "clear topics", operator_name(operator), SystemClock())
+    found = asyncio.run(purge(settings, execute=execute, record=record))
     if as_json:
         output.print_json([asdict(item) for item in found])
     else:
@@ -85,9 +85,8 @@ def reread(
     gone from them: where such a delete was lost, rebuild. Exit code 2: --execute was not given.
     """
     settings, mapping = load()
-    found = asyncio.run(plan_reread(settings, mapping, execute=execute, deliveries=deliveries))
-    if execute:
-        asyncio.run(record_maintenance(settings, "reread", operator_name(operator), SystemClock()))
+    record = partial(record_maintenance, settings, "reread", operator_name(operator), SystemClock())
+    found = asyncio.run(plan_reread(settings, mapping, execute=execute, deliveries=deliveries, record=record))
     if as_json:
         output.print_json([asdict(item) for item in found])
     else:

@@ -56,11 +56,15 @@ async def erasure_keys(settings: Settings) -> ErasureKeys:
 async def rekey(settings: Settings, found: ErasureKeys, operator: str, clock: Clock, progress: Callable[[int], None]) -> None:
     """Bring all erasures under the key in use. Workers may run, and it may be interrupted and repeated.
 
+    The audit trail gets it first.
+
     Raises:
         aiokafka.errors.KafkaError: the broker did not acknowledge.
     """
     digester, topics = Digester(*settings.erasure_keys), Topics.of(settings.app_id)
     async with BatchProducer(settings) as producer:
+        entry = ErasuresRekeyed(clock.now_ms(), operator, digester.key_id, len(found.former))
+        await AuditLog.of(settings, producer).write(entry, digester.key_id.encode())
         erasures = ErasureRequests(producer, topics, settings.partitions)
         for done, (digest, request) in enumerate(found.former.items(), 1):
             # First the new one: at no moment is nobody recognised by it.
@@ -68,5 +72,3 @@ async def rekey(settings: Settings, found: ErasureKeys, operator: str, clock: Cl
             await erasures.remember(digester.rekeyed(digest, request.key_id), renewed)
             await producer.send_one(topics.erasures, partition_of(digest.hex(), settings.partitions), digest, None)
             progress(done)
-        entry = ErasuresRekeyed(clock.now_ms(), operator, digester.key_id, len(found.former))
-        await AuditLog.of(settings, producer).write(entry, digester.key_id.encode())

@@ -10,10 +10,10 @@ _KEY = b"maintenance"
 
 
 async def record_maintenance(settings: Settings, action: MaintenanceAction, operator: str, clock: Clock) -> None:
-    """Write down that ``operator`` has done it. Afterwards, for it may have been refused.
+    """Write down that ``operator`` does it: once nothing refuses any more, and before the first change.
 
     Raises:
-        aiokafka.errors.KafkaError: the broker did not acknowledge; it is done all the same.
+        aiokafka.errors.KafkaError: the broker did not acknowledge; nothing may be changed then.
     """
     async with BatchProducer(settings) as producer:
         await AuditLog.of(settings, producer).write(Maintained(clock.now_ms(), operator, action), _KEY)

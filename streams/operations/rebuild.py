@@ -5,7 +5,7 @@ whose type is ignored now. Captured rows bring back everything except erasures a
 the rest is deleted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,10 +40,10 @@ class Clearing:
     kept: int
 
 
-async def purge(settings: Settings, *, execute: bool) -> list[Clearing]:
+async def purge(settings: Settings, *, execute: bool, record: Callable[[], Awaitable[None]] | None = None) -> list[Clearing]:
     """Count the deleted and kept changes of each topic between the stages; with ``execute``, delete.
 
-    May be interrupted and run again at any time.
+    May be interrupted and run again at any time. ``record`` is called before the first change, if nothing refuses it.
 
     Raises:
         RefusedError: a worker of any version of the application runs; its group would read over the gap.
@@ -56,6 +56,8 @@ async def purge(settings: Settings, *, execute: bool) -> list[Clearing]:
         topics = Topics.of(settings.app_id, settings.generation).between_stages
         async with BatchProducer(settings) as producer:
             if execute:
+                if record is not None:
+                    await record()
                 await _forget_generations(settings, producer)
             return [await _clear(settings, topic, admin, producer if execute else None) for topic in topics]
     finally:

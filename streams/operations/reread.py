@@ -7,7 +7,7 @@ What became of calls to Dotdigital is in topic ``deliveries`` alone. Read again 
 and fills what is missing there: whom we created, what was delivered, which follow-ups were sent.
 """
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from collections.abc import Mapping as ReadOnly
 from dataclasses import dataclass
 
@@ -43,10 +43,18 @@ class Rereading:
     again: int
 
 
-async def reread(settings: Settings, mapping: Mapping, *, execute: bool, deliveries: bool = False) -> list[Rereading]:
+async def reread(
+    settings: Settings,
+    mapping: Mapping,
+    *,
+    execute: bool,
+    deliveries: bool = False,
+    record: Callable[[], Awaitable[None]] | None = None,
+) -> list[Rereading]:
     """Let every group go on behind what it lost, and ingest begin its captured topics again; with ``execute``, do it.
 
-    ``deliveries``: dispatch begins the results of calls again too. May be interrupted and run again at any time.
+    ``deliveries``: dispatch begins the results of calls again too. May be interrupted and run again at any time. ``record`` is
+    called before the first change, if nothing refuses it.
 
     Raises:
         RefusedError: a worker of the application runs.
@@ -58,6 +66,8 @@ async def reread(settings: Settings, mapping: Mapping, *, execute: bool, deliver
     await admin.start()
     try:
         await require_idle(admin, settings.app_id)
+        if execute and record is not None:
+            await record()
         async with reader(kafka) as consumer:
             found = []
             for group, topics in _groups(settings, mapping):

@@ -1,14 +1,19 @@
 """Rows that a snapshot did not show, in captured topics of a real broker."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
+import typer
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.core.clock import SystemClock
+from streams.cli import reconcile_rows as command
+from streams.core.clock import Clock, SystemClock
 from streams.kafka import client
 from streams.kafka.capture_topics import CaptureNames
 from streams.kafka.producer import BatchProducer, KeyValue
@@ -173,3 +178,22 @@ async def test_a_partition_that_has_no_row_any_more_is_compared_too(broker: Path
         found = await made.compare(rows)
         offsets: dict[int, Sequence[int]] = {place.partition: missed.offsets for place, missed in found.missed.items()}
         assert offsets == {0: [0], 1: [0]}
+
+
+async def test_the_audit_trail_gets_it_before_anything_is_withdrawn(broker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with capture(broker, "audited") as (made, _, consumer):
+        await made.write((2, "c", BEFORE), (4, "r", SINCE))
+        await made.notify(rows=1)
+        recorded = list[tuple[str, str, dict[int, str]]]()
+
+        async def record(_settings: Settings, action: str, by: str, _clock: Clock) -> None:
+            async with committed_reader(made.kafka) as looking:
+                recorded.append((action, by, await made.newest(looking)))
+
+        monkeypatch.setattr(command, "record_maintenance", record)
+        for execute in (False, True, True):
+            with suppress(typer.Exit):
+                rows_of = partial(command.reconcile_rows, operator="kim", personal=False, as_json=True)
+                await asyncio.to_thread(rows_of, made.settings, made.mapping, execute=execute)
+        assert recorded == [("withdraw rows", "kim", {2: "c", 4: "r"})], "once: the second time there is nothing to withdraw"
+        assert await made.newest(consumer) == {2: "t", 4: "r"}

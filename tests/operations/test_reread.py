@@ -73,9 +73,15 @@ async def test_groups_go_on_behind_the_loss_and_ingest_begins_anew(settings: Set
         Rereading(ingest_group(settings), CONTACTS, lost=0, again=10),
         Rereading(dispatch_app(settings), topics.deliveries, lost=20, again=0),
     ]
-    assert await reread(settings, MAPPING, execute=False) == expected
+
+    async def record() -> None:
+        recorded.append([await committed(settings, group, topic) for group, topic in read.items()])
+
+    recorded: list[list[int]] = []
+    assert await reread(settings, MAPPING, execute=False, record=record) == expected
     assert [await committed(settings, group, topic) for group, topic in read.items()] == [10, 10, 10]
-    assert await reread(settings, MAPPING, execute=True) == expected
+    assert await reread(settings, MAPPING, execute=True, record=record) == expected
+    assert recorded == [[10, 10, 10]], "the audit trail gets it before the first change"
     assert [await committed(settings, group, topic) for group, topic in read.items()] == [0, 10, 30]
     assert await reread(settings, MAPPING, execute=True) == []
     results = Rereading(dispatch_app(settings), topics.deliveries, lost=0, again=0)
@@ -86,7 +92,8 @@ async def test_groups_go_on_behind_the_loss_and_ingest_begins_anew(settings: Set
     async with client.consumer(config, str(topics.buyers), group_id=agents_app(settings)) as working:
         await working.getmany(timeout_ms=1000)
         with pytest.raises(RefusedError):
-            await reread(settings, MAPPING, execute=True)
+            await reread(settings, MAPPING, execute=True, record=record)
+    assert len(recorded) == 1, "what is refused is not recorded"
 
 
 async def test_groups_go_on_that_refuse_because_what_they_wrote_is_lost(settings: Settings) -> None:
