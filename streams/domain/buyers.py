@@ -151,6 +151,11 @@ def is_person(key: str) -> bool:
     return key.startswith("e")
 
 
+def is_without_account(key: str) -> bool:
+    """Whether the buyer is a person of whom no account is known (:func:`streams.domain.orders.unknown_key`)."""
+    return key.startswith("u")
+
+
 def addresses(key: str, row: BuyerRow, totals: Totals) -> list[str]:
     """The addresses to which this buyer belongs now, in a stable order."""
     if not is_person(key):

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from streams.domain.buyers import ERASED, AnyContribution, is_person, name_of, strictest
+from streams.domain.buyers import ERASED, AnyContribution, is_person, is_without_account, name_of, strictest
 from streams.domain.consent_answers import combined_answers
 from streams.domain.held_reason import HeldReason
 from streams.domain.money import EXACT, money
@@ -68,16 +68,17 @@ def held_code(row: ContactRow, mapping: Mapping) -> str | None:
 
 def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:
     """What the contact should look like now; held if one of its buyers cannot be worked out, or some are not here."""
-    held = [cell.row for cell in row.parts.values() if isinstance(cell.row, ContributionHeld)]
+    held = {buyer: cell.row for buyer, cell in row.parts.items() if isinstance(cell.row, ContributionHeld)}
     live = {buyer: cell.row for buyer, cell in row.parts.items() if isinstance(cell.row, BuyerContribution)}
     moved_to, left_at = _departures(row)
     came_from = _arrivals(live) if renames(mapping) else ()
-    said = {part.opted for part in live.values()} | {part.opted for part in held}
+    said = {part.opted for part in live.values()} | {part.opted for part in held.values()}
     if row.out or any(isinstance(cell.row, ContributionExcluded) and cell.row.opted is False for cell in row.parts.values()):
         # An exclusion holds back no opt-out, and no more than that counts of it.
         said.add(False)
     shared, answers = held_code(row, mapping) is not None, _answers(row)
-    if held or shared:
+    # Who has no account takes nobody's contact away, and holds up no buyer who has one.
+    if shared or (held and not (live and all(map(is_without_account, held)))):
         return DesiredContact(
             None,
             strictest(said),

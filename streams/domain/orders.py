@@ -370,7 +370,7 @@ def address_key(address: str) -> str:
 
 
 def unknown_key(contact: int) -> str:
-    """The key under which a house account's person is listed while the address cannot be read."""
+    """The key of a person of no known buyer: without an account, or on a house account while the address cannot be read."""
     return f"u{contact}"
 
 

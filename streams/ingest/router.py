@@ -168,7 +168,8 @@ def _routes(mapping: Mapping, topics: Topics) -> Iterator[Route[Any]]:
         contact = mapping.contact
         customer = values.reference(column_of(row, contact.customer), contact.customer)
         if customer is None:
-            return ()
+            # A row that names an address still names it, though it has lost its account.
+            return (unknown_key(key),)
         # The contacts of a house account (counter sales, marketplaces) are unrelated persons, each known by the address alone.
         if customer not in house:
             return (customer_key(customer),)

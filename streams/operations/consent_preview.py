@@ -35,14 +35,15 @@ WITH named AS (
   WHERE a.source = 'customer' AND NOT c.excluded AND h.id IS NULL AND NOT EXISTS (
     SELECT 1 FROM people p JOIN addresses b ON b.source = 'contact' AND b.id = p.id WHERE p.customer = a.id AND NOT b.excluded)
 ), owners AS (SELECT address, COUNT(*) AS accounts FROM owned GROUP BY address)
-SELECT n.address, MAX(n.opted = 0), MAX(NOT n.excluded AND n.opted), MIN(n.excluded) OR MAX(NOT n.excluded AND NOT n.here),
+SELECT n.address, MAX(n.opted = 0), MAX(NOT n.excluded AND n.opted),
+  MIN(n.excluded OR n.customer IS NULL) OR MAX(NOT n.excluded AND NOT n.here AND n.customer IS NOT NULL),
   COALESCE(o.accounts, 0),
   GROUP_CONCAT(DISTINCT CASE WHEN n.opted IS NULL AND NOT n.excluded THEN NULLIF(n.word, '') END), account.status
 FROM named n LEFT JOIN owners o ON o.address = n.address LEFT JOIN account ON account.address = n.address
 GROUP BY n.address ORDER BY n.address
 """
-"""``named``: the answers at each address. ``owned``: the accounts that count towards a shared address, by their persons or, if
-these have no address, by themselves."""
+"""A row without an account creates nobody, and holds up nobody else. ``named``: the answers at each address. ``owned``: the
+accounts that count towards a shared address, by their persons or, if these have no address, by themselves."""
 
 
 class Effect(StrEnum):

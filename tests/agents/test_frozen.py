@@ -8,6 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.capture import rows
+from streams.capture.envelope import RowEvent
+from streams.domain.versioned import version_bytes
+from streams.ingest.router import Router
+from streams.mapping.model import ConsentRule
 from streams.messages.changes import ChangeKind
 from tests.agents.arrivals import shops
 from tests.agents.memory import interleaved
@@ -18,6 +22,7 @@ from tests.agents.pipeline import (
     EVE,
     HOUSE,
     LOOKUP,
+    MAPPING,
     OPEN,
     ORDER,
     PEOPLE,
@@ -25,6 +30,7 @@ from tests.agents.pipeline import (
     Pipeline,
     Step,
     change,
+    customer,
     detail,
     header,
     of_order,
@@ -34,6 +40,8 @@ from tests.agents.pipeline import (
 )
 
 LATER, LATEST = 8, 9
+ZOE = "zoe@example.com"
+COLUMN = MAPPING.model_copy(update={"consent": ConsentRule(mode="column", column="cc_opt")})
 GUEST = [*header(20, HOUSE), *total(20), *detail(20, EVE)]
 HARM: dict[str, tuple[Step, str]] = {
     "lookup word": (status(1, "no such word", LATER), "unknown_status"),
@@ -200,6 +208,46 @@ def test_a_person_whose_next_account_is_not_here_is_neither_wanted_nor_withdrawn
     wanted = pipeline.content()["zoe@example.com"]
     pipeline.pump(person(3, 7, "zoe@example.com", at=LATER, opted=False))
     assert pipeline.content()["zoe@example.com"] == (wanted[0], False)
+
+
+def orphaned(at: int, opted: bool | None = None) -> Step:
+    """The person of row 3 names no account any more."""
+    row = {"cc_id": 3, "cc_customer_id": 2, "cc_email": ZOE, "cc_first_name": "First3", "cc_last_name": None, "cc_name": None}
+    words = {None: None, True: "1", False: "0"}
+    event = RowEvent(
+        "customer_contact",
+        "u",
+        {"cc_id": 3},
+        row | {"cc_opt": None},
+        row | {"cc_customer_id": 0, "cc_opt": words[opted]},
+        version_bytes(at),
+        0,
+        False,
+    )
+    return list(Router(COLUMN, TOPICS).route(event, 0))
+
+
+def of_nobody(at: int) -> Step:
+    """Row 3 names an account again."""
+    return [change(TOPICS.buyers, ChangeKind.CONTACT, "u3", 3, None, at)]
+
+
+def test_a_person_who_names_no_account_any_more_is_frozen_and_an_opt_out_goes_out(pipeline: Pipeline) -> None:
+    pipeline.pump(person(3, 2, ZOE))
+    fields, _ = pipeline.content()[ZOE]
+    pipeline.pump(orphaned(LATER, opted=False))
+    assert pipeline.content()[ZOE] == (fields, False)
+    assert pipeline.buyers.held.counts() == {"contact_without_customer": 1}
+    assert pipeline.rebuilt().desired[ZOE][1].held, "a rebuild does not know what it was, and takes nothing away"
+    pipeline.pump(person(3, 2, ZOE, at=LATEST), of_nobody(LATEST))
+    assert pipeline.content()[ZOE] == (fields, None) and not pipeline.buyers.held.counts()
+
+
+def test_a_row_without_an_account_holds_nobody_up(pipeline: Pipeline) -> None:
+    pipeline.pump(orphaned(LATER), customer(4, ZOE))
+    assert b"ACC4" in pipeline.content()[ZOE][0]
+    pipeline.pump(orphaned(LATEST, opted=False))
+    assert pipeline.content()[ZOE][1] is False
 
 
 def _harm(random: Random, order: int, at: int) -> Step:

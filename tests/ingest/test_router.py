@@ -303,7 +303,7 @@ class TestHouseAccounts:
             (1, 7, [("c7", True), ("eann@bright.co.uk", False)]),
             (7, 1, [("eann@bright.co.uk", True), ("c7", False)]),
             (1, 2, [("eann@bright.co.uk", True)]),
-            (1, 0, [("eann@bright.co.uk", False)]),
+            (1, 0, [("u70", True), ("eann@bright.co.uk", False)]),
         ],
     )
     def test_a_contact_may_move_in_and_out_of_them(self, before: int, after: int, expected: list[tuple[str, bool]]) -> None:

@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from streams.capture.addresses import address_field
 from streams.mapping import load_mapping
 from streams.mapping.exclusions import Exclusions
 from testkit.oracle.exclusions import excluded
@@ -46,11 +47,34 @@ def test_addresses_domains_and_patterns(address: str, is_excluded: bool) -> None
     assert excluded(address, load_mapping().model_copy(update={"exclude": rule})) is is_excluded
 
 
+@pytest.mark.parametrize(
+    ("written", "field", "is_excluded"),
+    [
+        ({"domains": [".Rival.Example"]}, "ann@mail.rival.example", True),
+        ({"domains": ["rival.example."]}, "ann@rival.example", True),
+        ({"domains": ["xn--mnchen-3ya.de"]}, "ann@München.de", True),
+        ({"domains": ["MÜNCHEN.de"]}, "ann@xn--mnchen-3ya.de", True),
+        ({"domains": ["straße.de"]}, "ann@straße.de", True),
+        ({"domains": ["straße.de"]}, "ann@strasse.de", False),
+        ({"addresses": ["Straße@Example.com"]}, "straße@example.com", True),
+        ({"addresses": ["straße@example.com"]}, "strasse@example.com", False),
+        ({"patterns": ["*@shop.xn--mnchen-3ya.*"]}, "ann@shop.münchen.de", True),
+    ],
+)
+def test_a_rule_has_the_form_of_captured_addresses(written: dict[str, list[str]], field: str, is_excluded: bool) -> None:
+    rule = Exclusions.model_validate({"patterns": []} | written)
+    (address,) = address_field(field, "cc_email", frozenset()).found
+    assert rule.excludes(address) is is_excluded
+    assert excluded(address, load_mapping().model_copy(update={"exclude": rule})) is is_excluded
+
+
 def test_without_any_rule_nobody_is_excluded() -> None:
     assert not Exclusions(patterns=frozenset()).excludes("noreply@example.com")
 
 
-@pytest.mark.parametrize("wrong", [{"addresses": ["example.com"]}, {"domains": ["*@example.com"]}, {"patterns": ["*@*"]}])
+@pytest.mark.parametrize(
+    "wrong", [{"addresses": ["example.com"]}, {"domains": ["*@example.com"]}, {"domains": ["."]}, {"patterns": ["*@*"]}]
+)
 def test_what_would_match_something_else_is_refused(wrong: dict[str, list[str]]) -> None:
     with pytest.raises(ValidationError, match=r"exclude\."):
         Exclusions.model_validate(wrong)

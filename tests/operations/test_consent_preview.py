@@ -94,7 +94,7 @@ async def test_people_are_keyed_hashes_unless_personal_data_are_asked_for(databa
 
 
 RELAYED, EXCLUDED, BOTH = "x1@marketplace.amazon.co.uk", "staff@shop.co.uk", "staff-too@shop.co.uk"
-SHARED, OWN, NO_ACCOUNT = "shared@shop.co.uk", "own@shop.co.uk", "early@shop.co.uk"
+SHARED, OWN, NO_ACCOUNT, ORPHAN = "shared@shop.co.uk", "own@shop.co.uk", "early@shop.co.uk", "orphan@shop.co.uk"
 
 
 @pytest.mark.parametrize("word", ["1", "0", "No thanks"])
@@ -109,6 +109,8 @@ async def test_whom_exclusions_and_shared_addresses_concern(word: str, status: s
         (staff, BOTH),
         (accounts[0], BOTH),
         (7_777, NO_ACCOUNT),
+        (0, ORPHAN),
+        (0, BOTH),
         (accounts[4], OWN),
         *((account, SHARED) for account in accounts[:2]),
     ]:
@@ -119,7 +121,7 @@ async def test_whom_exclusions_and_shared_addresses_concern(word: str, status: s
         gatherer = Gatherer(site, database)
         for table, record in plants.records:
             gatherer.add(table, record)
-        there = {email: status for email in (RELAYED, EXCLUDED, BOTH, SHARED, OWN, NO_ACCOUNT) if status is not None}
+        there = {email: status for email in (RELAYED, EXCLUDED, BOTH, SHARED, OWN, NO_ACCOUNT, ORPHAN) if status is not None}
         await read_account(pages(there), database, lambda _: None)
         found = {person.address: person.effect for person in concerned(database, 2)}
     opts_out = Effect.UNSUBSCRIBED if (word, status) == ("0", "subscribed") else Effect.NONE
@@ -131,8 +133,8 @@ async def test_whom_exclusions_and_shared_addresses_concern(word: str, status: s
         ("unsubscribed", "1"): Effect.CONFLICT,
     }.get((status, word), opts_out)
     waiting = Effect.NONE if status is None else usual
-    expected = {RELAYED: opts_out, EXCLUDED: opts_out, BOTH: usual, SHARED: waiting, OWN: waiting, NO_ACCOUNT: waiting}
-    assert found == expected
+    expected = {RELAYED: opts_out, EXCLUDED: opts_out, BOTH: usual, SHARED: waiting, OWN: waiting}
+    assert found == expected | {NO_ACCOUNT: waiting, ORPHAN: waiting}
 
 
 async def test_an_account_whose_persons_have_addresses_shares_none_of_its_own() -> None:
