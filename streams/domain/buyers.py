@@ -209,7 +209,8 @@ def address_of(row: BuyerRow, contact: int) -> str | None:
 
 def is_frozen(key: str, row: BuyerRow) -> bool:
     """Whether the addresses of a buyer that cannot be worked out show what it was, and not nothing."""
-    return first_person(row) is not None and (is_person(key) or _customer(row) is not None)
+    known = is_person(key) or _customer(row) is not None
+    return first_person(row) is not None and (known or bool(unreadable_persons(row)))
 
 
 def _customer(row: BuyerRow) -> rows.Customer | None:

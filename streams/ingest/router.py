@@ -72,7 +72,7 @@ class Router:
 
     def __init__(self, mapping: Mapping, topics: Topics, dates: Counter | None = None) -> None:
         """``dates`` counts dates that mean nothing, by table."""
-        self._source = mapping.source
+        self._source, self._contact, self._house = mapping.source, mapping.contact, mapping.house_accounts
         self._dates = dates
         routes = {route.reader.table: route for route in _routes(mapping, topics)}
         # SQL Server's names do not differ in letter case only.
@@ -96,6 +96,8 @@ class Router:
         if event.after is not None:
             image = after_image(event, route.reader)
             row = self._dated(event, caused_at, route.reader.read(image.columns))
+            if isinstance(row, Contact) and row.unreadable and event.before is not None:
+                row = self._with_former_address(route, row, event.before, image.columns)
             # With the placeholders, which are no values: a parent that is not known is not taken for none.
             after = image.columns
             if image.missing:
@@ -105,9 +107,21 @@ class Router:
                 yield route.topic, route.change(parent, key, event.position, lane, caused_at, row, image.keep)
         if event.before is None:
             return
-        gone = AddressLeft(row.named[0]) if isinstance(row, Contact) and row.named else None
+        gone = AddressLeft(row.named[0]) if isinstance(row, Contact) and row.named and not row.unreadable else None
         for parent in self._former(route, event.before, after, key):
             yield route.topic, route.change(parent, key, event.position, lane, caused_at, gone)
+
+    def _with_former_address(self, route: Route[Any], row: Contact, before: dict[str, Any], after: dict[str, Any]) -> Contact:
+        """A house account's person whose address cannot be read is still at the last one, which no account's row remembers."""
+        customers = (values.reference(found.get(self._contact.customer), self._contact.customer) for found in (before, after))
+        if not all(customer in self._house for customer in customers):
+            return row
+        try:
+            former = route.reader.read(before)
+        except RecordError:
+            # It was dead-lettered, and no document contains it.
+            return row
+        return replace(row, emails=former.emails, excluded=former.excluded) if isinstance(former, Contact) else row
 
     def _dated(self, event: RowEvent, caused_at: int, row: CapturedRow) -> CapturedRow:
         """The row, without a date that means nothing."""

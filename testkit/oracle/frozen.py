@@ -159,16 +159,21 @@ def _readable(found: dict[str, dict[str, Row]], history: History, table: str, co
 
 
 def _readable_persons(found: dict[str, dict[str, Row]], history: History, mapping: Mapping) -> None:
-    """A person of an account whose address cannot be read: the last one that could, with the name that belonged to it."""
+    """A person whose address cannot be read: the last one that could, with the name that belonged to it."""
     names = mapping.contact
+
+    def owner(person: Row) -> int | str | None:
+        customer = reference(person[names.customer])
+        return "a house account" if customer in mapping.house_accounts else customer
+
     kept = (names.email, names.first_name, names.last_name, names.full_name)
     people = found.get(names.table, {})
     for key, versions in history.get(names.table, {}).items():
         row = people.get(key)
-        if row is None or not unreadable(row[names.email]) or reference(row[names.customer]) in mapping.house_accounts:
+        if row is None or not unreadable(row[names.email]):
             continue
         for former in reversed(versions):
-            if former is None or reference(former[names.customer]) != reference(row[names.customer]):
+            if former is None or owner(former) != owner(row):
                 break
             if not unreadable(former[names.email]):
                 people[key] = {**row, **{column: former[column] for column in kept}}

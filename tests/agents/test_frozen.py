@@ -38,6 +38,7 @@ from tests.agents.pipeline import (
     status,
     total,
 )
+from tests.agents.test_erasure import erase, where
 
 LATER, LATEST = 8, 9
 ZOE = "zoe@example.com"
@@ -225,6 +226,42 @@ def orphaned(at: int, opted: bool | None = None) -> Step:
         False,
     )
     return list(Router(COLUMN, TOPICS).route(event, 0))
+
+
+def house_rows(*fields: tuple[str | None, str]) -> list[Step]:
+    """Versions of a house account's contact row: its address field and its word on consent."""
+    usual = {"cc_id": 3, "cc_customer_id": HOUSE, "cc_first_name": "Zoe", "cc_last_name": None, "cc_name": None}
+    found = [usual | {"cc_email": email, "cc_opt": word} for email, word in fields]
+    router = Router(COLUMN, TOPICS)
+    events = [
+        RowEvent("customer_contact", "u", {"cc_id": 3}, before, after, version_bytes(at), 0, False)
+        for at, (before, after) in enumerate(zip([None, *found], found, strict=False), 1)
+    ]
+    return [list(router.route(event, 0)) for event in events]
+
+
+def test_a_house_contact_whose_address_cannot_be_read_stays_where_it_was() -> None:
+    first, unreadable, out, corrected = house_rows((ZOE, "1"), ("tel. 07700", "1"), ("tel. 07701", "0"), (EVE, "1"))
+    pipeline = Pipeline().pump(first)
+    fields, _ = pipeline.content()[ZOE]
+    pipeline.pump(unreadable)
+    assert pipeline.content() == {ZOE: (fields, True)}
+    assert pipeline.buyers.held.counts(frozen=True) == {"unreadable_address": 1}
+    pipeline.pump(out)
+    assert pipeline.content() == {ZOE: (fields, False)}
+    pipeline.pump(corrected)
+    assert pipeline.content().keys() == {EVE} and not pipeline.buyers.held.counts(frozen=True)
+    assert pipeline.desired[ZOE][1].moved_to == (EVE,)
+
+
+@pytest.mark.parametrize("last", [None, ""])
+def test_a_house_contact_whose_address_is_emptied_after_it_could_not_be_read_is_gone(last: str | None) -> None:
+    assert not Pipeline().pump(*house_rows((ZOE, "1"), ("tel. 07700", "1"), (last, "1"))).content()
+
+
+def test_an_erasure_finds_a_house_contact_whose_address_cannot_be_read() -> None:
+    pipeline = Pipeline().pump(*house_rows((ZOE, "1"), ("tel. 07700", "1")), erase(ZOE))
+    assert where(pipeline, ZOE) == []
 
 
 def of_nobody(at: int) -> Step:

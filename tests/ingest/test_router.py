@@ -271,6 +271,9 @@ class TestHouseAccounts:
         readable, unreadable = house | {"cc_email": "ann@bright.co.uk"}, house | {"cc_email": "ann@bright.co,uk"}
         (listed,) = routed(event("customer_contact", after=unreadable, op="c"))
         assert (listed.key, listed.row) == ("u70", rows.Contact((), None, None, None, unreadable=True))
+        listed, left = routed(event("customer_contact", before=readable, after=unreadable))
+        assert (listed.key, listed.row) == ("u70", rows.Contact(("ann@bright.co.uk",), None, None, None, unreadable=True))
+        assert (left.key, left.row) == ("eann@bright.co.uk", None)
         assert published(event("customer_contact", before=unreadable, after=readable)) == [
             ("eann@bright.co.uk", True),
             ("u70", False),
