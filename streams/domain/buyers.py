@@ -283,7 +283,8 @@ def parts(
         row.published_addresses[address] = None
     for address in _among(waiting, only):
         opted = strictest({person.opted for person in people[address]})
-        published[address] = ContributionHeld(opted, answers.get(address, ()))
+        unreadable = any(person.unreadable for person in people[address])
+        published[address] = ContributionHeld(opted, answers.get(address, ()), unreadable)
         row.published_addresses[address] = None
     for address in _among(excluded, only):
         said = {person.opted for person in people.get(address, ())} | excluded_opted.get(address, set())
@@ -352,6 +353,8 @@ def _part(
         moved_to=moved_to,
         left_at=left_at,
         person=bool(persons),
+        unreadable=any(person.unreadable for person in persons)
+        or (not persons and customer is not None and customer.unreadable),
     )
 
 

@@ -77,6 +77,7 @@ def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:
         # An exclusion holds back no opt-out, and no more than that counts of it.
         said.add(False)
     shared, answers = held_code(row, mapping) is not None, _answers(row)
+    unreadable = any(part.unreadable for part in live.values()) or any(part.unreadable for part in held.values())
     # Who has no account takes nobody's contact away, and holds up no buyer who has one.
     if shared or (held and not (live and all(map(is_without_account, held)))):
         return DesiredContact(
@@ -89,6 +90,7 @@ def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:
             came_from=came_from,
             shared=shared,
             answers=answers,
+            unreadable=unreadable,
         )
     if not live:
         same, words = renames(mapping) and _is_same_person(row), mapping.consent.words
@@ -106,6 +108,7 @@ def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:
         unread=mapping.consent.mode == "column" and not any(part.person for part in live.values()),
         came_from=came_from,
         answers=answers,
+        unreadable=unreadable,
     )
 
 

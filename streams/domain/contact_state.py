@@ -53,7 +53,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     * ``move``: contacts that go along with their person, from this address or to it; None as long as there were none.
     * ``events``: offsets of its newest delivery events, for people who ask, and to see whether it was delivered since.
     * ``sent_at``: when Dotdigital took something of it last (epoch s); 0: not known.
-    * ``shared``: as in :class:`DesiredContact`; what belongs to the contact stays as it was delivered.
+    * ``shared``: as in :class:`DesiredContact`; what belongs to the contact stays as it was delivered. ``unreadable``: too.
     """
 
     position: bytes = b""
@@ -100,6 +100,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     sent_at: int = 0
     shared: bool = False
     answers: tuple[ConsentAnswer, ...] = ()
+    unreadable: bool = False
 
     @property
     def known(self) -> bool:
@@ -217,7 +218,7 @@ def set_desired(row: ContactDeliveryState, desired: DesiredContact, position: by
     """Write the desired content into the row; False when it is older than what is there."""
     if position < row.position:
         return False
-    row.position, row.shared = position, desired.shared
+    row.position, row.shared, row.unreadable = position, desired.shared, desired.unreadable
     _note_departures(row, desired)
     if desired.held:
         _hold(row, desired, position)

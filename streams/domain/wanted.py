@@ -73,6 +73,7 @@ def contact_wanted(row: ContactDeliveryState) -> ContactDeliveryState | None:
         unread=row.unread,
         shared=row.shared,
         answers=row.answers,
+        unreadable=row.unreadable,
     )
 
 
@@ -112,6 +113,7 @@ def put_contact(row: ContactDeliveryState, wanted: ContactDeliveryState | None) 
         unread=wanted.unread,
         shared=wanted.shared,
         answers=wanted.answers,
+        unreadable=wanted.unreadable,
     )
     return contact_state.set_desired(row, desired, wanted.position)
 

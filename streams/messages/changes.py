@@ -171,7 +171,8 @@ class DesiredContact(Message, frozen=True, tag=26):
     last despatched to it (UTC epoch seconds), for the recent buyers' list. ``held``: what it should hold cannot be worked out:
     what was delivered stays, but for an opt-out; ``shared``: because the address is one of many. ``words`` identifies the word
     list by which ``opted`` was read; 0: not known. ``unread``: consent has a column, and no contact row of it was read.
-    ``answers``: what ``opted`` follows from, whatever the list is.
+    ``answers``: what ``opted`` follows from, whatever the list is. ``unreadable``: a row has the address no longer, but one
+    that nobody can read, so newer rows alone do not say that anybody is here.
     """
 
     fields: bytes | None
@@ -186,6 +187,7 @@ class DesiredContact(Message, frozen=True, tag=26):
     came_from: tuple[tuple[str, bytes], ...] = ()
     shared: bool = False
     answers: tuple[ConsentAnswer, ...] = ()
+    unreadable: bool = False
 
 
 class CarriedRefusal(Message, frozen=True, tag=27):

@@ -11,7 +11,8 @@ class BuyerContribution(Message, frozen=True, tag=24):
 
     ``moved_to``: where those went who left it to others, if known, the latest last; ``left_at``: when the latest did, as the
     position of the contact row's version. ``came_from``: what one person alone left for it, with the same name, and when.
-    ``answers``: of the contact rows from which ``opted`` follows.
+    ``answers``: of the contact rows from which ``opted`` follows. ``unreadable``: a row that gives it the address has another
+    text there now, which nobody can read.
     """
 
     first_name: str | None
@@ -28,6 +29,7 @@ class BuyerContribution(Message, frozen=True, tag=24):
     person: bool = True
     came_from: tuple[tuple[str, bytes], ...] = ()
     answers: tuple[ConsentAnswer, ...] = ()
+    unreadable: bool = False
 
 
 class AddressLeft(Message, frozen=True, tag=25):
@@ -44,10 +46,14 @@ class AddressLeft(Message, frozen=True, tag=25):
 
 
 class ContributionHeld(Message, frozen=True, tag=40):
-    """A buyer has the address, but cannot be worked out: what the address shows stays. Opt-outs do not wait for that."""
+    """A buyer has the address, but cannot be worked out: what the address shows stays. Opt-outs do not wait for that.
+
+    ``unreadable``, as in :class:`BuyerContribution`.
+    """
 
     opted: bool | None
     answers: tuple[ConsentAnswer, ...] = ()
+    unreadable: bool = False
 
 
 class ContributionExcluded(Message, frozen=True, tag=41):

@@ -16,7 +16,7 @@ from streams.dispatch.outbox.generations import ROW, GenerationsRow, read_genera
 from streams.dispatch.outbox.rows import CODECS
 from streams.dispatch.outbox.shadow_rows import held_key, shadow_key
 from streams.dispatch.outbox.site_policy import SitePolicy
-from streams.dispatch.outbox.tasks import Family, Work, family_of, owner_of
+from streams.dispatch.outbox.tasks import Family, Work, family_of, owner_of, task_of
 from streams.domain.consent import Signal
 from streams.domain.contact_state import ContactDeliveryState
 from streams.domain.digester import Digester
@@ -179,9 +179,20 @@ def changed_tasks(rows: Mapping[bytes, bytes], generation: int, lists: RecentBuy
         now = codec.decode(rows[task.encode()]) if task.encode() in rows else codec.kind()
         key = shadow_key(generation, task)
         new = codec.decode(rows[key]) if key in rows else None
-        held = isinstance(now, RecordDeliveryState) and held_key(generation, now.source) in rows
+        held = isinstance(now, RecordDeliveryState) and (
+            held_key(generation, now.source) in rows or _cannot_be_found(rows, generation, task)
+        )
         if (difference := task_difference(task, now, new, lists, held=held)) is not None:
             yield difference
+
+
+def _cannot_be_found(rows: Mapping[bytes, bytes], generation: int, task: str) -> bool:
+    """Whether the row with the address of a record's contact cannot be read, so that the generation knows of neither."""
+    contact = task_of(Family.CONTACT, owner_of(task))
+    if family_of(task) is not Family.RECORD or contact.encode() not in rows or shadow_key(generation, contact) in rows:
+        return False
+    row: ContactDeliveryState = CODECS[Family.CONTACT].decode(rows[contact.encode()])
+    return row.unreadable
 
 
 def task_difference(task: str, now: Any, new: Any, lists: RecentBuyers, *, held: bool) -> TaskDifference | None:
@@ -210,7 +221,7 @@ def _contact(
     wanted, stays = now.fields is not None, new is not None and new.fields is not None
     if now.erase is not None or not (wanted or stays or new is not None):
         return None
-    if new is not None and new.hash is None:
+    if (new is not None and new.hash is None) or (new is None and now.unreadable):
         return TaskDifference(task, "held") if wanted else None
     change, upsert = lists.change(now, new), Work.EXISTING if now.known else Work.NEW
     if not stays:

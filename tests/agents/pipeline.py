@@ -217,7 +217,7 @@ class Pipeline:
             known = self.desired.get(change.key)
             if known is None or change.position >= known[0]:
                 held = change.row.held and known is not None
-                said = {"opted": change.row.opted, "shared": change.row.shared, "answers": change.row.answers}
+                said = {name: getattr(change.row, name) for name in ("opted", "shared", "answers", "unreadable")}
                 wanted = msgspec.structs.replace(known[1], **said) if held and known else change.row
                 self.desired[change.key] = (change.position, wanted)
         elif change.kind is ChangeKind.DESIRED_FOLLOW_UP:

@@ -193,7 +193,8 @@ def test_an_address_that_cannot_be_read_stays_and_one_that_was_emptied_goes(
 ) -> None:
     pipeline.pump(person(3, 2, "zoe@example.com"), person(4, 2, "joe@example.com"))
     pipeline.pump(of_buyer(ChangeKind.CONTACT, "c2", 3, rows.Contact((), None, None, None, unreadable=unreadable)))
-    assert ("zoe@example.com" in pipeline.content()) is there
+    assert ("zoe@example.com" in pipeline.content()) is pipeline.desired["zoe@example.com"][1].unreadable is there
+    assert not pipeline.desired["joe@example.com"][1].unreadable
     assert pipeline.buyers.held.counts(frozen=True) == ({"unreadable_address": 1} if unreadable else {})
 
 
@@ -245,7 +246,7 @@ def test_a_house_contact_whose_address_cannot_be_read_stays_where_it_was() -> No
     pipeline = Pipeline().pump(first)
     fields, _ = pipeline.content()[ZOE]
     pipeline.pump(unreadable)
-    assert pipeline.content() == {ZOE: (fields, True)}
+    assert pipeline.content() == {ZOE: (fields, True)} and pipeline.desired[ZOE][1].unreadable
     assert pipeline.buyers.held.counts(frozen=True) == {"unreadable_address": 1}
     pipeline.pump(out)
     assert pipeline.content() == {ZOE: (fields, False)}

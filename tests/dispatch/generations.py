@@ -1,10 +1,11 @@
 """Orders about generations, given to a site in virtual time, and what became of them."""
 
 import msgspec
+import orjson
 
 from streams.core.lanes import Lane
 from streams.dispatch.outbox.generations import ROW, GenerationsRow
-from streams.messages.changes import EVERYWHERE, ChangeKind, DesiredRecord
+from streams.messages.changes import EVERYWHERE, ChangeKind, DesiredContact, DesiredRecord
 from streams.messages.generation_kinds import GenerationOrderChange, HeldOrderChange
 from streams.messages.generations import GenerationOrder, GenerationStep, HeldOrder
 from tests.dispatch.dispatch_harness import Site
@@ -53,6 +54,12 @@ def hold(site: Site, number: int, *, held: bool = True) -> None:
     )
     for partition in range(site.settings.partitions):
         site.broker.append(site.topics.desired, partition, [(None, site.topics.desired.pack([change]))])
+
+
+def want_unreadable(site: Site, email: str) -> None:
+    """A contact should be there, though the row that had its address cannot be read any more."""
+    row = DesiredContact(orjson.dumps({"FIRSTNAME": "Ann"}), None, unreadable=True)
+    site.publish(site.change(ChangeKind.DESIRED_CONTACT, email, 0, row))
 
 
 def hold_item(site: Site, variant: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 from streams.dispatch.outbox import generation_switch
 from streams.mapping.delivery import RefundEvent
 from tests.dispatch.dispatch_harness import ANN, BOB, CATALOGUE, Site, on_site
-from tests.dispatch.generations import at_rest, begin, hold, hold_item, order, rows, shadows, switch
+from tests.dispatch.generations import at_rest, begin, hold, hold_item, order, rows, shadows, switch, want_unreadable
 
 EVENT: dict[str, Any] = {"follow_up": RefundEvent(kind="event", since=datetime(2026, 1, 1, tzinfo=UTC))}
 
@@ -180,6 +180,27 @@ async def test_a_catalogue_record_that_the_new_generation_cannot_work_out_stays_
     site.item(9, None)
     await at_rest(site)
     assert site.records(CATALOGUE).keys() == {"7", "8"}
+
+
+@on_site()
+async def test_a_contact_whose_address_no_row_has_any_more_that_can_be_read_stays_with_its_records(site: Site) -> None:
+    want_unreadable(site, ANN)
+    site.want(BOB, "Bob")
+    site.record("O1")
+    site.record("O3", email=BOB)
+    await site.quiet()
+    await begin(site, 1)
+    site.want("other@example.com", "Other")
+    await site.quiet()
+    await switch(site, 1, 1)
+    assert site.contact(ANN).data["FIRSTNAME"] == "Ann" and site.held(BOB) is None
+    assert site.records() == {"O1": "open"}
+    site.want(ANN, "Anna")
+    await at_rest(site)
+    assert site.contact(ANN).data["FIRSTNAME"] == "Anna"
+    site.want(ANN, None)
+    await at_rest(site)
+    assert site.held(ANN) is None
 
 
 @on_site(delivery=EVENT)

@@ -8,7 +8,7 @@ from streams.mapping.delivery import RefundEvent
 from streams.messages.dead_letters import keyed_hash
 from streams.operations.generation_diff import Differences, Examples, RecentBuyers, TaskDifference, changed_tasks
 from tests.dispatch.dispatch_harness import ANN, BOB, DAY, Site, on_site
-from tests.dispatch.generations import begin, hold, switch
+from tests.dispatch.generations import begin, hold, switch, want_unreadable
 
 EVENT: dict[str, Any] = {"follow_up": RefundEvent(kind="event", since=datetime(2026, 1, 1, tzinfo=UTC))}
 
@@ -74,6 +74,20 @@ async def test_each_difference_is_shown_and_none_once_it_was_made(site: Site) ->
     }
     await switch(site, 1, 1)
     assert shown(site, 1) == {}
+
+
+@on_site()
+async def test_what_stays_because_no_row_can_be_read_is_shown_as_held(site: Site) -> None:
+    want_unreadable(site, ANN)
+    site.want(BOB, "P")
+    site.record("O1")
+    await site.quiet()
+    await begin(site, 1)
+    assert shown(site, 1) == {
+        task_of(Family.CONTACT, ANN): ("contact held", set(), None),
+        task_of(Family.CONTACT, BOB): ("contact withdrawn", set(), Work.ALONE),
+        task_of(Family.RECORD, ANN, "O1"): ("record held", set(), None),
+    }
 
 
 @on_site()

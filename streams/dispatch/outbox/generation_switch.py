@@ -18,8 +18,9 @@ from streams.dispatch.outbox.desired_changes import DesiredChanges
 from streams.dispatch.outbox.erasures import Erasures
 from streams.dispatch.outbox.generations import Begun, GenerationsRow, topics_of
 from streams.dispatch.outbox.rows import TouchedRows
-from streams.dispatch.outbox.tasks import Family, family_of, part_of
+from streams.dispatch.outbox.tasks import Family, family_of, owner_of, part_of, task_of
 from streams.domain import wanted
+from streams.domain.contact_state import ContactDeliveryState
 from streams.engine.barriers import completes
 from streams.messages.barriers import Barrier, BarrierChange, generation_of, of_generation, round_of
 from streams.messages.changes import HERE, Change, JoinedChange
@@ -164,7 +165,21 @@ class GenerationSwitch:
             rows.touch(task).row.position = b""
             shadow_rows.hold(unit, active, before.source, [task])
             return
+        if shadow is None and self._cannot_be_found(rows, task):
+            rows.touch(task).row.position = b""
+            return
         self._desired.replace_wanted(rows, task, shadow)
+
+    @staticmethod
+    def _cannot_be_found(rows: TouchedRows, task: str) -> bool:
+        """Whether a generation knows nothing of a contact, or of its record, because the row with the address cannot be read.
+
+        A contact's task comes before its records': what the new generation says of it is known by then.
+        """
+        if family_of(task) not in (Family.CONTACT, Family.RECORD):
+            return False
+        contact: ContactDeliveryState = rows.look(task_of(Family.CONTACT, owner_of(task)))
+        return contact.unreadable
 
     def _held(self, rows: TouchedRows, change: HeldOrderChange) -> bool:
         unit, row, generation, order = rows.unit, rows.generations.row, change.generation, int(change.pk)
