@@ -99,9 +99,7 @@ def put_contact(row: ContactDeliveryState, wanted: ContactDeliveryState | None) 
     row.position = b""
     row.consent = replace(row.consent, erp=Statement(b"", row.consent.erp.signal))
     if wanted is None:
-        # Refusals of people who left are owed to their next addresses all the same.
-        desired = DesiredContact(None, _OPTED[row.consent.erp.signal], row.moved_to, left_at=row.left_at, words=row.words)
-        return contact_state.set_desired(row, desired, b"")
+        return withdraw_contact(row)
     desired = DesiredContact(
         wanted.fields,
         _OPTED[wanted.consent.erp.signal],
@@ -116,6 +114,13 @@ def put_contact(row: ContactDeliveryState, wanted: ContactDeliveryState | None) 
         unreadable=wanted.unreadable,
     )
     return contact_state.set_desired(row, desired, wanted.position)
+
+
+def withdraw_contact(row: ContactDeliveryState) -> bool:
+    """A contact is to go that the generation in effect has never had; it has no position until that says something of it."""
+    # Refusals of people who left are owed to their next addresses all the same.
+    desired = DesiredContact(None, _OPTED[row.consent.erp.signal], row.moved_to, left_at=row.left_at, words=row.words)
+    return contact_state.set_desired(row, desired, b"")
 
 
 def put_record(row: RecordDeliveryState, wanted: RecordDeliveryState | None) -> bool:

@@ -174,16 +174,24 @@ def changed_tasks(rows: Mapping[bytes, bytes], generation: int, lists: RecentBuy
     prefix = shadow_key(generation, "")
     tasks = {key.decode() for key in rows if key[:1] in _TASKS}
     tasks |= {key[len(prefix) :].decode() for key in rows if key.startswith(prefix)}
+    of_held_orders = _with_held_orders(rows, generation)
     for task in sorted(tasks):
         codec = CODECS[family_of(task)]
         now = codec.decode(rows[task.encode()]) if task.encode() in rows else codec.kind()
         key = shadow_key(generation, task)
         new = codec.decode(rows[key]) if key in rows else None
-        held = isinstance(now, RecordDeliveryState) and (
-            held_key(generation, now.source) in rows or _cannot_be_found(rows, generation, task)
-        )
+        held = task in of_held_orders or _cannot_be_found(rows, generation, task)
         if (difference := task_difference(task, now, new, lists, held=held)) is not None:
             yield difference
+
+
+def _with_held_orders(rows: Mapping[bytes, bytes], generation: int) -> set[str]:
+    """The records of orders that the generation holds, and their contacts."""
+    if not any(key.startswith(held_key(generation)) for key in rows):
+        return set()
+    mark, codec = Family.RECORD.value.encode(), CODECS[Family.RECORD]
+    records = [key.decode() for key in rows if key[:1] == mark and held_key(generation, codec.decode(rows[key]).source) in rows]
+    return {*records, *(task_of(Family.CONTACT, owner_of(record)) for record in records)}
 
 
 def _cannot_be_found(rows: Mapping[bytes, bytes], generation: int, task: str) -> bool:
@@ -198,11 +206,11 @@ def _cannot_be_found(rows: Mapping[bytes, bytes], generation: int, task: str) ->
 def task_difference(task: str, now: Any, new: Any, lists: RecentBuyers, *, held: bool) -> TaskDifference | None:
     """One delivery: ``now`` and ``new`` are rows of its family; ``new`` is None where nothing was ever wanted of it.
 
-    ``held``: the new joins hold the order that the delivery is about.
+    ``held``: the new joins hold the order that the delivery is about, or one whose record the contact has.
     """
     match now:
         case ContactDeliveryState():
-            return _contact(task, now, new, lists)
+            return _contact(task, now, new, lists, held=held)
         case RecordDeliveryState():
             return _record(task, now, new, held=held)
         case FollowUpDeliveryState():
@@ -216,12 +224,12 @@ def task_difference(task: str, now: Any, new: Any, lists: RecentBuyers, *, held:
 
 
 def _contact(
-    task: str, now: ContactDeliveryState, new: ContactDeliveryState | None, lists: RecentBuyers
+    task: str, now: ContactDeliveryState, new: ContactDeliveryState | None, lists: RecentBuyers, *, held: bool
 ) -> TaskDifference | None:
     wanted, stays = now.fields is not None, new is not None and new.fields is not None
     if now.erase is not None or not (wanted or stays or new is not None):
         return None
-    if (new is not None and new.hash is None) or (new is None and now.unreadable):
+    if (new is not None and new.hash is None) or (new is None and (held or now.unreadable)):
         return TaskDifference(task, "held") if wanted else None
     change, upsert = lists.change(now, new), Work.EXISTING if now.known else Work.NEW
     if not stays:

@@ -182,6 +182,29 @@ async def test_a_catalogue_record_that_the_new_generation_cannot_work_out_stays_
     assert site.records(CATALOGUE).keys() == {"7", "8"}
 
 
+@pytest.mark.parametrize("again", [False, True])
+@on_site()
+async def test_a_contact_that_only_a_held_order_names_stays_with_its_record(site: Site, *, again: bool) -> None:
+    site.want(ANN)
+    site.want(BOB)
+    site.record("O1")
+    site.record("O3", email=BOB)
+    await site.quiet()
+    await begin(site, 1)
+    hold(site, 1)
+    await site.quiet()
+    await switch(site, 1, 1)
+    assert site.held() is not None and site.held(BOB) is None
+    assert site.records() == {"O1": "open"}
+    # Once it is known: it is somebody's who is not here, or hers.
+    if again:
+        site.record("O1")
+        site.want(ANN, "Anna")
+    hold(site, 1, held=False)
+    await at_rest(site)
+    assert (site.held() is not None) is again and site.records() == ({"O1": "open"} if again else {})
+
+
 @on_site()
 async def test_a_contact_whose_address_no_row_has_any_more_that_can_be_read_stays_with_its_records(site: Site) -> None:
     want_unreadable(site, ANN)

@@ -80,10 +80,16 @@ async def test_each_difference_is_shown_and_none_once_it_was_made(site: Site) ->
 async def test_what_stays_because_no_row_can_be_read_is_shown_as_held(site: Site) -> None:
     want_unreadable(site, ANN)
     site.want(BOB, "P")
+    site.want("guest@example.com", "P")
     site.record("O1")
+    site.record("O4", email="guest@example.com")
     await site.quiet()
     await begin(site, 1)
+    hold(site, 4)
+    await site.quiet()
     assert shown(site, 1) == {
+        task_of(Family.CONTACT, "guest@example.com"): ("contact held", set(), None),
+        task_of(Family.RECORD, "guest@example.com", "O4"): ("record held", set(), None),
         task_of(Family.CONTACT, ANN): ("contact held", set(), None),
         task_of(Family.CONTACT, BOB): ("contact withdrawn", set(), Work.ALONE),
         task_of(Family.RECORD, ANN, "O1"): ("record held", set(), None),

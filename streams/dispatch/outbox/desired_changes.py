@@ -116,9 +116,12 @@ class DesiredChanges:
                 self._change_contact(rows, email, cause, lambda row: wanted.put_contact(row, new))
 
     def withdraw_frozen(self, rows: TouchedRows, task: str) -> None:
-        """A record stays no longer that was left as it was delivered while its generation did not know what it should be."""
+        """A record or contact stays no longer that was left as it was while its generation did not know what it should be."""
         cause = _Cause(Lane.LIVE, rows.unit.now_ms)
-        self._change_record(rows, task, cause, wanted.withdraw_record)
+        if family_of(task) is Family.CONTACT:
+            self._change_contact(rows, owner_of(task), cause, wanted.withdraw_contact)
+        else:
+            self._change_record(rows, task, cause, wanted.withdraw_record)
 
     def _change_contact(
         self, rows: TouchedRows, email: str, cause: _Cause, apply: Callable[[ContactDeliveryState], bool]

@@ -160,15 +160,29 @@ class GenerationSwitch:
         shadow = shadow_rows.load(unit, active, task)
         shadow_rows.put(unit, leaving, task, wanted.wanted_of(before))
         shadow_rows.put(unit, active, task, None)
-        if shadow is None and family_of(task) is Family.RECORD and shadow_rows.held(unit, active, before.source) is not None:
+        if shadow is None and (order := self._held_order(rows, task, active)) is not None:
             # The new generation may say anything of it from now on, whatever its position.
             rows.touch(task).row.position = b""
-            shadow_rows.hold(unit, active, before.source, [task])
+            shadow_rows.hold(unit, active, order, [task])
             return
         if shadow is None and self._cannot_be_found(rows, task):
             rows.touch(task).row.position = b""
             return
         self._desired.replace_wanted(rows, task, shadow)
+
+    @staticmethod
+    def _held_order(rows: TouchedRows, task: str, generation: int) -> int | None:
+        """The order that a generation holds and that is shown by a record; of a contact by one of its records.
+
+        Without the order nobody may be at the address for it, so the contact stays with the record.
+        """
+        family, wanting = family_of(task), rows.look(task)
+        records = [task] if family is Family.RECORD else []
+        if family is Family.CONTACT and wanting.fields is not None:
+            prefix = f"{task_of(Family.RECORD, owner_of(task))}\0"
+            records = [key.decode() for key, _ in rows.unit.scan(prefix.encode())]
+        orders = (rows.look(record).source for record in records)
+        return next((order for order in orders if shadow_rows.held(rows.unit, generation, order) is not None), None)
 
     @staticmethod
     def _cannot_be_found(rows: TouchedRows, task: str) -> bool:
