@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from testkit.local_services import daemon
 from testkit.local_services.java import Java, find_java
 from testkit.local_services.kafka import BrokerInfo, embedded_broker, kill, start, status, stop
 from testkit.local_services.ports import choose_port
+from testkit.local_services.properties import BROKER_SESSION_SECONDS, REVIVED_SESSION_SECONDS, server_properties
 from testkit.local_services.start_errors import (
     DirectoryUnusable,
     JavaMissing,
@@ -114,6 +116,16 @@ async def test_data_outlives_a_stop_and_a_crash_and_the_port_stays(data_dir: Pat
         assert third.port == first.port
         assert await consume(third, 2) == [b"before the stop", b"before the crash"]
     assert status(data_dir).state == "stopped"
+
+
+@pytest.mark.parametrize("session", [REVIVED_SESSION_SECONDS, BROKER_SESSION_SECONDS])
+def test_a_broker_has_as_many_heartbeats_in_a_long_session_as_in_a_short_one(tmp_path: Path, session: float) -> None:
+    text = server_properties(tmp_path, 1, 2, session_seconds=session)
+    found = dict(re.findall(r"^(broker\.\S+)=(\d+)$", text, re.MULTILINE))
+    assert {name: int(value) for name, value in found.items()} == {
+        "broker.session.timeout.ms": session * 1000,
+        "broker.heartbeat.interval.ms": session * 1000 / 20,
+    }
 
 
 def test_a_second_start_changes_nothing_and_says_so(broker: BrokerInfo) -> None:
