@@ -63,13 +63,20 @@ def thawed(tables: Tables, history: History, mapping: Mapping, *, statuses_lost_
     _deleted_accounts(found, history, mapping)
     if mapping.products is not None:
         _put_back_goods(found, history, mapping.products, mapping.order.default_currency)
-    lines = order.line.table
-    found[lines + DELETED] = {
-        key: last
-        for key, versions in history.get(lines, {}).items()
-        if key not in found.get(lines, {}) and (last := next(filter(None, reversed(versions)), None)) is not None
-    }
+    _put_aside_lines(found, history, mapping)
     return found
+
+
+def _put_aside_lines(found: dict[str, dict[str, Row]], history: History, mapping: Mapping) -> None:
+    """Lines that no order has any more, deleted or not, as they were in the one that had them last."""
+    names = mapping.order.line
+    here = found.get(names.table, {})
+    lost = {key for key in history.get(names.table, {}) if key not in here or reference(here[key][names.order]) is None}
+    owned = {
+        key: next((row for row in reversed(history[names.table][key]) if row and reference(row[names.order]) is not None), None)
+        for key in lost
+    }
+    found[names.table + DELETED] = {key: row for key, row in owned.items() if row is not None}
 
 
 def _put_back(found: dict[str, dict[str, Row]], history: History, table: str, workable: Callable[[Row], bool]) -> None:
@@ -223,6 +230,11 @@ def _put_back_goods(found: dict[str, dict[str, Row]], history: History, names: P
             parent = products.get(str(reference(newest[variant.product])))
             other = parent is not None and text(parent[product.name]) is not None
             here[key] = {**newest, variant.code: sku, **({} if other else {variant.name: shown})}
+            if not other and shown is None and not (parent is not None and text(parent.get(product.name + FORMER))):
+                # Nothing of it gives a name: the record stays as it was while a product did.
+                named_by = (row[variant.product] for row in reversed(former))
+                parents = (one for one in named_by if text(products.get(str(reference(one)), {}).get(product.name)) is not None)
+                here[key] = {**here[key], variant.product: next(parents, newest[variant.product])}
 
     def counts(row: Row) -> bool:
         return reference(row[price.currency]) == currency and money(row[price.amount]) is not None

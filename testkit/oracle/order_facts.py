@@ -123,9 +123,10 @@ def _parts(tables: Tables, mapping: Mapping) -> _Parts:
 
 
 def line_owners(tables: Tables, mapping: Mapping) -> dict[int, int | None]:
-    """Line to the order that has it, or had it when it was deleted."""
+    """Line to the order that has it, or had it last."""
     names = mapping.order.line
-    every = [*rows(tables, names.table + DELETED, names.key), *rows(tables, names.table, names.key)]
+    every = [*rows(tables, names.table, names.key), *rows(tables, names.table + DELETED, names.key)]
+    # Lines that are put aside come behind: a row may be there that no order has any more.
     return {int(row[names.key]): reference(row[names.order]) for row in every}
 
 

@@ -103,6 +103,22 @@ def test_a_variant_without_a_name_keeps_the_last_one_of_its_product(now: Row | N
     assert (found["name"], found.get("product_name")) == ("Pump", product_name)
 
 
+@pytest.mark.parametrize("now", [product(2), None])
+def test_a_variant_that_gives_up_the_product_it_was_called_by_keeps_its_record(now: Row | None) -> None:
+    former = variant(3, name=None, vad_pd_id=2)
+    rows = [variant(3, name=None, vad_pd_id=99), price(4, 3), *([] if now is None else [now])]
+    found = wanted(*rows, history={"variant_detail": {"3": [former]}, "product_detail": {"2": [product(2)]}}).catalogue["3"]
+    assert (found["name"], found["parent_id"], found["product_name"]) == ("Pump", "2", "Pump")
+
+
+def test_a_line_that_no_order_has_any_more_was_its_last_order_s() -> None:
+    refund = [header(6, 10, oh_sot_id=4), total(6, 6, "30"), line(61, 6, 51, oli_line_net="30")]
+    (record,) = wanted(
+        header(5, 10), total(5, 5, "100"), line(51, 0), refund, history={"order_line_item": {"51": [line(51, 5)]}}
+    ).orders["SO-5"]
+    assert record.content["refund_total"] == 30
+
+
 def test_a_date_that_means_nothing_leaves_the_header_before() -> None:
     expected = wanted(order(5, 10, oh_datetime="1899-12-30T00:00:00Z"), history={"order_header": {"5": [header(5, 10)]}})
     assert expected.orders["SO-5"][0].content["purchase_date"] == "2026-01-06T12:00:00Z"
