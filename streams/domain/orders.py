@@ -156,6 +156,8 @@ def apply(row: OrderRow, change: Change, mapping: Mapping) -> bool:
     return True
 
 
+_AFTER_THE_ROWS = {"order_without_date", "order_without_customer", "unreadable_address"}
+"""Faults of a header that stand behind those of its order's other rows in the documented table."""
 _PART_NAMES = {
     ChangeKind.DETAIL: "details",
     ChangeKind.TOTAL: "totals",
@@ -241,18 +243,19 @@ def _worked_out(row: OrderRow, head: Head, mapping: Mapping) -> DocumentState:
     header, status = head.header, head.status
     total, detail = workable(row.totals, row.last.totals), workable(row.details, row.last.details)
     net, currency = _net(row, total), _currency_of(row, detail, mapping)
-    unknown = [line for line in credited_lines(row, mapping) if not _is_known(row, line)]
-    fault = _first_fault(row, head, mapping) or ("credit_without_order" if unknown else None) or head.fault
+    unknown = any(not _is_known(row, line) for line in credited_lines(row, mapping))
     if header is None or status is None or net is None or currency is None:
-        return Held(fault or "order_without_header", withdrawn=currency is None and bool(row.last.unpriced))
+        reason = _reason(head, net, currency, unknown=unknown)
+        return Held(reason, withdrawn=currency is None and bool(row.last.unpriced))
     if _is_ignored(header, mapping):
         return None
     if unknown:
         # What was published before the line arrived was never true.
-        return Held(fault or "credit_without_order", withdrawn=True)
+        return Held("credit_without_order", withdrawn=True)
     buyer = _buyer(header, detail, mapping)
     if not isinstance(buyer, str):
-        return Held(fault or buyer.code, buyer.withdrawn) if isinstance(buyer, Held) else None
+        return buyer
+    fault = _first_fault(row, head, mapping) or head.fault
     if detail is not None and detail.unreadable and header.customer in mapping.house_accounts:
         fault = fault or "unreadable_address"
     sent = latest_despatch(row)
@@ -305,10 +308,23 @@ def _is_ignored(header: rows.Header, mapping: Mapping) -> bool:
     return header.excluded or house or old or mapping.order.types.kind(header.type) == "ignore"
 
 
+def _reason(head: Head, net: Decimal | None, currency: Currency | None, *, unknown: bool) -> str:
+    """What an order is held for: the first reason of the documented table that no version of a row is without."""
+    fault = (head.fault or "order_without_header") if head.header is None else None
+    reasons = (
+        fault if fault not in _AFTER_THE_ROWS else None,
+        "order_without_total" if net is None else None,
+        "unknown_currency" if currency is None else None,
+        "credit_without_order" if unknown else None,
+        fault,
+    )
+    return next(reason for reason in reasons if reason is not None)
+
+
 def _first_fault(row: OrderRow, head: Head, mapping: Mapping) -> str | None:
-    """The first reason, in the order of the documented table, that needs no other order."""
+    """The first reason, in the same order, that the newest versions give: what a frozen order waits for."""
     total, detail = lowest(row.totals), lowest(row.details)
-    if head.fault not in {None, "order_without_date", "order_without_customer", "unreadable_address"}:
+    if head.fault is not None and head.fault not in _AFTER_THE_ROWS:
         return head.fault
     if total is None or total.net is None:
         return "order_without_total"

@@ -277,6 +277,15 @@ def test_the_first_reason_of_the_table_is_the_one_given() -> None:
     assert codes == ["unknown_type", "status_not_loaded", "unknown_status", "order_without_total"]
 
 
+def test_a_row_that_was_right_once_is_no_reason_to_hold_an_order() -> None:
+    # Its earlier version stands in; the order is held for what no version of a row makes up for.
+    lost, credited = change(ChangeKind.TOTAL, 1, None), change(ChangeKind.LINE, 71, rows.Line(51, None, None, None))
+    emptied = change(ChangeKind.DETAIL, 1, rows.Detail(None, 1))
+    assert judged(header(customer=HOUSE), lost, emptied) == Held("order_without_email", withdrawn=True)
+    assert judged(header(type=77), without=ChangeKind.TOTAL) == Held("order_without_total")
+    assert judged(header(type=4), credited, lost) == Held("credit_without_order", withdrawn=True)
+
+
 def credit(answers: dict[int, bool]) -> orders.DocumentState:
     extra = [
         header(type=4),
