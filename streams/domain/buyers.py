@@ -284,7 +284,7 @@ def parts(
     for address in _among(waiting, only):
         opted = strictest({person.opted for person in people[address]})
         unreadable = any(person.unreadable for person in people[address])
-        published[address] = ContributionHeld(opted, answers.get(address, ()), unreadable)
+        published[address] = ContributionHeld(opted, answers.get(address, ()), unreadable, *name_of(people[address]))
         row.published_addresses[address] = None
     for address in _among(excluded, only):
         said = {person.opted for person in people.get(address, ())} | excluded_opted.get(address, set())

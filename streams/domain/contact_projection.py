@@ -3,6 +3,7 @@
 ``docs/contact-rules.md`` section 4. The merge is a function of the set of parts, so their order of arrival cannot matter.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -97,7 +98,7 @@ def desired(row: ContactRow, mapping: Mapping) -> DesiredContact:
         return DesiredContact(None, strictest(said), moved_to, left_at=left_at, words=words, same_person=same, answers=answers)
     totals = combined([part.totals for part in live.values()])
     # Sorted: the outbox compares digests, so equal fields must be equal bytes.
-    fields = orjson.dumps(merged(live, totals, mapping), option=orjson.OPT_SORT_KEYS)
+    fields = orjson.dumps(merged(live, totals, mapping, list(held.values())), option=orjson.OPT_SORT_KEYS)
     return DesiredContact(
         fields,
         strictest(said),
@@ -175,16 +176,19 @@ def ranked_buyers(parts: dict[str, BuyerContribution]) -> list[str]:
     return [buyer for buyer, _ in sorted(parts.items(), key=rank)]
 
 
-def merged(parts: dict[str, BuyerContribution], totals: Totals, mapping: Mapping) -> dict[str, Any]:
+def merged(
+    parts: dict[str, BuyerContribution], totals: Totals, mapping: Mapping, held: Sequence[ContributionHeld] = ()
+) -> dict[str, Any]:
     """Data fields by name, ready for JSON; money as exact JSON numbers, times as UTC text.
 
     Args:
         parts: at least one part, by buyer key.
         totals: the totals over all parts.
         mapping: the Dotdigital name of each field, and how long after an order the contact counts as a recent buyer.
+        held: persons without an account, who name the contact if nobody else does.
     """
     names, order = mapping.contact_fields, ranked(parts)
-    first_name, last_name = name_of(order)
+    first_name, last_name = name_of([*order, *held])
     latest = order[0]
     spend = EXACT.subtract(totals.spend, totals.refunded)
     last_at = totals.last[0] if totals.last else None

@@ -121,7 +121,10 @@ class Router:
         except RecordError:
             # It was dead-lettered, and no document contains it.
             return row
-        return replace(row, emails=former.emails, excluded=former.excluded) if isinstance(former, Contact) else row
+        if not isinstance(former, Contact):
+            return row
+        names = {"first_name": former.first_name, "last_name": former.last_name}
+        return replace(row, emails=former.emails, excluded=former.excluded, **names)
 
     def _dated(self, event: RowEvent, caused_at: int, row: CapturedRow) -> CapturedRow:
         """The row, without a date that means nothing."""

@@ -48,12 +48,14 @@ class AddressLeft(Message, frozen=True, tag=25):
 class ContributionHeld(Message, frozen=True, tag=40):
     """A buyer has the address, but cannot be worked out: what the address shows stays. Opt-outs do not wait for that.
 
-    ``unreadable``, as in :class:`BuyerContribution`.
+    ``unreadable``, as in :class:`BuyerContribution`. The name is for a contact that others have, and that has none of them.
     """
 
     opted: bool | None
     answers: tuple[ConsentAnswer, ...] = ()
     unreadable: bool = False
+    first_name: str | None = None
+    last_name: str | None = None
 
 
 class ContributionExcluded(Message, frozen=True, tag=41):

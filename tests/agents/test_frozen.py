@@ -255,6 +255,13 @@ def test_a_house_contact_whose_address_cannot_be_read_stays_where_it_was() -> No
     assert pipeline.desired[ZOE][1].moved_to == (EVE,)
 
 
+def test_its_name_stays_beside_what_its_house_orders_show() -> None:
+    first, unreadable = house_rows((ZOE, "1"), ("tel. 07700", "1"))
+    pipeline = Pipeline().pump(LOOKUP, first, header(20, HOUSE), total(20), detail(20, ZOE))
+    before = pipeline.content()
+    assert pipeline.pump(unreadable).content() == before and b"Zoe" in before[ZOE][0]
+
+
 @pytest.mark.parametrize("last", [None, ""])
 def test_a_house_contact_whose_address_is_emptied_after_it_could_not_be_read_is_gone(last: str | None) -> None:
     assert not Pipeline().pump(*house_rows((ZOE, "1"), ("tel. 07700", "1"), (last, "1"))).content()

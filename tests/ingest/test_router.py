@@ -272,7 +272,9 @@ class TestHouseAccounts:
         (listed,) = routed(event("customer_contact", after=unreadable, op="c"))
         assert (listed.key, listed.row) == ("u70", rows.Contact((), None, None, None, unreadable=True))
         listed, left = routed(event("customer_contact", before=readable, after=unreadable))
-        assert (listed.key, listed.row) == ("u70", rows.Contact(("ann@bright.co.uk",), None, None, None, unreadable=True))
+        sample = SAMPLES["customer_contact"]
+        names = sample["cc_first_name"], sample["cc_last_name"]
+        assert (listed.key, listed.row) == ("u70", rows.Contact(("ann@bright.co.uk",), *names, None, unreadable=True))
         assert (left.key, left.row) == ("eann@bright.co.uk", None)
         assert published(event("customer_contact", before=unreadable, after=readable)) == [
             ("eann@bright.co.uk", True),
