@@ -64,7 +64,7 @@ class Changelog:
             self.store.superseded(keys)
 
     async def _write(self, rows: Mapping[bytes, bytes | None]) -> None:
-        self.store.write(rows, await self.append(rows))
+        await self.store.write_in_turn(rows, await self.append(rows))
 
     async def append(self, writes: Mapping[bytes, bytes | None]) -> StorePosition:
         """Append ``writes``; what the store is to note when it applies them.

@@ -106,7 +106,7 @@ class Opener:
     async def _on_shutdown(self, *_: Any, **__: Any) -> None:
         await self._on_revoked()
         for stage in self._stages:
-            stage.table.assign(())
+            await stage.table.assign(())
 
     async def _on_assigned(self, _: Any, assigned: set[TP], **__: Any) -> None:
         await self._interrupt()
@@ -120,7 +120,7 @@ class Opener:
             together = [found for topic, found in zip(stage.topics, by_topic, strict=True) if topic not in self._new_topics]
             if any(partitions != by_topic[0] for partitions in together):
                 raise ConfigurationError(f"{', '.join(stage.topics)} differ in their partitions: see owdd topics plan")
-            stage.table.assign(by_topic[0])
+            await stage.table.assign(by_topic[0])
             stage.resume(by_topic[0])
             self._missing |= {TopicPartition(stage.table.changelog, partition): stage for partition in by_topic[0]}
         self._opening = asyncio.create_task(self._open_or_crash(), name=f"{self._app.conf.id} recovery")
@@ -212,7 +212,11 @@ class Opener:
             # Partitions that stayed with this worker wait for nobody: there is next to nothing to read.
             stayed = [place for place, stage in self._missing.items() if place.partition in stage.table.owned()]
             for places in (stayed, [place for place in self._missing if place not in stayed]):
-                stores = {place: self._missing[place].table.store(place.partition) for place in places}
+                stores = {}
+                for place in places:
+                    stores[place] = self._missing[place].table.store(place.partition)
+                    # RocksDB reads and syncs files; the partitions that are open already go on meanwhile.
+                    await asyncio.sleep(0)
                 async with aclosing(recover(reader, stores, self._clock, self._retention_ms, self._note_progress)) as found:
                     async for recovered in found:
                         await self._take(recovered)

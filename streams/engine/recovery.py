@@ -74,6 +74,11 @@ class Following(Protocol):
     def write(self, writes: Mapping[bytes, bytes | None], note: StorePosition, *, stale: Iterable[bytes] = ()) -> None:
         """Apply ``writes``, which bring the state to ``note``, all or nothing."""
 
+    async def write_in_turn(
+        self, writes: Mapping[bytes, bytes | None], note: StorePosition, *, stale: Iterable[bytes] = ()
+    ) -> None:
+        """The same, while the event loop goes on."""
+
     def verify(self) -> bool:
         """Whether the note can be read back."""
 
@@ -140,7 +145,7 @@ async def recover(
             progress(place, reading.records, max(0, reading.end - reading.position))
         for place in [place for place, reading in readings.items() if reading.position >= reading.end]:
             reader.pause(place)
-            yield readings.pop(place).finished()
+            yield await readings.pop(place).finished()
         if not readings:
             break
         if await _read_some(reader, readings):
@@ -175,7 +180,7 @@ async def _read_some(reader: Reader, readings: "Mapping[TopicPartition, _Reading
     fetched = await reader.getmany(*readings, timeout_ms=_WAIT_MS, max_records=SLICE)
     if foreign := fetched.keys() - readings.keys():
         raise RecoveryError(f"records of {sorted(foreign)}, which were not asked for")
-    moved = [reading.take(fetched.get(place, ()), await reader.position(place)) for place, reading in readings.items()]
+    moved = [await reading.take(fetched.get(place, ()), await reader.position(place)) for place, reading in readings.items()]
     return any(moved)
 
 
@@ -213,7 +218,7 @@ class _Reading:
         self._offset, self._joint = note.offset, note
         self._go_to(max(note.offset, self._begin))
 
-    def take(self, records: Sequence[Any], position: int) -> bool:
+    async def take(self, records: Sequence[Any], position: int) -> bool:
         """Apply the records that took the reader to ``position``; whether the reading moved on."""
         before = self.position
         if self._joint is not None and records:
@@ -226,7 +231,7 @@ class _Reading:
                     return True
                 # State may hold a later row than this one, if it is to supersede it.
                 self.position, records = joint.offset + 1, records[1:]
-        following = self._apply(records, position) if records else self.position
+        following = await self._apply(records, position) if records else self.position
         if following < position and self._asked_again != following:
             # Nothing, or not all, came of what the reader passed over. Markers and compaction do that, and so would a fetch
             # that was lost on the way: it is asked for once more.
@@ -236,15 +241,15 @@ class _Reading:
             self.position = position
         return self.position > before
 
-    def finished(self) -> Recovered:
+    async def finished(self) -> Recovered:
         """The end was reached: check that the state on disk is where the log's last record was."""
         state = self._state
         if state.note.offset != self._offset or not state.verify():
             raise RecoveryError(f"{_named(self.place)}: state is at {state.note.offset}, its changelog at {self._offset}")
-        state.write({}, replace(state.note, synced_ms=self._started_ms))
+        await state.write_in_turn({}, replace(state.note, synced_ms=self._started_ms))
         return Recovered(self.place, self.end, self.records)
 
-    def _apply(self, records: Sequence[Any], position: int) -> int:
+    async def _apply(self, records: Sequence[Any], position: int) -> int:
         """Apply all of the records, which must lie between here and ``position``; the offset that follows them."""
         place, following = self.place, self.position
         topic, partition = place.topic, place.partition
@@ -269,7 +274,8 @@ class _Reading:
             raise RecoveryError(f"{_named(place)}: a record at {following - 1}, but the reader is at {position}")
         if unknown and highest:
             log.error("a worker of an older version writes to the changelog too", at=_named(place), records=unknown)
-        self._state.write(rows, replace(self._state.note, offset=following - 1, written_in=epoch, epoch=highest), stale=stale)
+        note = replace(self._state.note, offset=following - 1, written_in=epoch, epoch=highest)
+        await self._state.write_in_turn(rows, note, stale=stale)
         self._offset = following - 1
         self.records += len(records)
         return following
@@ -301,9 +307,9 @@ async def _after_lost_tail(reader: Reader, place: TopicPartition, store: Store, 
             return
         differing = (key for key, *_ in differences(store, logged))
         while keys := list(islice(differing, SLICE)):
-            store.write({}, store.note, stale=keys)
+            await store.write_in_turn({}, store.note, stale=keys)
             await asyncio.sleep(0)
-        store.write({}, replace(logged.note, epoch=store.note.epoch))
+        await store.write_in_turn({}, replace(logged.note, epoch=store.note.epoch))
     finally:
         logged.destroy()
 

@@ -88,7 +88,7 @@ class RowIndex:
         value = rows.get(_MARK)
         mark = None if value is None else _decode(value)
         self.whole = mark is not None and (mark.offset, mark.made_with) == (offset, self._made_with)
-        self.entries = mark.entries if mark is not None and self.whole else 0
+        self.entries = self._entries_before = mark.entries if mark is not None and self.whole else 0
 
     def find(self, hash_: str) -> Iterator[tuple[bytes, bytes]]:
         """Rows whose term has this hash, with their keys."""
@@ -103,6 +103,7 @@ class RowIndex:
         """Add to ``batch``, which applies ``writes`` and takes the store to ``offset``, what follows from them here."""
         if not self.whole:
             return
+        self._entries_before = self.entries
         prefix, term, terms = self._lookup.prefix, self._lookup.term, self._terms
         for key, value in writes.items():
             if not key.startswith(prefix):
@@ -115,6 +116,11 @@ class RowIndex:
         if len(terms) > _REMEMBERED:
             terms.clear()
         self._note(batch, offset)
+
+    def undo(self) -> None:
+        """What :meth:`follow` added last was not written."""
+        self.entries = self._entries_before
+        self._terms.clear()
 
     def _stored_term(self, key: bytes) -> str | None:
         value = self._rows.get(key)

@@ -299,7 +299,7 @@ class Stage:
         notes |= await self._append({unit.partition: unit.last_writes for unit in units})
         for unit in units:
             if unit.partition in notes:
-                self.table.write(unit.partition, unit.writes | unit.last_writes, notes[unit.partition])
+                await self.table.write(unit.partition, unit.writes | unit.last_writes, notes[unit.partition])
             for effect in unit.after:
                 effect()
 

@@ -8,8 +8,10 @@ A store with damaged files is moved aside when it is opened, and read again from
 only when it reads the block: then the worker must end, and a mark beside the store lets the next start move it aside.
 """
 
+import asyncio
 import gc
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +42,11 @@ _OPEN_TABLES = 64
 MOST_FILES = _OPEN_TABLES + 8
 """Files that a store has open at most: its tables, log, lock, manifest and directory."""
 
+_STALL = "Write stall"
+_ROOM_SECONDS = 0.02
+_SLOW_SECONDS = 10.0
+"""A write that waits so long for the disk is logged, and again every time that so much has passed."""
+
 
 @dataclass(frozen=True, slots=True)
 class StorePosition:
@@ -60,6 +67,10 @@ class StorePosition:
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[int, int, int, int, int]).decode
+
+
+class _BusyError(Exception):
+    """RocksDB takes no write now: what it took before is not on disk yet."""
 
 
 class Store:
@@ -139,7 +150,34 @@ class Store:
         """Apply ``writes`` (None deletes), which bring the store to ``note``, in one atomic batch.
 
         ``stale`` are keys whose last changelog record must be superseded by the row that the store holds; a write does that.
+        On a slow disk RocksDB waits, and the whole process with it: rocksdict keeps Python's lock meanwhile.
         """
+        self._apply(writes, note, stale)
+
+    async def write_in_turn(
+        self, writes: Mapping[bytes, bytes | None], note: StorePosition, *, stale: Iterable[bytes] = ()
+    ) -> None:
+        """As :meth:`write`, but the event loop goes on while RocksDB waits for the disk."""
+        keys, since, logged = tuple(stale), time.monotonic(), 0
+        while True:
+            try:
+                self._apply(writes, note, keys, _at_once)
+            except _BusyError:
+                waited = time.monotonic() - since
+                if waited // _SLOW_SECONDS > logged:
+                    logged += 1
+                    log.warning("state waits for the disk", directory=str(self._path), seconds=round(waited))
+                await asyncio.sleep(_ROOM_SECONDS)
+            else:
+                return
+
+    def _apply(
+        self,
+        writes: Mapping[bytes, bytes | None],
+        note: StorePosition,
+        stale: Iterable[bytes],
+        options: rocksdict.WriteOptions | None = None,
+    ) -> None:
         batch = rocksdict.WriteBatch(raw_mode=True)
         for key, value in writes.items():
             if value is None:
@@ -151,14 +189,21 @@ class Store:
         batch.put(_NOTE, _encode((_FORMAT, note.offset, note.written_in, note.epoch, note.synced_ms)))
         if self._index is not None:
             self._index.follow(batch, writes, note.offset)
-        self.commit(batch)
+        try:
+            self.commit(batch, options)
+        except _BusyError:
+            if self._index is not None:
+                self._index.undo()
+            raise
         self.note = note
 
-    def commit(self, batch: rocksdict.WriteBatch) -> None:
+    def commit(self, batch: rocksdict.WriteBatch, options: rocksdict.WriteOptions | None = None) -> None:
         """Apply a batch as it is."""
         try:
-            self._db.write(batch)
+            self._db.write(batch, options)
         except Exception as error:
+            if options is _at_once and _STALL in str(error):
+                raise _BusyError from None
             raise _failure(self._path, error) from error
 
     def stale(self) -> list[bytes]:
@@ -261,6 +306,9 @@ def _decode_note(value: bytes) -> StorePosition | None:
     version, *fields = _decode(value)
     return StorePosition(*fields) if version == _FORMAT else None
 
+
+_at_once = rocksdict.WriteOptions()
+_at_once.no_slowdown = True
 
 # Shared by all stores of the process: a worker has one for each table and partition, and bounds of their own would add up to
 # gigabytes.

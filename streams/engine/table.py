@@ -5,6 +5,7 @@ was acknowledged, and together with its offset. So the local state is never ahea
 costs a few records of recovery.
 """
 
+import asyncio
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
@@ -50,9 +51,9 @@ class StateTable:
         """The changelog of a partition that is open."""
         return self._open[partition]
 
-    def write(self, partition: int, writes: Mapping[bytes, bytes | None], note: StorePosition) -> None:
+    async def write(self, partition: int, writes: Mapping[bytes, bytes | None], note: StorePosition) -> None:
         """Apply what was appended, in one atomic batch."""
-        self._open[partition].store.write(writes, note)
+        await self._open[partition].store.write_in_turn(writes, note)
 
     def owned(self) -> set[int]:
         """The partitions whose state is open on this worker."""
@@ -72,12 +73,14 @@ class StateTable:
         """The partition's store holds all of its changelog, which nobody else writes."""
         self._open[partition] = log
 
-    def assign(self, partitions: Collection[int]) -> None:
-        """These partitions are this worker's: close all others."""
+    async def assign(self, partitions: Collection[int]) -> None:
+        """These partitions are this worker's: close all others, with a turn of the event loop after each."""
         self._assigned = set(partitions)
         for partition in self._stores.keys() - self._assigned:
             self._open.pop(partition, None)
             self._stores.pop(partition).close()
+            # What is in memory only was written to disk.
+            await asyncio.sleep(0)
 
     def size_bytes(self, partition: int) -> int:
         """Bytes on disk and in memory, as RocksDB estimates them."""

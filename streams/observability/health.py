@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -15,10 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from streams.observability.loop_guard import LoopGuard
 from streams.observability.metrics import Metrics
-
-# Far above any pause of a healthy loop: ending a worker that only paused would cost a rebalance.
-_BLOCKED_SECONDS = 60.0
 
 
 class Health:
@@ -30,7 +26,7 @@ class Health:
         self._before_scrape: list[Callable[[], None]] = []
         self._remarks: dict[str, Callable[[], str | None]] = {}
         self._pages: list[Route] = []
-        self._ticked = time.monotonic()
+        self._guard = LoopGuard()
 
     def check(self, name: str, ready: Callable[[], bool]) -> None:
         """Add a part that must be ready."""
@@ -71,23 +67,13 @@ class Health:
         return Starlette(routes=[*routes, *self._pages])
 
     async def watch(self) -> None:
-        """Measure the loop's delay, and end the process if the loop stops completely. Runs until it is cancelled.
-
-        A blocked loop cannot answer a probe, and its heartbeats continue from Faust's consumer thread, so the group would wait
-        for it for ever.
-        """
-        threading.Thread(target=self._guard, name="loop-guard", daemon=True).start()
+        """Measure the loop's delay, and end the process if the loop stops completely. Runs until it is cancelled."""
+        self._guard.start()
         while True:
             started = time.monotonic()
             await asyncio.sleep(0.25)
-            self._ticked = time.monotonic()
-            self._metrics.loop_lag.set(max(0.0, self._ticked - started - 0.25))
-
-    def _guard(self) -> None:
-        while time.monotonic() - self._ticked < _BLOCKED_SECONDS:
-            threading.Event().wait(1.0)
-        # Not sys.exit: it would only end this thread, and a clean shutdown needs the loop that is blocked.
-        os._exit(70)
+            self._guard.turned()
+            self._metrics.loop_lag.set(max(0.0, time.monotonic() - started - 0.25))
 
 
 class _Server(uvicorn.Server):

@@ -42,7 +42,6 @@ class _Table(StateTable):
 
     def __init__(self, directory: Path, name: str) -> None:
         super().__init__(directory, "sample", name)
-        self.assign({0})
 
     def get(self, partition: int, key: bytes) -> bytes | None:
         return self.store(partition).get(key)
@@ -107,7 +106,7 @@ class SampledJoins:
     def close(self) -> None:
         """Close the state's files."""
         for table in self._tables.values():
-            table.assign(())
+            table.store(0).close()
 
     def _apply(self, topic: str, records: Sequence[Record], *, alone: bool = False) -> bool:
         """Let a stage handle records; False: it cannot, and nothing of them was done."""

@@ -76,6 +76,12 @@ class Digests:
                 self.rows[key] = _digest(value)
         self.note = note
 
+    async def write_in_turn(
+        self, writes: Mapping[bytes, bytes | None], note: StorePosition, *, stale: Iterable[bytes] = ()
+    ) -> None:
+        """The same: memory takes it at once."""
+        self.write(writes, note, stale=stale)
+
     def verify(self) -> bool:
         """Nothing can come between memory and memory."""
         return True

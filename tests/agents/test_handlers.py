@@ -238,8 +238,11 @@ async def test_what_is_reported_is_remembered_before_it_is_reported_and_whose_su
     def ignored(*_: object, **__: object) -> Any:
         return lambda function: function
 
+    async def write(*_: object) -> None:
+        appends.done.append("table")
+
     table = SimpleNamespace(append=appends.append_rows, get=state.get, scan=state.scan, assigned=state.assigned)
-    table.write = lambda *_: appends.done.append("table")
+    table.write = write
     table.log = lambda partition: SimpleNamespace(topic="changelog", partition=partition, epoch=1)
     app = SimpleNamespace(topic=ignored, agent=ignored, consumer_generation_id=1)
     stage = Stage(

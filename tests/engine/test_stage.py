@@ -211,9 +211,10 @@ async def test_a_change_that_makes_a_row_too_large_is_dead_lettered_and_its_neig
     async def send_one(_topic: str, _partition: int, _key: bytes | None, value: bytes | None, headers: Any) -> None:
         letters.append((value, dict(headers)))
 
-    table = SimpleNamespace(
-        append=append, get=lambda _, key: rows.get(key), write=lambda _, writes, __: rows.update(writes), log=lambda _: None
-    )
+    async def write(_partition: int, writes: dict[bytes, bytes | None], _note: StorePosition) -> None:
+        rows.update(writes)
+
+    table = SimpleNamespace(append=append, get=lambda _, key: rows.get(key), write=write, log=lambda _: None)
     app: Any = create_app("stage", Settings(data_dir=tmp_path, partitions=1))
     stage = Stage(
         app,
