@@ -8,7 +8,7 @@ from typing import Any
 from streams.mapping import Mapping
 from testkit.oracle.erasure import without
 from testkit.oracle.exclusions import opted_out_regardless, shared_addresses, without_excluded
-from testkit.oracle.expected_contacts import Expected, customer_addresses, expected_contacts
+from testkit.oracle.expected_contacts import Expected, customer_addresses, expected_contacts, without_account
 from testkit.oracle.expected_records import OrderRecord, order_records
 from testkit.oracle.followups import follow_ups
 from testkit.oracle.frozen import History, thawed
@@ -21,8 +21,8 @@ from testkit.oracle.row_reading import Tables
 class Expectation:
     """What the account must hold; ``erased`` are addresses of which it must hold nothing (delivery rules §9).
 
-    ``shared`` are addresses of many accounts: what they hold depends on what was delivered before they were. ``opted_out``:
-    addresses that rows opt out, though the mapping excludes them. ``at``: the instant.
+    ``shared`` are addresses of many accounts, or of a person without one: what they hold depends on what was delivered before.
+    ``opted_out``: addresses that rows opt out, though the mapping excludes them. ``at``: the instant.
     ``other`` is right as well, document by document, where it depends on the order of two tables what is frozen (contact rules
     §2a). So is every name that a variant had, on orders that have it, unless ``newest_names`` are asked for.
     """
@@ -80,7 +80,8 @@ def _expectation(tables: Tables, mapping: Mapping, at: datetime, gone: frozenset
         recent_buyers=recent_buyers(contacts, mapping, at),
         follow_ups=follow_ups(remaining, mapping, contacts),
         erased=gone,
-        shared=shared_addresses(customer_addresses(remaining, mapping).values(), mapping),
+        shared=shared_addresses(customer_addresses(remaining, mapping).values(), mapping)
+        | (without_account(remaining, mapping) - contacts.keys()),
         opted_out=out,
         at=at,
     )

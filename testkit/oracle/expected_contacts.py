@@ -101,6 +101,13 @@ def customer_addresses(tables: Tables, mapping: Mapping) -> dict[int, list[str]]
     return {key: _addresses(row, people[key], mapping) for key, row in found.items() if key not in mapping.house_accounts}
 
 
+def without_account(tables: Tables, mapping: Mapping) -> frozenset[str]:
+    """The addresses of persons who name no account: neither wanted nor withdrawn (contact rules §3, Frozen buyers)."""
+    names = mapping.contact
+    people = (row for row in rows(tables, names.table, names.key) if reference(row[names.customer]) is None)
+    return frozenset(address for row in people for address in addresses(row[names.email]))
+
+
 def _addresses(customer: Row, people: list[Row], mapping: Mapping) -> list[str]:
     of_people = [address for row in people for address in addresses(row[mapping.contact.email])]
     if of_people:

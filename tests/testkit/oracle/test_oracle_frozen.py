@@ -119,6 +119,14 @@ def test_a_line_that_no_order_has_any_more_was_its_last_order_s() -> None:
     assert record.content["refund_total"] == 30
 
 
+def test_a_person_who_names_no_account_may_have_what_was_delivered_or_nothing() -> None:
+    there = expectation(tables(customer(10), contact(1, 10, ANN)), SITE, at=NOW)
+    for account, differs in ((0, False), (99, True)):
+        expected = expectation(tables(customer(10), contact(1, account, ANN)), SITE, at=NOW)
+        assert bool(compare(expected, account_of(there, SITE), SITE, preexisting=())) is differs
+        assert not compare(expected, account_of(expected, SITE), SITE, preexisting=())
+
+
 def test_a_date_that_means_nothing_leaves_the_header_before() -> None:
     expected = wanted(order(5, 10, oh_datetime="1899-12-30T00:00:00Z"), history={"order_header": {"5": [header(5, 10)]}})
     assert expected.orders["SO-5"][0].content["purchase_date"] == "2026-01-06T12:00:00Z"
