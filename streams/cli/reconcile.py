@@ -55,7 +55,9 @@ class ReconcileScope:
         Raises:
             ConfigurationError: not exactly one of them is given.
         """
-        if self.given != 1:
+        if self.given > 1:
+            raise ConfigurationError("it compares one thing at a time", where="owdd reconcile", remedy="Give only one of them")
+        if not self.given:
             remedy = "Add --full, --sample N, --email ADDRESS or --rows; or --show for what earlier runs found"
             raise ConfigurationError("it needs to know what to compare", where="owdd reconcile", remedy=remedy)
         asked = ReconcileRun(id=uuid4().hex[:8], by=by, asked=SystemClock().now_ms(), execute=execute)

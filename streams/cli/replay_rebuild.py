@@ -79,7 +79,8 @@ def rebuild(
 def back(timeout: Timeout = 600.0, operator: Operator = None, execute: Execute = False, as_json: AsJson = False) -> None:
     """Let the generation take effect again that did before the last switch; its workers have gone on until now.
 
-    If an interrupted call has begun that already, this one goes on with it. Exit code 2: there is one, and --execute was not
+    If an interrupted call has begun that already, this one goes on with it; after one that is done, it leads forth again.
+    Exit code 2: there is one, and --execute was not
     given.
     """
     settings, _ = load()
@@ -175,7 +176,8 @@ async def _rebuild(plan: Plan, by: str, timeout: float) -> _Rebuild:
     if not await has_setup(its):
         # Before its workers: one with another mapping is refused.
         await accept_mapping(its, mapping, clock)
-    _say_how(generation)
+    if not (await build_progress(settings, await known_generations(settings), generation)).done:
+        _say_how(generation, begins=generation.number not in known.generations)
     with output.progress(f"generation {generation.number}") as shown:
         progress = await _built(settings, generation, timeout, shown)
         if not progress.done:
@@ -184,9 +186,10 @@ async def _rebuild(plan: Plan, by: str, timeout: float) -> _Rebuild:
         return _Rebuild(generation, progress, await plan.against(generation.number))
 
 
-def _say_how(generation: Generation) -> None:
+def _say_how(generation: Generation, *, begins: bool) -> None:
+    name = f"Generation {generation.number}{' begins' if begins else ''}"
     output.note(
-        f"Generation {generation.number}: run ingest and agents once more with OWDD_GENERATION={generation.number}, a data"
+        f"{name}: run ingest and agents once more with OWDD_GENERATION={generation.number}, a data"
         " directory of their own, and its mapping (OWDD_MAPPING). Leave OWDD_CONNECT_URL out."
     )
 

@@ -1,11 +1,13 @@
 """Read whole topics, outside every consumer group."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams.core.errors import ConfigurationError
 from streams.kafka.client import admin_client
 from streams.kafka.client import consumer as new_consumer
 from streams.kafka.security import KafkaConfig
@@ -16,6 +18,8 @@ _SHORT_WAIT_MS = 20
 _LONG_WAIT_MS = 5_000
 _LARGEST_FETCH = 4 * 2**20
 """Bytes for each partition and fetch; four times aiokafka's default, because whole topics are read."""
+_LOOKS, _LOOK_SECONDS = 3, 1.0
+"""A broker that has just started may not know all of its topics at once."""
 
 
 def reader(kafka: KafkaConfig) -> AIOKafkaConsumer:
@@ -116,13 +120,31 @@ async def read_to_end(
                 yield record
 
 
+async def _require(topic: str, consumer: AIOKafkaConsumer) -> None:
+    """See that the topic exists: aiokafka would ask for it until its patience ends, and blame the broker.
+
+    Raises:
+        ConfigurationError: it does not.
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    for look in range(_LOOKS):
+        if look:
+            await asyncio.sleep(_LOOK_SECONDS)
+        if topic in await consumer.topics():
+            return
+    remedy = "Run 'owdd topics apply --execute'; or is OWDD_APP_ID another site's?"
+    raise ConfigurationError(f"no such topic: {topic}", remedy=remedy)
+
+
 async def read_topic(kafka: KafkaConfig, topic: str, partitions: Iterable[int]) -> AsyncIterator[Any]:
     """The records that ``topic`` holds now, partition by partition in order.
 
     Raises:
+        ConfigurationError: the topic does not exist.
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     async with reader(kafka) as consumer:
+        await _require(topic, consumer)
         places = [TopicPartition(topic, partition) for partition in partitions]
         async with aclosing(read_to_end(consumer, places)) as records:  # type: ignore[type-var]  # a generator has aclose
             async for record in records:
@@ -133,9 +155,11 @@ async def read_last(kafka: KafkaConfig, topic: str, partitions: Iterable[int], m
     """The records of the last ``most`` offsets of each partition.
 
     Raises:
+        ConfigurationError: the topic does not exist.
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     async with reader(kafka) as consumer:
+        await _require(topic, consumer)
         places = [TopicPartition(topic, partition) for partition in partitions]
         async with aclosing(read_to_end(consumer, places, last=most)) as records:  # type: ignore[type-var]  # as above
             async for record in records:
