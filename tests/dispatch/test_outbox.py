@@ -5,11 +5,13 @@ import asyncio
 import pytest
 
 from streams.core.lanes import Lane
+from streams.dispatch.outbox.delivery_task import TaskState
 from streams.dispatch.outbox.rows import CODECS
 from streams.dispatch.outbox.tasks import Family
 from streams.domain.consent import creation_status
 from streams.domain.correction import Correction
 from streams.domain.versioned import version_bytes
+from streams.dotdigital.imports import ImportState
 from streams.engine.stage import Record
 from streams.engine.unit_of_work import UnitOfWork
 from streams.messages.changes import CarriedRefusal, ChangeKind, DesiredContact, pack
@@ -50,6 +52,20 @@ def test_content_withdrawn_before_it_was_due_is_dropped(outbox: Outbox) -> None:
     outbox.feed(outbox.wanted(B))
     outbox.feed(outbox.wanted(A))
     assert outbox.dirty is None and not +outbox.queue.counts()
+
+
+@pytest.mark.parametrize("report_first", [False, True])
+async def test_a_report_and_the_response_of_the_call_that_overtook_it_are_read_in_one_unit(
+    outbox: Outbox, *, report_first: bool
+) -> None:
+    outbox.feed(outbox.wanted(A))
+    outbox.clock.advance(2)
+    await outbox.take()
+    outbox.feed(outbox.import_started())
+    answers = [outbox.created(), outbox.created(import_id="import")]
+    outbox.feed(*(reversed(answers) if report_first else answers), outbox.import_ended(ImportState.DONE))
+    assert outbox.row.dirty, "nobody knows which of the two Dotdigital did last"
+    assert outbox.queue.state(CONTACT) in (TaskState.WAITING, TaskState.READY), "both leases have ended"
 
 
 async def test_a_change_while_the_call_is_under_way_is_sent_after_the_answer(outbox: Outbox) -> None:

@@ -115,7 +115,8 @@ class DeliveryEvents:
         if isinstance(event, Checkpoint):
             # The call goes on, and so does its lease.
             return
-        item.outcome, item.lease, wait = event, lease, wait_of(item.row)
+        item.ended(event, lease)
+        wait = wait_of(item.row)
         if overtaken:
             # Nobody knows which of the two came last.
             item.row.outcome_unknown = True

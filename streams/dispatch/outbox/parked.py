@@ -97,8 +97,8 @@ class ParkedPublisher:
         if item.row.parked is None:
             if item.was_parked:
                 self.cleared(unit, task, item.row)
-        elif isinstance(item.outcome, TaskParked):
-            at, tries = item.outcome.at, item.outcome.tries
+        elif refusals := [outcome for outcome in item.outcomes if isinstance(outcome, TaskParked)]:
+            at, tries = refusals[-1].at, refusals[-1].tries
             self._emit(unit, parked_of(task, item.row, at, state="parked", tries=tries))
 
     def cleared(self, unit: UnitOfWork, task: str, row: DeliveryState) -> None:

@@ -138,7 +138,7 @@ class UnitRemovals:
         self._set(decision.kind, brake.decide(tally, upto))
 
     def saved(
-        self, key: str, row: Any, present: Iterable[RemovalKind], task: DeliveryTask | None, outcome: TaskEvent | None
+        self, key: str, row: Any, present: Iterable[RemovalKind], task: DeliveryTask | None, outcomes: Iterable[TaskEvent]
     ) -> None:
         """A row is saved: number the ``task`` that follows from it if it is a removal, and count what there is.
 
@@ -147,7 +147,7 @@ class UnitRemovals:
             row: as it is saved; ``present`` is what it showed before.
             present: see above.
             task: what is to be done; None: nothing.
-            outcome: the one that this unit has read of the task, if any.
+            outcomes: those that this unit has read of the task.
         """
         if not self._enabled:
             return
@@ -155,14 +155,14 @@ class UnitRemovals:
             self._add(kind, -1 if kind in present else 1)
         before, wanted = self._queue.removal_of(key), None if task is None else removal_kind(key, row)
         if isinstance(row, ContactDeliveryState):
-            self._saved_opt_out(row, outcome)
+            self._saved_opt_out(row, outcomes)
         if before is not None and before.kind is RemovalKind.OPT_OUTS:
             before = None
         if task is not None and wanted is RemovalKind.OPT_OUTS:
             task.removal = Removal(wanted, row.out_number)
             self._report = self._report or row.out_number > self.row.tally(wanted).granted
             return
-        if before is not None and wanted is not before.kind and not isinstance(outcome, _MADE):
+        if before is not None and wanted is not before.kind and not any(isinstance(one, _MADE) for one in outcomes):
             self._set(before.kind, brake.take_back(self.row.tally(before.kind), before.number))
         if task is None or wanted is None:
             return
@@ -173,14 +173,14 @@ class UnitRemovals:
         # Also if it was counted before: after a crash in between nobody may have been asked.
         self._report = self._report or before.number > self.row.tally(wanted).granted
 
-    def _saved_opt_out(self, row: ContactDeliveryState, outcome: TaskEvent | None) -> None:
+    def _saved_opt_out(self, row: ContactDeliveryState, outcomes: Iterable[TaskEvent]) -> None:
         """An opt-out by a changed word list keeps its number while data go first: what was decided of it holds."""
         kind = RemovalKind.OPT_OUTS
         if row.out_by_words and not row.out_number:
             self._set(kind, brake.ask(self.row.tally(kind), self._minute))
             row.out_number = self.row.tally(kind).last
         elif row.out_number and not row.out_by_words:
-            if not isinstance(outcome, ContactOptedOut):
+            if not any(isinstance(one, ContactOptedOut) for one in outcomes):
                 self._set(kind, brake.take_back(self.row.tally(kind), row.out_number))
             row.out_number = 0
 

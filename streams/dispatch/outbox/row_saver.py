@@ -52,10 +52,10 @@ class RowSaver:
         """Save the row, and what follows from it."""
         unit = rows.unit
         if isinstance(item.row, ContactDeliveryState):
-            self._moves.decide(unit, owner_of(key), item.row, ended=item.outcome is not None)
+            self._moves.decide(unit, owner_of(key), item.row, ended=bool(item.outcomes))
             self._conflicts.note(unit, key, item)
         task = self._task_for(rows, key, item.row)
-        rows.removals.saved(key, item.row, item.present, task, item.outcome)
+        rows.removals.saved(key, item.row, item.present, task, item.outcomes)
         CODECS[family_of(key)].save(unit, key, item.row)
         self._parked.publish(unit, key, item)
         if item.stored and _may_be_elsewhere(item.row):
@@ -63,9 +63,9 @@ class RowSaver:
         unit.put(f"{DIRTY}{key}".encode(), None if task is None else task.encode())
 
         def follow() -> None:
-            if item.outcome is not None and item.lease is not None:
-                # Before the task is put again: with its lease it loses its failures.
-                self._queue.finish(key, item.lease)
+            # Before the task is put again: with its lease it loses its failures.
+            for lease in item.leases:
+                self._queue.finish(key, lease)
             if task is None:
                 self._queue.drop(key)
             else:

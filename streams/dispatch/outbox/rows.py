@@ -1,7 +1,7 @@
 """The rows of tasks: as they were committed last, for those who send, and as one unit of the outbox changes them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from streams.dispatch.outbox.delivery_task import Lease
@@ -66,7 +66,9 @@ class OutboxRows:
 
 @dataclass(slots=True)
 class TouchedRow:
-    """A row that will be saved: whether it was parked before, and the outcome that it got, with the lease that it ends.
+    """A row that will be saved: whether it was parked before, and the outcomes that it got, with the leases that they end.
+
+    One unit may have an import's report and the response of the call that overtook it, so there may be several of both.
 
     ``present``: what of ours it showed as delivered and wanted before; ``stored``: whether Dotdigital had its record;
     ``opt_outs``: whether the contact was known to be refused in Dotdigital, and whether Orderwise's opt-out had been passed on;
@@ -77,10 +79,16 @@ class TouchedRow:
     was_parked: bool
     present: tuple[RemovalKind, ...] = ()
     stored: bool = False
-    outcome: TaskEvent | None = None
-    lease: Lease | None = None
+    outcomes: list[TaskEvent] = field(default_factory=list)
+    leases: list[Lease] = field(default_factory=list)
     opt_outs: tuple[bool, bool] = (False, False)
     old_conflict: bool = False
+
+    def ended(self, outcome: TaskEvent, lease: Lease | None) -> None:
+        """An outcome of the task was read; it ends ``lease``, if any."""
+        self.outcomes.append(outcome)
+        if lease is not None:
+            self.leases.append(lease)
 
 
 class TouchedRows:
