@@ -153,6 +153,24 @@ async def test_its_place_on_the_list_and_its_records_go_along(site: Site) -> Non
 
 
 @on_site()
+async def test_a_record_that_came_along_and_is_wanted_elsewhere_is_sent_there_once_it_has_gone(site: Site) -> None:
+    await known(site, EVE)
+    await known(site)
+    site.record("A1")
+    await site.quiet()
+    site.publish(gone(site, ANN, BOB, 1), here(site, BOB, (ANN, 1)))
+    site.move_record("A1")
+    site.record("A1", email=EVE)
+    await site.until(lambda: renames(site) and site.open_parked())
+    asked = len(site.asked_again(site.topics.orders))
+    # Eve was refused it, for Bob, who was Ann, has it; nothing but its going from there can help.
+    await site.until(lambda: len(site.asked_again(site.topics.orders)) > asked)
+    site.record("A1", "despatched", EVE)
+    await site.quiet()
+    assert site.records() == {"A1": "despatched"} and not site.open_parked()
+
+
+@on_site()
 async def test_an_unsubscribe_goes_along_and_is_kept(site: Site) -> None:
     held = await known(site)
     held.email_status = "unsubscribed"

@@ -130,4 +130,5 @@ def _may_be_elsewhere(row: RecordDeliveryState) -> bool:
     It has if it said so; it may if the record went with its contact, or was withdrawn by a switch of generations, which leaves
     no position.
     """
-    return row.delivered is None and (row.moved or row.hash != GONE or not row.position)
+    gone = row.delivered is None and not row.outcome_unknown
+    return gone and (row.moved or row.hash != GONE or not row.position)

@@ -70,7 +70,7 @@ class TouchedRow:
 
     One unit may have an import's report and the response of the call that overtook it, so there may be several of both.
 
-    ``present``: what of ours it showed as delivered and wanted before; ``stored``: whether Dotdigital had its record;
+    ``present``: what of ours it showed as delivered and wanted before; ``stored``: whether Dotdigital may have had its record;
     ``opt_outs``: whether the contact was known to be refused in Dotdigital, and whether Orderwise's opt-out had been passed on;
     ``old_conflict``: it was a conflict of consent that version 0.2.0 has counted, which does not note so in the row.
     """
@@ -134,7 +134,8 @@ def opt_outs_of(row: Any) -> tuple[bool, bool]:
 
 
 def _is_stored(row: Any) -> bool:
-    return isinstance(row, RecordDeliveryState) and row.delivered is not None
+    # One that came along with its contact has an unknown outcome instead: it is there, and nobody delivered it there.
+    return isinstance(row, RecordDeliveryState) and (row.delivered is not None or row.outcome_unknown)
 
 
 def _is_old_conflict(row: Any) -> bool:
