@@ -8,10 +8,10 @@ from typing import Any
 from streams.mapping import Mapping
 from testkit.oracle.erasure import without
 from testkit.oracle.exclusions import opted_out_regardless, shared_addresses, without_excluded
-from testkit.oracle.expected_contacts import Expected, customer_addresses, expected_contacts, without_account
+from testkit.oracle.expected_contacts import Expected, customer_addresses, expected_contacts, only_of, without_account
 from testkit.oracle.expected_records import OrderRecord, order_records
 from testkit.oracle.followups import follow_ups
-from testkit.oracle.frozen import History, thawed
+from testkit.oracle.frozen import History, house_persons_unread, thawed
 from testkit.oracle.items import catalogue_records
 from testkit.oracle.lists import Membership, recent_buyers
 from testkit.oracle.row_reading import Tables
@@ -61,12 +61,13 @@ def expectation(
 ) -> Expectation:
     """What ``tables`` demand at ``at``, but for those who were erased; ``history``: former versions of rows."""
     gone = frozenset(address.strip().lower() for address in erased)
-    found = _expectation(thawed(tables, history or {}, mapping), mapping, at, gone)
-    other = _expectation(thawed(tables, history or {}, mapping, statuses_lost_first=True), mapping, at, gone)
+    unread = house_persons_unread(tables, mapping)
+    found = _expectation(thawed(tables, history or {}, mapping), mapping, at, gone, unread)
+    other = _expectation(thawed(tables, history or {}, mapping, statuses_lost_first=True), mapping, at, gone, unread)
     return found if other == found else replace(found, other=other)
 
 
-def _expectation(tables: Tables, mapping: Mapping, at: datetime, gone: frozenset[str]) -> Expectation:
+def _expectation(tables: Tables, mapping: Mapping, at: datetime, gone: frozenset[str], unread: frozenset[str]) -> Expectation:
     known = without(tables, mapping, gone)
     remaining, out = without_excluded(known, mapping), opted_out_regardless(known, mapping)
     contacts = {
@@ -81,7 +82,8 @@ def _expectation(tables: Tables, mapping: Mapping, at: datetime, gone: frozenset
         follow_ups=follow_ups(remaining, mapping, contacts),
         erased=gone,
         shared=shared_addresses(customer_addresses(remaining, mapping).values(), mapping)
-        | (without_account(remaining, mapping) - contacts.keys()),
+        | (without_account(remaining, mapping) - contacts.keys())
+        | only_of(unread, remaining, mapping),
         opted_out=out,
         at=at,
     )

@@ -108,6 +108,17 @@ def without_account(tables: Tables, mapping: Mapping) -> frozenset[str]:
     return frozenset(address for row in people for address in addresses(row[names.email]))
 
 
+def only_of(people: frozenset[str], tables: Tables, mapping: Mapping) -> frozenset[str]:
+    """The addresses that have a contact only because these contact rows have them."""
+    names = mapping.contact
+    theirs = {key: row for key, row in tables.get(names.table, {}).items() if key in people}
+    if not theirs:
+        return frozenset()
+    others = {key: row for key, row in tables[names.table].items() if key not in people}
+    found = frozenset(address for row in theirs.values() for address in addresses(row[names.email]))
+    return found - expected_contacts({**tables, names.table: others}, mapping).keys()
+
+
 def _addresses(customer: Row, people: list[Row], mapping: Mapping) -> list[str]:
     of_people = [address for row in people for address in addresses(row[mapping.contact.email])]
     if of_people:

@@ -165,6 +165,16 @@ def _readable(found: dict[str, dict[str, Row]], history: History, table: str, co
                 break
 
 
+def house_persons_unread(tables: Tables, mapping: Mapping) -> frozenset[str]:
+    """The contact rows of house accounts whose address cannot be read: their contact stays if it was delivered before."""
+    names = mapping.contact
+    return frozenset(
+        key
+        for key, row in tables.get(names.table, {}).items()
+        if reference(row[names.customer]) in mapping.house_accounts and unreadable(row[names.email])
+    )
+
+
 def _readable_persons(found: dict[str, dict[str, Row]], history: History, mapping: Mapping) -> None:
     """A person whose address cannot be read: the last one that could, with the name that belonged to it."""
     names = mapping.contact

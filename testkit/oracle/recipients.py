@@ -7,7 +7,7 @@ from testkit.oracle.addresses import addresses
 from testkit.oracle.credits import credited_orders
 from testkit.oracle.erasure import without
 from testkit.oracle.exclusions import EXCLUDED, shared_addresses, without_excluded
-from testkit.oracle.expected_contacts import customer_addresses, expected_contacts
+from testkit.oracle.expected_contacts import customer_addresses, expected_contacts, without_account
 from testkit.oracle.frozen import History, thawed
 from testkit.oracle.order_facts import LiveOrder, classified, line_owners, without_record
 from testkit.oracle.row_reading import Tables, reference, rows
@@ -46,7 +46,8 @@ def orders_of_nobody(tables: Tables, mapping: Mapping, history: History | None =
 
 def _of_themselves(tables: Tables, mapping: Mapping, live: list[LiveOrder]) -> dict[LiveOrder, str | None]:
     of_customers = customer_addresses(tables, mapping)
-    everybody = expected_contacts(tables, mapping).keys() - shared_addresses(of_customers.values(), mapping)
+    contacts = expected_contacts(tables, mapping).keys() | without_account(tables, mapping)
+    everybody = contacts - shared_addresses(of_customers.values(), mapping)
     people = _people(tables, mapping)
     found: dict[LiveOrder, str | None] = {}
     for order in live:

@@ -7,6 +7,7 @@ import pytest
 
 from testkit.oracle import Expectation, compare, expectation
 from testkit.oracle.frozen import History
+from testkit.oracle.recipients import orders_of_nobody
 
 from .made_account import account_of
 from .made_rows import HOUSE, Row, contact, customer, detail, header, line, order, price, product, site, tables, total, variant
@@ -125,6 +126,21 @@ def test_a_person_who_names_no_account_may_have_what_was_delivered_or_nothing() 
         expected = expectation(tables(customer(10), contact(1, account, ANN)), SITE, at=NOW)
         assert bool(compare(expected, account_of(there, SITE), SITE, preexisting=())) is differs
         assert not compare(expected, account_of(expected, SITE), SITE, preexisting=())
+
+
+def test_the_order_of_a_person_who_names_no_account_is_not_nobodys() -> None:
+    made = [customer(10), contact(1, 10, ANN), order(5, 10, email="eve@example.com")]
+    assert orders_of_nobody(tables(*made), SITE) == 1
+    assert orders_of_nobody(tables(*made, contact(2, None, "eve@example.com")), SITE) == 0
+
+
+@pytest.mark.parametrize("more", [[], order(5, HOUSE, email="eve@example.com")])
+def test_a_house_person_who_cannot_be_read_any_more_may_have_been_delivered_or_not(more: Row | list[Row]) -> None:
+    former = contact(2, HOUSE, "eve@example.com")
+    expected = wanted(contact(2, HOUSE, "tel. 07700 900443"), more, history={"customer_contact": {"2": [former]}})
+    assert "eve@example.com" in expected.contacts
+    # A house order says whose the contact is all the same.
+    assert ("eve@example.com" in expected.shared) == (not more)
 
 
 def test_a_date_that_means_nothing_leaves_the_header_before() -> None:
