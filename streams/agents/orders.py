@@ -27,7 +27,7 @@ from streams.domain.digester import Digester
 from streams.domain.erasure import forget_in_order
 from streams.domain.frozen_facts import receive, settle, unsayable
 from streams.domain.last_workable import LastWorkable
-from streams.domain.order_head import Statuses
+from streams.domain.order_head import Statuses, left_to_stand_in
 from streams.domain.versioned import Versioned, next_version, version_bytes
 from streams.engine.stage import Record
 from streams.engine.table import StateTable
@@ -324,7 +324,7 @@ class OrdersHandler:
             unit.emit(self._topics.orders, asked)
         result = orders.document_state(row, work.known, self._mapping)
         unknown = is_unknown(row.held)
-        self._hold(unit, order, row, result)
+        self._hold(unit, order, row, result, work.known)
         live = result if isinstance(result, orders.Live) else None
         if live is not None and live.fact.credit and item.lane == Lane.LIVE:
             # A refund must stop the mail that asks for a review.
@@ -358,8 +358,8 @@ class OrdersHandler:
         elif row.kept is not None and orders.is_gone(row, result):
             settle(row, NOTHING)
 
-    def _hold(self, unit: UnitOfWork, order: int, row: orders.OrderRow, result: orders.DocumentState) -> None:
-        """Remember whether the order is held or frozen; drop the last workable rows of one that is neither."""
+    def _hold(self, unit: UnitOfWork, order: int, row: orders.OrderRow, result: orders.DocumentState, known: Statuses) -> None:
+        """Remember whether the order is held or frozen; of one that is neither, drop what cannot stand in any more."""
         if isinstance(result, orders.Live):
             code, frozen = result.frozen, True
         else:
@@ -369,7 +369,7 @@ class OrdersHandler:
         row.held = self.held.update(unit, str(order), row.held, code, frozen=frozen, since=row.kept_facts.since)
         # Without a header nothing was worked out yet: what came and went before it counts when it comes.
         if row.header is not None and (code is None or row.header.row is None):
-            row.last = LastWorkable()
+            row.last = left_to_stand_in(row.last, known, self._mapping) if isinstance(result, orders.Live) else LastWorkable()
 
     def _publish(
         self, emitter: ChangeEmitter, order: int, item: _Touched, live: orders.Live | None, items: dict[int, VariantInfo]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from streams.capture import rows
+from streams.domain.last_workable import LastWorkable
 from streams.domain.versioned import Versioned
 from streams.mapping import Mapping
 from streams.messages.changes import OrderStatus
@@ -56,6 +57,16 @@ def head_of(
         return Head(None, None, first)
     former = rows.Header(last.number, last.at, last.customer, last.type, last.status, contact=last.contact)
     return Head(former, last.meaning, first, last.credit)
+
+
+def left_to_stand_in(last: LastWorkable, statuses: Statuses, mapping: Mapping) -> LastWorkable:
+    """What may yet stand in for an order whose rows all can be worked out: the newest former header of a known status.
+
+    The status lookup comes another way than the headers: it may say only later that the status of the newest one had lost its
+    text before the header got it, or what that of a former one means.
+    """
+    known = (place for place, cell in enumerate(last.headers, 1) if _status(cell, None, statuses, mapping)[0] is not None)
+    return LastWorkable(last.headers[: next(known, None)], last.since)
 
 
 def is_unknown(detail: rows.Detail) -> bool:

@@ -187,6 +187,17 @@ def test_a_row_that_is_lost_before_the_rest_of_its_order_came_counts_as_if_it_we
     assert "SO30" in {key for _, key in found[0][1]}
 
 
+def test_a_status_that_lost_its_text_before_the_order_got_it_may_be_learned_of_after_it() -> None:
+    found = []
+    for steps in permutations([status(1, "no such word", LATER), header(30, status=1, at=LATEST)]):
+        pipeline = Pipeline().pump(LOOKUP, PEOPLE, header(30, status=2), total(30))
+        for step in steps:
+            pipeline.pump(step)
+        found.append((pipeline.content(), pipeline.records(), pipeline.orders.held.counts(frozen=True)))
+    assert found[0] == found[1]
+    assert found[0][2] == {"unknown_status": 1}
+
+
 @pytest.mark.parametrize(("unreadable", "there"), [(True, True), (False, False)])
 def test_an_address_that_cannot_be_read_stays_and_one_that_was_emptied_goes(
     pipeline: Pipeline, unreadable: bool, there: bool
