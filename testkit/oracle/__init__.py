@@ -12,7 +12,7 @@ from testkit.oracle.expectation import Expectation, expectation
 from testkit.oracle.expected_contacts import Expected, expected_contacts
 from testkit.oracle.items import priced_on_application
 from testkit.oracle.order_facts import expected_held
-from testkit.oracle.recipients import orders_of_nobody
+from testkit.oracle.recipients import orders_of_nobody, orders_of_the_staying
 from testkit.oracle.row_reading import Row, Tables
 
 __all__ = [
@@ -31,5 +31,6 @@ __all__ = [
     "expected_contacts",
     "expected_held",
     "orders_of_nobody",
+    "orders_of_the_staying",
     "priced_on_application",
 ]

@@ -29,25 +29,41 @@ def recipients(tables: Tables, mapping: Mapping, live: list[LiveOrder]) -> dict[
 
 def orders_of_nobody(tables: Tables, mapping: Mapping, history: History | None = None, erased: Collection[str] = ()) -> int:
     """How many orders have no record because nobody has the address that is on them; nobody has one of ``erased``."""
+    return len(_strangers(tables, mapping, history or {}, erased))
+
+
+def orders_of_the_staying(tables: Tables, mapping: Mapping, history: History, erased: Collection[str] = ()) -> int:
+    """How many of these have the address of a person who lost the account.
+
+    If it had a contact before that was delivered, the contact stays, and has the order.
+    """
+    names = mapping.contact
+    former = [row for versions in history.get(names.table, {}).values() for row in versions if row is not None]
+    had = {address for row in former if reference(row[names.customer]) is not None for address in addresses(row[names.email])}
+    staying = had & without_account(thawed(tables, history, mapping), mapping)
+    return sum(order.own in staying for order in _strangers(tables, mapping, history, erased))
+
+
+def _strangers(tables: Tables, mapping: Mapping, history: History, erased: Collection[str]) -> list[LiveOrder]:
     if mapping.delivery.orders is None:
-        return 0
+        return []
     gone = frozenset(address.strip().lower() for address in erased)
-    tables = without_excluded(without(thawed(tables, history or {}, mapping), mapping, gone), mapping)
+    tables = without_excluded(without(thawed(tables, history, mapping), mapping, gone), mapping)
     found = _of_themselves(tables, mapping, classified(tables, mapping)[0])
-    return sum(
-        address is None
+    return [
+        order
+        for order, address in found.items()
+        if address is None
         and order.own not in (None, EXCLUDED)
         and order.kind == "order"
         and order.number is not None
         and not without_record(order, mapping)
-        for order, address in found.items()
-    )
+    ]
 
 
 def _of_themselves(tables: Tables, mapping: Mapping, live: list[LiveOrder]) -> dict[LiveOrder, str | None]:
     of_customers = customer_addresses(tables, mapping)
-    contacts = expected_contacts(tables, mapping).keys() | without_account(tables, mapping)
-    everybody = contacts - shared_addresses(of_customers.values(), mapping)
+    everybody = expected_contacts(tables, mapping).keys() - shared_addresses(of_customers.values(), mapping)
     people = _people(tables, mapping)
     found: dict[LiveOrder, str | None] = {}
     for order in live:

@@ -10,14 +10,14 @@ from streams.kafka import client
 from streams.kafka.security import KafkaConfig
 from streams.mapping import Mapping
 from testkit.demo.stack import LocalStack
-from testkit.oracle import expected_held, orders_of_nobody, priced_on_application
+from testkit.oracle import expected_held, orders_of_nobody, orders_of_the_staying, priced_on_application
 from testkit.simulate import Truth
 from testkit.simulate.envelopes import Event
 from testkit.soak.site import QUICK, Site, lasting, open_site, simulate
 from testkit.soak.site import differences as verdict
 from tests.patience import PATIENCE
 
-__all__ = ["QUICK", "append", "expected_held_of", "held", "lasting", "of_orders", "revived", "simulate", "stack", "verdict"]
+__all__ = ["QUICK", "append", "held", "lasting", "revived", "simulate", "stack", "verdict", "wrongly_held"]
 
 
 @asynccontextmanager
@@ -43,18 +43,22 @@ async def held(running: LocalStack) -> dict[str, int]:
     return {dict(labels)["kind"]: int(value) for (name, labels), value in samples.items() if name == "owdd_held"}
 
 
-def expected_held_of(truth: Truth, mapping: Mapping) -> dict[str, int]:
-    """Held documents by reason, as the oracle counts them; of buyers it counts none."""
+def wrongly_held(counts: dict[str, int], truth: Truth, mapping: Mapping) -> dict[str, tuple[int, int]]:
+    """Documents by the reason for which more or fewer are held than the oracle counts: how many are, and should be.
+
+    The oracle counts orders and items, not the buyers and contacts that may be held for a reason of theirs.
+    """
     unpriced = priced_on_application(truth.tables, mapping, truth.history)
     nobodys = orders_of_nobody(truth.tables, mapping, truth.history, truth.erased)
     more = Counter(price_on_application=unpriced, recipient_unknown=nobodys)
-    return dict(+(expected_held(truth.tables, mapping, truth.history) + more))
-
-
-def of_orders(counts: dict[str, int]) -> dict[str, int]:
-    """Held documents without those reasons for which a buyer or a contact may be held: the oracle counts orders."""
+    wanted = expected_held(truth.tables, mapping, truth.history) + more
+    staying = orders_of_the_staying(truth.tables, mapping, truth.history, truth.erased)
     others = {"customer_not_loaded", "contact_without_customer", "unreadable_address", "address_shared"}
-    return {code: count for code, count in counts.items() if code not in others}
+    return {
+        code: (counts.get(code, 0), wanted[code])
+        for code in (counts.keys() | wanted.keys()) - others
+        if counts.get(code, 0) not in range(wanted[code] - (staying if code == "recipient_unknown" else 0), wanted[code] + 1)
+    }
 
 
 async def revived(running: LocalStack) -> None:

@@ -7,13 +7,13 @@ import pytest
 
 from testkit.oracle import Expectation, compare, expectation
 from testkit.oracle.frozen import History
-from testkit.oracle.recipients import orders_of_nobody
+from testkit.oracle.recipients import orders_of_nobody, orders_of_the_staying
 
 from .made_account import account_of
 from .made_rows import HOUSE, Row, contact, customer, detail, header, line, order, price, product, site, tables, total, variant
 
 NOW = datetime(2026, 1, 20, tzinfo=UTC)
-ANN = "ann@example.com"
+ANN, EVE = "ann@example.com", "eve@example.com"
 SITE = site()
 OPEN = 10
 """A status that is deleted by now."""
@@ -128,19 +128,21 @@ def test_a_person_who_names_no_account_may_have_what_was_delivered_or_nothing() 
         assert not compare(expected, account_of(expected, SITE), SITE, preexisting=())
 
 
-def test_the_order_of_a_person_who_names_no_account_is_not_nobodys() -> None:
-    made = [customer(10), contact(1, 10, ANN), order(5, 10, email="eve@example.com")]
-    assert orders_of_nobody(tables(*made), SITE) == 1
-    assert orders_of_nobody(tables(*made, contact(2, None, "eve@example.com")), SITE) == 0
+@pytest.mark.parametrize("former", [10, None])
+def test_the_order_of_a_person_who_names_no_account_any_more_may_be_nobodys_or_not(former: int | None) -> None:
+    made = tables(customer(10), contact(1, 10, ANN), order(5, 10, email=EVE), contact(2, None, EVE))
+    history = {"customer_contact": {"2": [contact(2, former, EVE)]}}
+    assert orders_of_nobody(made, SITE, history) == 1
+    assert orders_of_the_staying(made, SITE, history) == (former is not None)
 
 
-@pytest.mark.parametrize("more", [[], order(5, HOUSE, email="eve@example.com")])
+@pytest.mark.parametrize("more", [[], order(5, HOUSE, email=EVE)])
 def test_a_house_person_who_cannot_be_read_any_more_may_have_been_delivered_or_not(more: Row | list[Row]) -> None:
-    former = contact(2, HOUSE, "eve@example.com")
+    former = contact(2, HOUSE, EVE)
     expected = wanted(contact(2, HOUSE, "tel. 07700 900443"), more, history={"customer_contact": {"2": [former]}})
-    assert "eve@example.com" in expected.contacts
+    assert EVE in expected.contacts
     # A house order says whose the contact is all the same.
-    assert ("eve@example.com" in expected.shared) == (not more)
+    assert (EVE in expected.shared) == (not more)
 
 
 def test_a_date_that_means_nothing_leaves_the_header_before() -> None:
