@@ -45,6 +45,9 @@ from streams.messages.deliveries import (
     TaskParked,
 )
 
+_CLOCKS_APART = 600
+"""How far Dotdigital's clock and ours may be apart, in seconds, with the time that a call takes."""
+
 
 def apply_result(row: ContactDeliveryState, event: TaskEvent) -> None:
     """Write a delivery event into the row; it stays dirty when the event answers other content than is wanted now.
@@ -78,7 +81,7 @@ def apply_result(row: ContactDeliveryState, event: TaskEvent) -> None:
 def _lose_contact(row: ContactDeliveryState) -> None:
     """Nobody is at the address any more."""
     set_contact_id(row, None)
-    row.creation = NOT_OURS
+    row.creation, row.attempted_at = NOT_OURS, 0
     if row.out_by_words:
         # There is nobody left whom the brake protects, and who is created again must not be subscribed by the old list.
         state_opt_out(row)
@@ -107,11 +110,11 @@ def _apply_end(row: ContactDeliveryState, event: ListLeft | TaskParked) -> None:
 def _apply_checkpoint(row: ContactDeliveryState, event: Checkpoint) -> None:
     match event:
         case CreationAttempted():
-            if row.creation.attempted_as is None:
-                row.attempted_at = event.at // 1000
+            row.attempted_at = row.attempted_at or event.at // 1000
             row.creation = row.creation.attempted(event.created_as)
         case CreationWithdrawn():
             row.creation = row.creation.withdrawn(event.attempted_before)
+            row.attempted_at = 0 if event.attempted_before is None else row.attempted_at
         case OptOutSent():
             row.opt_out_sent, row.sent_at = row.opt_out_sent or _passed_on(row, event.opt_outs), event.at // 1000
             row.unsubscribed_by_us = row.unsubscribed_by_us or event.unsubscribed
@@ -135,8 +138,10 @@ def _apply_upsert(row: ContactDeliveryState, event: ContactCreated | ContactUpda
     if event.created_as == SUBSCRIBED and row.creation.created_as is None:
         # A reading may come before what explains it: then the sign-up that it showed was our own creation.
         row.touched = False
-    if event.created_as is not None and not row.created_at:
-        row.created_at = event.at // 1000
+    if not row.created_at:
+        row.created_at = _created_at(row, event)
+    if event.import_id is None or isinstance(event, ContactCreated) or event.attempted_before is None:
+        row.attempted_at = 0
     if isinstance(event, ContactCreated):
         row.creation = Creation.confirmed(event.created_as)
     elif event.import_id is None:
@@ -151,6 +156,18 @@ def _apply_upsert(row: ContactDeliveryState, event: ContactCreated | ContactUpda
     row.opt_out_sent = _passed_on(row, event.opt_outs) or (event.import_id is not None and row.opt_out_sent)
 
 
+def _created_at(row: ContactDeliveryState, event: ContactCreated | ContactUpdated) -> int:
+    """When we created the contact, as far as the event says (epoch s); 0: it does not, or others did.
+
+    The status may have changed before the response to a lost creation was made up for: then it does not show that we created
+    the contact, but its age does.
+    """
+    if event.created_as is not None:
+        return event.at // 1000
+    late = isinstance(event, ContactUpdated) and row.attempted_at and event.exists_since >= row.attempted_at - _CLOCKS_APART
+    return row.attempted_at if late else 0
+
+
 def _passed_on(row: ContactDeliveryState, opt_outs: int | None) -> bool:
     """Whether a call that passed on so many opt-outs passed on all that there are."""
     return opt_outs == row.opt_outs and consent.opted_out(row.consent)
@@ -158,7 +175,7 @@ def _passed_on(row: ContactDeliveryState, opt_outs: int | None) -> bool:
 
 def _apply_removal(row: ContactDeliveryState, event: ContactCleared | ContactDeleted | ContactAbsent) -> None:
     row.delivered, row.outcome_unknown, row.vanished = event.digest, False, False
-    row.withdrawn, row.created_at, row.sent_at = None, 0, event.at // 1000
+    row.withdrawn, row.created_at, row.attempted_at, row.sent_at = None, 0, 0, event.at // 1000
     set_contact_id(row, event.contact if isinstance(event, ContactCleared) else None)
     row.creation = NOT_OURS
     row.opt_out_sent = isinstance(event, ContactCleared) and _passed_on(row, event.opt_outs)
@@ -168,7 +185,8 @@ def _apply_move(row: ContactDeliveryState, event: ContactRenamed | RenameDecline
     """The address that asked is answered; a contact that was renamed is there now, and nobody is here."""
     if isinstance(event, ContactRenamed) and row.contact == event.contact.contact:
         set_contact_id(row, None)
-        row.creation, row.created_at, row.withdrawn, row.opt_out_sent = NOT_OURS, 0, None, False
+        row.creation, row.created_at, row.attempted_at = NOT_OURS, 0, 0
+        row.withdrawn, row.opt_out_sent = None, False
         row.delivered, row.outcome_unknown, row.vanished = row.hash if row.fields is None else None, False, False
         # The next address has the contact itself, with everything that was to be carried to it.
         row.owed_to = ()

@@ -44,7 +44,8 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
       come back meanwhile, or an import may have written over what the call wrote.
     * ``observed_at``: position of the newest reading.
     * ``created_at``: when we created the contact first (epoch s), even if it was deleted by hand since; 0: others did.
-    * ``attempted_at``: when a call or an import went out that may have created it (epoch s); it counts while nobody knows more.
+    * ``attempted_at``: when the first of the calls and imports went out that may have created it (epoch s); 0: it is known what
+      they did. Not as the status of an attempt: what the contact shows since then says nothing of how old it is.
     * ``words``: the word list by which the ERP's consent was read last; 0: not known, or never read. ``out_by_words``: position
       of an opt-out that a change of it has brought, and that waits for the brake; ``out_number`` is its number there.
     * ``unread`` and ``answers``: as in :class:`DesiredContact`.
@@ -120,7 +121,7 @@ class ContactDeliveryState(msgspec.Struct, array_like=True, gc=False):
     @property
     def ours_since(self) -> int:
         """When we created the contact, or may have (epoch s); 0: others did."""
-        return self.created_at or (self.attempted_at if self.creation.attempted_as is not None else 0)
+        return self.created_at or self.attempted_at
 
     @property
     def dirty(self) -> bool:
@@ -340,7 +341,7 @@ def set_contact_id(row: ContactDeliveryState, contact: int | None) -> None:
     if row.contact not in (None, contact):
         row.listed = row.join_unconfirmed = row.touched = row.unsubscribed_by_us = False
         row.list_refused_at = None
-        row.creation = NOT_OURS
+        row.creation, row.attempted_at = NOT_OURS, 0
         row.correction = Correction()
     row.contact = contact
 

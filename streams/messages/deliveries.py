@@ -141,11 +141,13 @@ class ContactUpdated(_TaskEvent, kw_only=True, frozen=True, tag="updated"):
     """The contact was there, and holds the content now.
 
     ``created_as``: the call saw that we had created it; ``attempted_before``: a call before the import may have.
+    ``exists_since``: when Dotdigital says that it was created (UTC epoch s); 0: not said.
     """
 
     digest: bytes
     contact: int
     created_as: CreatedAs | None = None
+    exists_since: int = 0
     attempted_before: CreatedAs | None = None
     opt_outs: int | None = None
     joined: bool = False

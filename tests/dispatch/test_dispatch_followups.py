@@ -118,6 +118,23 @@ def test_of_a_contact_that_we_may_have_created_only_what_was_made_after_the_atte
 
 
 @on_site(delivery=EVENT)
+async def test_of_one_who_left_before_our_lost_creation_was_made_up_for_what_is_older_does_not_count(site: Site) -> None:
+    site.want("bob@example.com")
+    await site.quiet()
+    credit_of(site, 1, site.now - DAY)
+    before = len(site.line.calls)
+    site.box.faults.update({"next": ["none", "lost_reply"]})
+    site.want(opted=True)
+    await site.until(lambda: site.held() is not None)
+    assert [call.status for call in site.line.calls[before:]] == [404, 0]
+    site.contact().set_email_status("unsubscribed", site.box.store.now())
+    await site.quiet()
+    credit_of(site, 2, site.now)
+    await site.quiet()
+    assert published(site) == ["C2"]
+
+
+@on_site(delivery=EVENT)
 async def test_of_a_contact_that_was_there_before_us_the_age_alone_counts(site: Site) -> None:
     site.found(site.box.store.create({"email": ANN}))
     credit_of(site, 1, site.now - 29 * DAY)

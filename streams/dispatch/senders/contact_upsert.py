@@ -292,6 +292,7 @@ class _ContactCalls:
             digest=upsert.digest,
             contact=contact.contact_id,
             created_as=after_status(created_as, contact.email_status),
+            exists_since=contact.created,
             opt_outs=row.opt_outs_to_send,
             joined=upsert.join is not None,
             observed=None if echo else observed(contact),
