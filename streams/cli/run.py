@@ -9,6 +9,7 @@ import typer
 
 from streams.cli import output
 from streams.cli.common import load
+from streams.core.cancelling import cancellable
 from streams.core.clock import SystemClock
 from streams.engine.data_dir import locked_data_dir, own_data_dir
 from streams.kafka.event_loop import new_event_loop
@@ -39,7 +40,7 @@ def run(
         check_open_files(settings.partitions)
     with (locked_data_dir if settings.data_shared else own_data_dir)(settings.data_dir) as directory:
         settings = settings.model_copy(update={"data_dir": directory})
-        asyncio.run(_check_cluster(settings, mapping, captured_too=Role.INGEST in roles))
+        asyncio.run(cancellable(_check_cluster(settings, mapping, captured_too=Role.INGEST in roles)))
         _work(Worker(settings, mapping, roles))
 
 
