@@ -16,16 +16,16 @@ from streams.messages.frozen_orders import NOTHING, FrozenOrder
 T = TypeVar("T")
 
 _MOST_HEADERS = 8
-"""Former headers that are kept while the newest cannot be worked out: two a status, and few statuses are unknown at a time."""
+"""Former headers that are kept while the newest cannot be worked out: few a status, and few statuses are unknown at a time."""
 
 
 class LastWorkable(msgspec.Struct, array_like=True, gc=False):
     """Versions of an order's rows that may stand in for newer ones which cannot be worked out.
 
-    ``headers``: former ones, the newest of each status with and without a house account, newest first; ``since``: where the
-    newest header got its status, if an older version of it had that already; details and totals by key, of rows whose newest
-    version cannot. ``unpriced``: details whose currency is unknown since they came, so that what was published before they did
-    was never true.
+    ``headers``: former ones, newest first, the newest of each status with and without a house account, and with a number;
+    ``since``: where the newest header got its status, if an older version of it had that already; details and totals by key,
+    of rows whose newest version cannot. ``unpriced``: details whose currency is unknown since they came, so that what was
+    published before they did was never true.
     """
 
     headers: list[Versioned[rows.Header]] = []
@@ -65,13 +65,17 @@ def keep_header(last: LastWorkable, old: Versioned[rows.Header] | None, new: Ver
             former
             for former in last.headers
             if former.row is not None
-            and (former.row.status != before.status or (former.row.customer in mapping.house_accounts) != house)
+            and (
+                former.row.status != before.status
+                or (former.row.customer in mapping.house_accounts) != house
+                or (former.row.number is not None and before.number is None)
+            )
         ]
         last.headers = [Versioned(since, before), *others][:_MOST_HEADERS]
 
 
 def _says(header: rows.Header) -> tuple[object, ...]:
-    return header.type, header.status, header.customer, header.excluded, header.dated
+    return header.type, header.status, header.customer, header.excluded, header.dated, header.number is None
 
 
 def keep(last: dict[int, T], key: int, old: Versioned[T] | None, new: Versioned[T], usable: Callable[[T], bool]) -> None:

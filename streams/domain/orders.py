@@ -156,7 +156,7 @@ def apply(row: OrderRow, change: Change, mapping: Mapping) -> bool:
     return True
 
 
-_AFTER_THE_ROWS = {"order_without_date", "order_without_customer", "unreadable_address"}
+_AFTER_THE_ROWS = {"order_without_date", "order_without_customer", "unreadable_address", "order_without_number"}
 """Faults of a header that stand behind those of its order's other rows in the documented table."""
 _PART_NAMES = {
     ChangeKind.DETAIL: "details",

@@ -45,6 +45,9 @@ HELD: Final[dict[str, Words]] = {
     "order_without_header": Words("Parts of an order are here, but not its head.", _ARRIVE),
     "order_without_total": Words("The order has no total.", _ARRIVE),
     "order_without_detail": Words("The order's detail row was deleted.", "Look the order up in Orderwise."),
+    "order_without_number": Words(
+        "The order had a number, and has none any more.", "Give the order its number again in Orderwise."
+    ),
     "order_without_date": Words("The order's date is no date.", "Correct the order's date in Orderwise."),
     "order_without_customer": Words("The order names no customer.", "Correct the order in Orderwise."),
     "order_without_email": Words(

@@ -50,6 +50,7 @@ HARM: dict[str, tuple[Step, str]] = {
     "status": (header(10, status=77, at=LATER), "status_not_loaded"),
     "type": (header(10, sort=99, at=LATER), "unknown_type"),
     "customer": (header(10, None, at=LATER), "order_without_customer"),
+    "number": (header(10, status=2, number=None, at=LATER), "order_without_number"),
     "total row": (of_order(ChangeKind.TOTAL, 10, 10, None, LATER), "order_without_total"),
     "total": (of_order(ChangeKind.TOTAL, 10, 10, rows.Total(None), LATER), "order_without_total"),
     "currency": (detail(10, None, 99, LATER), "unknown_currency"),
@@ -77,6 +78,20 @@ def test_an_order_that_never_was_worked_out_is_held_and_not_guessed(pipeline: Pi
     pipeline.pump(status(1, "no such word", LATER), header(30, at=LATEST), total(30))
     assert pipeline.count(ANN) == 1
     assert pipeline.orders.held.counts() == {"unknown_status": 1}
+
+
+def test_an_order_that_never_had_a_number_is_no_frozen_one(pipeline: Pipeline) -> None:
+    pipeline.pump(header(30, number=None), total(30), header(30, status=2, number=None, at=LATER))
+    assert pipeline.contact(ANN)["OW_LAST_STATUS"] == "despatched"
+    assert not pipeline.orders.held.counts(frozen=True)
+
+
+def test_an_order_keeps_its_last_number_through_whatever_happens_to_it_without_one(pipeline: Pipeline) -> None:
+    before = pipeline.records()
+    pipeline.pump(header(10, number=None, at=LATER), header(10, status=2, number=None, at=LATEST)).restart()
+    assert pipeline.records() == before == pipeline.rebuilt().records()
+    pipeline.pump(header(10, number="SO99", at=LATEST + 1))
+    assert {key for _, key in pipeline.records()} == {"SO99", "SO20"}
 
 
 def test_everything_is_all_right_again_when_the_word_comes_back(pipeline: Pipeline) -> None:

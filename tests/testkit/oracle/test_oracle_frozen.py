@@ -145,6 +145,15 @@ def test_a_house_person_who_cannot_be_read_any_more_may_have_been_delivered_or_n
     assert (EVE in expected.shared) == (not more)
 
 
+@pytest.mark.parametrize(("former", "status"), [("SO-5", "open"), (None, "completed")])
+def test_an_order_whose_number_was_emptied_stays_as_it_was_under_it(former: str | None, status: str) -> None:
+    expected = wanted(
+        order(5, 10, oh_order_number=None), history={"order_header": {"5": [header(5, 10, oh_order_number=former, oh_os_id=1)]}}
+    )
+    assert list(expected.orders) == ([] if former is None else ["SO-5"])
+    assert expected.contacts[ANN].fields["OW_LAST_STATUS"] == status
+
+
 def test_a_date_that_means_nothing_leaves_the_header_before() -> None:
     expected = wanted(order(5, 10, oh_datetime="1899-12-30T00:00:00Z"), history={"order_header": {"5": [header(5, 10)]}})
     assert expected.orders["SO-5"][0].content["purchase_date"] == "2026-01-06T12:00:00Z"
