@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-import msgspec
-
 from streams.agents.barrier_rounds import BarrierRounds
 from streams.agents.canary import passing_canaries
 from streams.agents.change_tally import ChangeTally
@@ -17,7 +15,7 @@ from streams.agents.held_orders import HeldOrders, is_unknown
 from streams.agents.items import Item, Items
 from streams.agents.order_facts import order_fact
 from streams.agents.record_publisher import RecordPublisher
-from streams.agents.status_lookup import StatusLookup
+from streams.agents.status_lookup import StatusLookup, has_status
 from streams.agents.sweeps import Slice, Sweeps, one_by_one
 from streams.capture import rows
 from streams.core.lanes import Lane, lane_for_fanout
@@ -54,12 +52,6 @@ _RECORD_ONLY = (
 
 _UNPLACED = " recipient"
 """Behind an order's id: its record is counted as held, beside the order itself, which may be frozen."""
-
-
-class _Header(msgspec.Struct, array_like=True, gc=False):
-    """The beginning of an order's row: as much as a sweep must read of orders that it does not reach."""
-
-    header: Versioned[rows.Header] | None = None
 
 
 @dataclass(slots=True)
@@ -111,7 +103,6 @@ class OrdersHandler:
         self._topics = topics
         self._metrics = metrics
         self._orders = Codec("o", orders.OrderRow)
-        self._headers = Codec("o", _Header)
         self._blocks = Codec("", line_index.LineBlock)
         self._statuses = StatusLookup(mapping)
         self._items = Items()
@@ -206,8 +197,7 @@ class OrdersHandler:
                     break
                 after, order = key[1:].decode(), int(key[1:])
                 slice_.look -= 1
-                row = touched[order].row if order in touched else self._headers.decode(value)
-                if row.header is not None and row.header.row is not None and row.header.row.status in sweep.row.things:
+                if has_status(touched[order].row if order in touched else value, sweep.row.things):
                     found.append(order)
                     slice_.reach -= 1
         reached = sweep.row.reached + len(found)

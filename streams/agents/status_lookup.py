@@ -1,10 +1,14 @@
 """The status lookup as the orders of a partition have it: what each status means, and what one meant that lost its text."""
 
+from collections.abc import Collection
+
 import msgspec
 
 from streams.capture import rows
 from streams.domain.catalogue import Effect, written
+from streams.domain.held_reason import HeldReason
 from streams.domain.order_head import Statuses
+from streams.domain.orders import OrderRow
 from streams.domain.versioned import Versioned
 from streams.engine.table import StateTable
 from streams.engine.unit_of_work import Codec, UnitOfWork
@@ -80,3 +84,31 @@ class StatusLookup:
             known.texts[status] = row.cell.row.text
         if row.lost is not None and row.last in self._meanings:
             known.lost[status] = self._meanings[row.last], row.lost
+
+
+class _Header(msgspec.Struct, array_like=True, gc=False):
+    """The header of an order's row, and whether it is held; nothing else of it is read."""
+
+    header: Versioned[rows.Header] | None = None
+    details: msgspec.Raw = msgspec.Raw()
+    totals: msgspec.Raw = msgspec.Raw()
+    lines: msgspec.Raw = msgspec.Raw()
+    despatches: msgspec.Raw = msgspec.Raw()
+    line_replies: msgspec.Raw = msgspec.Raw()
+    buyers: msgspec.Raw = msgspec.Raw()
+    held: HeldReason | None = None
+
+
+_headers = Codec("o", _Header)
+_orders = Codec("o", OrderRow)
+
+
+def has_status(order: OrderRow | bytes, statuses: Collection[int]) -> bool:
+    """Whether an order's header has one of the statuses, or one has that may stand in for it where it does not count."""
+    head = _headers.decode(order) if isinstance(order, bytes) else order
+    if head.header is not None and head.header.row is not None and head.header.row.status in statuses:
+        return True
+    if head.held is None:
+        return False
+    row = _orders.decode(order) if isinstance(order, bytes) else order
+    return any(cell.row is not None and cell.row.status in statuses for cell in row.last.headers)

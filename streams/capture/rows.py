@@ -59,7 +59,7 @@ class Header(Row, frozen=True, tag=3):
     """The head of an order, credit note or quote.
 
     ``dated``: its date says when it was placed; 1900-01-01 does not. ``excluded``: the mapping excludes its channel.
-    ``contact``: the contact row of the person who ordered.
+    ``contact``: the contact row of the person who ordered. ``unnumbered``: the number is a former one, and none is there now.
     """
 
     number: str | None
@@ -70,6 +70,7 @@ class Header(Row, frozen=True, tag=3):
     dated: bool = True
     excluded: bool = False
     contact: int | None = None
+    unnumbered: bool = False
 
 
 class Detail(Row, frozen=True, tag=4):

@@ -16,16 +16,16 @@ from streams.messages.frozen_orders import NOTHING, FrozenOrder
 T = TypeVar("T")
 
 _MOST_HEADERS = 8
-"""Former headers that are kept while the newest cannot be worked out: few a status, and few statuses are unknown at a time."""
+"""Former headers that are kept while the newest cannot be worked out: two a status, and few statuses are unknown at a time."""
 
 
 class LastWorkable(msgspec.Struct, array_like=True, gc=False):
     """Versions of an order's rows that may stand in for newer ones which cannot be worked out.
 
-    ``headers``: former ones, newest first, the newest of each status with and without a house account, and with a number;
-    ``since``: where the newest header got its status, if an older version of it had that already; details and totals by key,
-    of rows whose newest version cannot. ``unpriced``: details whose currency is unknown since they came, so that what was
-    published before they did was never true.
+    ``headers``: former ones, the newest of each status with and without a house account, newest first; ``since``: where the
+    newest header got its status, if an older version of it had that already; details and totals by key, of rows whose newest
+    version cannot. ``unpriced``: details whose currency is unknown since they came, so that what was published before they did
+    was never true.
     """
 
     headers: list[Versioned[rows.Header]] = []
@@ -65,17 +65,13 @@ def keep_header(last: LastWorkable, old: Versioned[rows.Header] | None, new: Ver
             former
             for former in last.headers
             if former.row is not None
-            and (
-                former.row.status != before.status
-                or (former.row.customer in mapping.house_accounts) != house
-                or (former.row.number is not None and before.number is None)
-            )
+            and (former.row.status != before.status or (former.row.customer in mapping.house_accounts) != house)
         ]
         last.headers = [Versioned(since, before), *others][:_MOST_HEADERS]
 
 
 def _says(header: rows.Header) -> tuple[object, ...]:
-    return header.type, header.status, header.customer, header.excluded, header.dated, header.number is None
+    return header.type, header.status, header.customer, header.excluded, header.dated
 
 
 def keep(last: dict[int, T], key: int, old: Versioned[T] | None, new: Versioned[T], usable: Callable[[T], bool]) -> None:
@@ -91,6 +87,13 @@ def note_unpriced(last: LastWorkable, key: int, *, came: bool, priced: bool) -> 
     if priced or came:
         others = [other for other in last.unpriced if other != key]
         last.unpriced = others if priced else sorted([*others, key])
+
+
+def with_number(old: Versioned[rows.Header] | None, new: Versioned[rows.Header]) -> Versioned[rows.Header]:
+    """An order goes on under its last number when that is emptied."""
+    if new.row is None or new.row.number is not None or old is None or old.row is None or old.row.number is None:
+        return new
+    return Versioned(new.position, msgspec.structs.replace(new.row, number=old.row.number, unnumbered=True))
 
 
 def with_readable_address(old: Versioned[rows.Detail] | None, new: Versioned[rows.Detail]) -> Versioned[rows.Detail]:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from streams.capture import rows
 from streams.domain.last_workable import LastWorkable
 from streams.domain.versioned import Versioned
@@ -36,7 +38,7 @@ def head_of(
     statuses: Statuses,
     mapping: Mapping,
 ) -> Head:
-    """The newest of ``headers`` that can be worked out, or else ``last``; one with a number if there is one.
+    """The newest of ``headers`` that can be worked out, or else ``last``.
 
     Args:
         headers: the newest first, at the positions where they got their statuses.
@@ -46,27 +48,26 @@ def head_of(
         mapping: the site's meaning of types and statuses, and its house accounts.
     """
     first: str | None = None
-    unnumbered: Head | None = None
     for cell in headers:
         status, fault = _status(cell, last, statuses, mapping)
         anybodys = cell.row is not None and _is_anybodys_order(cell.row.customer, detail, mapping)
         first = first or fault or ("unreadable_address" if anybodys else None)
         usable = cell.row is not None and cell.row.customer is not None and cell.row.dated and not anybodys
         if status is not None and cell.row is not None and usable:
-            head = Head(cell.row, status, first, mapping.order.types.kind(cell.row.type) == "credit")
-            if cell.row.number is not None:
-                return head if unnumbered is None else _renumbered(head)
-            unnumbered = unnumbered or head
-    if last is None or _is_anybodys_order(last.customer, detail, mapping) or (unnumbered is not None and last.number is None):
-        return unnumbered or Head(None, None, first)
+            return _numbered(Head(cell.row, status, first, mapping.order.types.kind(cell.row.type) == "credit"), last)
+    if last is None or _is_anybodys_order(last.customer, detail, mapping):
+        return Head(None, None, first)
     former = rows.Header(last.number, last.at, last.customer, last.type, last.status, contact=last.contact)
-    found = Head(former, last.meaning, first, last.credit)
-    return found if unnumbered is None else _renumbered(found)
+    return Head(former, last.meaning, first, last.credit)
 
 
-def _renumbered(head: Head) -> Head:
-    """A former header that stands in for one whose number is gone."""
-    return replace(head, fault=head.fault or "order_without_number")
+def _numbered(head: Head, last: FrozenHeader | None) -> Head:
+    """The header under the order's last number; after a rebuild only ``last`` knows it."""
+    if head.header is not None and head.header.number is None and last is not None and last.number is not None:
+        head = replace(head, header=msgspec.structs.replace(head.header, number=last.number, unnumbered=True))
+    if head.header is not None and head.header.unnumbered:
+        return replace(head, fault=head.fault or "order_without_number")
+    return head
 
 
 def left_to_stand_in(last: LastWorkable, statuses: Statuses, mapping: Mapping) -> LastWorkable:

@@ -21,6 +21,7 @@ from streams.domain.last_workable import (
     keep_header,
     lowest,
     note_unpriced,
+    with_number,
     with_readable_address,
     workable,
 )
@@ -46,14 +47,13 @@ class OrderRow(msgspec.Struct, array_like=True, gc=False):
     """The state of one order id: every row that names it, and what was published to whom.
 
     ``line_replies`` holds, per credited line, whether it exists; ``buyers`` every buyer that ever got a fact of this order;
-    ``held`` why it cannot be worked out. ``owners``: per credited line, the order that
-    has it; ``credited``: every order that this credit note ever gave something back; ``credits``: what credit notes give
-    back of this order, by their id. ``records``: the places (recipient, key) of this order's record, the current one last;
-    ``follow_up_recipient``: whom the follow-up is for, empty if it was an erased person; ``former_follow_up_recipients``:
-    whom before; ``follow_up_delivered``: Dotdigital has it. ``erased``: digests of those who were taken out of this row.
-    ``too_large``: there were more rows than :data:`MOST_ROWS`, and some are not here. ``unplaced``: its record is nobody's.
-    ``bought``: how many former names a variant of its lines had when it came; 0 if it is not here. ``kept``: what stands in for
-    rows that a rebuild may not find.
+    ``held`` why it cannot be worked out. ``owners``: per credited line, the order that has it; ``credited``: every order that
+    this credit note ever gave something back; ``credits``: what credit notes give back of this order, by their id.
+    ``records``: the places (recipient, key) of this order's record, the current one last; ``follow_up_recipient``: whom the
+    follow-up is for, empty if it was an erased person; ``former_follow_up_recipients``: whom before; ``follow_up_delivered``:
+    Dotdigital has it. ``erased``: digests of those who were taken out of this row. ``too_large``: there were more rows than
+    :data:`MOST_ROWS`, and some are not here. ``unplaced``: its record is nobody's. ``bought``: how many former names a
+    variant of its lines had when it came; 0 if it is not here. ``kept``: what stands in for rows that a rebuild may not find.
     """
 
     header: Versioned[rows.Header] | None = None
@@ -143,8 +143,8 @@ def apply(row: OrderRow, change: Change, mapping: Mapping) -> bool:
         return True
     new = merged(old, change)
     if change.kind is ChangeKind.HEADER:
-        keep_header(row.last, old, new, mapping)
-        row.header = new
+        row.header = with_number(old, new)
+        keep_header(row.last, old, row.header, mapping)
         return True
     if change.kind is ChangeKind.DETAIL:
         new = with_readable_address(old, new)

@@ -97,9 +97,6 @@ def _put_back_headers(found: dict[str, dict[str, Row]], history: History, mappin
     names, all_statuses = mapping.order.header, found.get(mapping.order.status.table, {})
     anybodys = _orders_of_anybody(found, mapping)
 
-    def numbered(key: str, row: Row, statuses: Dict[str, Row] = all_statuses) -> bool:
-        return workable(key, row, statuses) and text(row[names.number]) is not None
-
     def workable(key: str, row: Row, statuses: Dict[str, Row] = all_statuses) -> bool:
         kind, status = mapping.order.types.kind(reference(row[names.type])), reference(row[names.status])
         if kind == "ignore" or excluded_order(row, mapping) or _is_history(row, mapping):
@@ -112,19 +109,25 @@ def _put_back_headers(found: dict[str, dict[str, Row]], history: History, mappin
 
     rows = found.get(names.table, {})
     for key in list(rows):
-        if not numbered(key, rows[key], statuses):
-            versions = history.get(names.table, {}).get(key, ())
-            since = max((place + 1 for place, row in enumerate(versions) if row is None), default=0)
-            former = [row for row in reversed(versions[since:]) if row is not None and workable(key, row)]
-            best = next((row for row in former if numbered(key, row)), None)
-            if best is None and workable(key, rows[key], statuses):
-                # It never had a number.
-                continue
-            if former:
-                rows[key] = best or former[0]
+        former_ones = _numbered([*history.get(names.table, {}).get(key, ()), rows[key]], names.number)
+        rows[key] = former_ones.pop()
+        if not workable(key, rows[key], statuses):
+            former = next((row for row in reversed(former_ones) if workable(key, row)), None)
+            if former is not None:
+                rows[key] = former
             elif workable(key, rows[key]):
                 # It never had a status whose text was known: the order is held.
                 rows[key] = {**rows[key], names.status: None}
+
+
+def _numbered(versions: Sequence[Row | None], number: str) -> list[Row]:
+    """The versions since the row was there again, each under its number, or under the last before it."""
+    since = max((place + 1 for place, row in enumerate(versions) if row is None), default=0)
+    found = list[Row]()
+    for row in versions[since:]:
+        if row is not None:
+            found.append(row if text(row[number]) or not found else {**row, number: found[-1][number]})
+    return found
 
 
 def _orders_of_anybody(found: dict[str, dict[str, Row]], mapping: Mapping) -> set[int | None]:
