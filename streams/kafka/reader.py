@@ -120,20 +120,21 @@ async def read_to_end(
                 yield record
 
 
-async def _require(topic: str, consumer: AIOKafkaConsumer) -> None:
-    """See that the topic exists: aiokafka would ask for it until its patience ends, and blame the broker.
+async def require_topics(consumer: AIOKafkaConsumer, *topics: str) -> None:
+    """See that the topics exist: aiokafka would ask for them until its patience ends, and blame the broker.
 
     Raises:
-        ConfigurationError: it does not.
+        ConfigurationError: one of them does not.
         aiokafka.errors.KafkaError: the broker does not answer.
     """
+    missing = set(topics)
     for look in range(_LOOKS):
         if look:
             await asyncio.sleep(_LOOK_SECONDS)
-        if topic in await consumer.topics():
+        if not (missing := missing - await consumer.topics()):
             return
     remedy = "Run 'owdd topics apply --execute'; or is OWDD_APP_ID another site's?"
-    raise ConfigurationError(f"no such topic: {topic}", remedy=remedy)
+    raise ConfigurationError(f"no such topic: {', '.join(sorted(missing))}", remedy=remedy)
 
 
 async def read_topic(kafka: KafkaConfig, topic: str, partitions: Iterable[int]) -> AsyncIterator[Any]:
@@ -144,7 +145,7 @@ async def read_topic(kafka: KafkaConfig, topic: str, partitions: Iterable[int]) 
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     async with reader(kafka) as consumer:
-        await _require(topic, consumer)
+        await require_topics(consumer, topic)
         places = [TopicPartition(topic, partition) for partition in partitions]
         async with aclosing(read_to_end(consumer, places)) as records:  # type: ignore[type-var]  # a generator has aclose
             async for record in records:
@@ -159,7 +160,7 @@ async def read_last(kafka: KafkaConfig, topic: str, partitions: Iterable[int], m
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     async with reader(kafka) as consumer:
-        await _require(topic, consumer)
+        await require_topics(consumer, topic)
         places = [TopicPartition(topic, partition) for partition in partitions]
         async with aclosing(read_to_end(consumer, places, last=most)) as records:  # type: ignore[type-var]  # as above
             async for record in records:

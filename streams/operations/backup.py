@@ -20,7 +20,7 @@ from streams.domain.digester import Digester
 from streams.kafka import client
 from streams.kafka.continuity import group_offsets
 from streams.kafka.producer import BatchProducer, HeadedRecord
-from streams.kafka.reader import read_to_end, reader
+from streams.kafka.reader import read_to_end, reader, require_topics
 from streams.kafka.security import KafkaConfig
 from streams.kafka.topics import dispatch_app, ingest_group, tables
 from streams.messages.contracts import Participant
@@ -59,17 +59,20 @@ async def write_backup(settings: Settings, directory: Path, clock: Clock, progre
     """Write a backup into the new ``directory``; workers may run.
 
     Raises:
-        ConfigurationError: the directory exists, or cannot be made; the site's erasures are made with another key.
+        ConfigurationError: the directory exists, or cannot be made; a topic does not exist; the site's erasures are made with
+            another key.
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     # The key is noted, and demanded when the backup is restored: it must be the site's.
     await check_erasure_key(settings)
+    names, written = _topic_names(settings), dict[str, BackupTopic]()
+    async with reader(KafkaConfig.of(settings)) as consumer:
+        await require_topics(consumer, *names.values())
     try:
         directory.mkdir(mode=0o700, parents=True)
     except OSError as error:
         remedy = "Name a new directory"
         raise ConfigurationError(f"cannot be made: {error.strerror}", where=str(directory), remedy=remedy) from None
-    names, written = _topic_names(settings), {}
     # First what was not read: results that are read meanwhile are then in the outbox too, and may be read twice.
     for topic in (*_UNREAD, *_LATEST, *_SAME_OFFSETS):
         progress(topic)

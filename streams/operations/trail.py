@@ -15,7 +15,7 @@ from aiokafka.admin import RecordsToDelete
 
 from streams.kafka import client
 from streams.kafka.producer import BatchProducer
-from streams.kafka.reader import read_to_end, reader
+from streams.kafka.reader import read_to_end, reader, require_topics
 from streams.kafka.security import KafkaConfig
 from streams.messages.audit import Entry, TrailCheckpoint, read_audit
 from streams.messages.audit_chain import FIRST, Link, keyed_digest, link_digest, link_of
@@ -67,11 +67,13 @@ async def read_trail(settings: Settings) -> Trail:
     """The whole audit topic, the oldest entry first.
 
     Raises:
+        ConfigurationError: the topic does not exist.
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     topic = Topics.of(settings.app_id).audit
     places = [TopicPartition(topic, partition) for partition in range(settings.partitions)]
     async with reader(KafkaConfig.of(settings)) as consumer:
+        await require_topics(consumer, topic)
         begins = await consumer.beginning_offsets(places)
         records = [_record(record) async for record in read_to_end(consumer, places)]
     after = {place.partition: begin for place, begin in begins.items()}
