@@ -172,7 +172,7 @@ def _adopt(row: ContactDeliveryState, moved: MovedContact) -> None:
     set_contact_id(row, moved.contact)
     row.creation, row.created_at = Creation(moved.created_as), moved.created_at
     row.touched, row.unsubscribed_by_us = moved.touched, moved.unsubscribed_by_us
-    row.listed, row.list_refused_at = moved.listed, moved.list_refused_at
+    row.listed, row.join_unconfirmed, row.list_refused_at = moved.listed, moved.join_unconfirmed, moved.list_refused_at
     refusal = Statement() if moved.refusal_at is None else Statement(moved.refusal_at, Signal.OUT)
     # A refusal that came along was passed on before, or with the call: it is no opt-out that this address has yet to send.
     row.consent = consent.join(row.consent, Consent(dotdigital=refusal, carried=moved.carried, lifted=moved.lifted))

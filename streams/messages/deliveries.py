@@ -173,6 +173,7 @@ class MovedContact(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_def
     touched: bool = False
     unsubscribed_by_us: bool = False
     listed: bool = False
+    join_unconfirmed: bool = False
     list_refused_at: int | None = None
     refusal_at: bytes | None = None
     carried: bytes = b""

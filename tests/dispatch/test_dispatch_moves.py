@@ -32,6 +32,13 @@ def here(
     return site.change(ChangeKind.DESIRED_CONTACT, email, 0, row)
 
 
+def despatched_here(site: Site, email: str, *came_from: tuple[str, int]) -> Change:
+    """Somebody who was sent something just now has the address, and had others before."""
+    arrivals = tuple((former, version_bytes(at)) for former, at in came_from)
+    row = DesiredContact(orjson.dumps({"FIRSTNAME": "Ann"}), None, (), site.now, came_from=arrivals)
+    return site.change(ChangeKind.DESIRED_CONTACT, email, 0, row)
+
+
 def gone(site: Site, email: str, to: str, at: int, *, same: bool = True) -> Change:
     """The one who had the address has another one."""
     row = DesiredContact(None, None, (to,), left_at=version_bytes(at), same_person=same)
@@ -127,6 +134,19 @@ async def test_another_person_takes_no_contact_along(site: Site) -> None:
 
 
 @on_site()
+async def test_a_place_that_nobody_is_certain_of_is_taken_at_the_next_address(site: Site) -> None:
+    await known(site)
+    site.forget_calls()
+    site.box.faults.update({"next": ["http_503"]})
+    site.want(despatched=site.now)
+    await site.until(lambda: site.calls("PATCH"))
+    site.publish(gone(site, ANN, BOB, 1))
+    site.publish(despatched_here(site, BOB, (ANN, 1)))
+    await site.quiet()
+    assert site.held(ANN) is None and site.listed(BOB)
+
+
+@on_site()
 async def test_its_place_on_the_list_and_its_records_go_along(site: Site) -> None:
     site.want(despatched=site.now)
     await site.quiet()
@@ -139,9 +159,7 @@ async def test_its_place_on_the_list_and_its_records_go_along(site: Site) -> Non
     site.record("A1", email=BOB)
     # Its order is gone at the same moment, and asks nobody else to show it.
     site.record("A2", None)
-    fields = orjson.dumps({"FIRSTNAME": "Ann"})
-    arrived = DesiredContact(fields, None, (), site.now, came_from=((ANN, version_bytes(1)),))
-    site.publish(site.change(ChangeKind.DESIRED_CONTACT, BOB, 0, arrived))
+    site.publish(despatched_here(site, BOB, (ANN, 1)))
     await site.quiet()
     site.move_record("A3")
     site.record("A3", email=BOB)
