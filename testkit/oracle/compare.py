@@ -29,7 +29,7 @@ def compare(
     unsubscribed_there: Collection[str] = (),
     moved_here: Collection[str] = (),
 ) -> list[Difference]:
-    """Every difference, by kind and then by address or key; where two answers are right, what is neither.
+    """Every difference, by kind and then by address or key; where several answers are right, what is none.
 
     Args:
         opted_in_ever: addresses that some version of a row opted in, so that they may have been created subscribed.
@@ -53,10 +53,10 @@ def compare(
         return _differences(wanted, account, mapping, frozenset(opted_in_ever), before, acted, moved)
 
     found = differences(expected)
-    if not found or expected.other is None:
-        return found
-    neither = {(one.kind, one.whom, one.field, one.key) for one in differences(expected.other)}
-    return [one for one in found if (one.kind, one.whom, one.field, one.key) in neither]
+    for other in expected.others if found else ():
+        neither = {(one.kind, one.whom, one.field, one.key) for one in differences(other)}
+        found = [one for one in found if (one.kind, one.whom, one.field, one.key) in neither]
+    return found
 
 
 def _differences(

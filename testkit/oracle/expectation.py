@@ -11,7 +11,7 @@ from testkit.oracle.exclusions import opted_out_regardless, shared_addresses, wi
 from testkit.oracle.expected_contacts import Expected, customer_addresses, expected_contacts, only_of, without_account
 from testkit.oracle.expected_records import OrderRecord, order_records
 from testkit.oracle.followups import follow_ups
-from testkit.oracle.frozen import History, house_persons_unread, thawed
+from testkit.oracle.frozen import History, Lost, house_persons_unread, thawed
 from testkit.oracle.items import catalogue_records
 from testkit.oracle.lists import Membership, recent_buyers
 from testkit.oracle.row_reading import Tables
@@ -23,7 +23,7 @@ class Expectation:
 
     ``shared`` are addresses of many accounts, or of a person without one: what they hold depends on what was delivered before.
     ``opted_out``: addresses that rows opt out, though the mapping excludes them. ``at``: the instant.
-    ``other`` is right as well, document by document, where it depends on the order of two tables what is frozen (contact rules
+    ``others`` are right too, document by document, where it depends on the order of two tables what is frozen (contact rules
     §2a). So is every name that a variant had, on orders that have it, unless ``newest_names`` are asked for.
     """
 
@@ -36,12 +36,12 @@ class Expectation:
     at: datetime
     shared: frozenset[str] = frozenset()
     opted_out: frozenset[str] = frozenset()
-    other: "Expectation | None" = None
+    others: tuple["Expectation", ...] = ()
     newest_names: bool = False
 
     def one_answer(self) -> "Expectation":
         """Only one of the right answers: to count where another one is given."""
-        return replace(self, other=None, newest_names=True)
+        return replace(self, others=(), newest_names=True)
 
     def only(self, addresses: Collection[str]) -> "Expectation":
         """What is left when contacts exist for ``addresses`` alone; the rest waits for its contact."""
@@ -52,7 +52,7 @@ class Expectation:
             orders={key: several for key, several in mine.items() if several},
             recent_buyers={email: due for email, due in self.recent_buyers.items() if email in addresses},
             follow_ups={email: numbers for email, numbers in self.follow_ups.items() if email in addresses},
-            other=self.other.only(addresses) if self.other is not None else None,
+            others=tuple(other.only(addresses) for other in self.others),
         )
 
 
@@ -62,9 +62,10 @@ def expectation(
     """What ``tables`` demand at ``at``, but for those who were erased; ``history``: former versions of rows."""
     gone = frozenset(address.strip().lower() for address in erased)
     unread = house_persons_unread(tables, mapping)
-    found = _expectation(thawed(tables, history or {}, mapping), mapping, at, gone, unread)
-    other = _expectation(thawed(tables, history or {}, mapping, statuses_lost_first=True), mapping, at, gone, unread)
-    return found if other == found else replace(found, other=other)
+    found, *others = (
+        _expectation(thawed(tables, history or {}, mapping, lost=lost), mapping, at, gone, unread) for lost in Lost
+    )
+    return replace(found, others=tuple(other for other in others if other != found))
 
 
 def _expectation(tables: Tables, mapping: Mapping, at: datetime, gone: frozenset[str], unread: frozenset[str]) -> Expectation:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
+from enum import Enum, auto
 from functools import partial
 from typing import TypeAlias
 
@@ -39,11 +40,18 @@ class _Part:
     workable: Callable[[Row], bool]
 
 
-def thawed(tables: Tables, history: History, mapping: Mapping, *, statuses_lost_first: bool = False) -> Tables:
+class Lost(Enum):
+    """Before which headers a status had lost its text that names none now; the order of two tables decides."""
+
+    AFTER_ALL = auto()
+    BEFORE_THE_NEWEST = auto()
+    BEFORE_ALL = auto()
+
+
+def thawed(tables: Tables, history: History, mapping: Mapping, *, lost: Lost = Lost.AFTER_ALL) -> Tables:
     """``tables`` in which rows that their documents cannot do with are replaced by former ones that they could.
 
-    With ``statuses_lost_first`` a status had lost its text before any header that has it now named it. It depends on the order
-    of two tables whether it had, so both answers are right.
+    Whenever the statuses were ``lost``, the answer is right.
     """
     tables, history = emptied(tables, mapping), emptied_versions(history, mapping)
     if not history:
@@ -56,7 +64,9 @@ def thawed(tables: Tables, history: History, mapping: Mapping, *, statuses_lost_
     _put_back_parts(
         found, history, _Part(order.detail.table, order.detail.order, partial(_currency_known, mapping=mapping)), headers
     )
-    _put_back_headers(found, history, mapping, (tables if statuses_lost_first else found).get(order.status.table, {}))
+    now, ever = (source.get(order.status.table, {}) for source in (tables, found))
+    newest = ever if lost is Lost.AFTER_ALL else now
+    _put_back_headers(found, history, mapping, newest, now if lost is Lost.BEFORE_ALL else ever)
     _put_back_parts(found, history, _Part(order.total.table, order.total.order, partial(_has_net, mapping=mapping)), headers)
     _readable(found, history, mapping.customer.table, mapping.customer.emails)
     _readable_persons(found, history, mapping)
@@ -89,15 +99,17 @@ def _put_back(found: dict[str, dict[str, Row]], history: History, table: str, wo
                 rows[key] = former
 
 
-def _put_back_headers(found: dict[str, dict[str, Row]], history: History, mapping: Mapping, statuses: Dict[str, Row]) -> None:
+def _put_back_headers(
+    found: dict[str, dict[str, Row]], history: History, mapping: Mapping, newest: Dict[str, Row], former: Dict[str, Row]
+) -> None:
     """A header that exists, in its last workable version; its deletion is a positive fact, and so is a type that is ignored.
 
-    ``statuses``: those that say something of the newest version; former ones had theirs.
+    ``newest`` and ``former``: the statuses that say something of the newest version, and of former ones.
     """
     names, all_statuses = mapping.order.header, found.get(mapping.order.status.table, {})
     anybodys = _orders_of_anybody(found, mapping)
 
-    def workable(key: str, row: Row, statuses: Dict[str, Row] = all_statuses) -> bool:
+    def workable(key: str, row: Row, statuses: Dict[str, Row]) -> bool:
         kind, status = mapping.order.types.kind(reference(row[names.type])), reference(row[names.status])
         if kind == "ignore" or excluded_order(row, mapping) or _is_history(row, mapping):
             return True
@@ -109,13 +121,13 @@ def _put_back_headers(found: dict[str, dict[str, Row]], history: History, mappin
 
     rows = found.get(names.table, {})
     for key in list(rows):
-        former_ones = _numbered([*history.get(names.table, {}).get(key, ()), rows[key]], names.number)
-        rows[key] = former_ones.pop()
-        if not workable(key, rows[key], statuses):
-            former = next((row for row in reversed(former_ones) if workable(key, row)), None)
-            if former is not None:
-                rows[key] = former
-            elif workable(key, rows[key]):
+        versions = _numbered([*history.get(names.table, {}).get(key, ()), rows[key]], names.number)
+        rows[key] = versions.pop()
+        if not workable(key, rows[key], newest):
+            stands_in = next((row for row in reversed(versions) if workable(key, row, former)), None)
+            if stands_in is not None:
+                rows[key] = stands_in
+            elif workable(key, rows[key], all_statuses):
                 # It never had a status whose text was known: the order is held.
                 rows[key] = {**rows[key], names.status: None}
 
