@@ -10,7 +10,7 @@ from streams.domain.versioned import version_bytes
 from streams.messages.changes import CarriedRefusal, Change, ChangeKind, ContactObserved, DesiredContact
 from streams.messages.kinds import ContactObservedChange
 from testkit.sandbox.store import Contact
-from tests.dispatch.dispatch_harness import ANN, BOB, CONTACT, Site, on_site
+from tests.dispatch.dispatch_harness import ANN, BOB, CONTACT, ORDERS, Site, on_site
 
 EVE = "eve@example.com"
 BY_ID = "/contacts/v3/contactId/"
@@ -131,6 +131,22 @@ async def test_another_person_takes_no_contact_along(site: Site) -> None:
     site.publish(gone(site, ANN, BOB, 1, same=False), here(site, BOB))
     await site.quiet()
     assert site.contact(BOB).id != held.id and not renames(site)
+
+
+@on_site()
+async def test_a_removed_record_that_a_late_import_wrote_again_goes_at_the_next_address(site: Site) -> None:
+    held = await known(site)
+    site.record("A1")
+    await site.quiet()
+    site.record("A1", None)
+    await site.until(lambda: not site.records())
+    collection = site.box.store.insight.find(ORDERS)
+    assert collection is not None
+    site.box.store.insight.put(collection, "A1", {"order_status": "open"}, held.id)
+    site.publish(gone(site, ANN, BOB, 1), here(site, BOB, (ANN, 1)))
+    await site.until(lambda: site.held(BOB) is not None)
+    await site.until(lambda: not site.records())
+    assert site.held(BOB) is held
 
 
 @on_site()

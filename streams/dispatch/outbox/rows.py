@@ -56,11 +56,11 @@ class OutboxRows:
         for key, _ in self._table.scan(partition, task_of(Family.RECORD, email, "").encode()):
             yield part_of(key.decode())
 
-    def shown_records(self, email: str, partition: int) -> Iterator[tuple[str, int]]:
-        """The order records that a contact shows, or may show: key and order."""
+    def records_and_orders(self, email: str, partition: int) -> Iterator[tuple[str, int]]:
+        """The keys of a contact's order records, with their orders."""
         for key in self.records(email, partition):
             row: RecordDeliveryState | None = self.get(task_of(Family.RECORD, email, key), partition)
-            if row is not None and (row.delivered is not None or row.dirty):
+            if row is not None:
                 yield key, row.source
 
 

@@ -162,8 +162,10 @@ class SingleCallSender:
         upsert = ContactUpsert(task=task.key, row=row, targets=self._targets)
         event = await rename_contact(api, upsert, partial(self._checkpoint, task, row), self._clock)
         if isinstance(event, ContactRenamed):
-            # Before the outcome: once that is read, nobody remembers here what records the contact has.
-            await self._context.log.move_records(event.to, row, self._rows.shown_records(owner_of(task.key), task.partition))
+            # Before the outcome: once that is read, nobody remembers here what records the contact has. Removed ones too: an
+            # import that went out before may have written them again, and reports it to this address.
+            records = self._rows.records_and_orders(owner_of(task.key), task.partition)
+            await self._context.log.move_records(event.to, row, records)
         self._context.count_delivered(row, Family.CONTACT, event.outcome)
         await self._context.log.write(task.partition, event)
 
