@@ -127,3 +127,19 @@ async def test_an_opt_out_that_was_refused_goes_out_without_the_data_when_it_may
     await site.pass_(200)
     assert site.contact().email_status == "unsubscribed"
     assert site.contact().data["FIRSTNAME"] == "Ann", "what was refused stays parked"
+
+
+@on_site()
+async def test_a_record_that_is_refused_for_a_contact_that_is_there_is_not_tried_for_ever(site: Site) -> None:
+    site.want()
+    await site.quiet()
+    site.forget_calls()
+    site.line.refuses, site.line.code = b"/insightData", "ERROR_CONTACT_NOT_FOUND"
+    site.record("A1")
+    await site.until(lambda: "ERROR_CONTACT_NOT_FOUND" in site.open_parked().values())
+    calls = len(site.calls("PUT"))
+    await site.pass_(7200)
+    assert len(site.calls("PUT")) == calls == 8, "four tries, a look, and four more"
+    site.line.refuses = None
+    site.record("A1", "completed")
+    await site.until(lambda: site.records() == {"A1": "completed"})

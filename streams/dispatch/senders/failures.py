@@ -52,6 +52,8 @@ _MANY = 5
 _SOON_MS, _LATE_MS = 5_000, 60_000
 """How long a breaker waits before its first probe: where it may be over soon, and where a person must act."""
 _CONTACT_GONE = ("insightData:contactNotFound", "ERROR_CONTACT_NOT_FOUND")
+_LOOKED_MS, _MOST_LOOKED = 3_600_000, 10_000
+"""So long it is remembered, of so many tasks at the most, that their contact was looked for."""
 
 
 class FailurePolicy:
@@ -74,6 +76,7 @@ class FailurePolicy:
         self._hash_key = hash_key
         self._rng = rng or Random()  # jitter, not a secret
         self._failures = Counter[ApiArea | None]()
+        self._looked = dict[tuple[str, bytes], int]()
         # At 0 from the start, so that the first refusal is seen as a rise: the next comes a minute later.
         metrics.retries.labels("access")
 
@@ -146,10 +149,23 @@ class FailurePolicy:
         elif isinstance(error, MissingError) and task.missing + 1 < _MISSING_TRIES:
             self._metrics.retries.labels("missing").inc()
             self._queue.retry(task, now + 1000 * 2**task.missing, missing=True)
-        elif error.code in _CONTACT_GONE:
+        elif error.code in _CONTACT_GONE and self._looks_for_contact(task.key, digest, now):
             await self._contact_missing(task)
         else:
             await self._park(task, digest, opt_outs, error.code, operation=error.operation, shape=error.shape)
+
+    def _looks_for_contact(self, key: str, digest: bytes, now: int) -> bool:
+        """Whether the contact is to be looked for; not if it was, and the same content is refused for the same reason.
+
+        Then it is there for who looks, and not for who delivers: that would go on for ever.
+        """
+        before = self._looked.pop((key, digest), None)
+        if before is not None and now - before < _LOOKED_MS:
+            return False
+        if len(self._looked) >= _MOST_LOOKED:
+            del self._looked[next(iter(self._looked))]
+        self._looked[key, digest] = now
+        return True
 
     async def _contact_missing(self, task: DeliveryTask) -> None:
         """Somebody deleted the contact in Dotdigital: it is looked for anew, and the task waits for it."""
