@@ -1,4 +1,7 @@
-"""The Dotdigital account of a benchmark: our sandbox in a process of its own, which notes when each request arrives."""
+"""The Dotdigital account of a benchmark: our sandbox in a process of its own, which notes when each request arrives.
+
+A change arrives with a call of its own, or with many others in an import: then it counts from the call that started that.
+"""
 
 import asyncio
 import sys
@@ -8,6 +11,8 @@ from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
 
 import httpx
 from pydantic import SecretStr
@@ -23,6 +28,24 @@ from streams.mapping import load_mapping
 PATIENCE = 120.0
 _USER, _PASSWORD = "api-user", "sandbox-password"
 _QUIET_SECONDS = 10.0
+_IMPORTS: Final = ("/contacts/v3/import", "/insightData/v3/import")
+_OF_CONTACTS: Final = "contactImport"
+_KINDS: Final = (_OF_CONTACTS, "insightImport")
+
+
+class Mark(NamedTuple):
+    """How far the account's books were at some moment: requests, and imports that were accepted."""
+
+    calls: int
+    imports: int
+
+
+class Write(NamedTuple):
+    """A request that was to change something, and the contacts that it was about; 0: none that we know."""
+
+    method: str
+    route: str
+    contacts: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +53,11 @@ class Account:
     """The sandbox, looked at through its own pages."""
 
     http: httpx.AsyncClient
+
+    async def mark(self) -> Mark:
+        """How far its books are now."""
+        jobs = (await self.http.get("/_sandbox/jobs", params={"since": sys.maxsize})).json()
+        return Mark(await self.calls(), jobs["total"])
 
     async def contacts(self) -> dict[int, str]:
         """The address of every contact, by id."""
@@ -40,40 +68,61 @@ class Account:
         """How many requests there were so far."""
         return int((await self.http.get("/_sandbox/requests", params={"limit": 0})).json()["total"])
 
-    async def writes(self, since: int) -> list[tuple[str, str]]:
-        """Method and path of every request after number ``since`` that was to change something.
+    async def writes(self, emails: Mapping[int, str], since: Mark) -> list[Write]:
+        """Every request after ``since`` that was to change something; an import that was accepted, by the rows that it did.
+
+        ``emails``: the address of every contact, by id.
 
         Raises:
-            WrongResult: there were more requests than the sandbox remembers.
+            WrongResult: there were more requests than the sandbox remembers, or an import is not done.
         """
-        found: list[tuple[str, str]] = []
-        while rows := (await self.http.get("/_sandbox/requests", params={"since": since})).json()["requests"]:
-            if rows[0]["n"] != since + 1:
+        ids = {email: number for number, email in emails.items()}
+        found: list[Write] = []
+        for job in await self._imports(since):
+            if job["state"] != "finished":
+                raise WrongResult(f"an import of the kind {job['kind']} is {job['state']}")
+            found.append(Write("PUT", job["kind"], frozenset(job["owners"]) or frozenset((0,))))
+        done = since.calls
+        while rows := (await self.http.get("/_sandbox/requests", params={"since": done})).json()["requests"]:
+            if rows[0]["n"] != done + 1:
                 raise WrongResult("the sandbox has forgotten some of the requests")
-            found += [(row["method"], row["path"]) for row in rows if row["method"] != "GET"]
-            since = rows[-1]["n"]
+            for row in rows:
+                if row["method"] != "GET" and not _is_accepted_import(row):
+                    found.append(Write(row["method"], row["route"], frozenset((_contact_named(row["path"], ids),))))
+            done = rows[-1]["n"]
         return found
 
-    async def arrivals(self, emails: Mapping[int, str], wanted: AbstractSet[str], since: int, worker: Child) -> dict[str, int]:
-        """When the first change of each wanted contact arrived (epoch ms), after request number ``since``.
+    async def arrivals(
+        self, emails: Mapping[int, str], wanted: AbstractSet[str], since: Mark, worker: Child, patience: float = PATIENCE
+    ) -> dict[str, int]:
+        """When the first change of each wanted contact, by address, arrived (epoch ms) after ``since``.
+
+        ``emails``: the address of every contact, by id.
 
         Raises:
             NotDrained: not all of them arrived in time; with what ``worker`` logged last.
         """
         found: dict[str, int] = {}
-        deadline = time.monotonic() + PATIENCE
-        while wanted - found.keys():
-            rows = (await self.http.get("/_sandbox/requests", params={"since": since})).json()["requests"]
-            for row in rows:
-                since = row["n"]
-                if row["method"] == "PATCH" and (email := emails.get(contact_of(row["path"]), "")) in wanted:
-                    at = datetime.fromisoformat(row["at"])
-                    found.setdefault(email, round(at.timestamp() * 1000))
+        deadline, done = time.monotonic() + patience, since.calls
+        while len(found) < len(wanted):
+            rows = (await self.http.get("/_sandbox/requests", params={"since": done})).json()["requests"]
+            changes = [(contact_of(row["path"]), _ms(row["at"])) for row in rows if row["method"] == "PATCH"]
+            for job in await self._imports(since):
+                if job["kind"] == _OF_CONTACTS:
+                    changes += [(contact, round(job["accepted"] * 1000)) for contact in job["owners"]]
+            for contact, at in changes:
+                if (email := emails.get(contact, "")) in wanted:
+                    found[email] = min(at, found.get(email, at))
+            done = rows[-1]["n"] if rows else done
             if time.monotonic() > deadline:
                 raise NotDrained(f"{len(found):,} of {len(wanted):,} changes arrived:\n{worker.said(20)}")
             if not rows:
                 await asyncio.sleep(0.5)
         return found
+
+    async def _imports(self, since: Mark) -> list[dict[str, Any]]:
+        jobs: list[dict[str, Any]] = (await self.http.get("/_sandbox/jobs", params={"since": since.imports})).json()["jobs"]
+        return [job for job in jobs if job["kind"] in _KINDS]
 
     async def until(self, contacts: int, worker: Child) -> dict[int, str]:
         """Wait until the account has so many contacts. Raises as :meth:`arrivals`."""
@@ -132,3 +181,16 @@ def contact_of(path: str) -> int:
     """The id of the contact that a request names by it; 0: none."""
     found = path.removeprefix("/contacts/v3/contactId/")
     return int(found) if found.isdecimal() else 0
+
+
+def _contact_named(path: str, ids: Mapping[str, int]) -> int:
+    """The contact that a request names, by its id or its address; 0: none."""
+    return contact_of(path) or ids.get(unquote(path).partition("/email/")[2].partition("/")[0], 0)
+
+
+def _is_accepted_import(row: Mapping[str, Any]) -> bool:
+    return row["path"] in _IMPORTS and row["status"] == httpx.codes.ACCEPTED
+
+
+def _ms(stamp: str) -> int:
+    return round(datetime.fromisoformat(stamp).timestamp() * 1000)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
-from bench.account import Account, open_account
+from bench.account import PATIENCE, Account, open_account
 from bench.child import Child, Meter, free_port
 from bench.results import Result, Spread
 from bench.site import PROGRAM, Site
@@ -125,9 +125,13 @@ async def open_pipeline(
             yield Pipeline(site, account, workload, emails, workers, ports)
 
 
-async def play(pipeline: Pipeline, messages: Sequence[Message], rate: int) -> list[int]:
-    """Append ``messages``, one for each customer in turn, at an even rate; the delay of each in ms until its request."""
-    since = await pipeline.account.calls()
+async def play(pipeline: Pipeline, messages: Sequence[Message], rate: int, patience: float = PATIENCE) -> list[int]:
+    """Append ``messages``, one for each customer in turn, at an even rate; the delay of each in ms until its request.
+
+    Raises:
+        NotDrained: not every request arrived within ``patience`` seconds after the last message.
+    """
+    since = await pipeline.account.mark()
     sent: dict[str, int] = {}
     started = time.monotonic()
     async with pipeline.site.producer() as producer, asyncio.TaskGroup() as group:
@@ -135,7 +139,8 @@ async def play(pipeline: Pipeline, messages: Sequence[Message], rate: int) -> li
             await asyncio.sleep(max(0.0, started + number / rate - time.monotonic()))
             sent[email(number + 1)] = time.time_ns() // 1_000_000
             group.create_task(pipeline.site.append(producer, message))
-    arrived = await pipeline.account.arrivals(pipeline.emails, sent.keys(), since, pipeline.workers["dispatch"])
+    worker = pipeline.workers["dispatch"]
+    arrived = await pipeline.account.arrivals(pipeline.emails, sent.keys(), since, worker, patience)
     return [arrived[address] - at for address, at in sent.items()]
 
 

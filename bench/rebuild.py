@@ -8,17 +8,16 @@ is a delivery of an order, one for each customer in turn, so that each is a requ
 import asyncio
 import os
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, Final
-from urllib.parse import unquote
 
 import orjson
 
-from bench.account import contact_of, open_account
+from bench.account import Write, open_account
 from bench.child import Child, free_port
 from bench.errors import BenchError, NotDrained, WrongResult
 from bench.measure import whole_flow
@@ -26,6 +25,7 @@ from bench.pace import Pipeline, play
 from bench.results import Result, Spread
 from bench.site import PROGRAM, Owdd, Site
 from bench.workload import Message, Workload, email
+from streams.cli.exit_codes import ExitCode
 from streams.messages.generation_log import known_generations
 from streams.operations.generation_progress import build_progress
 from streams.operations.generations import of_generation
@@ -42,8 +42,10 @@ _SHARE: Final = 0.5
 
 _PREFIX = "rebuild"
 _ROLES, _JOINS = ("ingest", "agents", "dispatch"), ("ingest", "agents")
-_PATIENCE = 800.0
+_LEAST_PATIENCE, _SLOWEST = 600.0, 300
+"""Seconds that any wait has, and the changes in a second that it is lengthened for: a million may take an hour and more."""
 _LOOK_SECONDS = 1.0
+_ENDS: Final = (ExitCode.OK, ExitCode.CHANGES, ExitCode.UNFINISHED)
 _QUICK_DELIVERY = {"OWDD_BULK_QUIET": "1", "OWDD_BULK_LONGEST": "5", "OWDD_IMPORT_POLL": "1", "OWDD_IMPORT_SECONDS": "1"}
 """So that the first load is delivered soon."""
 
@@ -65,18 +67,18 @@ class _Found:
 
 
 class _Traffic:
-    """Deliveries of orders, round after round."""
+    """Deliveries of orders, round after round; ``patience``: how long each may take."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, patience: float) -> None:
         self._pipeline = pipeline
-        self._rounds = count()
-        self.played = 0
+        self.patience = patience
+        self.rounds = 0
 
     async def round(self) -> list[int]:
         """One change of each customer; the delays in ms."""
-        messages = list(self._pipeline.workload.despatches(range(1, CUSTOMERS + 1), next(self._rounds)))
-        self.played += len(messages)
-        return await play(self._pipeline, messages, RATE)
+        messages = list(self._pipeline.workload.despatches(range(1, CUSTOMERS + 1), self.rounds))
+        self.rounds += 1
+        return await play(self._pipeline, messages, RATE, self.patience)
 
     async def until(self, over: asyncio.Event) -> list[int]:
         """Rounds until ``over`` is set, one at least; the delays of all in ms."""
@@ -92,32 +94,34 @@ async def run(site: Site, *, quick: bool, repetitions: int) -> Result:
     Raises:
         BenchError: a worker died or did not finish, a generation differs, or a call that no live change explains was made.
     """
-    found = _Found()
-    async with _loaded(site, QUICK_CHANGES if quick else CHANGES, found) as (pipeline, app, captured):
-        traffic = _Traffic(pipeline)
+    found, changes = _Found(), QUICK_CHANGES if quick else CHANGES
+    patience = _LEAST_PATIENCE + changes / _SLOWEST
+    async with _loaded(site, changes, patience, found) as (pipeline, app, captured):
+        traffic = _Traffic(pipeline, patience)
         for number in range(1, repetitions + 1):
             found.delays[_ALONE].append(await traffic.round())
             await _rebuild(pipeline, app, traffic, number, found)
-        found.live = traffic.played
+        found.live = traffic.rounds * CUSTOMERS
         found.peak["dispatch, at the most"].append(pipeline.workers["dispatch"].meter.peak_rss)
     return _result(found, captured)
 
 
 @asynccontextmanager
-async def _loaded(site: Site, changes: int, found: _Found) -> AsyncIterator[tuple[Pipeline, Owdd, int]]:
+async def _loaded(site: Site, changes: int, patience: float, found: _Found) -> AsyncIterator[tuple[Pipeline, Owdd, int]]:
     """The pipeline with a shop whose load is measured and delivered, its application, and the number of captured records."""
     app = await site.owdd(_PREFIX, _PREFIX)
-    workload = Workload(changes // 200, changes // 50, updates=False, even=True, prefix=_PREFIX)
+    customers = max(CUSTOMERS, changes // 200)
+    workload = Workload(customers, max(customers, changes // 50), updates=False, even=True, prefix=_PREFIX)
     async with open_account(site, replace(app, more=_QUICK_DELIVERY)) as (account, app):
         captured = await site.produce(_messages(workload, changes))
         with ExitStack() as stack:
             ports = {role: free_port() for role in _ROLES}
             workers = {role: stack.enter_context(_worker(site, app, role, port)) for role, port in ports.items()}
-            done = await site.watch.drained(whole_flow(app), workers["agents"])
+            done = await site.watch.drained(whole_flow(app), workers["agents"], patience)
             found.rate[_FIRST].append(captured / (done.last - done.first))
             found.cpu[_FIRST].append(sum(workers[role].meter.at(done.last) for role in _JOINS) / captured * 100_000)
             found.peak[f"agents, {_FIRST}"].append(workers["agents"].meter.peak_rss)
-            await account.until_quiet(_PATIENCE)
+            await account.until_quiet(patience)
             emails = await account.contacts()
             yield Pipeline(site, account, workload, emails, workers, ports), app, captured
 
@@ -143,7 +147,7 @@ def _worker(site: Site, app: Owdd, role: str, port: int) -> Child:
 
 async def _rebuild(pipeline: Pipeline, app: Owdd, traffic: _Traffic, number: int, found: _Found) -> None:
     site, account = pipeline.site, pipeline.account
-    before, over = await account.calls(), asyncio.Event()
+    before, rounds, over = await account.mark(), traffic.rounds, asyncio.Event()
     await _command(app, "rebuild", "--timeout", "0")
     its = replace(app, settings=of_generation(app.settings, number))
     with ExitStack() as stack:
@@ -152,7 +156,7 @@ async def _rebuild(pipeline: Pipeline, app: Owdd, traffic: _Traffic, number: int
         live = asyncio.create_task(traffic.until(over))
         try:
             began = max([await asyncio.to_thread(joins[role].wait_for_port, port) for role, port in ports.items()])
-            total = await _complete(pipeline, app, number, joins)
+            total = await _complete(pipeline, app, number, joins, traffic.patience)
             took = time.monotonic() - began
         finally:
             over.set()
@@ -162,25 +166,25 @@ async def _rebuild(pipeline: Pipeline, app: Owdd, traffic: _Traffic, number: int
         for role, child in joins.items():
             found.peak[f"{role}, rebuild"].append(child.meter.peak_rss)
         found.delays[_BESIDE].append(delays)
-        await account.until_quiet()
-        _check_only_live(await account.writes(before), pipeline.emails)
+        await account.until_quiet(traffic.patience)
+        check_only_live(await account.writes(pipeline.emails, before), pipeline.emails, traffic.rounds - rounds)
         compared = await _command(app, "rebuild")
         if compared["differences"]["changes"]:
             raise WrongResult(f"generation {number} differs: {compared['differences']['changes']}")
         found.compared = compared["differences"]["compared"]
-        quiet, switched = await account.calls(), time.monotonic()
+        quiet, switched = await account.mark(), time.monotonic()
         await _command(app, "rebuild", "--execute")
         found.switches.append(time.monotonic() - switched)
         await _command(app, "back", "--execute")
-        await account.until_quiet()
-        if calls := await account.writes(quiet):
+        await account.until_quiet(traffic.patience)
+        if calls := await account.writes(pipeline.emails, quiet):
             raise WrongResult(f"{len(calls)} calls followed from the switch and the way back, the first {calls[0]}")
     await _command(app, "clean", "--execute")
 
 
-async def _complete(pipeline: Pipeline, app: Owdd, number: int, joins: Mapping[str, Child]) -> int:
+async def _complete(pipeline: Pipeline, app: Owdd, number: int, joins: Mapping[str, Child], patience: float) -> int:
     """Wait until the outbox has everything that the generation wants; how many records that took."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         pipeline.check()
         for child in joins.values():
@@ -190,11 +194,15 @@ async def _complete(pipeline: Pipeline, app: Owdd, number: int, joins: Mapping[s
         if progress.done:
             return progress.total
         await asyncio.sleep(_LOOK_SECONDS)
-    raise NotDrained(f"generation {number} is not complete after {_PATIENCE:g} s: {progress}")
+    raise NotDrained(f"generation {number} is not complete after {patience:g} s: {progress}")
 
 
 async def _command(app: Owdd, *arguments: str) -> Any:
-    """What ``owdd replay`` prints as JSON."""
+    """What ``owdd replay`` prints as JSON.
+
+    Raises:
+        BenchError: it failed.
+    """
     process = await asyncio.create_subprocess_exec(
         *(*PROGRAM, "replay", *arguments, "--json"),
         env=app.environment(),
@@ -202,23 +210,30 @@ async def _command(app: Owdd, *arguments: str) -> Any:
         stderr=asyncio.subprocess.PIPE,
     )
     printed, problems = await process.communicate()
-    try:
-        return orjson.loads(printed)
-    except orjson.JSONDecodeError as error:
-        raise BenchError(f"owdd replay {' '.join(arguments)}: code {process.returncode}: {problems.decode()}") from error
+    if process.returncode not in _ENDS:
+        raise BenchError(f"owdd replay {' '.join(arguments)}: code {process.returncode}: {(printed + problems).decode()}")
+    return orjson.loads(printed)
 
 
-def _check_only_live(calls: Sequence[tuple[str, str]], emails: Mapping[int, str]) -> None:
-    """See that every call is about somebody whose order was delivered meanwhile.
+def check_only_live(writes: Sequence[Write], emails: Mapping[int, str], rounds: int) -> None:
+    """See that every call is about somebody whose order was delivered meanwhile, and that nobody got more than was delivered.
+
+    An import is about those whom its rows are about.
 
     Raises:
-        WrongResult: one is not.
+        WrongResult: no live change explains a call.
     """
     living = {email(number + 1) for number in range(CUSTOMERS)}
-    for method, path in calls:
-        named = unquote(path).partition("/contacts/email/")[2].partition("/")[0] or emails.get(contact_of(path), "")
-        if named not in living:
-            raise WrongResult(f"no live change explains {method} {path.partition('@')[0]}")
+    calls: Counter[tuple[str, str]] = Counter()
+    for write in writes:
+        for contact in write.contacts:
+            whose = emails.get(contact, "")
+            if whose not in living:
+                raise WrongResult(f"no live change explains {write.method} {write.route}")
+            calls[f"{write.method} {write.route}", whose] += 1
+    for (what, _), number in calls.items():
+        if number > rounds:
+            raise WrongResult(f"{rounds} live changes of a customer do not explain {number} calls: {what}")
 
 
 def _result(found: _Found, captured: int) -> Result:

@@ -132,10 +132,16 @@ class Admin:
             raise _wrong(str(error)) from None
         return json_response(self._store.limits.show(now))
 
-    async def jobs(self, _request: Request) -> Response:
-        """`{jobs: [{id, kind, state, accepted, due, fault}]}`; the due time of a stuck one is null."""
-        names = ("id", "kind", "state", "accepted", "due", "fault")
-        return json_response({"jobs": [{name: getattr(job, name) for name in names} for job in self._store.jobs]})
+    async def jobs(self, request: Request) -> Response:
+        """`{total, jobs: [{id, kind, state, accepted, due, fault, owners}]}`, oldest first, but for the first `since`.
+
+        The due time of a stuck one is null. `owners`: the contact of every row that an import carried out, 0 for the account.
+        """
+        names = ("id", "kind", "state", "accepted", "due", "fault", "owners")
+        jobs, since = list(self._store.jobs), _number(request, "since", 0)
+        return json_response(
+            {"total": len(jobs), "jobs": [{name: getattr(job, name) for name in names} for job in jobs[since:]]}
+        )
 
     async def release(self, _request: Request) -> Response:
         """Let stuck imports finish."""

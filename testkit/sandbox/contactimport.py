@@ -87,6 +87,7 @@ class ContactImport:
                 self._take(row, job.payload["option"], seen, report)
             except _RowError as error:
                 report.fail(row, error)
+        job.owners = [contact.id for contact in (*report.created, *report.updated)]
         return report.as_reply(cut=job.fault == "report_partial")
 
     def _take(self, row: Row, option: str, seen: set[tuple[str, str]], report: _Report) -> None:

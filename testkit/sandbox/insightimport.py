@@ -77,7 +77,7 @@ class InsightImport:
                 failures.append(_failure(row, MisfitError("Unknown", "key", "was not imported")))
                 continue
             try:
-                self._take(row, self._collection(job.payload), seen)
+                job.owners.append(self._take(row, self._collection(job.payload), seen))
             except MisfitError as error:
                 failures.append(_failure(row, error))
         total, rejected = len(rows), len(failures)
@@ -97,7 +97,8 @@ class InsightImport:
         except FullError:
             raise MisfitError("Unknown", "collectionName", "is one more than the account may have") from None
 
-    def _take(self, row: Row, collection: Collection, seen: set[str]) -> None:
+    def _take(self, row: Row, collection: Collection, seen: set[str]) -> int:
+        """Store a record; the contact that it is of, 0 for one of the account."""
         if not isinstance(row["key"], str):
             raise MisfitError("InvalidClientKey", "key", "must be text")
         if row["key"] in seen:
@@ -107,6 +108,7 @@ class InsightImport:
             raise MisfitError("InvalidJson", "json", "must be an object")
         owner = None if collection.scope == ACCOUNT else self._owner(row["contactIdentity"])
         self._store.insight.put(collection, row["key"], row["json"], owner)
+        return owner or 0
 
     def _owner(self, identity: Row) -> int:
         kind, value = identity["identifier"], identity["value"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from operator import attrgetter
 from typing import Any
 from uuid import UUID, uuid4
@@ -37,6 +37,8 @@ class Job:
     fault: str | None = None
     state: str = RUNNING
     report: Any = None
+    owners: list[int] = field(default_factory=list)
+    """The contact of every row that an import carried out; 0 for a record of the account."""
 
 
 Runner = Callable[[Job], Any]
