@@ -148,7 +148,7 @@ def _worker(site: Site, app: Owdd, role: str, port: int) -> Child:
 async def _rebuild(pipeline: Pipeline, app: Owdd, traffic: _Traffic, number: int, found: _Found) -> None:
     site, account = pipeline.site, pipeline.account
     before, rounds, over = await account.mark(), traffic.rounds, asyncio.Event()
-    await _command(app, "rebuild", "--timeout", "0")
+    await _command(app, "rebuild", "--again", "--timeout", "0")
     its = replace(app, settings=of_generation(app.settings, number))
     with ExitStack() as stack:
         ports = {role: free_port() for role in _JOINS}

@@ -17,13 +17,13 @@ from streams.core.clock import SystemClock
 from streams.core.errors import RefusedError
 from streams.core.text import age
 from streams.kafka.producer import BatchProducer
-from streams.mapping import load_mapping
+from streams.mapping import Mapping, load_mapping
 from streams.messages.generation_log import KnownGenerations, known_generations
 from streams.messages.generations import Activation, Generation
 from streams.operations.generation_diff import Examples
 from streams.operations.generation_progress import BuildProgress, build_progress
-from streams.operations.generations import GenerationOrders, of_generation
-from streams.operations.site_setup import accept_mapping, has_setup
+from streams.operations.generations import GenerationOrders, newest_beside, of_generation, way_back
+from streams.operations.site_setup import accept_mapping, has_setup, is_built_with
 from streams.settings import Settings
 
 Operator = Annotated[str | None, typer.Option("--operator", help="Your name, for the audit trail. Default: the system's user.")]
@@ -35,19 +35,23 @@ _LOOK_SECONDS = 1.0
 class _Rebuild:
     """What a rebuild is at: its generation, how far that is, and once it is complete what a switch would change.
 
-    ``switching``: an earlier call has let it take effect, and not every partition of the outbox has followed yet.
+    ``activation``: an earlier call has let it take effect; ``switched``: every partition of the outbox has followed.
     """
 
     generation: Generation
     progress: BuildProgress
     compared: Compared | None = None
-    switching: Activation | None = None
+    activation: Activation | None = None
+    switched: bool = False
 
 
 def rebuild(
     mapping: Annotated[
         Path | None, typer.Option("--mapping", help="The new mapping. Default: OWDD_MAPPING, to build the same again.")
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Begin a generation also when one with this mapping has taken effect already.")
+    ] = False,
     timeout: Timeout = 3600.0,
     show: Show = 10,
     show_personal_data: ShowPersonalData = False,
@@ -59,15 +63,16 @@ def rebuild(
 
     The first call makes the topics of a new generation, and says which workers must be started for it; nothing that they want
     has an effect. Later calls go on with it, also with a switch that an interrupted one began. When it is complete, the command
-    shows what would change in Dotdigital, and how many calls and how long that takes under the account's budget. Exit code 2:
-    it is complete, something would change, and --execute was not given; 7: it is not complete yet.
+    shows what would change in Dotdigital, and how many calls and how long that takes under the account's budget. After the
+    switch the same command says that it has taken effect, and changes nothing. Exit code 2: it is complete, something would
+    change, and --execute was not given; 6: the generation that is being built has another mapping; 7: it is not complete yet.
     """
     settings, own = load()
     wanted = own if mapping is None else load_mapping(mapping)
     plan = Plan(settings, own, wanted, Examples.of(settings, show, personal=show_personal_data))
-    found = asyncio.run(_rebuild(plan, operator_name(operator), timeout))
-    activation = found.switching
-    if found.progress.done and execute:
+    found = asyncio.run(_rebuild(plan, operator_name(operator), timeout, again=again))
+    activation = found.activation
+    if found.progress.done and execute and not found.switched:
         activation = asyncio.run(_activate(settings, found.generation.number, operator_name(operator), timeout))
     _print(found, activation, as_json=as_json)
     if not found.progress.done:
@@ -76,28 +81,35 @@ def rebuild(
         raise typer.Exit(ExitCode.CHANGES)
 
 
-def back(timeout: Timeout = 600.0, operator: Operator = None, execute: Execute = False, as_json: AsJson = False) -> None:
+def back(
+    to: Annotated[
+        int | None, typer.Option("--to", min=0, help="This generation. Default: the one before the last switch.")
+    ] = None,
+    timeout: Timeout = 600.0,
+    operator: Operator = None,
+    execute: Execute = False,
+    as_json: AsJson = False,
+) -> None:
     """Let the generation take effect again that did before the last switch; its workers have gone on until now.
 
-    If an interrupted call has begun that already, this one goes on with it; after one that is done, it leads forth again.
-    Exit code 2: there is one, and --execute was not
-    given.
+    If an interrupted call has begun that already, this one goes on with it; after one that is done, there is nothing to do:
+    only --to leads forth again. Exit code 2: there is one, and --execute was not given.
     """
     settings, _ = load()
     known = asyncio.run(known_generations(settings))
-    under_way = known.activation.back and known.is_switching(settings.partitions)
-    former = known.activation.generation if under_way else _former(known)
-    if former is None:
-        raise RefusedError("no other generation has ever taken effect, or it was cleaned away")
+    wanted, done = way_back(known, settings.partitions, to)
+    facts = {"generation": wanted, "activation": known.activation.number if done else None}
+    if done:
+        others = " or ".join(f"--to {one}" for one in known.returnable)
+        more = f" Add {others} for another." if others else ""
+        _say(facts, f"Generation {wanted} takes effect already (activation {known.activation.number}).{more}", as_json=as_json)
+        return
     if not execute:
-        _say({"generation": former, "activation": None}, f"Generation {former} would take effect again.", as_json=as_json)
+        _say(facts, f"Generation {wanted} would take effect again.", as_json=as_json)
         raise typer.Exit(ExitCode.CHANGES)
-    activation = asyncio.run(_activate(settings, former, operator_name(operator), timeout, back=True))
-    _say(
-        {"generation": former, "activation": activation.number},
-        f"Generation {former} takes effect again (activation {activation.number}).",
-        as_json=as_json,
-    )
+    activation = asyncio.run(_activate(settings, wanted, operator_name(operator), timeout, back=True))
+    text = f"Generation {wanted} takes effect again (activation {activation.number})."
+    _say(facts | {"activation": activation.number}, text, as_json=as_json)
 
 
 def clean(operator: Operator = None, execute: Execute = False, as_json: AsJson = False) -> None:
@@ -154,23 +166,16 @@ def _state(settings: Settings, known: KnownGenerations, number: int) -> str:
     return "complete" if known.reported("complete", number) == settings.partitions else "building"
 
 
-def _former(known: KnownGenerations) -> int | None:
-    """The generation that took effect before the active one, if its workers may still run."""
-    ever = [(known.generations[one].activated if one in known.generations else 0, one) for one in known.working]
-    others = [(at, one) for at, one in ever if one != known.activation.generation and (at or not one)]
-    return max(others)[1] if others else None
-
-
-async def _rebuild(plan: Plan, by: str, timeout: float) -> _Rebuild:
+async def _rebuild(plan: Plan, by: str, timeout: float, *, again: bool) -> _Rebuild:
     settings, mapping, clock = plan.settings, plan.new, SystemClock()
     async with BatchProducer(settings) as producer:
         orders = GenerationOrders(settings, producer, clock, by)
         known = await known_generations(settings)
         await orders.repeat(known)
-        switching = known.activation if known.is_switching(settings.partitions) and not known.activation.back else None
-        if switching is not None:
-            generation = known.generations[switching.generation]
-            return _Rebuild(generation, await build_progress(settings, known, generation), switching=switching)
+        if known.is_switching(settings.partitions) and not known.activation.back:
+            return await _taking_effect(settings, known, switched=False)
+        if not again and await _has_taken_effect(settings, known, mapping):
+            return await _taking_effect(settings, known, switched=True)
         generation = await orders.begin(known, mapping)
     its = of_generation(settings, generation.number)
     if not await has_setup(its):
@@ -184,6 +189,39 @@ async def _rebuild(plan: Plan, by: str, timeout: float) -> _Rebuild:
             return _Rebuild(generation, progress)
         shown(f"generation {generation.number}: comparing")
         return _Rebuild(generation, progress, await plan.against(generation.number))
+
+
+async def _taking_effect(settings: Settings, known: KnownGenerations, *, switched: bool) -> _Rebuild:
+    activation = known.activation
+    generation = known.generations.get(activation.generation) or Generation(number=0, by="", began=0, ends={})
+    progress = await build_progress(settings, known, generation) if generation.number else BuildProgress.of_first(settings)
+    return _Rebuild(generation, progress, activation=activation, switched=switched)
+
+
+async def _has_taken_effect(settings: Settings, known: KnownGenerations, mapping: Mapping) -> bool:
+    """Whether nothing is being built, and the mapping is that of the last switch.
+
+    Raises:
+        RefusedError: another generation has that mapping; or the one that is being built has not.
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    beside = newest_beside(known)
+    if beside is not None:
+        its = of_generation(settings, beside.number)
+        if await has_setup(its) and not await is_built_with(its, mapping):
+            remedy = "Give that (--mapping); or stop its workers, and 'owdd replay clean --execute'"
+            raise RefusedError(f"generation {beside.number} is being built with another mapping", remedy=remedy)
+        return False
+    # The first rebuild needs no reason, and no way back leads to the one before.
+    if not known.activation.number:
+        return False
+    if await is_built_with(of_generation(settings, known.activation.generation), mapping):
+        return True
+    for former in known.returnable:
+        if await is_built_with(of_generation(settings, former), mapping):
+            remedy = f"'owdd replay back --to {former} --execute' lets it take effect again; --again builds another"
+            raise RefusedError(f"generation {former} has this mapping", remedy=remedy)
+    return False
 
 
 def _say_how(generation: Generation, *, begins: bool) -> None:
@@ -240,8 +278,10 @@ def _print(found: _Rebuild, activation: Activation | None, *, as_json: bool) -> 
         compared = None if found.compared is None else found.compared.facts()
         output.print_json(facts | {"differences": compared, "activation": None if activation is None else activation.number})
         return
-    if found.switching is not None:
-        output.line(f"Generation {number} takes effect: an earlier call began it (activation {found.switching.number}).")
+    if found.activation is not None:
+        how = "with this mapping has taken effect already" if found.switched else "takes effect: an earlier call began it"
+        more = " Add --again to build another." if found.switched else ""
+        output.line(f"Generation {number} {how} (activation {found.activation.number}).{more}")
         return
     if found.compared is None:
         output.line(f"Generation {number} is not complete: {progress.read:,} of {progress.total:,} captured records were read.")

@@ -36,6 +36,21 @@ class KnownGenerations:
         first = [] if 0 in self.generations and self.generations[0].dropped else [0]
         return first + sorted(number for number, known in self.generations.items() if number and not known.dropped)
 
+    @property
+    def returnable(self) -> list[int]:
+        """Every generation that took effect once, does not now, and whose joins may work."""
+        return [
+            one for one in self.working if one != self.activation.generation and (not one or self.generations[one].activated)
+        ]
+
+    @property
+    def former(self) -> int | None:
+        """The one of them that took effect before the active one."""
+        if self.activation.former is not None:
+            return self.activation.former if self.activation.former in self.returnable else None
+        ever = [(self.generations[one].activated if one else 0, one) for one in self.returnable]
+        return max(ever)[1] if ever else None
+
     def is_switching(self, partitions: int) -> bool:
         """Whether some of the outbox's partitions have not carried out the newest activation yet."""
         newest = self.activation.number

@@ -72,13 +72,17 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Activation(msgspec.Struct, frozen=True, gc=False):
-    """The newest activation, under ``activation``: the outbox obeys ``generation`` since then; ``back`` to a former one."""
+    """The newest activation, under ``activation``: the outbox obeys ``generation`` since then; ``back`` to a former one.
+
+    ``former``: the generation that it obeyed before; None: a release wrote this that did not note it.
+    """
 
     number: int
     generation: int
     by: str
     at: int
     back: bool = False
+    former: int | None = None
 
 
 class PartitionReport(msgspec.Struct, frozen=True, gc=False):

@@ -1,6 +1,7 @@
 """How far a generation of the joins is: what its ingest has read, and which partitions of the outbox are complete."""
 
 from dataclasses import dataclass
+from typing import Self
 
 from aiokafka import TopicPartition
 
@@ -21,6 +22,11 @@ class BuildProgress:
     total: int
     complete: int
     partitions: int
+
+    @classmethod
+    def of_first(cls, settings: Settings) -> Self:
+        """That of the generation which every site begins with: it was never built beside another."""
+        return cls(0, 0, settings.partitions, settings.partitions)
 
     @property
     def done(self) -> bool:

@@ -117,7 +117,8 @@ class GenerationOrders:
             raise RefusedError(f"generation {generation} is not complete", remedy="See 'owdd replay status'")
         activation = known.activation
         if activation.generation != generation:
-            activation = Activation(activation.number + 1, generation, self._by, self._clock.now_ms(), back)
+            former, now = activation.generation, self._clock.now_ms()
+            activation = Activation(activation.number + 1, generation, self._by, now, back, former)
             await self._record("activate", generation, activation.number)
             await self._save(ACTIVATION_KEY, activation)
         await self._carry_out(known, activation)
@@ -179,6 +180,22 @@ def newest_beside(known: KnownGenerations) -> Generation | None:
     """The newest generation, if it works and has never taken effect."""
     found = known.generations.get(max(known.generations, default=0))
     return None if found is None or found.dropped or found.activated else found
+
+
+def way_back(known: KnownGenerations, partitions: int, to: int | None = None) -> tuple[int, bool]:
+    """The generation that a way back leads to, perhaps one that is named (``to``); and whether it has led there already.
+
+    Raises:
+        RefusedError: there is none.
+    """
+    active, switched = known.activation, not known.is_switching(partitions)
+    if to == active.generation or (to is None and active.back):
+        return active.generation, switched
+    wanted = known.former if to is None else to
+    if wanted not in known.returnable:
+        which = "no other generation" if to is None else f"generation {to}"
+        raise RefusedError(f"{which} has ever taken effect, or it was cleaned away", remedy="See 'owdd replay status'")
+    return wanted, False
 
 
 async def captured_ends(settings: Settings, mapping: Mapping) -> dict[str, list[int]]:

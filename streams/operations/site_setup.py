@@ -111,6 +111,16 @@ async def differing_keys(settings: Settings, mapping: Mapping) -> list[str]:
     return [] if before is None else changed_keys(before.mapping, fingerprint(mapping))
 
 
+async def is_built_with(settings: Settings, mapping: Mapping) -> bool:
+    """Whether it is noted that the state is built with that mapping, to the last key.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    before = _state_of(await _records(settings), settings)
+    return before is not None and before.mapping == fingerprint(mapping)
+
+
 async def accept_mapping(settings: Settings, mapping: Mapping, clock: Clock) -> None:
     """Let workers go on with state that was built with another mapping.
 

@@ -52,7 +52,7 @@ class Generations:
         Raises:
             RuntimeError: a command failed.
         """
-        _, found = await self.insist(_never, "rebuild", "--timeout", "0", victims=[COMMAND])
+        _, found = await self.insist(_never, "rebuild", "--again", "--timeout", "0", victims=[COMMAND])
         number: int = found["generation"]
         everybody = [*(role.value for role in Role), *await self.start(number, self.stack.mapping), COMMAND]
         await self.insist(self.complete(number), "rebuild", *_PATIENCE, victims=self._shuffled(everybody))

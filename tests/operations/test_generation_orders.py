@@ -3,14 +3,16 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from streams.core.clock import ManualClock
+from streams.core.errors import RefusedError
 from streams.messages.audit_log import AuditLog
 from streams.messages.generation_kinds import GenerationOrderChange
 from streams.messages.generation_log import KnownGenerations, known_from
 from streams.messages.generations import Generation, PartitionReport, generation_key, report_key, write_generations
 from streams.messages.topics import Topics
-from streams.operations.generations import GenerationOrders
+from streams.operations.generations import GenerationOrders, way_back
 from streams.settings import Settings
 
 SETTINGS = Settings(partitions=2)
@@ -94,3 +96,60 @@ async def test_a_switch_that_died_anywhere_is_finished_by_the_next_call(trail: N
         assert (kafka.known, kafka.obeyed) == (whole.known, whole.obeyed), f"killed after {deaths} records"
         deaths += 1
     assert deaths > SETTINGS.partitions
+
+
+async def after(*way: int) -> KnownGenerations:
+    kafka, before = Kafka(), 0
+    for generation in way:
+        orders = GenerationOrders(SETTINGS, kafka, ManualClock(), "kim")  # type: ignore[arg-type]  # a producer's part of it
+        await orders.activate(kafka.known, generation, back=generation < before)
+        before = generation
+    return kafka.known
+
+
+@pytest.mark.parametrize(
+    ("way", "to", "led"),
+    [
+        ((1,), None, (0, False)),
+        ((1, 0), None, (0, True)),
+        ((1, 0), 0, (0, True)),
+        ((1, 0), 1, (1, False)),
+        # Of the generation that every site begins with no record says when it took effect.
+        ((1, 0, 2), None, (0, False)),
+        ((1, 0, 2), 1, (1, False)),
+        ((1, 2), None, (1, False)),
+        ((1, 2, 1), None, (1, True)),
+        ((1, 2, 1), 0, (0, False)),
+    ],
+)
+async def test_the_way_back_leads_to_the_one_before_and_stays_there(
+    trail: None, way: tuple[int, ...], to: int | None, led: tuple[int, bool]
+) -> None:
+    assert way_back(await after(*way), SETTINGS.partitions, to) == led
+
+
+async def test_a_way_back_that_is_under_way_is_not_done(trail: None) -> None:
+    known = await after(1, 0)
+    known.reports.pop(("switched", 2))
+    assert way_back(known, SETTINGS.partitions) == (0, False)
+    assert way_back(known, SETTINGS.partitions, 0) == (0, False)
+
+
+@pytest.mark.parametrize(("way", "to"), [((), None), ((), 1), ((1,), 2), ((1,), 7)])
+async def test_no_way_leads_to_what_never_took_effect(trail: None, way: tuple[int, ...], to: int | None) -> None:
+    with pytest.raises(RefusedError, match="has ever taken effect"):
+        way_back(await after(*way), SETTINGS.partitions, to)
+
+
+@pytest.mark.parametrize("to", [None, 1])
+async def test_no_way_leads_to_what_was_cleaned_away(trail: None, to: int | None) -> None:
+    known = await after(1, 2)
+    known.generations[1] = replace(known.generations[1], dropped=True)
+    with pytest.raises(RefusedError, match="cleaned away"):
+        way_back(known, SETTINGS.partitions, to)
+
+
+async def test_the_activations_of_an_older_release_lead_back_too(trail: None) -> None:
+    known = await after(1, 2)
+    known.activation = replace(known.activation, former=None)
+    assert way_back(known, SETTINGS.partitions) == (1, False)
