@@ -83,7 +83,7 @@ def rebuild(
 
 def back(
     to: Annotated[
-        int | None, typer.Option("--to", min=0, help="This generation. Default: the one before the last switch.")
+        int | None, typer.Option("--to", min=0, help="Which generation. Default: the one before the last switch.")
     ] = None,
     timeout: Timeout = 600.0,
     operator: Operator = None,
