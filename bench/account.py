@@ -33,7 +33,7 @@ _OF_CONTACTS: Final = "contactImport"
 _KINDS: Final = (_OF_CONTACTS, "insightImport")
 
 
-class Mark(NamedTuple):
+class Moment(NamedTuple):
     """How far the account's books were at some moment: requests, and imports that were accepted."""
 
     calls: int
@@ -54,10 +54,10 @@ class Account:
 
     http: httpx.AsyncClient
 
-    async def mark(self) -> Mark:
+    async def moment(self) -> Moment:
         """How far its books are now."""
         jobs = (await self.http.get("/_sandbox/jobs", params={"since": sys.maxsize})).json()
-        return Mark(await self.calls(), jobs["total"])
+        return Moment(await self.calls(), jobs["total"])
 
     async def contacts(self) -> dict[int, str]:
         """The address of every contact, by id."""
@@ -68,7 +68,7 @@ class Account:
         """How many requests there were so far."""
         return int((await self.http.get("/_sandbox/requests", params={"limit": 0})).json()["total"])
 
-    async def writes(self, emails: Mapping[int, str], since: Mark) -> list[Write]:
+    async def writes(self, emails: Mapping[int, str], since: Moment) -> list[Write]:
         """Every request after ``since`` that was to change something; an import that was accepted, by the rows that it did.
 
         ``emails``: the address of every contact, by id.
@@ -93,7 +93,7 @@ class Account:
         return found
 
     async def arrivals(
-        self, emails: Mapping[int, str], wanted: AbstractSet[str], since: Mark, worker: Child, patience: float = PATIENCE
+        self, emails: Mapping[int, str], wanted: AbstractSet[str], since: Moment, worker: Child, patience: float = PATIENCE
     ) -> dict[str, int]:
         """When the first change of each wanted contact, by address, arrived (epoch ms) after ``since``.
 
@@ -120,7 +120,7 @@ class Account:
                 await asyncio.sleep(0.5)
         return found
 
-    async def _imports(self, since: Mark) -> list[dict[str, Any]]:
+    async def _imports(self, since: Moment) -> list[dict[str, Any]]:
         jobs: list[dict[str, Any]] = (await self.http.get("/_sandbox/jobs", params={"since": since.imports})).json()["jobs"]
         return [job for job in jobs if job["kind"] in _KINDS]
 

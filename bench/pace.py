@@ -131,7 +131,7 @@ async def play(pipeline: Pipeline, messages: Sequence[Message], rate: int, patie
     Raises:
         NotDrained: not every request arrived within ``patience`` seconds after the last message.
     """
-    since = await pipeline.account.mark()
+    since = await pipeline.account.moment()
     sent: dict[str, int] = {}
     started = time.monotonic()
     async with pipeline.site.producer() as producer, asyncio.TaskGroup() as group:

@@ -147,7 +147,7 @@ def _worker(site: Site, app: Owdd, role: str, port: int) -> Child:
 
 async def _rebuild(pipeline: Pipeline, app: Owdd, traffic: _Traffic, number: int, found: _Found) -> None:
     site, account = pipeline.site, pipeline.account
-    before, rounds, over = await account.mark(), traffic.rounds, asyncio.Event()
+    before, rounds, over = await account.moment(), traffic.rounds, asyncio.Event()
     await _command(app, "rebuild", "--again", "--timeout", "0")
     its = replace(app, settings=of_generation(app.settings, number))
     with ExitStack() as stack:
@@ -172,7 +172,7 @@ async def _rebuild(pipeline: Pipeline, app: Owdd, traffic: _Traffic, number: int
         if compared["differences"]["changes"]:
             raise WrongResult(f"generation {number} differs: {compared['differences']['changes']}")
         found.compared = compared["differences"]["compared"]
-        quiet, switched = await account.mark(), time.monotonic()
+        quiet, switched = await account.moment(), time.monotonic()
         await _command(app, "rebuild", "--execute")
         found.switches.append(time.monotonic() - switched)
         await _command(app, "back", "--execute")

@@ -105,7 +105,7 @@ async def _urgent(stage: _Stage, emails: Mapping[int, str], seconds: int) -> lis
     for number, customer in enumerate(customers):
         stage.shop.plan(number, stage.shop.rename(customer, f"Name{time.time_ns()}"))
     changes = [event.change for event in stage.shop.run()]
-    since = await stage.account.mark()
+    since = await stage.account.moment()
     sent: dict[str, int] = {}
     started = time.monotonic()
     async with asyncio.TaskGroup() as group:

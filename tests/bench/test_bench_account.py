@@ -8,7 +8,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from bench.account import Account, Mark, Write
+from bench.account import Account, Moment, Write
 from bench.child import Child
 from bench.errors import NotDrained, WrongResult
 from bench.rebuild import check_only_live
@@ -35,9 +35,9 @@ def worker(tmp_path: Path) -> Child:
     return Child("dispatch", [], {}, log)
 
 
-async def change(account: Account) -> tuple[Mark, dict[int, str]]:
+async def change(account: Account) -> tuple[Moment, dict[int, str]]:
     """The first one changes alone, the second one in an import, and a record of the first one is stored both ways."""
-    since, emails = await account.mark(), await account.contacts()
+    since, emails = await account.moment(), await account.contacts()
     one = next(number for number, address in emails.items() if address == email(1))
     assert (await account.http.patch(f"/contacts/v3/contactId/{one}", json={"dataFields": {}})).status_code == 200
     await start_import(account.http, row(NAMES[1]), row("unreadable@"))
@@ -66,11 +66,11 @@ async def test_an_import_is_about_those_whose_rows_it_carried_out(account: Accou
         Write("PUT", "contactImport", ids[email(2)]),
         Write("PUT", "insightImport", ids[email(1)]),
     ]
-    assert await account.writes(emails, await account.mark()) == []
+    assert await account.writes(emails, await account.moment()) == []
 
 
 async def test_what_is_not_done_is_no_proof(account: Account) -> None:
-    since, emails = await account.mark(), await account.contacts()
+    since, emails = await account.moment(), await account.contacts()
     await turn(account.http, next_import=["import_stuck"])
     await start_import(account.http, row(NAMES[0]))
     with pytest.raises(WrongResult, match="an import of the kind contactImport is running"):
