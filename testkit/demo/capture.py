@@ -5,6 +5,7 @@ PostgreSQL stands in for SQL Server, which cannot run everywhere. Nothing behind
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, LiteralString
@@ -28,6 +29,7 @@ _PATIENCE = WaitLimits(longest=60.0, lasting=0.5)
 _SIGN_SECONDS = 0.5
 
 _SIGN = sql.SQL("UPDATE {} SET beat = now() AT TIME ZONE 'UTC'").format(sql.Identifier(SCHEMA, HEARTBEAT))
+_PLACES: LiteralString = "SELECT count(confirmed_flush_lsn) FROM pg_replication_slots"
 _BEHIND: LiteralString = "SELECT coalesce(max(%s::pg_lsn - confirmed_flush_lsn), 1) FROM pg_replication_slots"
 
 
@@ -109,15 +111,17 @@ class CaptureStack(LocalStack):
         await asyncio.to_thread(connect.kill, self.directory / "connect")
 
     async def capture(self) -> None:
-        """Create the connector, and return once it runs; its snapshot may still be under way.
+        """Create the connector, and return once it captures what is committed from then on; its snapshot may go on.
 
         Raises:
             RuntimeError: it failed, or did not start in time.
+            TimeoutError: it runs, but has no place in the database's log yet.
         """
         config = connector(load_mapping(self.mapping), _KIND, self.settings)
         async with self.client() as client:
             await client.put_config(self.connector, config)
         await self.capturing()
+        await asyncio.to_thread(self._wait, wait_for_slot, _PATIENCE.longest)
 
     async def capturing(self) -> None:
         """Wait until the connector runs.
@@ -141,23 +145,14 @@ class CaptureStack(LocalStack):
     async def captured(self, timeout: float = 180.0) -> None:  # the caller's patience, not a cancellation
         """Wait until everything that is committed now is in Kafka.
 
-        Debezium confirms a place of the log only after Kafka has acknowledged what stood before it. It moves on only with
-        a captured change, so the heartbeat row is changed for as long as it takes.
-
         Raises:
             TimeoutError: with what was still on its way.
         """
-        await asyncio.to_thread(self._wait_until_confirmed, timeout)
+        await asyncio.to_thread(self._wait, wait_until_captured, timeout)
 
-    def _wait_until_confirmed(self, timeout: float) -> None:
-        deadline = time.monotonic() + timeout
+    def _wait(self, condition: Callable[[psycopg.Connection, float], None], timeout: float) -> None:
         with self.connection() as connection:
-            target = _one(connection, "SELECT pg_current_wal_insert_lsn()::text")
-            while (behind := float(_one(connection, _BEHIND, target))) > 0:
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"capture is still {behind:.0f} bytes behind after {timeout:.0f} s")
-                connection.execute(_SIGN)
-                time.sleep(_SIGN_SECONDS)  # the database tells nobody when a slot has moved on
+            condition(connection, timeout)
 
     async def settled(self, timeout: float = 300.0) -> None:
         """As for any stack, once everything is captured."""
@@ -173,6 +168,42 @@ class CaptureStack(LocalStack):
                 await super().stop()
             finally:
                 await asyncio.to_thread(postgres.stop, self.directory / "postgres")
+
+
+def wait_for_slot(connection: psycopg.Connection, timeout: float) -> None:
+    """Wait until a connector has its place in the log: what was committed before comes with its snapshot, the rest as changes.
+
+    Raises:
+        TimeoutError: it had none in time.
+    """
+    deadline = time.monotonic() + timeout
+    while not int(_one(connection, _PLACES)):
+        _pause(deadline, f"no connector has a place in the log after {timeout:.0f} s")
+
+
+def wait_until_captured(connection: psycopg.Connection, timeout: float) -> None:
+    """Wait until everything that is committed now is in Kafka.
+
+    Debezium confirms a place of the log only after Kafka has acknowledged what stood before it. It moves on only with
+    a captured change, so the heartbeat row is changed for as long as it takes. A new slot begins with a confirmed place,
+    though nothing of the snapshot is in Kafka: the place to wait for is that of a change behind it.
+
+    Raises:
+        TimeoutError: with what was still on its way.
+    """
+    deadline = time.monotonic() + timeout
+    wait_for_slot(connection, timeout)
+    connection.execute(_SIGN)
+    target = _one(connection, "SELECT pg_current_wal_insert_lsn()::text")
+    while (behind := float(_one(connection, _BEHIND, target))) > 0:
+        _pause(deadline, f"capture is still {behind:.0f} bytes behind after {timeout:.0f} s")
+        connection.execute(_SIGN)
+
+
+def _pause(deadline: float, late: str) -> None:
+    if time.monotonic() > deadline:
+        raise TimeoutError(late)
+    time.sleep(_SIGN_SECONDS)  # the database tells nobody when a slot has moved on
 
 
 def _one(connection: psycopg.Connection, question: LiteralString, *values: str) -> str:
