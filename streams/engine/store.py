@@ -83,6 +83,7 @@ class Store:
     def __init__(self, path: Path, lookup: Lookup | None = None) -> None:
         self._path = path
         self._lookup = lookup
+        self._reads_open = 0
         if _mark_of(path).exists():
             self._set_aside("a read failed")
         try:
@@ -96,7 +97,7 @@ class Store:
         note = self._read_note()
         self.note = note or StorePosition()
         self._index = self._new_index()
-        if note is None and any(True for _ in _items(self._db, b"", self._path)):
+        if note is None and any(True for _ in self._read(b"")):
             self.empty()
 
     def _new_index(self) -> RowIndex | None:
@@ -122,7 +123,7 @@ class Store:
 
     def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Rows whose keys begin with ``prefix`` and are greater than ``after``, ascending."""
-        for key, value in _items(self._db, max(prefix, after + b"\0") if after else prefix, self._path):
+        for key, value in self._read(max(prefix, after + b"\0") if after else prefix):
             if not key.startswith(prefix):
                 return
             if not key.startswith(_LOCAL):
@@ -130,10 +131,18 @@ class Store:
 
     def keys(self, prefix: bytes) -> Iterator[bytes]:
         """All keys that begin with ``prefix``, ascending, those included that only this store has."""
-        for key, _ in _items(self._db, prefix, self._path):
+        for key, _ in self._read(prefix):
             if not key.startswith(prefix):
                 return
             yield key
+
+    def _read(self, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Keys from ``start`` on, ascending, with their values, those included that only this store has."""
+        self._reads_open += 1
+        try:
+            yield from _items(self._db, start, self._path)
+        finally:
+            self._reads_open -= 1
 
     def find(self, hash_: str) -> Iterator[tuple[bytes, bytes]]:
         """Rows whose term has this hash, with their keys; the index must have been made."""
@@ -209,7 +218,7 @@ class Store:
     def stale(self) -> list[bytes]:
         """Keys that were written by an outdated writer, and not superseded since."""
         found = []
-        for key, _ in _items(self._db, _STALE, self._path):
+        for key, _ in self._read(_STALE):
             if not key.startswith(_STALE):
                 break
             found.append(key[len(_STALE) :])
@@ -247,8 +256,9 @@ class Store:
     def close(self) -> None:
         """Free the files."""
         self._db.close()
-        # Iterators that were not exhausted keep the database open.
-        gc.collect()
+        if self._reads_open:
+            # A read that nobody finished keeps the database open until it is collected. This takes long, so not at every close.
+            gc.collect()
 
     def size_bytes(self) -> int:
         """Bytes on disk and in memory, as RocksDB estimates them."""
