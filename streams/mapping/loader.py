@@ -14,7 +14,7 @@ from streams.mapping.model import Mapping
 DEFAULT = Path(__file__).with_name("default.yaml")
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML in which ``no`` is a word, a date is text, and a repeated key is an error.
 
     YAML 1.1 reads ``no``, a country or a status text, as false, and silently keeps the last of two equal keys.
@@ -52,9 +52,10 @@ def load_mapping(path: Path | None = None) -> Mapping:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise MappingError(f"cannot be read: {reason}", where=str(file), remedy="Set OWDD_MAPPING to the site's file") from None
     try:
-        # Composed a second time for the line numbers, which the loaded values no longer have.
-        root = yaml.compose(text, Loader=_Loader)
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        loader = _Loader(text)
+        # The nodes keep the line numbers, which the loaded values no longer have.
+        root = loader.get_single_node()
+        data = None if root is None else loader.construct_document(root)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else 1
