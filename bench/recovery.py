@@ -15,7 +15,7 @@ import orjson
 
 from bench.child import Child, free_port
 from bench.errors import NotDrained, WrongResult
-from bench.results import Result, Spread
+from bench.results import Goal, Result, Spread
 from bench.site import Owdd, Site
 from bench.workload import PARTITIONS, Message, Workload
 from streams.kafka.producer import BatchProducer, KeyValue
@@ -158,6 +158,6 @@ def _result(records: int, found: dict[str, list[_Sample]], live: list[float]) ->
     applied = Spread.of(live)
     result.data["live records a second meanwhile"] = applied.json()
     result.notes.append(f"{applied.text(1)} records a second were applied by the stage that was open")
-    if (median := Spread.of([sample.rate for sample in found[_OURS]]).median) < BAR:
-        result.failed.append(f"{median:,.0f} records a second, the bar is {BAR:,}")
+    ours = Spread.of([sample.rate for sample in found[_OURS]]).median
+    result.goals.append(Goal("recovery beside live partitions", ours, BAR, "records/s", at_least=True))
     return result

@@ -3,11 +3,13 @@
 import platform
 import shlex
 import statistics
+import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +85,35 @@ class Sample:
         return self.broker_cpu / self.changes * 100_000
 
 
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A number that was to be at most ``bar``, or at least."""
+
+    name: str
+    measured: float
+    bar: float
+    unit: str = ""
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Whether it is."""
+        return self.measured >= self.bar if self.at_least else self.measured <= self.bar
+
+    @property
+    def shown(self) -> str:
+        """The number, with its unit."""
+        return _number(self.measured, self.unit)
+
+    @property
+    def shown_bar(self) -> str:
+        """The bar, with its side and unit."""
+        return f"{'≥' if self.at_least else '≤'} {_number(self.bar, self.unit)}"
+
+
 @dataclass(slots=True)
 class Result:
-    """One benchmark's outcome: ``rows`` for people, ``data`` for machines, ``failed`` the bars that were missed."""
+    """One benchmark's outcome: ``rows`` for people, ``data`` for machines, ``failed`` what is wrong besides missed goals."""
 
     name: str
     workload: str
@@ -93,7 +121,13 @@ class Result:
     rows: list[list[str]] = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    goals: list[Goal] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+
+    @property
+    def missed(self) -> list[str]:
+        """What was not reached, for people."""
+        return [f"{goal.name}: {goal.shown}, the goal is {goal.shown_bar}" for goal in self.goals if not goal.met] + self.failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +158,7 @@ class Circumstances:
             system=f"{platform.system()} {platform.release()}",
             python=platform.python_version(),
             kafka=kafka,
-            versions={package: version(package) for package in _PACKAGES},
+            versions=_versions(),
         )
 
 
@@ -141,7 +175,7 @@ def show(result: Result, around: Circumstances) -> None:
     console.print(table)
     for note in result.notes:
         console.print(f"- {note}", highlight=False)
-    for missed in result.failed:
+    for missed in result.missed:
         console.print(f"[bold red]missed:[/] {missed}", highlight=False)
     versions = ", ".join(f"{name} {number}" for name, number in around.versions.items())
     broker = f", Kafka {around.kafka}" if around.kafka else ""
@@ -160,8 +194,31 @@ def as_json(result: Result, around: Circumstances) -> dict[str, Any]:
         "circumstances": asdict(around),
         "results": result.data,
         "notes": result.notes,
+        "goals": [asdict(goal) | {"met": goal.met} for goal in result.goals],
         "failed": result.failed,
     }
+
+
+def commit() -> str:
+    """The commit that is checked out, with ``+`` if files differ from it; empty outside a checkout."""
+    here = Path(__file__).parent
+    found = subprocess.run(["git", "describe", "--always", "--dirty=+"], cwd=here, capture_output=True, text=True, check=False)
+    return found.stdout.strip()
+
+
+def _versions() -> dict[str, str]:
+    """Of those packages that are here: not every benchmark needs all of them."""
+    found = {}
+    for package in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def _number(value: float, unit: str) -> str:
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 3 if abs(value) < 0.1 else 2
+    text = f"{value:,.{digits}f}"
+    return f"{text.rstrip('0').rstrip('.') if digits else text} {unit}".rstrip()
 
 
 def _cpu_model() -> str:

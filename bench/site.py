@@ -48,7 +48,7 @@ class Owdd:
         """What the worker is started with."""
         own = {
             "OWDD_KAFKA_BOOTSTRAP": self.settings.kafka_bootstrap,
-            "OWDD_PARTITIONS": str(PARTITIONS),
+            "OWDD_PARTITIONS": str(self.settings.partitions),
             "OWDD_APP_ID": self.settings.app_id,
             "OWDD_DATA_DIR": str(self.data),
             "OWDD_METRICS_PORT": str(self.port),
@@ -68,6 +68,7 @@ class Site:
     watch: Watch
     meter: Meter
     """The broker's own CPU."""
+    partitions: int = PARTITIONS
 
     def kafka_version(self) -> str:
         """What the broker says of itself."""
@@ -77,7 +78,7 @@ class Site:
     async def create(self, names: Iterable[str], **config: str) -> None:
         """Make topics with the same partition count as everything else; ``config`` with ``_`` for ``.``."""
         named = {key.replace("_", "."): value for key, value in config.items()}
-        wanted = [TopicSpec(name, PARTITIONS, 1, "benchmark", named) for name in names]
+        wanted = [TopicSpec(name, self.partitions, 1, "benchmark", named) for name in names]
         await apply_topics(KafkaConfig(self.broker.bootstrap), wanted, execute=True)
 
     async def owdd(self, app_id: str, prefix: str = PREFIX) -> Owdd:
@@ -86,7 +87,7 @@ class Site:
         if not mapping.exists():
             shipped = (Path(sys.modules["streams.mapping"].__file__ or "").parent / "default.yaml").read_text()
             mapping.write_text(shipped.replace("topic_prefix: ow\n", f"topic_prefix: {prefix}\n"))
-        settings = Settings(kafka_bootstrap=self.broker.bootstrap, partitions=PARTITIONS, app_id=app_id)
+        settings = Settings(kafka_bootstrap=self.broker.bootstrap, partitions=self.partitions, app_id=app_id)
         await apply_topics(KafkaConfig(self.broker.bootstrap), list(specs(settings, load_mapping(mapping))), execute=True)
         return Owdd(settings, mapping, self.directory / "data" / app_id, free_port())
 
@@ -110,7 +111,7 @@ class Site:
 
     async def append(self, producer: BatchProducer, message: Message) -> None:
         """Append one message, together with others that are appended to its partition meanwhile."""
-        await producer.send_one(message.topic, _partition(message), message.key, message.value)
+        await producer.send_one(message.topic, self._partition(message), message.key, message.value)
 
     async def produce(self, messages: Iterable[Message]) -> int:
         """Append ``messages`` to their topics, keys kept in order; how many."""
@@ -118,7 +119,7 @@ class Site:
         async with self.producer() as producer:
             pending: dict[tuple[str, int], list[KeyValue]] = defaultdict(list)
             for message in messages:
-                pending[message.topic, _partition(message)].append((message.key, message.value))
+                pending[message.topic, self._partition(message)].append((message.key, message.value))
                 count += 1
                 if count % _CHUNK == 0:
                     await _flush(producer, pending)
@@ -127,7 +128,7 @@ class Site:
 
     async def read(self, topic: str) -> AsyncIterator[tuple[bytes | None, bytes | None]]:
         """Key and value of every record of ``topic``, in offset order per partition."""
-        places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        places = [TopicPartition(topic, number) for number in range(self.partitions)]
         left = {place: end for place, end in (await self.watch.ends([topic])).items() if end}
         consumer = client.consumer(KafkaConfig(self.broker.bootstrap), auto_offset_reset="earliest")
         await consumer.start()
@@ -143,23 +144,22 @@ class Site:
         finally:
             await consumer.stop()
 
+    def _partition(self, message: Message) -> int:
+        # Any partitioner will do that keeps a key's records together: every contender re-keys.
+        return crc32(message.key) % self.partitions
+
 
 @asynccontextmanager
-async def open_site() -> AsyncIterator[Site]:
+async def open_site(partitions: int = PARTITIONS) -> AsyncIterator[Site]:
     """A broker with nothing in it; stopped, and its directory removed, at the end."""
     directory = Path(tempfile.mkdtemp(prefix="owdd-bench-"))
     with reaped(directory):
         async with (
             embedded_broker(directory / BROKER, heap="1g") as broker,
-            Watch(broker.bootstrap, PARTITIONS) as watch,
+            Watch(broker.bootstrap, partitions) as watch,
         ):
             with Meter(broker.pid) as meter:
-                yield Site(directory, broker, watch, meter)
-
-
-def _partition(message: Message) -> int:
-    # Any partitioner will do that keeps a key's records together: every contender re-keys.
-    return crc32(message.key) % PARTITIONS
+                yield Site(directory, broker, watch, meter, partitions)
 
 
 async def _flush(producer: BatchProducer, pending: dict[tuple[str, int], list[KeyValue]]) -> None:

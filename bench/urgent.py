@@ -18,7 +18,7 @@ import msgspec
 
 from bench.account import Account, open_account
 from bench.child import Child
-from bench.results import Result, Spread
+from bench.results import Goal, Result, Spread
 from bench.site import Owdd, Site
 from streams.core.lanes import Lane
 from streams.domain.versioned import version_bytes
@@ -128,7 +128,6 @@ def _result(delays: Mapping[str, Sequence[Sequence[int]]], seconds: int, backfil
         shown = {share: Spread.of([percentile(run, share) or 0.0 for run in runs]) for share in (0.5, 0.95, 0.99, 1.0)}
         result.rows.append([name, *(spread.text(0) for spread in shown.values())])
         result.data[name] = {f"p{share * 100:g}_ms": spread.json() for share, spread in shown.items()}
-        if shown[0.99].median > BAR_MS:
-            result.failed.append(f"{name}: p99 {shown[0.99].median:.0f} ms, the bar is {BAR_MS:.0f}")
+        result.goals.append(Goal(f"dispatch alone, {RATE} urgent changes/s {name}: p99", shown[0.99].median, BAR_MS, "ms"))
     result.notes.append("from the append of a change to the arrival of its request, 200 ms of debounce included")
     return result

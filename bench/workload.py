@@ -156,6 +156,15 @@ class Workload:
             row = _contact(rng, key) | {"cc_customer_id": number % self.customers + 1}
             yield self._message("customer_contact", "c", key, None, row, self._next())
 
+    def newcomers(self, count: int) -> Iterator[Message]:
+        """``count`` customers more, with a contact each and no orders; made once, and not together with new persons."""
+        rng = random.Random(self.seed)
+        for customer in range(self.customers * self.persons + 1, self.customers * self.persons + count + 1):
+            lsn = self._next()
+            yield self._message("customer_detail", "c", customer, None, _customer(rng, customer), lsn)
+            contact = _contact(rng, customer) | {"cc_customer_id": customer}
+            yield self._message("customer_contact", "c", customer, None, contact, lsn)
+
     def despatches(self, orders: Iterable[int], round_: int) -> Iterator[Message]:
         """A delivery of each of ``orders``, later than those of the rounds before."""
         for order in orders:

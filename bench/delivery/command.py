@@ -11,7 +11,7 @@ import structlog
 
 from bench.delivery.baselines import EveryQuarter, OneByOne
 from bench.errors import WrongResult
-from bench.results import Result, Spread
+from bench.results import Goal, Result, Spread
 from streams.dispatch.policies import debounce_policy
 from streams.domain.debounce import Debounce
 from streams.mapping import Mapping, load_mapping
@@ -30,6 +30,8 @@ QUICK = Scale(orders=150, backfill=5_000)
 PATIENCE = 2 * 3600.0
 """Seconds of virtual time after a trace within which it must be delivered."""
 OURS = "owdd"
+IMPORTS_A_MILLION, READINGS_A_MILLION = 110, 300
+"""What the load of a million contacts may take: imports, and calls that read back what our own imports changed."""
 CONTENDERS: dict[str, Callable[[Surroundings], Contender]] = {
     OURS: Pipeline,
     "per change": OneByOne,
@@ -77,8 +79,8 @@ class Run:
         return self.measures.calls / max(1, self.least.calls)
 
 
-def run(*, quick: bool, seeds: int, backfill: int, only: str | None = None) -> Result:
-    """Play every trace, or only the one of that name.
+def run(*, quick: bool, seeds: int, backfill: int, only: str | None = None, alone: bool = False) -> Result:
+    """Play every trace, or only the one of that name; ``alone``: without the other contenders.
 
     Raises:
         UndeliveredError: a contender cannot deliver what was before a trace.
@@ -92,14 +94,25 @@ def run(*, quick: bool, seeds: int, backfill: int, only: str | None = None) -> R
     for plot in PLOTS:
         if only not in (None, plot.name):
             continue
-        runs: dict[str, list[Run]] = {name: [] for name in CONTENDERS}
+        contenders = {OURS: CONTENDERS[OURS]} if alone else CONTENDERS
+        runs: dict[str, list[Run]] = {name: [] for name in contenders}
         played = [plot.trace(mapping, seed, scale) for seed in range(1, seeds + 1)]
         for trace in played:
             least = best(trace, mapping, terms, debounce, SETTINGS.import_most)
-            for name, make in CONTENDERS.items():
+            for name, make in contenders.items():
                 runs[name].append(Run(measure(_play(trace, make, mapping, terms, debounce), terms), least))
         _add(result, played, runs)
+        if plot.name == BACKFILL:
+            result.goals += _goals(runs[OURS], scale.backfill)
     return result
+
+
+def _goals(ours: Sequence[Run], contacts: int) -> Iterator[Goal]:
+    for what, bar, measured in (
+        ("imports", IMPORTS_A_MILLION, [run.measures.imports for run in ours]),
+        ("calls that read them back", READINGS_A_MILLION, [run.measures.readings for run in ours]),
+    ):
+        yield Goal(f"load of {contacts:,} contacts: {what}", max(measured), bar * contacts / 1_000_000)
 
 
 def _play(
