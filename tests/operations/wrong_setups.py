@@ -101,7 +101,7 @@ TABLE = (
     WrongSetup(
         "the mapping is not YAML",
         INVALID,
-        "<directory>/mapping.yaml:<line>: not valid YAML: mapping values are not allowed here",
+        "<directory>/mapping.yaml:<line>: not valid YAML: mapping values are not allowed in this context",
         _MAPPED,
         make=file("mapping.yaml", b"version: 1\n  source: x\n"),
     ),
