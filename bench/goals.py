@@ -1,7 +1,7 @@
 """``goals``: every benchmark that a goal of speed hangs on, one after the other, and a table of what is met and what is missed.
 
 Each step is written to the results file as soon as it is done, a line of JSON each, and a step that is there for the same
-commit is not played again: so a run can be resumed. Sizes are such that a quiet machine of two cores takes about 40 minutes.
+commit is not played again: so a run can be resumed. A quiet machine of two cores takes about an hour.
 """
 
 import asyncio
