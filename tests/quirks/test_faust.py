@@ -383,11 +383,10 @@ async def test_a_consumer_whose_coordination_ended_is_noticed(settings: Settings
         inner = consumer._thread._consumer
         # What a broker without brokers in its metadata, as one is that has just come back, does to a consumer that looks for it.
         inner._client.get_random_node = lambda: None
+        consumer._thread.thread_loop.call_soon_threadsafe(inner._coordinator.coordinator_dead)
         async with asyncio.timeout(PATIENCE):
             with pytest.raises(KafkaError):
                 while True:
-                    # Again and again: a consumer that has just lost its coordinator by itself takes no notice.
-                    consumer._thread.thread_loop.call_soon_threadsafe(inner._coordinator.coordinator_dead)
                     consumer.check_membership()
                     await asyncio.sleep(0.01)
 
