@@ -17,7 +17,8 @@ from bench.errors import WrongResult
 from bench.measure import agents_flow, idle_cost, ingest_flow, measured, owdd_measured, whole_flow
 from bench.results import Goal, Result, Sample, Spread
 from bench.site import Owdd, Site
-from bench.workload import PREFIX, Total, Workload, customer_of
+from bench.workload import PREFIX, Total, Workload
+from bench.workload_rows import customer_of
 from streams.mapping import load_mapping
 from streams.messages.changes import DesiredContact
 from streams.messages.topics import Topics

@@ -15,7 +15,8 @@ from bench.account import PATIENCE, Account, open_account
 from bench.child import Child, Meter, free_port
 from bench.results import Goal, Result, Spread
 from bench.site import PROGRAM, Site
-from bench.workload import PREFIX, Message, Workload, email
+from bench.workload import PREFIX, Message, Workload
+from bench.workload_rows import email
 from testkit.virtual.measures import percentile
 
 _IDLE_BAR = 0.05

@@ -24,7 +24,8 @@ from bench.measure import whole_flow
 from bench.pace import Pipeline, play
 from bench.results import Goal, Result, Spread
 from bench.site import PROGRAM, Owdd, Site
-from bench.workload import Message, Workload, email
+from bench.workload import Message, Workload
+from bench.workload_rows import email
 from streams.cli.exit_codes import ExitCode
 from streams.messages.generation_log import known_generations
 from streams.operations.generation_progress import build_progress

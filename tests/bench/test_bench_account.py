@@ -12,7 +12,7 @@ from bench.account import Account, Moment, Write
 from bench.child import Child
 from bench.errors import NotDrained, WrongResult
 from bench.rebuild import check_only_live
-from bench.workload import email
+from bench.workload_rows import email
 from testkit.sandbox import SandboxConfig, create_app
 from tests.testkit.sandbox.calls import INSIGHT_IMPORT, add, order, orders, row, start_import, turn
 
