@@ -138,6 +138,8 @@ def _goals(
     _prepare()
     lines = _checked("goals", lambda: goals.play(results, show, typer.echo, quick=quick, again=again))
     typer.echo(goals.table(lines))
+    if not quick and any(goals.missed(line) for line in lines):
+        raise typer.Exit(2)
 
 
 @app.command("startup", help="Start-up of commands beside drt's, without a broker; not part of all.")

@@ -1,7 +1,8 @@
 """``goals``: every benchmark that a goal of speed hangs on, one after the other, and a table of what is met and what is missed.
 
 Each step is written to the results file as soon as it is done, a line of JSON each, and a step that is there for the same
-commit is not played again: so a run can be resumed. A quiet machine of two cores takes about an hour.
+commit is not played again: so a run can be resumed, but for one of files that no commit has. A quiet machine of two cores takes
+about an hour.
 """
 
 import asyncio
@@ -102,8 +103,9 @@ def play(
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     built = commit()
-    done = {} if again else {line["step"]: line for line in _lines(file) if line["commit"] == built and line["quick"] == quick}
-    left, found = [step for step in STEPS if step.name not in done], dict(done)
+    before = [] if again or not built else [line for line in _lines(file) if (line["commit"], line["quick"]) == (built, quick)]
+    found = {line["step"]: line for line in before}
+    left = [step for step in STEPS if step.name not in found]
     for number, step in enumerate(left, 1):
         minutes = sum(one.minutes for one in left[number - 1 :])
         report(f"step {number} of {len(left)}: {step.name}; about {minutes:g} minutes left")
@@ -123,12 +125,17 @@ def _lines(file: Path) -> Iterable[dict[str, Any]]:
     return map(orjson.loads, file.read_bytes().splitlines()) if file.exists() else ()
 
 
+def missed(line: dict[str, Any]) -> bool:
+    """Whether a step missed something."""
+    return bool(line["failed"]) or not all(goal["met"] for goal in line["goals"])
+
+
 def table(lines: Iterable[dict[str, Any]]) -> str:
     """What is met and what is missed, in Markdown."""
     rows = ["| goal | bar | measured | |", "|---|---|---|---|"]
     for line in lines:
         for data in line["goals"]:
-            goal = Goal(**{name: value for name, value in data.items() if name in Goal.__dataclass_fields__})
+            goal = Goal(**{name: value for name, value in data.items() if name != "met"})
             rows.append(f"| {goal.name} | {goal.shown_bar} | {goal.shown} | {'met' if goal.met else '**missed**'} |")
         rows += [f"| {failed} | | | **missed** |" for failed in line["failed"]]
     return "\n".join(rows)

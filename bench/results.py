@@ -200,10 +200,10 @@ def as_json(result: Result, around: Circumstances) -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The commit that is checked out, with ``+`` if files differ from it; empty outside a checkout."""
+    """The commit that is checked out; empty outside a checkout, and where files differ from it."""
     here = Path(__file__).parent
     found = subprocess.run(["git", "describe", "--always", "--dirty=+"], cwd=here, capture_output=True, text=True, check=False)
-    return found.stdout.strip()
+    return "" if found.stdout.strip().endswith("+") else found.stdout.strip()
 
 
 def _versions() -> dict[str, str]:

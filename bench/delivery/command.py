@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from math import ceil
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -112,7 +113,7 @@ def _goals(ours: Sequence[Run], contacts: int) -> Iterator[Goal]:
         ("imports", IMPORTS_A_MILLION, [run.measures.imports for run in ours]),
         ("calls that read them back", READINGS_A_MILLION, [run.measures.readings for run in ours]),
     ):
-        yield Goal(f"load of {contacts:,} contacts: {what}", max(measured), bar * contacts / 1_000_000)
+        yield Goal(f"load of {contacts:,} contacts: {what}", max(measured), ceil(bar * contacts / 1_000_000))
 
 
 def _play(

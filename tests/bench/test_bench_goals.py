@@ -49,9 +49,21 @@ def shown(result: Result, around: Circumstances) -> None:
     """Nothing."""
 
 
+def test_what_files_without_a_commit_did_is_played_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, played = tmp_path / "goals.jsonl", Played()
+    played.fails = False
+    monkeypatch.setattr(goals, "STEPS", played.steps())
+    monkeypatch.setattr(goals, "commit", lambda: "")
+    for _ in range(2):
+        lines = goals.play(file, shown, print, quick=True, again=False)
+    assert played.names == ["first", "second"] * 2
+    assert [goals.missed(line) for line in lines] == [False, True]
+
+
 def test_a_run_that_failed_goes_on_where_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, played = tmp_path / "results" / "goals.jsonl", Played()
     monkeypatch.setattr(goals, "STEPS", played.steps())
+    monkeypatch.setattr(goals, "commit", lambda: "0123abc")
     with pytest.raises(BenchError):
         goals.play(file, shown, print, quick=True, again=False)
     played.fails = False

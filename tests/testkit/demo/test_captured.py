@@ -1,6 +1,7 @@
 """Whether everything is captured, asked of a real database: its slots are moved on by hand, as a connector would."""
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import LiteralString
 
@@ -51,8 +52,9 @@ def waits_for(database: psycopg.Connection, seen: LiteralString) -> None:
         "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query = %s AND query_start > %s"
     )
     (began,) = database.execute("SELECT clock_timestamp()").fetchone() or (None,)
+    deadline = time.monotonic() + PATIENCE
     while not (database.execute(asked, (seen, began)).fetchone() or (0,))[0]:
-        pass
+        assert time.monotonic() < deadline, f"nobody asked: {seen}"
 
 
 def test_without_a_slot_nothing_is_captured(database: psycopg.Connection) -> None:
