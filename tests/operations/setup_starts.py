@@ -173,6 +173,8 @@ def _owdd(arguments: list[str], environment: dict[str, str], open_files: int | N
     os.environ.update(environment)
     for number, target in ((1, out), (2, err)):
         os.dup2(os.open(target, os.O_WRONLY | os.O_CREAT), number)
+    # Tests that were started in the background have Ctrl-C ignored, and hand that on.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if open_files is not None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
     app([*arguments, "--json"], prog_name="owdd")
